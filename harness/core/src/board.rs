@@ -1,0 +1,127 @@
+//! What the runner asks of a board, whatever hangs on the bench.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+
+use crate::event::BoardFacts;
+use crate::image::Image;
+
+/// The bench could not do something with a board. Ends in a rig fault, never in a failed board.
+#[derive(Debug, thiserror::Error)]
+#[error("{tried}: {found}{}", help.as_deref().map(|h| format!(". {h}")).unwrap_or_default())]
+pub struct BoardFault {
+    /// What was tried, with the board's port where one is in play.
+    pub tried: String,
+    /// What was found.
+    pub found: String,
+    /// What to do next.
+    pub help: Option<String>,
+}
+
+impl BoardFault {
+    /// A fault without advice.
+    pub fn new(tried: impl Into<String>, found: impl ToString) -> BoardFault {
+        BoardFault { tried: tried.into(), found: found.to_string(), help: None }
+    }
+
+    /// The same with advice.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> BoardFault {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// How boards and rig reach each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// Where the board's web server is reached from here, when that is not the address in its own
+    /// boot log (a virtual board sits behind a port forward).
+    pub http: Option<SocketAddr>,
+    /// The rig's address as the board sees it: broker and time server are there.
+    pub rig: IpAddr,
+}
+
+/// What flashing did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flashed {
+    /// Bytes written; 0 when nothing had to be.
+    pub bytes: u64,
+    /// Time of the write phase.
+    pub time: Duration,
+    /// The image was on the board already.
+    pub kept: bool,
+    /// Read back and compared; `None` where the loader cannot read back (the ESP8266's ROM).
+    pub verified: Option<bool>,
+}
+
+/// Takes what a board's console says.
+pub trait ConsoleSink {
+    /// Bytes that were there at `at`.
+    fn chunk(&mut self, at: Instant, bytes: &[u8]);
+}
+
+/// A board, held by one run. All of its methods fail with the bench's troubles only: what the
+/// firmware does wrong is seen in its log and its replies.
+#[async_trait(?Send)]
+pub trait Board {
+    /// Its name in the configuration.
+    fn name(&self) -> &str;
+
+    /// Kind, port, MAC.
+    fn facts(&self) -> BoardFacts;
+
+    /// How it and the rig reach each other.
+    fn reach(&self) -> Reach;
+
+    /// Takes the board, so that no other run can. `holder` is told to whoever waits for it.
+    async fn lock(&mut self, holder: &str) -> Result<(), BoardFault>;
+
+    /// Gets the image onto the board, unless it is known to be there and `force` is not set. The
+    /// board runs nothing afterwards until [`Board::reset`]. `progress` is called from another
+    /// thread with bytes written and bytes in all.
+    async fn flash(
+        &mut self,
+        image: &Image,
+        force: bool,
+        progress: Box<dyn Fn(u64, u64) + Send>,
+    ) -> Result<Flashed, BoardFault>;
+
+    /// Notes in the board's own record whether `build` was what its boot log told, so that the
+    /// next [`Board::flash`] knows what is there. `None` forgets it.
+    fn confirm_build(&mut self, image: &Image, build: Option<&str>);
+
+    /// Opens the console. Bytes that the board sent before are kept where the port keeps them.
+    async fn console(&mut self) -> Result<Box<dyn Console>, BoardFault>;
+
+    /// Starts the firmware anew, as the reset button does. Needs no open console.
+    async fn reset(&mut self) -> Result<(), BoardFault>;
+
+    /// Gives the board back. Called once, however the run ended; must not fail.
+    async fn release(&mut self);
+}
+
+/// The reading side of a board's serial port.
+#[async_trait(?Send)]
+pub trait Console {
+    /// Reads into `sink` until the port is gone. Never returns otherwise; dropping the future
+    /// stops it without losing a byte that was read.
+    async fn read_into(&mut self, sink: &mut dyn ConsoleSink) -> BoardFault;
+}
+
+/// The lines that reset a board and choose its boot mode, and the one that powers it: modem-control
+/// lines on real boards, the control socket on virtual ones.
+#[async_trait(?Send)]
+pub trait Lines {
+    /// What it is, for messages: `DTR/RTS`, `control socket`.
+    fn words(&self) -> String;
+
+    /// Resets into the ROM's serial loader. `port` is the open serial port.
+    async fn enter_loader(&mut self, port: BorrowedFd<'_>) -> Result<(), BoardFault>;
+
+    /// Resets into the flashed firmware.
+    async fn reset(&mut self, port: BorrowedFd<'_>) -> Result<(), BoardFault>;
+}

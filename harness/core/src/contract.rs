@@ -1,0 +1,421 @@
+//! What a firmware says and answers, read from a contract file (`firmware/contract.toml` is the
+//! bundled firmware's, and the documentation of the format).
+//!
+//! Parsed once into checked types: every pattern compiled, every name known.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use regex::Regex;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::heap::HeapPhase;
+use crate::place::FileError;
+
+/// The schema version that this hilrig reads.
+pub const SCHEMA: u32 = 1;
+
+/// A firmware's contract.
+#[derive(Clone, Debug)]
+pub struct Contract {
+    /// Name of the firmware, for reports.
+    pub firmware: String,
+    /// How its build id is found.
+    pub build: Option<Build>,
+    /// Boot log lines of configuration mode, in order; the last says that the mode is up.
+    pub configuration: Vec<Regex>,
+    /// Boot log lines of MQTT mode, in order; the last says that the mode is up.
+    pub mqtt: Vec<Regex>,
+    /// Lines about the MQTT connection.
+    pub connection: Connection,
+    /// Where heap figures stand.
+    pub heap: Heap,
+    /// Paths of the board's web server.
+    pub http: Http,
+    /// Form fields by what they set.
+    pub settings: Settings,
+    /// The two mode switches.
+    pub switch: Switch,
+    /// MQTT payload of a request, `{request}` stands for it.
+    pub payload: String,
+    /// Requests and the replies that they must get.
+    pub requests: Vec<Request>,
+    /// Requests that must be refused, and the refusal.
+    pub invalid: Invalid,
+    /// Texts that count as a crash.
+    pub crash: Vec<String>,
+}
+
+/// How a build id is found.
+#[derive(Clone, Debug)]
+pub struct Build {
+    /// In the image's bytes, group 1.
+    pub in_image: regex::bytes::Regex,
+    /// In the boot log, group 1.
+    pub in_log: Regex,
+}
+
+/// Boot log lines about the MQTT connection.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// It is connected.
+    pub connected: Regex,
+    /// An attempt failed.
+    pub failed: Regex,
+    /// The broker's certificate was refused because its CA is not the stored one.
+    pub refused: Regex,
+    /// The firmware goes back to configuration mode by itself.
+    pub given_up: Option<Regex>,
+}
+
+/// Where heap figures stand.
+#[derive(Clone, Debug)]
+pub struct Heap {
+    /// A boot log line with groups `phase`, `lowest`, and if told `free`, `lowest_ever`,
+    /// `largest`, `failed`.
+    pub line: Option<Regex>,
+    /// Fields of a reply.
+    pub reply: Option<HeapReply>,
+}
+
+/// Heap fields of a reply that is a JSON object.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeapReply {
+    /// The request whose reply it is.
+    pub request: String,
+    /// Free now.
+    pub free: Option<String>,
+    /// Lowest since the reset.
+    pub lowest_ever: Option<String>,
+    /// Largest block.
+    pub largest: Option<String>,
+    /// Refused allocations.
+    pub failed: Option<String>,
+    /// Lowest free heap a phase.
+    #[serde(default)]
+    pub phases: BTreeMap<HeapPhase, String>,
+}
+
+/// Paths of the board's web server.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// The configuration page, which is also where its form goes.
+    pub page: String,
+    /// A request, `{request}` stands for it.
+    pub request: String,
+    /// Where the CA certificate is POSTed, if the firmware takes one.
+    pub ca: Option<String>,
+}
+
+/// Names of the form fields. What a firmware has not is left out.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Value of a ticked check box.
+    pub on: String,
+    /// The submit button, where the form needs it.
+    pub save: Option<String>,
+    /// Broker's name, for SNI and the certificate check.
+    pub broker_name: String,
+    /// Broker's address, where it is a field of its own.
+    pub broker_address: Option<String>,
+    /// Broker's port.
+    pub broker_port: String,
+    /// Broker user.
+    pub broker_user: Option<String>,
+    /// Broker password.
+    pub broker_password: Option<String>,
+    /// Check box: user and password are used.
+    pub use_password: Option<String>,
+    /// Check box: TLS.
+    pub tls: String,
+    /// Check box: MQTT.
+    pub mqtt: String,
+    /// MQTT client id.
+    pub client_id: Option<String>,
+    /// Time server's address.
+    pub time_server: Option<String>,
+    /// Time server's port.
+    pub time_port: Option<String>,
+    /// Seconds between attempts to connect.
+    pub retry_seconds: Option<String>,
+    /// Attempts before the firmware gives up.
+    pub retry_attempts: Option<String>,
+}
+
+/// The two mode switches.
+#[derive(Clone, Debug)]
+pub struct Switch {
+    /// Asked over HTTP.
+    pub to_mqtt: Request,
+    /// Asked over MQTT.
+    pub to_configuration: Request,
+}
+
+/// A request and the reply that it must get.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Name with query, as it goes over the wire: `BlinkLed&nblink=3`.
+    pub request: String,
+    /// The whole reply must match.
+    pub reply: Regex,
+}
+
+/// Requests that the firmware must refuse.
+#[derive(Clone, Debug)]
+pub struct Invalid {
+    /// The wrong requests.
+    pub requests: Vec<String>,
+    /// How each is answered.
+    pub reply: Option<Regex>,
+}
+
+mod written {
+    //! The file as it is written.
+    use super::{BTreeMap, Deserialize, HeapReply, Http, Settings, Spanned};
+
+    pub type Pattern = Spanned<String>;
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Contract {
+        pub schema: Spanned<u32>,
+        pub firmware: String,
+        pub build: Option<Build>,
+        pub modes: Modes,
+        pub connection: Connection,
+        pub heap: Option<Heap>,
+        pub http: Http,
+        pub settings: Settings,
+        pub switch: Switch,
+        pub mqtt: Mqtt,
+        #[serde(default)]
+        pub requests: Vec<Request>,
+        pub invalid: Option<Invalid>,
+        pub crash: Crash,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Build {
+        pub in_image: Pattern,
+        pub in_log: Pattern,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Modes {
+        pub configuration: Mode,
+        pub mqtt: Mode,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Mode {
+        pub lines: Spanned<Vec<Pattern>>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Connection {
+        pub connected: Pattern,
+        pub failed: Pattern,
+        pub refused: Pattern,
+        pub given_up: Option<Pattern>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Heap {
+        pub line: Option<Pattern>,
+        pub reply: Option<HeapReply>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Switch {
+        pub to_mqtt: SwitchRequest,
+        pub to_configuration: SwitchRequest,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct SwitchRequest {
+        pub request: String,
+        pub reply: Pattern,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Mqtt {
+        pub payload: String,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Request {
+        pub name: String,
+        #[serde(default)]
+        pub query: String,
+        pub reply: Pattern,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Invalid {
+        pub requests: Vec<String>,
+        pub reply: Pattern,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Crash {
+        pub patterns: Vec<Pattern>,
+    }
+
+    // The map's keys are checked as heap phases by serde.
+    const _: fn(&BTreeMap<super::HeapPhase, String>) = |_| ();
+}
+
+impl Contract {
+    /// Reads and checks a contract.
+    pub fn parse(path: &Path, text: &str) -> Result<Contract, FileError> {
+        let raw: written::Contract =
+            toml::from_str(text).map_err(|error| FileError::toml(path, text, &error))?;
+        let reader = Reader { path, text };
+        if *raw.schema.get_ref() != SCHEMA {
+            return Err(reader.wrong(
+                &raw.schema,
+                format!(
+                    "schema {} is not one that this hilrig reads; it reads {SCHEMA}",
+                    raw.schema.get_ref()
+                ),
+            ));
+        }
+        let configuration = reader.lines(raw.modes.configuration.lines, &["ip", "http_port"])?;
+        let mqtt = reader.lines(raw.modes.mqtt.lines, &["rx_topic", "tx_topic"])?;
+        Ok(Contract {
+            firmware: raw.firmware,
+            build: raw.build.map(|build| reader.build(build)).transpose()?,
+            configuration,
+            mqtt,
+            connection: Connection {
+                connected: reader.pattern(raw.connection.connected)?,
+                failed: reader.pattern(raw.connection.failed)?,
+                refused: reader.pattern(raw.connection.refused)?,
+                given_up: raw.connection.given_up.map(|p| reader.pattern(p)).transpose()?,
+            },
+            heap: match raw.heap {
+                None => Heap { line: None, reply: None },
+                Some(heap) => Heap {
+                    line: heap.line.map(|p| reader.heap_line(p)).transpose()?,
+                    reply: heap.reply,
+                },
+            },
+            http: raw.http,
+            settings: raw.settings,
+            switch: Switch {
+                to_mqtt: reader.switch(raw.switch.to_mqtt)?,
+                to_configuration: reader.switch(raw.switch.to_configuration)?,
+            },
+            payload: raw.mqtt.payload,
+            requests: raw
+                .requests
+                .into_iter()
+                .map(|r| {
+                    Ok(Request { request: r.name + &r.query, reply: reader.pattern(r.reply)? })
+                })
+                .collect::<Result<_, FileError>>()?,
+            invalid: match raw.invalid {
+                None => Invalid { requests: Vec::new(), reply: None },
+                Some(i) => Invalid { requests: i.requests, reply: Some(reader.pattern(i.reply)?) },
+            },
+            crash: raw
+                .crash
+                .patterns
+                .into_iter()
+                .map(|p| reader.pattern(p).map(|regex| regex.as_str().to_owned()))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl Reader<'_> {
+    fn wrong<T>(&self, at: &Spanned<T>, message: String) -> FileError {
+        FileError::at_span(self.path, self.text, at.span(), message)
+    }
+
+    fn pattern(&self, pattern: written::Pattern) -> Result<Regex, FileError> {
+        Regex::new(pattern.get_ref())
+            .map_err(|error| self.wrong(&pattern, format!("no regular expression: {error}")))
+    }
+
+    fn build(&self, build: written::Build) -> Result<Build, FileError> {
+        let in_image = regex::bytes::Regex::new(build.in_image.get_ref()).map_err(|error| {
+            self.wrong(&build.in_image, format!("no regular expression: {error}"))
+        })?;
+        let groups = |count: usize, at: &written::Pattern| match count {
+            2.. => Ok(()),
+            _ => Err(self.wrong(at, "the pattern has no group ( ) that holds the build id".into())),
+        };
+        groups(in_image.captures_len(), &build.in_image)?;
+        let in_log = self.pattern(build.in_log.clone())?;
+        groups(in_log.captures_len(), &build.in_log)?;
+        Ok(Build { in_image, in_log })
+    }
+
+    /// The lines of a mode; between them they must hold the named groups that the run needs.
+    fn lines(
+        &self,
+        lines: Spanned<Vec<written::Pattern>>,
+        needed: &[&str],
+    ) -> Result<Vec<Regex>, FileError> {
+        let span = lines.span();
+        let at = |message: String| FileError::at_span(self.path, self.text, span.clone(), message);
+        let lines: Vec<Regex> = lines
+            .into_inner()
+            .into_iter()
+            .map(|line| self.pattern(line))
+            .collect::<Result<_, _>>()?;
+        if lines.is_empty() {
+            return Err(at("a mode needs at least one line that says that it is up".into()));
+        }
+        for name in needed {
+            let holders = lines
+                .iter()
+                .filter(|line| line.capture_names().flatten().any(|n| n == *name))
+                .count();
+            if holders != 1 {
+                return Err(at(format!(
+                    "one line must hold the group (?P<{name}>...); {holders} do"
+                )));
+            }
+        }
+        Ok(lines)
+    }
+
+    fn heap_line(&self, pattern: written::Pattern) -> Result<Regex, FileError> {
+        let regex = self.pattern(pattern.clone())?;
+        for needed in ["phase", "lowest"] {
+            if !regex.capture_names().flatten().any(|name| name == needed) {
+                return Err(self.wrong(
+                    &pattern,
+                    format!("the heap line must hold the group (?P<{needed}>...)"),
+                ));
+            }
+        }
+        Ok(regex)
+    }
+
+    fn switch(&self, switch: written::SwitchRequest) -> Result<Request, FileError> {
+        Ok(Request { request: switch.request, reply: self.pattern(switch.reply)? })
+    }
+}

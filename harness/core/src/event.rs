@@ -1,0 +1,239 @@
+//! Everything that a run has to tell, as one stream of events.
+//!
+//! Reporters read events and nothing else, so a recorded stream (`events.jsonl`, one event a line,
+//! documented in docs/events.md) can be replayed into any of them. Text that came from a board or
+//! a broker is made printable before it gets into an event.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::Check;
+use crate::heap::HeapSample;
+use crate::mac::Mac;
+use crate::phase::{Phase, PhaseOutcome};
+use crate::verdict::Verdict;
+
+/// Version of the event schema. It rises when a reader of an older one would go wrong.
+pub const SCHEMA: u32 = 1;
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Seconds since the run started, on a clock that never steps.
+    pub at: f64,
+    /// The board that it is about, or none for the run itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub board: Option<String>,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum What {
+    /// First event of a run.
+    RunStarted(RunStarted),
+    /// Something about the bench that is worth a line: what was swept, what was skipped and why.
+    Note {
+        /// The text.
+        text: String,
+    },
+    /// A broker answers a TLS connection with CONNACK.
+    BrokerReady(BrokerFacts),
+    /// The broker is gone while boards still need it.
+    BrokerLost {
+        /// What was found.
+        found: String,
+    },
+    /// A board's path begins.
+    BoardStarted(BoardFacts),
+    /// A phase begins.
+    PhaseStarted {
+        /// Which.
+        phase: Phase,
+    },
+    /// Bytes written to the flash so far.
+    FlashProgress {
+        /// Written, bytes.
+        written: u64,
+        /// To be written in all, bytes.
+        total: u64,
+    },
+    /// What the flash phase did.
+    Flashed {
+        /// Bytes written; 0 when the image was on the board already.
+        bytes: u64,
+        /// Seconds of the write phase.
+        seconds: f64,
+        /// The image was known to be on the board and was not written again.
+        kept: bool,
+        /// Read back and compared; `None` where the chip's loader cannot read back.
+        verified: Option<bool>,
+    },
+    /// A boot log line that the run was waiting for.
+    LogLine {
+        /// Line of the boot log, counted from 1.
+        line: u64,
+        /// The line as printable text.
+        text: String,
+    },
+    /// A request was answered.
+    Reply {
+        /// How it was asked: `http` or `mqtt`.
+        over: String,
+        /// The request.
+        request: String,
+        /// The answer as printable text.
+        reply: String,
+        /// Seconds from asking to the answer.
+        seconds: f64,
+    },
+    /// A set of heap figures.
+    Heap(HeapSample),
+    /// A check with its outcome.
+    Check(Check),
+    /// A phase ended.
+    PhaseEnded {
+        /// Which.
+        phase: Phase,
+        /// How.
+        outcome: PhaseOutcome,
+        /// Seconds it took.
+        seconds: f64,
+        /// Of these, the seconds in which the board or the broker was at work and the rig waited.
+        waited: f64,
+        /// Why it failed.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        why: Option<String>,
+    },
+    /// A board's path is over.
+    BoardEnded {
+        /// The verdict.
+        verdict: Verdict,
+        /// Seconds from its start.
+        seconds: f64,
+        /// In a line: why it did not pass.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        why: Option<String>,
+    },
+    /// Last event of a run.
+    RunEnded {
+        /// The verdict over all boards.
+        verdict: Verdict,
+        /// The process's exit code.
+        exit_code: u8,
+        /// Seconds in all.
+        seconds: f64,
+        /// Why the run ended early or judged nothing.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        why: Option<String>,
+    },
+}
+
+/// What a run starts from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunStarted {
+    /// Schema of the events, [`SCHEMA`].
+    pub schema: u32,
+    /// hilrig's version.
+    pub hilrig: String,
+    /// The run's id: unique on a bench, and the name of its record's folder.
+    pub run: String,
+    /// Wall clock at the start, RFC 3339, UTC.
+    pub started: String,
+    /// The seed that everything random in the run comes from.
+    pub seed: u64,
+    /// What is to be flashed, one for each kind of board.
+    pub firmware: Vec<FirmwareFacts>,
+    /// The boards of the run.
+    pub boards: Vec<String>,
+}
+
+/// A firmware image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirmwareFacts {
+    /// The kind of board that it is for.
+    pub kind: String,
+    /// File, as the configuration names it.
+    pub image: String,
+    /// Size, bytes.
+    pub bytes: u64,
+    /// SHA-256 of the file, hex.
+    pub sha256: String,
+    /// The build id in it, where the contract says how to find one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub build: Option<String>,
+}
+
+/// A board, as the run found it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoardFacts {
+    /// `virtual` or `esp8266`.
+    pub kind: String,
+    /// Its serial port.
+    pub port: String,
+    /// Its MAC, where it is known before the boot log tells it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mac: Option<Mac>,
+}
+
+/// A broker that is ready.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BrokerFacts {
+    /// `container` or `process`.
+    pub kind: String,
+    /// `mosquitto`.
+    pub software: String,
+    /// The version that it says it is.
+    pub version: String,
+    /// The image or the executable.
+    pub from: String,
+    /// Port of the listener with the run's certificate.
+    pub port: u16,
+    /// Seconds from the start to the first CONNACK over TLS.
+    pub seconds: f64,
+}
+
+/// Where events go. Emitting never blocks on anything slower than a file.
+pub trait EventSink: Send + Sync {
+    /// Takes one event.
+    fn emit(&self, event: Event);
+}
+
+/// A handle on the run's events; `at` is filled in from one clock.
+#[derive(Clone)]
+pub struct Events {
+    sink: Arc<dyn EventSink>,
+    start: std::time::Instant,
+}
+
+impl Events {
+    /// The run starts now.
+    pub fn new(sink: Arc<dyn EventSink>) -> Events {
+        Events { sink, start: std::time::Instant::now() }
+    }
+
+    /// When the run started.
+    pub fn start(&self) -> std::time::Instant {
+        self.start
+    }
+
+    /// Tells something about the run.
+    pub fn run(&self, what: What) {
+        self.emit(None, what);
+    }
+
+    /// Tells something about a board.
+    pub fn board(&self, board: &str, what: What) {
+        self.emit(Some(board.to_owned()), what);
+    }
+
+    fn emit(&self, board: Option<String>, what: What) {
+        // Microseconds are plenty, and short to read.
+        let at = (self.start.elapsed().as_secs_f64() * 1e6).round() / 1e6;
+        self.sink.emit(Event { at, board, what });
+    }
+}

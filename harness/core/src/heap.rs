@@ -1,0 +1,151 @@
+//! Heap figures, always in bytes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The stretches of a firmware's life that heap figures are told for.
+///
+/// They are the firmware's phases, not the rig's: `handshake` is the TLS handshake alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeapPhase {
+    /// From reset to the network being up.
+    Boot,
+    /// Serving the configuration page.
+    Page,
+    /// The TLS handshake.
+    Handshake,
+    /// Connected to the broker.
+    Connected,
+}
+
+impl HeapPhase {
+    /// Every phase, in the order in which a board meets them.
+    pub const ALL: [HeapPhase; 4] =
+        [HeapPhase::Boot, HeapPhase::Page, HeapPhase::Handshake, HeapPhase::Connected];
+
+    /// The name, as in the contract, the configuration and the reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            HeapPhase::Boot => "boot",
+            HeapPhase::Page => "page",
+            HeapPhase::Handshake => "handshake",
+            HeapPhase::Connected => "connected",
+        }
+    }
+
+    /// The phase of this name.
+    pub fn from_name(name: &str) -> Option<HeapPhase> {
+        HeapPhase::ALL.into_iter().find(|phase| phase.name() == name)
+    }
+}
+
+/// Where a sample was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeapSource {
+    /// A line of the boot log.
+    Log,
+    /// A field of a reply.
+    Reply,
+}
+
+/// One set of heap figures. What the board did not tell is `None`, never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeapSample {
+    /// The firmware's phase that the figures are for.
+    pub phase: HeapPhase,
+    /// Lowest free heap in that phase, bytes.
+    pub lowest_free: u64,
+    /// Free heap at the moment of the sample, bytes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub free: Option<u64>,
+    /// Lowest free heap since the reset, bytes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lowest_ever: Option<u64>,
+    /// Largest block that could be had, bytes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub largest: Option<u64>,
+    /// Allocations that were refused since the reset.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub failures: Option<u64>,
+    /// Where it was read.
+    pub source: HeapSource,
+}
+
+/// What the samples of one phase come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeapLow {
+    /// The lowest free heap of any sample of the phase, bytes.
+    pub lowest_free: u64,
+    /// The smallest largest-block told in the phase, bytes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub largest: Option<u64>,
+    /// The most refused allocations told in the phase.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub failures: Option<u64>,
+    /// How many samples there were.
+    pub samples: u64,
+}
+
+/// The lowest figures of a board, phase by phase. A phase without a sample has no entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct HeapLows(BTreeMap<HeapPhase, HeapLow>);
+
+impl HeapLows {
+    /// Takes one more sample in.
+    pub fn add(&mut self, sample: &HeapSample) {
+        let low = self.0.entry(sample.phase).or_insert(HeapLow {
+            lowest_free: sample.lowest_free,
+            largest: sample.largest,
+            failures: sample.failures,
+            samples: 0,
+        });
+        low.lowest_free = low.lowest_free.min(sample.lowest_free);
+        low.largest = [low.largest, sample.largest].into_iter().flatten().min();
+        low.failures = low.failures.max(sample.failures);
+        low.samples += 1;
+    }
+
+    /// The phase's figures, or `None` where it was not measured.
+    pub fn get(&self, phase: HeapPhase) -> Option<&HeapLow> {
+        self.0.get(&phase)
+    }
+
+    /// Measured phases in order.
+    pub fn iter(&self) -> impl Iterator<Item = (HeapPhase, &HeapLow)> {
+        self.0.iter().map(|(phase, low)| (*phase, low))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(lowest_free: u64, largest: Option<u64>) -> HeapSample {
+        HeapSample {
+            phase: HeapPhase::Page,
+            lowest_free,
+            free: None,
+            lowest_ever: None,
+            largest,
+            failures: None,
+            source: HeapSource::Log,
+        }
+    }
+
+    #[test]
+    fn lows_keep_the_lowest_and_never_make_a_zero_of_what_was_not_told() {
+        let mut lows = HeapLows::default();
+        assert!(lows.get(HeapPhase::Page).is_none());
+        lows.add(&sample(500, None));
+        lows.add(&sample(400, Some(300)));
+        lows.add(&sample(450, Some(350)));
+        let low = lows.get(HeapPhase::Page).unwrap();
+        assert_eq!((low.lowest_free, low.largest, low.failures), (400, Some(300), None));
+        assert_eq!(low.samples, 3);
+        assert!(lows.get(HeapPhase::Boot).is_none());
+    }
+}

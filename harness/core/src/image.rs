@@ -1,0 +1,178 @@
+//! The ESP8266's firmware image, checked before a byte of it goes to a board.
+//!
+//! Layout (Espressif's "ESP8266 firmware image format", version 1): a header `E9, segment count,
+//! flash mode, flash size << 4 | frequency, entry point u32`, then for each segment `address u32,
+//! length u32, data`; then zeros so that the checksum is the last byte of a multiple of 16 bytes.
+//! The checksum is 0xEF XORed over all segment data. What stands behind (the part that is mapped
+//! at 0x40200000) is not covered by it.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+/// First byte of a version 1 image.
+const MAGIC_V1: u8 = 0xE9;
+/// First byte of a version 2 image, which needs a second-stage boot loader.
+const MAGIC_V2: u8 = 0xEA;
+/// Start value of the image's checksum and of the loader's.
+pub const CHECKSUM_SEED: u8 = 0xEF;
+/// The loader's image count is small; the ROM refuses more than 16.
+const MOST_SEGMENTS: u8 = 16;
+/// A larger image does not fit the 1 MiB that the ROM maps.
+const LARGEST: usize = 1024 * 1024;
+
+/// A firmware image that a board can boot.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// Where it was read from.
+    pub path: PathBuf,
+    /// The bytes, to be written at flash offset 0.
+    pub bytes: Vec<u8>,
+    /// SHA-256 of the bytes, hex.
+    pub sha256: String,
+    /// Build id that the contract's pattern found in the bytes.
+    pub build: Option<String>,
+}
+
+/// Why a file is no firmware image.
+#[derive(Debug, thiserror::Error)]
+#[error("{path} is no firmware image for an ESP8266: {found}. {help}", path = path.display())]
+pub struct ImageError {
+    path: PathBuf,
+    found: String,
+    help: &'static str,
+}
+
+const REBUILD: &str =
+    "Build it again (`make firmware`), or name another file under `image` in the configuration.";
+
+impl Image {
+    /// Checks `bytes` as the chip's ROM would, and takes their digest.
+    pub fn parse(
+        path: &Path,
+        bytes: Vec<u8>,
+        build: Option<&regex::bytes::Regex>,
+    ) -> Result<Image, ImageError> {
+        if let Err((found, help)) = check(&bytes) {
+            return Err(ImageError { path: path.into(), found, help });
+        }
+        let build = build
+            .and_then(|pattern| pattern.captures(&bytes))
+            .and_then(|found| found.get(1))
+            .map(|id| crate::text::printable(id.as_bytes()));
+        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Image { path: path.into(), bytes, sha256, build })
+    }
+}
+
+fn check(bytes: &[u8]) -> Result<(), (String, &'static str)> {
+    let word = |at: usize| -> Option<usize> {
+        let four: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
+        Some(u32::from_le_bytes(four) as usize)
+    };
+    match bytes.first() {
+        None => return Err(("the file is empty".into(), REBUILD)),
+        Some(&MAGIC_V1) => {}
+        Some(&MAGIC_V2) => {
+            return Err((
+                "it is a version 2 image (EA), which boots through a second-stage loader".into(),
+                "Give the whole flash image, with that loader at offset 0.",
+            ));
+        }
+        Some(b'\x7f') if bytes.starts_with(b"\x7fELF") => {
+            return Err((
+                "it is an ELF file".into(),
+                "Name the flat image beside it (.bin) as `image`; the ELF goes under `elf`.",
+            ));
+        }
+        Some(other) => {
+            return Err((format!("its first byte is {other:#04x}, not the magic 0xe9"), REBUILD));
+        }
+    }
+    if bytes.len() > LARGEST {
+        return Err((
+            format!("{} bytes do not fit the 1 MiB that the ROM maps", bytes.len()),
+            REBUILD,
+        ));
+    }
+    let cut = |what: &str| (format!("it ends at byte {}, inside {what}", bytes.len()), REBUILD);
+    let segments = *bytes.get(1).ok_or_else(|| cut("the header"))?;
+    if segments == 0 || segments > MOST_SEGMENTS {
+        return Err((format!("the header says {segments} segments"), REBUILD));
+    }
+    word(4).ok_or_else(|| cut("the header"))?;
+    let mut at = 8;
+    let mut sum = CHECKSUM_SEED;
+    for number in 1..=segments {
+        let segment = || format!("segment {number} of {segments}");
+        let length = word(at + 4).ok_or_else(|| cut(&segment()))?;
+        let data = at + 8;
+        let data = data
+            .checked_add(length)
+            .and_then(|end| bytes.get(data..end))
+            .ok_or_else(|| cut(&segment()))?;
+        sum = data.iter().fold(sum, |sum, byte| sum ^ byte);
+        at += 8 + length;
+    }
+    let last = at / 16 * 16 + 15;
+    let stored = *bytes.get(last).ok_or_else(|| cut("the padding before the checksum"))?;
+    if stored != sum {
+        return Err((format!("its checksum is {stored:#04x}, its data say {sum:#04x}"), REBUILD));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A small image that passes.
+    pub(crate) fn small() -> Vec<u8> {
+        let mut bytes = vec![0xE9, 1, 0, 0, 0x00, 0x01, 0x10, 0x40];
+        bytes.extend_from_slice(&0x4010_0000u32.to_le_bytes());
+        bytes.extend_from_slice(&8u32.to_le_bytes());
+        bytes.extend_from_slice(b"firmware");
+        let sum = b"firmware".iter().fold(CHECKSUM_SEED, |sum, byte| sum ^ byte);
+        bytes.resize(31, 0);
+        bytes.push(sum);
+        bytes
+    }
+
+    fn found(bytes: Vec<u8>) -> String {
+        Image::parse(Path::new("f.bin"), bytes, None).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_whole_image_passes_and_tells_its_build() {
+        let mut bytes = small();
+        bytes.extend_from_slice(b"....BUILD=00ff\0");
+        let pattern = regex::bytes::Regex::new("BUILD=([0-9a-f]+)").unwrap();
+        let image = Image::parse(Path::new("f.bin"), bytes, Some(&pattern)).unwrap();
+        assert_eq!(image.build.as_deref(), Some("00ff"));
+        assert_eq!(image.sha256.len(), 64);
+    }
+
+    #[test]
+    fn each_kind_of_wrong_file_is_told_apart() {
+        assert!(found(vec![]).contains("empty"));
+        assert!(found(b"\x7fELF....".to_vec()).contains("ELF"));
+        assert!(found(b"<html>".to_vec()).contains("0x3c"));
+        assert!(found(vec![0xEA; 64]).contains("version 2"));
+        assert!(found(small()[..20].to_vec()).contains("inside segment 1 of 1"));
+        assert!(found(small()[..28].to_vec()).contains("padding"));
+        let mut flipped = small();
+        flipped[17] ^= 1;
+        assert!(found(flipped).contains("checksum"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            let _ = check(&bytes);
+            let mut with_magic = vec![0xE9];
+            with_magic.extend(bytes);
+            let _ = check(&with_magic);
+        }
+    }
+}

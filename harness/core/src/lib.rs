@@ -1,0 +1,17 @@
+//! The words of the field as types, and the traits at the edges. No I/O happens here.
+
+pub mod board;
+pub mod check;
+pub mod config;
+pub mod contract;
+pub mod event;
+pub mod exit;
+pub mod heap;
+pub mod image;
+pub mod line;
+pub mod mac;
+pub mod phase;
+pub mod place;
+pub mod text;
+pub mod units;
+pub mod verdict;
