@@ -1,0 +1,34 @@
+/* The CA certificate: what may be stored, and the trust anchor made of it. */
+#ifndef HILRIG_CA_H
+#define HILRIG_CA_H
+
+#include <bearssl.h>
+
+#include "core.h"
+
+/* Longest distinguished name and key that an anchor holds, bytes. The key is
+ * an RSA modulus of 4096 bits and its exponent, or a curve point. */
+#define CA_NAME_MAX 256
+#define CA_KEY_MAX 520
+
+/* A trust anchor with what it points to. */
+struct ca {
+	br_x509_trust_anchor anchor;
+	size_t name_length;
+	bool name_cut;
+	uint8_t name[CA_NAME_MAX];
+	uint8_t key[CA_KEY_MAX];
+};
+
+/* Checks DER that came from outside. NULL, or why it is refused.
+ * Takes about 2 KiB of heap meanwhile. */
+const char *ca_decode(struct core *core, const uint8_t *der, size_t length);
+
+/* Makes the anchor from the stored certificate. NULL, or why not. */
+const char *ca_load(struct core *core, struct ca *ca);
+
+/* "none" or the SHA-256 of the stored DER in hex. */
+#define CA_DIGEST_TEXT_SIZE 65
+bool ca_digest(struct core *core, char text[CA_DIGEST_TEXT_SIZE]);
+
+#endif

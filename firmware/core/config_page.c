@@ -1,0 +1,70 @@
+#include "config_page.h"
+
+#include <string.h>
+
+#include "ca.h"
+#include "fields.h"
+
+static const char head[] =
+	"<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>ESP8266 configuration</title>"
+	"<style>body{font-family:sans-serif;max-width:40em;margin:1em auto}"
+	"label{display:inline-block;width:18em}p{margin:.3em}</style></head>\n"
+	"<body><h1>ESP8266 configuration</h1>\n";
+static const char form[] = "<form action=\"/config\" method=\"get\">\n";
+static const char tail[] = "<p><input type=\"submit\" name=\"save\" value=\"SAVE\"></p></form>\n"
+			   "<p><a href=\"/?request=Reset\">RESET ESP8266</a></p></body></html>\n";
+
+static void render_input(struct out *out, const struct field *field, const struct settings *settings)
+{
+	char text[FIELD_TEXT_SIZE];
+
+	field_text(field, settings, text);
+	out_text(out, "<input name=\"");
+	out_text(out, field->name);
+	if (field->kind == FIELD_BOX) {
+		out_text(out, "\" type=\"checkbox\" value=\"on\"");
+		out_text(out, text[0] != 0 ? " checked>" : ">");
+		return;
+	}
+	if (field->kind == FIELD_SECRET)
+		out_text(out, "\" type=\"password\" placeholder=\"unchanged");
+	out_text(out, field->most == 255 ? "\" size=\"3\" value=\"" : "\" value=\"");
+	out_escaped(out, text);
+	out_text(out, "\">");
+}
+
+static void render_facts(struct out *out, const char *note)
+{
+	char digest[CA_DIGEST_TEXT_SIZE];
+
+	if (note != NULL) {
+		out_text(out, "<p><b>");
+		out_escaped(out, note);
+		out_text(out, "</b></p>\n");
+	}
+	out_text(out, "<p>Build ");
+	out_escaped(out, out->core->build);
+	out_text(out, "<br>CA (SHA-256): ");
+	out_text(out, ca_digest(out->core, digest) ? digest : "cannot be read");
+	out_text(out, "</p>\n");
+}
+
+void config_page_render(struct out *out, const char *note)
+{
+	out_text(out, head);
+	render_facts(out, note);
+	out_text(out, form);
+	for (size_t i = 0; i < FIELDS; i++) {
+		const struct field *field = &fields[i];
+		bool joined = i + 1 < FIELDS && fields[i + 1].label[0] == 0;
+
+		if (field->label[0] != 0) {
+			out_text(out, "<p><label>");
+			out_escaped(out, field->label);
+			out_text(out, "</label>");
+		}
+		render_input(out, field, &out->core->settings);
+		out_text(out, joined ? "." : "</p>\n");
+	}
+	out_text(out, tail);
+}

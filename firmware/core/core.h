@@ -1,0 +1,74 @@
+/*
+ * What the parts of the core share: one `struct core`, made by core_run() and
+ * handed to every part. There is one a chip; nothing else in the core is
+ * writable and static, so a host test can start it again and again.
+ */
+#ifndef HILRIG_CORE_H
+#define HILRIG_CORE_H
+
+#include "clock.h"
+#include "heap.h"
+#include "log.h"
+#include "port.h"
+#include "settings.h"
+#include "store.h"
+
+struct http;
+struct mqtt;
+
+/* What was chosen at start-up from the settings. */
+enum mode {
+	MODE_CONFIGURATION, /* web only */
+	MODE_MQTT_PLAIN,    /* plain MQTT, and web */
+	MODE_MQTT_TLS,      /* MQTT over TLS only: the heap has no room for both */
+};
+
+/* The LED's blinking, driven by requests_poll(). */
+struct blink {
+	uint16_t toggles_left;
+	bool lit;
+	uint32_t next_ms;
+};
+
+struct core {
+	const struct port *port;
+	const char *build;
+	enum mode mode;
+	struct log log;
+	struct clock clock;
+	struct heap heap;
+	struct store store;
+	struct settings settings; /* as stored, or the defaults */
+	struct blink blink;
+	struct http *http; /* NULL while the web server is not loaded */
+	struct mqtt *mqtt; /* NULL while the MQTT client is not loaded */
+	bool reset_wanted; /* restart as soon as the answer has left */
+	uint32_t reset_asked_ms;
+};
+
+/* The answer that announces a reset gets this long to leave the board. */
+#define RESET_AFTER_MS 3000u
+
+/* True when `deadline_ms` is reached; good across the wrap of uptime_ms. */
+static inline bool core_due(const struct core *core, uint32_t deadline_ms)
+{
+	return (int32_t)(core->port->uptime_ms(core->port->self) - deadline_ms) >= 0;
+}
+
+static inline uint32_t core_now(const struct core *core)
+{
+	return core->port->uptime_ms(core->port->self);
+}
+
+/* Memory is had here and nowhere else. NULL when there is none. */
+static inline void *core_alloc(struct core *core, size_t size)
+{
+	return core->port->heap_alloc(core->port->self, size);
+}
+
+static inline void core_free(struct core *core, void *block)
+{
+	core->port->heap_free(core->port->self, block);
+}
+
+#endif

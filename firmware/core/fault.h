@@ -1,0 +1,64 @@
+/*
+ * Faults built in on purpose, each by its own -DFAULT_..., so that a rig can
+ * be shown to find them. A normal build has none: there, everything here is
+ * empty.
+ *
+ * FAULT_BOOT_LOOP          crashes right after the Build line, each time
+ * FAULT_CRASH_IN_HANDSHAKE writes through NULL in the middle of a handshake
+ * FAULT_SILENT_MQTT        answers no request over MQTT
+ * FAULT_ACCEPTS_ANY_CA     takes any CA's certificate, as the original did
+ * FAULT_HEAP_HUNGRY        holds 20 KiB more during a handshake
+ */
+#ifndef HILRIG_FAULT_H
+#define HILRIG_FAULT_H
+
+#include <bearssl.h>
+
+#include "core.h"
+
+#ifdef FAULT_BOOT_LOOP
+void fault_at_boot(void);
+#else
+static inline void fault_at_boot(void)
+{
+}
+#endif
+
+#ifdef FAULT_CRASH_IN_HANDSHAKE
+void fault_in_handshake(void);
+#else
+static inline void fault_in_handshake(void)
+{
+}
+#endif
+
+#ifdef FAULT_SILENT_MQTT
+#define fault_mqtt_is_silent() true
+#else
+#define fault_mqtt_is_silent() false
+#endif
+
+#ifdef FAULT_ACCEPTS_ANY_CA
+void fault_trust_anyone(br_x509_minimal_context *x509);
+#else
+static inline void fault_trust_anyone(br_x509_minimal_context *x509)
+{
+	(void)x509;
+}
+#endif
+
+#ifdef FAULT_HEAP_HUNGRY
+void fault_hold_memory(struct core *core);
+void fault_release_memory(struct core *core);
+#else
+static inline void fault_hold_memory(struct core *core)
+{
+	(void)core;
+}
+static inline void fault_release_memory(struct core *core)
+{
+	(void)core;
+}
+#endif
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * The web server: one connection at a time, requests read byte by byte, so that
+ * their length costs no memory.
+ */
+#ifndef HILRIG_HTTP_H
+#define HILRIG_HTTP_H
+
+#include "core.h"
+
+/* Loads the server and opens its port. False: no memory, or the port cannot be
+ * opened; the caller says so. */
+bool http_start(struct core *core);
+
+/* Serves what there is. Milliseconds until it wants to be called again. */
+uint32_t http_poll(struct core *core);
+
+/* True when no answer is under way any more. */
+bool http_is_idle(const struct core *core);
+
+#endif

@@ -1,0 +1,31 @@
+/* The requests that a board answers, the same over HTTP and MQTT. */
+#ifndef HILRIG_REQUESTS_H
+#define HILRIG_REQUESTS_H
+
+#include "core.h"
+#include "query.h"
+
+/* Longest reply, with its NUL. */
+#define REPLY_MAX 640
+
+/* What "?request=NAME&nblink=N" asked for. */
+struct request {
+	char name[QUERY_KEY_MAX + 1];
+	bool bad;     /* a key twice, cut, or not to be decoded */
+	bool counted; /* nblink was given */
+	uint32_t count;
+};
+
+/* A query_taker; the context is a struct request that starts as zeros. */
+void request_take(void *request, const struct query_pair *pair);
+
+/* Does it and writes the answer, which always ends with a NUL. */
+void request_answer(struct core *core, const struct request *request, char reply[REPLY_MAX]);
+
+/* Answers what stands in an MQTT payload: "/?request=...". */
+void request_answer_text(struct core *core, const char *text, size_t length, char reply[REPLY_MAX]);
+
+/* Drives the LED. Milliseconds until it wants to be called again. */
+uint32_t requests_poll(struct core *core);
+
+#endif

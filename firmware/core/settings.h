@@ -1,0 +1,63 @@
+/* What is set over the configuration page, and the defaults of a blank board. */
+#ifndef HILRIG_SETTINGS_H
+#define HILRIG_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Text holds this many bytes (UTF-8) and a NUL. */
+#define SETTINGS_TEXT_MAX 64
+#define SETTINGS_SSID_MAX 32 /* IEEE 802.11 */
+
+/*
+ * The bytes of this struct are what stands in the flash, so: no padding, no
+ * pointer, and a change of the layout is a new STORE_LAYOUT.
+ */
+struct settings {
+	uint32_t baud;
+	uint16_t http_port;
+	uint16_t mqtt_port;
+	uint16_t fota_port;
+	uint16_t ntp_port;
+	uint16_t mqtt_retry_seconds;  /* between two attempts */
+	uint16_t mqtt_retry_attempts; /* before it gives up; 0: never */
+	uint16_t tls_fragment;        /* largest record it takes, bytes */
+	uint8_t mqtt_use_password;
+	uint8_t tls;
+	uint8_t mqtt;
+	uint8_t reserved[3];
+	uint8_t ip[4]; /* 0.0.0.0: DHCP */
+	uint8_t netmask[4];
+	uint8_t gateway[4];
+	uint8_t ap_ip[4];
+	uint8_t broker_address[4]; /* 0.0.0.0: ask DNS for `broker` */
+	char ssid[SETTINGS_SSID_MAX + 1];
+	char password[SETTINGS_TEXT_MAX + 1];
+	char broker[SETTINGS_TEXT_MAX + 1]; /* name for SNI and the check */
+	char mqtt_user[SETTINGS_TEXT_MAX + 1];
+	char mqtt_password[SETTINGS_TEXT_MAX + 1];
+	char client_id[SETTINGS_TEXT_MAX + 1]; /* empty: ESP8266-MAC */
+	char rx_topic[SETTINGS_TEXT_MAX + 1];  /* empty: mqtt_rx_MAC */
+	char tx_topic[SETTINGS_TEXT_MAX + 1];  /* empty: mqtt_tx_MAC */
+	char ntp_server[SETTINGS_TEXT_MAX + 1];
+	char fota_password[SETTINGS_TEXT_MAX + 1];
+	char serial_server[16];
+	uint8_t tail[2];
+};
+
+_Static_assert(sizeof(struct settings) == 4 + 7 * 2 + 6 + 5 * 4 + 33 + 9 * 65 + 16 + 2,
+	       "struct settings has padding: its bytes stand in the flash");
+_Static_assert(sizeof(struct settings) % 4 == 0, "flash is written in words");
+
+void settings_defaults(struct settings *settings);
+
+/* Makes sure that every text ends, whatever stood in the flash. */
+void settings_terminate(struct settings *settings);
+
+/* The effective values, with the board's MAC where the setting is empty. */
+void settings_rx_topic(const struct settings *s, const uint8_t mac[6], char to[SETTINGS_TEXT_MAX + 1]);
+void settings_tx_topic(const struct settings *s, const uint8_t mac[6], char to[SETTINGS_TEXT_MAX + 1]);
+void settings_client_id(const struct settings *s, const uint8_t mac[6], char to[SETTINGS_TEXT_MAX + 1]);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * TLS 1.2 over a port's stream, by BearSSL. The broker's certificate is
+ * verified against the stored CA, the given name and the time; there is no
+ * way around it.
+ */
+#ifndef HILRIG_TLS_H
+#define HILRIG_TLS_H
+
+#include "core.h"
+
+struct tls;
+
+enum tls_state {
+	TLS_HANDSHAKE,
+	TLS_OPEN,
+	TLS_CLOSED, /* tls_error() says why */
+};
+
+/* What tls_error() can say beside BearSSL's own numbers (bearssl_ssl.h,
+ * bearssl_x509.h; 256+n: alert n received, 512+n: alert n sent). */
+enum tls_error {
+	TLS_ERROR_NONE = 0,
+	TLS_ERROR_TIME_UNKNOWN = 53, /* BR_ERR_X509_TIME_UNKNOWN */
+	TLS_ERROR_NO_MEMORY = 1000,
+	TLS_ERROR_STREAM_CLOSED = 1001,
+	TLS_ERROR_NO_CA = 1002,
+	TLS_ERROR_NO_RANDOM = 1003,
+	TLS_ERROR_TIMEOUT = 1004,
+	TLS_ERROR_BAD_CA = 1005,
+};
+
+/* Begins a handshake over an open stream, which stays the caller's.
+ * `name` goes into SNI and is what the certificate must be for; it must
+ * outlive the handshake. `fragment` is the largest record to take, in bytes;
+ * below 16384 the broker is asked to keep to it (RFC 6066 max_fragment_length).
+ * NULL on failure, with the reason in `error`. */
+struct tls *tls_start(struct core *core, struct port_stream *stream, const char *name,
+		      uint16_t fragment, int *error);
+
+/* Moves bytes both ways as far as they go now. */
+enum tls_state tls_poll(struct tls *tls);
+
+/* As a port's tcp_read and tcp_write, for what is inside. */
+int tls_read(struct tls *tls, void *to, size_t length);
+int tls_write(struct tls *tls, const void *from, size_t length);
+
+/* True while bytes were taken that the stream did not take yet. */
+bool tls_is_pending(struct tls *tls);
+
+/* Tells the peer that no more comes. */
+void tls_close_notify(struct tls *tls);
+
+int tls_error(const struct tls *tls);
+void tls_free(struct tls *tls);
+
+/* In words, for the log. */
+const char *tls_error_words(int error);
+
+#endif
