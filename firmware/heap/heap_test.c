@@ -1,0 +1,325 @@
+/*
+ * The allocator against a model that is too simple to be wrong: a map of the
+ * heap's units with the block's number in each. Random operations from a
+ * seed, which is printed and can be given as the first argument.
+ */
+#include "heap.h"
+
+#include <setjmp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define UNITS 640u      /* of the arena, with the two that the heap keeps */
+#define BLOCKS 200u     /* alive at most */
+#define OPERATIONS 60000u
+
+static uint64_t *arena; /* 8-byte aligned, exactly as long as the heap */
+static jmp_buf broken;
+static const char *broken_what;
+
+_Noreturn void heap_corrupt(const char *what, const void *where)
+{
+	(void)where;
+	broken_what = what;
+	longjmp(broken, 1);
+}
+
+#define CHECK(condition) \
+	do { \
+		if (!(condition)) { \
+			fprintf(stderr, "%s:%d: does not hold: %s\n", __FILE__, __LINE__, #condition); \
+			exit(1); \
+		} \
+	} while (0)
+
+/* -- the model -- */
+
+static struct {
+	unsigned char *bytes; /* NULL: not alive */
+	size_t size;
+	unsigned at, units;
+	unsigned char fill;
+} block[BLOCKS];
+static int map[UNITS]; /* -1 free, else the block's number */
+static unsigned model_free, model_lowest_ever, model_lowest;
+static uint32_t model_failures, model_last_failed;
+
+static uint32_t random_state;
+
+static uint32_t next_random(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 17;
+	random_state ^= random_state << 5;
+	return random_state;
+}
+
+static void start(void)
+{
+	memset(arena, 0xA5, UNITS * HEAP_UNIT);
+	heap_init(arena, UNITS * HEAP_UNIT);
+	memset(block, 0, sizeof block);
+	for (unsigned i = 0; i < UNITS; i++)
+		map[i] = -1;
+	map[0] = map[UNITS - 1] = (int)BLOCKS; /* the heap's own */
+	model_free = model_lowest_ever = model_lowest = UNITS - 2;
+	model_failures = model_last_failed = 0;
+}
+
+/* Length of the free run at `at`. */
+static unsigned run(unsigned at)
+{
+	unsigned length = 0;
+
+	while (at + length < UNITS && map[at + length] < 0)
+		length++;
+	return length;
+}
+
+/* The largest free run, and the smallest that still has `units`. */
+static void runs(unsigned units, unsigned *largest, unsigned *best)
+{
+	*largest = *best = 0;
+	for (unsigned i = 0; i < UNITS; i += run(i) + 1) {
+		unsigned length = run(i);
+
+		if (length > *largest)
+			*largest = length;
+		if (length >= units && (*best == 0 || length < *best))
+			*best = length;
+	}
+}
+
+static void compare(void)
+{
+	struct port_heap figures;
+	unsigned largest, best;
+
+	runs(1, &largest, &best);
+	heap_figures(&figures);
+	CHECK(figures.free == model_free * HEAP_UNIT);
+	CHECK(figures.lowest_ever == model_lowest_ever * HEAP_UNIT);
+	CHECK(figures.lowest == model_lowest * HEAP_UNIT);
+	CHECK(figures.largest == (largest == 0 ? 0 : largest * HEAP_UNIT - HEAP_HEADER));
+	CHECK(figures.failures == model_failures);
+	CHECK(figures.last_failed == model_last_failed);
+	CHECK(heap_sound());
+}
+
+static size_t random_size(void)
+{
+	switch (next_random() % 8) {
+	case 0:
+		return 1 + next_random() % 4;
+	case 1:
+		return 1 + next_random() % (UNITS * HEAP_UNIT);
+	default:
+		return 1 + next_random() % 120;
+	}
+}
+
+static void try_alloc(unsigned n)
+{
+	size_t size = random_size();
+	bool zeroed = next_random() % 4 == 0;
+	unsigned units = 1 + (size <= 4 ? 0 : (unsigned)((size - 4 + 7) / 8));
+	unsigned largest, best;
+	unsigned char *bytes;
+
+	runs(units, &largest, &best);
+	bytes = zeroed ? heap_calloc(1, size) : heap_alloc(size);
+	if (best == 0) {
+		CHECK(bytes == NULL);
+		CHECK(heap_last_failed_caller() != NULL);
+		model_failures++;
+		model_last_failed = (uint32_t)size;
+		return;
+	}
+	CHECK(bytes != NULL);
+	uintptr_t offset = (uintptr_t)bytes - (uintptr_t)arena;
+	CHECK(offset % HEAP_UNIT == HEAP_HEADER);
+	unsigned at = (unsigned)(offset / HEAP_UNIT);
+	CHECK(at > 0 && at + units < UNITS);
+	/* Taken from the start of a best fitting run. */
+	CHECK(map[at - 1] >= 0 && run(at) == best);
+	for (size_t i = 0; zeroed && i < size; i++)
+		CHECK(bytes[i] == 0);
+	for (unsigned i = at; i < at + units; i++)
+		map[i] = (int)n;
+	block[n].bytes = bytes;
+	block[n].size = size;
+	block[n].at = at;
+	block[n].units = units;
+	block[n].fill = (unsigned char)next_random();
+	memset(bytes, block[n].fill, size);
+	model_free -= units;
+	if (model_free < model_lowest_ever)
+		model_lowest_ever = model_free;
+	if (model_free < model_lowest)
+		model_lowest = model_free;
+}
+
+static void release(unsigned n)
+{
+	for (size_t i = 0; i < block[n].size; i++)
+		CHECK(block[n].bytes[i] == block[n].fill);
+	heap_free(block[n].bytes);
+	for (unsigned i = block[n].at; i < block[n].at + block[n].units; i++)
+		map[i] = -1;
+	model_free += block[n].units;
+	block[n].bytes = NULL;
+}
+
+static void random_operations(uint32_t seed)
+{
+	random_state = seed;
+	start();
+	compare();
+	for (unsigned i = 0; i < OPERATIONS; i++) {
+		unsigned n = next_random() % BLOCKS;
+
+		if (next_random() % 64 == 0) {
+			heap_mark();
+			model_lowest = model_free;
+		}
+		if (block[n].bytes == NULL)
+			try_alloc(n);
+		else
+			release(n);
+		compare();
+	}
+	for (unsigned n = 0; n < BLOCKS; n++) {
+		if (block[n].bytes != NULL)
+			release(n);
+	}
+	compare();
+	CHECK(model_free == UNITS - 2); /* all of it in one block again */
+}
+
+/* -- misuse that the heap must notice -- */
+
+static void expect_broken(const char *name, void (*misuse)(void))
+{
+	start();
+	broken_what = NULL;
+	if (setjmp(broken) == 0)
+		misuse();
+	if (broken_what == NULL) {
+		fprintf(stderr, "not noticed: %s\n", name);
+		exit(1);
+	}
+}
+
+static void free_twice(void)
+{
+	void *volatile kept = heap_alloc(10);
+
+	heap_alloc(10);
+	heap_free(kept);
+	heap_free(kept);
+}
+
+static void free_inside(void)
+{
+	unsigned char *bytes = heap_alloc(100);
+
+	memset(bytes, 0x11, 100);
+	heap_free(bytes + 8);
+}
+
+static void free_odd_address(void)
+{
+	heap_free((unsigned char *)heap_alloc(10) + 2);
+}
+
+static void free_elsewhere(void)
+{
+	static uint64_t elsewhere[4];
+
+	heap_free((unsigned char *)elsewhere + HEAP_HEADER);
+}
+
+/* Writes over the end of a block, into the next one's header. */
+static void overrun_then_free(void)
+{
+	unsigned char *bytes = heap_alloc(12);
+
+	heap_alloc(12);
+	memset(bytes, 0x22, 16);
+	heap_free(bytes);
+}
+
+static void overrun_then_figures(void)
+{
+	struct port_heap figures;
+	unsigned char *bytes = heap_alloc(12);
+
+	memset(bytes, 0x33, 16); /* the header of the free block behind it */
+	heap_figures(&figures);
+}
+
+static void overrun_then_alloc(void)
+{
+	unsigned char *bytes = heap_alloc(12);
+
+	memset(bytes, 0x01, 14);
+	heap_alloc(12);
+}
+
+static void write_after_free(void)
+{
+	unsigned char *bytes = heap_alloc(60);
+
+	heap_alloc(10);
+	heap_free(bytes);
+	memset(bytes, 0x44, 8); /* the links of the free list */
+	heap_alloc(60);
+	heap_alloc(500);
+}
+
+static void edges(void)
+{
+	struct port_heap figures;
+
+	start();
+	CHECK(heap_alloc(0) == NULL);
+	heap_free(NULL);
+	CHECK(heap_last_failed_caller() == NULL);
+	compare();
+
+	/* Sizes that would wrap are refused and counted. */
+	CHECK(heap_alloc(SIZE_MAX) == NULL);
+	CHECK(heap_alloc(HEAP_MAX_SIZE) == NULL);
+	CHECK(heap_calloc(SIZE_MAX / 2, 3) == NULL);
+	heap_figures(&figures);
+	CHECK(figures.failures == 3);
+
+	/* What the heap calls its largest can be had, and no byte more. */
+	CHECK(heap_alloc(figures.largest + 1) == NULL);
+	CHECK(heap_alloc(figures.largest) != NULL);
+	heap_figures(&figures);
+	CHECK(figures.free == 0 && figures.largest == 0);
+}
+
+int main(int argc, char **argv)
+{
+	uint32_t seed = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 0) : 0x5EED0001u;
+
+	arena = aligned_alloc(8, UNITS * HEAP_UNIT);
+	CHECK(arena != NULL);
+	edges();
+	expect_broken("a block freed twice", free_twice);
+	expect_broken("an address inside a block freed", free_inside);
+	expect_broken("an odd address freed", free_odd_address);
+	expect_broken("an address outside freed", free_elsewhere);
+	expect_broken("an overrun, at free", overrun_then_free);
+	expect_broken("an overrun, at figures", overrun_then_figures);
+	expect_broken("an overrun, at alloc", overrun_then_alloc);
+	expect_broken("a write after free", write_after_free);
+	for (uint32_t i = 0; i < 4; i++)
+		random_operations(seed + i == 0 ? 1 : seed + i);
+	free(arena);
+	printf("heap: all held, seed 0x%08x\n", seed);
+	return 0;
+}

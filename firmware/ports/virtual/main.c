@@ -1,0 +1,313 @@
+/* Fills the port contract for the virtual board and runs the core. */
+#include <string.h>
+
+#include "board.h"
+#include "build_id.h"
+#include "clock.h"
+#include "crash.h"
+#include "heap.h"
+#include "identity.h"
+#include "net.h"
+#include "port.h"
+#include "rtc.h"
+#include "slots.h"
+#include "tcp.h"
+#include "uart.h"
+
+extern uint8_t _heap_start[], _heap_end[];
+
+_Noreturn void port_main(void);
+
+/* The build id stands in the image behind this name, so that a tool can find
+ * it without running anything. */
+#define BUILD_MARK "HILRIG_BUILD="
+__attribute__((section(".rodata.hilrig_build"), used)) static const char build[] =
+	BUILD_MARK HILRIG_BUILD_ID;
+
+/* -- clock -- */
+
+static uint32_t port_uptime_ms(void *self)
+{
+	(void)self;
+	return clock_ms();
+}
+
+static void port_idle(void *self, uint32_t at_most_ms)
+{
+	uint32_t start = clock_ms(), passed = 0;
+
+	(void)self;
+	for (;;) {
+		uint32_t left = at_most_ms - passed, timers;
+
+		streams_flush();
+		if (net_poll() || left == 0)
+			return;
+		timers = net_next_ms();
+		clock_sleep(left < timers ? left : timers);
+		passed = clock_ms() - start;
+		if (passed > at_most_ms)
+			passed = at_most_ms;
+	}
+}
+
+/* -- serial -- */
+
+static void port_serial_baud(void *self, uint32_t baud)
+{
+	(void)self;
+	uart_baud(baud);
+}
+
+static void port_serial_write(void *self, const char *bytes, size_t length)
+{
+	(void)self;
+	uart_write(bytes, length);
+}
+
+/* -- settings flash -- */
+
+static bool port_slot_read(void *self, unsigned slot, size_t offset, void *to, size_t length)
+{
+	(void)self;
+	return slots_read(slot, offset, to, length);
+}
+
+static bool port_slot_erase(void *self, unsigned slot)
+{
+	(void)self;
+	return slots_erase(slot);
+}
+
+static bool port_slot_write(void *self, unsigned slot, size_t offset, const void *from,
+			    size_t length)
+{
+	(void)self;
+	return slots_write(slot, offset, from, length);
+}
+
+static bool port_random(void *self, void *to, size_t length)
+{
+	(void)self;
+	return random_bytes(to, length);
+}
+
+/* -- network -- */
+
+static bool port_net_start(void *self, const struct port_net *net)
+{
+	(void)self;
+	return net_start(net);
+}
+
+static enum port_net_state port_net_state(void *self)
+{
+	(void)self;
+	return net_state();
+}
+
+static void port_net_address(void *self, uint8_t address[4])
+{
+	(void)self;
+	net_address(address);
+}
+
+static bool port_net_access_point(void *self, const struct port_net *net)
+{
+	(void)self;
+	return net_access_point(net);
+}
+
+static int port_resolve(void *self, const char *name, uint8_t address[4])
+{
+	(void)self;
+	return net_resolve(name, address);
+}
+
+static struct port_stream *port_tcp_connect(void *self, const uint8_t address[4], uint16_t port)
+{
+	(void)self;
+	return stream_connect(address, port);
+}
+
+static bool port_tcp_listen(void *self, uint16_t port)
+{
+	(void)self;
+	return stream_listen(port);
+}
+
+static struct port_stream *port_tcp_accept(void *self)
+{
+	(void)self;
+	return stream_accept();
+}
+
+static enum port_stream_state port_tcp_state(void *self, struct port_stream *stream)
+{
+	(void)self;
+	return stream_state(stream);
+}
+
+static int port_tcp_read(void *self, struct port_stream *stream, void *to, size_t length)
+{
+	(void)self;
+	return stream_read(stream, to, length);
+}
+
+static int port_tcp_write(void *self, struct port_stream *stream, const void *from, size_t length)
+{
+	(void)self;
+	return stream_write(stream, from, length);
+}
+
+static size_t port_tcp_unacknowledged(void *self, struct port_stream *stream)
+{
+	(void)self;
+	return stream_unacknowledged(stream);
+}
+
+static void port_tcp_close(void *self, struct port_stream *stream)
+{
+	(void)self;
+	stream_close(stream);
+}
+
+static bool port_udp_send(void *self, const uint8_t address[4], uint16_t port, const void *from,
+			  size_t length)
+{
+	(void)self;
+	return udp_ask(address, port, from, length);
+}
+
+static int port_udp_receive(void *self, void *to, size_t length)
+{
+	(void)self;
+	return udp_answer(to, length);
+}
+
+/* -- heap -- */
+
+static void *port_heap_alloc(void *self, size_t size)
+{
+	(void)self;
+	return heap_alloc(size);
+}
+
+static void port_heap_free(void *self, void *block)
+{
+	(void)self;
+	heap_free(block);
+}
+
+static void port_heap_figures(void *self, struct port_heap *figures)
+{
+	(void)self;
+	heap_figures(figures);
+}
+
+static void port_heap_mark(void *self)
+{
+	(void)self;
+	heap_mark();
+}
+
+/* -- pins -- */
+
+static void port_led(void *self, bool on)
+{
+	(void)self;
+	*reg32(FPGA_LED) = on ? 1 : 0;
+}
+
+#define ANALOG_MAGIC 0x474C4E41u /* "ANLG" */
+#define ANALOG_MOST 1023u        /* the ESP8266's converter has 10 bits */
+#define ANALOG_CHANNELS 8u
+
+/* The magic, then one word a channel, for whoever wants to set them. */
+static volatile uint32_t *analog_words(void)
+{
+	volatile uint32_t *words = reg32(ANALOG_ADDRESS);
+
+	if (words[0] != ANALOG_MAGIC) {
+		for (unsigned i = 0; i < ANALOG_CHANNELS; i++)
+			words[1 + i] = 100 * (i + 1);
+		words[0] = ANALOG_MAGIC;
+	}
+	return words;
+}
+
+static uint16_t port_analog(void *self, unsigned channel)
+{
+	uint32_t value;
+
+	(void)self;
+	if (channel >= ANALOG_CHANNELS)
+		return 0;
+	value = analog_words()[1 + channel];
+	return (uint16_t)(value < ANALOG_MOST ? value : ANALOG_MOST);
+}
+
+static void port_reset(void *self)
+{
+	(void)self;
+	chip_reset(RTC_REASON_RESTART);
+}
+
+/* Why the chip started, by the words of rtc.h. */
+static uint8_t take_reset_reason(void)
+{
+	volatile struct rtc *words = rtc();
+	uint32_t reason = words->reason;
+	bool written = words->reason_complement == ~reason;
+
+	words->reason = 0;
+	words->reason_complement = 0;
+	if (words->cause == RTC_CAUSE_POWER)
+		return RTC_REASON_POWER;
+	return (uint8_t)(written ? reason : RTC_REASON_EXTERNAL);
+}
+
+static struct port port = {
+	.uptime_ms = port_uptime_ms,
+	.idle = port_idle,
+	.serial_baud = port_serial_baud,
+	.serial_write = port_serial_write,
+	.slot_read = port_slot_read,
+	.slot_erase = port_slot_erase,
+	.slot_write = port_slot_write,
+	.random = port_random,
+	.net_start = port_net_start,
+	.net_state = port_net_state,
+	.net_address = port_net_address,
+	.net_access_point = port_net_access_point,
+	.resolve = port_resolve,
+	.tcp_connect = port_tcp_connect,
+	.tcp_listen = port_tcp_listen,
+	.tcp_accept = port_tcp_accept,
+	.tcp_state = port_tcp_state,
+	.tcp_read = port_tcp_read,
+	.tcp_write = port_tcp_write,
+	.tcp_unacknowledged = port_tcp_unacknowledged,
+	.tcp_close = port_tcp_close,
+	.udp_send = port_udp_send,
+	.udp_receive = port_udp_receive,
+	.heap_alloc = port_heap_alloc,
+	.heap_free = port_heap_free,
+	.heap_figures = port_heap_figures,
+	.heap_mark = port_heap_mark,
+	.led = port_led,
+	.analog = port_analog,
+	.reset = port_reset,
+};
+
+void port_main(void)
+{
+	heap_init(_heap_start, (size_t)(_heap_end - _heap_start));
+	uart_baud(115200);
+	identity_start(port.mac);
+	analog_words();
+	port.reset_reason = take_reset_reason();
+	net_init(port.mac);
+	core_run(&port, build + strlen(BUILD_MARK));
+	crash_panic("the core returned");
+}
