@@ -1,1 +1,23 @@
-//! See the package's description in Cargo.toml.
+//! What touches a board that hangs on a serial port: finding it, holding it against other runs,
+//! flashing it, resetting it, reading its console.
+//!
+//! [`SerialBoard`] is the one board of this crate. What differs from board to board is handed in:
+//! the lines that reset it ([`ModemLines`] on real boards, [`NoLines`] where none are wired, the
+//! control socket of a virtual board), its port and its rates.
+
+mod console;
+pub mod crash;
+pub mod discover;
+mod lines;
+mod loader;
+mod lock;
+pub mod monitor;
+mod port;
+mod record;
+mod rom;
+mod serial_board;
+
+pub use lines::{ModemLines, NoLines};
+pub use loader::Deadlines;
+pub use lock::{PortLock, sweep_locks};
+pub use serial_board::{SerialBoard, Settings};

@@ -1,0 +1,139 @@
+//! Reset lines of boards that hang on a serial adapter.
+
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hilrig_core::board::{BoardFault, Lines};
+
+/// One state of the two modem-control lines and how long it is held. `true` is asserted, which is
+/// the low level on the adapter's pin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Hold {
+    dtr: bool,
+    rts: bool,
+    time: Duration,
+}
+
+const fn hold(dtr: bool, rts: bool, millis: u64) -> Hold {
+    Hold { dtr, rts, time: Duration::from_millis(millis) }
+}
+
+/// The way into the loader that esptool calls the tight classic reset: both lines change in one
+/// call, because a change one by one passes through "both asserted", which releases EN too early.
+/// 100 ms let EN's capacitor run empty, 50 ms let the ROM read GPIO0 before it is released.
+const ENTER_LOADER: [Hold; 5] = [
+    hold(false, false, 0),
+    hold(true, true, 0),
+    hold(false, true, 100),
+    hold(true, false, 50),
+    hold(false, false, 0),
+];
+
+/// A pulse on EN with GPIO0 high, as from the reset button.
+const RESET: [Hold; 3] = [hold(false, false, 0), hold(false, true, 100), hold(false, false, 0)];
+
+/// DTR and RTS in the usual wiring of ESP boards: two transistors, DTR to GPIO0 and RTS to EN.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ModemLines;
+
+impl ModemLines {
+    async fn play(self, port: BorrowedFd<'_>, holds: &[Hold]) -> Result<(), BoardFault> {
+        for step in holds {
+            set(port, step.dtr, step.rts).map_err(|error| {
+                BoardFault::new("setting DTR and RTS", error).help(
+                    "The port has no modem-control lines: say `reset = \"none\"` for a board without \
+                     reset wiring.",
+                )
+            })?;
+            // A line that is held, not an event that is awaited.
+            if !step.time.is_zero() {
+                tokio::time::sleep(step.time).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sets both lines at once and leaves the port's others as they are.
+fn set(port: BorrowedFd<'_>, dtr: bool, rts: bool) -> rustix::io::Result<()> {
+    use rustix::ioctl::{Getter, Setter, ioctl};
+    // From Linux' asm-generic/termios.h and ioctls.h.
+    const TIOCMGET: rustix::ioctl::Opcode = 0x5415;
+    const TIOCMSET: rustix::ioctl::Opcode = 0x5418;
+    const DTR: i32 = 0x002;
+    const RTS: i32 = 0x004;
+    // SAFETY: TIOCMGET writes one int, TIOCMSET reads one, through the pointer that is given.
+    unsafe {
+        let mut lines: i32 = ioctl(port, Getter::<TIOCMGET, i32>::new())?;
+        lines &= !(DTR | RTS);
+        lines |= if dtr { DTR } else { 0 } | if rts { RTS } else { 0 };
+        ioctl(port, Setter::<TIOCMSET, i32>::new(lines))
+    }
+}
+
+#[async_trait(?Send)]
+impl Lines for ModemLines {
+    fn words(&self) -> String {
+        "DTR/RTS".into()
+    }
+
+    async fn enter_loader(&mut self, port: BorrowedFd<'_>) -> Result<(), BoardFault> {
+        self.play(port, &ENTER_LOADER).await
+    }
+
+    async fn reset(&mut self, port: BorrowedFd<'_>) -> Result<(), BoardFault> {
+        self.play(port, &RESET).await
+    }
+}
+
+/// A board without reset wiring: somebody has to press its buttons.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoLines;
+
+#[async_trait(?Send)]
+impl Lines for NoLines {
+    fn words(&self) -> String {
+        "no reset lines".into()
+    }
+
+    async fn enter_loader(&mut self, _: BorrowedFd<'_>) -> Result<(), BoardFault> {
+        Err(BoardFault::new("resetting the board into its loader", "it has no reset lines").help(
+            "Hold its FLASH button (GPIO0), press RST, release RST, then FLASH, and start again.",
+        ))
+    }
+
+    async fn reset(&mut self, _: BorrowedFd<'_>) -> Result<(), BoardFault> {
+        Err(BoardFault::new("resetting the board", "it has no reset lines")
+            .help("Press its RST button; for unattended runs wire DTR to GPIO0 and RTS to EN."))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The two transistors: each pin is pulled low when its own line is asserted and the other is
+    /// not. Returns (EN, GPIO0).
+    fn pins(step: Hold) -> (bool, bool) {
+        (!step.rts || step.dtr, !step.dtr || step.rts)
+    }
+
+    /// GPIO0's level at each rising edge of EN.
+    fn boots(holds: &[Hold]) -> Vec<bool> {
+        let levels: Vec<(bool, bool)> = holds.iter().map(|step| pins(*step)).collect();
+        levels.windows(2).filter(|w| !w[0].0 && w[1].0).map(|w| w[1].1).collect()
+    }
+
+    #[test]
+    fn the_loader_is_entered_with_gpio0_low_and_the_lines_are_left_free() {
+        assert_eq!(boots(&ENTER_LOADER), [false]);
+        assert_eq!(pins(ENTER_LOADER[ENTER_LOADER.len() - 1]), (true, true));
+    }
+
+    #[test]
+    fn a_reset_boots_from_flash() {
+        assert_eq!(boots(&RESET), [true]);
+        assert_eq!(pins(RESET[RESET.len() - 1]), (true, true));
+    }
+}

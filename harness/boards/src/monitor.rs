@@ -1,0 +1,92 @@
+//! What is worth a second look in a board's log, line by line: heap figures, crash text, starts.
+
+use hilrig_core::heap::{HeapPhase, HeapSample, HeapSource};
+use regex::Regex;
+
+use crate::crash::{Crash, RomStart};
+
+/// What a line says beside its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sighting {
+    /// Heap figures.
+    Heap(HeapSample),
+    /// Crash text.
+    Crash(Crash),
+    /// The ROM starts.
+    Start(RomStart),
+}
+
+/// Looks at lines.
+#[derive(Clone, Debug, Default)]
+pub struct Classifier {
+    heap: Option<Regex>,
+}
+
+impl Classifier {
+    /// `heap` is the contract's heap line: groups `phase` and `lowest`, and if told `free`,
+    /// `lowest_ever`, `largest`, `failed`, all in bytes but the last, which is a count.
+    pub fn new(heap: Option<Regex>) -> Classifier {
+        Classifier { heap }
+    }
+
+    /// What `line` says, if it is one of these. Without its line end, any bytes.
+    pub fn look(&self, line: &[u8]) -> Option<Sighting> {
+        if let Some(crash) = Crash::read(line) {
+            return Some(Sighting::Crash(crash));
+        }
+        if let Some(start) = RomStart::read(line) {
+            return Some(Sighting::Start(start));
+        }
+        self.heap(std::str::from_utf8(line).ok()?).map(Sighting::Heap)
+    }
+
+    fn heap(&self, line: &str) -> Option<HeapSample> {
+        let groups = self.heap.as_ref()?.captures(line)?;
+        let figure = |name: &str| groups.name(name)?.as_str().parse().ok();
+        Some(HeapSample {
+            phase: HeapPhase::from_name(groups.name("phase")?.as_str())?,
+            lowest_free: figure("lowest")?,
+            free: figure("free"),
+            lowest_ever: figure("lowest_ever"),
+            largest: figure("largest"),
+            failures: figure("failed"),
+            source: HeapSource::Log,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn classifier() -> Classifier {
+        let heap = r"^Heap (?P<phase>\w+): free (?P<free>\d+) lowest (?P<lowest>\d+)$";
+        Classifier::new(Some(Regex::new(heap).unwrap()))
+    }
+
+    #[test]
+    fn each_kind_is_told_apart() {
+        let looked = |line: &str| classifier().look(line.as_bytes());
+        match looked("Heap handshake: free 43000 lowest 25712") {
+            Some(Sighting::Heap(sample)) => {
+                assert_eq!(sample.phase, HeapPhase::Handshake);
+                assert_eq!((sample.lowest_free, sample.free), (25712, Some(43000)));
+                assert_eq!(sample.largest, None);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(looked("Exception (9):"), Some(Sighting::Crash(Crash::Exception { cause: 9 })));
+        assert!(matches!(
+            looked(" ets Jan  8 2013,rst cause:2, boot mode:(3,6)"),
+            Some(Sighting::Start(_))
+        ));
+        assert_eq!(looked("IP address: 10.0.2.15"), None);
+    }
+
+    #[test]
+    fn a_figure_that_no_board_can_have_is_no_heap_line() {
+        assert_eq!(classifier().look(b"Heap boot: free 1 lowest 99999999999999999999999"), None);
+        assert_eq!(classifier().look(b"Heap lunch: free 1 lowest 1"), None);
+        assert_eq!(classifier().look(b"Heap boot: free 1 lowest 1\xff"), None);
+    }
+}

@@ -1,0 +1,117 @@
+//! Opening a serial port, and saying why it could not be.
+
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+
+use hilrig_core::board::BoardFault;
+use rustix::fs::OFlags;
+use serialport::{SerialPort, TTYPort};
+
+/// Opens `path` raw, 8N1, for this process alone (TIOCEXCL and flock). What the board sent before
+/// stays in the port's buffer. The descriptor does not block, so that no read or write can outlast
+/// its deadline.
+pub fn open(path: &Path, baud: u32) -> Result<TTYPort, BoardFault> {
+    let name = path.to_string_lossy();
+    let port = TTYPort::open(&serialport::new(name, baud).exclusive(true))
+        .map_err(|error| cannot_open(path, &error))?;
+    set_nonblocking(&port).map_err(|error| {
+        BoardFault::new(format!("setting up the port {}", path.display()), error)
+    })?;
+    Ok(port)
+}
+
+fn set_nonblocking(port: &TTYPort) -> rustix::io::Result<()> {
+    let fd = fd(port);
+    rustix::fs::fcntl_setfl(fd, rustix::fs::fcntl_getfl(fd)? | OFlags::NONBLOCK)
+}
+
+/// The port's descriptor.
+pub fn fd(port: &TTYPort) -> BorrowedFd<'_> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: a TTYPort owns its descriptor until it is dropped, and the borrow ends before that.
+    unsafe { BorrowedFd::borrow_raw(port.as_raw_fd()) }
+}
+
+/// Changes the rate; on a pty this is a note without effect.
+pub fn set_baud(port: &mut TTYPort, path: &Path, baud: u32) -> Result<(), BoardFault> {
+    port.set_baud_rate(baud).map_err(|error| {
+        BoardFault::new(format!("setting the port {} to {baud} baud", path.display()), error)
+            .help("Name a rate under `baud` that the adapter supports; 115200 always is.")
+    })
+}
+
+/// The port went away while it was in use.
+pub fn gone(path: &Path, tried: &str, found: impl ToString) -> BoardFault {
+    BoardFault::new(
+        format!("{tried} on {}", path.display()),
+        format!("the port is gone ({})", found.to_string()),
+    )
+    .help("Look at the board's cable and power; `hilrig boards` lists what is attached.")
+}
+
+fn cannot_open(path: &Path, error: &serialport::Error) -> BoardFault {
+    use std::io::ErrorKind as Io;
+    let tried = format!("opening the port {}", path.display());
+    match error.kind() {
+        serialport::ErrorKind::Io(Io::NotFound) => BoardFault::new(tried, "there is no such file")
+            .help("Look at the board's cable; `hilrig boards` lists what is attached."),
+        serialport::ErrorKind::Io(Io::PermissionDenied) => {
+            BoardFault::new(tried, "permission denied").help(permission_help(path))
+        }
+        serialport::ErrorKind::NoDevice => {
+            let held = match holders(path).as_slice() {
+                [] => "another program has it open".to_owned(),
+                holders => format!("another program has it open: {}", holders.join(", ")),
+            };
+            BoardFault::new(tried, held).help("End that program, or name another port.")
+        }
+        _ => BoardFault::new(tried, &error.description)
+            .help("Is it a serial port? `hilrig boards` lists those that are attached."),
+    }
+}
+
+/// What to do about a port that this user may not open.
+pub fn permission_help(path: &Path) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let gid = std::fs::metadata(path).map(|meta| meta.gid()).ok();
+    let group = gid.and_then(group_name).unwrap_or_else(|| "dialout".into());
+    if gid == Some(0) {
+        return "Only root may open it; a udev rule must give it to a group that you are in."
+            .into();
+    }
+    format!("Join the port's group, then log in again: sudo usermod -aG {group} \"$USER\"")
+}
+
+fn group_name(gid: u32) -> Option<String> {
+    let groups = std::fs::read_to_string("/etc/group").ok()?;
+    groups.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(gid)).then(|| name.to_owned())
+    })
+}
+
+/// Processes that have `path` open, as `name (pid N)`. Those of other users stay unseen.
+fn holders(path: &Path) -> Vec<String> {
+    let Ok(path) = path.canonicalize() else { return Vec::new() };
+    let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let holds = |process: &Path| {
+        std::fs::read_dir(process.join("fd"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|fd| std::fs::read_link(fd.path()).is_ok_and(|target: PathBuf| target == path))
+    };
+    let mut found: Vec<(u32, String)> = processes
+        .flatten()
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            holds(&entry.path()).then(|| {
+                let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
+                (pid, hilrig_core::text::printable(name.trim_end().as_bytes()))
+            })
+        })
+        .collect();
+    found.sort();
+    found.into_iter().map(|(pid, name)| format!("{name} (pid {pid})")).collect()
+}

@@ -1,0 +1,272 @@
+//! The board on a serial port.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hilrig_core::board::{Board, BoardFault, Console, Flashed, Lines, Reach};
+use hilrig_core::event::BoardFacts;
+use hilrig_core::image::Image;
+use hilrig_core::mac::Mac;
+use serialport::TTYPort;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::console::SerialConsole;
+use crate::loader::{Deadlines, Loader};
+use crate::lock::PortLock;
+use crate::port;
+use crate::record::{OnBoard, Record};
+
+/// What a [`SerialBoard`] is made of.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name in the configuration.
+    pub name: String,
+    /// `virtual` or `esp8266`.
+    pub kind: String,
+    /// The serial port.
+    pub port: PathBuf,
+    /// The MAC that the board must have; another one is never flashed.
+    pub mac: Option<Mac>,
+    /// How board and rig reach each other.
+    pub reach: Reach,
+    /// The firmware's rate, baud.
+    pub baud: u32,
+    /// The rate for flashing, baud. The ROM takes any that it can measure; on a pty it is nothing.
+    pub flash_baud: u32,
+    /// Folder that keeps what is on which board, from run to run.
+    pub state: PathBuf,
+    /// Folder of the locks, the same for all runs on this bench.
+    pub locks: PathBuf,
+    /// How long the loader may take.
+    pub deadlines: Deadlines,
+}
+
+/// A board on a serial port, with an ESP8266's ROM loader. See [`Board`].
+pub struct SerialBoard {
+    settings: Settings,
+    lines: Box<dyn Lines>,
+    record: Record,
+    /// From the configuration, or as the loader told it.
+    mac: Option<Mac>,
+    // Order matters when a board is dropped without its release: the port goes before its lock.
+    port: Option<TTYPort>,
+    /// A thread that has the port.
+    at_work: Option<JoinHandle<TTYPort>>,
+    lock: Option<PortLock>,
+}
+
+/// Ends a thread at its next wait when the future that awaits it is dropped.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl SerialBoard {
+    /// Touches nothing yet; [`Board::lock`] opens the port.
+    pub fn new(settings: Settings, lines: Box<dyn Lines>) -> SerialBoard {
+        let key = settings.mac.map_or_else(|| settings.name.clone(), Mac::hex);
+        SerialBoard {
+            record: Record::of(&settings.state, &key),
+            mac: settings.mac,
+            settings,
+            lines,
+            port: None,
+            at_work: None,
+            lock: None,
+        }
+    }
+
+    /// The open port and the lines; waits for a thread that an abandoned flashing left at work.
+    async fn opened(&mut self, tried: &str) -> Result<(&mut TTYPort, &mut dyn Lines), BoardFault> {
+        self.recover().await;
+        match &mut self.port {
+            Some(port) => Ok((port, &mut *self.lines)),
+            None => Err(not_open(&self.settings, tried)),
+        }
+    }
+
+    async fn recover(&mut self) {
+        if let Some(thread) = &mut self.at_work {
+            match thread.await {
+                Ok(port) => self.port = Some(port),
+                Err(error) => tracing::error!(%error, "the flashing thread ended without its port"),
+            }
+            self.at_work = None;
+        }
+    }
+
+    /// Runs `job` with the loader, on a thread that may block.
+    async fn with_loader<T: Send + 'static>(
+        &mut self,
+        job: impl FnOnce(&mut Loader) -> Result<T, BoardFault> + Send + 'static,
+    ) -> Result<T, BoardFault> {
+        self.recover().await;
+        let port = self.port.take().ok_or_else(|| not_open(&self.settings, "flashing"))?;
+        let path = self.settings.port.clone();
+        let deadlines = self.settings.deadlines;
+        let stop = Arc::new(AtomicBool::new(false));
+        let _guard = StopOnDrop(Arc::clone(&stop));
+        let (tell, told) = oneshot::channel();
+        self.at_work = Some(tokio::task::spawn_blocking(move || {
+            let (port, result) = match Loader::new(port, path, deadlines, stop) {
+                Ok(mut loader) => {
+                    let result = job(&mut loader);
+                    (loader.into_port(), result)
+                }
+                Err((port, fault)) => (port, Err(fault)),
+            };
+            // Nobody listens any more when the run was stopped.
+            let _ = tell.send(result);
+            port
+        }));
+        let result = told.await;
+        self.recover().await;
+        result.unwrap_or_else(|_| {
+            Err(BoardFault::new(
+                format!("flashing over {}", self.settings.port.display()),
+                "the flashing thread ended without a result",
+            )
+            .help("This is a fault of hilrig; please report it with the log (HILRIG_LOG=debug)."))
+        })
+    }
+
+    /// Gets the loader to answer: the lines put the board into it, then it is called.
+    async fn find_loader(&mut self) -> Result<(), BoardFault> {
+        // A capacitor that was not empty makes a reset miss the loader now and then.
+        const ATTEMPTS: u32 = 2;
+        let mut attempt = 1;
+        loop {
+            let (port, lines) = self.opened("flashing").await?;
+            let entered = lines.enter_loader(port::fd(port)).await;
+            let found = self.with_loader(Loader::sync).await;
+            match (entered, found) {
+                (_, Ok(())) => return Ok(()),
+                // No lines, and nobody pressed the buttons before.
+                (Err(fault), Err(_)) => return Err(fault),
+                (Ok(()), Err(fault)) if attempt == ATTEMPTS => return Err(fault),
+                (Ok(()), Err(fault)) => {
+                    tracing::warn!(board = self.settings.name, %fault, "trying the loader again");
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    async fn set_baud(&mut self, baud: u32) -> Result<(), BoardFault> {
+        let path = self.settings.port.clone();
+        port::set_baud(self.opened("flashing").await?.0, &path, baud)
+    }
+
+    async fn write(
+        &mut self,
+        image: &Image,
+        progress: Box<dyn Fn(u64, u64) + Send>,
+    ) -> Result<Flashed, BoardFault> {
+        self.set_baud(self.settings.flash_baud).await?;
+        self.find_loader().await?;
+        let expected = self.settings.mac;
+        self.mac = Some(self.with_loader(move |loader| loader.identify(expected)).await?);
+        // From here on the old image is no more.
+        self.record.forget();
+        let bytes = image.bytes.clone();
+        let time = self.with_loader(move |loader| loader.write(&bytes, &*progress)).await?;
+        let on_board =
+            OnBoard { sha256: image.sha256.clone(), build: image.build.clone(), confirmed: false };
+        self.record.write(&on_board);
+        Ok(Flashed { bytes: image.bytes.len() as u64, time, kept: false, verified: None })
+    }
+}
+
+fn not_open(settings: &Settings, tried: &str) -> BoardFault {
+    BoardFault::new(
+        format!("{tried} on {}", settings.port.display()),
+        "the port is not open; the board must be locked first",
+    )
+}
+
+#[async_trait(?Send)]
+impl Board for SerialBoard {
+    fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    fn facts(&self) -> BoardFacts {
+        BoardFacts {
+            kind: self.settings.kind.clone(),
+            port: self.settings.port.display().to_string(),
+            mac: self.mac,
+        }
+    }
+
+    fn reach(&self) -> Reach {
+        self.settings.reach.clone()
+    }
+
+    async fn lock(&mut self, holder: &str) -> Result<(), BoardFault> {
+        if self.lock.is_none() {
+            let lock = PortLock::take(&self.settings.locks, &self.settings.port, holder)?;
+            self.port = Some(port::open(&self.settings.port, self.settings.baud)?);
+            self.lock = Some(lock);
+        }
+        Ok(())
+    }
+
+    async fn flash(
+        &mut self,
+        image: &Image,
+        force: bool,
+        progress: Box<dyn Fn(u64, u64) + Send>,
+    ) -> Result<Flashed, BoardFault> {
+        let known = self.record.read();
+        if !force && known.is_some_and(|known| known.confirmed && known.sha256 == image.sha256) {
+            return Ok(Flashed { bytes: 0, time: Duration::ZERO, kept: true, verified: None });
+        }
+        let flashed = self.write(image, progress).await;
+        // The firmware's rate comes back however it ended; a fault of the flashing goes first.
+        let restored = match self.port {
+            Some(_) => self.set_baud(self.settings.baud).await,
+            None => Ok(()),
+        };
+        flashed.and_then(|flashed| restored.map(|()| flashed))
+    }
+
+    fn confirm_build(&mut self, image: &Image, build: Option<&str>) {
+        match self.record.read() {
+            Some(known) if known.sha256 == image.sha256 => {
+                if build.is_some() && build == image.build.as_deref() {
+                    if !known.confirmed {
+                        self.record.write(&OnBoard { confirmed: true, ..known });
+                    }
+                } else {
+                    self.record.forget();
+                }
+            }
+            Some(_) => self.record.forget(),
+            None => {}
+        }
+    }
+
+    async fn console(&mut self) -> Result<Box<dyn Console>, BoardFault> {
+        let path = self.settings.port.clone();
+        let (port, _) = self.opened("opening the console").await?;
+        Ok(Box::new(SerialConsole::open(port::fd(port), path)?))
+    }
+
+    async fn reset(&mut self) -> Result<(), BoardFault> {
+        let (port, lines) = self.opened("resetting the board").await?;
+        lines.reset(port::fd(port)).await
+    }
+
+    async fn release(&mut self) {
+        self.recover().await;
+        self.port = None;
+        self.lock = None;
+    }
+}
