@@ -27,12 +27,13 @@ uint64_t __umoddi3(uint64_t a, uint64_t b);
 int64_t __divdi3(int64_t a, int64_t b);
 int64_t __moddi3(int64_t a, int64_t b);
 
-/* A leaf without a frame: the illegal instruction is its first. */
-void divided_by_zero(void)
-{
-	__asm__ volatile("ill");
-	__builtin_unreachable();
-}
+/* In assembler, so that the illegal instruction is the very first. */
+__asm__(".section .text.divided_by_zero, \"ax\"\n"
+	".global divided_by_zero\n"
+	".align 4\n"
+	"divided_by_zero:\n"
+	"ill\n"
+	".text\n");
 
 /* Leading zeros of a value that is not 0. */
 static inline unsigned leading_zeros(uint32_t value)

@@ -10,6 +10,9 @@
  * for a while: both are heap that a flood of connections could take. */
 #define WAITING_MAX 3u
 #define TIME_WAIT_MAX 4u
+/* Pieces kept unread. lwIP's window bounds the bytes, but a peer that sends them
+ * one by one would fill the heap with headers. */
+#define PIECES_MAX 12u
 
 struct port_stream {
 	struct port_stream *next; /* of all, or of the waiting ones */
@@ -43,6 +46,8 @@ static err_t received(void *arg, struct tcp_pcb *pcb, struct pbuf *data, err_t e
 		stream->ended = true;
 	else if (stream->received == NULL)
 		stream->received = data;
+	else if (pbuf_clen(stream->received) >= PIECES_MAX)
+		return ERR_MEM; /* lwIP keeps it, and offers it again */
 	else
 		pbuf_cat(stream->received, data);
 	return ERR_OK;
@@ -206,6 +211,8 @@ int stream_read(struct port_stream *stream, void *to, size_t length)
 	}
 	if (stream->pcb != NULL)
 		tcp_recved(stream->pcb, got);
+	if (stream->pcb != NULL && stream->pcb->refused_data != NULL)
+		tcp_process_refused_data(stream->pcb);
 	return got;
 }
 
@@ -249,6 +256,8 @@ void stream_close(struct port_stream *stream)
 		tcp_arg(pcb, NULL);
 		tcp_recv(pcb, NULL);
 		tcp_err(pcb, NULL);
+		if (pcb->refused_data != NULL)
+			tcp_process_refused_data(pcb);
 		if (tcp_close(pcb) != ERR_OK)
 			tcp_abort(pcb);
 	}

@@ -43,6 +43,9 @@
 #define TCP_SND_BUF (2 * TCP_MSS)
 #define TCP_SND_QUEUELEN 8
 #define TCP_LISTEN_BACKLOG 1
+#define TCP_OOSEQ_MAX_PBUFS 4
+/* Closed connections are remembered for 2 s: on the bench nothing is underway
+ * for longer, and each one is heap. */
 #define TCP_MSL 1000
 #define LWIP_TCP_TIMESTAMPS 0
 
