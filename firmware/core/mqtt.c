@@ -133,7 +133,6 @@ static void count_attempt(struct core *core)
 /* The attempt is over, in vain. `tls_reason` or, if that is 0, `reason`. */
 static void fail(struct core *core, int rc, int tls_reason, const char *reason)
 {
-	struct mqtt *mqtt = core->mqtt;
 	bool shook;
 
 	disconnect(core);
