@@ -1,0 +1,283 @@
+//! A broker from start to stop.
+//!
+//! Whatever it is, a container or a process, one thread with a runtime of its own looks after it
+//! from the first step to the last. So a start that is given up halfway is still taken back
+//! properly, dropping works with and without a runtime, and the process is the child of a thread that
+//! lives as long as it does, which the parent-death signal needs.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use hilrig_core::config::BrokerKind;
+use hilrig_core::event::BrokerFacts;
+use rustls::pki_types::CertificateDer;
+use tokio::sync::{mpsc, watch};
+
+use crate::certs::Certificates;
+use crate::error::BrokerError;
+use crate::logtail::LogTail;
+use crate::plan::BrokerPlan;
+use crate::{container, engine, process};
+
+/// A broker that answers. Dropping stops it and waits for that; [`stop`](Broker::stop) does the same
+/// without blocking.
+pub struct Broker {
+    job: Arc<Job>,
+    ready: Ready,
+    seconds: f64,
+    keeper: Keeper,
+}
+
+/// What the keeper's thread works from.
+pub(crate) struct Job {
+    pub plan: BrokerPlan,
+    pub certificates: Certificates,
+}
+
+/// What is known of a broker once it answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Ready {
+    /// `container` or `process`.
+    pub kind: &'static str,
+    /// Image or executable.
+    pub from: String,
+    pub version: String,
+    pub port: u16,
+    pub impostor_port: u16,
+}
+
+/// How a broker that was ready ended.
+pub(crate) enum End {
+    /// It was told to.
+    Stopped,
+    /// By itself; what was found.
+    Gone(String),
+}
+
+enum Message {
+    Note(String),
+    Ready(Ready),
+    Failed(BrokerError),
+}
+
+/// The thread's end of the line.
+pub(crate) struct Desk {
+    messages: mpsc::UnboundedSender<Message>,
+    stop: watch::Receiver<bool>,
+    pub log: LogTail,
+}
+
+impl Desk {
+    /// Tells the user something.
+    pub fn note(&self, text: impl Into<String>) {
+        // Nobody listens any more when the start was given up.
+        let _ = self.messages.send(Message::Note(text.into()));
+    }
+
+    /// The broker answers.
+    pub fn ready(&self, ready: Ready) {
+        let _ = self.messages.send(Message::Ready(ready));
+    }
+
+    /// Resolves when the broker is to be stopped.
+    pub fn stopped(&self) -> impl Future<Output = ()> + use<> {
+        let mut stop = self.stop.clone();
+        async move {
+            // The other end being gone means the same.
+            let _ = stop.wait_for(|stop| *stop).await;
+        }
+    }
+}
+
+/// The other end: the thread, and what ends it.
+struct Keeper {
+    stop: watch::Sender<bool>,
+    /// Closed when the thread is through; holds what was found if the broker ended by itself.
+    gone: watch::Receiver<Option<String>>,
+    thread: Option<JoinHandle<()>>,
+    log: LogTail,
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the broker's thread panicked");
+        }
+    }
+}
+
+impl Broker {
+    /// Starts a broker and returns when it answered a TLS connection with CONNACK. `notes` is told in a
+    /// line each what was done on the way: an image that was pulled or built, a broker that could not
+    /// be the preferred one.
+    ///
+    /// Giving up the returned future takes back whatever was started, and blocks for that.
+    ///
+    /// # Errors
+    /// [`BrokerError`], which says what was tried, what was found, and what to do.
+    pub async fn start(
+        plan: BrokerPlan,
+        notes: &mut dyn FnMut(String),
+    ) -> Result<Broker, BrokerError> {
+        let started = Instant::now();
+        let certificates = Certificates::new(&plan.server_name)?;
+        let job = Arc::new(Job { plan, certificates });
+        let (messages, mut inbox) = mpsc::unbounded_channel();
+        let keeper = Keeper::start(job.clone(), messages)?;
+        while let Some(message) = inbox.recv().await {
+            match message {
+                Message::Note(text) => notes(text),
+                Message::Failed(error) => return Err(error),
+                Message::Ready(ready) => {
+                    let seconds = started.elapsed().as_secs_f64();
+                    return Ok(Broker { job, ready, seconds, keeper });
+                }
+            }
+        }
+        Err(BrokerError::Thread)
+    }
+
+    /// What it is, for events and records.
+    pub fn facts(&self) -> BrokerFacts {
+        BrokerFacts {
+            kind: self.ready.kind.into(),
+            software: "mosquitto".into(),
+            version: self.ready.version.clone(),
+            from: self.ready.from.clone(),
+            port: self.ready.port,
+            seconds: self.seconds,
+        }
+    }
+
+    /// Port on 127.0.0.1 of the listener with the run's certificate.
+    pub fn port(&self) -> u16 {
+        self.ready.port
+    }
+
+    /// Port on 127.0.0.1 of the listener whose certificate another CA signed.
+    pub fn impostor_port(&self) -> u16 {
+        self.ready.impostor_port
+    }
+
+    /// The run's CA certificate as PEM, for the boards.
+    pub fn ca_pem(&self) -> &str {
+        self.job.certificates.ca_pem()
+    }
+
+    /// The run's CA certificate as DER.
+    pub fn ca_der(&self) -> &CertificateDer<'static> {
+        self.job.certificates.ca_der()
+    }
+
+    /// The DNS name that its certificate is for, besides `localhost` and the address 127.0.0.1.
+    pub fn server_name(&self) -> &str {
+        &self.job.plan.server_name
+    }
+
+    /// User and password. Secrets.
+    pub fn credentials(&self) -> (&str, &str) {
+        let login = &self.job.plan.login;
+        (&login.user, &login.password)
+    }
+
+    /// Resolves with what was found when the broker ends by itself. Never does if it is stopped.
+    pub fn gone(&self) -> impl Future<Output = String> + use<> {
+        let mut gone = self.keeper.gone.clone();
+        async move {
+            let found = gone.wait_for(Option::is_some).await.ok().and_then(|found| found.clone());
+            match found {
+                Some(found) => found,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// The end of its log, bounded, every line printable.
+    pub fn log(&self) -> String {
+        self.keeper.log.text()
+    }
+
+    /// Stops it and returns when nothing of it is left. A second time does nothing.
+    pub async fn stop(&mut self) {
+        self.keeper.stop.send_replace(true);
+        // Changes until it is closed, which is the last thing that the thread does.
+        while self.keeper.gone.changed().await.is_ok() {}
+        if let Some(thread) = self.keeper.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the broker's thread panicked");
+        }
+    }
+}
+
+impl Keeper {
+    fn start(
+        job: Arc<Job>,
+        messages: mpsc::UnboundedSender<Message>,
+    ) -> Result<Keeper, BrokerError> {
+        let (stop, stop_seen) = watch::channel(false);
+        let (gone_tell, gone) = watch::channel(None);
+        let log = LogTail::default();
+        let desk = Desk { messages, stop: stop_seen, log: log.clone() };
+        let body = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let end = match runtime {
+                Ok(runtime) => runtime.block_on(keep(&job, &desk)),
+                Err(error) => Err(BrokerError::file("start", "the broker's runtime")(error)),
+            };
+            match end {
+                Ok(End::Stopped) => {}
+                Ok(End::Gone(found)) => {
+                    gone_tell.send_replace(Some(found));
+                }
+                Err(error) => {
+                    let _ = desk.messages.send(Message::Failed(error));
+                }
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("broker".into())
+            .spawn(body)
+            .map_err(BrokerError::file("start", "the broker's thread"))?;
+        Ok(Keeper { stop, gone, thread: Some(thread), log })
+    }
+}
+
+/// Runs the kind of broker that the plan asks for until its end.
+async fn keep(job: &Job, desk: &Desk) -> Result<End, BrokerError> {
+    match job.plan.kind {
+        BrokerKind::Process => process::serve(job, desk).await,
+        BrokerKind::Container => {
+            let engine =
+                engine::connect().await.map_err(|found| BrokerError::NoEngine { found })?;
+            container::serve(&engine, job, desk).await
+        }
+        BrokerKind::Auto => match engine::connect().await {
+            Err(engine) => {
+                desk.note(format!("no Docker engine answers ({engine}): the broker is a process"));
+                process::serve(job, desk).await.map_err(|error| match error {
+                    BrokerError::NoExecutable { found: process } => {
+                        BrokerError::NoBroker { engine, process }
+                    }
+                    error => error,
+                })
+            }
+            Ok(engine) => match container::serve(&engine, job, desk).await {
+                Err(BrokerError::Stopped) => Err(BrokerError::Stopped),
+                Err(error @ BrokerError::PortTaken { .. }) => Err(error),
+                Err(error) => {
+                    desk.note(format!("no broker in a container, so it is a process: {error}"));
+                    process::serve(job, desk).await.map_err(|second| match second {
+                        BrokerError::NoExecutable { .. } => error,
+                        second => second,
+                    })
+                }
+                end => end,
+            },
+        },
+    }
+}

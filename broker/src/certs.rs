@@ -1,0 +1,127 @@
+//! The certificates of a run.
+//!
+//! Keys are EC P-256 and signatures ECDSA with SHA-256, for the CAs and for the leaves: rcgen on ring
+//! makes them in a millisecond, and a BearSSL client with the full profile knows them. (Brokers in the
+//! field mostly have RSA-2048, which ring cannot generate; it needs another key source.)
+//!
+//! A certificate is valid from a day ago, for a board whose clock is behind, to two days ahead: no
+//! run is longer, and a key that leaks is soon worth nothing.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
+};
+use rustls::pki_types::CertificateDer;
+use time::{Duration, OffsetDateTime};
+
+/// The certificates of a run: the CA that boards are told to trust, the broker's leaf, and the leaf
+/// of the impostor, which another CA signed.
+pub struct Certificates {
+    ca: CertificateDer<'static>,
+    ca_pem: String,
+    leaf: Leaf,
+    impostor: Leaf,
+}
+
+/// A certificate with its private key.
+pub struct Leaf {
+    certificate_pem: String,
+    key_pem: String,
+}
+
+impl Certificates {
+    /// New certificates for the DNS name `name`, which `localhost` and 127.0.0.1 go with.
+    ///
+    /// # Errors
+    /// If `name` is no DNS name, or if the system has no random numbers.
+    pub fn new(name: &str) -> Result<Certificates, rcgen::Error> {
+        let now = OffsetDateTime::now_utc();
+        let ca = authority(now)?;
+        // The other CA has the same subject and differs in its key alone, so that only a board that
+        // does check the signature refuses what it signed.
+        let other = authority(now)?;
+        Ok(Certificates {
+            leaf: Leaf::new(name, now, &ca)?,
+            impostor: Leaf::new(name, now, &other)?,
+            ca_pem: ca.pem(),
+            ca: ca.der().clone(),
+        })
+    }
+
+    /// The run's CA certificate as PEM.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// The run's CA certificate as DER.
+    pub fn ca_der(&self) -> &CertificateDer<'static> {
+        &self.ca
+    }
+
+    /// The broker's.
+    pub fn leaf(&self) -> &Leaf {
+        &self.leaf
+    }
+
+    /// The impostor's: same names, but [`ca_pem`](Certificates::ca_pem) did not sign it.
+    pub fn impostor(&self) -> &Leaf {
+        &self.impostor
+    }
+}
+
+impl Leaf {
+    fn new(
+        name: &str,
+        now: OffsetDateTime,
+        issuer: &CertifiedIssuer<'static, KeyPair>,
+    ) -> Result<Leaf, rcgen::Error> {
+        let mut params = CertificateParams::new([name.to_owned(), "localhost".to_owned()])?;
+        params.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
+        params.distinguished_name = subject(name);
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        limit(&mut params, now);
+        let key = KeyPair::generate()?;
+        let certificate = params.signed_by(&key, issuer)?;
+        Ok(Leaf { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() })
+    }
+
+    /// The certificate as PEM, without its CA: a client has that already, and every byte of the chain
+    /// costs a small board memory.
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
+    }
+
+    /// The private key as PEM (PKCS #8). A secret.
+    pub fn key_pem(&self) -> &str {
+        &self.key_pem
+    }
+
+    /// Certificate and key in one text, which OpenSSL reads for both. A secret.
+    pub(crate) fn bundle(&self) -> String {
+        format!("{}{}", self.certificate_pem, self.key_pem)
+    }
+}
+
+fn authority(now: OffsetDateTime) -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = subject("hilrig CA of one run");
+    // It signs leaves only.
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    limit(&mut params, now);
+    CertifiedIssuer::self_signed(params, KeyPair::generate()?)
+}
+
+fn subject(common_name: &str) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::OrganizationName, "hilrig");
+    name.push(DnType::CommonName, common_name);
+    name
+}
+
+fn limit(params: &mut CertificateParams, now: OffsetDateTime) {
+    params.not_before = now - Duration::days(1);
+    params.not_after = now + Duration::days(2);
+}

@@ -1,0 +1,173 @@
+//! Mosquitto in a container, through testcontainers.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Instant;
+
+use futures_util::StreamExt;
+use testcontainers::bollard::Docker;
+use testcontainers::bollard::errors::Error;
+use testcontainers::bollard::models::PortBinding;
+use testcontainers::bollard::query_parameters::WaitContainerOptionsBuilder;
+use testcontainers::core::logs::LogFrame;
+use testcontainers::core::{IntoContainerPort, WaitFor};
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{
+    ContainerAsync, ContainerRequest, CopyTargetOptions, GenericImage, ImageExt,
+    TestcontainersError,
+};
+
+use crate::broker::{Desk, End, Job, Ready};
+use crate::engine::{self, why};
+use crate::error::BrokerError;
+use crate::mosquitto::{self, Listeners};
+use crate::process::prove;
+use crate::{image, ports};
+
+/// Folder of its files in the container.
+const FOLDER: &str = "/hilrig";
+/// Ports in the container: MQTT over TLS has 8883 (IANA).
+const PORT: u16 = 8883;
+const IMPOSTOR_PORT: u16 = 8884;
+
+/// Starts it, tells that it is ready, and stays until it ends.
+pub(crate) async fn serve(engine: &Docker, job: &Job, desk: &Desk) -> Result<End, BrokerError> {
+    let image = tokio::select! {
+        image = image::get(engine, job, desk) => image?,
+        () = desk.stopped() => return Err(BrokerError::Stopped),
+    };
+    if let Some(port) = job.plan.port
+        && let Some(found) = ports::taken(port)
+    {
+        return Err(BrokerError::PortTaken { port, found });
+    }
+    // Not to be given up halfway: testcontainers would leave behind what the engine is making.
+    let end = match request(&image, job, desk)?.start().await {
+        Ok(container) => attend(engine, &container, &image, job, desk).await,
+        Err(error) => Err(not_started(error, image, job, desk)),
+    };
+    // By the label and not through testcontainers, which forgets a container that did not start, and
+    // which an environment variable tells to keep them.
+    engine::remove_containers_of(engine, &job.plan.run).await;
+    end
+}
+
+fn request(
+    image: &str,
+    job: &Job,
+    desk: &Desk,
+) -> Result<ContainerRequest<GenericImage>, BrokerError> {
+    let listeners = Listeners { address: "0.0.0.0", port: PORT, impostor_port: IMPOSTOR_PORT };
+    let files = mosquitto::files(Path::new(FOLDER), listeners, &job.certificates, &job.plan.login)?;
+    let published = [(PORT, job.plan.port), (IMPOSTOR_PORT, None)].map(|(inside, outside)| {
+        let binding = PortBinding {
+            host_ip: Some("127.0.0.1".into()),
+            host_port: Some(outside.map(|port| port.to_string()).unwrap_or_default()),
+        };
+        (format!("{inside}/tcp"), Some(vec![binding]))
+    });
+    let published = HashMap::from(published);
+    let log = desk.log.clone();
+    let (name, tag) = image::split(image);
+    let mut request = GenericImage::new(name, tag)
+        .with_entrypoint("mosquitto")
+        .with_exposed_port(PORT.tcp())
+        .with_exposed_port(IMPOSTOR_PORT.tcp())
+        .with_wait_for(WaitFor::message_on_stderr(" running"))
+        .with_cmd(["-c".to_owned(), format!("{FOLDER}/{}", mosquitto::CONFIG)])
+        .with_container_name(format!("hilrig-{}", job.plan.run))
+        .with_labels(engine::labels(&job.plan.run))
+        .with_startup_timeout(job.plan.deadline)
+        // It is root in there, so that it can read its files; of what root may do it needs nothing.
+        .with_user("0")
+        .with_cap_drop("ALL")
+        .with_security_opt("no-new-privileges:true")
+        .with_host_config_modifier(move |host| {
+            host.publish_all_ports = Some(false);
+            host.port_bindings = Some(published.clone());
+        })
+        .with_log_consumer(move |frame: &LogFrame| log.push(frame.bytes()));
+    for (name, text) in files {
+        let target = CopyTargetOptions::new(format!("{FOLDER}/{name}")).with_mode(0o600);
+        request = request.with_copy_to(target, text.into_bytes());
+    }
+    Ok(request)
+}
+
+fn not_started(error: TestcontainersError, from: String, job: &Job, desk: &Desk) -> BrokerError {
+    let found = why(&error);
+    match job.plan.port {
+        Some(port) if found.contains("already allocated") || found.contains("already in use") => {
+            BrokerError::PortTaken { port, found }
+        }
+        _ => BrokerError::NotStarted { from, found, log: desk.log.last_lines() },
+    }
+}
+
+/// From the moment that it says it runs to its end.
+async fn attend(
+    engine: &Docker,
+    container: &ContainerAsync<GenericImage>,
+    image: &str,
+    job: &Job,
+    desk: &Desk,
+) -> Result<End, BrokerError> {
+    let started = Instant::now();
+    let fault = |waited_for, found| BrokerError::NotReady {
+        from: image.to_owned(),
+        waited: started.elapsed(),
+        waited_for,
+        found,
+        log: desk.log.last_lines(),
+    };
+    let published = async {
+        let port = container.get_host_port_ipv4(PORT).await?;
+        let impostor_port = container.get_host_port_ipv4(IMPOSTOR_PORT).await?;
+        Ok::<_, TestcontainersError>((port, impostor_port))
+    };
+    let (port, impostor_port) =
+        published.await.map_err(|error| fault("its published ports", why(&error)))?;
+    let answered = tokio::select! {
+        answered = prove(job, port, started + job.plan.deadline) => answered,
+        () = desk.stopped() => return Err(BrokerError::Stopped),
+    };
+    if let Err(found) = answered {
+        let hint = "(is the engine on another machine, or hilrig in a container itself?)";
+        return Err(fault("a CONNACK over TLS", format!("{found} {hint}")));
+    }
+    let log = container.stderr_to_vec().await.unwrap_or_default();
+    desk.ready(Ready {
+        kind: "container",
+        from: image.to_owned(),
+        version: mosquitto::running_version(&String::from_utf8_lossy(&log)).unwrap_or_default(),
+        port,
+        impostor_port,
+    });
+    tokio::select! {
+        found = ended(engine, container.id()) => Ok(End::Gone(found)),
+        () = desk.stopped() => Ok(End::Stopped),
+    }
+}
+
+/// Waits for the container's end, which the engine tells.
+async fn ended(engine: &Docker, id: &str) -> String {
+    loop {
+        let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
+        let mut answer = Box::pin(engine.wait_container(id, Some(options)));
+        let code = match answer.next().await {
+            Some(Ok(answer)) => answer.status_code,
+            Some(Err(Error::DockerContainerWaitError { code, .. })) => code,
+            // The engine holds the answer back until there is one; the client's patience ends earlier.
+            Some(Err(Error::RequestTimeoutError)) => continue,
+            Some(Err(Error::DockerResponseServerError { status_code: 404, .. })) => {
+                return "somebody removed the broker's container".into();
+            }
+            Some(Err(error)) => return format!("the Docker engine is gone: {}", why(&error)),
+            None => return "the Docker engine hung up; is it being restarted?".into(),
+        };
+        return match code {
+            137 => "mosquitto's container ended by itself, exit code 137 (SIGKILL)".into(),
+            code => format!("mosquitto's container ended by itself, exit code {code}"),
+        };
+    }
+}

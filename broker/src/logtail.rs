@@ -1,0 +1,121 @@
+//! The end of the broker's log, bounded and printable.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hilrig_core::text::printable;
+
+/// The most that is kept, bytes: the record wants the whole log of a usual run, and a board that
+/// connects a thousand times a second must not fill the memory.
+const KEPT: usize = 256 * 1024;
+/// A line longer than this is cut in two.
+const LINE: usize = 2048;
+
+/// The end of a log. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct LogTail(Arc<Mutex<Tail>>);
+
+#[derive(Default)]
+struct Tail {
+    lines: VecDeque<String>,
+    bytes: usize,
+    dropped: u64,
+    partial: Vec<u8>,
+    version: Option<String>,
+}
+
+impl LogTail {
+    /// Takes the next bytes of the log. They are not trusted: a client's id is in them.
+    pub fn push(&self, bytes: &[u8]) {
+        let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            for piece in piece.chunks(LINE) {
+                if tail.partial.len() + piece.len() > LINE {
+                    tail.end_line();
+                }
+                tail.partial.extend_from_slice(piece);
+            }
+            if tail.partial.ends_with(b"\n") {
+                tail.partial.pop();
+                tail.end_line();
+            }
+        }
+    }
+
+    /// What is kept of it.
+    pub fn text(&self) -> String {
+        let tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = String::with_capacity(tail.bytes + 64);
+        if tail.dropped > 0 {
+            text.push_str(&format!("({} older lines are not kept)\n", tail.dropped));
+        }
+        for line in &tail.lines {
+            text.push_str(line);
+            text.push('\n');
+        }
+        if !tail.partial.is_empty() {
+            text.push_str(&printable(&tail.partial));
+        }
+        text
+    }
+
+    /// The last few lines, for a message.
+    pub fn last_lines(&self) -> String {
+        let text = self.text();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(12)..].join("\n")
+    }
+
+    /// The version that Mosquitto said it is, once it said that it runs.
+    pub fn running_version(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).version.clone()
+    }
+}
+
+impl Tail {
+    fn end_line(&mut self) {
+        let line = printable(&self.partial);
+        self.partial.clear();
+        if self.version.is_none() {
+            self.version = crate::mosquitto::running_version(&line);
+        }
+        self.bytes += line.len() + 1;
+        self.lines.push_back(line);
+        while self.bytes > KEPT {
+            let Some(line) = self.lines.pop_front() else { break };
+            self.bytes -= line.len() + 1;
+            self.dropped += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_may_come_in_pieces_and_nothing_unprintable_comes_out() {
+        let log = LogTail::default();
+        log.push(b"a\x1b[2Jb");
+        log.push(b"c\nmosquitto version 2.0.1");
+        assert_eq!(log.running_version(), None);
+        log.push(b"8 running\n");
+        assert_eq!(log.text(), "a\\x1b[2Jbc\nmosquitto version 2.0.18 running\n");
+        assert_eq!(log.running_version().as_deref(), Some("2.0.18"));
+    }
+
+    #[test]
+    fn it_stays_bounded_with_and_without_newlines() {
+        let log = LogTail::default();
+        for _ in 0..1000 {
+            log.push(&[b'x'; 5000]);
+        }
+        for _ in 0..100_000 {
+            log.push(b"0123456789\n");
+        }
+        let text = log.text();
+        assert!(text.len() <= KEPT + LINE + 64, "{}", text.len());
+        assert!(text.starts_with('('), "{}", &text[..80]);
+        assert!(text.ends_with("0123456789\n"));
+    }
+}

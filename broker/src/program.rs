@@ -1,0 +1,46 @@
+//! The Mosquitto of this machine.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A Mosquitto that was found.
+pub(crate) struct Mosquitto {
+    pub path: PathBuf,
+    /// The version that it says it is.
+    pub version: String,
+}
+
+impl Mosquitto {
+    /// Looks `executable` up and asks it for its version. The error says what was found instead.
+    pub fn find(executable: &Path) -> Result<Mosquitto, String> {
+        let path = look_up(executable)?;
+        let output = Command::new(&path)
+            .arg("-h")
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| format!("{} cannot be run: {error}", path.display()))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let version = text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("mosquitto version "))
+            .ok_or_else(|| format!("{} does not say that it is Mosquitto", path.display()))?;
+        Ok(Mosquitto { path, version: hilrig_core::text::printable(version.as_bytes()) })
+    }
+}
+
+/// Where an executable is. Debian puts Mosquitto into a folder that is not in everybody's PATH.
+pub(crate) fn look_up(executable: &Path) -> Result<PathBuf, String> {
+    if executable.components().count() > 1 {
+        return match executable.is_file() {
+            true => Ok(executable.to_owned()),
+            false => Err(format!("there is no file {}", executable.display())),
+        };
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let further = ["/usr/local/sbin", "/usr/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path)
+        .chain(further)
+        .map(|dir| dir.join(executable))
+        .find(|file| file.is_file())
+        .ok_or_else(|| format!("{} is neither in PATH nor in /usr/sbin", executable.display()))
+}

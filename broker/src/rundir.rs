@@ -1,0 +1,139 @@
+//! The folder of a run for what lives as long as the run: sockets, keys, the boards' flash.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::owner::Owner;
+
+const PREFIX: &str = "hilrig-";
+const MARKER: &str = "owner.json";
+
+/// A folder `hilrig-<run id>` in the system's folder for temporary files, for its user only. Dropping
+/// removes it with all that is in it; one that a killed run left is removed by
+/// [`sweep`](crate::sweep).
+#[derive(Debug)]
+pub struct RunDir(PathBuf);
+
+impl RunDir {
+    /// Makes the folder.
+    ///
+    /// # Errors
+    /// If `run` is not of letters, digits, `-`, `_` and `.` alone, if the folder is there already, or
+    /// as making and writing files fails.
+    pub fn create(run: &str) -> io::Result<RunDir> {
+        RunDir::create_in(&std::env::temp_dir(), run)
+    }
+
+    /// The same in another folder than the system's.
+    ///
+    /// # Errors
+    /// As [`create`](RunDir::create).
+    pub fn create_in(base: &Path, run: &str) -> io::Result<RunDir> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if run.is_empty() || !run.chars().all(plain) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("run id {run:?} is not of letters, digits, '-', '_' and '.' alone"),
+            ));
+        }
+        let path = base.join(format!("{PREFIX}{run}"));
+        DirBuilder::new().mode(0o700).create(&path)?;
+        let dir = RunDir(path);
+        fs::write(dir.0.join(MARKER), serde_json::to_vec(&Owner::me())?)?;
+        Ok(dir)
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for RunDir {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.0)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!("cannot remove {}: {error}", self.0.display());
+        }
+    }
+}
+
+/// Removes the folders in `base` that runs of this user left whose process is gone.
+pub(crate) fn sweep_in(base: &Path, notes: &mut dyn FnMut(String)) {
+    let Ok(entries) = fs::read_dir(base) else { return };
+    let me = rustix::process::geteuid().as_raw();
+    for entry in entries.flatten() {
+        if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            continue;
+        }
+        let path = entry.path();
+        // Not through a link: anybody can put one into the temp folder.
+        let ours = fs::symlink_metadata(&path).is_ok_and(|m| m.is_dir() && m.uid() == me);
+        let marker = path.join(MARKER);
+        let owner: Option<Owner> = match fs::symlink_metadata(&marker) {
+            Ok(m) if ours && m.is_file() && m.len() < 4096 => {
+                fs::read(&marker).ok().and_then(|text| serde_json::from_slice(&text).ok())
+            }
+            _ => None,
+        };
+        let Some(owner) = owner.filter(Owner::is_gone) else { continue };
+        match fs::remove_dir_all(&path) {
+            Ok(()) => notes(format!(
+                "swept {}: the run that left it (pid {}) is gone",
+                path.display(),
+                owner.pid
+            )),
+            // Another run may be sweeping at the same time.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => notes(format!("cannot sweep {}: {error}", path.display())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn swept(base: &Path) -> Vec<String> {
+        let mut notes = Vec::new();
+        sweep_in(base, &mut |note| notes.push(note));
+        notes
+    }
+
+    #[test]
+    fn it_is_private_and_gone_with_its_owner() {
+        let base = tempfile::tempdir().unwrap();
+        let dir = RunDir::create_in(base.path(), "r1").unwrap();
+        let path = dir.path().to_owned();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o700);
+        fs::write(path.join("x"), "x").unwrap();
+        assert!(RunDir::create_in(base.path(), "r1").is_err());
+        assert!(path.join("x").exists(), "the first one's folder is not touched by a second one");
+        drop(dir);
+        assert!(!path.exists());
+        assert!(RunDir::create_in(base.path(), "../r1").is_err());
+    }
+
+    #[test]
+    fn only_a_dead_runs_folder_is_swept() {
+        let base = tempfile::tempdir().unwrap();
+        let alive = RunDir::create_in(base.path(), "alive").unwrap();
+        let dead = RunDir::create_in(base.path(), "dead").unwrap();
+        let mut owner = Owner::me();
+        owner.boot.push('9');
+        fs::write(dead.path().join(MARKER), serde_json::to_vec(&owner).unwrap()).unwrap();
+        let somebodys = base.path().join("hilrig-notes");
+        fs::create_dir(&somebodys).unwrap();
+        let link = base.path().join("hilrig-link");
+        std::os::unix::fs::symlink(dead.path(), &link).unwrap();
+
+        let notes = swept(base.path());
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(!dead.path().exists());
+        assert!(alive.path().exists() && somebodys.exists() && link.is_symlink());
+        assert!(swept(base.path()).is_empty());
+    }
+}

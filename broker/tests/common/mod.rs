@@ -1,0 +1,119 @@
+//! What the broker's tests share.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use hilrig_broker::{Broker, BrokerKind, BrokerPlan, Login};
+use rumqttc::{
+    AsyncClient, ConnectReturnCode, ConnectionError, Event, MqttOptions, Packet, QoS,
+    TlsConfiguration, Transport,
+};
+use rustls::ClientConfig;
+
+/// For anything that is waited for; far more than it takes.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A run id that no other test has.
+pub fn run_id(name: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("test-{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A plan with Mosquitto as it is found.
+pub fn plan(kind: BrokerKind, name: &str, dir: &Path) -> BrokerPlan {
+    BrokerPlan {
+        kind,
+        image: "eclipse-mosquitto:2".into(),
+        executable: "mosquitto".into(),
+        port: None,
+        run: run_id(name),
+        dir: dir.into(),
+        server_name: hilrig_broker::SERVER_NAME.into(),
+        login: Login::random().unwrap(),
+        deadline: PATIENCE,
+    }
+}
+
+/// Starts a broker and returns it with its notes.
+pub async fn start(plan: BrokerPlan) -> (Broker, Vec<String>) {
+    let mut notes = Vec::new();
+    let broker = Broker::start(plan, &mut |note| notes.push(note)).await.unwrap();
+    (broker, notes)
+}
+
+/// A client of rumqttc's for 127.0.0.1.
+fn options(port: u16, tls: Arc<ClientConfig>, login: (&str, &str)) -> MqttOptions {
+    let mut options = MqttOptions::new("a-client", "127.0.0.1", port);
+    options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls)));
+    options.set_credentials(login.0, login.1);
+    options
+}
+
+/// Subscribes, publishes, and returns what comes back.
+pub async fn echo(port: u16, tls: Arc<ClientConfig>, login: (&str, &str)) -> Vec<u8> {
+    let (client, mut events) = AsyncClient::new(options(port, tls, login), 10);
+    client.subscribe("a/topic", QoS::AtMostOnce).await.unwrap();
+    let exchange = async {
+        loop {
+            match events.poll().await.unwrap() {
+                Event::Incoming(Packet::SubAck(_)) => {
+                    client.publish("a/topic", QoS::AtMostOnce, false, "hello").await.unwrap();
+                }
+                Event::Incoming(Packet::Publish(publish)) => return publish.payload.to_vec(),
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, exchange).await.expect("nothing came back")
+}
+
+/// What the first attempt to connect comes to.
+pub async fn refusal(port: u16, tls: Arc<ClientConfig>, login: (&str, &str)) -> ConnectionError {
+    let (_client, mut events) = AsyncClient::new(options(port, tls, login), 10);
+    match tokio::time::timeout(PATIENCE, events.poll()).await.expect("no answer") {
+        Ok(event) => panic!("it was let in: {event:?}"),
+        Err(error) => error,
+    }
+}
+
+/// The broker serves whom it should and nobody else, and the impostor is one.
+pub async fn serves_tls(broker: &Broker, other_ca: &rustls::pki_types::CertificateDer<'static>) {
+    let tls = hilrig_broker::client_tls(broker.ca_der()).unwrap();
+    assert_eq!(echo(broker.port(), tls.clone(), broker.credentials()).await, b"hello");
+
+    let (user, password) = broker.credentials();
+    let wrong = format!("{password}x");
+    for login in [(user, wrong.as_str()), (user, ""), ("nobody", password), ("", "")] {
+        let error = refusal(broker.port(), tls.clone(), login).await;
+        let not_let_in = |code| {
+            matches!(
+                code,
+                ConnectReturnCode::NotAuthorized | ConnectReturnCode::BadUserNamePassword
+            )
+        };
+        assert!(
+            matches!(error, ConnectionError::ConnectionRefused(code) if not_let_in(code)),
+            "{login:?}: {error:?}"
+        );
+    }
+
+    let stranger = hilrig_broker::client_tls(other_ca).unwrap();
+    let error = refusal(broker.port(), stranger, broker.credentials()).await;
+    assert!(format!("{error:?}").contains("InvalidCertificate"), "{error:?}");
+    let error = refusal(broker.impostor_port(), tls.clone(), broker.credentials()).await;
+    assert!(format!("{error:?}").contains("InvalidCertificate"), "{error:?}");
+
+    // The name that boards check, and one that it is not for.
+    let address = ([127, 0, 0, 1], broker.port()).into();
+    let name = broker.server_name();
+    hilrig_broker::answer_over_tls(address, name, tls.clone(), None).await.unwrap();
+    let error = hilrig_broker::answer_over_tls(address, "other.hilrig.test", tls, None).await;
+    assert!(error.unwrap_err().to_string().contains("not valid for name"));
+
+    let log = broker.log();
+    assert!(log.contains(" running"), "{log}");
+    assert!(!log.contains(password), "the password is in the log");
+}

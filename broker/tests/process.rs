@@ -1,0 +1,214 @@
+//! Mosquitto as a process. These need the machine's Mosquitto (`apt-get install mosquitto`).
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use common::{PATIENCE, plan, serves_tls, start};
+use hilrig_broker::{Broker, BrokerError, BrokerKind, BrokerPlan, Certificates};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Pids of the Mosquittos that this test's thread of a broker has started, known by their folder.
+fn mosquittos(dir: &Path) -> Vec<Pid> {
+    let dir = dir.to_string_lossy().into_owned();
+    let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+        let command = fs::read(entry.path().join("cmdline")).ok()?;
+        String::from_utf8_lossy(&command).contains(&dir).then(|| Pid::from_raw(pid))?
+    });
+    pids.collect()
+}
+
+fn nothing_left(dir: &Path) {
+    assert_eq!(mosquittos(dir), []);
+    assert_eq!(fs::read_dir(dir).unwrap().count(), 0, "files are left in {}", dir.display());
+}
+
+async fn fails(plan: BrokerPlan) -> BrokerError {
+    match Broker::start(plan, &mut |_| {}).await {
+        Ok(_) => panic!("it started"),
+        Err(error) => error,
+    }
+}
+
+/// A script in place of Mosquitto.
+fn script(dir: &Path, text: &str) -> PathBuf {
+    let path = dir.join("script");
+    fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn it_serves_tls_to_whom_it_should_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut broker, notes) = start(plan(BrokerKind::Process, "serves", dir.path())).await;
+    assert_eq!(notes, [""; 0]);
+    let facts = broker.facts();
+    assert_eq!((facts.kind.as_str(), facts.software.as_str()), ("process", "mosquitto"));
+    assert!(facts.version.starts_with("2."), "{facts:?}");
+    assert!((14000..20000).contains(&facts.port), "{facts:?}");
+    for file in fs::read_dir(dir.path().join("broker")).unwrap().flatten() {
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{file:?}");
+    }
+    let stranger = Certificates::new(broker.server_name()).unwrap();
+    serves_tls(&broker, stranger.ca_der()).await;
+    broker.stop().await;
+    nothing_left(dir.path());
+    assert!(broker.log().contains("terminating"), "{}", broker.log());
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn dropping_it_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (broker, _) = start(plan(BrokerKind::Process, "drop", dir.path())).await;
+    assert_eq!(mosquittos(dir.path()).len(), 1);
+    drop(broker);
+    nothing_left(dir.path());
+}
+
+#[tokio::test]
+async fn giving_up_its_start_takes_it_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut notes = |_| {};
+    let starting = Broker::start(plan(BrokerKind::Process, "given-up", dir.path()), &mut notes);
+    // Polled once, so that its thread is on the way.
+    tokio::select! {
+        biased;
+        _ = starting => panic!("it cannot be ready at once"),
+        () = std::future::ready(()) => {}
+    }
+    nothing_left(dir.path());
+}
+
+#[tokio::test]
+async fn killed_in_the_middle_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut broker, _) = start(plan(BrokerKind::Process, "killed", dir.path())).await;
+    let gone = broker.gone();
+    let [pid] = mosquittos(dir.path())[..] else { panic!("there should be one") };
+    kill_process(pid, Signal::KILL).unwrap();
+    let found = tokio::time::timeout(PATIENCE, gone).await.expect("it was not told");
+    assert!(found.contains("signal: 9"), "{found}");
+    broker.stop().await;
+    nothing_left(dir.path());
+}
+
+#[tokio::test]
+async fn stopping_it_is_not_told_as_a_loss() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut broker, _) = start(plan(BrokerKind::Process, "stopped", dir.path())).await;
+    let gone = broker.gone();
+    broker.stop().await;
+    tokio::select! {
+        biased;
+        found = gone => panic!("told as a loss: {found}"),
+        () = std::future::ready(()) => {}
+    }
+}
+
+#[tokio::test]
+async fn two_at_once_do_not_get_into_each_others_way() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut same_start = plan(BrokerKind::Process, "two", two.path());
+    let first = plan(BrokerKind::Process, "two", one.path());
+    same_start.run.clone_from(&first.run);
+    let ((a, _), (b, _)) = tokio::join!(start(first), start(same_start));
+    let ports = [a.port(), a.impostor_port(), b.port(), b.impostor_port()];
+    let mut different = ports.to_vec();
+    different.sort_unstable();
+    different.dedup();
+    assert_eq!(different.len(), 4, "{ports:?}");
+}
+
+#[tokio::test]
+async fn a_fixed_port_is_used_and_one_that_is_taken_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut fixed = plan(BrokerKind::Process, "fixed", dir.path());
+    fixed.port = Some(port);
+    let error = fails(fixed.clone()).await;
+    assert!(matches!(error, BrokerError::PortTaken { port: p, .. } if p == port), "{error}");
+    let text = error.to_string();
+    assert!(text.contains(&format!("port {port}")), "{text}");
+    assert!(text.contains("another program listens there"), "{text}");
+    nothing_left(dir.path());
+
+    drop(listener);
+    let (broker, _) = start(fixed).await;
+    assert_eq!(broker.port(), port);
+}
+
+#[tokio::test]
+async fn an_executable_that_is_none_is_told_with_what_mends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let tools = tempfile::tempdir().unwrap();
+    let mut bad = plan(BrokerKind::Process, "bad", dir.path());
+
+    bad.executable = "mosquitto-that-is-not-there".into();
+    let text = fails(bad.clone()).await.to_string();
+    assert!(text.contains("mosquitto-that-is-not-there"), "{text}");
+    assert!(text.contains("apt-get install mosquitto"), "{text}");
+
+    bad.executable = tools.path().join("nothing");
+    assert!(fails(bad.clone()).await.to_string().contains("there is no file"));
+
+    bad.executable = tools.path().join("text");
+    fs::write(&bad.executable, "no program").unwrap();
+    let error = fails(bad.clone()).await;
+    assert!(matches!(error, BrokerError::File { what: "run", .. }), "{error}");
+
+    bad.executable = script(tools.path(), "echo 'Error: no such option' >&2; exit 3");
+    let text = fails(bad.clone()).await.to_string();
+    assert!(text.contains("exit status: 3"), "{text}");
+    assert!(text.contains("Error: no such option"), "its log is told: {text}");
+    nothing_left(dir.path());
+}
+
+#[tokio::test]
+async fn saying_that_it_runs_is_not_enough() {
+    let dir = tempfile::tempdir().unwrap();
+    let tools = tempfile::tempdir().unwrap();
+    let mut liar = plan(BrokerKind::Process, "liar", dir.path());
+    liar.executable = script(tools.path(), "echo 'mosquitto version 9 running' >&2; exec sleep 60");
+    let error = fails(liar).await;
+    assert!(matches!(error, BrokerError::NotReady { .. }), "{error}");
+    assert!(error.to_string().contains("Connection refused"), "{error}");
+    nothing_left(dir.path());
+}
+
+#[tokio::test]
+async fn a_silent_one_is_given_up_at_the_deadline() {
+    let dir = tempfile::tempdir().unwrap();
+    let tools = tempfile::tempdir().unwrap();
+    let mut silent = plan(BrokerKind::Process, "silent", dir.path());
+    silent.executable = script(tools.path(), "exec sleep 60");
+    silent.deadline = Duration::from_millis(200);
+    let started = Instant::now();
+    let error = fails(silent).await;
+    assert!(error.to_string().contains("until the deadline"), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(20));
+    nothing_left(dir.path());
+}
+
+#[tokio::test]
+async fn one_that_will_not_end_is_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let tools = tempfile::tempdir().unwrap();
+    let mut stubborn = plan(BrokerKind::Process, "stubborn", dir.path());
+    stubborn.executable =
+        script(tools.path(), "trap '' TERM; mosquitto \"$@\" & while :; do wait; done");
+    let (mut broker, _) = start(stubborn).await;
+    broker.stop().await;
+    let script = tools.path().to_string_lossy().into_owned();
+    assert_eq!(mosquittos(Path::new(&script)), []);
+    // What the script started is not ours to know; it is ended here.
+    for pid in mosquittos(dir.path()) {
+        kill_process(pid, Signal::KILL).unwrap();
+    }
+}
