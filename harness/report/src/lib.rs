@@ -1,1 +1,27 @@
-//! See the package's description in Cargo.toml.
+//! Events in; terminal, JUnit XML, JSON and boot logs out.
+//!
+//! [`Reporters`] takes the events of a run and hands each to every [`Reporter`]. A reporter knows
+//! nothing but events, so that a recorded stream ([`read_events`]) can be replayed into any of
+//! them. What comes of a stream is folded in one place, [`RunModel`]. The files and their fields
+//! are described in docs/records.md.
+
+mod boot_log;
+mod events_file;
+mod file;
+mod junit;
+mod mask;
+mod model;
+mod record;
+mod reporters;
+mod summary;
+mod terminal;
+mod timed;
+
+pub use boot_log::{BootLog, BootLogSizes, KEPT_BYTES};
+pub use events_file::{EventsFile, ReadError, Recorded, Torn, read_events};
+pub use junit::JunitFile;
+pub use model::{BoardEnd, BoardModel, Flash, PhaseRun, RunEnd, RunModel};
+pub use record::{BOOT_LOG, EVENTS, JUNIT, Record, RecordError, SUMMARY, TIMED_LOG, folder_of};
+pub use reporters::{Reporter, ReporterFault, Reporters, replay};
+pub use summary::SummaryFile;
+pub use terminal::{Live, Looks, Plain, Stream, terminal};

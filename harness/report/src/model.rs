@@ -1,0 +1,249 @@
+//! What a stream of events comes to. Summary, JUnit and terminal all read this one fold.
+
+use hilrig_core::check::{Check, CheckOutcome};
+use hilrig_core::event::{BoardFacts, BrokerFacts, Event, RunStarted, What};
+use hilrig_core::heap::HeapLows;
+use hilrig_core::phase::{Phase, PhaseOutcome};
+use hilrig_core::verdict::Verdict;
+
+/// A run as its events tell it, at any point of the stream.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunModel {
+    /// What it started from.
+    pub started: Option<RunStarted>,
+    /// The broker that got ready; the last one, where one was started anew.
+    pub broker: Option<BrokerFacts>,
+    /// What was found when the broker was gone.
+    pub broker_lost: Option<String>,
+    /// Notes on the bench, in order.
+    pub notes: Vec<String>,
+    /// The boards, in the order of the run's start; one that was not named there comes after.
+    pub boards: Vec<BoardModel>,
+    /// How it ended.
+    pub ended: Option<RunEnd>,
+    /// Seconds from the run's start to the last event.
+    pub at: f64,
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunEnd {
+    /// The verdict over all boards.
+    pub verdict: Verdict,
+    /// The process's exit code.
+    pub exit_code: u8,
+    /// Seconds in all.
+    pub seconds: f64,
+    /// Why it ended early or judged nothing.
+    pub why: Option<String>,
+}
+
+/// A board as the events tell it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BoardModel {
+    /// Its name.
+    pub name: String,
+    /// What the run found it to be.
+    pub facts: Option<BoardFacts>,
+    /// When its path began, seconds from the run's start.
+    pub started: Option<f64>,
+    /// The phase that it is in.
+    pub phase: Option<Phase>,
+    /// Bytes written and bytes in all, while it is being flashed.
+    pub progress: Option<(u64, u64)>,
+    /// What the flash phase did.
+    pub flash: Option<Flash>,
+    /// The phases that ended, in order. A phase that was walked twice is there twice.
+    pub phases: Vec<PhaseRun>,
+    /// Checks with their outcomes, in order.
+    pub checks: Vec<Check>,
+    /// Lowest heap figures, phase by phase.
+    pub heap: HeapLows,
+    /// How its path ended.
+    pub end: Option<BoardEnd>,
+}
+
+/// What came of flashing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Flash {
+    /// Bytes written.
+    pub bytes: u64,
+    /// Seconds of the write phase.
+    pub seconds: f64,
+    /// The image was on the board already and was not written again.
+    pub kept: bool,
+    /// Read back and compared; `None` where the loader cannot read back.
+    pub verified: Option<bool>,
+}
+
+/// A phase that ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PhaseRun {
+    /// Which.
+    pub phase: Phase,
+    /// How.
+    pub outcome: PhaseOutcome,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// Of these, the seconds in which the rig waited for board or broker.
+    pub waited: f64,
+    /// Why it failed.
+    pub why: Option<String>,
+}
+
+/// The end of a board's path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BoardEnd {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Seconds from its start.
+    pub seconds: f64,
+    /// Why it did not pass.
+    pub why: Option<String>,
+}
+
+impl BoardModel {
+    /// The checks that were not measured or did not hold.
+    pub fn checks_not_held(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| !check.held())
+    }
+
+    /// The verdict, once there is one.
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.end.as_ref().map(|end| end.verdict)
+    }
+}
+
+impl RunModel {
+    /// The fold over a whole stream.
+    pub fn of<'a>(events: impl IntoIterator<Item = &'a Event>) -> RunModel {
+        let mut model = RunModel::default();
+        for event in events {
+            model.add(event);
+        }
+        model
+    }
+
+    /// How many boards ended with this verdict.
+    pub fn count(&self, verdict: Verdict) -> usize {
+        self.boards.iter().filter(|board| board.verdict() == Some(verdict)).count()
+    }
+
+    /// The board of this name.
+    pub fn board(&self, name: &str) -> Option<&BoardModel> {
+        self.boards.iter().find(|board| board.name == name)
+    }
+
+    /// Takes the next event in.
+    pub fn add(&mut self, event: &Event) {
+        self.at = event.at;
+        match &event.board {
+            Some(name) => {
+                let board = self.board_mut(name);
+                board.add(event.at, &event.what);
+            }
+            None => self.add_run(&event.what),
+        }
+    }
+
+    fn board_mut(&mut self, name: &str) -> &mut BoardModel {
+        let at = self.boards.iter().position(|board| board.name == name).unwrap_or_else(|| {
+            self.boards.push(BoardModel { name: name.into(), ..BoardModel::default() });
+            self.boards.len() - 1
+        });
+        &mut self.boards[at]
+    }
+
+    fn add_run(&mut self, what: &What) {
+        match what {
+            What::RunStarted(run) => {
+                for name in &run.boards {
+                    self.board_mut(name);
+                }
+                self.started = Some(run.clone());
+            }
+            What::Note { text } => self.notes.push(text.clone()),
+            What::BrokerReady(broker) => self.broker = Some(broker.clone()),
+            What::BrokerLost { found } => self.broker_lost = Some(found.clone()),
+            What::RunEnded { verdict, exit_code, seconds, why } => {
+                self.ended = Some(RunEnd {
+                    verdict: *verdict,
+                    exit_code: *exit_code,
+                    seconds: *seconds,
+                    why: why.clone(),
+                });
+            }
+            // These are told of boards.
+            What::BoardStarted(_)
+            | What::PhaseStarted { .. }
+            | What::FlashProgress { .. }
+            | What::Flashed { .. }
+            | What::LogLine { .. }
+            | What::Reply { .. }
+            | What::Heap(_)
+            | What::Check(_)
+            | What::PhaseEnded { .. }
+            | What::BoardEnded { .. } => {}
+        }
+    }
+}
+
+impl BoardModel {
+    fn add(&mut self, at: f64, what: &What) {
+        match what {
+            What::BoardStarted(facts) => {
+                self.facts = Some(facts.clone());
+                self.started.get_or_insert(at);
+            }
+            What::PhaseStarted { phase } => {
+                self.phase = Some(*phase);
+                self.progress = None;
+            }
+            What::FlashProgress { written, total } => self.progress = Some((*written, *total)),
+            What::Flashed { bytes, seconds, kept, verified } => {
+                // A retry writes once more, and the board's time and wear are those of both.
+                let before = self.flash.map_or((0, 0.0), |flash| (flash.bytes, flash.seconds));
+                self.flash = Some(Flash {
+                    bytes: before.0 + bytes,
+                    seconds: before.1 + seconds,
+                    kept: *kept,
+                    verified: *verified,
+                });
+            }
+            What::Heap(sample) => self.heap.add(sample),
+            What::Check(check) => self.checks.push(check.clone()),
+            What::PhaseEnded { phase, outcome, seconds, waited, why } => {
+                self.phase = None;
+                self.progress = None;
+                self.phases.push(PhaseRun {
+                    phase: *phase,
+                    outcome: *outcome,
+                    seconds: *seconds,
+                    waited: *waited,
+                    why: why.clone(),
+                });
+            }
+            What::BoardEnded { verdict, seconds, why } => {
+                self.phase = None;
+                self.end =
+                    Some(BoardEnd { verdict: *verdict, seconds: *seconds, why: why.clone() });
+            }
+            // A flood of lines or replies must not grow a run's memory: they stand in the record.
+            What::LogLine { .. } | What::Reply { .. } => {}
+            What::RunStarted(_)
+            | What::Note { .. }
+            | What::BrokerReady(_)
+            | What::BrokerLost { .. }
+            | What::RunEnded { .. } => {}
+        }
+    }
+}
+
+/// The words for a check that does not count as held.
+pub(crate) fn outcome_words(outcome: CheckOutcome) -> &'static str {
+    match outcome {
+        CheckOutcome::Held => "held",
+        CheckOutcome::NotHeld => "not held",
+        CheckOutcome::NotMeasured => "not measured",
+    }
+}

@@ -1,0 +1,190 @@
+//! `summary.json`: what a run came to, for other tools.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use hilrig_core::check::Check;
+use hilrig_core::event::{BrokerFacts, Event, FirmwareFacts, What};
+use hilrig_core::heap::HeapLows;
+use hilrig_core::mac::Mac;
+use hilrig_core::phase::{Phase, PhaseOutcome};
+use hilrig_core::verdict::Verdict;
+
+use crate::file::WholeFile;
+use crate::model::{BoardModel, Flash, RunModel};
+use crate::record::{BOOT_LOG, folder_of};
+use crate::reporters::Reporter;
+
+/// Version of the summary's schema. It rises when a reader of an older one would go wrong.
+const SCHEMA: u32 = 1;
+
+/// A run's summary. The fields are described in docs/records.md.
+#[derive(Debug, PartialEq, Serialize)]
+struct Summary<'a> {
+    schema: u32,
+    complete: bool,
+    hilrig: Option<&'a str>,
+    run: Option<&'a str>,
+    started: Option<&'a str>,
+    seed: Option<u64>,
+    verdict: Option<Verdict>,
+    exit_code: Option<u8>,
+    seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+    firmware: &'a [FirmwareFacts],
+    broker: Option<&'a BrokerFacts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broker_lost: Option<&'a str>,
+    boards: Vec<BoardSummary<'a>>,
+    notes: &'a [String],
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct BoardSummary<'a> {
+    name: &'a str,
+    kind: Option<&'a str>,
+    port: Option<&'a str>,
+    mac: Option<Mac>,
+    verdict: Option<Verdict>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+    seconds: Option<f64>,
+    boot_log: String,
+    flashed_bytes: u64,
+    flash: Option<FlashSummary>,
+    checks: &'a [Check],
+    phases: Vec<PhaseSummary<'a>>,
+    heap: &'a HeapLows,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct FlashSummary {
+    bytes: u64,
+    seconds: f64,
+    kept: bool,
+    verified: Option<bool>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct PhaseSummary<'a> {
+    phase: Phase,
+    outcome: PhaseOutcome,
+    seconds: f64,
+    waited: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<&'a str>,
+}
+
+/// Microseconds are plenty, and short to read.
+fn micros(seconds: f64) -> f64 {
+    (seconds * 1e6).round() / 1e6
+}
+
+impl<'a> Summary<'a> {
+    /// The summary of a run, which need not be over.
+    fn of(run: &'a RunModel) -> Summary<'a> {
+        let started = run.started.as_ref();
+        let ended = run.ended.as_ref();
+        Summary {
+            schema: SCHEMA,
+            complete: ended.is_some(),
+            hilrig: started.map(|s| s.hilrig.as_str()),
+            run: started.map(|s| s.run.as_str()),
+            started: started.map(|s| s.started.as_str()),
+            seed: started.map(|s| s.seed),
+            verdict: ended.map(|e| e.verdict),
+            exit_code: ended.map(|e| e.exit_code),
+            seconds: micros(ended.map_or(run.at, |e| e.seconds)),
+            why: ended.and_then(|e| e.why.as_deref()),
+            firmware: started.map_or(&[], |s| s.firmware.as_slice()),
+            broker: run.broker.as_ref(),
+            broker_lost: run.broker_lost.as_deref(),
+            boards: run.boards.iter().map(BoardSummary::of).collect(),
+            notes: &run.notes,
+        }
+    }
+
+    /// As the file holds it.
+    fn to_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self).map(|json| json + "\n")
+    }
+}
+
+impl<'a> BoardSummary<'a> {
+    fn of(board: &'a BoardModel) -> BoardSummary<'a> {
+        let facts = board.facts.as_ref();
+        let end = board.end.as_ref();
+        BoardSummary {
+            name: &board.name,
+            kind: facts.map(|f| f.kind.as_str()),
+            port: facts.map(|f| f.port.as_str()),
+            mac: facts.and_then(|f| f.mac),
+            verdict: end.map(|e| e.verdict),
+            why: end.and_then(|e| e.why.as_deref()),
+            seconds: end.map(|e| micros(e.seconds)),
+            boot_log: format!("{}/{BOOT_LOG}", folder_of(&board.name)),
+            flashed_bytes: board.flash.map_or(0, |flash| flash.bytes),
+            flash: board.flash.map(FlashSummary::of),
+            checks: &board.checks,
+            phases: board
+                .phases
+                .iter()
+                .map(|run| PhaseSummary {
+                    phase: run.phase,
+                    outcome: run.outcome,
+                    seconds: micros(run.seconds),
+                    waited: micros(run.waited),
+                    why: run.why.as_deref(),
+                })
+                .collect(),
+            heap: &board.heap,
+        }
+    }
+}
+
+impl FlashSummary {
+    fn of(flash: Flash) -> FlashSummary {
+        let Flash { bytes, seconds, kept, verified } = flash;
+        FlashSummary { bytes, seconds: micros(seconds), kept, verified }
+    }
+}
+
+/// Writes the summary at the end, and whenever a board ends: so that the verdicts so far outlive a
+/// run that is killed.
+pub struct SummaryFile {
+    run: RunModel,
+    file: WholeFile,
+}
+
+impl SummaryFile {
+    /// Writes to `path`, replacing what is there.
+    pub fn new(path: PathBuf) -> SummaryFile {
+        SummaryFile { run: RunModel::default(), file: WholeFile::new(path) }
+    }
+
+    fn write(&self) -> io::Result<()> {
+        self.file.write(Summary::of(&self.run).to_json()?.as_bytes())
+    }
+}
+
+impl Reporter for SummaryFile {
+    fn name(&self) -> String {
+        self.file.path().display().to_string()
+    }
+
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        self.run.add(event);
+        match event.what {
+            // From the start on, so that a record without a board's verdict says that it has none.
+            What::RunStarted(_) | What::BoardEnded { .. } | What::RunEnded { .. } => self.write(),
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.write()
+    }
+}

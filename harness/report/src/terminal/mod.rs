@@ -1,0 +1,54 @@
+//! The run on the terminal: as it goes, and as a table at the end.
+
+mod live;
+mod looks;
+mod plain;
+mod table;
+mod words;
+
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+
+use indicatif::ProgressDrawTarget;
+
+pub use live::Live;
+pub use looks::Looks;
+pub use plain::Plain;
+
+use crate::reporters::Reporter;
+
+/// Where the terminal reporter writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// The reporter that suits `stream`: a picture that is updated in place on a terminal, plain lines
+/// elsewhere. `record` is told at the end. Let it be the last reporter, so that the record is
+/// whole when it is named.
+pub fn terminal(stream: Stream, record: Option<PathBuf>) -> Box<dyn Reporter> {
+    let (on_terminal, looks, target): (_, _, fn() -> ProgressDrawTarget) = match stream {
+        Stream::Stdout => {
+            let out = io::stdout();
+            (out.is_terminal(), Looks::of(&out), ProgressDrawTarget::stdout)
+        }
+        Stream::Stderr => {
+            let out = io::stderr();
+            (out.is_terminal(), Looks::of(&out), ProgressDrawTarget::stderr)
+        }
+    };
+    let out: Box<dyn io::Write + Send> = match stream {
+        Stream::Stdout => Box::new(io::stdout()),
+        Stream::Stderr => Box::new(io::stderr()),
+    };
+    // A terminal that cannot move its cursor gets lines, too.
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    if on_terminal && !dumb {
+        Box::new(Live::new(target(), out, looks, record))
+    } else {
+        Box::new(Plain::new(out, looks, record))
+    }
+}

@@ -1,0 +1,91 @@
+//! The words for events, the same on every kind of terminal.
+
+use hilrig_core::check::Check;
+use hilrig_core::event::{BoardFacts, BrokerFacts, RunStarted};
+use hilrig_core::text::printable;
+use hilrig_core::verdict::Verdict;
+
+use crate::model::{BoardEnd, Flash, outcome_words};
+
+/// The most columns that a board's name takes where lines are to stand in columns.
+pub(super) const NAME_COLUMNS: usize = 24;
+
+/// One line of text that is safe to show. A stream that is replayed may have been changed by
+/// anyone.
+pub(super) fn clean(text: &str) -> String {
+    printable(text.as_bytes())
+}
+
+/// The lines of a message, each safe to show, with `indent` before all but the first.
+pub(super) fn block(text: &str, indent: usize) -> String {
+    let lines: Vec<String> = text.trim_end().lines().map(clean).collect();
+    lines.join(&format!("\n{:indent$}", ""))
+}
+
+/// `text` in exactly so many columns, with an ellipsis where it is too long.
+pub(super) fn fit(text: &str, columns: usize) -> String {
+    let length = text.chars().count();
+    if length > columns {
+        let cut: String = text.chars().take(columns.saturating_sub(1)).collect();
+        return cut + "\u{2026}";
+    }
+    format!("{text:<columns$}")
+}
+
+/// Columns for the names of these boards.
+pub(super) fn name_columns<'a>(names: impl IntoIterator<Item = &'a str>) -> usize {
+    names.into_iter().map(|name| clean(name).chars().count()).max().unwrap_or(0).min(NAME_COLUMNS)
+}
+
+pub(super) fn boards(count: usize) -> String {
+    format!("{count} board{}", if count == 1 { "" } else { "s" })
+}
+
+pub(super) fn run(run: &RunStarted) -> String {
+    let (hilrig, id) = (clean(&run.hilrig), clean(&run.run));
+    format!("hilrig {hilrig}, run {id}, seed {}, {}", run.seed, boards(run.boards.len()))
+}
+
+pub(super) fn broker(broker: &BrokerFacts) -> String {
+    let [software, version, kind, from] =
+        [&broker.software, &broker.version, &broker.kind, &broker.from].map(|text| clean(text));
+    format!("broker: {software} {version} ({kind}, {from})")
+}
+
+pub(super) fn board(facts: &BoardFacts) -> String {
+    let mac = facts.mac.map(|mac| format!(", {mac}")).unwrap_or_default();
+    format!("{} on {}{mac}", clean(&facts.kind), clean(&facts.port))
+}
+
+pub(super) fn flashed(flash: &Flash) -> String {
+    if flash.kept {
+        return "image is on the board already".into();
+    }
+    let verified = match flash.verified {
+        Some(true) => ", read back",
+        Some(false) => ", NOT as read back",
+        None => "",
+    };
+    format!("{} B written in {:.3} s{verified}", flash.bytes, flash.seconds)
+}
+
+/// `indent` stands before further lines of the reason.
+pub(super) fn end(end: &BoardEnd, indent: usize) -> String {
+    let why = end.why.as_deref().map(|why| format!(": {}", block(why, indent))).unwrap_or_default();
+    match end.verdict {
+        Verdict::Skipped => format!("skipped{why}"),
+        verdict => format!("{} in {:.3} s{why}", verdict.word(), end.seconds),
+    }
+}
+
+/// A check that is not held, in one line.
+pub(super) fn check(check: &Check) -> String {
+    let outcome = outcome_words(check.outcome);
+    format!("check {} {outcome}: {}", clean(&check.id), found(check))
+}
+
+pub(super) fn found(check: &Check) -> String {
+    let found = check.found.as_deref().map_or("nothing was found".into(), clean);
+    let at = check.log_line.map(|line| format!(" (boot log, line {line})")).unwrap_or_default();
+    found + &at
+}

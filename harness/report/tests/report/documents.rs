@@ -1,0 +1,87 @@
+//! docs/records.md against what is written.
+
+use hilrig_core::event::Event;
+use hilrig_report::{JunitFile, SummaryFile};
+use serde_json::Value;
+
+use crate::sample::{kind, mixed, written};
+
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/records.md");
+
+fn docs() -> String {
+    std::fs::read_to_string(DOCS).unwrap()
+}
+
+/// The fenced blocks of this language.
+fn blocks<'a>(docs: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("```{language}\n");
+    docs.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+fn names_in(value: &Value, into: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                into.push(name.clone());
+                names_in(value, into);
+            }
+        }
+        Value::Array(values) => values.iter().for_each(|value| names_in(value, into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_event_and_every_field_of_it_is_documented() {
+    let docs = docs();
+    for event in &mixed().events {
+        let heading = format!("### `{}`\n", kind(&event.what));
+        let Some((_, section)) = docs.split_once(&heading) else {
+            panic!("docs/records.md has no section {heading}");
+        };
+        let section = section.split("\n## ").next().unwrap().split("\n### ").next().unwrap();
+        let mut names = Vec::new();
+        names_in(&serde_json::to_value(event).unwrap(), &mut names);
+        for name in names.iter().filter(|name| !["at", "board", "event"].contains(&name.as_str())) {
+            assert!(section.contains(&format!("`{name}`")), "{heading} lacks `{name}`");
+        }
+    }
+}
+
+/// The examples are lines of the sample stream, so that none is made up.
+#[test]
+fn the_examples_are_what_is_written() {
+    let docs = docs();
+    let lines: Vec<String> =
+        mixed().events.iter().map(|event| serde_json::to_string(event).unwrap()).collect();
+    let examples: Vec<&str> =
+        blocks(&docs, "jsonl").iter().flat_map(|block| block.lines()).collect();
+    for example in &examples {
+        assert!(lines.iter().any(|line| line == example), "no such event: {example}");
+    }
+    let kinds: std::collections::BTreeSet<&str> = examples
+        .iter()
+        .map(|line| kind(&serde_json::from_str::<Event>(line).unwrap().what))
+        .collect();
+    assert_eq!(kinds.len(), crate::sample::KINDS, "an example each: {kinds:?}");
+
+    let mut stream = crate::sample::Stream::of(&["v1"]);
+    stream.broker().passes("v1", 1).over(hilrig_core::verdict::Verdict::Passed, 0, None);
+    let summary = written(&stream.events, |path| Box::new(SummaryFile::new(path.into())));
+    assert_eq!(blocks(&docs, "json"), [summary.as_str()], "the summary in docs/records.md");
+    let junit = written(&stream.events, |path| Box::new(JunitFile::new(path.into())));
+    assert_eq!(blocks(&docs, "xml"), [junit.as_str()], "the report in docs/records.md");
+}
+
+#[test]
+fn every_field_of_the_summary_is_documented() {
+    let docs = docs();
+    let (_, section) = docs.split_once("## summary.json").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let summary = written(&mixed().events, |path| Box::new(SummaryFile::new(path.into())));
+    let mut names = Vec::new();
+    names_in(&serde_json::from_str(&summary).unwrap(), &mut names);
+    for name in names {
+        assert!(section.contains(&format!("`{name}`")), "summary.json's `{name}`");
+    }
+}

@@ -1,0 +1,246 @@
+//! Streams of events for the tests.
+
+use std::sync::{Arc, Mutex};
+
+use hilrig_core::check::Check;
+use hilrig_core::event::{BoardFacts, BrokerFacts, Event, FirmwareFacts, RunStarted, SCHEMA, What};
+use hilrig_core::heap::{HeapPhase, HeapSample, HeapSource};
+use hilrig_core::mac::Mac;
+use hilrig_core::phase::{Phase, PhaseOutcome};
+use hilrig_core::verdict::Verdict;
+use hilrig_report::Reporter;
+
+/// A stream in the making, with a clock that moves as it is told.
+pub struct Stream {
+    pub events: Vec<Event>,
+    at: f64,
+}
+
+impl Stream {
+    pub fn of(boards: &[&str]) -> Stream {
+        let mut stream = Stream { events: Vec::new(), at: 0.0 };
+        stream.run(What::RunStarted(RunStarted {
+            schema: SCHEMA,
+            hilrig: "0.1.0".into(),
+            run: "20261122-100000-1a2b".into(),
+            started: "2026-11-22T10:00:00Z".into(),
+            seed: 42,
+            firmware: vec![FirmwareFacts {
+                kind: "virtual".into(),
+                image: "target/firmware/virtual.bin".into(),
+                bytes: 204_800,
+                sha256: "9f".repeat(32),
+                build: Some("0.1.0+9f9f9f9f".into()),
+            }],
+            boards: boards.iter().map(|name| (*name).to_owned()).collect(),
+        }));
+        stream
+    }
+
+    pub fn after(&mut self, seconds: f64) -> &mut Stream {
+        self.at = ((self.at + seconds) * 1e6).round() / 1e6;
+        self
+    }
+
+    pub fn run(&mut self, what: What) -> &mut Stream {
+        self.events.push(Event { at: self.at, board: None, what });
+        self
+    }
+
+    pub fn board(&mut self, name: &str, what: What) -> &mut Stream {
+        self.events.push(Event { at: self.at, board: Some(name.into()), what });
+        self
+    }
+
+    pub fn broker(&mut self) -> &mut Stream {
+        self.after(0.412).run(What::BrokerReady(BrokerFacts {
+            kind: "container".into(),
+            software: "mosquitto".into(),
+            version: "2.0.11".into(),
+            from: "hilrig/mosquitto:2.0.11".into(),
+            port: 41_883,
+            seconds: 0.411_5,
+        }))
+    }
+
+    pub fn begin(&mut self, name: &str, number: u8) -> &mut Stream {
+        self.after(0.001).board(
+            name,
+            What::BoardStarted(BoardFacts {
+                kind: "virtual".into(),
+                port: format!("/dev/pts/{number}"),
+                mac: Some(Mac([0x18, 0xfe, 0x34, 0, 0, number])),
+            }),
+        )
+    }
+
+    pub fn phase(&mut self, name: &str, phase: Phase, seconds: f64) -> &mut Stream {
+        self.board(name, What::PhaseStarted { phase });
+        self.after(seconds).done(name, phase, seconds)
+    }
+
+    fn done(&mut self, name: &str, phase: Phase, seconds: f64) -> &mut Stream {
+        let (outcome, waited) = (PhaseOutcome::Done, seconds / 2.0);
+        self.board(name, What::PhaseEnded { phase, outcome, seconds, waited, why: None })
+    }
+
+    pub fn stopped(
+        &mut self,
+        name: &str,
+        phase: Phase,
+        outcome: PhaseOutcome,
+        why: &str,
+    ) -> &mut Stream {
+        self.board(name, What::PhaseStarted { phase });
+        self.after(1.5).board(
+            name,
+            What::PhaseEnded { phase, outcome, seconds: 1.5, waited: 1.5, why: Some(why.into()) },
+        )
+    }
+
+    pub fn heap(&mut self, name: &str, phase: HeapPhase, lowest_free: u64) -> &mut Stream {
+        self.board(
+            name,
+            What::Heap(HeapSample {
+                phase,
+                lowest_free,
+                free: Some(lowest_free + 1000),
+                lowest_ever: Some(lowest_free),
+                largest: Some(lowest_free / 2),
+                failures: Some(0),
+                source: HeapSource::Log,
+            }),
+        )
+    }
+
+    pub fn check(&mut self, name: &str, check: Check) -> &mut Stream {
+        self.board(name, What::Check(check))
+    }
+
+    pub fn end(&mut self, name: &str, verdict: Verdict, why: Option<&str>) -> &mut Stream {
+        let began = self.events.iter().find(|event| event.board.as_deref() == Some(name));
+        let seconds = began.map_or(0.0, |event| self.at - event.at);
+        let why = why.map(str::to_owned);
+        self.board(name, What::BoardEnded { verdict, seconds, why })
+    }
+
+    pub fn over(&mut self, verdict: Verdict, exit_code: u8, why: Option<&str>) -> &mut Stream {
+        let (seconds, why) = (self.at, why.map(str::to_owned));
+        self.run(What::RunEnded { verdict, exit_code, seconds, why })
+    }
+
+    /// A board that walks the whole path and passes.
+    pub fn passes(&mut self, name: &str, number: u8) -> &mut Stream {
+        self.begin(name, number).phase(name, Phase::Lock, 0.000_4);
+        self.board(name, What::PhaseStarted { phase: Phase::Flash });
+        for written in [65_536, 131_072, 204_800] {
+            self.after(0.02).board(name, What::FlashProgress { written, total: 204_800 });
+        }
+        let verified = None;
+        self.board(name, What::Flashed { bytes: 204_800, seconds: 0.06, kept: false, verified });
+        self.after(0.001).done(name, Phase::Flash, 0.061);
+        let line = What::LogLine { line: 3, text: "ESP8266 IP: 10.0.2.15".into() };
+        self.board(name, line).phase(name, Phase::Boot, 0.093);
+        self.heap(name, HeapPhase::Boot, 51_288);
+        let held = Check::of("boot_log.ip", "the boot log tells the address", true, "10.0.2.15");
+        self.check(name, held.at_line(3));
+        let reply = What::Reply {
+            over: "http".into(),
+            request: "GetSensors".into(),
+            reply: "SYS_Heap=51000;".into(),
+            seconds: 0.004,
+        };
+        self.board(name, reply);
+        self.heap(name, HeapPhase::Page, 48_104).phase(name, Phase::Configuration, 0.05);
+        self.phase(name, Phase::Refusal, 0.4);
+        self.heap(name, HeapPhase::Handshake, 22_480).phase(name, Phase::Switch, 0.3);
+        self.heap(name, HeapPhase::Connected, 39_960).phase(name, Phase::Mqtt, 0.08);
+        self.phase(name, Phase::SwitchBack, 0.1);
+        self.end(name, Verdict::Passed, None)
+    }
+}
+
+/// One of each verdict, with every kind of event in it.
+pub fn mixed() -> Stream {
+    let mut stream = Stream::of(&["v1", "bench-left", "v3", "v4"]);
+    stream.run(What::Note { text: "swept container 4f2a of a killed run".into() });
+    stream.broker().passes("v1", 1);
+
+    let name = "bench-left";
+    stream.begin(name, 2).phase(name, Phase::Lock, 0.001);
+    let kept = What::Flashed { bytes: 0, seconds: 0.0, kept: true, verified: None };
+    stream.board(name, What::PhaseStarted { phase: Phase::Flash }).board(name, kept);
+    stream.after(0.002).done(name, Phase::Flash, 0.002).phase(name, Phase::Boot, 0.1);
+    stream.heap(name, HeapPhase::Boot, 51_000).heap(name, HeapPhase::Handshake, 19_000);
+    let title = "lowest free heap in the handshake is at least 20480 B";
+    stream.check(name, Check::of("heap.handshake", title, false, "19000 B").at_line(120));
+    let title = "lowest free heap while connected is at least 30000 B";
+    stream.check(name, Check::not_measured("heap.connected", title, "the board never connected"));
+    let why = "waited 1.5 s for `MQTT connected`; the last line was `Exception (28): epc1=0x4000`";
+    stream.stopped(name, Phase::Switch, PhaseOutcome::Failed, why);
+    stream.end(name, Verdict::Failed, Some(&format!("switch to MQTT: {why}")));
+
+    let why = "opening /dev/ttyUSB0: No such file or directory. Is the board plugged in?";
+    stream.begin("v3", 3).stopped("v3", Phase::Lock, PhaseOutcome::RigFault, why);
+    stream.end("v3", Verdict::RigFault, Some(why));
+    stream.end("v4", Verdict::Skipped, Some("skip = \"on loan\" in the configuration"));
+    stream.run(What::BrokerLost { found: "connection reset by peer".into() });
+    stream.over(Verdict::Failed, 100, None);
+    stream
+}
+
+/// Gives an event's kind. Adding one to core breaks this, and with it comes the reminder to
+/// document and to sample it.
+pub fn kind(what: &What) -> &'static str {
+    match what {
+        What::RunStarted(_) => "run_started",
+        What::Note { .. } => "note",
+        What::BrokerReady(_) => "broker_ready",
+        What::BrokerLost { .. } => "broker_lost",
+        What::BoardStarted(_) => "board_started",
+        What::PhaseStarted { .. } => "phase_started",
+        What::FlashProgress { .. } => "flash_progress",
+        What::Flashed { .. } => "flashed",
+        What::LogLine { .. } => "log_line",
+        What::Reply { .. } => "reply",
+        What::Heap(_) => "heap",
+        What::Check(_) => "check",
+        What::PhaseEnded { .. } => "phase_ended",
+        What::BoardEnded { .. } => "board_ended",
+        What::RunEnded { .. } => "run_ended",
+    }
+}
+
+/// The number of arms in [`kind`].
+pub const KINDS: usize = 15;
+
+/// A place to write to that the test can look into.
+#[derive(Clone, Default)]
+pub struct Page(Arc<Mutex<Vec<u8>>>);
+
+impl Page {
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Page {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What stands in a file after a reporter took the whole stream.
+pub fn written(
+    events: &[Event],
+    make: impl FnOnce(&std::path::Path) -> Box<dyn Reporter>,
+) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    hilrig_report::replay(events, make(&path).as_mut()).unwrap();
+    std::fs::read_to_string(&path).unwrap()
+}
