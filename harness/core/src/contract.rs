@@ -326,12 +326,12 @@ impl Contract {
                 .requests
                 .into_iter()
                 .map(|r| {
-                    Ok(Request { request: r.name + &r.query, reply: reader.pattern(r.reply)? })
+                    Ok(Request { request: r.name + &r.query, reply: reader.reply(r.reply)? })
                 })
                 .collect::<Result<_, FileError>>()?,
             invalid: match raw.invalid {
                 None => Invalid { requests: Vec::new(), reply: None },
-                Some(i) => Invalid { requests: i.requests, reply: Some(reader.pattern(i.reply)?) },
+                Some(i) => Invalid { requests: i.requests, reply: Some(reader.reply(i.reply)?) },
             },
             crash: raw
                 .crash
@@ -356,6 +356,13 @@ impl Reader<'_> {
     fn pattern(&self, pattern: written::Pattern) -> Result<Regex, FileError> {
         Regex::new(pattern.get_ref())
             .map_err(|error| self.wrong(&pattern, format!("no regular expression: {error}")))
+    }
+
+    /// A reply is matched whole: a pattern that finds its words in the middle of another answer
+    /// would let that answer pass.
+    fn reply(&self, pattern: written::Pattern) -> Result<Regex, FileError> {
+        let whole = format!(r"\A(?:{})\z", self.pattern(pattern)?.as_str());
+        Ok(Regex::new(&whole).expect("a pattern in a group is a pattern"))
     }
 
     fn build(&self, build: written::Build) -> Result<Build, FileError> {
@@ -416,6 +423,6 @@ impl Reader<'_> {
     }
 
     fn switch(&self, switch: written::SwitchRequest) -> Result<Request, FileError> {
-        Ok(Request { request: switch.request, reply: self.pattern(switch.reply)? })
+        Ok(Request { request: switch.request, reply: self.reply(switch.reply)? })
     }
 }

@@ -1,1 +1,36 @@
-//! See the package's description in Cargo.toml.
+//! The path of one board, and many boards at once.
+//!
+//! Boards, broker and the sink of events are handed in; nothing here knows what hangs on the
+//! bench. Everything runs on one thread: a board at work costs the rig a few milliseconds, the rest
+//! is waiting.
+
+mod boot;
+mod form;
+pub mod http;
+mod judge;
+mod log;
+pub mod mqtt;
+mod path;
+mod run;
+pub mod time_server;
+mod walk;
+pub mod watch;
+
+pub use run::{BenchBroker, Member, Plan, RunOutcome, run};
+
+/// Where and how a broker is reached.
+#[derive(Clone, Debug)]
+pub struct BrokerEndpoint {
+    /// Where the rig reaches it; the certificate holds it.
+    pub host: String,
+    /// Port of the listener with the run's certificate.
+    pub port: u16,
+    /// Port of the listener whose certificate another CA signed.
+    pub impostor_port: u16,
+    /// The run's CA certificate, DER.
+    pub ca_der: Vec<u8>,
+    /// The name in the broker's certificate, which the boards check.
+    pub server_name: String,
+    /// User and password, where the broker asks for them.
+    pub credentials: Option<(String, String)>,
+}

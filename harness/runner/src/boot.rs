@@ -1,0 +1,143 @@
+//! Following a boot log up to the line that says that a mode is up.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use crate::log::{Found, Log, Mark};
+use crate::path::Path;
+use crate::walk::Stop;
+use crate::watch::{Hit, Says};
+
+/// So many starts in one wait are a boot loop. The first may be a start that was under way.
+const BOOT_LOOP: usize = 4;
+
+/// The firmware's modes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Web server.
+    Configuration,
+    /// MQTT client.
+    Mqtt,
+}
+
+/// A mode that is up.
+#[derive(Debug)]
+pub struct Booted {
+    /// The build id that the boot log told.
+    pub build: Option<String>,
+    /// Named groups of the mode's lines.
+    pub groups: BTreeMap<String, String>,
+    /// The line that says that the mode is up.
+    pub line: u64,
+    /// Where the web server is reached from here.
+    pub http: Option<SocketAddr>,
+    /// The rig's address as the board sees it.
+    pub rig: Option<IpAddr>,
+}
+
+impl Booted {
+    /// The web server's address by the boot log.
+    pub fn http_by_log(&self) -> Result<SocketAddr, String> {
+        let group = |name: &str| self.groups.get(name).map_or("", String::as_str);
+        let (ip, port) = (group("ip"), group("http_port"));
+        let address = ip.parse().ok().zip(port.parse().ok());
+        let (ip, port) = address
+            .ok_or_else(|| format!("the boot log's address `{ip}`, port `{port}` is none"))?;
+        Ok(SocketAddr::new(ip, port))
+    }
+}
+
+/// The lines of a mode, matched in order.
+struct Order {
+    mode: Mode,
+    lines: usize,
+    next: usize,
+    starts: usize,
+    build: Option<String>,
+    groups: BTreeMap<String, String>,
+}
+
+enum Step {
+    Up(u64),
+    Wrong(String),
+}
+
+impl Order {
+    fn take(&mut self, hit: &Hit, last_of_other: usize) -> Option<Step> {
+        let (mine, other) = match (self.mode, hit.says) {
+            (Mode::Configuration, Says::Configuration(n)) | (Mode::Mqtt, Says::Mqtt(n)) => {
+                (Some(n), None)
+            }
+            (Mode::Configuration, Says::Mqtt(n)) | (Mode::Mqtt, Says::Configuration(n)) => {
+                (None, Some(n))
+            }
+            _ => (None, None),
+        };
+        if hit.says == Says::Build {
+            self.build = hit.first.clone();
+        }
+        if other == Some(last_of_other) {
+            return Some(Step::Wrong(format!(
+                "the board came up in the other mode: `{}`",
+                hit.text
+            )));
+        }
+        let n = mine?;
+        if n == 0 {
+            self.starts += 1;
+            self.next = 0;
+            self.groups.clear();
+            if self.starts >= BOOT_LOOP {
+                return Some(Step::Wrong(format!(
+                    "a boot loop: `{}` came {} times, and the mode was never up",
+                    hit.text, self.starts
+                )));
+            }
+        }
+        if n != self.next {
+            return None;
+        }
+        self.next += 1;
+        self.groups.extend(hit.groups.clone());
+        (self.next == self.lines).then_some(Step::Up(hit.line))
+    }
+}
+
+impl Path<'_> {
+    /// Waits until the log says that `mode` is up, all of its lines in order.
+    pub async fn boot_log(&self, log: &Log, from: Mark, mode: Mode) -> Result<Booted, Stop> {
+        let contract = &self.bench.plan.contract;
+        let (lines, other) = match mode {
+            Mode::Configuration => (&contract.configuration, &contract.mqtt),
+            Mode::Mqtt => (&contract.mqtt, &contract.configuration),
+        };
+        let mut order = Order {
+            mode,
+            lines: lines.len(),
+            next: 0,
+            starts: 0,
+            build: None,
+            groups: BTreeMap::new(),
+        };
+        let deadline = self.bench.plan.deadlines.boot;
+        let since = Instant::now();
+        let found = log.wait(from, deadline, |hit| order.take(hit, other.len() - 1)).await;
+        match found {
+            Ok(Found { answer: Step::Up(line), at, .. }) => {
+                self.walk.waited(since, at);
+                Ok(Booted { build: order.build, groups: order.groups, line, http: None, rig: None })
+            }
+            Ok(Found { answer: Step::Wrong(why), .. }) => Err(Stop::Failed(why)),
+            Err(missed) => {
+                let awaited = format!(
+                    "the boot log's line {} of {}, `{}`",
+                    order.next + 1,
+                    lines.len(),
+                    lines[order.next].as_str()
+                );
+                Err(self.missed(missed, &awaited, deadline))
+            }
+        }
+    }
+}

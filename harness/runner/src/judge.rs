@@ -1,0 +1,143 @@
+//! The checks that are judged once the path is over, and the verdict.
+
+use std::collections::BTreeMap;
+
+use hilrig_core::check::Check;
+use hilrig_core::contract::HeapReply;
+use hilrig_core::heap::{HeapPhase, HeapSample, HeapSource};
+use hilrig_core::verdict::Verdict;
+
+use crate::log::Log;
+use crate::walk::{Stop, Walk};
+use crate::watch::Hit;
+
+/// The checks that a whole path makes, so that one which was not reached is not forgotten.
+pub const PATH_CHECKS: [(&str, &str); 8] = [
+    ("boot_log.configuration", "the boot log's lines of configuration mode, in order"),
+    ("configuration.page", "the configuration page has its form"),
+    ("configuration.requests", "requests over HTTP get their replies"),
+    ("refusal", "a broker whose certificate another CA signed is refused, and the log says so"),
+    ("boot_log.mqtt", "the boot log's lines of MQTT mode, in order"),
+    ("mqtt.requests", "requests over MQTT get their replies"),
+    ("mqtt.invalid", "wrong requests are refused"),
+    ("switch_back", "the switch back leads to configuration mode"),
+];
+
+/// The title of one of them.
+pub fn title(id: &str) -> &'static str {
+    PATH_CHECKS.iter().find(|(known, _)| *known == id).map_or("", |(_, title)| title)
+}
+
+/// Judges what needs the whole path: crashes, heap floors, and what was not reached.
+pub fn at_the_end(
+    walk: &Walk<'_>,
+    log: Option<&Log>,
+    floors: &BTreeMap<HeapPhase, u64>,
+    stop: Option<&Stop>,
+) {
+    let why = match stop {
+        None => "the run did not get to it".to_owned(),
+        Some(Stop::Failed(why)) => format!("not reached: {why}"),
+        Some(Stop::Rig(_)) => "not reached: the rig could not go on".to_owned(),
+    };
+    for (id, title) in PATH_CHECKS {
+        if !walk.has(id) {
+            walk.check(Check::not_measured(id, title, &why));
+        }
+    }
+
+    let title = "no crash text in the boot log";
+    walk.check(match log {
+        None => Check::not_measured("crash", title, &why),
+        Some(log) => match log.first_crash() {
+            None => Check::of("crash", title, true, "none"),
+            Some(hit) => {
+                Check::of("crash", title, false, format!("`{}`", hit.text)).at_line(hit.line)
+            }
+        },
+    });
+
+    let lows = walk.lows();
+    for (phase, floor) in floors {
+        let id = format!("heap.{}", phase.name());
+        let title = format!("lowest free heap, {}: at least {floor} B", phase.name());
+        walk.check(match lows.get(*phase) {
+            None => Check::not_measured(id, title, "the board told no figure for this phase"),
+            Some(low) => {
+                let found = format!("{} B in {} samples", low.lowest_free, low.samples);
+                Check::of(id, title, low.lowest_free >= *floor, found)
+            }
+        });
+    }
+}
+
+/// The verdict on a board, and why it is not `passed`.
+///
+/// A check that was measured and did not hold is the board's failure even where the bench gave up
+/// later; one that the bench could not get to is not.
+pub fn verdict(walk: &Walk<'_>, stop: Option<Stop>) -> (Verdict, Option<String>) {
+    match stop {
+        Some(Stop::Rig(why)) => match walk.first_measured_failure() {
+            Some(failure) => (Verdict::Failed, Some(format!("{failure} (and the rig: {why})"))),
+            None => (Verdict::RigFault, Some(why)),
+        },
+        Some(Stop::Failed(why)) => (Verdict::Failed, Some(why)),
+        None => match walk.first_not_held() {
+            Some(check) => (Verdict::Failed, Some(check)),
+            None => (Verdict::Passed, None),
+        },
+    }
+}
+
+/// The heap figures of a boot log line.
+pub fn heap_of_line(hit: &Hit) -> Option<HeapSample> {
+    let figure = |name: &str| hit.groups.get(name)?.parse::<u64>().ok();
+    Some(HeapSample {
+        phase: HeapPhase::from_name(hit.groups.get("phase")?)?,
+        lowest_free: figure("lowest")?,
+        free: figure("free"),
+        lowest_ever: figure("lowest_ever"),
+        largest: figure("largest"),
+        failures: figure("failed"),
+        source: HeapSource::Log,
+    })
+}
+
+/// The heap figures of a reply, or what is wrong with it.
+pub fn heap_of_reply(fields: &HeapReply, reply: &[u8]) -> Result<Vec<HeapSample>, String> {
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(reply)
+        .map_err(|error| format!("the reply is no JSON object: {error}"))?;
+    let figure = |field: &String| -> Result<u64, String> {
+        let value = object.get(field).ok_or_else(|| format!("the reply has no `{field}`"))?;
+        let figure = match value {
+            serde_json::Value::String(text) => text.parse().ok(),
+            serde_json::Value::Number(number) => number.as_u64(),
+            _ => None,
+        };
+        figure.ok_or_else(|| format!("`{field}` is no number of bytes"))
+    };
+    let optional = |field: &Option<String>| field.as_ref().map(figure).transpose();
+    let (free, largest) = (optional(&fields.free)?, optional(&fields.largest)?);
+    let (lowest_ever, failures) = (optional(&fields.lowest_ever)?, optional(&fields.failed)?);
+    let mut samples = Vec::new();
+    for (phase, field) in &fields.phases {
+        // A phase that the board has not been in since its reset is not in the reply.
+        if !object.contains_key(field) {
+            continue;
+        }
+        // Free heap and largest block are those of now, and now is the last phase that is told.
+        samples.push(HeapSample {
+            phase: *phase,
+            lowest_free: figure(field)?,
+            free: None,
+            lowest_ever: None,
+            largest: None,
+            failures,
+            source: HeapSource::Reply,
+        });
+    }
+    if let Some(last) = samples.last_mut() {
+        (last.free, last.largest, last.lowest_ever) = (free, largest, lowest_ever);
+    }
+    Ok(samples)
+}

@@ -1,0 +1,260 @@
+//! A board's boot log while a run goes on: one side feeds it from the console, the other waits for
+//! what it says.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use hilrig_core::board::ConsoleSink;
+use hilrig_core::contract::Contract;
+use hilrig_core::text;
+use tokio::sync::Notify;
+
+use crate::watch::{Hit, Says, TooComplex, Watch};
+
+/// Hits that are kept. A board that says more has run wild; what it says further is counted.
+const MOST_HITS: usize = 10_000;
+
+/// The last bytes that are kept to tell what came instead of what was awaited.
+const TAIL: usize = 600;
+
+/// The boot log.
+pub struct Log {
+    inner: RefCell<Inner>,
+    news: Notify,
+}
+
+struct Inner {
+    watch: Watch,
+    hits: Vec<Hit>,
+    dropped: u64,
+    crashed: bool,
+    tail: VecDeque<u8>,
+    bytes: u64,
+}
+
+/// A place in the log: what was said before it is of no interest.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    hits: usize,
+    bytes: u64,
+}
+
+/// What was awaited.
+#[derive(Debug)]
+pub struct Found<T> {
+    /// The answer.
+    pub answer: T,
+    /// When the deciding line was there, so that the board's time can be told from the rig's.
+    pub at: Instant,
+    /// The place behind the deciding line.
+    pub mark: Mark,
+}
+
+/// What was awaited did not come.
+#[derive(Debug)]
+pub enum Missed {
+    /// The deadline passed, and not a byte came.
+    Silence,
+    /// The deadline passed. What came instead, in words.
+    Deadline(String),
+    /// The board crashed; the line.
+    Crash(Hit),
+}
+
+impl Log {
+    /// An empty log with the contract's patterns armed.
+    pub fn new(contract: &Contract) -> Result<Log, TooComplex> {
+        let inner = Inner {
+            watch: Watch::new(contract)?,
+            hits: Vec::new(),
+            dropped: 0,
+            crashed: false,
+            tail: VecDeque::with_capacity(TAIL),
+            bytes: 0,
+        };
+        Ok(Log { inner: RefCell::new(inner), news: Notify::new() })
+    }
+
+    /// The end of the log as it stands.
+    pub fn mark(&self) -> Mark {
+        let inner = self.inner.borrow();
+        Mark { hits: inner.hits.len(), bytes: inner.bytes }
+    }
+
+    /// Waits until `judge`, called with each hit behind `from` in order, gives an answer. A crash
+    /// ends the wait at once.
+    pub async fn wait<T>(
+        &self,
+        from: Mark,
+        deadline: Duration,
+        mut judge: impl FnMut(&Hit) -> Option<T>,
+    ) -> Result<Found<T>, Missed> {
+        let mut next = from.hits;
+        let search = async {
+            loop {
+                // Registered before looking, so that news in between wakes it.
+                let news = self.news.notified();
+                while let Some(hit) = self.hit(next) {
+                    next += 1;
+                    if hit.says == Says::Crash {
+                        return Err(Missed::Crash(hit));
+                    }
+                    if let Some(answer) = judge(&hit) {
+                        let mark = Mark { hits: next, bytes: self.inner.borrow().bytes };
+                        return Ok(Found { answer, at: hit.at, mark });
+                    }
+                }
+                news.await;
+            }
+        };
+        match tokio::time::timeout(deadline, search).await {
+            Ok(found) => found,
+            Err(_) => Err(self.missed(from)),
+        }
+    }
+
+    fn hit(&self, index: usize) -> Option<Hit> {
+        self.inner.borrow().hits.get(index).cloned()
+    }
+
+    /// The first crash in the whole log.
+    pub fn first_crash(&self) -> Option<Hit> {
+        self.inner.borrow().hits.iter().find(|hit| hit.says == Says::Crash).cloned()
+    }
+
+    fn missed(&self, from: Mark) -> Missed {
+        let inner = self.inner.borrow();
+        let new = inner.bytes - from.bytes;
+        if new == 0 {
+            return Missed::Silence;
+        }
+        let mut words = format!("the board sent {new} bytes");
+        if inner.dropped > 0 {
+            words
+                .push_str(&format!(", among them {} more lines than can be minded", inner.dropped));
+        }
+        let tail: Vec<u8> = inner
+            .tail
+            .iter()
+            .copied()
+            .skip(inner.tail.len().saturating_sub(new as usize))
+            .collect();
+        let lines: Vec<String> = tail
+            .split(|byte| *byte == b'\n')
+            .map(|line| text::printable(hilrig_core::line::trim_end(line)))
+            .filter(|line| !line.is_empty())
+            .collect();
+        let last = lines
+            .iter()
+            .skip(lines.len().saturating_sub(4))
+            .map(|line| format!("`{}`", shortened(line)));
+        words.push_str(", the last: ");
+        words.push_str(&last.collect::<Vec<_>>().join(", "));
+        Missed::Deadline(words)
+    }
+}
+
+fn shortened(line: &str) -> String {
+    match line.char_indices().nth(120) {
+        Some((at, _)) => format!("{}...", &line[..at]),
+        None => line.into(),
+    }
+}
+
+/// Feeds a [`Log`] and the record of it.
+pub struct Feed<'a> {
+    /// The log.
+    pub log: &'a Log,
+    /// Where the raw bytes are kept.
+    pub record: &'a mut dyn ConsoleSink,
+    /// Told of each hit.
+    pub on_hit: &'a mut dyn FnMut(&Hit),
+}
+
+impl ConsoleSink for Feed<'_> {
+    fn chunk(&mut self, at: Instant, bytes: &[u8]) {
+        self.record.chunk(at, bytes);
+        let inner = &mut *self.log.inner.borrow_mut();
+        inner.bytes += bytes.len() as u64;
+        let new = &bytes[bytes.len().saturating_sub(TAIL)..];
+        let room = TAIL - new.len();
+        let stale = inner.tail.len().saturating_sub(room);
+        inner.tail.drain(..stale);
+        inner.tail.extend(new);
+        let before = inner.hits.len();
+        inner.watch.feed(at, bytes, |hit| {
+            // The first crash is kept whatever came before it.
+            let crash = hit.says == Says::Crash && !inner.crashed;
+            if inner.hits.len() >= MOST_HITS && !crash {
+                inner.dropped += 1;
+                return;
+            }
+            inner.crashed |= crash;
+            (self.on_hit)(&hit);
+            inner.hits.push(hit);
+        });
+        if inner.hits.len() > before {
+            self.log.news.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    struct Nowhere;
+    impl ConsoleSink for Nowhere {
+        fn chunk(&mut self, _: Instant, _: &[u8]) {}
+    }
+
+    fn log() -> Log {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../firmware/contract.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        Log::new(&Contract::parse(&path, &text).unwrap()).unwrap()
+    }
+
+    fn feed(log: &Log, bytes: &[u8]) {
+        Feed { log, record: &mut Nowhere, on_hit: &mut |_| {} }.chunk(Instant::now(), bytes);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_tells_what_came_instead() {
+        let log = log();
+        feed(&log, b"before\n");
+        let mark = log.mark();
+        feed(&log, b"one\ntwo \x1b[31m\nthr");
+        let missed = log.wait(mark, Duration::from_secs(1), |_| None::<()>).await.unwrap_err();
+        let Missed::Deadline(words) = missed else { panic!("{missed:?}") };
+        assert_eq!(words, r"the board sent 17 bytes, the last: `one`, `two \x1b[31m`, `thr`");
+        let missed =
+            log.wait(log.mark(), Duration::from_secs(1), |_| None::<()>).await.unwrap_err();
+        assert!(matches!(missed, Missed::Silence));
+    }
+
+    #[tokio::test]
+    async fn a_crash_ends_any_wait() {
+        let log = log();
+        let mark = log.mark();
+        let (missed, ()) =
+            tokio::join!(log.wait(mark, Duration::from_secs(60), |_| None::<()>), async {
+                feed(&log, b"Exception (28):\r\n")
+            });
+        assert!(matches!(missed, Err(Missed::Crash(hit)) if hit.line == 1));
+        assert!(log.first_crash().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_hits_stays_bounded() {
+        let log = log();
+        let line = b"ESP8266 IP: 10.0.2.15\n".repeat(1000);
+        for _ in 0..20 {
+            feed(&log, &line);
+        }
+        let inner = log.inner.borrow();
+        assert!(inner.hits.len() <= MOST_HITS && inner.dropped > 0);
+    }
+}

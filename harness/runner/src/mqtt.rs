@@ -1,0 +1,248 @@
+//! The rig's own connection to the broker: one for all boards, over TLS with the run's CA
+//! verified.
+//!
+//! rumqttc stays behind this file. Its event loop reconnects at once and for ever; here a
+//! connection that breaks is the end, because a broker that goes away in the middle of a run makes
+//! whatever follows worthless.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hilrig_core::units::Span;
+use rumqttc::{
+    AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, TlsConfiguration, Transport,
+};
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::BrokerEndpoint;
+
+/// Larger than any message that a board of this class can send.
+const LARGEST_PACKET: usize = 256 * 1024;
+
+/// Messages of one board that may wait to be read. A board that sends more has run wild; what is
+/// over is dropped.
+const MOST_WAITING: usize = 256;
+
+/// The connection.
+#[derive(Clone)]
+pub struct Mqtt {
+    client: AsyncClient,
+    shared: Rc<Shared>,
+    lost: watch::Receiver<Option<String>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    topics: RefCell<HashMap<String, mpsc::Sender<Message>>>,
+    acknowledged: Cell<u64>,
+    subscribed: Cell<u64>,
+    news: Notify,
+}
+
+/// A message of a board.
+#[derive(Debug)]
+pub struct Message {
+    /// When it was there.
+    pub at: Instant,
+    /// What it says.
+    pub payload: Vec<u8>,
+}
+
+/// Why there is no message.
+#[derive(Debug)]
+pub enum NoMessage {
+    /// Nothing came within the deadline.
+    Deadline,
+    /// The connection to the broker is gone. Nothing can be said of the board.
+    Lost(String),
+}
+
+/// The messages on one topic.
+pub struct Subscription {
+    topic: String,
+    messages: mpsc::Receiver<Message>,
+    mqtt: Mqtt,
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.mqtt.shared.topics.borrow_mut().remove(&self.topic);
+        // Nobody is told if the broker is gone: it forgets with the session.
+        let _ = self.mqtt.client.try_unsubscribe(std::mem::take(&mut self.topic));
+    }
+}
+
+/// The side that must be driven for the connection to live.
+pub struct Driver {
+    events: EventLoop,
+    shared: Rc<Shared>,
+    lost: watch::Sender<Option<String>>,
+}
+
+/// Connects, with a deadline. The [`Driver`] must be run from then on.
+pub async fn connect(
+    endpoint: &BrokerEndpoint,
+    client_id: &str,
+    deadline: Duration,
+) -> Result<(Mqtt, Driver), String> {
+    let tried =
+        format!("connecting the rig to the broker at {}:{} over TLS", endpoint.host, endpoint.port);
+    let tls = tls(endpoint).map_err(|found| format!("{tried}: {found}"))?;
+    // The name is what the certificate is checked against, so the host of the options is the
+    // certificate's name; the address is reached because both are loopback names of the leaf.
+    let mut options = MqttOptions::new(client_id, &endpoint.host, endpoint.port);
+    options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(tls))));
+    options.set_keep_alive(Duration::from_secs(30));
+    options.set_max_packet_size(LARGEST_PACKET, LARGEST_PACKET);
+    if let Some((user, password)) = &endpoint.credentials {
+        options.set_credentials(user, password);
+    }
+    let (client, mut events) = AsyncClient::new(options, 64);
+    let connected = async {
+        loop {
+            match events.poll().await {
+                Ok(Event::Incoming(Packet::ConnAck(_))) => return Ok(()),
+                Ok(_) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    match tokio::time::timeout(deadline, connected).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return Err(format!("{tried}: {}", causes(&error))),
+        Err(_) => return Err(format!("{tried}: no CONNACK within {}", Span(deadline))),
+    }
+    let shared = Rc::new(Shared::default());
+    let (lost, watch_lost) = watch::channel(None);
+    Ok((Mqtt { client, shared: shared.clone(), lost: watch_lost }, Driver { events, shared, lost }))
+}
+
+fn tls(endpoint: &BrokerEndpoint) -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(endpoint.ca_der.clone())).map_err(|e| e.to_string())?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| e.to_string())?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(&format!(": {cause_text}"));
+        }
+        source = cause.source();
+    }
+    text
+}
+
+impl Driver {
+    /// Keeps the connection going until it breaks, and tells why it did.
+    pub async fn run(mut self) -> String {
+        let found = loop {
+            match self.events.poll().await {
+                Ok(Event::Incoming(Packet::Publish(message))) => {
+                    let topics = self.shared.topics.borrow();
+                    if let Some(board) = topics.get(&message.topic) {
+                        let message =
+                            Message { at: Instant::now(), payload: message.payload.to_vec() };
+                        let _ = board.try_send(message);
+                    }
+                }
+                Ok(Event::Incoming(Packet::SubAck(_))) => {
+                    self.shared.acknowledged.set(self.shared.acknowledged.get() + 1);
+                    self.shared.news.notify_waiters();
+                }
+                Ok(_) => {}
+                Err(error) => break causes(&error),
+            }
+        };
+        let _ = self.lost.send(Some(found.clone()));
+        found
+    }
+}
+
+impl Mqtt {
+    /// Subscribes to a board's topic, and waits until the broker has acknowledged it.
+    pub async fn subscribe(&self, topic: &str, deadline: Duration) -> Result<Subscription, String> {
+        let tried = || format!("subscribing to `{topic}`");
+        let (sender, messages) = mpsc::channel(MOST_WAITING);
+        {
+            let mut topics = self.shared.topics.borrow_mut();
+            if topics.contains_key(topic) {
+                return Err(format!(
+                    "{}: another board of this run has the same topic; two boards with one MAC address or one configured topic cannot be told apart",
+                    tried()
+                ));
+            }
+            topics.insert(topic.to_owned(), sender);
+        }
+        let subscription = Subscription { topic: topic.into(), messages, mqtt: self.clone() };
+        // The broker acknowledges in the order in which it was asked.
+        let mine = self.shared.subscribed.get() + 1;
+        self.shared.subscribed.set(mine);
+        self.client
+            .subscribe(topic, QoS::AtMostOnce)
+            .await
+            .map_err(|e| format!("{}: {e}", tried()))?;
+        let acknowledged = async {
+            loop {
+                let news = self.shared.news.notified();
+                if self.shared.acknowledged.get() >= mine {
+                    return;
+                }
+                news.await;
+            }
+        };
+        self.while_up(deadline, acknowledged).await.map_err(|none| match none {
+            NoMessage::Deadline => format!("{}: no SUBACK within {}", tried(), Span(deadline)),
+            NoMessage::Lost(found) => format!("{}: {found}", tried()),
+        })?;
+        Ok(subscription)
+    }
+
+    /// Publishes, QoS 0, as the firmware does.
+    pub async fn publish(&self, topic: &str, payload: &str) -> Result<(), String> {
+        let sent = self.client.publish(topic, QoS::AtMostOnce, false, payload).await;
+        sent.map_err(|e| format!("publishing on `{topic}`: {e}"))
+    }
+
+    /// `waited`, unless the deadline passes or the connection breaks.
+    async fn while_up<T>(
+        &self,
+        deadline: Duration,
+        waited: impl Future<Output = T>,
+    ) -> Result<T, NoMessage> {
+        let mut lost = self.lost.clone();
+        tokio::select! {
+            done = tokio::time::timeout(deadline, waited) => done.map_err(|_| NoMessage::Deadline),
+            found = lost.wait_for(Option::is_some) => Err(NoMessage::Lost(match found {
+                Ok(found) => found.clone().unwrap_or_default(),
+                Err(_) => "the connection to the broker is closed".into(),
+            })),
+        }
+    }
+}
+
+impl Subscription {
+    /// The next message, or why there is none.
+    pub async fn next(&mut self, deadline: Duration) -> Result<Message, NoMessage> {
+        let mqtt = self.mqtt.clone();
+        let message = mqtt.while_up(deadline, self.messages.recv()).await?;
+        message.ok_or_else(|| NoMessage::Lost("the connection to the broker is closed".into()))
+    }
+
+    /// A message that is there already, which nobody asked for.
+    pub fn unasked(&mut self) -> Option<Message> {
+        self.messages.try_recv().ok()
+    }
+}

@@ -1,0 +1,540 @@
+//! The path of one board, from the lock to the switch back. It reads top to bottom; what a phase
+//! hands on is a type, so that none can be skipped.
+
+use std::cell::OnceCell;
+use std::net::SocketAddr;
+
+use hilrig_core::board::{Board, ConsoleSink};
+use hilrig_core::check::Check;
+use hilrig_core::contract::{Contract, Request};
+use hilrig_core::event::What;
+use hilrig_core::image::Image;
+use hilrig_core::phase::Phase;
+use hilrig_core::text;
+use hilrig_core::units::Span;
+
+use crate::boot::{Booted, Mode};
+use crate::http;
+use crate::judge;
+use crate::log::{Feed, Found, Log, Mark, Missed};
+use crate::mqtt::{NoMessage, Subscription};
+use crate::run::{Bench, Broker};
+use crate::walk::{Stop, Walk};
+use crate::watch::{Hit, Says};
+
+/// Everything that the phases of one board share.
+pub struct Path<'a> {
+    /// The bench.
+    pub bench: &'a Bench<'a>,
+    /// The image for this board.
+    pub image: &'a Image,
+    /// The notes.
+    pub walk: &'a Walk<'a>,
+    /// The boot log, once there is one. It outlives the path, for what is judged at its end.
+    pub log: &'a OnceCell<Log>,
+    /// The board's number in this run, which tells its MQTT client from the others'.
+    pub number: usize,
+}
+
+/// MQTT mode, connected to the run's broker.
+struct Online {
+    rx_topic: String,
+    replies: Subscription,
+}
+
+impl Path<'_> {
+    /// Walks the board along its path.
+    pub async fn walk(
+        &self,
+        board: &mut dyn Board,
+        record: &mut dyn ConsoleSink,
+    ) -> Result<(), Stop> {
+        let walk = self.walk;
+        walk.phase(Phase::Lock, self.lock(board)).await?;
+        let kept = walk.phase(Phase::Flash, self.flash(board, self.bench.plan.force_flash)).await?;
+        match self.through_modes(board, record, kept).await {
+            Err(Stop::Failed(why)) if kept && !self.walk.has("boot_log.configuration") => {
+                // What ran is not the firmware under test, so nothing is said of that yet.
+                walk.tell(What::Note {
+                    text: format!(
+                        "flashed anew, for the board was not found as the last run left it: {why}"
+                    ),
+                });
+                walk.phase(Phase::Flash, self.flash(board, true)).await?;
+                self.through_modes(board, record, false).await
+            }
+            done => done,
+        }
+    }
+
+    async fn through_modes(
+        &self,
+        board: &mut dyn Board,
+        record: &mut dyn ConsoleSink,
+        kept: bool,
+    ) -> Result<(), Stop> {
+        let log = match self.log.get() {
+            Some(log) => log,
+            None => {
+                let log =
+                    Log::new(&self.bench.plan.contract).map_err(|e| Stop::Rig(e.to_string()))?;
+                self.log.get_or_init(|| log)
+            }
+        };
+        let mut console = board.console().await?;
+        let mut on_hit = |hit: &Hit| self.hit(hit);
+        let mut feed = Feed { log, record, on_hit: &mut on_hit };
+        tokio::select! {
+            done = self.modes(board, log, kept) => done,
+            fault = console.read_into(&mut feed) => Err(fault.into()),
+        }
+    }
+
+    async fn modes(&self, board: &mut dyn Board, log: &Log, kept: bool) -> Result<(), Stop> {
+        let walk = self.walk;
+        let booted = walk.phase(Phase::Boot, self.boot(board, log, kept)).await?;
+        let broker = walk.phase(Phase::Configuration, self.configure(&booted)).await?;
+        let booted = walk.phase(Phase::Refusal, self.refuse(booted, log, &broker)).await?;
+        let online = walk.phase(Phase::Switch, self.switch(booted, log, &broker)).await?;
+        let online = walk.phase(Phase::Mqtt, self.ask(online, &broker)).await?;
+        walk.phase(Phase::SwitchBack, self.switch_back(online, log, &broker)).await
+    }
+
+    async fn lock(&self, board: &mut dyn Board) -> Result<(), Stop> {
+        let held = self.walk.waiting(board.lock(&self.bench.plan.holder)).await;
+        Ok(held?)
+    }
+
+    /// Whether the image was on the board already.
+    async fn flash(&self, board: &mut dyn Board, force: bool) -> Result<bool, Stop> {
+        let events = self.bench.events.clone();
+        let name = board.name().to_owned();
+        let progress =
+            move |written, total| events.board(&name, What::FlashProgress { written, total });
+        let deadline = self.bench.plan.deadlines.flash;
+        let flash = board.flash(self.image, force, Box::new(progress));
+        let flashed = self.walk.waiting(tokio::time::timeout(deadline, flash)).await;
+        let flashed = flashed.map_err(|_| {
+            Stop::Rig(format!(
+                "flashing {} bytes was not done within {}",
+                self.image.bytes.len(),
+                Span(deadline)
+            ))
+        })??;
+        self.walk.tell(What::Flashed {
+            bytes: flashed.bytes,
+            seconds: flashed.time.as_secs_f64(),
+            kept: flashed.kept,
+            verified: flashed.verified,
+        });
+        Ok(flashed.kept)
+    }
+
+    /// Reset, and the boot log up to configuration mode.
+    async fn boot(&self, board: &mut dyn Board, log: &Log, kept: bool) -> Result<Booted, Stop> {
+        let mark = log.mark();
+        self.walk.waiting(board.reset()).await?;
+        let reach = board.reach();
+        let booted = match self.boot_log(log, mark, Mode::Configuration).await {
+            Err(Stop::Failed(why)) if !kept => {
+                self.walk.check(Check {
+                    outcome: hilrig_core::check::CheckOutcome::NotHeld,
+                    ..Check::not_measured(
+                        "boot_log.configuration",
+                        judge::title("boot_log.configuration"),
+                        &why,
+                    )
+                });
+                return Err(Stop::Failed(why));
+            }
+            other => other?,
+        };
+        let build = booted.build.as_deref();
+        board.confirm_build(self.image, build);
+        if let (Some(wanted), Some(_)) = (&self.image.build, &self.bench.plan.contract.build)
+            && build != Some(wanted)
+        {
+            let told = build.unwrap_or("none");
+            return Err(Stop::Failed(format!(
+                "the board runs build {told}, and {wanted} was to be flashed"
+            )));
+        }
+        self.held(
+            "boot_log.configuration",
+            format!("{} lines", self.bench.plan.contract.configuration.len()),
+            booted.line,
+        );
+        let http = match reach.http {
+            Some(address) => address,
+            None => booted.http_by_log().map_err(Stop::Failed)?,
+        };
+        Ok(Booted { http: Some(http), rig: Some(reach.rig), ..booted })
+    }
+
+    /// Configuration mode: page, requests, CA.
+    async fn configure(&self, booted: &Booted) -> Result<Broker, Stop> {
+        let contract = &self.bench.plan.contract;
+        let http = self.http(booted)?;
+        self.page(http).await?;
+        self.requests_over_http(http).await?;
+        let broker = self.walk.waiting(self.bench.broker()).await.map_err(Stop::Rig)?;
+        if let Some(ca) = &contract.http.ca {
+            let answer = self.walk.waiting(http::post(
+                http,
+                ca,
+                broker.endpoint.ca_der.clone(),
+                self.reply_deadline(),
+            ));
+            let answer = answer.await.map_err(Stop::Failed)?;
+            if answer.status != 200 {
+                return Err(Stop::Failed(format!(
+                    "the CA certificate was not taken: {} `{}`",
+                    answer.status,
+                    text::printable(&answer.body)
+                )));
+            }
+        }
+        Ok(broker)
+    }
+
+    /// A broker with a certificate of another CA: the board must refuse it, say so, and come back.
+    async fn refuse(&self, booted: Booted, log: &Log, broker: &Broker) -> Result<Booted, Stop> {
+        let contract = &self.bench.plan.contract;
+        let Some(_) = &contract.connection.given_up else {
+            let why = "the firmware never gives up, so it could not be had back (contract: connection.given_up)";
+            self.walk.check(Check::not_measured("refusal", judge::title("refusal"), why));
+            return Ok(booted);
+        };
+        let mark = log.mark();
+        self.to_mqtt(&booted, broker.endpoint.impostor_port, 1, broker).await?;
+        self.boot_log(log, mark, Mode::Mqtt).await?;
+        let verdict = self.connection(log, mark, |hit| match hit.says {
+            Says::Refused => Some(Ok((hit.line, hit.text.clone()))),
+            Says::Connected => Some(Err("it connected to it".to_owned())),
+            Says::GivenUp => {
+                Some(Err("it gave up without saying that it refused the certificate".to_owned()))
+            }
+            _ => None,
+        });
+        let found = match verdict.await? {
+            Found { answer: Err(why), .. } => {
+                self.walk.check(Check::of("refusal", judge::title("refusal"), false, &why));
+                return Err(Stop::Failed(format!(
+                    "a broker whose certificate another CA signed: {why}"
+                )));
+            }
+            Found { answer: Ok(found), mark, .. } => (found, mark),
+        };
+        let ((line, said), mark) = found;
+        self.held("refusal", format!("`{said}`"), line);
+        let back = self.boot_log(log, mark, Mode::Configuration).await?;
+        Ok(Booted { http: booted.http, rig: booted.rig, ..back })
+    }
+
+    /// The switch to MQTT mode, up to the connection.
+    async fn switch(&self, booted: Booted, log: &Log, broker: &Broker) -> Result<Online, Stop> {
+        let mark = log.mark();
+        self.to_mqtt(&booted, broker.endpoint.port, 3, broker).await?;
+        let mode = self.boot_log(log, mark, Mode::Mqtt).await?;
+        self.held(
+            "boot_log.mqtt",
+            format!("{} lines", self.bench.plan.contract.mqtt.len()),
+            mode.line,
+        );
+        let topic = |name: &str| {
+            let topic = mode.groups.get(name).filter(|topic| !topic.is_empty());
+            topic.cloned().ok_or_else(|| Stop::Failed(format!("the boot log names no {name}")))
+        };
+        let (rx_topic, tx_topic) = (topic("rx_topic")?, topic("tx_topic")?);
+        let deadline = self.reply_deadline();
+        let replies = self.walk.waiting(broker.mqtt.subscribe(&tx_topic, deadline)).await;
+        let replies = replies.map_err(Stop::Rig)?;
+        let connected = self.connection(log, mark, |hit| match hit.says {
+            Says::Connected => Some(Ok(())),
+            Says::GivenUp => Some(Err(hit.text.clone())),
+            _ => None,
+        });
+        match connected.await?.answer {
+            Ok(()) => Ok(Online { rx_topic, replies }),
+            Err(why) => {
+                Err(Stop::Failed(format!("the board did not connect to the broker: `{why}`")))
+            }
+        }
+    }
+
+    /// Requests over MQTT and their replies.
+    async fn ask(&self, mut online: Online, broker: &Broker) -> Result<Online, Stop> {
+        let contract = &self.bench.plan.contract;
+        let mut wrong = Vec::new();
+        for request in &contract.requests {
+            let reply = self.request(&mut online, broker, &request.request).await?;
+            wrong.extend(mismatch(request, &reply));
+            self.heap_of(&request.request, &reply, &mut wrong);
+        }
+        self.all_of("mqtt.requests", contract.requests.len(), wrong);
+
+        let mut wrong = Vec::new();
+        for request in invalid(contract) {
+            let reply = self.request(&mut online, broker, &request.request).await?;
+            wrong.extend(mismatch(&request, &reply));
+        }
+        self.all_of("mqtt.invalid", contract.invalid.requests.len(), wrong);
+        Ok(online)
+    }
+
+    /// The switch back to configuration mode.
+    async fn switch_back(
+        &self,
+        mut online: Online,
+        log: &Log,
+        broker: &Broker,
+    ) -> Result<(), Stop> {
+        let request = &self.bench.plan.contract.switch.to_configuration;
+        let mark = log.mark();
+        let reply = self.request(&mut online, broker, &request.request).await?;
+        if let Some(wrong) = mismatch(request, &reply) {
+            return Err(Stop::Failed(wrong));
+        }
+        let booted = self.boot_log(log, mark, Mode::Configuration).await?;
+        self.held("switch_back", "configuration mode is up", booted.line);
+        Ok(())
+    }
+
+    // -- what the phases are made of --
+
+    /// Sets the broker and switches the board to MQTT mode.
+    async fn to_mqtt(
+        &self,
+        booted: &Booted,
+        port: u16,
+        attempts: u32,
+        broker: &Broker,
+    ) -> Result<(), Stop> {
+        let contract = &self.bench.plan.contract;
+        let http = self.http(booted)?;
+        let rig = booted.rig.ok_or_else(|| Stop::Rig("the rig's address is not known".into()))?;
+        let form = crate::form::settings(
+            contract,
+            &crate::form::Values {
+                endpoint: &broker.endpoint,
+                port,
+                rig,
+                time_port: self.bench.time_port,
+                attempts,
+                client_id: format!("hilrig-{}", self.number),
+                more: &self.bench.plan.settings,
+            },
+        );
+        let answer = self.walk.waiting(http::get(http, &form, self.reply_deadline())).await;
+        let answer = answer.map_err(Stop::Failed)?;
+        if answer.status != 200 {
+            return Err(Stop::Failed(format!(
+                "the settings were not taken: {} `{}`",
+                answer.status,
+                text::printable(&answer.body)
+            )));
+        }
+        let switch = &contract.switch.to_mqtt;
+        let reply = self.request_over_http(http, &switch.request).await?;
+        mismatch(switch, &reply).map_or(Ok(()), |wrong| Err(Stop::Failed(wrong)))
+    }
+
+    /// The page is served and has the fields that the run sets.
+    async fn page(&self, http: SocketAddr) -> Result<(), Stop> {
+        let contract = &self.bench.plan.contract;
+        let id = "configuration.page";
+        let answer =
+            self.walk.waiting(http::get(http, &contract.http.page, self.reply_deadline())).await;
+        let answer = answer.map_err(Stop::Failed)?;
+        let page = String::from_utf8_lossy(&answer.body);
+        let missing = crate::form::fields(contract).find(|field| {
+            let double = format!("name=\"{field}\"");
+            !page.contains(&double)
+                && !page.contains(&double.replace('"', "'"))
+                && !page.contains(&double.replace('"', ""))
+        });
+        let (held, found) = match (answer.status, missing) {
+            (200, None) => (true, format!("{} B", answer.body.len())),
+            (200, Some(field)) => (false, format!("no field `{field}` in {} B", answer.body.len())),
+            (status, _) => (false, format!("status {status}: `{}`", text::printable(&answer.body))),
+        };
+        self.walk.check(Check::of(id, judge::title(id), held, &found));
+        if held { Ok(()) } else { Err(Stop::Failed(format!("configuration page: {found}"))) }
+    }
+
+    async fn requests_over_http(&self, http: SocketAddr) -> Result<(), Stop> {
+        let contract = &self.bench.plan.contract;
+        let mut wrong = Vec::new();
+        for request in &contract.requests {
+            let reply = self.request_over_http(http, &request.request).await?;
+            wrong.extend(mismatch(request, &reply));
+            self.heap_of(&request.request, &reply, &mut wrong);
+        }
+        for request in invalid(contract) {
+            let reply = self.request_over_http(http, &request.request).await?;
+            wrong.extend(mismatch(&request, &reply));
+        }
+        self.all_of(
+            "configuration.requests",
+            contract.requests.len() + contract.invalid.requests.len(),
+            wrong,
+        );
+        Ok(())
+    }
+
+    async fn request_over_http(&self, http: SocketAddr, request: &str) -> Result<Vec<u8>, Stop> {
+        let path = self.bench.plan.contract.http.request.replace("{request}", request);
+        let asked = std::time::Instant::now();
+        let answer = self.walk.waiting(http::get(http, &path, self.reply_deadline())).await;
+        let answer = answer.map_err(|why| Stop::Failed(format!("request {request}: {why}")))?;
+        self.reply("http", request, &answer.body, asked.elapsed().as_secs_f64());
+        Ok(answer.body)
+    }
+
+    async fn request(
+        &self,
+        online: &mut Online,
+        broker: &Broker,
+        request: &str,
+    ) -> Result<Vec<u8>, Stop> {
+        if let Some(message) = online.replies.unasked() {
+            return Err(Stop::Failed(format!(
+                "a message that nobody asked for: `{}`",
+                text::printable(&message.payload)
+            )));
+        }
+        let payload = self.bench.plan.contract.payload.replace("{request}", request);
+        let asked = std::time::Instant::now();
+        broker.mqtt.publish(&online.rx_topic, &payload).await.map_err(Stop::Rig)?;
+        let deadline = self.reply_deadline();
+        let message = online.replies.next(deadline).await.map_err(|none| match none {
+            NoMessage::Deadline => Stop::Failed(format!(
+                "request {request}: no reply over MQTT within {}",
+                Span(deadline)
+            )),
+            NoMessage::Lost(found) => Stop::Rig(format!("the broker is gone: {found}")),
+        })?;
+        self.walk.waited(asked, message.at);
+        self.reply("mqtt", request, &message.payload, (message.at - asked).as_secs_f64());
+        Ok(message.payload)
+    }
+
+    fn reply(&self, over: &str, request: &str, reply: &[u8], seconds: f64) {
+        let reply = self.bench.plan.secrets.mask(&text::printable(reply)).into_owned();
+        self.walk.tell(What::Reply { over: over.into(), request: request.into(), reply, seconds });
+    }
+
+    fn heap_of(&self, request: &str, reply: &[u8], wrong: &mut Vec<String>) {
+        let Some(fields) = &self.bench.plan.contract.heap.reply else { return };
+        if fields.request != request {
+            return;
+        }
+        match judge::heap_of_reply(fields, reply) {
+            Ok(samples) => samples.into_iter().for_each(|sample| self.walk.heap(sample)),
+            Err(why) => wrong.push(format!("{request}: {why}")),
+        }
+    }
+
+    /// Waits for what the log says of the connection.
+    async fn connection<T>(
+        &self,
+        log: &Log,
+        mark: Mark,
+        judge: impl FnMut(&Hit) -> Option<T>,
+    ) -> Result<Found<T>, Stop> {
+        let deadline = self.bench.plan.deadlines.connect;
+        let since = std::time::Instant::now();
+        match log.wait(mark, deadline, judge).await {
+            Ok(found) => {
+                self.walk.waited(since, found.at);
+                Ok(found)
+            }
+            Err(missed) => Err(self.missed(
+                missed,
+                "the board to say how its connection to the broker went",
+                deadline,
+            )),
+        }
+    }
+
+    /// What a missed line means.
+    pub(crate) fn missed(&self, missed: Missed, what: &str, deadline: std::time::Duration) -> Stop {
+        Stop::Failed(match missed {
+            Missed::Crash(hit) => format!(
+                "the board crashed, line {} of its boot log: `{}`",
+                hit.line,
+                self.bench.plan.secrets.mask(&hit.text)
+            ),
+            Missed::Silence => {
+                format!("waited {} for {what}; the board said nothing at all", Span(deadline))
+            }
+            Missed::Deadline(instead) => format!(
+                "waited {} for {what}; {}",
+                Span(deadline),
+                self.bench.plan.secrets.mask(&instead)
+            ),
+        })
+    }
+
+    fn hit(&self, hit: &Hit) {
+        match hit.says {
+            Says::Heap => match judge::heap_of_line(hit) {
+                Some(sample) => self.walk.heap(sample),
+                None => self.walk.tell(What::Note {
+                    text: format!("heap figures that cannot be read: `{}`", hit.text),
+                }),
+            },
+            // A line of both modes' logs is told once.
+            Says::Mqtt(_) if self.in_both(hit) => {}
+            _ => {
+                let text = self.bench.plan.secrets.mask(&hit.text).into_owned();
+                self.walk.tell(What::LogLine { line: hit.line, text });
+            }
+        }
+    }
+
+    fn in_both(&self, hit: &Hit) -> bool {
+        self.bench.plan.contract.configuration.iter().any(|line| line.is_match(&hit.text))
+    }
+
+    fn http(&self, booted: &Booted) -> Result<SocketAddr, Stop> {
+        booted
+            .http
+            .ok_or_else(|| Stop::Rig("the address of the board's web server is not known".into()))
+    }
+
+    fn held(&self, id: &str, found: impl Into<String>, line: u64) {
+        self.walk.check(Check::of(id, judge::title(id), true, found).at_line(line));
+    }
+
+    fn all_of(&self, id: &str, asked: usize, wrong: Vec<String>) {
+        let found = match wrong.first() {
+            None => format!("{asked} of {asked}"),
+            Some(first) => format!("{} of {asked} wrong, the first: {first}", wrong.len()),
+        };
+        self.walk.check(Check::of(
+            id,
+            judge::title(id),
+            wrong.is_empty(),
+            self.bench.plan.secrets.mask(&found),
+        ));
+    }
+
+    fn reply_deadline(&self) -> std::time::Duration {
+        self.bench.plan.deadlines.reply
+    }
+}
+
+fn invalid(contract: &Contract) -> impl Iterator<Item = Request> {
+    let refusal = contract.invalid.reply.as_ref();
+    let requests = contract.invalid.requests.iter();
+    requests.filter_map(move |request| {
+        Some(Request { request: request.clone(), reply: refusal?.clone() })
+    })
+}
+
+fn mismatch(request: &Request, reply: &[u8]) -> Option<String> {
+    let said = String::from_utf8_lossy(reply);
+    let matches = request.reply.is_match(&said);
+    (!matches).then(|| format!("{} was answered `{}`", request.request, text::printable(reply)))
+}

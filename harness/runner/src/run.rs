@@ -1,0 +1,294 @@
+//! A run: many boards at once, one broker, one time server, and an end that always comes.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use hilrig_core::board::{Board, ConsoleSink};
+use hilrig_core::config::{BoardKind, Deadlines};
+use hilrig_core::contract::Contract;
+use hilrig_core::event::{BrokerFacts, Events, What};
+use hilrig_core::exit;
+use hilrig_core::heap::HeapPhase;
+use hilrig_core::image::Image;
+use hilrig_core::text::Secrets;
+use hilrig_core::units::Span;
+use hilrig_core::verdict::Verdict;
+use tokio::sync::watch;
+
+use crate::BrokerEndpoint;
+use crate::judge;
+use crate::mqtt::{self, Mqtt};
+use crate::path::Path;
+use crate::time_server::TimeServer;
+use crate::walk::{Stop, Walk};
+
+/// What a run is to do.
+pub struct Plan {
+    /// What the firmware says and answers.
+    pub contract: Contract,
+    /// The image for each kind of board.
+    pub images: BTreeMap<BoardKind, Image>,
+    /// Further form fields, values of secrets among them.
+    pub settings: BTreeMap<String, String>,
+    /// What must be shown nowhere.
+    pub secrets: Secrets,
+    /// Lowest free heap that a phase must keep, bytes.
+    pub floors: BTreeMap<HeapPhase, u64>,
+    /// How long anything may take.
+    pub deadlines: Deadlines,
+    /// Flash even what is on the board already.
+    pub force_flash: bool,
+    /// Who holds the boards' locks, told to those who wait for them.
+    pub holder: String,
+    /// Where the time server listens.
+    pub listen: IpAddr,
+}
+
+/// A board of the run, with the place that its boot log goes to.
+pub struct Member {
+    /// The board.
+    pub board: Box<dyn Board>,
+    /// Its kind.
+    pub kind: BoardKind,
+    /// Takes the raw boot log.
+    pub record: Box<dyn ConsoleSink>,
+}
+
+/// The broker, handed in.
+#[async_trait(?Send)]
+pub trait BenchBroker {
+    /// Starts it, up to a CONNACK over TLS.
+    async fn start(&mut self) -> Result<(BrokerEndpoint, BrokerFacts), String>;
+    /// Waits until it is gone, and tells what was found.
+    async fn gone(&mut self) -> String;
+    /// Stops it and leaves nothing behind. Called however the run ended.
+    async fn stop(&mut self);
+}
+
+/// What came of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunOutcome {
+    /// Over all boards.
+    pub verdict: Verdict,
+    /// Why it ended early.
+    pub why: Option<String>,
+}
+
+/// What the boards of a run share.
+pub struct Bench<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Where events go.
+    pub events: &'a Events,
+    /// Port of the time server.
+    pub time_port: u16,
+    broker: watch::Receiver<BrokerState>,
+}
+
+/// A broker that is ready, with the rig's own connection to it.
+#[derive(Clone)]
+pub struct Broker {
+    /// Where it is.
+    pub endpoint: Rc<BrokerEndpoint>,
+    /// The rig's connection.
+    pub mqtt: Mqtt,
+}
+
+#[derive(Clone)]
+enum BrokerState {
+    Starting,
+    Ready(Broker),
+    Gone(String),
+}
+
+impl Bench<'_> {
+    /// The broker, once it is ready.
+    pub async fn broker(&self) -> Result<Broker, String> {
+        let mut state = self.broker.clone();
+        let state = state.wait_for(|state| !matches!(state, BrokerState::Starting)).await;
+        match state.as_deref() {
+            Ok(BrokerState::Ready(broker)) => Ok(broker.clone()),
+            Ok(BrokerState::Gone(found)) => Err(found.clone()),
+            _ => Err("the broker was never started".into()),
+        }
+    }
+
+    /// Resolves when the broker is gone.
+    async fn broker_gone(&self) -> String {
+        let mut state = self.broker.clone();
+        match state.wait_for(|state| matches!(state, BrokerState::Gone(_))).await.as_deref() {
+            Ok(BrokerState::Gone(found)) => found.clone(),
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+/// Runs the plan on every member. `stop` resolves, with the reason, when the run is to end early.
+pub async fn run(
+    plan: &Plan,
+    members: Vec<Member>,
+    broker: &mut dyn BenchBroker,
+    events: &Events,
+    stop: impl Future<Output = String>,
+) -> RunOutcome {
+    let outcome = match TimeServer::bind(plan.listen).await {
+        Ok(time_server) => with_services(plan, members, broker, events, stop, &time_server).await,
+        Err(error) => {
+            let why = format!("binding the time server on {}: {error}", plan.listen);
+            RunOutcome { verdict: Verdict::RigFault, why: Some(why) }
+        }
+    };
+    broker.stop().await;
+    events.run(What::RunEnded {
+        verdict: outcome.verdict,
+        exit_code: exit::of(outcome.verdict),
+        seconds: events.start().elapsed().as_secs_f64(),
+        why: outcome.why.clone(),
+    });
+    outcome
+}
+
+async fn with_services(
+    plan: &Plan,
+    members: Vec<Member>,
+    broker: &mut dyn BenchBroker,
+    events: &Events,
+    stop: impl Future<Output = String>,
+    time_server: &TimeServer,
+) -> RunOutcome {
+    let (broker_state, broker_watch) = watch::channel(BrokerState::Starting);
+    let (halt, halted) = watch::channel(None::<String>);
+    let bench = Bench { plan, events, time_port: time_server.port(), broker: broker_watch };
+    let mut boards: FuturesUnordered<_> = members
+        .into_iter()
+        .enumerate()
+        .map(|(number, member)| one_board(&bench, number, member, halted.clone()))
+        .collect();
+    let broker = serve_broker(plan, broker, events, &broker_state);
+    let times = time_server.serve();
+    let deadline = tokio::time::sleep(plan.deadlines.run);
+    tokio::pin!(broker, times, deadline, stop);
+
+    let mut verdicts = Vec::new();
+    let mut why = None;
+    let mut end_early = |reason: String| {
+        if why.is_none() {
+            why = Some(reason.clone());
+            let _ = halt.send(Some(reason));
+        }
+    };
+    let (mut served, mut timed, mut stopped, mut late) = (true, true, true, true);
+    loop {
+        tokio::select! {
+            ended = boards.next() => match ended {
+                Some(verdict) => verdicts.push(verdict),
+                None => break,
+            },
+            () = &mut broker, if served => served = false,
+            error = &mut times, if timed => {
+                timed = false;
+                end_early(format!("the time server broke down: {error}"));
+            }
+            reason = &mut stop, if stopped => {
+                stopped = false;
+                end_early(reason);
+            }
+            () = &mut deadline, if late => {
+                late = false;
+                end_early(format!("the run's deadline of {} passed", Span(plan.deadlines.run)));
+            }
+        }
+    }
+    RunOutcome { verdict: Verdict::of_run(verdicts), why }
+}
+
+/// Starts the broker, keeps the rig's connection to it going, and tells when either is gone.
+async fn serve_broker(
+    plan: &Plan,
+    broker: &mut dyn BenchBroker,
+    events: &Events,
+    state: &watch::Sender<BrokerState>,
+) {
+    let found = match start_broker(plan, broker, events).await {
+        Err(found) => found,
+        Ok((ready, driver)) => {
+            let _ = state.send(BrokerState::Ready(ready));
+            let found = tokio::select! {
+                found = broker.gone() => found,
+                found = driver.run() => format!("the rig's connection to the broker broke: {found}"),
+            };
+            events.run(What::BrokerLost { found: found.clone() });
+            format!("the broker is gone: {found}")
+        }
+    };
+    let _ = state.send(BrokerState::Gone(found));
+}
+
+async fn start_broker(
+    plan: &Plan,
+    broker: &mut dyn BenchBroker,
+    events: &Events,
+) -> Result<(Broker, mqtt::Driver), String> {
+    let deadline = plan.deadlines.broker;
+    let started = tokio::time::timeout(deadline, broker.start()).await;
+    let (endpoint, facts) =
+        started.map_err(|_| format!("the broker was not ready within {}", Span(deadline)))??;
+    let (mqtt, driver) = mqtt::connect(&endpoint, "hilrig-rig", deadline).await?;
+    events.run(What::BrokerReady(facts));
+    Ok((Broker { endpoint: Rc::new(endpoint), mqtt }, driver))
+}
+
+/// One board from its start to its verdict, whatever happens to the run.
+async fn one_board(
+    bench: &Bench<'_>,
+    number: usize,
+    mut member: Member,
+    mut halted: watch::Receiver<Option<String>>,
+) -> Verdict {
+    let since = Instant::now();
+    let name = member.board.name().to_owned();
+    let walk = Walk::new(&name, bench.events);
+    walk.tell(What::BoardStarted(member.board.facts()));
+    let log = OnceCell::new();
+    let stop = match bench.plan.images.get(&member.kind) {
+        None => Some(Stop::Rig(format!(
+            "there is no image for a board of the kind {}",
+            member.kind.name()
+        ))),
+        Some(image) => {
+            let path = Path { bench, image, walk: &walk, log: &log, number };
+            let deadline = bench.plan.deadlines.board;
+            tokio::select! {
+                done = path.walk(&mut *member.board, &mut *member.record) => done.err(),
+                reason = halted.wait_for(Option::is_some) => {
+                    let reason = reason.ok().and_then(|reason| reason.clone());
+                    Some(Stop::Rig(in_phase(&walk, &reason.unwrap_or_else(|| "the run ended".into()))))
+                }
+                found = bench.broker_gone() => Some(Stop::Rig(in_phase(&walk, &found))),
+                () = tokio::time::sleep(deadline) => Some(Stop::Failed(in_phase(
+                    &walk,
+                    &format!("the board was not through within {}", Span(deadline)),
+                ))),
+            }
+        }
+    };
+    walk.end(stop.as_ref());
+    judge::at_the_end(&walk, log.get(), &bench.plan.floors, stop.as_ref());
+    member.board.release().await;
+    let (verdict, why) = judge::verdict(&walk, stop);
+    walk.tell(What::BoardEnded { verdict, seconds: since.elapsed().as_secs_f64(), why });
+    verdict
+}
+
+fn in_phase(walk: &Walk<'_>, reason: &str) -> String {
+    match walk.now_in() {
+        Some(phase) => format!("{reason} (in: {})", phase.words()),
+        None => reason.into(),
+    }
+}

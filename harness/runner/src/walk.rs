@@ -1,0 +1,144 @@
+//! What is noted while a board walks its path: phases with their times, checks, heap figures.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use hilrig_core::board::BoardFault;
+use hilrig_core::check::{Check, CheckOutcome};
+use hilrig_core::event::{Events, What};
+use hilrig_core::heap::{HeapLows, HeapSample};
+use hilrig_core::phase::{Phase, PhaseOutcome};
+
+/// Why a board's path ended before its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The board did not do what it should.
+    Failed(String),
+    /// The bench could not go on.
+    Rig(String),
+}
+
+impl From<BoardFault> for Stop {
+    fn from(fault: BoardFault) -> Stop {
+        Stop::Rig(fault.to_string())
+    }
+}
+
+/// The notes of one board's walk. Shared between the path and the reading of the log, both of
+/// which run on one thread.
+pub struct Walk<'a> {
+    name: &'a str,
+    events: &'a Events,
+    notes: RefCell<Notes>,
+}
+
+#[derive(Default)]
+struct Notes {
+    checks: Vec<Check>,
+    lows: HeapLows,
+    phase: Option<(Phase, Instant)>,
+    waited: Duration,
+}
+
+impl<'a> Walk<'a> {
+    /// Nothing noted yet.
+    pub fn new(name: &'a str, events: &'a Events) -> Walk<'a> {
+        Walk { name, events, notes: RefCell::default() }
+    }
+
+    /// Tells something about the board.
+    pub fn tell(&self, what: What) {
+        self.events.board(self.name, what);
+    }
+
+    /// Runs one phase, told at its start and its end.
+    pub async fn phase<T>(
+        &self,
+        phase: Phase,
+        work: impl Future<Output = Result<T, Stop>>,
+    ) -> Result<T, Stop> {
+        self.begin(phase);
+        let done = work.await;
+        self.end(done.as_ref().err());
+        done
+    }
+
+    fn begin(&self, phase: Phase) {
+        let mut notes = self.notes.borrow_mut();
+        notes.phase = Some((phase, Instant::now()));
+        notes.waited = Duration::ZERO;
+        drop(notes);
+        self.tell(What::PhaseStarted { phase });
+    }
+
+    /// Ends the phase that is under way, if there is one; so a path that is cut off (deadline,
+    /// Ctrl-C) leaves no phase open.
+    pub fn end(&self, stop: Option<&Stop>) {
+        let Some((phase, since)) = self.notes.borrow_mut().phase.take() else { return };
+        let (outcome, why) = match stop {
+            None => (PhaseOutcome::Done, None),
+            Some(Stop::Failed(why)) => (PhaseOutcome::Failed, Some(why.clone())),
+            Some(Stop::Rig(why)) => (PhaseOutcome::RigFault, Some(why.clone())),
+        };
+        let seconds = since.elapsed().as_secs_f64();
+        let waited = self.notes.borrow().waited.as_secs_f64().min(seconds);
+        self.tell(What::PhaseEnded { phase, outcome, seconds, waited, why });
+    }
+
+    /// The phase under way.
+    pub fn now_in(&self) -> Option<Phase> {
+        self.notes.borrow().phase.map(|(phase, _)| phase)
+    }
+
+    /// Runs a wait for the board or the broker; its time is not the rig's.
+    pub async fn waiting<T>(&self, wait: impl Future<Output = T>) -> T {
+        let since = Instant::now();
+        let done = wait.await;
+        self.waited(since, Instant::now());
+        done
+    }
+
+    /// Notes that the board was at work from `since` to `until`.
+    pub fn waited(&self, since: Instant, until: Instant) {
+        self.notes.borrow_mut().waited += until.saturating_duration_since(since);
+    }
+
+    /// Notes a check.
+    pub fn check(&self, check: Check) {
+        self.notes.borrow_mut().checks.push(check.clone());
+        self.tell(What::Check(check));
+    }
+
+    /// Notes heap figures.
+    pub fn heap(&self, sample: HeapSample) {
+        self.notes.borrow_mut().lows.add(&sample);
+        self.tell(What::Heap(sample));
+    }
+
+    /// The heap's lows so far.
+    pub fn lows(&self) -> HeapLows {
+        self.notes.borrow().lows.clone()
+    }
+
+    /// Whether a check of this id was noted.
+    pub fn has(&self, id: &str) -> bool {
+        self.notes.borrow().checks.iter().any(|check| check.id == id)
+    }
+
+    /// The first check that was measured and did not hold, in words.
+    pub fn first_measured_failure(&self) -> Option<String> {
+        self.first(CheckOutcome::NotHeld)
+    }
+
+    /// The first check that does not count as held, in words.
+    pub fn first_not_held(&self) -> Option<String> {
+        self.first_measured_failure().or_else(|| self.first(CheckOutcome::NotMeasured))
+    }
+
+    fn first(&self, outcome: CheckOutcome) -> Option<String> {
+        let notes = self.notes.borrow();
+        let check = notes.checks.iter().find(|check| check.outcome == outcome)?;
+        let found = check.found.as_deref().unwrap_or("nothing found");
+        Some(format!("{}: {found}", check.title))
+    }
+}
