@@ -85,16 +85,25 @@ void uart_text(const char *text)
 	}
 }
 
+/* Without a division: its helper lies in the mapped flash, which a crash report
+ * cannot count on. */
 void uart_decimal(uint32_t value)
 {
-	char digits[10];
-	unsigned at = sizeof digits;
+	static const uint32_t powers[] = {1000000000, 100000000, 10000000, 1000000, 100000,
+					  10000,      1000,	 100,	   10,	    1};
+	bool begun = false;
 
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value != 0);
-	uart_write(digits + at, sizeof digits - at);
+	for (unsigned i = 0; i < sizeof powers / sizeof powers[0]; i++) {
+		char digit = '0';
+
+		while (value >= powers[i]) {
+			value -= powers[i];
+			digit++;
+		}
+		begun = begun || digit != '0' || powers[i] == 1;
+		if (begun)
+			uart_write(&digit, 1);
+	}
 }
 
 void uart_hex(uint32_t value, unsigned digits)
