@@ -3,43 +3,13 @@
 
 mod common;
 
-use std::collections::HashMap;
 use std::fs;
 
-use common::{PATIENCE, plan, serves_tls, start};
+use common::{PATIENCE, containers, engine, plan, serves_tls, start};
 use hilrig_broker::{Broker, BrokerError, BrokerKind, BrokerPlan, Certificates};
-use testcontainers::bollard::Docker;
 use testcontainers::bollard::query_parameters::{
-    KillContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
 };
-use testcontainers::core::client::docker_client_instance;
-
-async fn engine() -> Option<Docker> {
-    let found = match docker_client_instance().await {
-        Ok(engine) => match engine.ping().await {
-            Ok(_) => return Some(engine),
-            Err(error) => error.to_string(),
-        },
-        Err(error) => error.to_string(),
-    };
-    let required = std::env::var("HILRIG_REQUIRE_ENGINE").is_ok_and(|value| value == "1");
-    assert!(!required, "HILRIG_REQUIRE_ENGINE=1, but no Docker engine answers: {found}");
-    skipped(&format!("no Docker engine answers: {found}"));
-    None
-}
-
-#[allow(clippy::print_stdout, reason = "a skip carries its reason to whoever reads the tests")]
-fn skipped(reason: &str) {
-    println!("SKIPPED: {reason}");
-}
-
-/// Ids of the containers of a run.
-async fn containers(engine: &Docker, run: &str) -> Vec<String> {
-    let filters = HashMap::from([("label", vec![format!("org.hilrig.run={run}")])]);
-    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-    let found = engine.list_containers(Some(options)).await.unwrap();
-    found.into_iter().filter_map(|container| container.id).collect()
-}
 
 fn container_plan(name: &str, dir: &tempfile::TempDir) -> BrokerPlan {
     plan(BrokerKind::Container, name, dir.path())

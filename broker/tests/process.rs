@@ -7,20 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use common::{PATIENCE, plan, serves_tls, start};
+use common::{PATIENCE, mosquittos, plan, serves_tls, start};
 use hilrig_broker::{Broker, BrokerError, BrokerKind, BrokerPlan, Certificates};
-use rustix::process::{Pid, Signal, kill_process};
-
-/// Pids of the Mosquittos that this test's thread of a broker has started, known by their folder.
-fn mosquittos(dir: &Path) -> Vec<Pid> {
-    let dir = dir.to_string_lossy().into_owned();
-    let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
-        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
-        let command = fs::read(entry.path().join("cmdline")).ok()?;
-        String::from_utf8_lossy(&command).contains(&dir).then(|| Pid::from_raw(pid))?
-    });
-    pids.collect()
-}
+use rustix::process::{Signal, kill_process};
 
 fn nothing_left(dir: &Path) {
     assert_eq!(mosquittos(dir), []);

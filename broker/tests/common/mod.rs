@@ -1,6 +1,8 @@
 //! What the broker's tests share.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+use std::collections::HashMap;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,7 +13,11 @@ use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, Event, MqttOptions, Packet, QoS,
     TlsConfiguration, Transport,
 };
+use rustix::process::Pid;
 use rustls::ClientConfig;
+use testcontainers::bollard::Docker;
+use testcontainers::bollard::query_parameters::ListContainersOptionsBuilder;
+use testcontainers::core::client::docker_client_instance;
 
 /// For anything that is waited for; far more than it takes.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,6 +41,17 @@ pub fn plan(kind: BrokerKind, name: &str, dir: &Path) -> BrokerPlan {
         login: Login::random().unwrap(),
         deadline: PATIENCE,
     }
+}
+
+/// Pids of the processes that have a folder in their command line, as a Mosquitto has.
+pub fn mosquittos(dir: &Path) -> Vec<Pid> {
+    let dir = dir.to_string_lossy().into_owned();
+    let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+        let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+        let command = fs::read(entry.path().join("cmdline")).ok()?;
+        String::from_utf8_lossy(&command).contains(&dir).then(|| Pid::from_raw(pid))?
+    });
+    pids.collect()
 }
 
 /// Starts a broker and returns it with its notes.
@@ -116,4 +133,32 @@ pub async fn serves_tls(broker: &Broker, other_ca: &rustls::pki_types::Certifica
     let log = broker.log();
     assert!(log.contains(" running"), "{log}");
     assert!(!log.contains(password), "the password is in the log");
+}
+
+/// The Docker engine; without one the test is skipped and says so.
+pub async fn engine() -> Option<Docker> {
+    let found = match docker_client_instance().await {
+        Ok(engine) => match engine.ping().await {
+            Ok(_) => return Some(engine),
+            Err(error) => error.to_string(),
+        },
+        Err(error) => error.to_string(),
+    };
+    let required = std::env::var("HILRIG_REQUIRE_ENGINE").is_ok_and(|value| value == "1");
+    assert!(!required, "HILRIG_REQUIRE_ENGINE=1, but no Docker engine answers: {found}");
+    skipped(&format!("no Docker engine answers: {found}"));
+    None
+}
+
+#[allow(clippy::print_stdout, reason = "a skip carries its reason to whoever reads the tests")]
+fn skipped(reason: &str) {
+    println!("SKIPPED: {reason}");
+}
+
+/// Ids of the containers of a run.
+pub async fn containers(engine: &Docker, run: &str) -> Vec<String> {
+    let filters = HashMap::from([("label", vec![format!("org.hilrig.run={run}")])]);
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+    let found = engine.list_containers(Some(options)).await.unwrap();
+    found.into_iter().filter_map(|container| container.id).collect()
 }
