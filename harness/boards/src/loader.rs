@@ -181,7 +181,7 @@ impl Loader {
     /// Makes sure that this is an ESP8266, and the one that is expected. Returns its MAC.
     pub fn identify(&mut self, expected: Option<Mac>) -> Result<Mac, BoardFault> {
         let tried = format!("identifying the chip on {}", self.path.display());
-        let magic = self.register(rom::MAGIC_REGISTER)?;
+        let [magic, words @ ..] = self.identity(&tried)?;
         if magic != rom::MAGIC {
             return Err(BoardFault::new(
                 tried,
@@ -193,10 +193,6 @@ impl Loader {
                 ),
             )
             .help("Nothing was written. Name the port of an ESP8266 for this board."));
-        }
-        let mut words = [0; 3];
-        for (word, address) in words.iter_mut().zip(rom::MAC_REGISTERS) {
-            *word = self.register(address)?;
         }
         let Some(mac) = rom::mac(words) else {
             return Err(BoardFault::new(
@@ -218,9 +214,8 @@ impl Loader {
     /// Erases what `bytes` will cover and writes them at flash offset 0, in the ROM's blocks.
     /// Returns the time from the first block to the last one's answer.
     ///
-    /// No FLASH_END at the end: it makes the ROM leave the loader and run what was written, while
-    /// the board must run nothing until it is reset. The answer to the last block says that it is
-    /// in the flash.
+    /// No FLASH_END at the end: it makes the ROM leave the loader and run what was written (esptool
+    /// leaves it out for the same reason), while the board must run nothing until it is reset.
     pub fn write(
         &mut self,
         bytes: &[u8],
@@ -263,9 +258,34 @@ impl Loader {
                 progress((number * rom::BLOCK + data.len()) as u64, total);
             }
         }
+        // The loader works in order: once it answers this, it is through with every block, even
+        // where an earlier answer came twice and was taken for a later one's.
+        self.register(rom::MAGIC_REGISTER)?;
         let time = start.elapsed();
         progress(total, total);
         Ok(time)
+    }
+
+    /// The magic and the MAC words, read forwards and backwards until both agree: an answer that
+    /// came late or twice is taken for the next one's, and must not make one board of another.
+    fn identity(&mut self, tried: &str) -> Result<[u32; 4], BoardFault> {
+        let [m0, m1, m3] = rom::MAC_REGISTERS;
+        let registers = [rom::MAGIC_REGISTER, m0, m1, m3];
+        for _ in 0..3 {
+            let (mut forwards, mut backwards) = ([0; 4], [0; 4]);
+            for (word, address) in forwards.iter_mut().zip(registers) {
+                *word = self.register(address)?;
+            }
+            for (word, address) in backwards.iter_mut().zip(registers).rev() {
+                *word = self.register(address)?;
+            }
+            if forwards == backwards {
+                return Ok(forwards);
+            }
+            tracing::warn!(port = %self.path.display(), ?forwards, ?backwards, "identity in doubt");
+        }
+        Err(BoardFault::new(tried, "the loader gives other answers each time")
+            .help("Nothing was written. Look at the line: answers come late, twice or damaged."))
     }
 
     fn register(&mut self, address: u32) -> Result<u32, BoardFault> {

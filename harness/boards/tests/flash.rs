@@ -1,0 +1,305 @@
+//! Flashing, against a ROM loader on a pty that checks what it is sent and misbehaves on demand.
+
+#[path = "rom/bench.rs"]
+mod bench;
+mod rom;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bench::{CountingLines, board, image, settings};
+use hilrig_boards::{Deadlines, NoLines, SerialBoard, Settings};
+use hilrig_core::board::{Board, BoardFault, Flashed};
+use hilrig_core::image::Image;
+use rom::{Chip, OLD, Rom, Trick};
+
+/// Short deadlines, for the tests of what goes wrong. What is to go well keeps the long ones: a
+/// busy machine must not fail it.
+fn impatient() -> Deadlines {
+    Deadlines {
+        sync: Duration::from_millis(400),
+        register: Duration::from_millis(300),
+        erase: Duration::from_secs(1),
+        block: Duration::from_millis(300),
+    }
+}
+
+async fn flash(board: &mut SerialBoard, image: &Image) -> Result<Flashed, BoardFault> {
+    board.lock("test").await?;
+    board.flash(image, false, Box::new(|_, _| {})).await
+}
+
+/// The image is there, what had to be erased is, and nothing else was touched.
+fn assert_holds(chip: &Chip, image: &Image) {
+    let length = image.bytes.len();
+    assert!(chip.complaints.is_empty(), "{:?}", chip.complaints);
+    assert_eq!(chip.flash[..length], image.bytes, "the image");
+    let blocks = length.next_multiple_of(0x400);
+    assert!(chip.flash[length..blocks].iter().all(|b| *b == 0xFF), "padding of the last block");
+    let sectors = length.next_multiple_of(4096);
+    assert!(chip.erased.end == sectors || chip.erased.end == sectors + 4096, "{:?}", chip.erased);
+    assert!(chip.flash[chip.erased.end..].iter().all(|b| *b == OLD), "behind the image");
+    assert!(!chip.commands.contains(&4), "FLASH_END would start the firmware");
+}
+
+#[tokio::test]
+async fn an_image_gets_onto_the_board_byte_for_byte() {
+    let folder = tempfile::tempdir().unwrap();
+    let rom = Rom::start(Trick::None);
+    let lines = CountingLines::default();
+    let mut board = SerialBoard::new(settings(&rom.port, folder.path()), Box::new(lines.clone()));
+    let image = image(200 * 1024 + 77, 1);
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let telling = Arc::clone(&told);
+    board.lock("test").await.unwrap();
+    assert_eq!(board.facts().mac, None);
+    let flashed = board
+        .flash(&image, false, Box::new(move |done, all| telling.lock().unwrap().push((done, all))))
+        .await
+        .unwrap();
+    assert_eq!((flashed.bytes, flashed.kept), (image.bytes.len() as u64, false));
+    assert_eq!(flashed.verified, None);
+    assert_eq!(board.facts().mac, Some(rom::MAC.parse().unwrap()));
+    assert_eq!((lines.loader.get(), lines.reset.get()), (1, 0));
+    board.release().await;
+    assert_holds(&rom.off(), &image);
+    let told = told.lock().unwrap();
+    assert!(told.is_sorted() && told[0].0 == 0, "{told:?}");
+    assert_eq!(told.last(), Some(&(image.bytes.len() as u64, image.bytes.len() as u64)));
+}
+
+#[tokio::test]
+async fn odd_lengths_get_there_too() {
+    for length in [1, 0x400, 0x401, 4096, 4097, 64 * 1024, 64 * 1024 + 1, 130_000] {
+        let folder = tempfile::tempdir().unwrap();
+        let rom = Rom::start(Trick::None);
+        let image = image(length, length as u32);
+        let mut board = board(&rom.port, folder.path());
+        flash(&mut board, &image).await.unwrap();
+        board.release().await;
+        assert_holds(&rom.off(), &image);
+    }
+}
+
+#[tokio::test]
+async fn what_is_confirmed_to_be_there_is_not_written_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, second) = (image(5000, 1), image(5000, 2));
+    let run = async |image: &Image, force: bool, build: Option<&str>| -> (Flashed, bool) {
+        let rom = Rom::start(Trick::None);
+        let mut board = board(&rom.port, folder.path());
+        board.lock("test").await.unwrap();
+        let flashed = board.flash(image, force, Box::new(|_, _| {})).await.unwrap();
+        board.confirm_build(image, build);
+        board.release().await;
+        (flashed, rom.off().commands.is_empty())
+    };
+    let told = |image: &Image| image.build.clone();
+    let written = |(flashed, untouched): (Flashed, bool)| {
+        assert_eq!(flashed.kept, untouched, "kept means that nothing was sent");
+        assert_eq!(flashed.kept, flashed.bytes == 0);
+        !flashed.kept
+    };
+    assert!(written(run(&first, false, None).await));
+    assert!(written(run(&first, false, told(&first).as_deref()).await), "was not confirmed");
+    assert!(!written(run(&first, false, told(&first).as_deref()).await), "was confirmed");
+    assert!(written(run(&first, true, told(&first).as_deref()).await), "was forced");
+    assert!(written(run(&second, false, told(&second).as_deref()).await), "is another image");
+    assert!(!written(run(&second, false, Some("build-1")).await), "was confirmed");
+    assert!(written(run(&second, false, None).await), "told another build");
+}
+
+#[tokio::test]
+async fn a_flashing_that_fails_is_not_taken_for_an_image_that_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (good, other) = (image(5000, 1), image(5000, 2));
+    for (image, trick, kept) in [
+        (&good, Trick::None, Some(false)),
+        (&good, Trick::None, Some(true)),
+        (&other, Trick::Refuse(3, 7), None),
+        (&good, Trick::None, Some(false)),
+    ] {
+        let rom = Rom::start(trick);
+        let mut board = board(&rom.port, folder.path());
+        let flashed = flash(&mut board, image).await;
+        assert_eq!(flashed.ok().map(|flashed| flashed.kept), kept);
+        board.confirm_build(image, image.build.as_deref());
+        board.release().await;
+        rom.off();
+    }
+}
+
+/// The fault of a flashing that meets `trick`, and the chip afterwards.
+async fn fault(trick: Trick) -> (String, Chip) {
+    let folder = tempfile::tempdir().unwrap();
+    let rom = Rom::start(trick);
+    let settings = Settings { deadlines: impatient(), ..settings(&rom.port, folder.path()) };
+    let mut board = SerialBoard::new(settings, Box::new(CountingLines::default()));
+    let fault = flash(&mut board, &image(20_000, 1)).await.unwrap_err();
+    let text = fault.to_string();
+    assert!(text.contains(rom.port.to_str().unwrap()), "the port is named: {text}");
+    assert!(fault.help.is_some(), "something is said to do: {text}");
+    // However it ended, the port is the board's again.
+    board.release().await;
+    (text, rom.off())
+}
+
+fn says(text: &str, words: &[&str]) {
+    for word in words {
+        assert!(text.contains(word), "`{word}` in: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_silent_board() {
+    says(&fault(Trick::SilentFrom(8)).await.0, &["SYNC", "no answer within 0.4 s", "RST"]);
+    says(&fault(Trick::SilentFrom(0xA)).await.0, &["READ_REG", "no answer within 0.3 s"]);
+    says(&fault(Trick::SilentFrom(2)).await.0, &["FLASH_BEGIN", "no answer within"]);
+    says(&fault(Trick::SilentFrom(3)).await.0, &["FLASH_DATA", "at byte 0 of 20000"]);
+}
+
+#[tokio::test]
+async fn a_loader_that_refuses() {
+    says(&fault(Trick::Refuse(8, 6)).await.0, &["SYNC", "could not be carried out"]);
+    says(&fault(Trick::Refuse(2, 5)).await.0, &["FLASH_BEGIN", "message is invalid", "0x05"]);
+    says(&fault(Trick::Refuse(3, 7)).await.0, &["FLASH_DATA", "checksum is wrong", "0x07"]);
+    says(&fault(Trick::Refuse(3, 0x42)).await.0, &["FLASH_DATA", "does not list", "0x42"]);
+}
+
+#[tokio::test]
+async fn a_loader_that_answers_late_or_twice_but_in_time_is_good_enough() {
+    for trick in [
+        Trick::Late(8, Duration::from_millis(150)),
+        Trick::Late(3, Duration::from_millis(60)),
+        Trick::Late(0xA, Duration::from_millis(150)),
+        Trick::Twice,
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let rom = Rom::start(trick.clone());
+        let image = image(20_000, 1);
+        let mut board = board(&rom.port, folder.path());
+        flash(&mut board, &image).await.unwrap_or_else(|fault| panic!("{trick:?}: {fault}"));
+        assert_eq!(board.facts().mac, Some(rom::MAC.parse().unwrap()), "{trick:?}");
+        board.release().await;
+        assert_holds(&rom.off(), &image);
+    }
+}
+
+#[tokio::test]
+async fn a_loader_that_answers_too_late() {
+    let late = Duration::from_millis(500);
+    says(&fault(Trick::Late(3, late)).await.0, &["FLASH_DATA", "no answer within 0.3 s"]);
+}
+
+#[tokio::test]
+async fn a_loader_that_floods_the_line_is_left_at_its_deadline() {
+    for command in [8, 0xA, 3] {
+        for bytes in [&b"\xff\xfe"[..], b"\xdb\x01", b"\xc0", b"\xc0\x01\x02\x03\x04\xc0"] {
+            let (text, _) = fault(Trick::Flood(command, bytes)).await;
+            says(&text, &["no answer within"]);
+        }
+    }
+    let (text, _) = fault(Trick::Flood(3, b"\xdb\x01")).await;
+    says(&text, &["malformed replies"]);
+}
+
+#[tokio::test]
+async fn a_length_that_lies_is_survived() {
+    for command in [8, 0xA, 3] {
+        says(&fault(Trick::LyingLength(command)).await.0, &["wrong length"]);
+    }
+}
+
+#[tokio::test]
+async fn a_board_that_runs_its_firmware_is_told_from_a_silent_one() {
+    let (text, _) = fault(Trick::Firmware("ESP8266 IP: 10.0.0.7\r\n\x1b[31m")).await;
+    says(&text, &["SYNC", "no answer within", "the board sends", "IP: 10.0.0.7", "\\x1b"]);
+}
+
+#[tokio::test]
+async fn another_chip_is_not_written_to() {
+    let (text, chip) = fault(Trick::Magic(0x00F0_1D83)).await;
+    says(&text, &["an ESP32 ", "0x00f01d83", "Nothing was written"]);
+    assert!(!chip.commands.contains(&2), "{:?}", chip.commands);
+}
+
+#[tokio::test]
+async fn another_board_is_not_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let rom = Rom::start(Trick::None);
+    let mut settings = settings(&rom.port, folder.path());
+    settings.mac = Some("18:fe:34:00:00:01".parse().unwrap());
+    let mut board = SerialBoard::new(settings, Box::new(CountingLines::default()));
+    let text = flash(&mut board, &image(5000, 1)).await.unwrap_err().to_string();
+    says(&text, &[rom::MAC, "18:fe:34:00:00:01", "Nothing was written"]);
+    board.release().await;
+    assert!(!rom.off().commands.contains(&2));
+}
+
+#[tokio::test]
+async fn a_port_that_goes_away_in_the_middle_is_named() {
+    let (text, chip) = fault(Trick::DieAtBlock(7)).await;
+    says(&text, &["at byte 7168 of 20000", "the port is gone", "hilrig boards"]);
+    assert!(chip.complaints.is_empty(), "{:?}", chip.complaints);
+}
+
+#[tokio::test]
+async fn without_lines_a_board_that_is_in_its_loader_is_flashed_and_another_told_how() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = image(5000, 1);
+    let rom = Rom::start(Trick::None);
+    let mut board = SerialBoard::new(settings(&rom.port, folder.path()), Box::new(NoLines));
+    flash(&mut board, &image).await.unwrap();
+    says(&board.reset().await.unwrap_err().to_string(), &["RST"]);
+    board.release().await;
+    assert_holds(&rom.off(), &image);
+
+    let rom = Rom::start(Trick::SilentFrom(8));
+    let mut board = SerialBoard::new(settings(&rom.port, folder.path()), Box::new(NoLines));
+    let text = flash(&mut board, &image).await.unwrap_err().to_string();
+    says(&text, &["no reset lines", "FLASH button", "RST"]);
+    board.release().await;
+    rom.off();
+}
+
+#[tokio::test]
+async fn a_flashing_that_is_stopped_gives_the_port_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = image(100_000, 1);
+    let rom = Rom::start(Trick::Late(3, Duration::from_millis(20)));
+    let mut first = board(&rom.port, folder.path());
+    first.lock("first").await.unwrap();
+    let started = Arc::new(tokio::sync::Notify::new());
+    let telling = Arc::clone(&started);
+    let progress = Box::new(move |done, _| {
+        if done > 0 {
+            telling.notify_one();
+        }
+    });
+    tokio::select! {
+        flashed = first.flash(&image, false, progress) => panic!("ended by itself: {flashed:?}"),
+        () = started.notified() => {}
+    }
+    first.release().await;
+    let mut second = board(&rom.port, folder.path());
+    second.lock("second").await.unwrap();
+    flash(&mut second, &image).await.unwrap();
+    second.release().await;
+    let chip = rom.off();
+    assert_eq!(chip.flash[..image.bytes.len()], image.bytes);
+}
+
+#[tokio::test]
+async fn a_port_that_is_not_there_or_no_port_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let lock = async |port: &Path| {
+        let mut board = board(port, folder.path());
+        let text = board.lock("test").await.unwrap_err().to_string();
+        board.release().await;
+        text
+    };
+    says(&lock(Path::new("/dev/ttyUSB-none")).await, &["ttyUSB-none", "no such file"]);
+    says(&lock(Path::new("/dev/null")).await, &["/dev/null", "Is it a serial port?"]);
+    assert_eq!(std::fs::read_dir(folder.path().join("locks")).unwrap().count(), 0);
+}

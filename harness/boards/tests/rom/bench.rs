@@ -1,0 +1,73 @@
+//! A board on the fake loader's port, ready to be flashed.
+
+use std::cell::Cell;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::rc::Rc;
+
+use async_trait::async_trait;
+use hilrig_boards::{Deadlines, SerialBoard, Settings};
+use hilrig_core::board::{BoardFault, Lines, Reach};
+use hilrig_core::image::Image;
+
+/// Lines that only count: the fake is always in its loader.
+#[derive(Clone, Default)]
+pub struct CountingLines {
+    pub loader: Rc<Cell<u32>>,
+    pub reset: Rc<Cell<u32>>,
+}
+
+#[async_trait(?Send)]
+impl Lines for CountingLines {
+    fn words(&self) -> String {
+        "counting".into()
+    }
+
+    async fn enter_loader(&mut self, _: BorrowedFd<'_>) -> Result<(), BoardFault> {
+        self.loader.set(self.loader.get() + 1);
+        Ok(())
+    }
+
+    async fn reset(&mut self, _: BorrowedFd<'_>) -> Result<(), BoardFault> {
+        self.reset.set(self.reset.get() + 1);
+        Ok(())
+    }
+}
+
+pub fn settings(port: &Path, folder: &Path) -> Settings {
+    Settings {
+        name: "bench-1".into(),
+        kind: "esp8266".into(),
+        port: port.into(),
+        mac: None,
+        reach: Reach { http: None, rig: [127, 0, 0, 1].into() },
+        baud: 115_200,
+        flash_baud: 460_800,
+        state: folder.join("state"),
+        locks: folder.join("locks"),
+        deadlines: Deadlines::default(),
+    }
+}
+
+pub fn board(port: &Path, folder: &Path) -> SerialBoard {
+    SerialBoard::new(settings(port, folder), Box::new(CountingLines::default()))
+}
+
+/// An image of `length` bytes that no two of the same seed differ in, with all byte values.
+pub fn image(length: usize, seed: u32) -> Image {
+    let mut state = seed | 1;
+    let bytes: Vec<u8> = (0..length)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            (state >> 24) as u8
+        })
+        .collect();
+    Image {
+        path: "firmware.bin".into(),
+        sha256: format!("{length:08x}{seed:08x}"),
+        build: Some(format!("build-{seed}")),
+        bytes,
+    }
+}

@@ -1,0 +1,303 @@
+//! An ESP8266's ROM loader on a pty, as far as flashing needs it, that misbehaves on demand.
+//!
+//! Written from the protocol's description and not from the code under test: it checks lengths,
+//! checksums and order itself, its flash only ever clears bits, and it erases too much in the way
+//! the real ROM does.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+
+/// Content of the flash before anything is written: neither erased nor anybody's image.
+pub const OLD: u8 = 0x5A;
+const FLASH: usize = 1024 * 1024;
+const SECTOR: usize = 4096;
+pub const MAC: &str = "18:fe:34:a2:66:29";
+
+/// How the loader misbehaves. Commands by their number: 8 SYNC, 0xA READ_REG, 2 FLASH_BEGIN,
+/// 3 FLASH_DATA.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trick {
+    /// It does not.
+    None,
+    /// Answers everything up to this command, then nothing.
+    SilentFrom(u8),
+    /// Refuses this command with this error byte.
+    Refuse(u8, u8),
+    /// Answers this command this late.
+    Late(u8, Duration),
+    /// Sends every answer twice.
+    Twice,
+    /// Answers this command with an endless stream of this.
+    Flood(u8, &'static [u8]),
+    /// Answers this command with a frame whose length field lies.
+    LyingLength(u8),
+    /// Another chip's magic.
+    Magic(u32),
+    /// Goes away when it gets this block.
+    DieAtBlock(u32),
+    /// No loader: a firmware that prints this over and over.
+    Firmware(&'static str),
+}
+
+/// What the chip went through.
+#[derive(Debug)]
+pub struct Chip {
+    pub flash: Vec<u8>,
+    /// Commands in the order in which they came; FLASH_DATA once for each run of them.
+    pub commands: Vec<u8>,
+    /// What the loader found wrong with what it was sent.
+    pub complaints: Vec<String>,
+    pub erased: std::ops::Range<usize>,
+    blocks: u32,
+    next: u32,
+    at: usize,
+}
+
+/// The running fake.
+pub struct Rom {
+    pub port: PathBuf,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Chip>,
+}
+
+/// A pty: its master and the path and an open descriptor of its other side. While that descriptor
+/// is open, the master does not report a hang-up before anybody has opened the port.
+pub fn pty() -> (OwnedFd, PathBuf, File) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let path = PathBuf::from(ptsname(&master, Vec::new()).unwrap().into_string().unwrap());
+    let held = File::options().read(true).write(true).open(&path).unwrap();
+    let mut attributes = tcgetattr(&held).unwrap();
+    attributes.make_raw();
+    tcsetattr(&held, OptionalActions::Now, &attributes).unwrap();
+    (master, path, held)
+}
+
+impl Rom {
+    pub fn start(trick: Trick) -> Rom {
+        let (master, port, held) = pty();
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let _held = held;
+            let mut loader = Loader { line: File::from(master), trick, stop: told };
+            let mut chip = Chip {
+                flash: vec![OLD; FLASH],
+                commands: Vec::new(),
+                complaints: Vec::new(),
+                erased: 0..0,
+                blocks: 0,
+                next: 0,
+                at: 0,
+            };
+            loader.run(&mut chip);
+            chip
+        });
+        Rom { port, stop, thread }
+    }
+
+    /// Switches the chip off and looks into it.
+    pub fn off(self) -> Chip {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
+struct Loader {
+    line: File,
+    trick: Trick,
+    stop: Arc<AtomicBool>,
+}
+
+impl Loader {
+    fn run(&mut self, chip: &mut Chip) {
+        let mut frame = Vec::new();
+        let mut inside = false;
+        let mut escaped = false;
+        let mut buffer = [0; 4096];
+        while !self.stop.load(Ordering::Relaxed) {
+            if let Trick::Firmware(text) = self.trick {
+                let _ = self.line.write_all(text.as_bytes());
+            }
+            let mut fds = [PollFd::new(&self.line, PollFlags::IN)];
+            let slice = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+            if poll(&mut fds, Some(&slice)).unwrap() == 0 {
+                continue;
+            }
+            let read = self.line.read(&mut buffer).unwrap();
+            for byte in &buffer[..read] {
+                match (*byte, std::mem::take(&mut escaped)) {
+                    (0xC0, _) if inside && !frame.is_empty() => {
+                        inside = false;
+                        if !self.take(&std::mem::take(&mut frame), chip) {
+                            return;
+                        }
+                    }
+                    (0xC0, _) => inside = true,
+                    (0xDB, false) => escaped = true,
+                    (0xDC, true) => frame.push(0xC0),
+                    (0xDD, true) => frame.push(0xDB),
+                    (other, true) => chip.complaints.push(format!("escaped {other:#x}")),
+                    (other, false) if inside => frame.push(other),
+                    (other, false) => chip.complaints.push(format!("stray {other:#x}")),
+                }
+            }
+        }
+    }
+
+    /// One request; false when the chip dies of it.
+    fn take(&mut self, frame: &[u8], chip: &mut Chip) -> bool {
+        if matches!(self.trick, Trick::Firmware(_)) {
+            return true;
+        }
+        let word = |at: usize| u32::from_le_bytes(frame[at..at + 4].try_into().unwrap());
+        if frame.len() < 8 || frame[0] != 0 {
+            chip.complaints.push(format!("no request: {frame:02x?}"));
+            return true;
+        }
+        let command = frame[1];
+        let length = usize::from(u16::from_le_bytes([frame[2], frame[3]]));
+        if length != frame.len() - 8 {
+            chip.complaints.push(format!("length {length} of {} bytes", frame.len() - 8));
+        }
+        if chip.commands.last() != Some(&command) {
+            chip.commands.push(command);
+        }
+        match &self.trick {
+            Trick::SilentFrom(first) if chip.commands.contains(first) => return true,
+            Trick::Refuse(which, error) if *which == command => {
+                self.answer(command, 0, [1, *error]);
+                return true;
+            }
+            Trick::Late(which, by) if *which == command => std::thread::sleep(*by),
+            Trick::Flood(which, bytes) if *which == command => {
+                let bytes = bytes.repeat(64);
+                while !self.stop.load(Ordering::Relaxed) {
+                    let mut fds = [PollFd::new(&self.line, PollFlags::OUT)];
+                    let slice = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+                    if poll(&mut fds, Some(&slice)).unwrap() > 0 {
+                        // A pty's master takes what fits and blocks for the rest.
+                        let _ = self.line.write(&bytes);
+                    }
+                }
+                return false;
+            }
+            Trick::LyingLength(which) if *which == command => {
+                let mut reply = vec![1, command, 0xFF, 0xFF, 0, 0, 0, 0];
+                reply.extend([0; 20]);
+                self.send(&reply);
+                return true;
+            }
+            Trick::DieAtBlock(block) if command == 3 && word(12) == *block => return false,
+            _ => {}
+        }
+        let (value, status) = match command {
+            8 => {
+                let mut expected = vec![0x07, 0x07, 0x12, 0x20];
+                expected.extend([0x55; 32]);
+                if frame[8..] != expected {
+                    chip.complaints.push("SYNC with wrong bytes".into());
+                }
+                for _ in 0..7 {
+                    self.answer(8, 0, [0, 0]);
+                }
+                (0, [0, 0])
+            }
+            0xA => (self.register(word(8)), [0, 0]),
+            2 => (0, chip.begin(word(8), word(12), word(16), word(20))),
+            3 => (0, chip.data(word(4), &frame[8..])),
+            _ => (0, [1, 5]),
+        };
+        self.answer(command, value, status);
+        true
+    }
+
+    fn register(&self, address: u32) -> u32 {
+        match address {
+            0x4000_1000 => match self.trick {
+                Trick::Magic(magic) => magic,
+                _ => 0xFFF0_C101,
+            },
+            // 18:fe:34:a2:66:29, by the vendor number 0 in m1.
+            0x3FF0_0050 => 0x2900_0000,
+            0x3FF0_0054 => 0x0000_A266,
+            _ => 0,
+        }
+    }
+
+    fn answer(&mut self, command: u8, value: u32, status: [u8; 2]) {
+        let mut reply = vec![1, command, 2, 0];
+        reply.extend(value.to_le_bytes());
+        reply.extend(status);
+        self.send(&reply);
+        if self.trick == Trick::Twice {
+            self.send(&reply);
+        }
+    }
+
+    fn send(&mut self, frame: &[u8]) {
+        let mut bytes = vec![0xC0];
+        for byte in frame {
+            match byte {
+                0xC0 => bytes.extend([0xDB, 0xDC]),
+                0xDB => bytes.extend([0xDB, 0xDD]),
+                other => bytes.push(*other),
+            }
+        }
+        bytes.push(0xC0);
+        self.line.write_all(&bytes).unwrap();
+    }
+}
+
+impl Chip {
+    fn begin(&mut self, size: u32, blocks: u32, block_size: u32, offset: u32) -> [u8; 2] {
+        if block_size != 0x400 || !offset.is_multiple_of(SECTOR as u32) {
+            self.complaints.push(format!("FLASH_BEGIN block {block_size:#x} at {offset:#x}"));
+            return [1, 5];
+        }
+        let start = offset as usize / SECTOR;
+        let asked = (size as usize).div_ceil(SECTOR);
+        // The ROM's fault: sectors up to the next 64 KiB border count twice.
+        let erased = asked + asked.min(16 - start % 16);
+        self.erased = start * SECTOR..(start + erased) * SECTOR;
+        self.flash[self.erased.clone()].fill(0xFF);
+        (self.blocks, self.next, self.at) = (blocks, 0, offset as usize);
+        [0, 0]
+    }
+
+    fn data(&mut self, sum: u32, payload: &[u8]) -> [u8; 2] {
+        let word = |at: usize| u32::from_le_bytes(payload[at..at + 4].try_into().unwrap());
+        let data = &payload[16..];
+        if word(0) as usize != data.len() || data.len() != 0x400 {
+            self.complaints.push(format!("block of {} bytes, said {}", data.len(), word(0)));
+            return [1, 5];
+        }
+        if data.iter().fold(0xEF, |sum, byte| sum ^ byte) != sum as u8 || sum > 0xFF {
+            self.complaints.push(format!("block {} has a wrong checksum", word(4)));
+            return [1, 7];
+        }
+        if word(4) != self.next || self.next >= self.blocks {
+            self.complaints.push(format!("block {} instead of {}", word(4), self.next));
+            return [1, 6];
+        }
+        for (cell, byte) in self.flash[self.at..].iter_mut().zip(data) {
+            *cell &= byte;
+        }
+        self.next += 1;
+        self.at += data.len();
+        [0, 0]
+    }
+}
