@@ -1,0 +1,394 @@
+/* The MQTT client against a broker that the test plays: good, wrong and mad. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bench_core.h"
+#include "check.h"
+#include "mqtt.h"
+#include "mqtt_packet.h"
+
+static struct bench bench;
+static int listener = -1, peer = -1;
+static uint8_t got[4096];
+static size_t got_length;
+
+static void open_listener(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET };
+	socklen_t length = sizeof at;
+
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	if (bind(listener, (struct sockaddr *)&at, sizeof at) != 0 || listen(listener, 4) != 0 ||
+	    getsockname(listener, (struct sockaddr *)&at, &length) != 0)
+		abort();
+	memcpy(bench.core.settings.broker_address, (uint8_t[]){ 127, 0, 0, 1 }, 4);
+	bench.core.settings.mqtt_port = ntohs(at.sin_port);
+}
+
+static void start(void)
+{
+	bench_start(&bench);
+	bench.core.mode = MODE_MQTT_PLAIN;
+	open_listener();
+	if (!mqtt_start(&bench.core))
+		abort();
+}
+
+static void close_peer(void)
+{
+	if (peer >= 0)
+		close(peer);
+	peer = -1;
+}
+
+static void stop(void)
+{
+	close_peer();
+	close(listener);
+	bench_stop(&bench);
+}
+
+/* Lets both sides run until the client sent `wanted` bytes in all or `text` is
+ * in the log. */
+static bool run_for(uint32_t most_ms, size_t wanted, const char *text)
+{
+	uint32_t until = core_now(&bench.core) + most_ms;
+
+	while (!core_due(&bench.core, until)) {
+		mqtt_poll(&bench.core);
+		if (peer < 0) {
+			peer = accept(listener, NULL, NULL);
+		} else {
+			ssize_t done = recv(peer, got + got_length, sizeof got - got_length,
+					    MSG_DONTWAIT);
+
+			if (done > 0)
+				got_length += (size_t)done;
+		}
+		if (wanted > 0 && got_length >= wanted)
+			return true;
+		if (text != NULL && bench_logged(&bench, text))
+			return true;
+		bench.host.port.idle(&bench.host, 1);
+	}
+	return false;
+}
+
+static bool run(size_t wanted, const char *text)
+{
+	return run_for(2000, wanted, text);
+}
+
+static void say(const void *bytes, size_t length)
+{
+	CHECK(send(peer, bytes, length, MSG_NOSIGNAL) == (ssize_t)length, "send");
+}
+
+#define SAY(...) say((uint8_t[]){ __VA_ARGS__ }, sizeof((uint8_t[]){ __VA_ARGS__ }))
+
+#define CONNECT_SIZE (2 + 10 + 2 + 20)
+#define SUBSCRIBE_SIZE (2 + 2 + 2 + 20 + 1)
+
+/* Up to a subscribed client. */
+static void connect_client(void)
+{
+	got_length = 0;
+	CHECK(run(CONNECT_SIZE, NULL), "CONNECT, got %zu", got_length);
+	SAY(0x20, 2, 0, 0);
+	CHECK(run(CONNECT_SIZE + SUBSCRIBE_SIZE, NULL), "SUBSCRIBE, got %zu", got_length);
+	SAY(0x90, 3, 0, 1, 0);
+	CHECK(run(0, "Heap connected:"), "subscribed: %s", bench.host.log);
+	got_length = 0;
+}
+
+static size_t publish(uint8_t *to, const char *topic, const char *payload)
+{
+	return mqtt_write_publish(to, 2000, topic, payload);
+}
+
+static void request(const char *payload, const char *reply)
+{
+	uint8_t packet[2000], expected[2000];
+	size_t length = publish(packet, "mqtt_rx_18fe34a26629", payload);
+	size_t wanted = publish(expected, "mqtt_tx_18fe34a26629", reply);
+
+	got_length = 0;
+	say(packet, length);
+	CHECK(run(wanted, NULL), "%s: no reply", payload);
+	CHECK(got_length == wanted && memcmp(got, expected, wanted) == 0, "%s: %.*s", payload,
+	      (int)got_length, got);
+}
+
+static void test_session(void)
+{
+	static const uint8_t connect[] = "\x10\x20\0\4MQTT\4\2\0\17\0\24ESP8266-18fe34a26629";
+	uint8_t packet[2000];
+
+	start();
+	got_length = 0;
+	CHECK(run(CONNECT_SIZE, NULL), "CONNECT");
+	CHECK(memcmp(got, connect, CONNECT_SIZE) == 0, "clean session, 15 s, the MAC as client id");
+	SAY(0x20, 2, 0, 0);
+	CHECK(run(CONNECT_SIZE + SUBSCRIBE_SIZE, NULL), "SUBSCRIBE");
+	/* A message may overtake the SUBACK. */
+	say(packet, publish(packet, "mqtt_rx_18fe34a26629", "/?request=LedOn"));
+	SAY(0x90, 3, 0, 1, 0);
+	CHECK(run(CONNECT_SIZE + SUBSCRIBE_SIZE + 20, "nothing"), "reply");
+	CHECK(bench_logged(&bench, "Attempting MQTT connection...connected\r\n"), "%s", bench.host.log);
+	CHECK(bench.host.led, "done");
+	request("/?request=LedOff", "LED is now OFF");
+	request("/?request=BlinkLed&nblink=2", "LED is now blinking 2 times.");
+	request("/?request=NoSuch", "Invalid Request");
+	request("", "Invalid Request");
+	request("/", "Invalid Request");
+	request("request=LedOn", "Invalid Request");
+	request("/?request=LedOn%00", "Invalid Request");
+
+	/* Other topics and retained messages are not for it. */
+	got_length = 0;
+	say(packet, publish(packet, "mqtt_rx_18fe34a2662", "/?request=LedOn"));
+	publish(packet, "mqtt_rx_18fe34a26629", "/?request=HttpOn");
+	packet[0] |= 1;
+	say(packet, 2 + 2 + 20 + 16);
+	CHECK(run(0, "MQTT retained message ignored"), "%s", bench.host.log);
+	CHECK(got_length == 0 && !bench.core.reset_wanted, "no answer");
+
+	/* Too long a message is passed over, and the next one is answered. */
+	{
+		static char big[1500];
+
+		memset(big, 'x', sizeof big - 1);
+		say(packet, publish(packet, "mqtt_rx_18fe34a26629", big));
+		CHECK(run(0, "MQTT message of 1521 bytes skipped"), "%s", bench.host.log);
+	}
+	request("/?request=LedOn", "LED is now ON");
+
+	/* Nothing to say for 10 s: a ping; no answer to it: lost. */
+	got_length = 0;
+	bench.host.pushed_ms += 10100;
+	CHECK(run(2, NULL) && got[0] == 0xc0, "ping");
+	SAY(0xd0, 0);
+	bench.host.pushed_ms += 9000;
+	CHECK(!run_for(100, 0, "lost"), "a ping's answer keeps it: %s", bench.host.log);
+	got_length = 0;
+	bench.host.pushed_ms += 10100;
+	CHECK(run(2, NULL) && got[0] == 0xc0, "ping");
+	bench.host.pushed_ms += 10100;
+	CHECK(run(0, "MQTT connection lost: no answer to a ping"), "%s", bench.host.log);
+	close_peer();
+	bench_forget_log(&bench);
+	connect_client();
+	stop();
+}
+
+static void test_http_on(void)
+{
+	start();
+	bench.core.settings.mqtt = 1;
+	connect_client();
+	request("/?request=HttpOn", "HTTP Server Restored and MQTT Disabled");
+	CHECK(bench.core.reset_wanted && !bench.core.settings.mqtt, "stored and to be reset");
+	for (int i = 0; i < 100 && !mqtt_is_idle(&bench.core); i++) {
+		mqtt_poll(&bench.core);
+		bench.host.port.idle(&bench.host, 1);
+	}
+	CHECK(mqtt_is_idle(&bench.core), "it left");
+	got_length = 0;
+	CHECK(run(2, NULL) && got[0] == 0xe0, "with a DISCONNECT behind the reply");
+	stop();
+}
+
+static void test_refusals(void)
+{
+	static const char *const words[] = {
+		"rc=1 try again in 5 seconds\r\nMQTT reason: the broker does not speak MQTT 3.1.1",
+		"rc=2 try again",
+		"rc=3 try again",
+		"rc=4 try again in 5 seconds\r\nMQTT reason: wrong user or password",
+		"rc=5 try again",
+		"rc=77 try again in 5 seconds\r\nMQTT reason: refused by the broker",
+	};
+
+	start();
+	for (uint8_t code = 1; code <= 6; code++) {
+		bench_forget_log(&bench);
+		got_length = 0;
+		CHECK(run(CONNECT_SIZE, NULL), "CONNECT");
+		SAY(0x20, 2, 0, code == 6 ? 77 : code);
+		CHECK(run(0, words[code - 1]), "%s", bench.host.log);
+		close_peer();
+		bench.host.pushed_ms += 5100;
+	}
+	/* No CONNACK at all, something else, nothing that is MQTT, a closed door. */
+	bench_forget_log(&bench);
+	got_length = 0;
+	CHECK(run(CONNECT_SIZE, NULL), "CONNECT");
+	bench.host.pushed_ms += 10100;
+	CHECK(run(0, "failed, rc=-4 try again"), "%s", bench.host.log);
+	close_peer();
+	bench.host.pushed_ms += 5100;
+	got_length = 0;
+	CHECK(run(CONNECT_SIZE, NULL), "CONNECT");
+	SAY(0x90, 3, 0, 1, 0);
+	CHECK(run(0, "failed, rc=-3 try again"), "%s", bench.host.log);
+	close_peer();
+	bench.host.pushed_ms += 5100;
+	bench_forget_log(&bench);
+	close(listener);
+	CHECK(run(0, "failed, rc=-2 try again in 5 seconds\r\nMQTT reason: the broker refused the connection"),
+	      "%s", bench.host.log);
+	stop();
+}
+
+static void test_gives_up(void)
+{
+	struct settings seen;
+	struct store store;
+
+	start();
+	bench.core.settings.mqtt = 1;
+	bench.core.settings.mqtt_retry_attempts = 3;
+	bench.core.settings.mqtt_retry_seconds = 1;
+	close(listener);
+	listener = -1;
+	for (int i = 0; i < 5; i++) {
+		run_for(200, 0, "nothing that is logged");
+		bench.host.pushed_ms += 1100;
+		if (bench.core.reset_wanted)
+			break;
+	}
+	CHECK(bench_logged(&bench, "MQTT given up after 3 attempts, HTTP Server Restored\r\n"), "%s",
+	      bench.host.log);
+	CHECK(bench.core.reset_wanted && mqtt_is_idle(&bench.core), "and resets");
+	CHECK(store_load(&store, &bench.host.port, &seen) == STORE_LOADED && seen.mqtt == 0, "stored");
+	stop();
+}
+
+static void test_password(void)
+{
+	static const uint8_t tail[] = "\0\2me\0\6secret";
+
+	start();
+	strcpy(bench.core.settings.mqtt_user, "me");
+	strcpy(bench.core.settings.mqtt_password, "secret");
+	bench.core.settings.mqtt_use_password = 1;
+	got_length = 0;
+	CHECK(run(CONNECT_SIZE + 12, NULL), "CONNECT");
+	CHECK(got[9] == 0xc2 && memcmp(got + CONNECT_SIZE, tail, 12) == 0, "user and password");
+	stop();
+}
+
+/* Whatever a broker sends, and in whatever pieces: no crash, nothing leaks. */
+static void test_mad_broker(void)
+{
+	size_t before;
+	uint8_t noise[3000];
+
+	start();
+	bench.core.settings.mqtt_retry_attempts = 0;
+	bench.core.settings.mqtt_retry_seconds = 1;
+	before = bench.host.heap_used;
+	for (unsigned round = 0; round < 1500; round++) {
+		size_t length = 0;
+		size_t wanted = (size_t)rand() % 400;
+
+		got_length = 0;
+		if (!run(CONNECT_SIZE, NULL)) {
+			CHECK(false, "round %u: no CONNECT: %s", round, bench.host.log);
+			break;
+		}
+		if (round % 3 > 0)
+			SAY(0x20, 2, 0, 0);
+		if (round % 3 > 1)
+			SAY(0x90, 3, 0, 1, 0);
+		while (length < wanted) {
+			static const uint8_t firsts[] = { 0x20, 0x30, 0x31, 0x32, 0x36, 0x90, 0xd0 };
+
+			noise[length++] = rand() % 3 ? firsts[rand() % 7] : (uint8_t)rand();
+			noise[length++] = (uint8_t)(rand() % (rand() % 2 ? 6 : 256));
+			for (int i = rand() % 8; i > 0; i--)
+				noise[length++] = (uint8_t)rand();
+		}
+		for (size_t at = 0; at < length;) {
+			size_t part = 1 + (size_t)rand() % 50;
+
+			if (part > length - at)
+				part = length - at;
+			if (send(peer, noise + at, part, MSG_NOSIGNAL) < 0)
+				break;
+			at += part;
+			mqtt_poll(&bench.core);
+		}
+		close_peer();
+		/* Until it noticed, and is due to try again. */
+		for (int i = 0; i < 200 && !bench_logged(&bench, " lost: ") &&
+				!bench_logged(&bench, "failed, ");
+		     i++)
+			mqtt_poll(&bench.core);
+		bench_forget_log(&bench);
+		bench.host.pushed_ms += 1100;
+	}
+	bench.core.reset_wanted = true;
+	for (int i = 0; i < 10; i++)
+		mqtt_poll(&bench.core);
+	CHECK(bench.host.heap_used == before, "nothing leaks");
+	stop();
+}
+
+/* The reader gives the same packets however the bytes are cut. */
+static void test_reader_pieces(void)
+{
+	static uint8_t stream[60000];
+	static char payload[6000];
+	size_t length = 0;
+
+	for (size_t size = 0; size < 4000; size = size * 2 + 1) {
+		memset(payload, 'p', size);
+		payload[size] = 0;
+		length += mqtt_write_publish(stream + length, sizeof stream - length, "t", payload);
+		length += mqtt_write_ping(stream + length, sizeof stream - length);
+	}
+	for (size_t piece = 1; piece < 700; piece++) {
+		struct mqtt_reader reader;
+		unsigned packets = 0, skipped = 0;
+
+		mqtt_reader_start(&reader);
+		for (size_t at = 0; at < length;) {
+			size_t part = piece < length - at ? piece : length - at;
+			uint8_t copy[700]; /* of its own, so that reading beyond is seen */
+			size_t taken = 0;
+			enum mqtt_event event;
+
+			memcpy(copy, stream + at, part);
+			event = mqtt_reader_feed(&reader, copy, part, &taken);
+			packets += event == MQTT_PACKET;
+			skipped += event == MQTT_SKIPPED;
+			if (event == MQTT_GARBAGE || taken == 0)
+				break;
+			at += taken;
+		}
+		/* 0, 1, 3, ... 4095: 9 of 12 lengths fit. */
+		if (packets != 12 + 9 || skipped != 3)
+			CHECK(false, "pieces of %zu: %u packets, %u skipped", piece, packets, skipped);
+	}
+	CHECK(true, "all pieces");
+	CHECK(mqtt_write_publish(stream, 20, "topic", "a payload that is too long") == 0,
+	      "what does not fit is not written");
+}
+
+int main(void)
+{
+	srand(3);
+	test_reader_pieces();
+	test_session();
+	test_http_on();
+	test_refusals();
+	test_gives_up();
+	test_password();
+	test_mad_broker();
+	return checks_end("MQTT client");
+}
