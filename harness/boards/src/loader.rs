@@ -181,7 +181,7 @@ impl Loader {
     /// Makes sure that this is an ESP8266, and the one that is expected. Returns its MAC.
     pub fn identify(&mut self, expected: Option<Mac>) -> Result<Mac, BoardFault> {
         let tried = format!("identifying the chip on {}", self.path.display());
-        let [magic, words @ ..] = self.identity(&tried)?;
+        let magic = self.fenced_register(rom::MAGIC_REGISTER)?;
         if magic != rom::MAGIC {
             return Err(BoardFault::new(
                 tried,
@@ -193,6 +193,10 @@ impl Loader {
                 ),
             )
             .help("Nothing was written. Name the port of an ESP8266 for this board."));
+        }
+        let mut words = [0; 3];
+        for (word, address) in words.iter_mut().zip(rom::MAC_REGISTERS) {
+            *word = self.fenced_register(address)?;
         }
         let Some(mac) = rom::mac(words) else {
             return Err(BoardFault::new(
@@ -266,26 +270,12 @@ impl Loader {
         Ok(time)
     }
 
-    /// The magic and the MAC words, read forwards and backwards until both agree: an answer that
-    /// came late or twice is taken for the next one's, and must not make one board of another.
-    fn identity(&mut self, tried: &str) -> Result<[u32; 4], BoardFault> {
-        let [m0, m1, m3] = rom::MAC_REGISTERS;
-        let registers = [rom::MAGIC_REGISTER, m0, m1, m3];
-        for _ in 0..3 {
-            let (mut forwards, mut backwards) = ([0; 4], [0; 4]);
-            for (word, address) in forwards.iter_mut().zip(registers) {
-                *word = self.register(address)?;
-            }
-            for (word, address) in backwards.iter_mut().zip(registers).rev() {
-                *word = self.register(address)?;
-            }
-            if forwards == backwards {
-                return Ok(forwards);
-            }
-            tracing::warn!(port = %self.path.display(), ?forwards, ?backwards, "identity in doubt");
-        }
-        Err(BoardFault::new(tried, "the loader gives other answers each time")
-            .help("Nothing was written. Look at the line: answers come late, twice or damaged."))
+    /// A register, by an answer that is surely the one to this question: a SYNC goes before it, and
+    /// once that is answered no answer to an earlier read can be under way. One that came late or
+    /// twice must not make one board of another.
+    fn fenced_register(&mut self, address: u32) -> Result<u32, BoardFault> {
+        self.command(Command::Sync, self.deadlines.register)?;
+        self.register(address)
     }
 
     fn register(&mut self, address: u32) -> Result<u32, BoardFault> {
