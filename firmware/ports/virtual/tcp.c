@@ -10,8 +10,8 @@
  * for a while: both are heap that a flood of connections could take. */
 #define WAITING_MAX 3u
 #define TIME_WAIT_MAX 4u
-/* Pieces kept unread. lwIP's window bounds the bytes, but a peer that sends them
- * one by one would fill the heap with headers. */
+/* Unread pieces before they are made into one. lwIP's window bounds the bytes,
+ * but a peer that sends them one by one would fill the heap with headers. */
 #define PIECES_MAX 12u
 
 struct port_stream {
@@ -42,14 +42,22 @@ static err_t received(void *arg, struct tcp_pcb *pcb, struct pbuf *data, err_t e
 
 	(void)pcb;
 	(void)error;
-	if (data == NULL)
+	if (data == NULL) {
 		stream->ended = true;
-	else if (stream->received == NULL)
+		return ERR_OK;
+	}
+	if (stream->received == NULL) {
 		stream->received = data;
-	else if (pbuf_clen(stream->received) >= PIECES_MAX)
-		return ERR_MEM; /* lwIP keeps it, and offers it again */
-	else
-		pbuf_cat(stream->received, data);
+		return ERR_OK;
+	}
+	if (pbuf_clen(stream->received) >= PIECES_MAX) {
+		stream->received = pbuf_coalesce(stream->received, PBUF_RAW);
+		/* No memory to make one piece of them: lwIP keeps the new one, and
+		 * offers it again. */
+		if (pbuf_clen(stream->received) >= PIECES_MAX)
+			return ERR_MEM;
+	}
+	pbuf_cat(stream->received, data);
 	return ERR_OK;
 }
 
