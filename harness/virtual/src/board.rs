@@ -1,0 +1,367 @@
+//! The virtual board: what waits for its events and hands them to its parts.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use hilrig_core::mac::Mac;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::control::{ControlCommand, ControlReply, State, Status};
+use crate::control_server::{ControlServer, Request};
+use crate::error::VirtualError;
+use crate::flash_file::FlashFile;
+use crate::http_port::HttpPort;
+use crate::port_line::{PortLine, Trouble};
+use crate::power::{Power, Supply};
+use crate::pty::Pty;
+use crate::qemu;
+use crate::state_dir::StateDir;
+
+/// Bytes moved at once between port and CPU.
+const PIECE: usize = 16 * 1024;
+
+/// What a virtual board is made of.
+#[derive(Clone, Debug)]
+pub struct VirtualBoardConfig {
+    /// Its folder: flash and identity stay there from one start to the next.
+    pub state_dir: PathBuf,
+    /// Its MAC address. Without one it keeps the one it has, or gets one from its seed.
+    pub mac: Option<Mac>,
+    /// Decides what is random about the board: MAC address, the firmware's random numbers (another
+    /// seed for each power-on), garbage on the line.
+    pub seed: u64,
+    /// `qemu-system-xtensa`, as a name or a path.
+    pub qemu: PathBuf,
+    /// The ELF that stands in for the chip's boot ROM.
+    pub boot_rom: PathBuf,
+}
+
+/// How to reach a board that has started. As JSON it is the line that `hilrig virtual-board`
+/// prints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// Its serial port.
+    pub port: PathBuf,
+    /// Its control socket; see [`crate::control`].
+    pub control: PathBuf,
+    /// Where its web server is reached when its firmware runs one.
+    pub http: SocketAddr,
+    /// Its MAC address.
+    pub mac: Mac,
+    /// The process that runs it.
+    pub pid: u32,
+}
+
+/// A board on a serial port. Needs a tokio runtime with I/O and time. The thread that polls
+/// [`VirtualBoard::start`] and [`VirtualBoard::run`] has to live as long as the board, because QEMU
+/// ends with the thread that started it: a current-thread runtime does that.
+#[derive(Debug)]
+pub struct VirtualBoard {
+    ready: Ready,
+    supply: Supply,
+    pty: Pty,
+    line: PortLine,
+    control: ControlServer,
+    lost_to_board: u64,
+    buffer: Vec<u8>,
+    _port_link: PortLink,
+}
+
+enum Event {
+    /// A client wrote to the port.
+    Port,
+    /// The port takes bytes.
+    PortTakes,
+    /// A client closed the port.
+    PortClosed,
+    /// The CPU.
+    Cpu(qemu::Event),
+    /// A command.
+    Control(Request),
+}
+
+impl VirtualBoard {
+    /// Makes the board and powers it on: a blank one waits in the loader, another one boots what is
+    /// flashed.
+    pub async fn start(config: VirtualBoardConfig) -> Result<VirtualBoard, VirtualError> {
+        let VirtualBoardConfig { state_dir, mac, seed, qemu, boot_rom } = config;
+        if !qemu::is_there(&qemu) {
+            return Err(VirtualError::NoQemu(qemu));
+        }
+        if !boot_rom.is_file() {
+            return Err(VirtualError::NoBootRom(boot_rom));
+        }
+        let dir = StateDir::open(&state_dir, mac, seed)?;
+        let flash = FlashFile::open(&dir.path().join("flash.bin"))?;
+        let pty = Pty::open()?;
+        let port_link = PortLink::make(dir.path().join("port"), pty.path())?;
+        let control = ControlServer::listen(dir.path().join("control"))?;
+        let http = HttpPort::take(seed)?;
+        let mac = dir.mac();
+        let mut line = PortLine::default();
+        let mut supply = Supply::new(qemu, boot_rom, seed, dir, flash, http);
+        let mut buffer = Vec::new();
+        supply.first_power_on(&mut buffer).await?;
+        line.send(&buffer, |bytes| pty.write(bytes));
+        let ready = Ready {
+            port: pty.path().into(),
+            control: control.path().into(),
+            http: supply.http(),
+            mac,
+            pid: std::process::id(),
+        };
+        buffer.resize(PIECE, 0);
+        let (lost_to_board, _port_link) = (0, port_link);
+        Ok(VirtualBoard { ready, supply, pty, line, control, lost_to_board, buffer, _port_link })
+    }
+
+    /// How to reach it.
+    pub fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    /// Serves the port and the control socket. Returns only when the system fails the board;
+    /// dropping the future pauses it.
+    pub async fn run(&mut self) -> VirtualError {
+        loop {
+            if let Err(error) = self.turn().await {
+                return error;
+            }
+        }
+    }
+
+    /// Ends it: QEMU is ended and waited for, socket and link are removed, the flash stays.
+    pub async fn stop(mut self) {
+        self.supply.off(&mut Vec::new()).await;
+    }
+
+    /// Serves it in a task of its own.
+    pub fn serve(mut self) -> Serving {
+        let ready = self.ready.clone();
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let failed = tokio::select! {
+                error = self.run() => Some(error),
+                _ = stopped => None,
+            };
+            self.stop().await;
+            failed.map_or(Ok(()), Err)
+        });
+        Serving { ready, stop: Some(stop), task: Some(task) }
+    }
+
+    async fn turn(&mut self) -> Result<(), VirtualError> {
+        match self.event().await.map_err(VirtualError::io("waiting for the pseudo terminal"))? {
+            Event::Port => self.take_from_port().await?,
+            Event::PortTakes => self.line.flush(|bytes| self.pty.write(bytes)),
+            Event::PortClosed => {}
+            Event::Cpu(qemu::Event::Uart) => self.take_from_uart(),
+            Event::Cpu(qemu::Event::Ended(status)) => {
+                let mut said = Vec::new();
+                self.supply.cpu_ended(status, &mut said).await;
+                self.firmware_says(&said);
+            }
+            Event::Control((command, answer)) => {
+                let reply = self.obey(command).await;
+                // A client that has gone needs none.
+                let _ = answer.send(reply);
+            }
+        }
+        Ok(())
+    }
+
+    async fn event(&mut self) -> io::Result<Event> {
+        let VirtualBoard { supply, pty, line, control, .. } = self;
+        Ok(tokio::select! {
+            request = control.next() => Event::Control(request),
+            ready = pty.readable() => ready.map(|()| Event::Port)?,
+            ready = pty.writable(), if line.has_more() => ready.map(|()| Event::PortTakes)?,
+            closed = pty.forget_closed_client() => closed.map(|()| Event::PortClosed)?,
+            event = supply.event() => Event::Cpu(event),
+        })
+    }
+
+    async fn take_from_port(&mut self) -> Result<(), VirtualError> {
+        let got = match self.pty.read(&mut self.buffer) {
+            Ok(got) => got,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(VirtualError::io("reading the pseudo terminal")(error)),
+        };
+        let bytes = &self.buffer[..got];
+        let mut out = Vec::new();
+        match &mut self.supply.power {
+            Power::Loader(loader) => {
+                let left = loader.feed(bytes, &mut self.supply.flash, || self.pty.baud(), &mut out);
+                self.line.send(&out, |bytes| self.pty.write(bytes));
+                if let Some(left) = left {
+                    tracing::debug!(?left, "a client left the loader");
+                    // What goes wrong is in the log and in `status`.
+                    let _ = self.power(Change::Reset).await;
+                }
+            }
+            Power::Running(cpu) => {
+                let taken = cpu.write_uart(bytes).unwrap_or(0);
+                self.lost_to_board += (got - taken) as u64;
+            }
+            Power::Off | Power::Fault(_) => {}
+        }
+        Ok(())
+    }
+
+    fn take_from_uart(&mut self) {
+        let Power::Running(cpu) = &mut self.supply.power else { return };
+        let Ok(got) = cpu.read_uart(&mut self.buffer) else { return };
+        if !self.line.silent {
+            self.line.send(&self.buffer[..got], |bytes| self.pty.write(bytes));
+        }
+    }
+
+    fn firmware_says(&mut self, bytes: &[u8]) {
+        if !self.line.silent {
+            self.line.send(bytes, |bytes| self.pty.write(bytes));
+        }
+    }
+
+    async fn obey(&mut self, command: ControlCommand) -> ControlReply {
+        let done = match command {
+            ControlCommand::Reset => self.power(Change::Reset).await,
+            ControlCommand::Loader => self.power(Change::Loader).await,
+            ControlCommand::PowerOff => self.power(Change::Off).await,
+            ControlCommand::PowerOn => self.power(Change::On).await,
+            ControlCommand::LinkDown => self.supply.set_link(false).await,
+            ControlCommand::LinkUp => self.supply.set_link(true).await,
+            ControlCommand::Silent => {
+                self.line.silent = true;
+                Ok(())
+            }
+            ControlCommand::Garbage { bytes, seed } => {
+                let seed = seed.unwrap_or(self.supply.seed());
+                self.trouble(Trouble::Garbage { bytes, seed })
+            }
+            ControlCommand::Flood { bytes, newline } => {
+                self.trouble(Trouble::Flood { bytes, newline })
+            }
+            ControlCommand::Normal => {
+                self.line.normal();
+                Ok(())
+            }
+            ControlCommand::Status => {
+                return ControlReply { status: Some(self.status()), ..ControlReply::done() };
+            }
+        };
+        match done {
+            Ok(()) => ControlReply::done(),
+            Err(error) => ControlReply::refused(error),
+        }
+    }
+
+    fn trouble(&mut self, trouble: Trouble) -> Result<(), VirtualError> {
+        self.line.start(trouble);
+        self.line.flush(|bytes| self.pty.write(bytes));
+        Ok(())
+    }
+
+    /// Switches or resets; what the ROM says on the way goes to the port.
+    async fn power(&mut self, change: Change) -> Result<(), VirtualError> {
+        let (mut firmware, mut rom) = (Vec::new(), Vec::new());
+        let done = match change {
+            Change::Reset => self.supply.reset(&mut firmware, &mut rom).await,
+            Change::Loader => self.supply.loader(&mut firmware, &mut rom).await,
+            Change::On => self.supply.on(&mut rom).await,
+            Change::Off => {
+                self.supply.off(&mut firmware).await;
+                Ok(())
+            }
+        };
+        self.firmware_says(&firmware);
+        self.line.send(&rom, |bytes| self.pty.write(bytes));
+        done
+    }
+
+    fn status(&self) -> Status {
+        let (state, fault) = match &self.supply.power {
+            Power::Off => (State::Off, None),
+            Power::Loader(_) => (State::Loader, None),
+            Power::Running(_) => (State::Running, None),
+            Power::Fault(fault) => (State::Fault, Some(fault.clone())),
+        };
+        Status {
+            state,
+            fault,
+            mac: self.ready.mac,
+            port: self.ready.port.clone(),
+            http: self.ready.http,
+            link: self.supply.link(),
+            silent: self.line.silent,
+            qemu: self.supply.cpu_pid(),
+            power_ons: self.supply.power_ons(),
+            lost_to_port: self.line.lost(),
+            lost_to_board: self.lost_to_board,
+            trouble_left: self.line.trouble_left(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Reset,
+    Loader,
+    On,
+    Off,
+}
+
+/// A board that a task of its own serves. Dropping it ends the board at once.
+#[derive(Debug)]
+pub struct Serving {
+    ready: Ready,
+    stop: Option<oneshot::Sender<()>>,
+    task: Option<JoinHandle<Result<(), VirtualError>>>,
+}
+
+impl Serving {
+    /// How to reach it.
+    pub fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    /// Ends the board in order. An error tells what had ended it before.
+    pub async fn stop(mut self) -> Result<(), VirtualError> {
+        drop(self.stop.take());
+        match self.task.take() {
+            Some(task) => task.await.unwrap_or_else(|error| {
+                Err(VirtualError::io("serving the virtual board")(io::Error::other(error)))
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
+/// The link `DIR/port`, for those who know the folder and not the port.
+#[derive(Debug)]
+struct PortLink(PathBuf);
+
+impl PortLink {
+    fn make(path: PathBuf, port: &Path) -> Result<PortLink, VirtualError> {
+        let _ = std::fs::remove_file(&path);
+        std::os::unix::fs::symlink(port, &path)
+            .map_err(VirtualError::io(format!("linking {}", path.display())))?;
+        Ok(PortLink(path))
+    }
+}
+
+impl Drop for PortLink {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}

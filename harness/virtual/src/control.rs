@@ -1,0 +1,172 @@
+//! The control socket's protocol: what stands in for a board's reset lines, its power switch and
+//! its cables.
+//!
+//! `DIR/control` is a Unix stream socket. A client writes one JSON object a line and reads one line
+//! for each: `{"ok":true}`, or `{"ok":false,"error":"..."}`. Any number of clients may be connected.
+//! By hand: `echo '{"do":"reset"}' | socat - UNIX-CONNECT:DIR/control`.
+//!
+//! | `do` | What happens before the answer |
+//! | --- | --- |
+//! | `reset` | the reset button: firmware runs from the start, or the loader waits when the flash is blank |
+//! | `loader` | reset with GPIO0 held low: the ROM's serial loader waits on the port |
+//! | `power_off` | the power is cut, at whatever the firmware was doing; the port stays |
+//! | `power_on` | as `reset`, from cold: RTC memory and the random seed are new |
+//! | `link_down`, `link_up` | the network cable is out or in; kept through resets and power cuts |
+//! | `silent` | from now on the firmware's bytes are swallowed; the loader still answers |
+//! | `garbage` | `bytes` (default 256) random bytes go on the line; `seed` decides which (default: the board's) |
+//! | `flood` | `bytes` go on the line as fast as they are read; numbered lines, or with `"newline":false` one line without an end |
+//! | `normal` | ends `silent`, `garbage` and `flood` |
+//! | `status` | nothing; the answer has a `status` |
+//!
+//! `garbage` and `flood` are answered when they have begun. `status` tells how much is to come.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use hilrig_core::mac::Mac;
+use serde::{Deserialize, Serialize};
+
+/// The longest line either side reads, bytes.
+pub(crate) const LINE_MOST: u64 = 4096;
+
+/// A command, as it stands on the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ControlCommand {
+    /// See the table above, for this and the others.
+    Reset,
+    #[allow(missing_docs)]
+    Loader,
+    #[allow(missing_docs)]
+    PowerOff,
+    #[allow(missing_docs)]
+    PowerOn,
+    #[allow(missing_docs)]
+    LinkDown,
+    #[allow(missing_docs)]
+    LinkUp,
+    #[allow(missing_docs)]
+    Silent,
+    /// Random bytes.
+    Garbage {
+        /// How many.
+        #[serde(default = "some_garbage")]
+        bytes: u64,
+        /// Decides which.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seed: Option<u64>,
+    },
+    /// Text at full speed.
+    Flood {
+        /// How many bytes.
+        bytes: u64,
+        /// With line ends.
+        #[serde(default = "yes")]
+        newline: bool,
+    },
+    #[allow(missing_docs)]
+    Normal,
+    #[allow(missing_docs)]
+    Status,
+}
+
+fn some_garbage() -> u64 {
+    256
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The answer to a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ControlReply {
+    /// It was done.
+    pub ok: bool,
+    /// Why it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// For `status`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+}
+
+/// What the board is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Without power.
+    Off,
+    /// The ROM's loader waits on the port.
+    Loader,
+    /// Firmware runs.
+    Running,
+    /// QEMU ended by itself, or could not be started: the bench's trouble.
+    Fault,
+}
+
+/// The answer to `status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// What the board is doing.
+    pub state: State,
+    /// What went wrong, for [`State::Fault`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+    /// Its MAC address.
+    pub mac: Mac,
+    /// Its serial port.
+    pub port: PathBuf,
+    /// Where its web server is reached.
+    pub http: SocketAddr,
+    /// Whether the network cable is in.
+    pub link: bool,
+    /// Whether the firmware's bytes are swallowed.
+    pub silent: bool,
+    /// QEMU's process, while firmware runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qemu: Option<u32>,
+    /// Power-ons since the board was made.
+    pub power_ons: u64,
+    /// Bytes of the board that nobody read in time.
+    pub lost_to_port: u64,
+    /// A client's bytes that the firmware did not take in time.
+    pub lost_to_board: u64,
+    /// Bytes of `garbage` or `flood` that are still to be sent.
+    pub trouble_left: u64,
+}
+
+impl ControlReply {
+    pub(crate) fn done() -> ControlReply {
+        ControlReply { ok: true, error: None, status: None }
+    }
+
+    pub(crate) fn refused(error: impl ToString) -> ControlReply {
+        ControlReply { ok: false, error: Some(error.to_string()), status: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_read_as_documented_and_unknown_ones_are_refused() {
+        let read = |text| serde_json::from_str::<ControlCommand>(text);
+        assert_eq!(read(r#"{"do":"power_off"}"#).unwrap(), ControlCommand::PowerOff);
+        assert_eq!(
+            read(r#"{"do":"garbage"}"#).unwrap(),
+            ControlCommand::Garbage { bytes: 256, seed: None }
+        );
+        assert_eq!(
+            read(r#"{"do":"flood","bytes":9}"#).unwrap(),
+            ControlCommand::Flood { bytes: 9, newline: true }
+        );
+        for wrong in
+            [r#"{"do":"explode"}"#, r#"{"do":"flood"}"#, r#"{"do":"flood","bytes":-1}"#, "7", ""]
+        {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+        assert!(read(r#"{"do":"garbage","byte":1}"#).unwrap_err().to_string().contains("byte"));
+    }
+}

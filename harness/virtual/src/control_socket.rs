@@ -1,0 +1,148 @@
+//! The rig's end of the control socket.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hilrig_core::board::{BoardFault, Lines};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use crate::control::{ControlCommand, ControlReply, LINE_MOST, Status};
+
+/// A board answers within milliseconds; powering on takes QEMU some 30 ms, on a machine under load
+/// far longer.
+const ANSWER: Duration = Duration::from_secs(15);
+
+/// Commands to a virtual board, from this or another process.
+#[derive(Clone, Debug)]
+pub struct ControlSocket {
+    path: PathBuf,
+}
+
+impl ControlSocket {
+    /// For the socket at `path`. Connects with each command.
+    pub fn new(path: impl Into<PathBuf>) -> ControlSocket {
+        ControlSocket { path: path.into() }
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Starts the firmware anew.
+    pub async fn reset(&self) -> Result<(), BoardFault> {
+        self.tell(ControlCommand::Reset).await
+    }
+
+    /// Resets into the ROM's loader.
+    pub async fn loader(&self) -> Result<(), BoardFault> {
+        self.tell(ControlCommand::Loader).await
+    }
+
+    /// Cuts the power.
+    pub async fn power_off(&self) -> Result<(), BoardFault> {
+        self.tell(ControlCommand::PowerOff).await
+    }
+
+    /// Gives power.
+    pub async fn power_on(&self) -> Result<(), BoardFault> {
+        self.tell(ControlCommand::PowerOn).await
+    }
+
+    /// Takes the network cable out.
+    pub async fn link_down(&self) -> Result<(), BoardFault> {
+        self.tell(ControlCommand::LinkDown).await
+    }
+
+    /// Puts the network cable in.
+    pub async fn link_up(&self) -> Result<(), BoardFault> {
+        self.tell(ControlCommand::LinkUp).await
+    }
+
+    /// Lets nothing of the firmware's bytes through.
+    pub async fn silent(&self) -> Result<(), BoardFault> {
+        self.tell(ControlCommand::Silent).await
+    }
+
+    /// Puts random bytes on the line; the seed decides which.
+    pub async fn garbage(&self, bytes: u64, seed: u64) -> Result<(), BoardFault> {
+        self.tell(ControlCommand::Garbage { bytes, seed: Some(seed) }).await
+    }
+
+    /// Puts text on the line at full speed, in lines or (`newline` false) in one without an end.
+    pub async fn flood(&self, bytes: u64, newline: bool) -> Result<(), BoardFault> {
+        self.tell(ControlCommand::Flood { bytes, newline }).await
+    }
+
+    /// Ends silence, garbage and flood.
+    pub async fn normal(&self) -> Result<(), BoardFault> {
+        self.tell(ControlCommand::Normal).await
+    }
+
+    /// What the board is doing.
+    pub async fn status(&self) -> Result<Status, BoardFault> {
+        let reply = self.send(ControlCommand::Status).await?;
+        reply.status.ok_or_else(|| self.fault(ControlCommand::Status, "an answer without a status"))
+    }
+
+    async fn tell(&self, command: ControlCommand) -> Result<(), BoardFault> {
+        self.send(command).await.map(|_| ())
+    }
+
+    /// Sends any command and waits for its answer; a refusal is an error.
+    pub async fn send(&self, command: ControlCommand) -> Result<ControlReply, BoardFault> {
+        let reply = match timeout(ANSWER, self.exchange(command)).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(error)) => {
+                return Err(self
+                    .fault(command, error)
+                    .help("Is the virtual board running? `hilrig virtual-board` starts one"));
+            }
+            Err(_) => return Err(self.fault(command, format!("no answer within {ANSWER:?}"))),
+        };
+        match reply.ok {
+            true => Ok(reply),
+            false => Err(self.fault(command, reply.error.unwrap_or_default())),
+        }
+    }
+
+    async fn exchange(&self, command: ControlCommand) -> io::Result<ControlReply> {
+        let mut line = serde_json::to_vec(&command)?;
+        line.push(b'\n');
+        let mut stream = UnixStream::connect(&self.path).await?;
+        stream.write_all(&line).await?;
+        let mut answer = Vec::new();
+        let mut stream = stream.take(LINE_MOST);
+        while !answer.ends_with(b"\n") {
+            if stream.read_buf(&mut answer).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+        Ok(serde_json::from_slice(&answer)?)
+    }
+
+    fn fault(&self, command: ControlCommand, found: impl ToString) -> BoardFault {
+        let path = self.path.display();
+        BoardFault::new(format!("telling the virtual board at {path} to {command:?}"), found)
+    }
+}
+
+#[async_trait(?Send)]
+impl Lines for ControlSocket {
+    fn words(&self) -> String {
+        "control socket".into()
+    }
+
+    async fn enter_loader(&mut self, _port: BorrowedFd<'_>) -> Result<(), BoardFault> {
+        self.loader().await
+    }
+
+    async fn reset(&mut self, _port: BorrowedFd<'_>) -> Result<(), BoardFault> {
+        ControlSocket::reset(self).await
+    }
+}

@@ -1,0 +1,92 @@
+//! What can go wrong with a virtual board. None of it is the firmware's fault.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A virtual board could not be made, or could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum VirtualError {
+    /// Another process has the board.
+    #[error(
+        "the virtual board in {dir} is running already, as process {holder}. Stop that process, or give another --state folder",
+        dir = dir.display(),
+        holder = holder.map_or("unknown".into(), |pid| pid.to_string())
+    )]
+    Held {
+        /// Its folder.
+        dir: PathBuf,
+        /// The process that runs it, where it could be told.
+        holder: Option<u32>,
+    },
+    /// Something about the board's folder or the system.
+    #[error("{tried}: {source}")]
+    Io {
+        /// What was tried, with the path.
+        tried: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file in the board's folder is not what it should be.
+    #[error("{path}: {found}. {help}", path = path.display())]
+    Folder {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        found: String,
+        /// What to do.
+        help: &'static str,
+    },
+    /// QEMU is not there.
+    #[error(
+        "`{}` was not found, and no virtual board runs without it. Install it with `apt-get install qemu-system-misc`",
+        .0.display()
+    )]
+    NoQemu(PathBuf),
+    /// The boot ROM is not there.
+    #[error("the virtual board's boot ROM {} is not there. Build it with `make firmware`", .0.display())]
+    NoBootRom(PathBuf),
+    /// QEMU ended, or did not start.
+    #[error("QEMU for the virtual board in {dir} {found}{said}", dir = dir.display(), said = said(stderr))]
+    Qemu {
+        /// The board's folder.
+        dir: PathBuf,
+        /// What happened.
+        found: String,
+        /// The end of what QEMU said.
+        stderr: String,
+    },
+    /// No port of the range was free.
+    #[error("no free TCP port on 127.0.0.1 from {first} to {last} for a board's web server")]
+    NoPort {
+        /// First port tried.
+        first: u16,
+        /// Last port tried.
+        last: u16,
+    },
+    /// A command on the control socket cannot be done in the board's present state.
+    #[error("{0}")]
+    Refused(&'static str),
+}
+
+fn said(stderr: &str) -> String {
+    match stderr.trim() {
+        "" => " without a word".into(),
+        text => format!(". It said: {text}"),
+    }
+}
+
+impl VirtualError {
+    /// For `map_err`: what was tried.
+    pub(crate) fn io(tried: impl Into<String>) -> impl FnOnce(io::Error) -> VirtualError {
+        let tried = tried.into();
+        move |source| VirtualError::Io { tried, source }
+    }
+
+    /// The same for rustix's calls.
+    pub(crate) fn errno(
+        tried: impl Into<String>,
+    ) -> impl FnOnce(rustix::io::Errno) -> VirtualError {
+        let tried = tried.into();
+        move |source| VirtualError::Io { tried, source: source.into() }
+    }
+}

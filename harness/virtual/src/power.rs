@@ -1,0 +1,276 @@
+//! Power and reset: from switched off to loader or firmware and back.
+//!
+//! - A **reset** of running firmware is QEMU's own, so that memory which survives one does. Out of
+//!   the loader it is a cold start: QEMU reads the flash only when it starts.
+//! - The **loader** ends QEMU, because both write the flash file. It is entered on request, and by a
+//!   reset of a board whose flash is blank; it then says what the chip's ROM says.
+//! - Firmware that resets itself stays in its QEMU and is not seen here.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+
+use crate::error::VirtualError;
+use crate::flash_file::FlashFile;
+use crate::http_port::HttpPort;
+use crate::loader::Loader;
+use crate::qemu::{Event, Machine, NotStarted, Qemu};
+use crate::state_dir::StateDir;
+
+/// How often another port is tried when QEMU cannot have one.
+const PORT_TRIES: usize = 16;
+
+/// What the board is doing.
+#[derive(Debug)]
+pub enum Power {
+    /// Nothing.
+    Off,
+    /// The ROM's loader answers.
+    Loader(Box<Loader>),
+    /// Firmware runs.
+    Running(Box<Qemu>),
+    /// QEMU is gone, and this is why. A reset tries again.
+    Fault(String),
+}
+
+/// Why the ROM runs: the number that it prints.
+#[derive(Clone, Copy, Debug)]
+enum Cause {
+    PowerOn = 1,
+    ResetPin = 2,
+}
+
+/// Power, reset and cables of a board, with what it keeps when they go.
+#[derive(Debug)]
+pub struct Supply {
+    /// What the board is doing.
+    pub power: Power,
+    /// Its flash; the loader's while no QEMU runs.
+    pub flash: FlashFile,
+    qemu: PathBuf,
+    boot_rom: PathBuf,
+    seed: u64,
+    dir: StateDir,
+    http: HttpPort,
+    link: bool,
+}
+
+impl Supply {
+    /// A board without power.
+    pub fn new(
+        qemu: PathBuf,
+        boot_rom: PathBuf,
+        seed: u64,
+        dir: StateDir,
+        flash: FlashFile,
+        http: HttpPort,
+    ) -> Supply {
+        Supply { power: Power::Off, flash, qemu, boot_rom, seed, dir, http, link: true }
+    }
+
+    /// Powers on for the first time: the web server's port may still change.
+    pub async fn first_power_on(&mut self, rom: &mut Vec<u8>) -> Result<(), VirtualError> {
+        self.boot(Cause::PowerOn, PORT_TRIES, rom).await
+    }
+
+    /// Powers on; does nothing to a board that is on. `rom` gets what the ROM says.
+    pub async fn on(&mut self, rom: &mut Vec<u8>) -> Result<(), VirtualError> {
+        match self.power {
+            Power::Off | Power::Fault(_) => self.boot(Cause::PowerOn, 1, rom).await,
+            Power::Loader(_) | Power::Running(_) => Ok(()),
+        }
+    }
+
+    /// Cuts the power. `firmware` gets what the firmware had said.
+    pub async fn off(&mut self, firmware: &mut Vec<u8>) {
+        if let Power::Running(mut cpu) = std::mem::replace(&mut self.power, Power::Off) {
+            cpu.end().await;
+            take_rest(&cpu, firmware);
+            self.http.hold();
+        }
+    }
+
+    /// The reset button.
+    pub async fn reset(
+        &mut self,
+        firmware: &mut Vec<u8>,
+        rom: &mut Vec<u8>,
+    ) -> Result<(), VirtualError> {
+        match &mut self.power {
+            Power::Off => Err(NO_POWER),
+            Power::Running(cpu) => match cpu.reset().await {
+                Ok(()) => Ok(()),
+                Err(error) => {
+                    tracing::warn!(%error, "QEMU would not reset, so it is started anew");
+                    self.off(firmware).await;
+                    self.boot(Cause::ResetPin, 1, rom).await
+                }
+            },
+            Power::Loader(_) | Power::Fault(_) => self.boot(Cause::ResetPin, 1, rom).await,
+        }
+    }
+
+    /// The reset button with GPIO0 held low.
+    pub async fn loader(
+        &mut self,
+        firmware: &mut Vec<u8>,
+        rom: &mut Vec<u8>,
+    ) -> Result<(), VirtualError> {
+        if matches!(self.power, Power::Off) {
+            return Err(NO_POWER);
+        }
+        self.off(firmware).await;
+        self.wait_in_loader(Cause::ResetPin, rom);
+        Ok(())
+    }
+
+    /// Network cable in or out, now and in later starts.
+    pub async fn set_link(&mut self, up: bool) -> Result<(), VirtualError> {
+        self.link = up;
+        match &mut self.power {
+            Power::Running(cpu) => {
+                cpu.set_link(up).await.map_err(VirtualError::io("setting QEMU's network link"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for something that the CPU does; for ever where none runs.
+    pub async fn event(&mut self) -> Event {
+        match &mut self.power {
+            Power::Running(cpu) => cpu.event().await,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// QEMU has ended by itself.
+    pub async fn cpu_ended(&mut self, status: io::Result<ExitStatus>, firmware: &mut Vec<u8>) {
+        let found = match status {
+            Ok(status) => format!("ended by itself ({status})"),
+            Err(error) => format!("could not be waited for: {error}"),
+        };
+        let dir = self.dir.path().into();
+        let stderr = match &mut self.power {
+            Power::Running(cpu) => {
+                take_rest(cpu, firmware);
+                cpu.end().await
+            }
+            _ => String::new(),
+        };
+        self.fault(&VirtualError::Qemu { dir, found, stderr });
+        self.http.hold();
+    }
+
+    /// Where the board's web server is reached.
+    pub fn http(&self) -> SocketAddr {
+        self.http.address()
+    }
+
+    /// Whether the network cable is in.
+    pub fn link(&self) -> bool {
+        self.link
+    }
+
+    /// QEMU's process.
+    pub fn cpu_pid(&self) -> Option<u32> {
+        match &self.power {
+            Power::Running(cpu) => cpu.pid(),
+            _ => None,
+        }
+    }
+
+    /// Power-ons since the board was made.
+    pub fn power_ons(&self) -> u64 {
+        self.dir.power_ons()
+    }
+
+    /// The board's seed.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    async fn boot(
+        &mut self,
+        cause: Cause,
+        ports: usize,
+        rom: &mut Vec<u8>,
+    ) -> Result<(), VirtualError> {
+        let done = self.try_boot(cause, ports, rom).await;
+        if let Err(error) = &done {
+            self.fault(error);
+            self.http.hold();
+        }
+        done
+    }
+
+    async fn try_boot(
+        &mut self,
+        cause: Cause,
+        ports: usize,
+        rom: &mut Vec<u8>,
+    ) -> Result<(), VirtualError> {
+        let blank = self.flash.is_blank();
+        if blank.map_err(VirtualError::io("reading the flash file"))? {
+            self.wait_in_loader(cause, rom);
+            return Ok(());
+        }
+        let identity = self.dir.power_on(self.seed)?;
+        let mut cpu = None;
+        for _ in 0..ports {
+            self.http.release();
+            let machine = Machine {
+                qemu: &self.qemu,
+                boot_rom: &self.boot_rom,
+                dir: self.dir.path(),
+                flash: self.flash.path(),
+                identity: &identity,
+                http: self.http.address(),
+            };
+            match Qemu::start(&machine).await {
+                Ok(started) => {
+                    cpu = Some(started);
+                    break;
+                }
+                Err(NotStarted::Error(error)) => return Err(error),
+                Err(NotStarted::PortTaken) if ports > 1 => self.http.next()?,
+                Err(NotStarted::PortTaken) => {}
+            }
+        }
+        let Some(mut cpu) = cpu else {
+            let error = io::Error::from(io::ErrorKind::AddrInUse);
+            let http = self.http.address();
+            return Err(VirtualError::io(format!("giving QEMU the port {http}"))(error));
+        };
+        if !self.link {
+            cpu.set_link(false).await.map_err(VirtualError::io("setting QEMU's network link"))?;
+        }
+        self.power = Power::Running(Box::new(cpu));
+        Ok(())
+    }
+
+    fn wait_in_loader(&mut self, cause: Cause, rom: &mut Vec<u8>) {
+        let text =
+            format!("\r\n ets Jan  8 2013,rst cause:{}, boot mode:(1,6)\r\n\r\n", cause as u8);
+        rom.extend_from_slice(text.as_bytes());
+        self.power = Power::Loader(Box::new(Loader::new(self.dir.mac())));
+    }
+
+    fn fault(&mut self, error: &VirtualError) {
+        tracing::error!(%error, "the virtual board stopped");
+        self.power = Power::Fault(error.to_string());
+    }
+}
+
+const NO_POWER: VirtualError =
+    VirtualError::Refused("the board has no power; give it some with power_on");
+
+fn take_rest(cpu: &Qemu, firmware: &mut Vec<u8>) {
+    let mut piece = [0; 4096];
+    loop {
+        match cpu.read_rest(&mut piece) {
+            0 => return,
+            got => firmware.extend_from_slice(&piece[..got]),
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! SLIP framing (RFC 1055) of the ROM's serial loader.
+//!
+//! What comes in is untrusted. Every [`END`] is a boundary, so that a frame that was cut short or
+//! text between frames costs itself and nothing behind it.
+
+/// Stands before and behind each frame.
+pub const END: u8 = 0xC0;
+const ESC: u8 = 0xDB;
+const ESC_END: u8 = 0xDC;
+const ESC_ESC: u8 = 0xDD;
+
+/// The longest frame that is kept, bytes. The longest of the ROM's commands is MEM_DATA with
+/// 0x1800 bytes behind a header of 24.
+pub const LONGEST: usize = 0x2000;
+
+/// Cuts a stream of bytes into frames.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    frame: Vec<u8>,
+    escaped: bool,
+    /// The frame holds what no frame may hold, or is too long: dropped at its end.
+    spoilt: bool,
+}
+
+impl Decoder {
+    /// Takes bytes and hands on each frame that ends in them, empty ones left out. Returns early
+    /// with what `frame` breaks with; the bytes behind that frame are dropped.
+    pub fn feed<B>(
+        &mut self,
+        mut bytes: &[u8],
+        mut frame: impl FnMut(&[u8]) -> std::ops::ControlFlow<B>,
+    ) -> Option<B> {
+        while let Some(&first) = bytes.first() {
+            match (first, self.escaped) {
+                (END, escaped) => {
+                    let whole = !self.spoilt && !escaped && !self.frame.is_empty();
+                    let flow = if whole {
+                        frame(&self.frame)
+                    } else {
+                        std::ops::ControlFlow::Continue(())
+                    };
+                    self.clear();
+                    if let std::ops::ControlFlow::Break(broken) = flow {
+                        return Some(broken);
+                    }
+                    bytes = &bytes[1..];
+                }
+                (ESC, false) => {
+                    self.escaped = true;
+                    bytes = &bytes[1..];
+                }
+                (byte, true) => {
+                    self.escaped = false;
+                    match byte {
+                        ESC_END => self.push(&[END]),
+                        ESC_ESC => self.push(&[ESC]),
+                        _ => self.spoilt = true,
+                    }
+                    bytes = &bytes[1..];
+                }
+                _ => {
+                    let plain = bytes
+                        .iter()
+                        .position(|byte| matches!(*byte, END | ESC))
+                        .unwrap_or(bytes.len());
+                    let (head, tail) = bytes.split_at(plain);
+                    self.push(head);
+                    bytes = tail;
+                }
+            }
+        }
+        None
+    }
+
+    /// Forgets a frame that has not ended, as a reset does.
+    pub fn clear(&mut self) {
+        self.frame.clear();
+        self.escaped = false;
+        self.spoilt = false;
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        if self.frame.len() + bytes.len() > LONGEST {
+            self.spoilt = true;
+            self.frame.clear();
+        }
+        if !self.spoilt {
+            self.frame.extend_from_slice(bytes);
+        }
+    }
+}
+
+/// Appends `frame` to `out` between two [`END`]s.
+pub fn encode(frame: &[u8], out: &mut Vec<u8>) {
+    out.push(END);
+    for &byte in frame {
+        match byte {
+            END => out.extend_from_slice(&[ESC, ESC_END]),
+            ESC => out.extend_from_slice(&[ESC, ESC_ESC]),
+            _ => out.push(byte),
+        }
+    }
+    out.push(END);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frames(chunks: &[&[u8]]) -> Vec<Vec<u8>> {
+        let mut decoder = Decoder::default();
+        let mut out = Vec::new();
+        for chunk in chunks {
+            decoder.feed(chunk, |frame| {
+                out.push(frame.to_vec());
+                ControlFlow::<()>::Continue(())
+            });
+        }
+        out
+    }
+
+    #[test]
+    fn a_cut_frame_and_text_between_frames_cost_only_themselves() {
+        let mut stream = vec![END, 1, 2];
+        encode(&[3, 4], &mut stream);
+        stream.extend_from_slice(b"text");
+        encode(&[5], &mut stream);
+        stream.extend_from_slice(&[END, 6, ESC, 7, END, END, ESC, END]);
+        encode(&[END, ESC], &mut stream);
+        let text = b"text".to_vec();
+        assert_eq!(frames(&[&stream]), [vec![1, 2], vec![3, 4], text, vec![5], vec![END, ESC]]);
+    }
+
+    #[test]
+    fn a_frame_without_end_does_not_grow() {
+        let mut decoder = Decoder::default();
+        for _ in 0..100 {
+            decoder.feed(&[1; 1000], |_| ControlFlow::<()>::Continue(()));
+            assert!(decoder.frame.len() <= LONGEST);
+        }
+        let mut next = Vec::new();
+        encode(&[9], &mut next);
+        let mut seen = 0;
+        decoder.feed(&next, |frame| {
+            assert_eq!(frame, [9]);
+            seen += 1;
+            ControlFlow::<()>::Continue(())
+        });
+        assert_eq!(seen, 1);
+    }
+
+    proptest! {
+        #[test]
+        fn reads_what_it_writes_however_it_is_cut(
+            sent in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..300), 0..8),
+            cut in 1usize..64,
+        ) {
+            let mut stream = Vec::new();
+            for frame in &sent {
+                encode(frame, &mut stream);
+            }
+            let chunks: Vec<&[u8]> = stream.chunks(cut).collect();
+            prop_assert_eq!(frames(&chunks), sent);
+        }
+
+        #[test]
+        fn any_bytes_leave_it_able_to_read_the_next_frame(noise: Vec<u8>, cut in 1usize..64) {
+            let mut stream = noise;
+            stream.push(END);
+            encode(b"next", &mut stream);
+            let chunks: Vec<&[u8]> = stream.chunks(cut).collect();
+            let found = frames(&chunks);
+            prop_assert_eq!(found.last().map(Vec::as_slice), Some(b"next".as_slice()));
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! A virtual board's folder: its lock, what it remembers, its identity for the firmware.
+//!
+//! | File | What |
+//! | --- | --- |
+//! | `flash.bin` | the flash, 4 MiB, byte for byte |
+//! | `board.json` | MAC address and how often the board was powered on |
+//! | `identity.bin` | what the firmware finds in RTC memory: MAC address and a random seed |
+//! | `lock` | locked while the board runs; holds the process id |
+//! | `control` | the control socket, while the board runs |
+//! | `port` | a link to the serial port, while the board runs |
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use hilrig_core::mac::Mac;
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::VirtualError;
+
+/// The prefix of the MAC addresses that are made up here: Espressif's, so that the loader can tell
+/// it in the short form.
+const OUI: [u8; 3] = [0x18, 0xFE, 0x34];
+
+/// What a board remembers beside its flash.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    mac: Mac,
+    power_ons: u64,
+}
+
+/// A board's folder, held by this process.
+#[derive(Debug)]
+pub struct StateDir {
+    dir: PathBuf,
+    record: Record,
+    /// Holds the lock while it is open.
+    _lock: File,
+}
+
+impl StateDir {
+    /// Makes the folder where it is not there, locks it and reads what the board remembers. A
+    /// given MAC replaces the remembered one; without either it is derived from the seed.
+    pub fn open(dir: &Path, mac: Option<Mac>, seed: u64) -> Result<StateDir, VirtualError> {
+        fs::create_dir_all(dir)
+            .map_err(VirtualError::io(format!("making the folder {}", dir.display())))?;
+        // QEMU and links see the folder from elsewhere.
+        let dir = dir
+            .canonicalize()
+            .map_err(VirtualError::io(format!("finding the folder {}", dir.display())))?;
+        let lock = take_lock(&dir)?;
+        let path = dir.join("board.json");
+        let known = match fs::read(&path) {
+            Ok(json) => Some(serde_json::from_slice::<Record>(&json).map_err(|error| {
+                VirtualError::Folder {
+                    path: path.clone(),
+                    found: error.to_string(),
+                    help: "Delete it: the board then gets its MAC address anew.",
+                }
+            })?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => {
+                return Err(VirtualError::io(format!("reading {}", path.display()))(error));
+            }
+        };
+        let power_ons = known.as_ref().map_or(0, |known| known.power_ons);
+        let mac = mac.or(known.map(|known| known.mac)).unwrap_or_else(|| derived_mac(seed));
+        let state = StateDir { dir, record: Record { mac, power_ons }, _lock: lock };
+        state.save()?;
+        Ok(state)
+    }
+
+    /// The folder, absolute.
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The board's MAC address.
+    pub fn mac(&self) -> Mac {
+        self.record.mac
+    }
+
+    /// How often it was powered on.
+    pub fn power_ons(&self) -> u64 {
+        self.record.power_ons
+    }
+
+    /// Counts a power-on and writes the identity that the firmware finds in this one: a seed that
+    /// no earlier power-on had, and that the board's own seed decides.
+    pub fn power_on(&mut self, seed: u64) -> Result<PathBuf, VirtualError> {
+        self.record.power_ons += 1;
+        self.save()?;
+        let path = self.dir.join("identity.bin");
+        fs::write(&path, identity(self.record.mac, seed, self.record.power_ons))
+            .map_err(VirtualError::io(format!("writing {}", path.display())))?;
+        Ok(path)
+    }
+
+    fn save(&self) -> Result<(), VirtualError> {
+        let path = self.dir.join("board.json");
+        let new = self.dir.join("board.json.new");
+        let json = serde_json::to_vec(&self.record).map_err(std::io::Error::from);
+        // In one step, so that a killed process leaves the old file or the new one.
+        json.and_then(|json| fs::write(&new, json))
+            .and_then(|()| fs::rename(&new, &path))
+            .map_err(VirtualError::io(format!("writing {}", path.display())))
+    }
+}
+
+fn take_lock(dir: &Path) -> Result<File, VirtualError> {
+    let path = dir.join("lock");
+    let tried = || format!("locking {}", path.display());
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(VirtualError::io(tried()))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let mut text = String::new();
+            let holder = file.take(32).read_to_string(&mut text).ok();
+            let holder = holder.and_then(|_| text.trim().parse().ok());
+            return Err(VirtualError::Held { dir: dir.into(), holder });
+        }
+        Err(error) => return Err(VirtualError::errno(tried())(error)),
+    }
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(VirtualError::io(tried()))?;
+    Ok(file)
+}
+
+/// Without a MAC address of its own a board gets one from its seed.
+fn derived_mac(seed: u64) -> Mac {
+    let digest = Sha256::new().chain_update(b"mac").chain_update(seed.to_le_bytes()).finalize();
+    let [a, b, c] = OUI;
+    Mac([a, b, c, digest[0], digest[1], digest[2]])
+}
+
+/// 64 bytes: `HRID`, the MAC address, 2 zeros, a seed of 32 bytes, zeros.
+fn identity(mac: Mac, seed: u64, power_on: u64) -> [u8; 64] {
+    let mut bytes = [0; 64];
+    bytes[..4].copy_from_slice(b"HRID");
+    bytes[4..10].copy_from_slice(&mac.0);
+    let seed = Sha256::new()
+        .chain_update(seed.to_le_bytes())
+        .chain_update(power_on.to_le_bytes())
+        .finalize();
+    bytes[12..44].copy_from_slice(&seed);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_board_keeps_its_mac_and_no_two_power_ons_share_a_seed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut board = StateDir::open(dir.path(), None, 7).unwrap();
+        let mac = board.mac();
+        let first = fs::read(board.power_on(7).unwrap()).unwrap();
+        drop(board);
+        let mut board = StateDir::open(dir.path(), None, 8).unwrap();
+        assert_eq!(board.mac(), mac);
+        let second = fs::read(board.power_on(7).unwrap()).unwrap();
+        assert_eq!(board.power_ons(), 2);
+        assert_eq!((first.len(), &first[..4], &first[4..10]), (64, b"HRID".as_slice(), &mac.0[..]));
+        assert_ne!(first[12..44], second[12..44]);
+        drop(board);
+        let given = Mac([2, 0, 0, 0, 0, 1]);
+        assert_eq!(StateDir::open(dir.path(), Some(given), 7).unwrap().mac(), given);
+    }
+
+    #[test]
+    fn the_second_holder_is_told_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let _first = StateDir::open(dir.path(), None, 1).unwrap();
+        let error = StateDir::open(dir.path(), None, 1).unwrap_err().to_string();
+        assert!(error.contains(&format!("as process {}.", std::process::id())), "{error}");
+    }
+
+    #[test]
+    fn a_spoilt_record_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("board.json"), "{").unwrap();
+        let error = StateDir::open(dir.path(), None, 1).unwrap_err().to_string();
+        assert!(error.contains("board.json") && error.contains("Delete it"), "{error}");
+    }
+}

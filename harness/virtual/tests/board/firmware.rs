@@ -1,0 +1,152 @@
+//! Real firmware on virtual boards.
+
+use std::time::{Duration, Instant};
+
+use hilrig_virtual::{State, VirtualBoardConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::bench::{Bench, Board, firmware};
+
+const BOOTED: &str = "ESP8266 Mode:";
+
+fn config(bench: &Bench, name: &str, seed: u64) -> Option<(VirtualBoardConfig, Vec<u8>)> {
+    let (boot_rom, image) = firmware()?;
+    let qemu = "qemu-system-xtensa".into();
+    Some((VirtualBoardConfig { boot_rom, qemu, seed, ..bench.config(name) }, image))
+}
+
+async fn get(board: &Board) -> std::io::Result<String> {
+    let mut stream = tokio::net::TcpStream::connect(board.serving.ready().http).await?;
+    stream.write_all(b"GET /config HTTP/1.0\r\n\r\n").await?;
+    let mut page = Vec::new();
+    stream.read_to_end(&mut page).await?;
+    Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+#[tokio::test]
+async fn boots_what_was_flashed_and_obeys() {
+    let bench = Bench::new();
+    let Some((config, image)) = config(&bench, "a", 3) else { return };
+    let board = Board::start(config.clone()).await;
+    board.client(move |mut client| client.flash(0, &image)).await;
+    let start = Instant::now();
+    board.control.reset().await.unwrap();
+    let log = board.client(|mut client| client.expect(BOOTED)).await;
+    eprintln!("flash to `{BOOTED}` in {:?}", start.elapsed());
+    assert!(log.contains("boot mode:(3,6)"), "{log}");
+    let status = board.control.status().await.unwrap();
+    assert_eq!(status.state, State::Running);
+    let qemu = status.qemu;
+
+    // The reset button keeps QEMU.
+    board.control.reset().await.unwrap();
+    board.client(|mut client| client.expect(BOOTED)).await;
+    assert_eq!(board.control.status().await.unwrap().qemu, qemu);
+
+    // A silent board, and one that speaks again.
+    board.control.silent().await.unwrap();
+    board.control.reset().await.unwrap();
+    let heard = board
+        .client(|mut client| client.read_until(Instant::now() + Duration::from_millis(300)))
+        .await;
+    assert_eq!(heard, b"", "{:?}", String::from_utf8_lossy(&heard));
+    board.control.normal().await.unwrap();
+
+    // The loader ends the firmware, and a reset brings it back.
+    board.control.loader().await.unwrap();
+    board
+        .client(|mut client| {
+            client.expect("boot mode:(1,6)");
+            assert_eq!(client.ask(0x0A, &[0x4000_1000], &[]), (0xFFF0_C101, 0));
+        })
+        .await;
+    board.control.reset().await.unwrap();
+    board.client(|mut client| client.expect(BOOTED)).await;
+
+    // Power.
+    board.control.power_off().await.unwrap();
+    assert!(get(&board).await.is_err());
+    board.control.power_on().await.unwrap();
+    board.client(|mut client| client.expect(BOOTED)).await;
+    let http = board.serving.ready().http;
+    board.serving.stop().await.unwrap();
+
+    // The next start boots at once, with the same MAC address.
+    let board = Board::start(config).await;
+    let log = board.client(|mut client| client.expect(BOOTED)).await;
+    assert!(log.contains("rst cause:1"), "{log}");
+    assert_eq!(board.serving.ready().http.ip(), http.ip());
+    board.serving.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn flash_end_runs_what_is_flashed() {
+    let bench = Bench::new();
+    let Some((config, image)) = config(&bench, "a", 3) else { return };
+    let board = Board::start(config).await;
+    board
+        .client(move |mut client| {
+            client.flash(0, &image);
+            assert_eq!(client.ask(4, &[1], &[]).1, 0);
+            client.expect(BOOTED);
+        })
+        .await;
+    board.serving.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_qemu_that_is_killed_is_a_fault_and_a_reset_mends_it() {
+    let bench = Bench::new();
+    let Some((config, image)) = config(&bench, "a", 3) else { return };
+    let board = Board::start(config).await;
+    board.client(move |mut client| client.flash(0, &image)).await;
+    board.control.reset().await.unwrap();
+    let qemu = board.control.status().await.unwrap().qemu.unwrap();
+    let pid = rustix::process::Pid::from_raw(qemu as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let until = Instant::now() + crate::bench::DEADLINE;
+    let fault = loop {
+        let status = board.control.status().await.unwrap();
+        if let Some(fault) = status.fault {
+            assert_eq!(status.state, State::Fault);
+            break fault;
+        }
+        assert!(Instant::now() < until, "QEMU's end is not told: {status:?}");
+    };
+    assert!(fault.contains("signal: 9"), "{fault}");
+    board.control.reset().await.unwrap();
+    board
+        .client(|mut client| {
+            client.expect(BOOTED);
+        })
+        .await;
+    board.serving.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn thirty_two_boards_on_one_thread() {
+    let bench = Bench::new();
+    if config(&bench, "0", 0).is_none() {
+        return;
+    }
+    let mut boards = Vec::new();
+    for number in 0..32 {
+        let (config, image) = config(&bench, &number.to_string(), number).unwrap();
+        std::fs::create_dir(&config.state_dir).unwrap();
+        let mut flash = image;
+        flash.resize(4 * 1024 * 1024, 0xFF);
+        std::fs::write(config.state_dir.join("flash.bin"), flash).unwrap();
+        boards.push(Board::start(config).await);
+    }
+    let mut macs = std::collections::BTreeSet::new();
+    let mut ports = std::collections::BTreeSet::new();
+    for board in &boards {
+        board.client(|mut client| client.expect(BOOTED)).await;
+        macs.insert(board.serving.ready().mac);
+        ports.insert(board.serving.ready().http);
+    }
+    assert_eq!((macs.len(), ports.len()), (32, 32));
+    for board in boards {
+        board.serving.stop().await.unwrap();
+    }
+}

@@ -1,0 +1,80 @@
+//! What is left of a board whose process is killed: nothing that runs.
+
+use std::process::Stdio;
+use std::time::Instant;
+
+use hilrig_virtual::{ControlSocket, Ready};
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use crate::bench::{Bench, Board, DEADLINE, firmware};
+
+const DIR: &str = "HILRIG_TEST_KILLED_DIR";
+
+/// The process that is killed.
+#[tokio::test]
+#[ignore = "is run, and killed, by the test below"]
+async fn victim() {
+    let Some(dir) = std::env::var_os(DIR) else { return };
+    let (boot_rom, _) = firmware().unwrap();
+    let config = hilrig_virtual::VirtualBoardConfig {
+        state_dir: dir.into(),
+        mac: None,
+        seed: 1,
+        qemu: "qemu-system-xtensa".into(),
+        boot_rom,
+    };
+    let board = Board::start(config).await;
+    eprintln!("{}", serde_json::to_string(board.serving.ready()).unwrap());
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn a_killed_process_leaves_no_qemu_and_the_next_one_finds_its_way() {
+    let Some((_, mut flash)) = firmware() else { return };
+    let bench = Bench::new();
+    let dir = bench.dir.path().join("a");
+    std::fs::create_dir(&dir).unwrap();
+    flash.resize(4 * 1024 * 1024, 0xFF);
+    std::fs::write(dir.join("flash.bin"), flash).unwrap();
+    let mut victim = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "killed::victim", "--ignored", "--nocapture"])
+        .env(DIR, &dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(victim.stderr.take().unwrap()).lines();
+    let ready: Ready = loop {
+        let line = tokio::time::timeout(DEADLINE, lines.next_line()).await.unwrap().unwrap();
+        if let Ok(ready) = serde_json::from_str(&line.expect("the victim ended")) {
+            break ready;
+        }
+    };
+    let control = ControlSocket::new(&ready.control);
+    let qemu = control.status().await.unwrap().qemu.unwrap();
+    let qemu = rustix::process::Pid::from_raw(qemu as i32).unwrap();
+    let gone = rustix::process::pidfd_open(qemu, rustix::process::PidfdFlags::empty()).unwrap();
+    victim.kill().await.unwrap();
+    let gone = tokio::task::spawn_blocking(move || {
+        let start = Instant::now();
+        let deadline = rustix::event::Timespec { tv_sec: DEADLINE.as_secs() as i64, tv_nsec: 0 };
+        let mut fds = [rustix::event::PollFd::new(&gone, rustix::event::PollFlags::IN)];
+        rustix::event::poll(&mut fds, Some(&deadline)).unwrap();
+        assert!(!fds[0].revents().is_empty(), "QEMU outlives its rig");
+        start.elapsed()
+    });
+    eprintln!("QEMU was gone {:?} after its rig", gone.await.unwrap());
+    assert!(dir.join("control").exists(), "the killed process could remove its socket");
+    let (boot_rom, _) = firmware().unwrap();
+    let config = hilrig_virtual::VirtualBoardConfig {
+        boot_rom,
+        qemu: "qemu-system-xtensa".into(),
+        ..bench.config("a")
+    };
+    let board = Board::start(config).await;
+    board.client(|mut client| client.expect("ESP8266 Mode:")).await;
+    assert_eq!(board.serving.ready().mac, ready.mac);
+    board.serving.stop().await.unwrap();
+}

@@ -1,0 +1,9 @@
+//! Virtual boards as their users see them: on a serial port and a control socket.
+#![allow(clippy::print_stderr, reason = "a skipped test says why")]
+
+mod bench;
+mod control;
+mod esptool;
+mod firmware;
+mod killed;
+mod loader;
