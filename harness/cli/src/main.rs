@@ -1,1 +1,72 @@
-fn main() {}
+//! The binary `hilrig`: arguments, wiring, exit code.
+
+mod args;
+mod bench;
+mod boards;
+mod doctor;
+mod error;
+mod flash;
+mod init;
+mod load;
+mod monitor;
+mod run;
+mod signals;
+mod table;
+mod virtual_board;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{Args, Command};
+use crate::error::{Failure, say};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_env("HILRIG_LOG").unwrap_or_else(|_| EnvFilter::new("warn")),
+        )
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+    // Two TLS libraries' providers may be in the tree; the choice is ours to make.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // One thread for everything that waits. Children are tied to the thread that starts them
+    // (PR_SET_PDEATHSIG), and this one lives as long as the process.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            say(&Failure::internal(format!("starting the runtime: {error}")));
+            return ExitCode::from(hilrig_core::exit::INTERNAL);
+        }
+    };
+    let done = runtime.block_on(dispatch(args));
+    // A thread may still be writing to a board that went silent; its deadline is not ours.
+    runtime.shutdown_background();
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            say(&failure);
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+async fn dispatch(args: Args) -> Result<u8, Failure> {
+    match args.command {
+        Command::Run(run) => run::run(run).await,
+        Command::Boards(boards) => boards::boards(&boards),
+        Command::Flash(flash) => flash::flash(flash).await,
+        Command::Monitor(monitor) => monitor::monitor(monitor).await,
+        Command::VirtualBoard(board) => virtual_board::virtual_board(board).await,
+        Command::Doctor(doctor) => doctor::doctor(&doctor).await,
+        Command::Init(init) => init::init(&init),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "hilrig", &mut script);
+            error::print(&String::from_utf8_lossy(&script))
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use hilrig_core::config::BrokerKind;
+use hilrig_core::mac::Mac;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  every board passed
+    1  hilrig itself went wrong
+    2  the command line or the configuration cannot be used
+  100  a board failed its checks
+  120  rig fault: the bench had trouble of its own, and a board was not judged
+
+HILRIG_LOG=debug shows what hilrig does inside (levels as in Rust's env filters).";
+
+/// Flash boards, talk TLS to them, and judge them by boot log, replies and lowest free heap.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Args {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole path on every board, and judge them.
+    #[command(after_help = "\
+Examples:
+  hilrig run                           the boards of runner-config.toml
+  hilrig run --virtual 8               eight virtual boards instead
+  hilrig run --board bench-1 --flash   one board, flashed even if the image is on it
+  hilrig run --record out/nightly      the record in this folder")]
+    Run(Run),
+    /// List the serial ports, and which board of the configuration is on each.
+    #[command(after_help = "\
+Examples:
+  hilrig boards
+  hilrig boards --json")]
+    Boards(Boards),
+    /// Write a firmware image to a board.
+    #[command(after_help = "\
+Examples:
+  hilrig flash --board bench-1                       the configuration's image
+  hilrig flash --port /dev/ttyUSB0 firmware.bin      any board, any image")]
+    Flash(Flash),
+    /// Show what a board says, with times, heap figures and crash text picked out.
+    #[command(after_help = "\
+Examples:
+  hilrig monitor --board bench-1
+  hilrig monitor --port /dev/ttyUSB0 --baud 74880 --reset")]
+    Monitor(Monitor),
+    /// Run a virtual board on its own: a serial port that any tool can use.
+    #[command(after_help = "\
+Prints one line of JSON when it is ready, and runs until it is stopped:
+  {\"port\":\"/dev/pts/5\",\"control\":\"...\",\"http\":\"127.0.0.1:23456\",\"mac\":\"18:fe:34:...\"}
+
+Examples:
+  hilrig virtual-board --state board-1
+  esptool --chip esp8266 --port PORT --before no-reset --after no-reset --no-stub write-flash 0 firmware.bin
+  hilrig monitor --port PORT --control CONTROL --reset")]
+    VirtualBoard(VirtualBoard),
+    /// Tell what this machine has and what is missing, with the command that mends it.
+    Doctor(Doctor),
+    /// Write a commented runner-config.toml for the boards that are attached.
+    Init(Init),
+    /// Print a completion script.
+    #[command(after_help = "\
+Examples:
+  hilrig completions bash > ~/.local/share/bash-completion/completions/hilrig
+  hilrig completions fish > ~/.config/fish/completions/hilrig.fish")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// The configuration file.
+#[derive(Debug, clap::Args)]
+pub struct ConfigArg {
+    /// Configuration file.
+    #[arg(long, value_name = "FILE", default_value = "runner-config.toml")]
+    pub config: PathBuf,
+}
+
+/// `hilrig run`.
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Run this many virtual boards in place of the configured ones.
+    #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
+    pub virtual_boards: Option<std::num::NonZeroUsize>,
+    /// Run only the board of this name (may be given more than once).
+    #[arg(long, value_name = "NAME")]
+    pub board: Vec<String>,
+    /// Put the record into exactly this folder, which must be new or empty.
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
+    /// Flash even if the image is on the board already.
+    #[arg(long)]
+    pub flash: bool,
+    /// Where the broker runs; overrides the configuration.
+    #[arg(long, value_name = "KIND")]
+    pub broker: Option<Place>,
+    /// Seed of everything random in the run, to repeat an earlier one.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+/// Where the broker runs.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Place {
+    /// In a container if an engine answers, else as a process.
+    Auto,
+    /// In a container.
+    Container,
+    /// As a process of this machine.
+    Process,
+}
+
+impl From<Place> for BrokerKind {
+    fn from(place: Place) -> BrokerKind {
+        match place {
+            Place::Auto => BrokerKind::Auto,
+            Place::Container => BrokerKind::Container,
+            Place::Process => BrokerKind::Process,
+        }
+    }
+}
+
+/// `hilrig boards`.
+#[derive(Debug, clap::Args)]
+pub struct Boards {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// As JSON, for scripts.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A board: by its name in the configuration, or by its port.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+pub struct Which {
+    /// A board of the configuration.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["port", "control"])]
+    pub board: Option<String>,
+    /// A serial port.
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<PathBuf>,
+    /// Control socket of a virtual board on that port; a real one is reset through DTR and RTS.
+    #[arg(long, value_name = "SOCKET", requires = "port")]
+    pub control: Option<PathBuf>,
+}
+
+/// `hilrig flash`.
+#[derive(Debug, clap::Args)]
+pub struct Flash {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    #[command(flatten)]
+    pub which: Which,
+    /// The image; left out, the configuration's for this kind of board.
+    pub image: Option<PathBuf>,
+    /// Baud of the loader; it takes any that it can measure.
+    #[arg(long, default_value_t = 115_200)]
+    pub baud: u32,
+}
+
+/// `hilrig monitor`.
+#[derive(Debug, clap::Args)]
+pub struct Monitor {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    #[command(flatten)]
+    pub which: Which,
+    /// Baud of the firmware's console.
+    #[arg(long, default_value_t = 115_200)]
+    pub baud: u32,
+    /// Reset the board first.
+    #[arg(long)]
+    pub reset: bool,
+}
+
+/// `hilrig virtual-board`.
+#[derive(Debug, clap::Args)]
+pub struct VirtualBoard {
+    /// Folder that keeps the board's flash and identity.
+    #[arg(long, value_name = "DIR")]
+    pub state: PathBuf,
+    /// MAC of a new board; one that is there keeps its own.
+    #[arg(long)]
+    pub mac: Option<Mac>,
+    /// Seed of the board's random numbers.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+    /// QEMU's executable.
+    #[arg(long, value_name = "FILE", default_value = "qemu-system-xtensa")]
+    pub qemu: PathBuf,
+    /// The boot ROM that QEMU starts.
+    #[arg(long, value_name = "FILE", default_value = "firmware/build/virtual/bootrom.elf")]
+    pub boot_rom: PathBuf,
+}
+
+/// `hilrig doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Doctor {
+    #[command(flatten)]
+    pub config: ConfigArg,
+}
+
+/// `hilrig init`.
+#[derive(Debug, clap::Args)]
+pub struct Init {
+    /// The file to write; one that is there is never overwritten.
+    #[arg(default_value = "runner-config.toml")]
+    pub file: PathBuf,
+}

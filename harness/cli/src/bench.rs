@@ -1,0 +1,279 @@
+//! The boards of a run: chosen from the configuration, virtual ones started, each made into what
+//! the runner knows.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use hilrig_boards::{Deadlines, ModemLines, NoLines, SerialBoard, Settings};
+use hilrig_core::board::{Board, BoardFault, Console, Flashed, Lines, Reach};
+use hilrig_core::config::{
+    Attached, BoardConfig, BoardKind, Config, LinesKind, RIG_SEEN_BY_VIRTUAL_BOARD,
+};
+use hilrig_core::event::BoardFacts;
+use hilrig_core::image::Image;
+use hilrig_virtual::{ControlSocket, Serving, VirtualBoard, VirtualBoardConfig};
+
+use crate::args::{ConfigArg, Which};
+use crate::error::Failure;
+use crate::load;
+
+/// A board that was chosen for a run.
+pub type Chosen = BoardConfig;
+
+/// The boards of a run: `--virtual N`, or `--board`, or all that are configured, or as many virtual
+/// ones as the configuration says.
+pub fn choose(
+    config: &Config,
+    virtual_boards: Option<usize>,
+    names: &[String],
+) -> Result<Vec<Chosen>, Failure> {
+    if let Some(unknown) = names.iter().find(|name| !config.boards.iter().any(|b| b.name == **name))
+    {
+        let known: Vec<&str> = config.boards.iter().map(|board| board.name.as_str()).collect();
+        let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+        return Err(Failure::usage(format!(
+            "no [[board]] of {} is named `{unknown}`; there are: {known}",
+            config.path.display()
+        )));
+    }
+    let count = match virtual_boards {
+        Some(count) => count,
+        None if config.boards.is_empty() => config.virtual_.boards,
+        None => {
+            let named = |board: &&BoardConfig| names.is_empty() || names.contains(&board.name);
+            return Ok(config.boards.iter().filter(named).cloned().collect());
+        }
+    };
+    Ok((1..=count).map(started).collect())
+}
+
+fn started(number: usize) -> BoardConfig {
+    BoardConfig {
+        name: format!("virtual-{number}"),
+        kind: BoardKind::Virtual,
+        attached: Attached::Started,
+        mac: None,
+        baud: 115_200,
+        flash_baud: 115_200,
+        http: None,
+        rig: RIG_SEEN_BY_VIRTUAL_BOARD,
+    }
+}
+
+/// Whether the run starts this board itself.
+pub fn is_started(board: &Chosen) -> bool {
+    board.attached == Attached::Started
+}
+
+/// Folder of what is known of boards from run to run, by the XDG base directory specification.
+pub fn state_folder() -> PathBuf {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    let state =
+        std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    state.or_else(home).unwrap_or_else(std::env::temp_dir).join("hilrig")
+}
+
+/// Folder of the boards' locks: one for all users of a bench.
+pub fn lock_folder() -> PathBuf {
+    std::env::temp_dir().join("hilrig-locks")
+}
+
+/// The boards, and what runs beside them.
+pub struct Bench {
+    boards: Vec<(Box<dyn Board>, BoardKind)>,
+    virtual_boards: Vec<Serving>,
+}
+
+impl Bench {
+    /// Starts the virtual boards. One that cannot be started is a board that cannot be locked, so
+    /// that the others run and the fault is in the record.
+    pub async fn start(config: &Config, chosen: &[Chosen], run_dir: &Path, seed: u64) -> Bench {
+        let mut bench = Bench { boards: Vec::new(), virtual_boards: Vec::new() };
+        for (number, board) in chosen.iter().enumerate() {
+            let made: Box<dyn Board> = match &board.attached {
+                Attached::Started => {
+                    match start_virtual(config, board, run_dir, seed.wrapping_add(number as u64))
+                        .await
+                    {
+                        Ok((serving, made)) => {
+                            bench.virtual_boards.push(serving);
+                            Box::new(made)
+                        }
+                        Err(fault) => Box::new(Absent { board: board.clone(), fault }),
+                    }
+                }
+                Attached::Control { port, control } => {
+                    let lines = Box::new(ControlSocket::new(control));
+                    Box::new(serial(board, port, lines, board.http, &state_folder()))
+                }
+                Attached::Serial { port, lines } => {
+                    Box::new(serial(board, port, modem(*lines), board.http, &state_folder()))
+                }
+            };
+            bench.boards.push((made, board.kind));
+        }
+        bench
+    }
+
+    /// Hands out the boards.
+    pub fn take_boards(&mut self) -> Vec<(Box<dyn Board>, BoardKind)> {
+        std::mem::take(&mut self.boards)
+    }
+
+    /// Stops what was started.
+    pub async fn stop(self) {
+        for board in self.virtual_boards {
+            if let Err(error) = board.stop().await {
+                tracing::error!("a virtual board had ended before: {error}");
+            }
+        }
+    }
+}
+
+/// One board on a port, as `--port` names it or the configuration.
+pub fn serial(
+    board: &BoardConfig,
+    port: &Path,
+    lines: Box<dyn Lines>,
+    http: Option<SocketAddr>,
+    state: &Path,
+) -> SerialBoard {
+    let settings = Settings {
+        name: board.name.clone(),
+        kind: board.kind.name().into(),
+        port: port.into(),
+        mac: board.mac,
+        reach: Reach { http, rig: board.rig },
+        baud: board.baud,
+        flash_baud: board.flash_baud,
+        state: state.into(),
+        locks: lock_folder(),
+        deadlines: Deadlines::default(),
+    };
+    SerialBoard::new(settings, lines)
+}
+
+/// The board that a command names, by its name in the configuration or by its port.
+pub fn named(config: &ConfigArg, which: &Which, baud: u32) -> Result<SerialBoard, Failure> {
+    let (board, port, lines): (BoardConfig, PathBuf, Box<dyn Lines>) = match (
+        &which.board,
+        &which.port,
+    ) {
+        (Some(name), _) => {
+            let config = load::config(&config.config)?;
+            let board = choose(&config, None, std::slice::from_ref(name))?.remove(0);
+            match board.attached.clone() {
+                Attached::Control { port, control } => {
+                    (board, port, Box::new(ControlSocket::new(control)))
+                }
+                Attached::Serial { port, lines } => (board, port, modem(lines)),
+                Attached::Started => {
+                    return Err(Failure::usage(format!(
+                        "board `{name}` is a virtual one that only lives in a run. Start one with `hilrig virtual-board --state DIR`, and name its port with --port"
+                    )));
+                }
+            }
+        }
+        (None, Some(port)) => {
+            let lines: Box<dyn Lines> = match &which.control {
+                Some(control) => Box::new(ControlSocket::new(control)),
+                None => Box::new(ModemLines),
+            };
+            let name = port.display().to_string();
+            (BoardConfig { name, baud, ..started(1) }, port.clone(), lines)
+        }
+        (None, None) => {
+            return Err(Failure::usage("name a board with --board or a port with --port"));
+        }
+    };
+    Ok(serial(&board, &port, lines, None, &state_folder()))
+}
+
+/// The reset lines of a real board.
+pub fn modem(lines: LinesKind) -> Box<dyn Lines> {
+    match lines {
+        LinesKind::DtrRts => Box::new(ModemLines),
+        LinesKind::None => Box::new(NoLines),
+    }
+}
+
+async fn start_virtual(
+    config: &Config,
+    board: &BoardConfig,
+    run_dir: &Path,
+    seed: u64,
+) -> Result<(Serving, SerialBoard), BoardFault> {
+    let state = run_dir.join(&board.name);
+    let virtual_board = VirtualBoard::start(VirtualBoardConfig {
+        state_dir: state.clone(),
+        mac: board.mac,
+        seed,
+        qemu: config.virtual_.qemu.clone(),
+        boot_rom: config.virtual_.boot_rom.path.clone(),
+    })
+    .await
+    .map_err(|error| BoardFault::new("starting a virtual board", error))?;
+    let serving = virtual_board.serve();
+    let ready = serving.ready();
+    let board = BoardConfig { mac: Some(ready.mac), ..board.clone() };
+    let lines = Box::new(ControlSocket::new(&ready.control));
+    let made = serial(&board, &ready.port, lines, Some(ready.http), &state);
+    Ok((serving, made))
+}
+
+/// A board that is not there.
+struct Absent {
+    board: BoardConfig,
+    fault: BoardFault,
+}
+
+impl Absent {
+    fn fault(&self) -> BoardFault {
+        BoardFault {
+            tried: self.fault.tried.clone(),
+            found: self.fault.found.clone(),
+            help: self.fault.help.clone(),
+        }
+    }
+}
+
+#[async_trait(?Send)]
+impl Board for Absent {
+    fn name(&self) -> &str {
+        &self.board.name
+    }
+
+    fn facts(&self) -> BoardFacts {
+        BoardFacts { kind: self.board.kind.name().into(), port: "none".into(), mac: self.board.mac }
+    }
+
+    fn reach(&self) -> Reach {
+        Reach { http: None, rig: IpAddr::from([127, 0, 0, 1]) }
+    }
+
+    async fn lock(&mut self, _: &str) -> Result<(), BoardFault> {
+        Err(self.fault())
+    }
+
+    async fn flash(
+        &mut self,
+        _: &Image,
+        _: bool,
+        _: Box<dyn Fn(u64, u64) + Send>,
+    ) -> Result<Flashed, BoardFault> {
+        Err(self.fault())
+    }
+
+    fn confirm_build(&mut self, _: &Image, _: Option<&str>) {}
+
+    async fn console(&mut self) -> Result<Box<dyn Console>, BoardFault> {
+        Err(self.fault())
+    }
+
+    async fn reset(&mut self) -> Result<(), BoardFault> {
+        Err(self.fault())
+    }
+
+    async fn release(&mut self) {}
+}

@@ -1,0 +1,56 @@
+//! The one place that prints errors, and the one that prints results.
+
+use std::io::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use hilrig_core::exit;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug)]
+pub struct Failure {
+    code: u8,
+    message: String,
+}
+
+impl Failure {
+    /// hilrig's own fault.
+    pub fn internal(message: impl ToString) -> Failure {
+        Failure { code: exit::INTERNAL, message: message.to_string() }
+    }
+
+    /// The command line or the configuration cannot be used.
+    pub fn usage(message: impl ToString) -> Failure {
+        Failure { code: exit::USAGE, message: message.to_string() }
+    }
+
+    /// The bench's trouble.
+    pub fn rig(message: impl ToString) -> Failure {
+        Failure { code: exit::RIG_FAULT, message: message.to_string() }
+    }
+
+    /// What is said.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        self.code
+    }
+}
+
+/// Prints a failure.
+pub fn say(failure: &Failure) {
+    let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+    // Nothing can be done where standard error is closed.
+    let _ = writeln!(anstream::stderr(), "{red}error{red:#}: {}", failure.message);
+}
+
+/// Prints a result. A reader that has seen enough (`| head`) is no error.
+pub fn print(text: &str) -> Result<u8, Failure> {
+    match anstream::stdout().write_all(text.as_bytes()) {
+        Ok(()) => Ok(exit::PASSED),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(exit::PASSED),
+        Err(error) => Err(Failure::internal(format!("writing to standard output: {error}"))),
+    }
+}

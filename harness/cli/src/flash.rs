@@ -1,0 +1,70 @@
+//! `hilrig flash`.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use hilrig_core::board::Board as _;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::args;
+use crate::bench;
+use crate::error::{Failure, print};
+use crate::{load, signals};
+
+/// Writes an image to a board and starts it.
+pub async fn flash(args: args::Flash) -> Result<u8, Failure> {
+    let mut board = bench::named(&args.config, &args.which, args.baud)?;
+    let image = match &args.image {
+        Some(path) => load::named_image(path, None)?,
+        None => {
+            let config = load::config(&args.config.config)?;
+            let contract = load::contract(&config)?;
+            let kind = match &args.which.board {
+                Some(name) => {
+                    bench::choose(&config, None, std::slice::from_ref(name))?.remove(0).kind
+                }
+                None => {
+                    return Err(Failure::usage(
+                        "name the image: with --port there is no configuration to take it from",
+                    ));
+                }
+            };
+            load::image(&config, &contract, kind)?
+        }
+    };
+    let stop = signals::told_to_stop().map_err(Failure::internal)?;
+    let done = tokio::select! {
+        done = write(&mut board, &image) => done,
+        why = stop => Err(Failure::rig(format!("{why}; the board holds half an image now: flash it again"))),
+    };
+    board.release().await;
+    let (bytes, time) = done?;
+    let rate = bytes as f64 / 1024.0 / time.as_secs_f64().max(1e-9);
+    print(&format!(
+        "flashed {bytes} B in {:.2} s ({rate:.0} KiB/s), SHA-256 {}\n",
+        time.as_secs_f64(),
+        &image.sha256[..16]
+    ))
+}
+
+async fn write(
+    board: &mut hilrig_boards::SerialBoard,
+    image: &hilrig_core::image::Image,
+) -> Result<(u64, Duration), Failure> {
+    board.lock("hilrig flash").await.map_err(Failure::rig)?;
+    let bar = match std::io::stderr().is_terminal() {
+        true => ProgressBar::new(image.bytes.len() as u64),
+        false => ProgressBar::hidden(),
+    };
+    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}");
+    bar.set_style(style.map_err(Failure::internal)?);
+    let progress = bar.clone();
+    let told = Box::new(move |written, total| {
+        progress.set_length(total);
+        progress.set_position(written);
+    });
+    let flashed = board.flash(image, true, told).await.map_err(Failure::rig)?;
+    bar.finish_and_clear();
+    board.reset().await.map_err(Failure::rig)?;
+    Ok((flashed.bytes, flashed.time))
+}

@@ -1,0 +1,93 @@
+//! Reading what the configuration names.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use hilrig_core::config::{BoardKind, Config};
+use hilrig_core::contract::Contract;
+use hilrig_core::image::Image;
+use hilrig_core::place::FileError;
+use hilrig_core::text::Secrets;
+
+use crate::error::Failure;
+
+const BUILD: &str = "Build the firmware with `make firmware`, or mend the key.";
+
+/// The configuration.
+pub fn config(path: &Path) -> Result<Config, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::usage(format!(
+            "reading the configuration {}: {error}. `hilrig init` writes one; --config names another",
+            path.display()
+        ))
+    })?;
+    Config::parse(path, &text).map_err(Failure::usage)
+}
+
+/// The firmware's contract.
+pub fn contract(config: &Config) -> Result<Contract, Failure> {
+    let path = &config.contract.path;
+    let text = read(path, || {
+        config.contract.needed(&config.path, "It says what the firmware says and answers.")
+    })?;
+    let text = String::from_utf8(text)
+        .map_err(|_| Failure::usage(format!("{}: it is no UTF-8 text", path.display())))?;
+    Contract::parse(path, &text).map_err(Failure::usage)
+}
+
+/// The image for a kind of board.
+pub fn image(config: &Config, contract: &Contract, kind: BoardKind) -> Result<Image, Failure> {
+    let file = config.firmware.get(&kind).ok_or_else(|| {
+        let message = format!("there is no [firmware.{}] with an image", kind.name());
+        Failure::usage(FileError::whole(&config.path, message))
+    })?;
+    let bytes = read(&file.path, || file.needed(&config.path, BUILD))?;
+    let build = contract.build.as_ref().map(|build| &build.in_image);
+    Image::parse(&file.path, bytes, build).map_err(Failure::usage)
+}
+
+/// An image that the command line names.
+pub fn named_image(path: &Path, contract: Option<&Contract>) -> Result<Image, Failure> {
+    let bytes = read(path, || FileError::whole(path, "there is no such file"))?;
+    let build = contract.and_then(|contract| contract.build.as_ref()).map(|build| &build.in_image);
+    Image::parse(path, bytes, build).map_err(Failure::usage)
+}
+
+/// The virtual boards' boot ROM is there.
+pub fn boot_rom(config: &Config) -> Result<PathBuf, Failure> {
+    let file = &config.virtual_.boot_rom;
+    if file.path.is_file() {
+        Ok(file.path.clone())
+    } else {
+        Err(Failure::usage(file.needed(&config.path, BUILD)))
+    }
+}
+
+/// The configured form fields with the secrets read from the environment, and the secrets' values.
+pub fn settings(config: &Config) -> Result<(BTreeMap<String, String>, Vec<String>), Failure> {
+    let mut settings = config.settings.clone();
+    let mut values = Vec::new();
+    for (field, variable) in &config.secrets {
+        let value = std::env::var(variable).map_err(|_| {
+            let message = format!(
+                "firmware.secrets.{field}: the environment has no variable {variable} (or it is no text). Set it, for it holds the secret"
+            );
+            Failure::usage(FileError::whole(&config.path, message))
+        })?;
+        values.push(value.clone());
+        settings.insert(field.clone(), value);
+    }
+    Ok((settings, values))
+}
+
+/// The values that must be shown nowhere.
+pub fn secrets(values: Vec<String>, broker_password: &str) -> Secrets {
+    Secrets::new(values.into_iter().chain([broker_password.to_owned()]))
+}
+
+fn read(path: &Path, missing: impl FnOnce() -> FileError) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Failure::usage(missing()),
+        _ => Failure::usage(format!("reading {}: {error}", path.display())),
+    })
+}

@@ -1,0 +1,101 @@
+//! `hilrig monitor`.
+
+use std::io::Write as _;
+use std::time::Instant;
+
+use anstyle::{AnsiColor, Style};
+use hilrig_boards::monitor::{Classifier, Sighting};
+use hilrig_core::board::{Board as _, ConsoleSink};
+use hilrig_core::line::{LineBlocks, trim_end};
+use hilrig_core::{exit, text};
+
+use crate::args;
+use crate::bench;
+use crate::error::Failure;
+use crate::{load, signals};
+
+/// Shows what a board says until it is told to stop.
+pub async fn monitor(args: args::Monitor) -> Result<u8, Failure> {
+    let mut board = bench::named(&args.config, &args.which, args.baud)?;
+    // Without a configuration there are no heap figures to pick out, and the rest is shown.
+    let heap = match args.config.config.exists() {
+        true => load::contract(&load::config(&args.config.config)?)?.heap.line,
+        false => None,
+    };
+    let stop = signals::told_to_stop().map_err(Failure::internal)?;
+    tokio::pin!(stop);
+    board.lock("hilrig monitor").await.map_err(Failure::rig)?;
+    let mut console = match board.console().await {
+        Ok(console) => console,
+        Err(fault) => {
+            board.release().await;
+            return Err(Failure::rig(fault));
+        }
+    };
+    let mut shown = Shown::new(Classifier::new(heap));
+    let reset = async {
+        match args.reset {
+            true => board.reset().await,
+            false => Ok(()),
+        }
+    };
+    let read = async {
+        tokio::select! {
+            fault = console.read_into(&mut shown) => Err(fault),
+            _ = &mut stop => Ok(()),
+        }
+    };
+    let (reset, read) = tokio::join!(reset, read);
+    shown.finish();
+    board.release().await;
+    reset.and(read).map(|()| exit::PASSED).map_err(Failure::rig)
+}
+
+struct Shown {
+    classifier: Classifier,
+    blocks: LineBlocks,
+    start: Instant,
+}
+
+impl Shown {
+    fn new(classifier: Classifier) -> Shown {
+        Shown { classifier, blocks: LineBlocks::default(), start: Instant::now() }
+    }
+
+    fn line(classifier: &Classifier, seconds: f64, line: &[u8]) {
+        let line = trim_end(line);
+        let words = text::printable(line);
+        let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
+        let (style, mark) = match classifier.look(line) {
+            None => (Style::new(), String::new()),
+            Some(Sighting::Heap(sample)) => (
+                colour(AnsiColor::Cyan),
+                format!("  <- heap, {}: lowest {} B", sample.phase.name(), sample.lowest_free),
+            ),
+            Some(Sighting::Crash(crash)) => {
+                (colour(AnsiColor::Red).bold(), format!("  <- {crash}"))
+            }
+            Some(Sighting::Start(start)) => (colour(AnsiColor::Yellow), format!("  <- {start}")),
+        };
+        // Whoever reads has gone: the end of the program is near, by SIGPIPE's other name.
+        let _ = writeln!(anstream::stdout(), "[{seconds:11.6}] {style}{words}{style:#}{mark}");
+    }
+
+    fn finish(&self) {
+        if !self.blocks.rest().is_empty() {
+            Shown::line(&self.classifier, self.start.elapsed().as_secs_f64(), self.blocks.rest());
+        }
+    }
+}
+
+impl ConsoleSink for Shown {
+    fn chunk(&mut self, at: Instant, bytes: &[u8]) {
+        let seconds = at.saturating_duration_since(self.start).as_secs_f64();
+        let Shown { classifier, blocks, .. } = self;
+        blocks.feed(bytes, |block| {
+            for line in block.split_inclusive(|byte| *byte == b'\n') {
+                Shown::line(classifier, seconds, line);
+            }
+        });
+    }
+}

@@ -1,0 +1,196 @@
+//! `hilrig run`: wires boards, broker and reporters to the runner.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hilrig_broker::{Broker, BrokerPlan, RunDir};
+use hilrig_core::config::BoardKind;
+use hilrig_core::event::{BrokerFacts, Events, FirmwareFacts, RunStarted, SCHEMA, What};
+use hilrig_core::exit;
+use hilrig_core::image::Image;
+use hilrig_report::{
+    BootLog, EVENTS, EventsFile, JUNIT, JunitFile, Record, Reporters, SUMMARY, Stream, SummaryFile,
+};
+use hilrig_runner::{BenchBroker, BrokerEndpoint, Member, Plan};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+
+use crate::error::Failure;
+use crate::{args, bench, load, signals};
+
+/// Runs the path on every board.
+pub async fn run(args: args::Run) -> Result<u8, Failure> {
+    // Everything that can be refused is refused before anything is touched.
+    let mut config = load::config(&args.config.config)?;
+    if let Some(place) = args.broker {
+        config.broker.kind = place.into();
+    }
+    let chosen = bench::choose(&config, args.virtual_boards.map(usize::from), &args.board)?;
+    let contract = load::contract(&config)?;
+    let kinds: std::collections::BTreeSet<BoardKind> =
+        chosen.iter().map(|board| board.kind).collect();
+    let images = kinds
+        .into_iter()
+        .map(|kind| Ok((kind, load::image(&config, &contract, kind)?)))
+        .collect::<Result<std::collections::BTreeMap<BoardKind, Image>, Failure>>()?;
+    if chosen.iter().any(bench::is_started) {
+        load::boot_rom(&config)?;
+    }
+    let (settings, secret_values) = load::settings(&config)?;
+    let stop = signals::told_to_stop().map_err(Failure::internal)?;
+
+    let seed = args.seed.unwrap_or_else(fresh_seed);
+    let now = OffsetDateTime::now_utc();
+    let run = run_id(now);
+    let record = match &args.record {
+        Some(folder) => Record::create_at(folder),
+        None => Record::create(&config.records, &run),
+    }
+    .map_err(Failure::usage)?;
+    let run_dir = RunDir::create(&run).map_err(|error| {
+        Failure::rig(format!(
+            "making the run's temporary folder in {}: {error}",
+            std::env::temp_dir().display()
+        ))
+    })?;
+    let broker_plan =
+        BrokerPlan::new(&config.broker, &run, run_dir.path(), config.deadlines.broker)
+            .map_err(Failure::rig)?;
+    let secrets = load::secrets(secret_values, &broker_plan.login.password);
+
+    let reporters = Arc::new(reporters(&record)?);
+    let events = Events::new(reporters.clone());
+    events.run(What::RunStarted(RunStarted {
+        schema: SCHEMA,
+        hilrig: env!("CARGO_PKG_VERSION").into(),
+        run: run.clone(),
+        started: now.format(&Rfc3339).map_err(Failure::internal)?,
+        seed,
+        firmware: images.iter().map(|(kind, image)| firmware_facts(*kind, image)).collect(),
+        boards: chosen.iter().map(|board| board.name.clone()).collect(),
+    }));
+    hilrig_broker::sweep(&mut |text| events.run(What::Note { text })).await;
+
+    let mut bench = bench::Bench::start(&config, &chosen, run_dir.path(), seed).await;
+    let members = bench
+        .take_boards()
+        .into_iter()
+        .map(|(board, kind)| {
+            let record = BootLog::create(&record, board.name(), &secrets, events.start())
+                .map_err(Failure::rig)?;
+            Ok(Member { board, kind, record: Box::new(record) })
+        })
+        .collect::<Result<Vec<_>, Failure>>()?;
+    let plan = Plan {
+        contract,
+        images,
+        settings,
+        secrets: secrets.clone(),
+        floors: config.floors.clone(),
+        deadlines: config.deadlines,
+        force_flash: args.flash,
+        holder: format!("hilrig run {run}"),
+        listen: listen(&chosen),
+    };
+    let mut broker = RunBroker { plan: Some(broker_plan), broker: None, events: events.clone() };
+    let outcome = hilrig_runner::run(&plan, members, &mut broker, &events, stop).await;
+    bench.stop().await;
+    drop(run_dir);
+
+    let faults = reporters.finish();
+    for fault in &faults {
+        crate::error::say(&Failure::rig(fault));
+    }
+    // A verdict whose record is not whole cannot be shown to anybody.
+    match exit::of(outcome.verdict) {
+        exit::PASSED if !faults.is_empty() => Ok(exit::RIG_FAULT),
+        code => Ok(code),
+    }
+}
+
+fn reporters(record: &Record) -> Result<Reporters, Failure> {
+    let events = EventsFile::create(&record.file(EVENTS)).map_err(|error| {
+        Failure::rig(format!("making {}: {error}", record.file(EVENTS).display()))
+    })?;
+    Ok(Reporters::new(vec![
+        Box::new(events),
+        Box::new(SummaryFile::new(record.file(SUMMARY))),
+        Box::new(JunitFile::new(record.file(JUNIT))),
+        hilrig_report::terminal(Stream::Stdout, Some(record.folder().into())),
+    ]))
+}
+
+fn firmware_facts(kind: BoardKind, image: &Image) -> FirmwareFacts {
+    FirmwareFacts {
+        kind: kind.name().into(),
+        image: image.path.display().to_string(),
+        bytes: image.bytes.len() as u64,
+        sha256: image.sha256.clone(),
+        build: image.build.clone(),
+    }
+}
+
+/// Virtual boards find the rig on loopback; a board on the network must reach it from there.
+fn listen(boards: &[bench::Chosen]) -> IpAddr {
+    match boards.iter().all(|board| board.kind == BoardKind::Virtual) {
+        true => Ipv4Addr::LOCALHOST.into(),
+        false => Ipv4Addr::UNSPECIFIED.into(),
+    }
+}
+
+fn fresh_seed() -> u64 {
+    // The clock's nanoseconds and the process: not secret, only different from run to run.
+    let now = OffsetDateTime::now_utc().unix_timestamp_nanos() as u64;
+    now.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from(std::process::id())
+}
+
+/// Sorts by time, and two runs that start in one second differ by their process.
+fn run_id(now: OffsetDateTime) -> String {
+    let format = format_description!("[year][month][day]-[hour][minute][second]");
+    let time = now.format(&format).unwrap_or_default();
+    format!("{time}-{}", std::process::id())
+}
+
+/// The broker of the run, as the runner knows it.
+struct RunBroker {
+    plan: Option<BrokerPlan>,
+    broker: Option<Broker>,
+    events: Events,
+}
+
+#[async_trait(?Send)]
+impl BenchBroker for RunBroker {
+    async fn start(&mut self) -> Result<(BrokerEndpoint, BrokerFacts), String> {
+        let plan = self.plan.take().ok_or("the broker was started already")?;
+        let events = self.events.clone();
+        let mut note = move |text| events.run(What::Note { text });
+        let broker = Broker::start(plan, &mut note).await.map_err(|error| error.to_string())?;
+        let (user, password) = broker.credentials();
+        let endpoint = BrokerEndpoint {
+            host: Ipv4Addr::LOCALHOST.to_string(),
+            port: broker.port(),
+            impostor_port: broker.impostor_port(),
+            ca_der: broker.ca_der().to_vec(),
+            server_name: broker.server_name().into(),
+            credentials: Some((user.into(), password.into())),
+        };
+        let facts = broker.facts();
+        self.broker = Some(broker);
+        Ok((endpoint, facts))
+    }
+
+    async fn gone(&mut self) -> String {
+        match &self.broker {
+            Some(broker) => broker.gone().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn stop(&mut self) {
+        if let Some(broker) = &mut self.broker {
+            broker.stop().await;
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! `hilrig virtual-board`.
+
+use hilrig_core::exit;
+use hilrig_virtual::{VirtualBoard, VirtualBoardConfig};
+
+use crate::args;
+use crate::error::{Failure, print};
+use crate::signals;
+
+/// Runs a virtual board until it is told to stop.
+pub async fn virtual_board(args: args::VirtualBoard) -> Result<u8, Failure> {
+    let stop = signals::told_to_stop().map_err(Failure::internal)?;
+    let mut board = VirtualBoard::start(VirtualBoardConfig {
+        state_dir: args.state,
+        mac: args.mac,
+        seed: args.seed,
+        qemu: args.qemu,
+        boot_rom: args.boot_rom,
+    })
+    .await
+    .map_err(Failure::rig)?;
+    let ready = serde_json::to_string(board.ready()).map_err(Failure::internal)?;
+    print(&format!("{ready}\n"))?;
+    let ended = tokio::select! {
+        error = board.run() => Err(Failure::rig(error)),
+        _ = stop => Ok(exit::PASSED),
+    };
+    board.stop().await;
+    ended
+}
