@@ -346,6 +346,15 @@ static bool drop(struct core *core, int rc, const char *reason)
 	return true;
 }
 
+/* As a port's tcp_read, with or without TLS. */
+static int read_some(struct core *core, void *to, size_t length)
+{
+	struct mqtt *mqtt = core->mqtt;
+
+	return mqtt->tls != NULL ? tls_read(mqtt->tls, to, length) :
+				   core->port->tcp_read(core->port->self, mqtt->stream, to, length);
+}
+
 /* Sends on. -1: gone, 0: nothing moved, 1: something did. */
 static int send_more(struct core *core)
 {
@@ -461,9 +470,7 @@ static bool receive_more(struct core *core)
 	size_t taken;
 
 	if (mqtt->in_at == mqtt->in_length) {
-		int done = mqtt->tls != NULL ? tls_read(mqtt->tls, mqtt->in, sizeof mqtt->in) :
-					       core->port->tcp_read(core->port->self, mqtt->stream,
-								    mqtt->in, sizeof mqtt->in);
+		int done = read_some(core, mqtt->in, sizeof mqtt->in);
 
 		if (done < 0)
 			return drop(core, RC_LOST, "closed by the broker");
@@ -534,6 +541,19 @@ static bool poll_session(struct core *core)
 	return keep_alive(core);
 }
 
+/* Reads what there is and forgets it. False when the peer has closed. */
+static bool drain(struct core *core)
+{
+	struct mqtt *mqtt = core->mqtt;
+	int done;
+
+	do
+		done = read_some(core, mqtt->in, sizeof mqtt->in);
+	while (done > 0);
+	return done == 0;
+}
+
+/* DISCONNECT is behind the last answer: wait until the peer has both. */
 static bool poll_leaving(struct core *core)
 {
 	struct mqtt *mqtt = core->mqtt;
@@ -542,12 +562,9 @@ static bool poll_leaving(struct core *core)
 
 	if (sent > 0)
 		return true;
-	if (sent == 0 && mqtt->out_length > 0)
-		return false;
-	if (sent == 0 && mqtt->tls != NULL && tls_is_pending(mqtt->tls))
-		return false;
-	if (sent == 0 && port->tcp_state(port->self, mqtt->stream) != PORT_STREAM_FAILED &&
-	    port->tcp_unacknowledged(port->self, mqtt->stream) > 0)
+	if (sent == 0 && drain(core) &&
+	    (mqtt->out_length > 0 || (mqtt->tls != NULL && tls_is_pending(mqtt->tls)) ||
+	     port->tcp_unacknowledged(port->self, mqtt->stream) > 0))
 		return false;
 	disconnect(core);
 	mqtt->stage = STAGE_STOPPED;

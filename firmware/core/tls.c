@@ -257,12 +257,6 @@ bool tls_is_pending(struct tls *tls)
 	       (br_ssl_engine_current_state(&tls->client.eng) & BR_SSL_SENDREC) != 0;
 }
 
-void tls_close_notify(struct tls *tls)
-{
-	br_ssl_engine_close(&tls->client.eng);
-	tls_poll(tls);
-}
-
 int tls_error(const struct tls *tls)
 {
 	int error = br_ssl_engine_last_error(&tls->client.eng);

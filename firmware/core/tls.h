@@ -47,9 +47,6 @@ int tls_write(struct tls *tls, const void *from, size_t length);
 /* True while bytes were taken that the stream did not take yet. */
 bool tls_is_pending(struct tls *tls);
 
-/* Tells the peer that no more comes. */
-void tls_close_notify(struct tls *tls);
-
 int tls_error(const struct tls *tls);
 void tls_free(struct tls *tls);
 

@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "host_port.h"
 
 #include <arpa/inet.h>
