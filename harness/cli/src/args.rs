@@ -108,7 +108,7 @@ pub struct Run {
     #[arg(long, value_name = "KIND")]
     pub broker: Option<Place>,
     /// Seed of everything random in the run, to repeat an earlier one.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
     pub seed: Option<u64>,
 }
 
