@@ -13,13 +13,13 @@ use testcontainers::core::logs::LogFrame;
 use testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{
-    ContainerAsync, ContainerRequest, CopyTargetOptions, GenericImage, ImageExt,
-    TestcontainersError,
+    ContainerAsync, ContainerRequest, GenericImage, ImageExt, TestcontainersError,
 };
 
 use crate::broker::{Desk, End, Job, Ready};
 use crate::engine::{self, why};
 use crate::error::BrokerError;
+use crate::folder::Folder;
 use crate::mosquitto::{self, Listeners};
 use crate::process::prove;
 use crate::{image, ports};
@@ -41,8 +41,13 @@ pub(crate) async fn serve(engine: &Docker, job: &Job, desk: &Desk) -> Result<End
     {
         return Err(BrokerError::PortTaken { port, found });
     }
+    let folder = Folder::create(&job.plan.dir)?;
+    let request = request(&image, &folder, job, desk)?;
     // Not to be given up halfway: testcontainers would leave behind what the engine is making.
-    let end = match request(&image, job, desk)?.start().await {
+    let started = request.start().await;
+    // The container has its files.
+    drop(folder);
+    let end = match started {
         Ok(container) => attend(engine, &container, &image, job, desk).await,
         Err(error) => Err(not_started(error, image, job, desk)),
     };
@@ -54,11 +59,17 @@ pub(crate) async fn serve(engine: &Docker, job: &Job, desk: &Desk) -> Result<End
 
 fn request(
     image: &str,
+    folder: &Folder,
     job: &Job,
     desk: &Desk,
 ) -> Result<ContainerRequest<GenericImage>, BrokerError> {
     let listeners = Listeners { address: "0.0.0.0", port: PORT, impostor_port: IMPOSTOR_PORT };
-    let files = mosquitto::files(Path::new(FOLDER), listeners, &job.certificates, &job.plan.login)?;
+    folder.fill(&mosquitto::files(
+        Path::new(FOLDER),
+        listeners,
+        &job.certificates,
+        &job.plan.login,
+    )?)?;
     let published = [(PORT, job.plan.port), (IMPOSTOR_PORT, None)].map(|(inside, outside)| {
         let binding = PortBinding {
             host_ip: Some("127.0.0.1".into()),
@@ -69,7 +80,7 @@ fn request(
     let published = HashMap::from(published);
     let log = desk.log.clone();
     let (name, tag) = image::split(image);
-    let mut request = GenericImage::new(name, tag)
+    Ok(GenericImage::new(name, tag)
         .with_entrypoint("mosquitto")
         .with_exposed_port(PORT.tcp())
         .with_exposed_port(IMPOSTOR_PORT.tcp())
@@ -78,20 +89,17 @@ fn request(
         .with_container_name(format!("hilrig-{}", job.plan.run))
         .with_labels(engine::labels(&job.plan.run))
         .with_startup_timeout(job.plan.deadline)
-        // It is root in there, so that it can read its files; of what root may do it needs nothing.
-        .with_user("0")
+        // Its files come with their owner, who alone may read them.
+        .with_user(rustix::process::geteuid().as_raw().to_string())
         .with_cap_drop("ALL")
         .with_security_opt("no-new-privileges:true")
         .with_host_config_modifier(move |host| {
             host.publish_all_ports = Some(false);
             host.port_bindings = Some(published.clone());
         })
-        .with_log_consumer(move |frame: &LogFrame| log.push(frame.bytes()));
-    for (name, text) in files {
-        let target = CopyTargetOptions::new(format!("{FOLDER}/{name}")).with_mode(0o600);
-        request = request.with_copy_to(target, text.into_bytes());
-    }
-    Ok(request)
+        .with_log_consumer(move |frame: &LogFrame| log.push(frame.bytes()))
+        // As one folder: the engine takes as long for a file as for all of them.
+        .with_copy_to(FOLDER, folder.path()))
 }
 
 fn not_started(error: TestcontainersError, from: String, job: &Job, desk: &Desk) -> BrokerError {

@@ -16,6 +16,7 @@ mod connack;
 mod container;
 mod engine;
 mod error;
+mod folder;
 mod image;
 mod logtail;
 mod mosquitto;

@@ -1,21 +1,21 @@
 //! Mosquitto as a process of this machine.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, getppid, kill_process, set_parent_process_death_signal};
 use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::{timeout, timeout_at};
 
 use crate::broker::{Desk, End, Job, Ready};
 use crate::connack::{answer_over_tls, client_tls};
 use crate::error::BrokerError;
+use crate::folder::Folder;
 use crate::logtail::LogTail;
 use crate::mosquitto::{self, Listeners};
 use crate::{ports, program};
@@ -30,7 +30,7 @@ pub(crate) async fn serve(job: &Job, desk: &Desk) -> Result<End, BrokerError> {
     let executable = program::look_up(&job.plan.executable)
         .map_err(|found| BrokerError::NoExecutable { found })?;
     let deadline = Instant::now() + job.plan.deadline;
-    let folder = Folder::create(job.plan.dir.join("broker"))?;
+    let folder = Folder::create(&job.plan.dir)?;
     let mut free = ports::free(&job.plan.run);
     let mut tries = 0;
     let (mut running, port, impostor_port) = loop {
@@ -44,12 +44,12 @@ pub(crate) async fn serve(job: &Job, desk: &Desk) -> Result<End, BrokerError> {
         };
         let impostor_port = next(&mut free.by_ref().filter(|other| *other != port))?;
         folder.fill(&mosquitto::files(
-            &folder.0,
+            folder.path(),
             Listeners { address: "127.0.0.1", port, impostor_port },
             &job.certificates,
             &job.plan.login,
         )?)?;
-        let mut running = Running::start(&executable, &folder.0, desk.log.clone())?;
+        let mut running = Running::start(&executable, folder.path(), port, desk.log.clone())?;
         let said = tokio::select! {
             said = running.until_it_says_running(deadline) => said,
             () = desk.stopped() => {
@@ -124,46 +124,19 @@ pub(crate) async fn prove(job: &Job, port: u16, deadline: Instant) -> Result<(),
     }
 }
 
-/// The folder of its files, for its user only.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn create(path: PathBuf) -> Result<Folder, BrokerError> {
-        DirBuilder::new().mode(0o700).create(&path).map_err(BrokerError::file("make", &path))?;
-        Ok(Folder(path))
-    }
-
-    fn fill(&self, files: &[mosquitto::File]) -> Result<(), BrokerError> {
-        for (name, text) in files {
-            let path = self.0.join(name);
-            OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&path)
-                .and_then(|mut file| file.write_all(text.as_bytes()))
-                .map_err(BrokerError::file("write", &path))?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0) {
-            tracing::warn!("cannot remove {}: {error}", self.0.display());
-        }
-    }
-}
-
 struct Running {
     child: Child,
+    port: u16,
     stderr: Stderr,
 }
 
 impl Running {
-    fn start(executable: &Path, folder: &Path, log: LogTail) -> Result<Running, BrokerError> {
+    fn start(
+        executable: &Path,
+        folder: &Path,
+        port: u16,
+        log: LogTail,
+    ) -> Result<Running, BrokerError> {
         let parent = Pid::from_raw(std::process::id().cast_signed());
         let mut command = Command::new(executable);
         command
@@ -189,7 +162,8 @@ impl Running {
         }
         let mut child = command.spawn().map_err(BrokerError::file("run", executable))?;
         let pipe = child.stderr.take().ok_or(BrokerError::Thread)?;
-        Ok(Running { child, stderr: Stderr { pipe, log, buffer: Box::new([0; 4096]) } })
+        let stderr = Stderr { pipe, log, buffer: Box::new([0; 4096]) };
+        Ok(Running { child, port, stderr })
     }
 
     /// Reads its log until it says that it runs. The error says what came instead.
@@ -229,6 +203,8 @@ impl Running {
         let pid = self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
         let Some(pid) = pid else { return };
         let _ = kill_process(pid, Signal::TERM);
+        // Mosquitto looks for signals every 100 ms, and when something happens on a socket.
+        let _wake = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await;
         if timeout(TO_END, self.ended()).await.is_err() {
             tracing::warn!("mosquitto did not end within {TO_END:?} of SIGTERM; it is killed");
             let _ = self.child.kill().await;

@@ -35,7 +35,7 @@ async fn it_serves_tls_to_whom_it_should_and_leaves_nothing() {
     for binding in ports.values().flatten().flatten() {
         assert_eq!(binding.host_ip.as_deref(), Some("127.0.0.1"), "published to the world");
     }
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "keys need not be on the disk");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "keys are left");
 
     broker.stop().await;
     assert_eq!(containers(&engine, &run).await, [""; 0]);
