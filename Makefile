@@ -1,0 +1,52 @@
+# The whole set-up is two commands:
+#
+#   make run      flashes a virtual board, starts a TLS Mosquitto, walks the board through its path
+#   make test     unit, firmware, end-to-end and container tests
+#
+# and for those who change something:
+#
+#   make lint     formatting, clippy, licences
+#   make bench    tables of what the rig costs, with ratios; nothing passes or fails
+#   make firmware the images alone
+#   make clean    removes what was built
+#
+# What is missing is installed from Debian's packages, and said before (tools/need.sh).
+# `make run ARGS="--virtual 8"` hands arguments on to `hilrig run`.
+
+ARGS :=
+CARGO := cargo
+# The firmware's make uses every core; several makes at once would do so each.
+JOBS := $(shell nproc)
+
+.PHONY: run test lint bench firmware faults need clean
+
+run: firmware
+	$(CARGO) build --release -p hilrig
+	target/release/hilrig run $(ARGS)
+
+test: faults
+	$(MAKE) -C firmware -j$(JOBS) test
+	$(CARGO) build -p hilrig
+	$(CARGO) test --workspace
+
+lint: need
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	tools/licences.sh
+
+bench: firmware
+	$(CARGO) build --release -p hilrig
+	$(CARGO) run --release -p hilrig-bench
+
+firmware: need
+	$(MAKE) -C firmware -j$(JOBS)
+
+faults: firmware
+	$(MAKE) -C firmware -j$(JOBS) faults
+
+need:
+	@tools/need.sh
+
+clean:
+	$(MAKE) -C firmware clean
+	$(CARGO) clean

@@ -1,0 +1,59 @@
+#!/bin/sh
+# Installs what the build and a run need, where it is missing: says what, then asks apt. Changes
+# nothing where everything is there.
+set -eu
+
+# A command or file, and Debian's package that brings it.
+wanted() {
+	cat <<-'END'
+	cc gcc
+	xz xz-utils
+	python3 python3
+	xtensa-lx106-elf-gcc gcc-xtensa-lx106
+	/usr/lib/xtensa-lx106-elf/picolibc.specs picolibc-xtensa-lx106-elf
+	qemu-system-xtensa qemu-system-misc
+	mosquitto mosquitto
+	openssl openssl
+	END
+}
+
+# Mosquitto lives in /usr/sbin, which is not on everybody's PATH.
+PATH=$PATH:/usr/sbin:/sbin
+missing=$(wanted | while read -r thing package; do
+	case $thing in
+	/*) [ -e "$thing" ] ;;
+	*) command -v "$thing" >/dev/null ;;
+	esac || printf ' %s' "$package"
+done)
+
+if [ -n "$missing" ]; then
+	if [ "$(id -u)" = 0 ]; then
+		as_root=
+	elif command -v sudo >/dev/null; then
+		as_root=sudo
+	else
+		echo "error: these packages are missing, and only root can install them:" >&2
+		echo "    apt-get install$missing" >&2
+		exit 1
+	fi
+	echo "installing from Debian's packages:$missing"
+	# The package starts a broker of its own on port 1883, which nobody asked for. A policy file
+	# would change the system; the unit that is already masked stays so.
+	started=$(pidof mosquitto || true)
+	$as_root apt-get update -qq
+	$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+	case $missing in
+	*mosquitto*) [ -n "$started" ] || ! command -v systemctl >/dev/null ||
+		$as_root systemctl disable --now --quiet mosquitto 2>/dev/null || true ;;
+	esac
+fi
+
+# The toolchain is in no Debian package that is new enough.
+want=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$(dirname "$0")/../Cargo.toml")
+have=$(rustc --version 2>/dev/null | sed 's/^rustc \([0-9.]*\).*/\1/' || true)
+oldest=$(printf '%s\n%s\n' "$want" "${have:-0}" | sort -V | head -n 1)
+if [ "$oldest" != "$want" ]; then
+	echo "error: Rust $want or newer is needed, and there is ${have:-none}." >&2
+	echo "Install it with rustup (https://rustup.rs), or \`rustup update\`; Debian 12's own is older." >&2
+	exit 1
+fi
