@@ -29,23 +29,23 @@ use serde::{Deserialize, Serialize};
 /// The longest line either side reads, bytes.
 pub(crate) const LINE_MOST: u64 = 4096;
 
-/// A command, as it stands on the line.
+/// A command, as it stands on the line. What each does is in the table above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ControlCommand {
-    /// See the table above, for this and the others.
+    /// Starts the firmware anew.
     Reset,
-    #[allow(missing_docs)]
+    /// Resets into the ROM's loader.
     Loader,
-    #[allow(missing_docs)]
+    /// Cuts the power.
     PowerOff,
-    #[allow(missing_docs)]
+    /// Gives power.
     PowerOn,
-    #[allow(missing_docs)]
+    /// Takes the network cable out.
     LinkDown,
-    #[allow(missing_docs)]
+    /// Puts the network cable in.
     LinkUp,
-    #[allow(missing_docs)]
+    /// Swallows the firmware's bytes.
     Silent,
     /// Random bytes.
     Garbage {
@@ -64,9 +64,9 @@ pub enum ControlCommand {
         #[serde(default = "yes")]
         newline: bool,
     },
-    #[allow(missing_docs)]
+    /// Ends silence, garbage and flood.
     Normal,
-    #[allow(missing_docs)]
+    /// Asks what the board is doing.
     Status,
 }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use hilrig_core::mac::Mac;
+
 /// A virtual board could not be made, or could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum VirtualError {
@@ -36,6 +38,11 @@ pub enum VirtualError {
         /// What to do.
         help: &'static str,
     },
+    /// The chip has no way to tell such an address, or a network none to use it.
+    #[error(
+        "{0} cannot be a board's MAC address: its first three bytes must be a vendor's prefix, as in 18:fe:34:a2:66:29"
+    )]
+    Mac(Mac),
     /// QEMU is not there.
     #[error(
         "`{}` was not found, and no virtual board runs without it. Install it with `apt-get install qemu-system-misc`",

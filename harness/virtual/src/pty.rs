@@ -20,7 +20,8 @@ pub struct Pty {
     /// Held open, so that the master is not told of a hang-up whenever a client closes the port,
     /// and so that bytes are kept while nobody has it open.
     slave: OwnedFd,
-    closes: AsyncFd<OwnedFd>,
+    /// Tells of clients that close the port, where the system has a watch left for it.
+    closes: Option<AsyncFd<OwnedFd>>,
     path: PathBuf,
 }
 
@@ -76,9 +77,10 @@ impl Pty {
     /// asked for (TIOCEXCL). A serial port forgets it with its last close; this one has no last
     /// close, and nobody but root could open it again.
     pub async fn forget_closed_client(&self) -> io::Result<()> {
-        self.closes.readable().await?.retain_ready();
+        let Some(closes) = &self.closes else { return std::future::pending().await };
+        closes.readable().await?.retain_ready();
         let mut events = [MaybeUninit::uninit(); 1024];
-        let _ = self.closes.try_io(Interest::READABLE, |fd| {
+        let _ = closes.try_io(Interest::READABLE, |fd| {
             while rustix::io::read(fd, &mut events)?.0.len() == events.len() {}
             Err::<(), _>(io::ErrorKind::WouldBlock.into())
         });
@@ -99,14 +101,21 @@ fn make() -> io::Result<Pty> {
     termios.make_raw();
     tcsetattr(&slave, OptionalActions::Now, &termios)?;
     rustix::io::ioctl_fionbio(&master, true)?;
-    let closes = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
-    inotify::add_watch(&closes, &path, inotify::WatchFlags::CLOSE)?;
+    let closes = watch_closes(&path)
+        .inspect_err(|error| tracing::warn!(%error, "exclusive use of the port will not end"))
+        .ok();
     Ok(Pty {
         master: watched(master, Interest::READABLE | Interest::WRITABLE)?,
         slave,
-        closes: watched(closes, Interest::READABLE)?,
+        closes,
         path,
     })
+}
+
+fn watch_closes(path: &Path) -> io::Result<AsyncFd<OwnedFd>> {
+    let closes = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)?;
+    inotify::add_watch(&closes, path, inotify::WatchFlags::CLOSE)?;
+    watched(closes, Interest::READABLE)
 }
 
 fn watched(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {

@@ -68,6 +68,10 @@ impl StateDir {
         };
         let power_ons = known.as_ref().map_or(0, |known| known.power_ons);
         let mac = mac.or(known.map(|known| known.mac)).unwrap_or_else(|| derived_mac(seed));
+        // The first byte's lowest bit says that an address is not one board's.
+        if mac.0[0] & 1 != 0 || mac.0[..3] == [0; 3] {
+            return Err(VirtualError::Mac(mac));
+        }
         let state = StateDir { dir, record: Record { mac, power_ons }, _lock: lock };
         state.save()?;
         Ok(state)
@@ -177,6 +181,11 @@ mod tests {
         drop(board);
         let given = Mac([2, 0, 0, 0, 0, 1]);
         assert_eq!(StateDir::open(dir.path(), Some(given), 7).unwrap().mac(), given);
+        for wrong in [[0xFF; 6], [0, 0, 0, 1, 2, 3]] {
+            let error = StateDir::open(dir.path(), Some(Mac(wrong)), 7).unwrap_err().to_string();
+            assert!(error.contains("vendor's prefix"), "{error}");
+        }
+        assert_eq!(StateDir::open(dir.path(), None, 7).unwrap().mac(), given);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Real firmware on virtual boards.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use hilrig_virtual::{State, VirtualBoardConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::bench::{Bench, Board, firmware};
+use crate::bench::{Bench, Board, DEADLINE, firmware};
 
 const BOOTED: &str = "ESP8266 Mode:";
 
@@ -15,12 +16,30 @@ fn config(bench: &Bench, name: &str, seed: u64) -> Option<(VirtualBoardConfig, V
     Some((VirtualBoardConfig { boot_rom, qemu, seed, ..bench.config(name) }, image))
 }
 
-async fn get(board: &Board) -> std::io::Result<String> {
-    let mut stream = tokio::net::TcpStream::connect(board.serving.ready().http).await?;
-    stream.write_all(b"GET /config HTTP/1.0\r\n\r\n").await?;
+/// One request to the board's web server.
+async fn get(http: SocketAddr) -> std::io::Result<String> {
+    let mut stream = tokio::net::TcpStream::connect(http).await?;
+    stream.write_all(b"GET /config HTTP/1.1\r\nHost: board\r\nConnection: close\r\n\r\n").await?;
     let mut page = Vec::new();
     stream.read_to_end(&mut page).await?;
+    if page.is_empty() {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
     Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+/// The board's page, as soon as there is one.
+async fn page(board: &Board) -> String {
+    let http = board.serving.ready().http;
+    let until = Instant::now() + DEADLINE;
+    loop {
+        // QEMU's network repeats a connection's first packet only after 6 s, so that one that comes
+        // before the board is up is better given up.
+        match tokio::time::timeout(Duration::from_millis(250), get(http)).await {
+            Ok(Ok(page)) => return page,
+            other => assert!(Instant::now() < until, "no page within {DEADLINE:?}: {other:?}"),
+        }
+    }
 }
 
 #[tokio::test]
@@ -43,13 +62,13 @@ async fn boots_what_was_flashed_and_obeys() {
     board.client(|mut client| client.expect(BOOTED)).await;
     assert_eq!(board.control.status().await.unwrap().qemu, qemu);
 
-    // A silent board, and one that speaks again.
+    // A silent board is up and says nothing.
     board.control.silent().await.unwrap();
     board.control.reset().await.unwrap();
-    let heard = board
-        .client(|mut client| client.read_until(Instant::now() + Duration::from_millis(300)))
-        .await;
-    assert_eq!(heard, b"", "{:?}", String::from_utf8_lossy(&heard));
+    page(&board).await;
+    let heard = board.client(|mut client| client.read_until(Instant::now())).await;
+    let heard = String::from_utf8_lossy(&heard);
+    assert!(!heard.contains("ets Jan") && !heard.contains(BOOTED), "{heard}");
     board.control.normal().await.unwrap();
 
     // The loader ends the firmware, and a reset brings it back.
@@ -65,7 +84,7 @@ async fn boots_what_was_flashed_and_obeys() {
 
     // Power.
     board.control.power_off().await.unwrap();
-    assert!(get(&board).await.is_err());
+    assert!(get(board.serving.ready().http).await.is_err());
     board.control.power_on().await.unwrap();
     board.client(|mut client| client.expect(BOOTED)).await;
     let http = board.serving.ready().http;
@@ -104,7 +123,7 @@ async fn a_qemu_that_is_killed_is_a_fault_and_a_reset_mends_it() {
     let qemu = board.control.status().await.unwrap().qemu.unwrap();
     let pid = rustix::process::Pid::from_raw(qemu as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    let until = Instant::now() + crate::bench::DEADLINE;
+    let until = Instant::now() + DEADLINE;
     let fault = loop {
         let status = board.control.status().await.unwrap();
         if let Some(fault) = status.fault {
@@ -149,4 +168,59 @@ async fn thirty_two_boards_on_one_thread() {
     for board in boards {
         board.serving.stop().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_pulled_cable_stops_the_network_and_nothing_else() {
+    let bench = Bench::new();
+    let Some((config, image)) = config(&bench, "a", 3) else { return };
+    let board = Board::start(config).await;
+    board.client(move |mut client| client.flash(0, &image)).await;
+    // Out before the power is on: it stays out, and the firmware waits for its network.
+    board.control.link_down().await.unwrap();
+    board.control.reset().await.unwrap();
+    board.client(|mut client| client.expect("Settings:")).await;
+    assert!(!board.control.status().await.unwrap().link);
+    board.control.link_up().await.unwrap();
+    page(&board).await;
+    board.control.link_down().await.unwrap();
+    let http = board.serving.ready().http;
+    let request = tokio::spawn(get(http));
+    // Nothing tells that no answer will come. On a board with its cable one comes in 10 ms.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!request.is_finished(), "{:?}", request.await);
+    board.control.link_up().await.unwrap();
+    page(&board).await;
+    request.abort();
+    board.serving.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_port_that_qemu_cannot_have_is_changed_at_start_and_told_later() {
+    let bench = Bench::new();
+    let Some((mut config, mut flash)) = config(&bench, "a", 3) else { return };
+    std::fs::create_dir(&config.state_dir).unwrap();
+    flash.resize(4 * 1024 * 1024, 0xFF);
+    std::fs::write(config.state_dir.join("flash.bin"), flash).unwrap();
+    // QEMU as it is when somebody takes the port just before it does.
+    let taken = bench.dir.path().join("taken");
+    config.qemu = bench.dir.path().join("qemu");
+    let script = format!(
+        "#!/bin/sh\nif mv {0} {0}.seen; then\necho 'Could not set up host forwarding rule' >&2\n\
+         exit 1\nfi\nexec qemu-system-xtensa \"$@\"\n",
+        taken.display()
+    );
+    std::fs::write(&config.qemu, script).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&config.qemu, mode).unwrap();
+    std::fs::write(&taken, "").unwrap();
+    let board = Board::start(config).await;
+    page(&board).await;
+    board.control.power_off().await.unwrap();
+    std::fs::write(&taken, "").unwrap();
+    let error = board.control.power_on().await.unwrap_err().to_string();
+    assert!(error.contains(&board.serving.ready().http.to_string()), "{error}");
+    board.control.power_on().await.unwrap();
+    page(&board).await;
+    board.serving.stop().await.unwrap();
 }
