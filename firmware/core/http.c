@@ -437,30 +437,35 @@ static void poll_leaving(struct core *core)
 		close_stream(core);
 }
 
-static void poll_free(struct core *core)
+/* False when nobody waits. */
+static bool poll_free(struct core *core)
 {
 	struct http *http = core->http;
 
 	http->stream = core->port->tcp_accept(core->port->self);
 	if (http->stream == NULL)
-		return;
+		return false;
 	http->stage = STAGE_READING;
 	http->target = TARGET_NONE;
 	http->deadline_ms = core_now(core) + FIRST_BYTE_MS;
 	http_parse_start(&http->parse);
+	return true;
 }
 
 uint32_t http_poll(struct core *core)
 {
 	struct http *http = core->http;
+	bool busy;
 
 	if (http == NULL)
 		return UINT32_MAX;
-	if (http->stage == STAGE_FREE && !core->reset_wanted)
-		poll_free(core);
+	busy = http->stage != STAGE_FREE || (!core->reset_wanted && poll_free(core));
 	if (http->stage == STAGE_READING || http->stage == STAGE_BODY)
 		poll_reading(core);
 	if (http->stage == STAGE_LEAVING)
 		poll_leaving(core);
-	return http->stage == STAGE_FREE ? UINT32_MAX : 20;
+	if (http->stage != STAGE_FREE)
+		return 20;
+	/* The next one may have been waiting while this one had the place. */
+	return busy ? 0 : UINT32_MAX;
 }

@@ -1,0 +1,38 @@
+/* libFuzzer target: any bytes to the web server, in one piece or many. */
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "bench_core.h"
+#include "http.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+{
+	static struct bench bench;
+	static char answer[8192];
+	size_t piece = length > 0 ? 1 + bytes[0] * 8u : 1;
+	int fd;
+
+	bench_start(&bench);
+	if (!http_start(&bench.core))
+		abort();
+	fd = host_connect(&bench.host);
+	for (size_t at = 1; at < length; at += piece) {
+		size_t part = length - at < piece ? length - at : piece;
+
+		if (send(fd, bytes + at, part, MSG_NOSIGNAL | MSG_DONTWAIT) <= 0)
+			break;
+		http_poll(&bench.core);
+	}
+	for (int i = 0; i < 30; i++) {
+		http_poll(&bench.core);
+		while (recv(fd, answer, sizeof answer, MSG_DONTWAIT) > 0)
+			;
+		bench.host.pushed_ms += 500;
+	}
+	if (!http_is_idle(&bench.core))
+		abort(); /* a peer must not hold the place for ever */
+	close(fd);
+	bench_stop(&bench);
+	return 0;
+}
