@@ -28,7 +28,8 @@ const PIECE: usize = 16 * 1024;
 pub struct VirtualBoardConfig {
     /// Its folder: flash and identity stay there from one start to the next.
     pub state_dir: PathBuf,
-    /// Its MAC address. Without one it keeps the one it has, or gets one from its seed.
+    /// A new board's MAC address; without it one is made from the seed. An old board keeps its own,
+    /// and another one given is an error.
     pub mac: Option<Mac>,
     /// Decides what is random about the board: MAC address, the firmware's random numbers (another
     /// seed for each power-on), garbage on the line.

@@ -51,7 +51,8 @@ const SPI_USER_MISO: u32 = 1 << 28;
 const FLASH_ID: [u8; 3] = [0xEF, 0x40, 0x16];
 
 const DRAM: Range<u32> = 0x3FFE_8000..0x4000_0000;
-const IRAM: Range<u32> = 0x4010_0000..0x4010_8000;
+/// Its upper half caches the flash while firmware runs, and is memory in the loader.
+const IRAM: Range<u32> = 0x4010_0000..0x4011_0000;
 
 /// The chip as its loader sees it.
 #[derive(Debug)]

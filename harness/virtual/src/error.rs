@@ -43,6 +43,19 @@ pub enum VirtualError {
         "{0} cannot be a board's MAC address: its first three bytes must be a vendor's prefix, as in 18:fe:34:a2:66:29"
     )]
     Mac(Mac),
+    /// The board has another MAC address than the one that was given.
+    #[error(
+        "the virtual board in {dir} has the MAC address {has}, and {given} was given. Leave that away, or make the board another one by deleting its board.json",
+        dir = dir.display()
+    )]
+    OtherMac {
+        /// Its folder.
+        dir: PathBuf,
+        /// What it has.
+        has: Mac,
+        /// What was given.
+        given: Mac,
+    },
     /// QEMU is not there.
     #[error(
         "`{}` was not found, and no virtual board runs without it. Install it with `apt-get install qemu-system-misc`",

@@ -258,7 +258,7 @@ impl Rom {
     }
 }
 
-/// More than all of the chip's memory: a bound for block counts.
+/// More than any region of memory has: a bound for block counts.
 const MEMORY_MOST: u32 = 0x2_0000;
 
 fn fits(blocks: u32, block_size: u32, room: u32) -> bool {

@@ -205,7 +205,8 @@ fn word() -> impl Strategy<Value = u32> {
         0u32..0x2000,
         (FLASH_SIZE - 0x2000)..(FLASH_SIZE + 2),
         0x3FFE_7FF0u32..0x3FFE_8010,
-        0x400F_FFF0u32..0x4010_8010,
+        0x400F_FFF0u32..0x4010_0010,
+        0x4010_FFF0u32..0x4011_0010,
         0x6000_0200u32..0x6000_0280,
         any::<u32>(),
     ]

@@ -42,8 +42,8 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// Makes the folder where it is not there, locks it and reads what the board remembers. A
-    /// given MAC replaces the remembered one; without either it is derived from the seed.
+    /// Makes the folder where it is not there, locks it and reads what the board remembers. A new
+    /// board has the given MAC, or one that is derived from the seed; an old one keeps its own.
     pub fn open(dir: &Path, mac: Option<Mac>, seed: u64) -> Result<StateDir, VirtualError> {
         fs::create_dir_all(dir)
             .map_err(VirtualError::io(format!("making the folder {}", dir.display())))?;
@@ -67,7 +67,12 @@ impl StateDir {
             }
         };
         let power_ons = known.as_ref().map_or(0, |known| known.power_ons);
-        let mac = mac.or(known.map(|known| known.mac)).unwrap_or_else(|| derived_mac(seed));
+        let mac = match (mac, known.map(|known| known.mac)) {
+            (Some(given), Some(has)) if given != has => {
+                return Err(VirtualError::OtherMac { dir, has, given });
+            }
+            (given, has) => has.or(given).unwrap_or_else(|| derived_mac(seed)),
+        };
         // The first byte's lowest bit says that an address is not one board's.
         if mac.0[0] & 1 != 0 || mac.0[..3] == [0; 3] {
             return Err(VirtualError::Mac(mac));
@@ -179,13 +184,20 @@ mod tests {
         assert_eq!((first.len(), &first[..4], &first[4..10]), (64, b"HRID".as_slice(), &mac.0[..]));
         assert_ne!(first[12..44], second[12..44]);
         drop(board);
-        let given = Mac([2, 0, 0, 0, 0, 1]);
-        assert_eq!(StateDir::open(dir.path(), Some(given), 7).unwrap().mac(), given);
+        let error = StateDir::open(dir.path(), Some(Mac([2, 0, 0, 0, 0, 1])), 7).unwrap_err();
+        assert!(error.to_string().contains(&format!("has the MAC address {mac}")), "{error}");
+        assert_eq!(StateDir::open(dir.path(), Some(mac), 9).unwrap().mac(), mac);
+    }
+
+    #[test]
+    fn a_new_board_has_the_mac_it_is_given_unless_it_is_none() {
+        let dir = tempfile::tempdir().unwrap();
         for wrong in [[0xFF; 6], [0, 0, 0, 1, 2, 3]] {
             let error = StateDir::open(dir.path(), Some(Mac(wrong)), 7).unwrap_err().to_string();
             assert!(error.contains("vendor's prefix"), "{error}");
         }
-        assert_eq!(StateDir::open(dir.path(), None, 7).unwrap().mac(), given);
+        let given = Mac([2, 0, 0, 0, 0, 1]);
+        assert_eq!(StateDir::open(dir.path(), Some(given), 7).unwrap().mac(), given);
     }
 
     #[test]

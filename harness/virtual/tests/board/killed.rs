@@ -1,9 +1,10 @@
 //! What is left of a board whose process is killed: nothing that runs.
 
+use std::os::fd::OwnedFd;
 use std::process::Stdio;
-use std::time::Instant;
 
 use hilrig_virtual::{ControlSocket, Ready};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::bench::{Bench, Board, DEADLINE, firmware};
@@ -26,6 +27,43 @@ async fn victim() {
     let board = Board::start(config).await;
     eprintln!("{}", serde_json::to_string(board.serving.ready()).unwrap());
     std::future::pending::<()>().await;
+}
+
+/// A process, even when its number is somebody else's by now.
+struct Process(OwnedFd);
+
+impl Process {
+    fn open(pid: u32) -> Process {
+        let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
+        Process(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap())
+    }
+
+    /// Waits until it has ended.
+    async fn gone(self) {
+        let wait = tokio::task::spawn_blocking(move || {
+            let deadline = Timespec { tv_sec: DEADLINE.as_secs() as i64, tv_nsec: 0 };
+            let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+            poll(&mut fds, Some(&deadline)).unwrap();
+            assert!(!fds[0].revents().is_empty(), "QEMU still runs after {DEADLINE:?}");
+        });
+        wait.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_board_that_is_dropped_leaves_no_qemu() {
+    let Some((boot_rom, image)) = firmware() else { return };
+    let bench = Bench::new();
+    let qemu = "qemu-system-xtensa".into();
+    let config = hilrig_virtual::VirtualBoardConfig { boot_rom, qemu, ..bench.config("a") };
+    let board = Board::start(config).await;
+    board.client(move |mut client| client.flash(0, &image)).await;
+    board.control.reset().await.unwrap();
+    let qemu = Process::open(board.control.status().await.unwrap().qemu.unwrap());
+    let control = board.control.path().to_owned();
+    drop(board);
+    qemu.gone().await;
+    assert!(!control.exists());
 }
 
 #[tokio::test]
@@ -53,19 +91,9 @@ async fn a_killed_process_leaves_no_qemu_and_the_next_one_finds_its_way() {
         }
     };
     let control = ControlSocket::new(&ready.control);
-    let qemu = control.status().await.unwrap().qemu.unwrap();
-    let qemu = rustix::process::Pid::from_raw(qemu as i32).unwrap();
-    let gone = rustix::process::pidfd_open(qemu, rustix::process::PidfdFlags::empty()).unwrap();
+    let qemu = Process::open(control.status().await.unwrap().qemu.unwrap());
     victim.kill().await.unwrap();
-    let gone = tokio::task::spawn_blocking(move || {
-        let start = Instant::now();
-        let deadline = rustix::event::Timespec { tv_sec: DEADLINE.as_secs() as i64, tv_nsec: 0 };
-        let mut fds = [rustix::event::PollFd::new(&gone, rustix::event::PollFlags::IN)];
-        rustix::event::poll(&mut fds, Some(&deadline)).unwrap();
-        assert!(!fds[0].revents().is_empty(), "QEMU outlives its rig");
-        start.elapsed()
-    });
-    eprintln!("QEMU was gone {:?} after its rig", gone.await.unwrap());
+    qemu.gone().await;
     assert!(dir.join("control").exists(), "the killed process could remove its socket");
     let (boot_rom, _) = firmware().unwrap();
     let config = hilrig_virtual::VirtualBoardConfig {
