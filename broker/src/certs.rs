@@ -109,7 +109,7 @@ fn authority(now: OffsetDateTime) -> Result<CertifiedIssuer<'static, KeyPair>, r
     params.distinguished_name = subject("hilrig CA of one run");
     // It signs leaves only.
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     limit(&mut params, now);
     CertifiedIssuer::self_signed(params, KeyPair::generate()?)
 }

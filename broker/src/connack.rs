@@ -50,6 +50,8 @@ pub async fn answer_over_tls(
 ) -> io::Result<Answered> {
     let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
     let tcp = TcpStream::connect(address).await?;
+    // Or the CONNECT waits 40 ms for the acknowledgement of the handshake's last flight.
+    tcp.set_nodelay(true)?;
     let mut stream = TlsConnector::from(tls).connect(name, tcp).await?;
     stream.write_all(&connect(login)?).await?;
     stream.flush().await?;

@@ -16,6 +16,8 @@ use testcontainers::{
     ContainerAsync, ContainerRequest, GenericImage, ImageExt, TestcontainersError,
 };
 
+use tokio::time::timeout;
+
 use crate::broker::{Desk, End, Job, Ready};
 use crate::engine::{self, why};
 use crate::error::BrokerError;
@@ -44,15 +46,27 @@ pub(crate) async fn serve(engine: &Docker, job: &Job, desk: &Desk) -> Result<End
     let folder = Folder::create(&job.plan.dir)?;
     let request = request(&image, &folder, job, desk)?;
     // Not to be given up halfway: testcontainers would leave behind what the engine is making.
-    let started = request.start().await;
+    let started = timeout(job.plan.deadline, request.start()).await;
     // The container has its files.
     drop(folder);
     let end = match started {
-        Ok(container) => attend(engine, &container, &image, job, desk).await,
-        Err(error) => Err(not_started(error, image, job, desk)),
+        Ok(Ok(container)) => {
+            let end = attend(engine, &container, &image, job, desk).await;
+            // Dropping would remove it, but waits minutes for an engine that hangs, and an environment
+            // variable has it do nothing.
+            std::mem::forget(container);
+            end
+        }
+        Ok(Err(error)) => Err(not_started(error, image, job, desk)),
+        Err(_) => Err(BrokerError::NotReady {
+            from: image,
+            waited: job.plan.deadline,
+            waited_for: "the engine to start its container",
+            found: "it did not".into(),
+            log: desk.log.last_lines(),
+        }),
     };
-    // By the label and not through testcontainers, which forgets a container that did not start, and
-    // which an environment variable tells to keep them.
+    // By the label, since testcontainers forgets a container that did not start.
     engine::remove_containers_of(engine, &job.plan.run).await;
     end
 }

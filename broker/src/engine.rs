@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use hilrig_core::config::BrokerConfig;
+use hilrig_core::text::printable;
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::errors::Error;
 use testcontainers::bollard::query_parameters::{
@@ -30,12 +31,18 @@ const HOST: &str = "org.hilrig.host";
 
 /// The engine that DOCKER_HOST or the usual sockets lead to. The error says what came instead.
 pub(crate) async fn connect() -> Result<Docker, String> {
-    let engine = docker_client_instance().await.map_err(|error| why(&error))?;
-    match timeout(TO_ANSWER, engine.ping()).await {
-        Ok(Ok(_)) => Ok(engine),
-        Ok(Err(error)) => Err(why(&error)),
-        Err(_) => Err(format!("it does not answer a ping within {} s", TO_ANSWER.as_secs())),
-    }
+    let found = match docker_client_instance().await {
+        Ok(engine) => match timeout(TO_ANSWER, engine.ping()).await {
+            Ok(Ok(_)) => return Ok(engine),
+            Ok(Err(error)) => why(&error),
+            Err(_) => format!("no answer to a ping within {} s", TO_ANSWER.as_secs()),
+        },
+        Err(error) => why(&error),
+    };
+    Err(match std::env::var("DOCKER_HOST") {
+        Ok(host) => format!("{found}; DOCKER_HOST is {}", printable(host.as_bytes())),
+        Err(_) => found,
+    })
 }
 
 /// An error with its causes: bollard's own text names none of them.
@@ -49,7 +56,15 @@ pub(crate) fn why(error: &dyn std::error::Error) -> String {
         }
         cause = error.source();
     }
-    hilrig_core::text::printable(text.trim().as_bytes())
+    // What the layers below call themselves tells nobody anything.
+    for layer in [
+        "failed to initialize a docker client: ",
+        "Error in the hyper legacy client: ",
+        "client error (Connect): ",
+    ] {
+        text = text.replace(layer, "");
+    }
+    printable(text.trim().as_bytes())
 }
 
 /// What goes on every container of this process.
@@ -99,7 +114,7 @@ pub(crate) async fn sweep_containers(engine: &Docker, notes: &mut dyn FnMut(Stri
     match swept.await {
         Ok(Ok(runs)) => {
             for run in runs.into_iter().flatten() {
-                let run = hilrig_core::text::printable(run.as_bytes());
+                let run = printable(run.as_bytes());
                 notes(format!("swept the broker's container of run {run}: the run is gone"));
             }
         }
@@ -150,7 +165,7 @@ pub async fn engine_status(config: &BrokerConfig) -> EngineStatus {
     let mut images = Vec::new();
     let engine = match connect().await {
         Ok(engine) => {
-            let own = mosquitto.as_ref().ok().and_then(|found| image::OwnImage::of(found).ok());
+            let own = image::OwnImage::of(&config.executable).ok();
             for name in [Some(config.image.clone()), own.map(|own| own.name())] {
                 let Some(name) = name else { continue };
                 if image::is_there(&engine, &name).await.unwrap_or(false) {

@@ -3,8 +3,8 @@
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use crate::broker::{Desk, Job};
 use crate::engine::why;
 use crate::error::BrokerError;
-use crate::program::Mosquitto;
+use crate::program::{self, Mosquitto};
 
 /// For the registry's first word. Without a network the engine's own patience is much longer.
 const FIRST_WORD: Duration = Duration::from_secs(8);
@@ -39,7 +39,7 @@ pub(crate) async fn get(engine: &Docker, job: &Job, desk: &Desk) -> Result<Strin
     if is_there(engine, wanted).await.map_err(|error| BrokerError::NoEngine { found: error })? {
         return Ok(wanted.clone());
     }
-    let own = Mosquitto::find(&job.plan.executable).and_then(|found| OwnImage::of(&found));
+    let own = OwnImage::of(&job.plan.executable);
     // Before the registry is asked: one that cannot be reached would cost every run the time.
     if let Ok(own) = &own
         && is_there(engine, &own.name()).await.unwrap_or(false)
@@ -119,8 +119,12 @@ pub(crate) struct OwnImage {
 impl OwnImage {
     /// Finds out what goes into it. The tag names its contents, so that an update of any of the
     /// libraries has it built anew.
-    pub fn of(mosquitto: &Mosquitto) -> Result<OwnImage, String> {
-        let files = libraries(mosquitto)?;
+    pub fn of(executable: &Path) -> Result<OwnImage, String> {
+        let path = program::look_up(executable)?;
+        // Both at once: each takes some 20 ms, and a run waits for them.
+        let libraries = Libraries::ask(&path)?;
+        let mosquitto = Mosquitto::find(&path)?;
+        let files = libraries.answer()?;
         let mut digest = Sha256::new();
         for file in [&mosquitto.path].into_iter().chain(&files) {
             // Not the contents: reading 15 MB for every run only to find them unchanged is a waste.
@@ -139,11 +143,7 @@ impl OwnImage {
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' })
             .collect();
-        Ok(OwnImage {
-            tag: format!("{version}-{digest}"),
-            files,
-            executable: mosquitto.path.clone(),
-        })
+        Ok(OwnImage { tag: format!("{version}-{digest}"), files, executable: mosquitto.path })
     }
 
     /// Repository and tag.
@@ -189,17 +189,27 @@ impl OwnImage {
     }
 }
 
-/// What the executable needs besides itself, as the dynamic loader finds it.
-fn libraries(mosquitto: &Mosquitto) -> Result<Vec<PathBuf>, String> {
-    let output = Command::new("ldd")
-        .arg(&mosquitto.path)
-        .output()
-        .map_err(|error| format!("ldd cannot be run: {error}"))?;
-    if !output.status.success() {
-        let found = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("ldd of {}: {}", mosquitto.path.display(), found.trim()));
+/// The question what an executable needs besides itself, as the dynamic loader finds it.
+struct Libraries(Child);
+
+impl Libraries {
+    fn ask(executable: &Path) -> Result<Libraries, String> {
+        let child = Command::new("ldd")
+            .arg(executable)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        child.map(Libraries).map_err(|error| format!("ldd cannot be run: {error}"))
     }
-    parse_ldd(&String::from_utf8_lossy(&output.stdout))
+
+    fn answer(self) -> Result<Vec<PathBuf>, String> {
+        let output = self.0.wait_with_output().map_err(|error| format!("ldd: {error}"))?;
+        if !output.status.success() {
+            return Err(format!("ldd: {}", String::from_utf8_lossy(&output.stderr).trim()));
+        }
+        parse_ldd(&String::from_utf8_lossy(&output.stdout))
+    }
 }
 
 fn parse_ldd(text: &str) -> Result<Vec<PathBuf>, String> {

@@ -49,11 +49,13 @@ pub(crate) fn files(
 
 fn config(folder: &Path, listeners: Listeners<'_>) -> String {
     // `user root`: started as root, Mosquitto would change to a user that cannot read the keys; for
-    // everybody else the line means nothing. Logged in full but for packets, which would make the
-    // boards' traffic push everything else out of the log that is kept.
+    // everybody else the line means nothing. `set_tcp_nodelay`: two small packets in a row would wait
+    // for the first one's acknowledgement, which takes 40 ms and more. Logged in full but for packets,
+    // which would make the boards' traffic push everything else out of the log that is kept.
     let mut text = String::from(
         "user root\n\
          persistence false\n\
+         set_tcp_nodelay true\n\
          allow_anonymous false\n\
          log_dest stderr\n\
          log_type error\n\

@@ -190,8 +190,10 @@ async fn one_that_will_not_end_is_killed() {
     let dir = tempfile::tempdir().unwrap();
     let tools = tempfile::tempdir().unwrap();
     let mut stubborn = plan(BrokerKind::Process, "stubborn", dir.path());
-    stubborn.executable =
-        script(tools.path(), "trap '' TERM; mosquitto \"$@\" & while :; do wait; done");
+    stubborn.executable = script(
+        tools.path(),
+        "trap '' TERM; PATH=$PATH:/usr/sbin; mosquitto \"$@\" & while :; do wait; done",
+    );
     let (mut broker, _) = start(stubborn).await;
     broker.stop().await;
     let script = tools.path().to_string_lossy().into_owned();
