@@ -31,6 +31,11 @@
 #define IDENTITY_ADDRESS 0x60001300
 #define ANALOG_ADDRESS 0x60001400
 
+/* Frame buffers of the network interface, 128 KiB. On the chip the radio's are
+ * the SDK's, so they are not in data memory here; and there are plenty, because
+ * QEMU's network hands over bursts that no radio could. */
+#define ETH_BUFFERS 0x60080000
+
 /* Devices of the machine. */
 #define FLASH_ADDRESS 0x98000000 /* CFI01, 16 bits wide, 64 KiB sectors */
 #define FLASH_SECTOR 0x10000
@@ -39,7 +44,6 @@
 #define FPGA_RESET (FPGA_ADDRESS + 0x10)
 #define FPGA_RESET_WORD 0xDEAD
 #define ETH_ADDRESS 0x9D030000
-#define ETH_BUFFERS 0x9D800000 /* 16 KiB */
 #define UART_ADDRESS 0x9D050020
 
 #define CLOCK_HZ 40000000

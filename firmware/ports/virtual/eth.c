@@ -35,10 +35,8 @@ enum {
 #define PHY_STATUS 1u
 #define PHY_LINK 0x0004u
 
-/* 16 KiB of buffer memory: one frame out, nine in. None of it is data memory,
- * as a radio's buffers are not the application's either. */
 #define BUFFER 1600u
-#define RECEIVE 9u
+#define RECEIVE 64u
 #define CHECKSUM 4u
 
 static unsigned next_received;

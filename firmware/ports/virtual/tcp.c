@@ -6,9 +6,12 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
 
-/* Connections that wait to be accepted, and closed ones that lwIP remembers
- * for a while: both are heap that a flood of connections could take. */
-#define WAITING_MAX 3u
+/* Connections that are being opened, open ones that wait to be accepted, and
+ * closed ones that lwIP remembers for a while: all are heap that a flood of
+ * connections could take. The first kind is small, and one too many waits for
+ * its SYN to be sent again, which takes seconds. */
+#define OPENING_MAX 8u
+#define WAITING_MAX 4u
 #define TIME_WAIT_MAX 4u
 /* Unread pieces before they are made into one. lwIP's window bounds the bytes,
  * but a peer that sends them one by one would fill the heap with headers. */
@@ -167,7 +170,7 @@ bool stream_listen(uint16_t port)
 		listener = NULL;
 	}
 	if (tcp_bind(pcb, IP_ANY_TYPE, port) != ERR_OK ||
-	    (listening = tcp_listen_with_backlog(pcb, WAITING_MAX)) == NULL) {
+	    (listening = tcp_listen_with_backlog(pcb, OPENING_MAX)) == NULL) {
 		tcp_abort(pcb);
 		return false;
 	}

@@ -1,0 +1,301 @@
+#!/usr/bin/env python3
+"""The virtual port and its boot ROM on QEMU: test_port.py BUILD
+
+BUILD holds bootrom.elf and a firmware.bin with probe.c in the core's place.
+"""
+
+import os
+import random
+import struct
+import subprocess
+import sys
+import time
+import unittest
+
+from board import DEADLINE, Board
+
+BUILD = sys.argv.pop(1) if len(sys.argv) > 1 else "build/probe"
+ROM = os.path.join(BUILD, "bootrom.elf")
+with open(os.path.join(BUILD, "firmware.bin"), "rb") as firmware:
+    IMAGE = firmware.read()
+SEED = int(os.environ.get("SEED", "20120108"))
+
+
+def identity(seed=b"\x01" * 32):
+    return b"HRID" + bytes([0x18, 0xFE, 0x34, 0xA2, 0x66, 0x29, 0, 0]) + seed + bytes(20)
+
+
+class Boot(unittest.TestCase):
+    """What the boot ROM makes of good and bad flash."""
+
+    def stops(self, image, text):
+        with Board(ROM, bytes(image)) as board:
+            board.expect(r"rst cause:1, boot mode:\(3,6\)\r\n\r\n")
+            board.expect(text)
+            board.expect(r"ets_main.c ")
+            before = board.cpu_seconds()
+            time.sleep(0.3)  # the time over which the processor must be idle
+            self.assertLess(board.cpu_seconds() - before, 0.1, "the board does not sleep")
+            self.assertNotIn(b"probe", board.log)
+
+    def changed(self, form, offset, value):
+        image = bytearray(IMAGE)
+        struct.pack_into(form, image, offset, value)
+        return image
+
+    def test_good_image(self):
+        with Board(ROM, IMAGE, identity()) as board:
+            board.expect(
+                r" ets Jan  8 2013,rst cause:1, boot mode:\(3,6\)\r\n\r\n"
+                r"load 0x3ffe8000, len \d+, room 16 \r\ntail \d+\r\nchksum 0x..\r\n"
+                r"load 0x40100000, len \d+, room \d+ \r\ntail \d+\r\nchksum 0x(..)\r\n"
+                r"csum 0x\1\r\n~ld\r\n"
+            )
+            build = board.expect(r"probe ([0-9a-f]{16}) mac 6629")[1]
+            self.assertIn(b"HILRIG_BUILD=" + build + b"\0", IMAGE)
+            board.expect("reason 0")
+
+    def test_blank_flash(self):
+        self.stops(b"", "")
+
+    def test_wrong_magic(self):
+        self.stops(self.changed("B", 0, 0xEA), "")
+
+    def test_no_segments(self):
+        self.stops(self.changed("B", 1, 0), "")
+
+    def test_too_many_segments(self):
+        self.stops(self.changed("B", 1, 255), "")
+
+    def test_wrong_checksum(self):
+        self.stops(self.changed("B", 20, IMAGE[20] ^ 1), r"csum 0x..\r\ncsum err\r\n")
+
+    def test_cut_off(self):
+        self.stops(IMAGE[:600], r"csum err\r\n")
+
+    def test_entry_that_was_not_loaded(self):
+        self.stops(self.changed("<I", 4, 0x40000000), r"csum 0x..\r\n")
+
+    def test_segment_outside_memory(self):
+        for address in (0x9D020010, 0x40000000, 0x3FFFBFFC, 0x40107FFC, 0):
+            with self.subTest(hex(address)):
+                self.stops(self.changed("<I", 8, address), "")
+
+    def test_segment_of_absurd_length(self):
+        for length in (0xFFFFFFFC, 0x100000, 0x13):
+            with self.subTest(hex(length)):
+                self.stops(self.changed("<I", 12, length), "")
+
+    def test_mapped_code_missing(self):
+        with Board(ROM, IMAGE[:0x10000]) as board:
+            board.expect(r"Exception \(0\):\r\nepc1=0x402")
+            board.expect("<<<stack<<<")
+            board.expect("rst cause:2")
+
+
+class Reset(unittest.TestCase):
+    """Crash text, reset reasons, what survives."""
+
+    def crash(self, how, text):
+        with Board(ROM, IMAGE, identity()) as board:
+            board.expect("ready")
+            board.tell("crash " + how).close()
+            board.expect(r"\r\n-{15} CUT HERE FOR EXCEPTION DECODER -{15}\r\n\r\n" + text)
+            board.expect(r"\r\n>>>stack>>>\r\n\r\nctx: cont\r\nsp: 3fff.{4} end: 3ffffff0 offset: 0000\r\n")
+            board.expect(r"\r\n<<<stack<<<\r\n")
+            end = board.expect(r"-{15} CUT HERE FOR EXCEPTION DECODER -{15}\r\n").start()
+            board.expect("rst cause:2")
+            board.expect("reason 2")
+            board.expect("ready")
+            return board.log[:end]
+
+    def test_exceptions(self):
+        for how, number in (
+            ("illegal", 0),
+            ("divide", 6),
+            ("unaligned", 9),
+            ("jump", 20),
+            ("read", 28),
+            ("write", 29),
+        ):
+            with self.subTest(how):
+                registers = "".join(
+                    rf"{name}=0x[0-9a-f]{{8}}{after}"
+                    for name, after in zip(
+                        ("epc1", "epc2", "epc3", "excvaddr", "depc"), (" ", " ", " ", " ", r"\r\n")
+                    )
+                )
+                self.crash(how, rf"Exception \({number}\):\r\n" + registers)
+
+    def test_address_of_the_fault(self):
+        self.crash("write", r"Exception \(29\):.*\r\nepc1=0x402.* excvaddr=0x00000008 ")
+
+    def test_stack_overflow(self):
+        self.crash("stack", r"Stack overflow detected\r\n")
+
+    def test_panic(self):
+        self.crash("panic", r"Panic asked for\r\n")
+
+    def test_heap_misuse(self):
+        log = self.crash("heap", r"Panic heap corrupt\r\n")
+        self.assertRegex(log, rb"last failed alloc call: 402[0-9a-f]{5}\(99999\)\r\n")
+
+    def test_restart(self):
+        with Board(ROM, IMAGE, identity()) as board:
+            board.expect("ready")
+            board.tell("reset").close()
+            board.expect("rst cause:2")
+            board.expect("reason 4")
+
+    def test_reset_from_outside(self):
+        with Board(ROM, IMAGE, identity()) as board:
+            board.expect("ready")
+            board.qmp("system_reset")
+            board.expect("rst cause:2")
+            board.expect("reason 6")
+
+    def test_power_cycle(self):
+        with Board(ROM, IMAGE, identity()) as board:
+            board.expect("ready")
+            board.ask("slot write 0 0 5a")
+            board.stop()
+            board.start()
+            board.expect("rst cause:1")
+            board.expect("reason 0")
+            board.expect("ready")
+            self.assertEqual(board.ask("slot read 0 0 0"), "1 5a 5a")
+
+
+class Contract(unittest.TestCase):
+    """The functions of port.h, from both sides."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.board = Board(ROM, IMAGE, identity())
+        cls.board.expect("ready")
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.board.__exit__()
+
+    def test_arithmetic(self):
+        """The helpers that Debian's libgcc lacks, against Python."""
+
+        def signed(value, bits):
+            return value - (1 << bits) if value >> (bits - 1) else value
+
+        def divide(a, b, bits):  # as C does: towards zero
+            a, b = signed(a, bits), signed(b, bits)
+            quotient = abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
+            return quotient % (1 << bits), (a - quotient * b) % (1 << bits)
+
+        numbers = random.Random(SEED)
+        edges = [1, 2, 3, 10, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
+        edges += [edge << 32 | edge for edge in edges] + [1 << 63 | 1, 0x7FFFFFFF00000001]
+        pairs = [(a, b) for a in edges for b in edges[::3] if b & 0xFFFFFFFF]
+        for _ in range(300):
+            a = numbers.getrandbits(numbers.randint(1, 64))
+            b = numbers.getrandbits(numbers.randint(1, 64)) | 1
+            pairs.append((a, b))
+        for a, b in pairs:
+            x, y = a & 0xFFFFFFFF, b & 0xFFFFFFFF
+            want = [x // y, x % y, *divide(x, y, 32), x * y, a * b % (1 << 64)]
+            want += [a // b, a % b, *divide(a, b, 64)]
+            got = self.board.ask(f"arithmetic {a >> 32:x} {x:x} {b >> 32:x} {y:x}")
+            self.assertEqual([int(word, 16) for word in got.split()], want, f"{a:#x} {b:#x}")
+
+    def test_flash_clears_bits_only(self):
+        ask = self.board.ask
+        self.assertEqual(ask("slot erase 1 0 0")[0], "1")
+        self.assertEqual(ask("slot read 1 64 0"), "1 ff ff")
+        self.assertEqual(ask("slot write 1 64 f3")[0], "1")
+        self.assertEqual(ask("slot write 1 64 33")[0], "1")
+        # Bits that would have to be set again: refused, and what the chip has left.
+        self.assertEqual(ask("slot write 1 64 cf")[0], "0")
+        self.assertEqual(ask("slot read 1 64 0"), "1 03 03")
+        self.assertEqual(ask("slot read 1 0 0"), "1 ff ff")
+        self.assertEqual(ask("slot erase 1 0 0")[0], "1")
+        self.assertEqual(ask("slot read 1 64 0"), "1 ff ff")
+
+    def test_flash_bounds(self):
+        ask = self.board.ask
+        self.assertEqual(ask("slot read 1 4032 0")[0], "1")
+        for command in ("read 1 4036", "read 2 0", "write 1 4036", "write 1 2", "erase 2 0"):
+            self.assertEqual(ask(f"slot {command} 0")[0], "0", command)
+
+    def test_analog(self):
+        self.assertEqual([self.board.ask(f"analog {n}") for n in (0, 7, 8)], ["100", "800", "0"])
+
+    def test_led(self):
+        for value in (1, 0):
+            self.board.ask(f"led {value}")
+            word = self.board.qmp("human-monitor-command", **{"command-line": "xp /1xw 0x9d020008"})
+            self.assertEqual(int(word.split()[-1], 16) & 1, value)
+
+    def test_time_passes_and_idle_sleeps(self):
+        start, cpu, wall = int(self.board.ask("uptime")), self.board.cpu_seconds(), time.monotonic()
+        time.sleep(2)  # the time that is measured
+        passed = int(self.board.ask("uptime")) - start
+        wall = time.monotonic() - wall
+        self.assertAlmostEqual(passed / 1000, wall, delta=0.2)
+        self.assertLess(self.board.cpu_seconds() - cpu, 0.1 * wall, "an idle board must sleep")
+
+    def test_connections_leave_nothing(self):
+        """One after the other: QEMU's own listener takes only one at a time."""
+
+        def free_after(connections):
+            for _ in range(connections):
+                self.board.ask("uptime")
+            return int(self.board.ask("heap").split()[0])
+
+        # The closed ones that are still remembered come and go.
+        self.assertAlmostEqual(free_after(50), free_after(200), delta=1000)
+
+    def test_link(self):
+        self.board.qmp("set_link", name="n0", up=False)
+        self.board.qmp("set_link", name="n0", up=True)
+        self.assertEqual(self.board.ask("led 0"), "ok")
+
+
+class Randomness(unittest.TestCase):
+    def test_no_identity_no_randomness(self):
+        with Board(ROM, IMAGE) as board:
+            board.expect("mac 0001")
+            board.expect("ready")
+            self.assertEqual(board.ask("random"), "0 0000000000000000")
+
+    def test_no_two_starts_alike(self):
+        with Board(ROM, IMAGE, identity()) as board:
+            seen = set()
+            for _ in range(3):
+                board.expect("ready")
+                for _ in range(2):
+                    good, value = board.ask("random").split()
+                    self.assertEqual(good, "1")
+                    seen.add(value)
+                board.tell("reset").close()
+            self.assertEqual(len(seen), 6)
+
+
+class Serial(unittest.TestCase):
+    def test_a_line_that_nobody_reads_does_not_stop_the_board(self):
+        """80 KB into a pipe of 64 KiB at most, which is read afterwards."""
+        with Board(ROM, IMAGE, identity(), listen=False) as board:
+            end = time.monotonic() + DEADLINE
+            while True:
+                try:
+                    if board.ask("flood") == "flooded":
+                        break
+                except (OSError, AssertionError):
+                    if time.monotonic() > end:
+                        raise
+            log = os.read(board.process.stdout.fileno(), 1 << 20)
+            self.assertIn(b"ready", log)
+            self.assertLess(len(log), 80000)
+
+
+if __name__ == "__main__":
+    if subprocess.run(["qemu-system-xtensa", "--version"], capture_output=True).returncode:
+        sys.exit("qemu-system-xtensa does not run: apt-get install qemu-system-misc")
+    print(f"seed {SEED} (set SEED to change it)")
+    unittest.main()
