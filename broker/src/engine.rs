@@ -39,6 +39,10 @@ pub(crate) async fn connect() -> Result<Docker, String> {
         },
         Err(error) => why(&error),
     };
+    let found = match found.contains("Permission denied") {
+        true => format!("{found} (`usermod -aG docker USER` and a new login mend that)"),
+        false => found,
+    };
     Err(match std::env::var("DOCKER_HOST") {
         Ok(host) => format!("{found}; DOCKER_HOST is {}", printable(host.as_bytes())),
         Err(_) => found,

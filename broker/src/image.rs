@@ -44,10 +44,7 @@ pub(crate) async fn get(engine: &Docker, job: &Job, desk: &Desk) -> Result<Strin
     if let Ok(own) = &own
         && is_there(engine, &own.name()).await.unwrap_or(false)
     {
-        desk.note(format!(
-            "the broker's image is {}, built here before (`docker pull {wanted}` has that one used)",
-            own.name()
-        ));
+        tracing::info!("{wanted} is not on the engine: {} was built before", own.name());
         return Ok(own.name());
     }
     desk.note(format!("pulling the broker's image {wanted}"));
