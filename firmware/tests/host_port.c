@@ -174,9 +174,8 @@ static void net_address(void *self, uint8_t address[4])
 
 static bool net_access_point(void *self, const struct port_net *net)
 {
-	(void)self;
 	(void)net;
-	return false;
+	return ((struct host *)self)->has_access_point;
 }
 
 static int resolve(void *self, const char *name, uint8_t address[4])

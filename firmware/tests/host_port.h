@@ -48,6 +48,7 @@ struct host {
 	enum port_net_state net;
 	size_t write_at_most;    /* a tcp_write takes so many bytes; 0: any */
 	bool random_fails;
+	bool has_access_point;
 	bool led;
 	unsigned led_changes;
 

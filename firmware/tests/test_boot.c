@@ -190,6 +190,20 @@ static void test_network(void)
 	      "%s", host.log);
 	CHECK(strstr(host.log, "ESP8266 IP") == NULL, "%s", host.log);
 	host_stop(&host);
+
+	/* With one, the page is there to mend the settings, whatever mode they say. */
+	prepare();
+	store_settings(tls_with_ca);
+	host.net = PORT_NET_FAILED;
+	host.has_access_point = true;
+	boot(20);
+	CHECK(strstr(host.log, "Could not connect to wifi, initializing AP\r\n"
+			       "ESP8266 IP: 127.0.0.1\r\n"
+			       "ESP8266 WebServer Port: 9705\r\n"
+			       "ESP8266 Mode: Web Server Running - Type = SDK API\r\n") != NULL,
+	      "%s", host.log);
+	CHECK(strstr(host.log, "WiFi") == NULL, "no link comes and goes there: %s", host.log);
+	host_stop(&host);
 }
 
 static void test_clock(void)

@@ -380,9 +380,43 @@ static void test_reader_pieces(void)
 	      "what does not fit is not written");
 }
 
+/* Lengths inside a PUBLISH that point out of it. */
+static void test_malformed_publish(void)
+{
+	static const struct {
+		uint8_t bytes[12];
+		size_t length;
+		bool good;
+	} cases[] = {
+		{ { 0x30, 3, 0, 1, 't' }, 5, true },
+		{ { 0x30, 4, 0, 1, 't', 'p' }, 6, true },
+		{ { 0x32, 5, 0, 1, 't', 0, 1 }, 7, true },
+		{ { 0x30, 0 }, 2, false },
+		{ { 0x30, 1, 0 }, 3, false },
+		{ { 0x30, 2, 0, 0 }, 4, false },       /* no topic */
+		{ { 0x30, 3, 0, 2, 't' }, 5, false },  /* topic longer than the body */
+		{ { 0x30, 3, 0xff, 0xff, 't' }, 5, false },
+		{ { 0x32, 4, 0, 1, 't', 0 }, 6, false }, /* half a packet id */
+		{ { 0x36, 5, 0, 1, 't', 0, 1 }, 7, false }, /* QoS 3 */
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct mqtt_reader reader;
+		struct mqtt_publish publish;
+		size_t taken;
+
+		mqtt_reader_start(&reader);
+		CHECK(mqtt_reader_feed(&reader, cases[i].bytes, cases[i].length, &taken) ==
+			      MQTT_PACKET,
+		      "case %zu is a packet", i);
+		CHECK(mqtt_read_publish(&reader, &publish) == cases[i].good, "case %zu", i);
+	}
+}
+
 int main(void)
 {
 	srand(3);
+	test_malformed_publish();
 	test_reader_pieces();
 	test_session();
 	test_http_on();
