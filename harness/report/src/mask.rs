@@ -79,8 +79,13 @@ fn find(secrets: &[Finder<'static>], text: &[u8], found: &mut Vec<(usize, usize)
     for secret in secrets {
         let mut from = 0;
         while let Some(at) = secret.find(&text[from..]) {
-            found.push((from + at, from + at + secret.needle().len()));
-            from += at + 1;
+            let (start, end) = (from + at, from + at + secret.needle().len());
+            match found.last_mut() {
+                // A flood of one letter has an occurrence at each byte.
+                Some(last) if (last.0..=last.1).contains(&start) => last.1 = last.1.max(end),
+                _ => found.push((start, end)),
+            }
+            from = start + 1;
         }
     }
 }

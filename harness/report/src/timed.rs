@@ -1,7 +1,5 @@
 //! A boot log for people: each line with its time, and nothing in it that drives a terminal.
 
-use std::io::Write as _;
-
 use hilrig_core::text::{MOST, printable};
 
 /// Turns a stream of bytes into printable lines. Lines are those of the raw log: one for each
@@ -14,6 +12,9 @@ pub(crate) struct Timed {
     returns: usize,
     /// The beginning of a character that the next chunk goes on with.
     part: Vec<u8>,
+    /// What stands before a line of the time `stamped`.
+    stamp: String,
+    stamped: f64,
 }
 
 /// A board that sends nothing but carriage returns must not pile them up here.
@@ -86,8 +87,12 @@ impl Timed {
     fn begin(&mut self, seconds: f64, out: &mut Vec<u8>) {
         if !self.open {
             self.open = true;
-            // Writing to a Vec cannot fail.
-            let _ = write!(out, "[{seconds:>11.6}] ");
+            // All lines of a chunk have one time; a flood of line ends would spend its time here.
+            if self.stamp.is_empty() || self.stamped != seconds {
+                self.stamp = format!("[{seconds:>11.6}] ");
+                self.stamped = seconds;
+            }
+            out.extend_from_slice(self.stamp.as_bytes());
         }
     }
 
@@ -98,30 +103,58 @@ impl Timed {
 }
 
 /// The same as [`printable`], for a text of any length. Floods come through here, so what is
-/// plain is copied in runs, and ASCII control bytes are written without a formatter.
+/// plain is copied in runs, and single bytes are written without a formatter.
 fn push_printable(mut bytes: &[u8], out: &mut Vec<u8>) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let plain = |b: &u8| matches!(b, b'\t' | b' '..=b'~');
-    while !bytes.is_empty() {
-        let run = bytes.iter().position(|b| !plain(b)).unwrap_or(bytes.len());
-        out.extend_from_slice(&bytes[..run]);
-        bytes = &bytes[run..];
-        while let [byte @ (0..=0x1f | 0x7f), rest @ ..] = bytes {
-            if *byte == b'\t' {
-                break;
-            }
-            let [high, low] = [byte >> 4, byte & 15].map(|n| HEX[usize::from(n)]);
-            out.extend_from_slice(&[b'\\', b'x', high, low]);
-            bytes = rest;
-        }
-        let foreign = bytes.iter().position(u8::is_ascii).unwrap_or(bytes.len()).min(MOST);
-        // A cut at MOST must not go through a character.
-        let foreign = match foreign {
-            MOST => MOST - unfinished(&bytes[..MOST]),
-            shorter => shorter,
+    while let Some(first) = bytes.first() {
+        let like_it = match kind(*first) {
+            Kind::Plain => |b: &u8| kind(*b) == Kind::Plain,
+            Kind::Control => |b: &u8| kind(*b) == Kind::Control,
+            Kind::Foreign => |b: &u8| kind(*b) == Kind::Foreign,
         };
-        out.extend_from_slice(printable(&bytes[..foreign]).as_bytes());
-        bytes = &bytes[foreign..];
+        let run = bytes.iter().position(|b| !like_it(b)).unwrap_or(bytes.len());
+        let (piece, rest) = bytes.split_at(run);
+        match kind(*first) {
+            Kind::Plain => out.extend_from_slice(piece),
+            Kind::Control => push_hex(piece, out),
+            Kind::Foreign => push_foreign(piece, out),
+        }
+        bytes = rest;
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Control,
+    Foreign,
+}
+
+fn kind(byte: u8) -> Kind {
+    match byte {
+        b'\t' | b' '..=b'~' => Kind::Plain,
+        0..=0x7f => Kind::Control,
+        _ => Kind::Foreign,
+    }
+}
+
+/// What is no ASCII: characters, of which some steer a terminal, or no UTF-8.
+fn push_foreign(bytes: &[u8], out: &mut Vec<u8>) {
+    for chunk in bytes.utf8_chunks() {
+        let mut valid = chunk.valid();
+        while !valid.is_empty() {
+            let (piece, rest) = valid.split_at(valid.floor_char_boundary(MOST));
+            out.extend_from_slice(printable(piece.as_bytes()).as_bytes());
+            valid = rest;
+        }
+        push_hex(chunk.invalid(), out);
+    }
+}
+
+fn push_hex(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for byte in bytes {
+        let [high, low] = [byte >> 4, byte & 15].map(|n| DIGITS[usize::from(n)]);
+        out.extend_from_slice(&[b'\\', b'x', high, low]);
     }
 }
 

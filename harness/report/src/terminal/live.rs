@@ -69,9 +69,12 @@ impl<W: Write + Send> Live<W> {
     fn board(&mut self, name: &str, what: &What) -> io::Result<()> {
         match what {
             What::BoardStarted(facts) => {
-                let bar = self.lines.add(ProgressBar::new_spinner().with_style(steps()));
-                bar.set_prefix(words::fit(&words::clean(name), self.names));
-                bar.set_message(words::board(facts));
+                // With all its words before it is added: adding draws it.
+                let bar = ProgressBar::new_spinner()
+                    .with_style(steps())
+                    .with_prefix(words::fit(&words::clean(name), self.names))
+                    .with_message(words::board(facts));
+                let bar = self.lines.add(bar);
                 if let Some(ticker) = &self.ticker {
                     ticker.add(&bar);
                 }
@@ -100,7 +103,7 @@ impl<W: Write + Send> Live<W> {
                 }
                 if let Some(end) = self.run.board(name).and_then(|board| board.end.as_ref()) {
                     let name = words::fit(&words::clean(name), self.names);
-                    let told = self.looks.verdict(Some(end.verdict), &words::end(end, 4));
+                    let told = words::end(end, self.looks, 4);
                     self.lines.println(format!("{name}  {told}"))?;
                 }
             }

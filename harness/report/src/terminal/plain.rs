@@ -59,7 +59,7 @@ impl<W: Write + Send> Plain<W> {
                 let mut end = board.end.clone()?;
                 // The phase that failed told why in the line above.
                 end.why.take_if(|_| board.phases.last().is_some_and(|run| run.why.is_some()));
-                looks.verdict(Some(end.verdict), &words::end(&end, 0))
+                words::end(&end, looks, 0)
             }
             What::FlashProgress { .. }
             | What::LogLine { .. }

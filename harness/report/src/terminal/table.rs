@@ -126,10 +126,10 @@ fn trouble(board: &BoardModel, looks: Looks, out: &mut String) {
         return;
     }
     let told = match &board.end {
-        Some(end) => words::end(end, 4),
-        None => "no verdict: the run ended before the board did".into(),
+        Some(end) => words::end(end, looks, 4),
+        None => looks.verdict(None, "no verdict") + ": the run ended before the board did",
     };
-    let _ = writeln!(out, "{}: {}", clean(&board.name), looks.verdict(board.verdict(), &told));
+    let _ = writeln!(out, "{}: {told}", clean(&board.name));
     for check in checks {
         let outcome = format!("{:<OUTCOME$}", outcome_words(check.outcome));
         let (id, title) = (clean(&check.id), clean(&check.title));

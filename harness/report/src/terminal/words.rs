@@ -5,6 +5,7 @@ use hilrig_core::event::{BoardFacts, BrokerFacts, RunStarted};
 use hilrig_core::text::printable;
 use hilrig_core::verdict::Verdict;
 
+use super::looks::Looks;
 use crate::model::{BoardEnd, Flash, outcome_words};
 
 /// The most columns that a board's name takes where lines are to stand in columns.
@@ -70,12 +71,13 @@ pub(super) fn flashed(flash: &Flash) -> String {
 }
 
 /// `indent` stands before further lines of the reason.
-pub(super) fn end(end: &BoardEnd, indent: usize) -> String {
-    let why = end.why.as_deref().map(|why| format!(": {}", block(why, indent))).unwrap_or_default();
-    match end.verdict {
-        Verdict::Skipped => format!("skipped{why}"),
-        verdict => format!("{} in {:.3} s{why}", verdict.word(), end.seconds),
-    }
+pub(super) fn end(end: &BoardEnd, looks: Looks, indent: usize) -> String {
+    let told = match end.verdict {
+        Verdict::Skipped => end.verdict.word().to_owned(),
+        verdict => format!("{} in {:.3} s", verdict.word(), end.seconds),
+    };
+    let why = end.why.as_deref().map(|why| format!(": {}", block(why, indent)));
+    looks.verdict(Some(end.verdict), &told) + &why.unwrap_or_default()
 }
 
 /// A check that is not held, in one line.
