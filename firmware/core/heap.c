@@ -4,9 +4,8 @@ static const char *const names[HEAP_PHASES] = { "boot", "page", "handshake", "co
 
 void heap_start(struct heap *heap, const struct port *port)
 {
-	*heap = (struct heap){ .port = port, .phase = HEAP_NO_PHASE };
 	/* No mark here: what the port spent before the core ran belongs to boot. */
-	heap->phase = HEAP_BOOT;
+	*heap = (struct heap){ .port = port, .phase = HEAP_BOOT };
 }
 
 void heap_settle(struct heap *heap)

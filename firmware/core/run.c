@@ -107,7 +107,7 @@ static void watch_network(struct core *core, bool *up)
 {
 	enum port_net_state state = core->port->net_state(core->port->self);
 
-	if (*up && state == PORT_NET_LOST) {
+	if (*up && state != PORT_NET_UP) {
 		log_line(&core->log, "WiFi lost");
 		*up = false;
 	} else if (!*up && state == PORT_NET_UP) {
@@ -125,7 +125,8 @@ static uint32_t sooner(uint32_t a, uint32_t b)
 static void serve(struct core *core)
 {
 	const struct port *port = core->port;
-	bool up = true;
+	/* Not up where the board serves an access point. */
+	bool up = port->net_state(port->self) == PORT_NET_UP;
 
 	for (;;) {
 		uint32_t wait = 1000;

@@ -36,6 +36,8 @@ static void ask(struct sntp *sntp, struct core *core)
 	sntp->next_ms = core_now(core) + SNTP_RETRY_MS;
 }
 
+static const char kiss_of_death[] = "refused by the time server (kiss of death)";
+
 /* NULL when the answer was taken. */
 static const char *take(const struct sntp *sntp, struct core *core, const uint8_t *packet, size_t length)
 {
@@ -47,7 +49,7 @@ static const char *take(const struct sntp *sntp, struct core *core, const uint8_
 	if (memcmp(packet + 24, sntp->nonce, sizeof sntp->nonce) != 0)
 		return "an answer to another question";
 	if (packet[1] == 0)
-		return "refused by the time server (kiss of death)";
+		return kiss_of_death;
 	if (packet[0] >> 6 == 3 || packet[1] > 15)
 		return "the time server does not know the time";
 	seconds = (uint32_t)packet[40] << 24 | (uint32_t)packet[41] << 16 |
@@ -79,6 +81,8 @@ enum sntp_state sntp_poll(struct sntp *sntp, struct core *core)
 		sntp->why = take(sntp, core, packet, (size_t)length);
 		if (sntp->why == NULL)
 			return sntp->state = SNTP_DONE;
+		if (sntp->why == kiss_of_death)
+			return fail(sntp, sntp->why); /* RFC 4330, 8: ask no more */
 	}
 	if (core_due(core, sntp->deadline_ms))
 		return fail(sntp, sntp->why);

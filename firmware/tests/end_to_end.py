@@ -98,6 +98,7 @@ class TimeServer:
 
     def __init__(self):
         self.shift = 0
+        self.stratum = 2
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
@@ -111,7 +112,8 @@ class TimeServer:
             # A wrong answer first: it must not be taken.
             liar = struct.pack(">II", 1, 0)
             self.socket.sendto(b"\x24\x02" + bytes(22) + b"\1" * 8 + liar * 2, who)
-            self.socket.sendto(b"\x24\x02" + bytes(22) + asked[40:48] + stamp * 2, who)
+            head = bytes([0x24, self.stratum]) + bytes(22)
+            self.socket.sendto(head + asked[40:48] + stamp * 2, who)
 
 
 class Broker:
@@ -210,7 +212,7 @@ class Board:
         answer = connection.getresponse()
         return answer.status, answer.read()
 
-    def to_mqtt(self, broker, times, **more):
+    def to_mqtt(self, broker, times, time_is_known=True, **more):
         fields = {
             "mqtt_bk": "broker.test",
             "mqtt_ba": "127.0.0.1",
@@ -226,7 +228,10 @@ class Board:
         check(status == 200, f"the settings are taken: {status}")
         status, answer = self.http("/?request=MqttSslOn")
         check(answer == b"MQTT SSL Broker Connection Restored and HTTP Disabled", answer)
-        self.log.wait(r"^Current GMT: \w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}$")
+        if time_is_known:
+            self.log.wait(r"^Current GMT: \w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}$")
+        else:
+            self.log.wait(r"^No time from 127\.0\.0\.1: refused by the time server")
 
     def ca(self, name):
         with open(f"{CERTS}/{name}.pem", "rb") as file:
@@ -268,6 +273,34 @@ def walk(board, broker, times, **more):
     return shake
 
 
+def walk_plain(board, broker, times):
+    """MQTT without TLS beside the web server, and from there to TLS over MQTT."""
+    fields = f"mqtt_ba=127.0.0.1&mqtt_pt={broker.plain}&mqtt_cl_en=on&mqtt_ssl_en=off"
+    check(board.http("/config?" + fields)[0] == 200, "settings")
+    check(board.http("/?request=Reset")[1] == b"ESP8266 is restarting", "Reset")
+    board.configuration()
+    board.log.wait("^ESP8266 Mode: MQTT Client Running$")
+    board.log.wait(r"^Attempting MQTT connection\.\.\.connected$")
+    board.log.wait("^Heap connected: ")
+    mqtt = Mqtt(broker.plain)
+    for _ in range(5):
+        check(board.http("/config")[0] == 200, "the page beside MQTT")
+        check(mqtt.ask("LedOn") == "LED is now ON", "MQTT beside the page")
+    sensors = json.loads(board.http("/?request=GetSensors")[1])
+    check({"SYS_HeapBoot", "SYS_HeapPage", "SYS_HeapConnected"} < set(sensors), sensors)
+    check(board.http(f"/config?mqtt_pt={broker.port}")[0] == 200, "settings")
+    answer = mqtt.ask("MqttSslOn")
+    check(answer == "MQTT SSL Broker Connection Restored and HTTP Disabled", answer)
+    board.log.wait("^Waiting for time....$")
+    board.log.wait("^Heap handshake: ")
+    board.log.wait("^Heap connected: ")
+    # In this mode already: answered, and it stays.
+    check(mqtt.ask("MqttSslOn") == answer, "MqttSslOn in TLS mode")
+    check(mqtt.ask("LedOff") == "LED is now OFF", "no reset")
+    check(mqtt.ask("HttpOn") == "HTTP Server Restored and MQTT Disabled", "HttpOn")
+    board.configuration()
+
+
 def main():
     folder = tempfile.mkdtemp(prefix="core-end-to-end-")
     atexit.register(shutil.rmtree, folder, True)
@@ -304,6 +337,11 @@ def main():
     times.shift = -20 * 365 * 86400
     board.refuses(good, times, 54)
     times.shift = 0
+    times.stratum = 0
+    board.refuses(good, times, 53, time_is_known=False)
+    times.stratum = 2
+
+    walk_plain(board, good, times)
 
     tls13 = Broker(folder, "broker", "tls_version tlsv1.3")
     board.refuses(tls13, times, 256 + 70)  # alert protocol_version received

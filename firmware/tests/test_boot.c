@@ -4,6 +4,7 @@
 #include "check.h"
 #include "clock.h"
 #include "host_port.h"
+#include "log.h"
 #include "settings.h"
 #include "store.h"
 
@@ -11,13 +12,19 @@ static struct host host;
 static uint32_t (*real_uptime)(void *self);
 static void (*real_idle)(void *self, uint32_t at_most_ms);
 static unsigned idles, idles_most;
+static unsigned link_lost_at, link_back_at; /* counted in idles; 0: never */
 
 /* The clock leaps instead of waiting, and after a while someone pulls the plug. */
 static void leaping_idle(void *self, uint32_t at_most_ms)
 {
 	real_idle(self, 0);
 	host.pushed_ms += at_most_ms;
-	if (++idles >= idles_most)
+	idles++;
+	if (idles == link_lost_at)
+		host.net = PORT_NET_LOST;
+	if (idles == link_back_at)
+		host.net = PORT_NET_UP;
+	if (idles >= idles_most)
 		longjmp(host.on_reset, 2);
 }
 
@@ -206,6 +213,56 @@ static void test_network(void)
 	host_stop(&host);
 }
 
+static void link_loss(struct settings *settings)
+{
+	plain(settings);
+	settings->broker_address[0] = 127;
+	settings->broker_address[3] = 1;
+	settings->mqtt_port = 9; /* nobody there */
+	settings->mqtt_retry_seconds = 1;
+}
+
+static void test_link_loss(void)
+{
+	const char *lost, *back;
+
+	prepare();
+	store_settings(link_loss);
+	link_lost_at = 5;
+	link_back_at = 200;
+	boot(205);
+	link_lost_at = link_back_at = 0;
+	lost = strstr(host.log, "WiFi lost\r\n");
+	back = lost != NULL ? strstr(lost, "WiFi connected\r\nESP8266 IP: 127.0.0.1\r\n") : NULL;
+	CHECK(lost != NULL && back != NULL, "%s", host.log);
+	CHECK(lost != NULL && back != NULL &&
+		      (strstr(lost, "Attempting") == NULL || strstr(lost, "Attempting") > back),
+	      "no attempt is wasted without a link: %s", host.log);
+	CHECK(strstr(host.log, "given up") == NULL, "%s", host.log);
+	host_stop(&host);
+}
+
+static void test_log_lines(void)
+{
+	struct log log;
+
+	host_start(&host);
+	log_start(&log, &host.port);
+	log_open(&log, "Attempting...");
+	log_close(&log, "failed, rc=%d", -2);
+	log_open(&log, "Attempting...");
+	log_line(&log, "an\x1b[31m%s", "other\r\nBuild: faked");
+	log_line(&log, "third");
+	log_close(&log, "connected");
+	CHECK(strcmp(host.log, "Attempting...failed, rc=-2\r\n"
+			       "Attempting...\r\n"
+			       "an?[31mother??Build: faked\r\n"
+			       "third\r\n"
+			       "Attempting...connected\r\n") == 0,
+	      "%s", host.log);
+	host_stop(&host);
+}
+
 static void test_clock(void)
 {
 	static const struct {
@@ -247,6 +304,8 @@ int main(void)
 	test_silent_time_server();
 	test_plain();
 	test_network();
+	test_link_loss();
+	test_log_lines();
 	test_clock();
 	return checks_end("boot log");
 }
