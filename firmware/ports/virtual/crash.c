@@ -147,12 +147,3 @@ void heap_corrupt(const char *what, const void *where)
 	uart_text("\n");
 	crash_panic("heap corrupt");
 }
-
-uint32_t crash_stack_unused(void)
-{
-	const uint32_t *word = (const uint32_t *)STACK_START;
-
-	while (word < (const uint32_t *)STACK_END && *word == STACK_PAINT)
-		word++;
-	return (uint32_t)word - STACK_START;
-}

@@ -23,9 +23,6 @@ struct crash_frame {
  * "Panic ". */
 _Noreturn void crash_panic(const char *what);
 
-/* Bytes of the stack that were never used since the start. */
-uint32_t crash_stack_unused(void);
-
 /* Resets the chip with one of the RTC_REASON_ numbers. */
 _Noreturn void chip_reset(uint32_t reason);
 #endif
