@@ -8,7 +8,8 @@
 //! - FLASH_END leaves the loader either way: 0 resets, 1 runs what is flashed. A client that wants
 //!   to stay in the loader does not send it (nor does `esptool`);
 //! - what was loaded into memory is kept and can be read back, but not run: the CPU is only there
-//!   when firmware runs from flash. MEM_END with an entry point is refused (06).
+//!   when firmware runs from flash. MEM_END with an entry point is refused (06), with a line of text
+//!   for whoever wonders why.
 
 use std::ops::{ControlFlow, Range};
 
@@ -38,6 +39,9 @@ const SYNC_PATTERN: [u8; 36] = {
 const SYNC_REPLIES: usize = 8;
 /// The ROM leaves this in the value of its SYNC replies; a stub loader's is 0.
 const SYNC_VALUE: u32 = 0x2012_0707;
+/// A client that has loaded code waits for what it says; `esptool` does so for ever. Text ends that.
+const RUNS_NO_MEMORY: &[u8] =
+    b"\r\nA virtual board runs no code from memory. With esptool, give --no-stub.\r\n";
 /// Largest block for the flash and for memory, bytes.
 const FLASH_BLOCK: u32 = 0x400;
 const MEM_BLOCK: u32 = 0x1800;
@@ -157,6 +161,9 @@ impl Rom {
         let [v0, v1, v2, v3] = value.to_le_bytes();
         for _ in 0..times {
             slip::encode(&[0x01, command, 2, 0, v0, v1, v2, v3, status[0], status[1]], out);
+        }
+        if command == MEM_END && done == Err(Refusal::FailedToAct) {
+            out.extend_from_slice(RUNS_NO_MEMORY);
         }
         match done {
             Ok((_, Some(left))) => ControlFlow::Break(left),

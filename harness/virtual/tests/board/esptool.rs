@@ -2,6 +2,8 @@
 //! `esptool.py`, or named by HILRIG_ESPTOOL.
 
 use std::path::PathBuf;
+use std::process::Output;
+use std::time::Duration;
 
 use hilrig_core::mac::Mac;
 
@@ -21,19 +23,32 @@ fn esptool() -> Option<PathBuf> {
     found
 }
 
-async fn run(tool: &PathBuf, board: &Board, arguments: &[&str]) -> String {
+async fn run(tool: &PathBuf, board: &Board, arguments: &[&str]) -> Output {
     let output = tokio::process::Command::new(tool)
-        .args(["--chip", "esp8266", "--no-stub", "--before", "no-reset", "--after", "no-reset"])
-        .arg("--port")
+        .args(["--chip", "esp8266", "--before", "no-reset", "--after", "no-reset", "--port"])
         .arg(&board.serving.ready().port)
         .args(arguments)
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(std::time::Duration::from_secs(60), output);
-    let output = output.await.expect("esptool hangs").unwrap();
+    tokio::time::timeout(Duration::from_secs(60), output).await.expect("esptool hangs").unwrap()
+}
+
+async fn passes(tool: &PathBuf, board: &Board, arguments: &[&str]) -> String {
+    let output = run(tool, board, &[&["--no-stub"], arguments].concat()).await;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     text
+}
+
+/// The vendor's stub loader is code for a CPU that is not there; the tool must be told, not hang.
+#[tokio::test]
+async fn a_stub_is_refused_at_once() {
+    let Some(tool) = esptool() else { return };
+    let bench = Bench::new();
+    let board = bench.blank("a").await;
+    assert!(!run(&tool, &board, &["chip-id"]).await.status.success());
+    passes(&tool, &board, &["chip-id"]).await;
+    board.serving.stop().await.unwrap();
 }
 
 #[tokio::test]
@@ -43,12 +58,12 @@ async fn tells_the_chip_and_flashes_it() {
     let mut config = bench.config("a");
     config.mac = Some(Mac([0x24, 0x0A, 0xC4, 0x01, 0x02, 0x03]));
     let board = Board::start(config).await;
-    let mac = run(&tool, &board, &["read-mac"]).await;
+    let mac = passes(&tool, &board, &["read-mac"]).await;
     assert!(mac.contains("24:0a:c4:01:02:03"), "{mac}");
     assert!(mac.contains("ESP8266EX") && mac.contains("26MHz"), "{mac}");
-    let id = run(&tool, &board, &["chip-id"]).await;
+    let id = passes(&tool, &board, &["chip-id"]).await;
     assert!(id.contains("0x00010203"), "{id}");
-    let flash = run(&tool, &board, &["flash-id"]).await;
+    let flash = passes(&tool, &board, &["flash-id"]).await;
     assert!(flash.contains("Device: 4016") && flash.contains("4MB"), "{flash}");
 
     let image: Vec<u8> = (0..70_000u32).map(|at| ((at * 7) >> 2) as u8).collect();
@@ -57,7 +72,7 @@ async fn tells_the_chip_and_flashes_it() {
     let file = file.to_str().unwrap();
     // Twice at different offsets, so that the erase fault matters; over old data, too.
     for offset in ["0x10000", "0x3000", "0x3000"] {
-        run(&tool, &board, &["write-flash", offset, file]).await;
+        passes(&tool, &board, &["write-flash", offset, file]).await;
     }
     let flash = board.flash();
     assert!(flash[0x3000..][..image.len()] == image);
