@@ -93,6 +93,13 @@ impl EventSink for Reporters {
     }
 }
 
+impl Drop for Reporters {
+    /// A run that ends by an error of hilrig's own still leaves its record.
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
 /// Hands a recorded stream to a reporter.
 pub fn replay(events: &[Event], reporter: &mut dyn Reporter) -> io::Result<()> {
     for event in events {

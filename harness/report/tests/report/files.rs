@@ -106,6 +106,15 @@ fn a_board_that_was_not_judged_is_an_error_whatever_its_checks_say() {
 }
 
 #[test]
+fn a_run_that_is_dropped_still_leaves_its_report() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("junit.xml");
+    let reporters = hilrig_report::Reporters::new(vec![Box::new(JunitFile::new(path.clone()))]);
+    drop(reporters);
+    assert_eq!(count(&std::fs::read_to_string(&path).unwrap()), (1, 0, 1, 0));
+}
+
+#[test]
 fn a_board_that_failed_without_a_check_still_fails() {
     let mut stream = Stream::of(&["v1"]);
     stream.begin("v1", 1).stopped("v1", Phase::Boot, PhaseOutcome::Failed, "silence");
