@@ -146,10 +146,11 @@ class Broker:
 class Mqtt:
     """The test's own end: subscribes to the tx topic, publishes requests."""
 
-    def __init__(self, port):
+    def __init__(self, port, client_id=b"test"):
         self.socket = socket.create_connection(("127.0.0.1", port), WAIT)
         self.socket.settimeout(WAIT)
-        self.socket.sendall(b"\x10\x10\0\4MQTT\4\2\0\0\0\4test")
+        head = bytes([0x10, 12 + len(client_id)]) + b"\0\4MQTT\4\2\0\0"
+        self.socket.sendall(head + bytes([0, len(client_id)]) + client_id)
         assert self._packet()[0] == 0x20
         topic = f"mqtt_tx_{MAC}".encode()
         self.socket.sendall(bytes([0x82, len(topic) + 5, 0, 1, 0, len(topic)]) + topic + b"\0")
@@ -301,6 +302,20 @@ def walk_plain(board, broker, times):
     board.configuration()
 
 
+def reconnect(board, broker, times):
+    """Thrown out again and again by a client of its own name: the heap stays."""
+    board.to_mqtt(broker, times, mqtt_ra=0)
+    free = set()
+    for _ in range(5):
+        free.add(board.log.wait(r"^Heap connected: free (\d+),")[1])
+        Mqtt(broker.plain, f"ESP8266-{MAC}".encode()).socket.close()
+        board.log.wait("^MQTT connection lost: closed by the broker$")
+    board.log.wait("^Heap connected: ")
+    check(len(free) == 1, f"free heap after each connection: {free}")
+    check(Mqtt(broker.plain).ask("HttpOn") == "HTTP Server Restored and MQTT Disabled", "HttpOn")
+    board.configuration()
+
+
 def main():
     folder = tempfile.mkdtemp(prefix="core-end-to-end-")
     atexit.register(shutil.rmtree, folder, True)
@@ -342,6 +357,7 @@ def main():
     times.stratum = 2
 
     walk_plain(board, good, times)
+    reconnect(board, good, times)
 
     tls13 = Broker(folder, "broker", "tls_version tlsv1.3")
     board.refuses(tls13, times, 256 + 70)  # alert protocol_version received

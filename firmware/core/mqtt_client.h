@@ -1,0 +1,71 @@
+/* What the two halves of the MQTT client share: mqtt.c finds and opens the
+ * connection, mqtt_session.c speaks MQTT over it. Nobody else includes this. */
+#ifndef HILRIG_MQTT_CLIENT_H
+#define HILRIG_MQTT_CLIENT_H
+
+#include "core.h"
+#include "mqtt_packet.h"
+#include "requests.h"
+#include "sntp.h"
+#include "tls.h"
+
+/* As PubSubClient numbers them; from 1 on it is the CONNACK's return code. */
+enum rc {
+	RC_TIMEOUT = -4,
+	RC_LOST = -3,
+	RC_CONNECT_FAILED = -2,
+};
+
+enum stage {
+	STAGE_WAIT, /* for the next attempt */
+	STAGE_TIME,
+	STAGE_RESOLVE,
+	STAGE_CONNECT,
+	STAGE_HANDSHAKE,
+	STAGE_CONNACK,
+	STAGE_SUBACK,
+	STAGE_RUN,
+	STAGE_LEAVING, /* a reset is asked for */
+	STAGE_STOPPED,
+};
+
+struct mqtt {
+	enum stage stage;
+	bool announced;
+	bool ping_sent;
+	unsigned attempts; /* in vain, since it was last connected */
+	uint32_t deadline_ms; /* of the stage; in STAGE_WAIT the next attempt */
+	uint32_t connected_ms;
+	uint32_t sent_ms; /* when the last packet left */
+	uint8_t address[4];
+	struct sntp sntp;
+	struct port_stream *stream;
+	struct tls *tls;
+	char rx_topic[SETTINGS_TEXT_MAX + 1];
+	char tx_topic[SETTINGS_TEXT_MAX + 1];
+	struct mqtt_reader reader;
+	uint32_t in_at, in_length; /* what was read and not parsed yet */
+	uint8_t in[64];
+	uint32_t out_at, out_length; /* what is to be sent */
+	uint8_t out[REPLY_MAX + SETTINGS_TEXT_MAX + 8];
+};
+
+/* Goes on to a stage; its deadline is so far away. */
+void mqtt_enter(struct core *core, enum stage stage, uint32_t deadline_in_ms);
+
+/* Closes what is open. */
+void mqtt_disconnect(struct core *core);
+
+/* The attempt is over, in vain. `tls_reason` or, if that is 0, `reason`. */
+void mqtt_fail(struct core *core, int rc, int tls_reason, const char *reason);
+
+/* It was connected and is not any more. */
+void mqtt_lose(struct core *core, const char *reason);
+
+/* Begins the session over the open stream. */
+void mqtt_session_start(struct core *core);
+
+/* One step of a stage from STAGE_CONNACK on. False: nothing to do now. */
+bool mqtt_session_step(struct core *core);
+
+#endif
