@@ -83,3 +83,54 @@ fn drain(fd: &OwnedFd, buffer: &mut [u8]) -> (usize, Result<(), Errno>) {
     }
     (filled, Ok(()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::io::Write;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    struct Turns<'a> {
+        now: &'a Cell<u32>,
+        at_chunks: Vec<u32>,
+    }
+
+    impl ConsoleSink for Turns<'_> {
+        fn chunk(&mut self, _: Instant, bytes: &[u8]) {
+            assert!(!bytes.is_empty());
+            self.at_chunks.push(self.now.get());
+        }
+    }
+
+    #[tokio::test]
+    async fn others_get_their_turn_while_there_is_always_more_to_read() {
+        let (mut board, port) = UnixStream::pair().unwrap();
+        for end in [&board, &port] {
+            end.set_nonblocking(true).unwrap();
+        }
+        let mut written = 0;
+        while let Ok(more) = board.write(&[b'x'; 8192]) {
+            written += more;
+        }
+        assert!(written > 2 * BUFFER, "{written} bytes make three chunks");
+        drop(board);
+        let mut console = SerialConsole::open(port.as_fd(), "test".into()).unwrap();
+        let now = Cell::new(0);
+        let mut turns = Turns { now: &now, at_chunks: Vec::new() };
+        let others = async {
+            loop {
+                now.set(now.get() + 1);
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            fault = console.read_into(&mut turns) => assert!(fault.found.contains("gone")),
+            () = others => unreachable!("never ends"),
+        }
+        assert!(turns.at_chunks.len() > 2, "{:?}", turns.at_chunks);
+        assert!(turns.at_chunks.windows(2).all(|w| w[0] < w[1]), "{:?}", turns.at_chunks);
+    }
+}

@@ -83,7 +83,10 @@ pub fn permission_help(path: &Path) -> String {
 }
 
 fn group_name(gid: u32) -> Option<String> {
-    let groups = std::fs::read_to_string("/etc/group").ok()?;
+    group_in(&std::fs::read_to_string("/etc/group").ok()?, gid)
+}
+
+fn group_in(groups: &str, gid: u32) -> Option<String> {
     groups.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
@@ -114,4 +117,19 @@ fn holders(path: &Path) -> Vec<String> {
         .collect();
     found.sort();
     found.into_iter().map(|(pid, name)| format!("{name} (pid {pid})")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_group_of_a_port_is_named_and_roots_own_ports_are_not_a_matter_of_groups() {
+        let groups = "root:x:0:\nbroken\ndialout:x:20:me\nuucp:x:14:\n";
+        assert_eq!(group_in(groups, 14).as_deref(), Some("uucp"));
+        assert_eq!(group_in(groups, 20).as_deref(), Some("dialout"));
+        assert_eq!(group_in(groups, 21), None);
+        assert!(permission_help(Path::new("/dev/null")).contains("udev"));
+        assert!(permission_help(Path::new("/dev/ttyUSB-none")).contains("usermod -aG dialout"));
+    }
 }

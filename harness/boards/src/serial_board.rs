@@ -133,7 +133,7 @@ impl SerialBoard {
                 format!("flashing over {}", self.settings.port.display()),
                 "the flashing thread ended without a result",
             )
-            .help("This is a fault of hilrig; please report it with the log (HILRIG_LOG=debug)."))
+            .help("This is a fault of hilrig; please report it with its debug log."))
         })
     }
 

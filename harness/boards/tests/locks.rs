@@ -78,11 +78,13 @@ fn of_many_at_once_one_gets_it() {
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                for _ in 0..200 {
+                for _ in 0..3000 {
                     use std::sync::atomic::Ordering::SeqCst;
                     if let Ok(lock) = PortLock::take(folder.path(), Path::new(PORT), "many") {
                         assert_eq!(holders.fetch_add(1, SeqCst), 0, "two hold it");
                         taken.fetch_add(1, SeqCst);
+                        // Others get to the point between opening and locking meanwhile.
+                        std::thread::yield_now();
                         holders.fetch_sub(1, SeqCst);
                         drop(lock);
                     }

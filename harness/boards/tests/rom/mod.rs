@@ -60,6 +60,8 @@ pub struct Chip {
     /// What the loader found wrong with what it was sent.
     pub complaints: Vec<String>,
     pub erased: std::ops::Range<usize>,
+    /// Blocks written, over all flashings.
+    pub written: usize,
     blocks: u32,
     next: u32,
     at: usize,
@@ -99,6 +101,7 @@ impl Rom {
                 commands: Vec::new(),
                 complaints: Vec::new(),
                 erased: 0..0,
+                written: 0,
                 blocks: 0,
                 next: 0,
                 at: 0,
@@ -297,6 +300,7 @@ impl Chip {
             *cell &= byte;
         }
         self.next += 1;
+        self.written += 1;
         self.at += data.len();
         [0, 0]
     }
