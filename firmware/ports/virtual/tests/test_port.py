@@ -7,6 +7,7 @@ BUILD holds bootrom.elf and a firmware.bin with probe.c in the core's place.
 import os
 import random
 import select
+import socket
 import struct
 import subprocess
 import sys
@@ -251,6 +252,21 @@ class Contract(unittest.TestCase):
 
         # The closed ones that are still remembered come and go.
         self.assertAlmostEqual(free_after(50), free_after(200), delta=1000)
+
+    def test_a_peer_that_trickles_is_served_in_turn(self):
+        """Byte by byte into a connection that waits behind another one."""
+        held = self.board.tell("led 0")
+        with socket.create_connection(("127.0.0.1", self.board.port), DEADLINE) as peer:
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for _ in range(60):
+                peer.sendall(b"x")
+                time.sleep(0.002)  # so that each travels alone
+            peer.sendall(b"\n")
+            held.close()
+            start = time.monotonic()
+            self.assertEqual(peer.recv(100), b"what?\n")
+            # A refused byte would come again after a second at the earliest.
+            self.assertLess(time.monotonic() - start, 0.9)
 
     def test_link(self):
         self.board.qmp("set_link", name="n0", up=False)
