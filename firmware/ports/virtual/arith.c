@@ -136,13 +136,11 @@ static uint64_t divide64(uint64_t a, uint64_t b, uint64_t *rest)
 	if (b == 0)
 		divided_by_zero();
 	for (int i = 0; i < 64; i++) {
-		uint32_t carry = (uint32_t)(left >> 63);
-
 		left = (left << 1) | (x.half.high >> 31);
 		x.half.high = (x.half.high << 1) | (x.half.low >> 31);
 		x.half.low <<= 1;
 		quotient <<= 1;
-		if (carry || left >= b) {
+		if (left >= b) {
 			left -= b;
 			quotient |= 1;
 		}
