@@ -1,11 +1,13 @@
 //! The control socket.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use hilrig_virtual::{ControlCommand, State, VirtualBoard, VirtualError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::bench::{Bench, Board, DEADLINE};
+use crate::bench::{Bench, Board, Client, DEADLINE};
 
 #[tokio::test]
 async fn power_and_loader_as_asked() {
@@ -76,6 +78,29 @@ async fn a_flood_waits_for_its_reader_and_loses_nothing() {
     board.control.flood(u64::MAX, false).await.unwrap();
     board.control.normal().await.unwrap();
     assert_eq!(board.control.status().await.unwrap().trouble_left, 0);
+    board.serving.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_flood_with_an_eager_reader_leaves_others_their_turn() {
+    let bench = Bench::new();
+    let board = bench.blank("a").await;
+    let mut client = Client::open(&board.serving.ready().port);
+    let done = Arc::new(AtomicBool::new(false));
+    let reader = tokio::task::spawn_blocking({
+        let done = done.clone();
+        move || {
+            while !done.load(Ordering::Relaxed) {
+                assert!(!client.read_until(Instant::now() + DEADLINE).is_empty());
+            }
+        }
+    });
+    board.control.flood(u64::MAX, true).await.unwrap();
+    for _ in 0..20 {
+        assert!(board.control.status().await.unwrap().trouble_left > 0);
+    }
+    done.store(true, Ordering::Relaxed);
+    reader.await.unwrap();
     board.serving.stop().await.unwrap();
 }
 
