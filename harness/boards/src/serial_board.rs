@@ -46,6 +46,16 @@ pub struct Settings {
 }
 
 /// A board on a serial port, with an ESP8266's ROM loader. See [`Board`].
+///
+/// - The ROM cannot read its flash back, so `Flashed::verified` is always `None`. It checks each
+///   block's checksum; that the image runs is confirmed by the build id in its boot log, which
+///   [`Board::confirm_build`] notes. Only a confirmed image is kept, and then the board is not even
+///   put into its loader.
+/// - `Flashed::time` is that of the blocks, without the erasing before them.
+/// - A console has a descriptor of its own for the port: the port is free for others once the
+///   board is released *and* its console is dropped.
+/// - A flashing whose future is dropped ends within milliseconds, and the next call has the port
+///   again; the board is left in its loader with half an image, and its record says nothing.
 pub struct SerialBoard {
     settings: Settings,
     lines: Box<dyn Lines>,
