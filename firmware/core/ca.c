@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char no_memory[] = "no memory to decode it";
+const char ca_no_memory[] = "no memory to decode it";
 
 static void keep_name(void *context, const void *bytes, size_t length)
 {
@@ -81,7 +81,7 @@ const char *ca_decode(struct core *core, const uint8_t *der, size_t length)
 	const char *why;
 
 	if (work == NULL)
-		return no_memory;
+		return ca_no_memory;
 	begin(&work->ca, &work->decoder);
 	br_x509_decoder_push(&work->decoder, der, length);
 	why = finish(&work->ca, &work->decoder);
@@ -100,7 +100,7 @@ const char *ca_load(struct core *core, struct ca *ca)
 		return "no CA is stored";
 	decoder = core_alloc(core, sizeof *decoder);
 	if (decoder == NULL)
-		return no_memory;
+		return ca_no_memory;
 	begin(ca, decoder);
 	for (size_t at = 0; at < length && why == NULL; at += sizeof chunk) {
 		size_t part = length - at < sizeof chunk ? length - at : sizeof chunk;

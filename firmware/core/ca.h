@@ -20,6 +20,9 @@ struct ca {
 	uint8_t key[CA_KEY_MAX];
 };
 
+/* The reason that is not the certificate's fault. */
+extern const char ca_no_memory[];
+
 /* Checks DER that came from outside. NULL, or why it is refused.
  * Takes about 2 KiB of heap meanwhile. */
 const char *ca_decode(struct core *core, const uint8_t *der, size_t length);

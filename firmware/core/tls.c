@@ -108,14 +108,16 @@ static int prepare(struct tls *tls, const char *name, uint16_t fragment)
 {
 	struct core *core = tls->core;
 	const struct port *port = core->port;
+	const char *why;
 	uint8_t seed[32];
 
 	tls->verifier = core_alloc(core, sizeof *tls->verifier);
 	tls->receive = core_alloc(core, fragment + RECEIVE_OVERHEAD);
 	if (tls->verifier == NULL || tls->receive == NULL)
 		return TLS_ERROR_NO_MEMORY;
-	if (ca_load(core, &tls->verifier->ca) != NULL)
-		return TLS_ERROR_BAD_CA;
+	why = ca_load(core, &tls->verifier->ca);
+	if (why != NULL)
+		return why == ca_no_memory ? TLS_ERROR_NO_MEMORY : TLS_ERROR_BAD_CA;
 	if (!port->random(port->self, seed, sizeof seed))
 		return TLS_ERROR_NO_RANDOM;
 	set_algorithms(tls);

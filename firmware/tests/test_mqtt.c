@@ -413,9 +413,75 @@ static void test_malformed_publish(void)
 	}
 }
 
-int main(void)
+/* Each allocation of a TLS connection fails in turn; and there is no
+ * connection without randomness or with a CA gone bad. */
+static void test_tls_without_means(const char *folder)
 {
+	static uint8_t der[STORE_CA_MAX];
+	char path[512];
+	FILE *file;
+	size_t length, before;
+	long n;
+
+	snprintf(path, sizeof path, "%s/certs/ec256.der", folder);
+	file = fopen(path, "rb");
+	length = file != NULL ? fread(der, 1, sizeof der, file) : 0;
+	CHECK(length > 0, "no %s", path);
+	if (file != NULL)
+		fclose(file);
+
+	start();
+	bench.core.mode = MODE_MQTT_TLS;
+	bench.core.settings.mqtt_retry_attempts = 0;
+	bench.core.settings.mqtt_retry_seconds = 1;
+	strcpy(bench.core.settings.broker, "broker.test");
+	CHECK(store_save_ca(&bench.core.store, &bench.core.settings, der, length), "store");
+	clock_set(&bench.core.clock, 1800000000);
+	before = bench.host.heap_used;
+	for (n = 0; n < 20; n++) {
+		bench_forget_log(&bench);
+		bench.host.allocs_left = n;
+		got_length = 0;
+		if (run(1, "failed, rc=-2 try again in 1 seconds\r\nTLS error") && got_length > 0)
+			break; /* a ClientHello: enough for all */
+		CHECK(bench_logged(&bench, "TLS error 1000: no memory ("), "%ld allocations: %s", n,
+		      bench.host.log);
+		CHECK(bench.host.heap_used == before, "nothing leaks after %ld", n);
+		close_peer();
+		bench.host.pushed_ms += 1100;
+	}
+	CHECK(n == 4, "the handshake takes four allocations, not %ld", n);
+	bench.host.allocs_left = -1;
+	close_peer();
+	CHECK(run(0, "TLS error 1001: the stream was closed"), "%s", bench.host.log);
+	CHECK(bench.host.heap_used == before, "nothing leaks");
+
+	bench_forget_log(&bench);
+	bench.host.random_fails = true;
+	bench.host.pushed_ms += 1100;
+	CHECK(run(0, "TLS error 1003: no randomness"), "%s", bench.host.log);
+	bench.host.random_fails = false;
+
+	CHECK(store_save_ca(&bench.core.store, &bench.core.settings, "0garbage", 8), "store");
+	bench_forget_log(&bench);
+	bench.host.pushed_ms += 1100;
+	CHECK(run(0, "TLS error 1005: the stored CA cannot be used"), "%s", bench.host.log);
+
+	bench.core.clock.known = false;
+	bench_forget_log(&bench);
+	bench.core.settings.ntp_server[0] = 0;
+	bench.host.pushed_ms += 1100;
+	CHECK(run(0, "TLS error 53: the time is not known"), "%s", bench.host.log);
+	CHECK(bench_logged(&bench, "no time server is set"), "%s", bench.host.log);
+	stop();
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2)
+		return 2;
 	srand(3);
+	test_tls_without_means(argv[1]);
 	test_malformed_publish();
 	test_reader_pieces();
 	test_session();
