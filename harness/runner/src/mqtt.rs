@@ -93,8 +93,7 @@ pub async fn connect(
     let tried =
         format!("connecting the rig to the broker at {}:{} over TLS", endpoint.host, endpoint.port);
     let tls = tls(endpoint).map_err(|found| format!("{tried}: {found}"))?;
-    // The name is what the certificate is checked against, so the host of the options is the
-    // certificate's name; the address is reached because both are loopback names of the leaf.
+    // rumqttc checks the certificate against the host that it connects to.
     let mut options = MqttOptions::new(client_id, &endpoint.host, endpoint.port);
     options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(tls))));
     options.set_keep_alive(Duration::from_secs(30));
@@ -103,6 +102,9 @@ pub async fn connect(
         options.set_credentials(user, password);
     }
     let (client, mut events) = AsyncClient::new(options, 64);
+    // A request is one small segment: with Nagle's algorithm it would wait for the
+    // acknowledgement of the one before, up to 40 ms.
+    events.network_options.set_tcp_nodelay(true);
     let connected = async {
         loop {
             match events.poll().await {
