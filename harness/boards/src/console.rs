@@ -127,6 +127,8 @@ mod tests {
             }
         };
         tokio::select! {
+            // In this order, so that a turn of the others stands between two of the reader.
+            biased;
             fault = console.read_into(&mut turns) => assert!(fault.found.contains("gone")),
             () = others => unreachable!("never ends"),
         }
