@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     tracing_subscriber::fmt()
         .with_env_filter(
-            EnvFilter::try_from_env("HILRIG_LOG").unwrap_or_else(|_| EnvFilter::new("warn")),
+            EnvFilter::try_from_env("HILRIG_LOG").unwrap_or_else(|_| EnvFilter::new("error")),
         )
         .with_writer(std::io::stderr)
         .with_target(false)

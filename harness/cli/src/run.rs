@@ -95,7 +95,9 @@ pub async fn run(args: args::Run) -> Result<u8, Failure> {
         listen: listen(&chosen),
     };
     let mut broker = RunBroker { plan: Some(broker_plan), broker: None, events: events.clone() };
-    let outcome = hilrig_runner::run(&plan, members, &mut broker, &events, stop).await;
+    let record_fault = || reporters.faults().first().map(ToString::to_string);
+    let outcome =
+        hilrig_runner::run(&plan, members, &mut broker, &events, stop, record_fault).await;
     bench.stop().await;
     drop(run_dir);
 

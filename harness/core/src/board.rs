@@ -62,6 +62,11 @@ pub struct Flashed {
 pub trait ConsoleSink {
     /// Bytes that were there at `at`.
     fn chunk(&mut self, at: Instant, bytes: &[u8]);
+
+    /// Why what was handed over is not kept whole, if it is not.
+    fn fault(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A board, held by one run. All of its methods fail with the bench's troubles only: what the

@@ -128,6 +128,10 @@ impl ConsoleSink for BootLog {
             self.fault = Some(fault);
         }
     }
+
+    fn fault(&self) -> Option<String> {
+        self.fault.as_ref().map(ToString::to_string)
+    }
 }
 
 impl Drop for BootLog {

@@ -129,15 +129,18 @@ impl Bench<'_> {
     }
 }
 
-/// Runs the plan on every member. `stop` resolves, with the reason, when the run is to end early.
+/// Runs the plan on every member. `stop` resolves, with the reason, when the run is to end early;
+/// `record_fault` tells why the record is not whole, if it is not: a verdict that cannot be shown
+/// to anybody is none.
 pub async fn run(
     plan: &Plan,
     members: Vec<Member>,
     broker: &mut dyn BenchBroker,
     events: &Events,
     stop: impl Future<Output = String>,
+    record_fault: impl Fn() -> Option<String>,
 ) -> RunOutcome {
-    let outcome = match TimeServer::bind(plan.listen).await {
+    let mut outcome = match TimeServer::bind(plan.listen).await {
         Ok(time_server) => with_services(plan, members, broker, events, stop, &time_server).await,
         Err(error) => {
             let why = format!("binding the time server on {}: {error}", plan.listen);
@@ -145,6 +148,9 @@ pub async fn run(
         }
     };
     broker.stop().await;
+    if let (Verdict::Passed, Some(fault)) = (outcome.verdict, record_fault()) {
+        outcome = RunOutcome { verdict: Verdict::RigFault, why: Some(fault) };
+    }
     events.run(What::RunEnded {
         verdict: outcome.verdict,
         exit_code: exit::of(outcome.verdict),
@@ -281,7 +287,10 @@ async fn one_board(
     walk.end(stop.as_ref());
     judge::at_the_end(&walk, log.get(), &bench.plan.floors, stop.as_ref());
     member.board.release().await;
-    let (verdict, why) = judge::verdict(&walk, stop);
+    let (verdict, why) = match (judge::verdict(&walk, stop), member.record.fault()) {
+        ((Verdict::Passed, _), Some(fault)) => (Verdict::RigFault, Some(fault)),
+        (judged, _) => judged,
+    };
     walk.tell(What::BoardEnded { verdict, seconds: since.elapsed().as_secs_f64(), why });
     verdict
 }
