@@ -101,7 +101,8 @@ async fn boots_what_was_flashed_and_obeys() {
 #[tokio::test]
 async fn flash_end_runs_what_is_flashed() {
     let bench = Bench::new();
-    let Some((config, image)) = config(&bench, "a", 3) else { return };
+    // A comma means something to QEMU.
+    let Some((config, image)) = config(&bench, "a, b", 3) else { return };
     let board = Board::start(config).await;
     board
         .client(move |mut client| {
@@ -179,8 +180,13 @@ async fn a_pulled_cable_stops_the_network_and_nothing_else() {
     // Out before the power is on: it stays out, and the firmware waits for its network.
     board.control.link_down().await.unwrap();
     board.control.reset().await.unwrap();
-    board.client(|mut client| client.expect("Settings:")).await;
+    let early = board.client(|mut client| client.expect("Settings:")).await;
     assert!(!board.control.status().await.unwrap().link);
+    // Nothing tells that no line will come. On a board with its cable it comes in 50 ms.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let late = board.client(|mut client| client.read_until(Instant::now())).await;
+    let log = early + &String::from_utf8_lossy(&late);
+    assert!(!log.contains(BOOTED), "{log}");
     board.control.link_up().await.unwrap();
     page(&board).await;
     board.control.link_down().await.unwrap();
@@ -202,24 +208,29 @@ async fn a_port_that_qemu_cannot_have_is_changed_at_start_and_told_later() {
     std::fs::create_dir(&config.state_dir).unwrap();
     flash.resize(4 * 1024 * 1024, 0xFF);
     std::fs::write(config.state_dir.join("flash.bin"), flash).unwrap();
-    // QEMU as it is when somebody takes the port just before it does.
+    // QEMU as it is when somebody takes a port just before it does: the first one that it is given,
+    // then the one that stands in the file.
     let taken = bench.dir.path().join("taken");
     config.qemu = bench.dir.path().join("qemu");
     let script = format!(
-        "#!/bin/sh\nif mv {0} {0}.seen; then\necho 'Could not set up host forwarding rule' >&2\n\
+        "#!/bin/sh\nall=\"$*\"\nport=${{all#*tcp:127.0.0.1:}}\nport=${{port%%-*}}\n\
+         test -e {0} || echo $port >{0}\n\
+         if test $port = $(cat {0}); then\necho 'Could not set up host forwarding rule' >&2\n\
          exit 1\nfi\nexec qemu-system-xtensa \"$@\"\n",
         taken.display()
     );
     std::fs::write(&config.qemu, script).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&config.qemu, mode).unwrap();
-    std::fs::write(&taken, "").unwrap();
     let board = Board::start(config).await;
     page(&board).await;
+    let http = board.serving.ready().http;
+    assert_ne!(std::fs::read_to_string(&taken).unwrap().trim(), http.port().to_string());
     board.control.power_off().await.unwrap();
-    std::fs::write(&taken, "").unwrap();
+    std::fs::write(&taken, http.port().to_string()).unwrap();
     let error = board.control.power_on().await.unwrap_err().to_string();
-    assert!(error.contains(&board.serving.ready().http.to_string()), "{error}");
+    assert!(error.contains(&http.to_string()), "{error}");
+    std::fs::write(&taken, "0").unwrap();
     board.control.power_on().await.unwrap();
     page(&board).await;
     board.serving.stop().await.unwrap();
