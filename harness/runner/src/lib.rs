@@ -10,6 +10,7 @@ pub mod http;
 mod judge;
 mod log;
 pub mod mqtt;
+mod online;
 mod path;
 mod run;
 pub mod time_server;

@@ -17,7 +17,7 @@ use crate::boot::{Booted, Mode};
 use crate::http;
 use crate::judge;
 use crate::log::{Feed, Found, Log, Mark, Missed};
-use crate::mqtt::{NoMessage, Subscription};
+use crate::online::Online;
 use crate::run::{Bench, Broker};
 use crate::walk::{Stop, Walk};
 use crate::watch::{Hit, Says};
@@ -34,12 +34,6 @@ pub struct Path<'a> {
     pub log: &'a OnceCell<Log>,
     /// The board's number in this run, which tells its MQTT client from the others'.
     pub number: usize,
-}
-
-/// MQTT mode, connected to the run's broker.
-struct Online {
-    rx_topic: String,
-    replies: Subscription,
 }
 
 impl Path<'_> {
@@ -255,7 +249,7 @@ impl Path<'_> {
             _ => None,
         });
         match connected.await?.answer {
-            Ok(()) => Ok(Online { rx_topic, replies }),
+            Ok(()) => Ok(Online::new(rx_topic, replies)),
             Err(why) => {
                 Err(Stop::Failed(format!("the board did not connect to the broker: `{why}`")))
             }
@@ -267,7 +261,7 @@ impl Path<'_> {
         let contract = &self.bench.plan.contract;
         let mut wrong = Vec::new();
         for request in &contract.requests {
-            let reply = self.request(&mut online, broker, &request.request).await?;
+            let reply = self.request(&mut online, broker, request).await?;
             wrong.extend(mismatch(request, &reply));
             self.heap_of(&request.request, &reply, &mut wrong);
         }
@@ -275,7 +269,7 @@ impl Path<'_> {
 
         let mut wrong = Vec::new();
         for request in invalid(contract) {
-            let reply = self.request(&mut online, broker, &request.request).await?;
+            let reply = self.request(&mut online, broker, &request).await?;
             wrong.extend(mismatch(&request, &reply));
         }
         self.all_of("mqtt.invalid", contract.invalid.requests.len(), wrong);
@@ -291,7 +285,7 @@ impl Path<'_> {
     ) -> Result<(), Stop> {
         let request = &self.bench.plan.contract.switch.to_configuration;
         let mark = log.mark();
-        let reply = self.request(&mut online, broker, &request.request).await?;
+        let reply = self.request(&mut online, broker, request).await?;
         if let Some(wrong) = mismatch(request, &reply) {
             return Err(Stop::Failed(wrong));
         }
@@ -391,35 +385,7 @@ impl Path<'_> {
         Ok(answer.body)
     }
 
-    async fn request(
-        &self,
-        online: &mut Online,
-        broker: &Broker,
-        request: &str,
-    ) -> Result<Vec<u8>, Stop> {
-        if let Some(message) = online.replies.unasked() {
-            return Err(Stop::Failed(format!(
-                "a message that nobody asked for: `{}`",
-                text::printable(&message.payload)
-            )));
-        }
-        let payload = self.bench.plan.contract.payload.replace("{request}", request);
-        let asked = std::time::Instant::now();
-        broker.mqtt.publish(&online.rx_topic, &payload).await.map_err(Stop::Rig)?;
-        let deadline = self.reply_deadline();
-        let message = online.replies.next(deadline).await.map_err(|none| match none {
-            NoMessage::Deadline => Stop::Failed(format!(
-                "request {request}: no reply over MQTT within {}",
-                Span(deadline)
-            )),
-            NoMessage::Lost(found) => Stop::Rig(format!("the broker is gone: {found}")),
-        })?;
-        self.walk.waited(asked, message.at);
-        self.reply("mqtt", request, &message.payload, (message.at - asked).as_secs_f64());
-        Ok(message.payload)
-    }
-
-    fn reply(&self, over: &str, request: &str, reply: &[u8], seconds: f64) {
+    pub(crate) fn reply(&self, over: &str, request: &str, reply: &[u8], seconds: f64) {
         let reply = self.bench.plan.secrets.mask(&text::printable(reply)).into_owned();
         self.walk.tell(What::Reply { over: over.into(), request: request.into(), reply, seconds });
     }
@@ -520,7 +486,7 @@ impl Path<'_> {
         ));
     }
 
-    fn reply_deadline(&self) -> std::time::Duration {
+    pub(crate) fn reply_deadline(&self) -> std::time::Duration {
         self.bench.plan.deadlines.reply
     }
 }

@@ -1,0 +1,111 @@
+//! A board in MQTT mode: requests and their replies.
+
+use std::time::{Duration, Instant};
+
+use hilrig_core::contract::Request;
+use hilrig_core::text;
+use hilrig_core::units::Span;
+use regex::Regex;
+
+use crate::mqtt::{Message, NoMessage, Subscription};
+use crate::path::Path;
+use crate::run::Broker;
+use crate::walk::Stop;
+
+/// A board says that it is connected, and subscribes then; what is published in between, the broker
+/// gives to nobody. So the first request is repeated until it is answered: after this time, then
+/// after twice as long each time.
+const AGAIN: Duration = Duration::from_millis(50);
+/// The longest time between two repetitions.
+const AGAIN_MOST: Duration = Duration::from_secs(1);
+
+/// MQTT mode, connected to the run's broker.
+pub struct Online {
+    rx_topic: String,
+    replies: Subscription,
+    /// The board has answered, so it has subscribed.
+    heard: bool,
+    /// Replies to the first request's repetitions that may come still. Messages keep their order,
+    /// so none comes behind the reply to the second request.
+    late: Option<(Regex, usize)>,
+}
+
+impl Online {
+    /// Connected, with nothing asked yet.
+    pub fn new(rx_topic: String, replies: Subscription) -> Online {
+        Online { rx_topic, replies, heard: false, late: None }
+    }
+
+    /// Whether the message answers one of the first request's repetitions.
+    fn is_late(&mut self, message: &Message) -> bool {
+        match &mut self.late {
+            Some((reply, more))
+                if *more > 0 && reply.is_match(&String::from_utf8_lossy(&message.payload)) =>
+            {
+                *more -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Path<'_> {
+    /// Asks over MQTT and waits for the reply.
+    pub(crate) async fn request(
+        &self,
+        online: &mut Online,
+        broker: &Broker,
+        request: &Request,
+    ) -> Result<Vec<u8>, Stop> {
+        while let Some(message) = online.replies.unasked() {
+            if !online.is_late(&message) {
+                return Err(Stop::Failed(format!(
+                    "a message that nobody asked for: `{}`",
+                    text::printable(&message.payload)
+                )));
+            }
+        }
+        let name = &request.request;
+        let payload = self.bench.plan.contract.payload.replace("{request}", name);
+        let deadline = self.reply_deadline();
+        let first = Instant::now();
+        let mut again = AGAIN;
+        let mut repeated = 0;
+        let mut asked = first;
+        broker.mqtt.publish(&online.rx_topic, &payload).await.map_err(Stop::Rig)?;
+        let message = loop {
+            let left = deadline.saturating_sub(first.elapsed());
+            let wait = if online.heard { left } else { left.min(again) };
+            match online.replies.next(wait).await {
+                Ok(message) => {
+                    let said = String::from_utf8_lossy(&message.payload);
+                    if request.reply.is_match(&said) || !online.is_late(&message) {
+                        break message;
+                    }
+                }
+                Err(NoMessage::Deadline) if first.elapsed() < deadline => {
+                    repeated += 1;
+                    again = (again * 2).min(AGAIN_MOST);
+                    asked = Instant::now();
+                    broker.mqtt.publish(&online.rx_topic, &payload).await.map_err(Stop::Rig)?;
+                }
+                Err(NoMessage::Deadline) => {
+                    return Err(Stop::Failed(format!(
+                        "request {name}: no reply over MQTT within {}",
+                        Span(deadline)
+                    )));
+                }
+                Err(NoMessage::Lost(found)) => {
+                    return Err(Stop::Rig(format!("the broker is gone: {found}")));
+                }
+            }
+        };
+        online.late = (repeated > 0).then(|| (request.reply.clone(), repeated));
+        online.heard = true;
+        self.walk.waited(first, message.at);
+        let seconds = message.at.saturating_duration_since(asked).as_secs_f64();
+        self.reply("mqtt", name, &message.payload, seconds);
+        Ok(message.payload)
+    }
+}
