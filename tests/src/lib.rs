@@ -1,1 +1,20 @@
-//! See the package's description in Cargo.toml.
+//! What the end-to-end suites share: a bench in a folder of its own, the binary `hilrig` on it,
+//! virtual boards that run on their own, and the record that a run leaves.
+//!
+//! The suites run the built binary, so it has to be there: `make test` builds it and the firmware
+//! first. What is missing is a failure that names the command, never a test that passes.
+
+pub mod artifacts;
+pub mod attached;
+pub mod bench;
+pub mod engine;
+pub mod processes;
+pub mod record;
+pub mod redact;
+pub mod running;
+pub mod skip;
+
+use std::time::Duration;
+
+/// For anything that is waited for: far more than it takes, on a machine that does a lot beside.
+pub const PATIENCE: Duration = Duration::from_secs(60);

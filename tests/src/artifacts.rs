@@ -1,0 +1,56 @@
+//! What was built before the tests.
+
+use std::path::{Path, PathBuf};
+
+fn built(path: PathBuf, command: &str) -> PathBuf {
+    assert!(
+        path.is_file(),
+        "there is no {}, which this test runs. Build it with `{command}`; `make test` does so first",
+        path.display()
+    );
+    path
+}
+
+fn in_repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+fn firmware_file(path: &str, command: &str) -> PathBuf {
+    let path = built(in_repository(path), command);
+    path.canonicalize().expect("the file is there")
+}
+
+/// The binary `hilrig`, from the same build as this test.
+pub fn hilrig() -> PathBuf {
+    // target/debug/deps/path-0123456789abcdef
+    let test = std::env::current_exe().expect("a test knows its own executable");
+    let folder = test.parent().and_then(Path::parent).expect("a test lies in deps/");
+    built(folder.join("hilrig"), "cargo build -p hilrig")
+}
+
+/// The virtual board's firmware.
+pub fn firmware() -> PathBuf {
+    firmware_file("firmware/build/virtual/firmware.bin", "make firmware")
+}
+
+/// The same with a fault built in.
+pub fn faulty_firmware(fault: &str) -> PathBuf {
+    firmware_file(&format!("firmware/build/faults/{fault}/firmware.bin"), "make faults")
+}
+
+/// The firmware as an ELF file, which no board boots.
+pub fn firmware_elf() -> PathBuf {
+    firmware_file("firmware/build/virtual/firmware.elf", "make firmware")
+}
+
+/// What stands in for the chip's boot ROM.
+pub fn boot_rom() -> PathBuf {
+    firmware_file("firmware/build/virtual/bootrom.elf", "make firmware")
+}
+
+/// What the firmware says and answers.
+pub fn contract() -> PathBuf {
+    in_repository("firmware/contract.toml")
+        .canonicalize()
+        .expect("the contract is in the repository")
+}

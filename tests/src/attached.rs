@@ -1,0 +1,80 @@
+//! A virtual board that runs on its own, as `hilrig virtual-board` makes it.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::PATIENCE;
+use crate::artifacts;
+use crate::bench::{Bench, path_text};
+use crate::running::{Ended, Running};
+
+/// The board.
+pub struct Attached {
+    running: Running,
+    /// The line that it printed when it was ready.
+    pub ready: Value,
+}
+
+impl Attached {
+    /// Starts the board that keeps its flash in the bench's folder `name`.
+    pub fn start(bench: &Bench, name: &str) -> Attached {
+        let boot_rom = path_text(&artifacts::boot_rom());
+        let arguments = ["virtual-board", "--state", name, "--boot-rom", boot_rom.as_str()];
+        let mut running = bench.start(&arguments);
+        let line = running.line_with("{");
+        let ready = serde_json::from_str(&line).expect("one line of JSON");
+        Attached { running, ready }
+    }
+
+    /// Its serial port.
+    pub fn port(&self) -> &str {
+        self.text("port")
+    }
+
+    /// Its control socket.
+    pub fn control_socket(&self) -> &str {
+        self.text("control")
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.ready[key].as_str().unwrap_or_else(|| panic!("no {key} in {}", self.ready))
+    }
+
+    /// Its process.
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// The `[[board]]` for a configuration.
+    pub fn as_board(&self, name: &str) -> toml::Table {
+        let mut board = toml::Table::new();
+        board.insert("name".into(), name.into());
+        board.insert("kind".into(), "virtual".into());
+        for key in ["port", "control", "http"] {
+            board.insert(key.into(), self.text(key).into());
+        }
+        board
+    }
+
+    /// Asks something of it on its control socket; it must be done.
+    pub fn control(&self, command: &str) -> Value {
+        let socket = self.control_socket();
+        let mut stream = UnixStream::connect(socket).expect("the control socket takes a client");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a deadline can be set");
+        writeln!(stream, "{command}").expect("the control socket takes a command");
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).expect("the control socket answers");
+        let reply: Value = serde_json::from_str(&line).expect("the answer is JSON");
+        assert_eq!(reply["ok"], true, "{command} was answered {reply}");
+        reply
+    }
+
+    /// Stops it in order.
+    pub fn stop(self) -> Ended {
+        self.running.signal(Signal::TERM);
+        self.running.ended()
+    }
+}

@@ -1,0 +1,260 @@
+//! The whole path on virtual boards, and the record that it leaves.
+
+use std::path::Path;
+
+use hilrig_core::check::CheckOutcome;
+use hilrig_core::event::What;
+use hilrig_core::exit;
+use hilrig_core::heap::HeapPhase;
+use hilrig_core::phase::Phase;
+use hilrig_core::verdict::Verdict;
+use hilrig_tests::artifacts;
+use hilrig_tests::attached::Attached;
+use hilrig_tests::bench::{Bench, Configuration};
+use hilrig_tests::engine::Engine;
+use hilrig_tests::record::Record;
+use hilrig_tests::redact;
+
+/// The checks of a run with all floors.
+const CHECKS: [&str; 13] = [
+    "boot_log.configuration",
+    "configuration.page",
+    "configuration.requests",
+    "refusal",
+    "boot_log.mqtt",
+    "mqtt.requests",
+    "mqtt.invalid",
+    "switch_back",
+    "crash",
+    "heap.boot",
+    "heap.page",
+    "heap.handshake",
+    "heap.connected",
+];
+
+/// Floors that the bundled firmware keeps by far.
+fn with_floors(configuration: &mut Configuration) {
+    for phase in HeapPhase::ALL {
+        configuration.set(&format!("heap.floor.{}", phase.name()), "16 KiB");
+    }
+}
+
+fn passed(record: &Record, board: &str) {
+    record.must_be_whole();
+    assert_eq!(record.verdict(board), (Verdict::Passed, String::new()));
+    assert_eq!(record.phases(board), Phase::ALL);
+    assert_eq!(record.checks_that(board, CheckOutcome::NotHeld), [""; 0]);
+    assert_eq!(record.checks_that(board, CheckOutcome::NotMeasured), [""; 0]);
+}
+
+#[test]
+fn one_board_passes_and_its_record_is_whole() {
+    let bench = Bench::new();
+    let mut configuration = Configuration::new();
+    with_floors(&mut configuration);
+    bench.configure(&configuration);
+    let ended = bench.run(&["run", "--seed", "7"]).with_code(exit::PASSED);
+    assert_eq!(ended.stderr, "", "{ended}");
+    bench.nothing_may_be_left();
+
+    let record = bench.record();
+    passed(&record, "virtual-1");
+    assert_eq!(record.checks_that("virtual-1", CheckOutcome::Held), CHECKS);
+
+    // What the issue promises to other tools.
+    let summary = record.summary();
+    assert_eq!(summary["schema"], 1);
+    assert_eq!(summary["verdict"], "passed");
+    assert_eq!(summary["seed"], 7);
+    assert_eq!(summary["broker"]["kind"], "process");
+    assert_eq!(summary["broker"]["software"], "mosquitto");
+    let version = summary["broker"]["version"].as_str().unwrap();
+    assert!(version.starts_with(|digit: char| digit.is_ascii_digit()), "{version}");
+    let board = record.board("virtual-1");
+    assert!(board["seconds"].as_f64().unwrap() > 0.0);
+    let image = std::fs::metadata(artifacts::firmware()).unwrap().len();
+    assert_eq!(board["flashed_bytes"], image);
+    let ids: Vec<&str> =
+        board["checks"].as_array().unwrap().iter().map(|c| c["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, CHECKS);
+    for phase in HeapPhase::ALL {
+        let lowest = board["heap"][phase.name()]["lowest_free"].as_u64().unwrap();
+        // An ESP8266 has 80 KiB of data memory.
+        assert!((16 * 1024..80 * 1024).contains(&lowest), "{}: {lowest}", phase.name());
+    }
+
+    // The timed log has the same lines as the raw one. The last may be cut off in the middle.
+    let raw = record.text("virtual-1/boot.log");
+    let timed = record.text("virtual-1/boot.timed.log");
+    let without_time = timed.lines().map(|line| line.split_once("] ").expect("a time").1);
+    let (mut without_time, mut lines): (Vec<_>, Vec<_>) =
+        (without_time.collect(), raw.lines().collect());
+    assert_eq!(without_time.len(), lines.len());
+    without_time.pop();
+    lines.pop();
+    assert_eq!(without_time, lines);
+
+    // Lines that events and checks name are those of the raw log.
+    let lines: Vec<&str> = raw.lines().collect();
+    let mut named = 0;
+    for event in record.events() {
+        if let What::LogLine { line, text } = event.what {
+            assert_eq!(lines[line as usize - 1], text);
+            named += 1;
+        }
+    }
+    assert!(named > 10, "{named} lines");
+
+    insta::assert_snapshot!("boot_log", redact::boot_log(raw.as_bytes()));
+    insta::assert_snapshot!("plain_output", redact::run_output(&ended.stdout, &bench.path("")));
+    insta::assert_snapshot!(
+        "summary",
+        redact::summary(&record.text("summary.json"), &bench.path(""))
+    );
+}
+
+#[test]
+fn one_board_passes_with_the_broker_in_a_container() {
+    let Some(engine) = Engine::find() else { return };
+    let bench = Bench::new();
+    let mut configuration = Configuration::new();
+    // Where no image can be pulled, one is made first.
+    configuration.set("broker.kind", "container").set("deadlines.broker", "4 min");
+    bench.configure(&configuration);
+    bench.run(&["run"]).with_code(exit::PASSED);
+    let record = bench.record();
+    passed(&record, "virtual-1");
+    assert_eq!(record.summary()["broker"]["kind"], "container");
+    bench.nothing_may_be_left();
+    assert_eq!(engine.containers_of(&record.run()), [""; 0], "containers that are left");
+}
+
+#[test]
+fn four_boards_pass_side_by_side() {
+    let bench = Bench::new();
+    bench.run(&["run", "--virtual", "4"]).with_code(exit::PASSED).showing("4 boards");
+    let record = bench.record();
+    let names = ["virtual-1", "virtual-2", "virtual-3", "virtual-4"];
+    let mut macs: Vec<_> = names
+        .iter()
+        .map(|name| {
+            passed(&record, name);
+            record.board(name)["mac"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    macs.sort();
+    macs.dedup();
+    assert_eq!(macs.len(), 4, "no two boards are alike");
+    // At once, not one behind the other: all have begun before one has ended.
+    let events = record.events();
+    let first_end = events.iter().position(|e| matches!(e.what, What::BoardEnded { .. })).unwrap();
+    let begun = events[..first_end].iter();
+    let begun = begun.filter(|e| matches!(e.what, What::PhaseStarted { phase: Phase::Flash }));
+    assert_eq!(begun.count(), 4);
+    bench.nothing_may_be_left();
+}
+
+#[test]
+fn a_record_goes_where_it_is_asked_for_and_nowhere_over_another() {
+    let bench = Bench::new();
+    let ended = bench.run(&["run", "--record", "out/nightly"]).with_code(exit::PASSED);
+    passed(&ended.record_in(&bench.path("")), "virtual-1");
+    assert!(!bench.path("hilrig-records").exists());
+    let events = bench.path("out/nightly/events.jsonl");
+    let before = std::fs::read(&events).unwrap();
+
+    bench
+        .run(&["run", "--record", "out/nightly"])
+        .with_code(exit::USAGE)
+        .saying("out/nightly holds the record of another run");
+    assert_eq!(std::fs::read(&events).unwrap(), before, "the record is as it was");
+
+    std::fs::create_dir(bench.path("mine")).unwrap();
+    bench.write("mine/letters.txt", "keep");
+    bench
+        .run(&["run", "--record", "mine"])
+        .with_code(exit::USAGE)
+        .saying("mine is not empty (it holds `letters.txt`)");
+    assert_eq!(std::fs::read_dir(bench.path("mine")).unwrap().count(), 1);
+    bench.nothing_may_be_left();
+}
+
+#[test]
+fn a_run_can_be_repeated_by_its_seed() {
+    let bench = Bench::new();
+    let run = |arguments: &[&str]| {
+        bench.run(arguments).with_code(exit::PASSED);
+        let summary = bench.record().summary();
+        let seed = summary["seed"].as_u64().unwrap().to_string();
+        (seed, summary["boards"][0]["mac"].clone())
+    };
+    let (seed, mac) = run(&["run"]);
+    let repeated = run(&["run", "--seed", &seed]);
+    assert_eq!(repeated, (seed.clone(), mac.clone()));
+    let other = (seed.parse::<u64>().unwrap() + 1).to_string();
+    assert_ne!(run(&["run", "--seed", &other]).1, mac);
+}
+
+/// One run on a board that stays; whether the image was kept, and how many bytes were written.
+fn flashed(bench: &Bench, arguments: &[&str]) -> (bool, u64) {
+    bench.run(arguments).with_code(exit::PASSED);
+    let record = bench.record();
+    passed(&record, "desk");
+    let board = record.board("desk");
+    (board["flash"]["kept"].as_bool().unwrap(), board["flashed_bytes"].as_u64().unwrap())
+}
+
+#[test]
+fn a_board_that_stays_is_flashed_only_when_it_must_be() {
+    let bench = Bench::new();
+    let board = Attached::start(&bench, "desk");
+    let mut configuration = Configuration::new();
+    configuration.board(board.as_board("desk"));
+    bench.configure(&configuration);
+    let image = std::fs::read(artifacts::firmware()).unwrap();
+    let size = image.len() as u64;
+
+    assert_eq!(flashed(&bench, &["run"]), (false, size));
+    assert_eq!(flashed(&bench, &["run"]), (true, 0));
+    assert_eq!(flashed(&bench, &["run", "--flash"]), (false, size));
+    assert_eq!(flashed(&bench, &["run", "--board", "desk"]), (true, 0));
+
+    // Another image, if only by a byte behind what the checksum covers.
+    let longer = bench.write("longer.bin", [image.as_slice(), &[0; 16]].concat());
+    bench.configure(configuration.clone().image(&longer));
+    assert_eq!(flashed(&bench, &["run"]), (false, size + 16));
+    drop(board);
+}
+
+#[test]
+fn a_board_that_somebody_flashed_meanwhile_gets_its_image_again() {
+    let bench = Bench::new();
+    let board = Attached::start(&bench, "desk");
+    let mut configuration = Configuration::new();
+    configuration.board(board.as_board("desk"));
+    bench.configure(&configuration);
+    let size = std::fs::metadata(artifacts::firmware()).unwrap().len();
+    assert_eq!(flashed(&bench, &["run"]), (false, size));
+
+    // Somebody else's hilrig, with a state of its own: the bench's record is not told.
+    let other = artifacts::faulty_firmware("HEAP_HUNGRY");
+    let mut command = bench.hilrig(&["flash", "--port", board.port()]);
+    command.args(["--control", board.control_socket()]).arg(other);
+    command.env("XDG_STATE_HOME", bench.path("somebody"));
+    hilrig_tests::running::Running::start(command).ended().with_code(exit::PASSED);
+
+    bench.run(&["run"]).with_code(exit::PASSED);
+    let record = bench.record();
+    record.must_be_whole();
+    assert_eq!(record.verdict("desk").0, Verdict::Passed);
+    assert_eq!(record.board("desk")["flashed_bytes"], size);
+    let notes = record.notes();
+    assert!(notes.iter().any(|note| note.contains("flashed anew")), "{notes:?}");
+    // What was tried first is in the record, too.
+    let phases = record.phases("desk");
+    assert_eq!(phases[..4], [Phase::Lock, Phase::Flash, Phase::Boot, Phase::Flash]);
+
+    board.stop().with_code(exit::PASSED);
+    assert!(!Path::new(bench.path("desk/control").as_path()).exists(), "its socket is gone");
+    bench.nothing_may_be_left();
+}
