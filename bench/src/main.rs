@@ -1,1 +1,129 @@
-fn main() {}
+//! What `make bench` runs: how fast hilrig is, as tables with ratios. Nothing here passes or fails;
+//! a figure says how it stands to its aim, and people judge.
+//!
+//!     cargo run --release --package hilrig-bench -- [--runs N] [TABLE...]
+//!
+//! Tables: `run`, `many`, `startup`, `flash`, `reader`, `qemu`; without a name, all of them.
+
+mod board;
+mod figures;
+mod flashing;
+mod noise;
+mod place;
+mod process;
+mod pty;
+mod qemu;
+mod reader;
+mod run;
+mod startup;
+mod table;
+mod whole_run;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use crate::figures::Figures;
+use crate::table::Table;
+
+const TABLES: [&str; 6] = ["run", "many", "startup", "flash", "reader", "qemu"];
+/// Of a whole run of one board; quicker things are measured more often, slower ones less.
+const RUNS: usize = 5;
+
+struct Wanted {
+    tables: Vec<String>,
+    runs: usize,
+}
+
+fn wanted() -> Result<Wanted, String> {
+    let mut wanted = Wanted { tables: Vec::new(), runs: RUNS };
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        if arg == "--runs" {
+            let runs = args.next().and_then(|runs| runs.parse().ok()).filter(|runs| *runs > 0);
+            wanted.runs = runs.ok_or("--runs needs a number above 0")?;
+        } else if TABLES.contains(&arg.as_str()) {
+            wanted.tables.push(arg);
+        } else {
+            return Err(format!("there is no table `{arg}`; there are: {}", TABLES.join(", ")));
+        }
+    }
+    Ok(wanted)
+}
+
+fn main() -> ExitCode {
+    let wanted = match wanted() {
+        Ok(wanted) => wanted,
+        Err(error) => {
+            say(&format!("hilrig-bench: {error}\n"));
+            return ExitCode::from(2);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let measured = runtime
+        .map_err(|error| format!("starting the runtime: {error}"))
+        .and_then(|runtime| runtime.block_on(measure(&wanted)));
+    match measured {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say(&format!("hilrig-bench: {error}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints each table when it is there. False when one could not be measured.
+async fn measure(wanted: &Wanted) -> Result<bool, String> {
+    let wants = |table: &str| wanted.tables.is_empty() || wanted.tables.iter().any(|t| t == table);
+    let runs = wanted.runs;
+    say(&format!("Machine: {}\n", place::machine()));
+    let hilrig = place::hilrig()?;
+    let contract = run::contract()?;
+    let mut all = true;
+    let mut tell = |name: &str, tables: Result<Vec<Table>, String>| match tables {
+        Ok(tables) => tables.iter().for_each(|table| say(&table.text())),
+        Err(why) => {
+            all = false;
+            say(&format!("\n{name}: not measured: {why}\n"));
+        }
+    };
+
+    let mut one_board = Vec::new();
+    if wants("run") || wants("many") || wants("qemu") {
+        let measured = whole_run::one(&hilrig, "process", runs).map(|(tables, runs)| {
+            one_board = runs;
+            tables
+        });
+        tell("run of one board, broker: process", measured);
+    }
+    if wants("run") {
+        let measured = whole_run::one(&hilrig, "container", runs).map(|(tables, _)| tables);
+        tell("run of one board, broker: container", measured);
+    }
+    if wants("many") {
+        let measured = whole_run::many(&hilrig, &contract, &one_board, runs.div_ceil(2));
+        tell("many boards", measured.map(|table| vec![table]));
+    }
+    if wants("startup") {
+        let measured = startup::startup(&hilrig, 4 * runs + 1);
+        tell("start-up", measured.map(|table| vec![table]));
+    }
+    if wants("flash") {
+        tell("flashing", flashing::flashing(2 * runs + 1).await.map(|table| vec![table]));
+    }
+    if wants("reader") {
+        tell("reader", reader::reader(&contract, runs).await.map(|table| vec![table]));
+    }
+    if wants("qemu") {
+        let handshakes: Figures =
+            one_board.iter().flat_map(|run| run.handshakes(&contract)).collect();
+        let measured = qemu::qemu(&contract, handshakes, 2 * runs + 1).await;
+        tell("QEMU", measured.map(|table| vec![table]));
+    }
+    Ok(all)
+}
+
+fn say(text: &str) {
+    // Whoever reads may have gone; there is nobody left to tell then.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
