@@ -37,7 +37,8 @@ pub fn at_the_end(
 ) {
     let why = match stop {
         None => "the run did not get to it".to_owned(),
-        Some(Stop::Failed(why)) => format!("not reached: {why}"),
+        // Why it failed is told once, with the verdict.
+        Some(Stop::Failed(_)) => "not reached: the board failed before".to_owned(),
         Some(Stop::Rig(_)) => "not reached: the rig could not go on".to_owned(),
     };
     for (id, title) in PATH_CHECKS {
