@@ -8,6 +8,7 @@ pub mod artifacts;
 pub mod attached;
 pub mod bench;
 pub mod engine;
+pub mod hold;
 pub mod processes;
 pub mod record;
 pub mod redact;

@@ -1,0 +1,79 @@
+//! Holding a run in a phase for as long as a test likes: something that the run waits for in that
+//! phase never comes. So what is done to the run there does not depend on who is quicker.
+
+use hilrig_core::phase::Phase;
+
+use crate::artifacts;
+use crate::bench::{Bench, Configuration, path_text};
+
+/// A phase that a run can be held in: every one that waits for something other than the flash.
+pub const HOLDABLE: [Phase; 6] = [
+    Phase::Boot,
+    Phase::Configuration,
+    Phase::Refusal,
+    Phase::Switch,
+    Phase::Mqtt,
+    Phase::SwitchBack,
+];
+
+/// Makes a run on this bench stay in `phase` until a deadline of minutes passes.
+pub fn in_phase(bench: &Bench, configuration: &mut Configuration, phase: Phase) {
+    for key in ["boot", "reply", "connect", "broker"] {
+        configuration.set(&format!("deadlines.{key}"), "4 min");
+    }
+    match phase {
+        Phase::Boot => contract(
+            bench,
+            configuration,
+            &[("'^ESP8266 Mode: Web Server Running [-–] Type = SDK API$'", "'^never$'")],
+        ),
+        Phase::Configuration => {
+            // A broker that starts and says nothing.
+            let program = bench.script("mosquitto-that-hangs", "exec sleep 600");
+            configuration.set("broker.executable", path_text(&program));
+        }
+        Phase::Refusal => contract(
+            bench,
+            configuration,
+            &[("refused = '^TLS error 62: '", "refused = '^never$'"), GIVEN_UP],
+        ),
+        Phase::Switch => contract(
+            bench,
+            configuration,
+            &[(
+                r"connected = '^Attempting MQTT connection\.\.\.connected$'",
+                "connected = '^never$'",
+            )],
+        ),
+        Phase::Mqtt => {
+            configuration.image(&artifacts::faulty_firmware("SILENT_MQTT"));
+        }
+        // A request that the board answers, and that changes no mode.
+        Phase::SwitchBack => contract(
+            bench,
+            configuration,
+            &[(
+                "to_configuration = { request = \"HttpOn\", reply = 'HTTP Server Restored and MQTT Disabled' }",
+                "to_configuration = { request = \"LedOn\", reply = 'LED is now ON' }",
+            )],
+        ),
+        Phase::Lock | Phase::Flash => panic!("{phase:?} cannot be held"),
+    }
+}
+
+const GIVEN_UP: (&str, &str) = (
+    r"given_up = '^MQTT given up after \d+ attempts, HTTP Server Restored$'",
+    "given_up = '^never$'",
+);
+
+/// Has the run use the bundled contract with some texts replaced.
+pub fn contract(bench: &Bench, configuration: &mut Configuration, edits: &[(&str, &str)]) {
+    let path = artifacts::contract();
+    let mut text = std::fs::read_to_string(&path).expect("the contract can be read");
+    for (from, to) in edits {
+        assert_eq!(text.matches(from).count(), 1, "the contract has `{from}` once");
+        text = text.replace(from, to);
+    }
+    let path = bench.write("contract.toml", text);
+    configuration.set("firmware.contract", path_text(&path));
+}
