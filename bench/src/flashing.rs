@@ -73,7 +73,7 @@ async fn on_board(
 ) -> Result<(Figures, Figures), String> {
     let mut board = Board::start(boot_rom).await?;
     // Not parsed: noise is no firmware, and nothing is going to run it.
-    let image = Image { path: file.into(), bytes, sha256: String::new(), build: None };
+    let image = Image { path: file.into(), bytes: bytes.into(), sha256: String::new(), build: None };
     let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("flash_client.py");
     let (mut rig, mut python) = (Vec::new(), Vec::new());
     for _ in 0..runs {

@@ -9,7 +9,7 @@ use std::time::Instant;
 use hilrig_core::board::{Board as _, ConsoleSink};
 use hilrig_core::contract::Contract;
 use hilrig_core::image::Image;
-use hilrig_runner::watch::{Says, Watch};
+use hilrig_runner::watch::{Patterns, Says, Watch};
 use tokio::sync::Notify;
 
 use crate::board::Board;
@@ -76,7 +76,7 @@ async fn through_the_board(
     let mut console = board.rig.console().await.map_err(|fault| fault.to_string())?;
     let control = board.control.clone();
     let up = Rc::new(Notify::new());
-    let watch = Watch::new(contract).map_err(|error| error.to_string())?;
+    let watch = Watch::new(Patterns::new(contract).map_err(|error| error.to_string())?.into());
     let mut sink = Sink { watch, first_byte: None, network: None, up: up.clone() };
     let mut starts = Vec::new();
     control.power_off().await.map_err(|fault| fault.to_string())?;
@@ -126,7 +126,7 @@ impl ConsoleSink for Sink {
 /// QEMU with the same flash, and nothing of ours beside it.
 fn alone(flash: &Path, boot_rom: &PathBuf, contract: &Contract) -> Result<Start, String> {
     let failed = |error: std::io::Error| format!("running qemu-system-xtensa: {error}");
-    let mut watch = Watch::new(contract).map_err(|error| error.to_string())?;
+    let mut watch = Watch::new(Patterns::new(contract).map_err(|error| error.to_string())?.into());
     let since = Instant::now();
     let mut child = Command::new("qemu-system-xtensa")
         .args(["-M", "lx60-nommu", "-cpu", "lx106", "-m", "1M", "-display", "none"])

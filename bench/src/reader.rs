@@ -12,7 +12,7 @@ use hilrig_core::board::{Board as _, ConsoleSink};
 use hilrig_core::contract::Contract;
 use hilrig_core::text::Secrets;
 use hilrig_report::{BootLog, Record};
-use hilrig_runner::watch::Watch;
+use hilrig_runner::watch::{Patterns, Watch};
 use hilrig_virtual::ControlSocket;
 use tokio::sync::Notify;
 
@@ -151,7 +151,7 @@ impl Reader {
             ["3f1c9a5be0d24487b6a1", "correct horse battery"].map(ToOwned::to_owned);
         let record = BootLog::create(&record, "bench", &Secrets::new(secrets), Instant::now())
             .map_err(|error| error.to_string())?;
-        let watch = Watch::new(contract).map_err(|error| error.to_string())?;
+        let watch = Watch::new(Patterns::new(contract).map_err(|error| error.to_string())?.into());
         let control = ControlSocket::new(dir.path().join("none"));
         Ok(Reader {
             board: Arc::new(pty.board),

@@ -325,9 +325,7 @@ impl Contract {
             requests: raw
                 .requests
                 .into_iter()
-                .map(|r| {
-                    Ok(Request { request: r.name + &r.query, reply: reader.reply(r.reply)? })
-                })
+                .map(|r| Ok(Request { request: r.name + &r.query, reply: reader.reply(r.reply)? }))
                 .collect::<Result<_, FileError>>()?,
             invalid: match raw.invalid {
                 None => Invalid { requests: Vec::new(), reply: None },

@@ -7,6 +7,7 @@
 //! at 0x40200000) is not covered by it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -26,8 +27,9 @@ const LARGEST: usize = 1024 * 1024;
 pub struct Image {
     /// Where it was read from.
     pub path: PathBuf,
-    /// The bytes, to be written at flash offset 0.
-    pub bytes: Vec<u8>,
+    /// The bytes, to be written at flash offset 0. Shared: each board is flashed by a thread of its
+    /// own.
+    pub bytes: Arc<[u8]>,
     /// SHA-256 of the bytes, hex.
     pub sha256: String,
     /// Build id that the contract's pattern found in the bytes.
@@ -61,7 +63,7 @@ impl Image {
             .and_then(|found| found.get(1))
             .map(|id| crate::text::printable(id.as_bytes()));
         let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Image { path: path.into(), bytes, sha256, build })
+        Ok(Image { path: path.into(), bytes: bytes.into(), sha256, build })
     }
 }
 

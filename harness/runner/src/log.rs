@@ -3,14 +3,14 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use hilrig_core::board::ConsoleSink;
-use hilrig_core::contract::Contract;
 use hilrig_core::text;
 use tokio::sync::Notify;
 
-use crate::watch::{Hit, Says, TooComplex, Watch};
+use crate::watch::{Hit, Patterns, Says, Watch};
 
 /// Hits that are kept. A board that says more has run wild; what it says further is counted.
 const MOST_HITS: usize = 10_000;
@@ -63,17 +63,17 @@ pub enum Missed {
 }
 
 impl Log {
-    /// An empty log with the contract's patterns armed.
-    pub fn new(contract: &Contract) -> Result<Log, TooComplex> {
+    /// An empty log with the patterns armed.
+    pub fn new(patterns: Rc<Patterns>) -> Log {
         let inner = Inner {
-            watch: Watch::new(contract)?,
+            watch: Watch::new(patterns),
             hits: Vec::new(),
             dropped: 0,
             crashed: false,
             tail: VecDeque::with_capacity(TAIL),
             bytes: 0,
         };
-        Ok(Log { inner: RefCell::new(inner), news: Notify::new() })
+        Log { inner: RefCell::new(inner), news: Notify::new() }
     }
 
     /// The end of the log as it stands.
@@ -204,6 +204,8 @@ impl ConsoleSink for Feed<'_> {
 mod tests {
     use std::path::Path;
 
+    use hilrig_core::contract::Contract;
+
     use super::*;
 
     struct Nowhere;
@@ -214,7 +216,7 @@ mod tests {
     fn log() -> Log {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../firmware/contract.toml");
         let text = std::fs::read_to_string(&path).unwrap();
-        Log::new(&Contract::parse(&path, &text).unwrap()).unwrap()
+        Log::new(Rc::new(Patterns::new(&Contract::parse(&path, &text).unwrap()).unwrap()))
     }
 
     fn feed(log: &Log, bytes: &[u8]) {

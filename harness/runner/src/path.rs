@@ -67,14 +67,7 @@ impl Path<'_> {
         record: &mut dyn ConsoleSink,
         kept: bool,
     ) -> Result<(), Stop> {
-        let log = match self.log.get() {
-            Some(log) => log,
-            None => {
-                let log =
-                    Log::new(&self.bench.plan.contract).map_err(|e| Stop::Rig(e.to_string()))?;
-                self.log.get_or_init(|| log)
-            }
-        };
+        let log = self.log.get_or_init(|| Log::new(self.bench.patterns.clone()));
         let mut console = board.console().await?;
         let mut on_hit = |hit: &Hit| self.hit(hit);
         let mut feed = Feed { log, record, on_hit: &mut on_hit };

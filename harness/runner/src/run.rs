@@ -27,6 +27,7 @@ use crate::mqtt::{self, Mqtt};
 use crate::path::Path;
 use crate::time_server::TimeServer;
 use crate::walk::{Stop, Walk};
+use crate::watch::Patterns;
 
 /// What a run is to do.
 pub struct Plan {
@@ -86,6 +87,8 @@ pub struct Bench<'a> {
     pub plan: &'a Plan,
     /// Where events go.
     pub events: &'a Events,
+    /// The contract's log patterns.
+    pub patterns: Rc<Patterns>,
     /// Port of the time server.
     pub time_port: u16,
     broker: watch::Receiver<BrokerState>,
@@ -140,12 +143,16 @@ pub async fn run(
     stop: impl Future<Output = String>,
     record_fault: impl Fn() -> Option<String>,
 ) -> RunOutcome {
-    let mut outcome = match TimeServer::bind(plan.listen).await {
-        Ok(time_server) => with_services(plan, members, broker, events, stop, &time_server).await,
-        Err(error) => {
-            let why = format!("binding the time server on {}: {error}", plan.listen);
-            RunOutcome { verdict: Verdict::RigFault, why: Some(why) }
+    let time_server = TimeServer::bind(plan.listen)
+        .await
+        .map_err(|error| format!("binding the time server on {}: {error}", plan.listen));
+    let patterns = Patterns::new(&plan.contract).map_err(|error| error.to_string());
+    let mut outcome = match time_server.and_then(|time_server| Ok((time_server, patterns?))) {
+        Ok((time_server, patterns)) => {
+            let patterns = Rc::new(patterns);
+            with_services(plan, members, broker, events, stop, &time_server, patterns).await
         }
+        Err(why) => RunOutcome { verdict: Verdict::RigFault, why: Some(why) },
     };
     broker.stop().await;
     if let (Verdict::Passed, Some(fault)) = (outcome.verdict, record_fault()) {
@@ -167,10 +174,12 @@ async fn with_services(
     events: &Events,
     stop: impl Future<Output = String>,
     time_server: &TimeServer,
+    patterns: Rc<Patterns>,
 ) -> RunOutcome {
     let (broker_state, broker_watch) = watch::channel(BrokerState::Starting);
     let (halt, halted) = watch::channel(None::<String>);
-    let bench = Bench { plan, events, time_port: time_server.port(), broker: broker_watch };
+    let bench =
+        Bench { plan, events, patterns, time_port: time_server.port(), broker: broker_watch };
     let mut boards: FuturesUnordered<_> = members
         .into_iter()
         .enumerate()

@@ -6,12 +6,13 @@
 //! for costs one search.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Instant;
 
 use hilrig_core::contract::Contract;
 use hilrig_core::line::{LineBlocks, trim_end};
 use hilrig_core::text;
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::{Regex, RegexBuilder, RegexSet};
 
 /// What a line says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +54,20 @@ pub struct Hit {
     pub first: Option<String>,
 }
 
-/// The armed patterns.
-pub struct Watch {
+/// The patterns of a run, compiled once for all of its boards: compiled, they weigh more than
+/// everything else that the rig keeps of a board.
+pub struct Patterns {
+    /// Finds a line that any of them matches.
     any: Regex,
+    /// Tells which do.
+    which: RegexSet,
+    /// Each of them, for its groups.
     each: Vec<(Says, Regex)>,
+}
+
+/// The armed patterns over one board's stream.
+pub struct Watch {
+    patterns: Rc<Patterns>,
     blocks: LineBlocks,
     line: u64,
 }
@@ -68,9 +79,9 @@ pub struct Watch {
 )]
 pub struct TooComplex(#[from] regex::Error);
 
-impl Watch {
-    /// Arms every pattern of the contract.
-    pub fn new(contract: &Contract) -> Result<Watch, TooComplex> {
+impl Patterns {
+    /// Every pattern of the contract.
+    pub fn new(contract: &Contract) -> Result<Patterns, TooComplex> {
         let mut patterns: Vec<(Says, &str)> = Vec::new();
         patterns.extend(contract.build.iter().map(|b| (Says::Build, b.in_log.as_str())));
         let lines = contract.configuration.iter().enumerate();
@@ -90,16 +101,25 @@ impl Watch {
         any.sort();
         any.dedup();
         let any = RegexBuilder::new(&any.join("|")).multi_line(true).crlf(true).build()?;
+        let which = RegexSet::new(patterns.iter().map(|(_, pattern)| pattern))?;
         let each = patterns
             .into_iter()
             .map(|(says, pattern)| Ok((says, Regex::new(pattern)?)))
             .collect::<Result<_, regex::Error>>()?;
-        Ok(Watch { any, each, blocks: LineBlocks::default(), line: 0 })
+        Ok(Patterns { any, which, each })
+    }
+}
+
+impl Watch {
+    /// Arms the patterns at the beginning of a stream.
+    pub fn new(patterns: Rc<Patterns>) -> Watch {
+        Watch { patterns, blocks: LineBlocks::default(), line: 0 }
     }
 
     /// Takes bytes that were there at `at`, and tells every hit in them.
     pub fn feed(&mut self, at: Instant, bytes: &[u8], mut hit: impl FnMut(Hit)) {
-        let Watch { any, each, blocks, line } = self;
+        let Watch { patterns, blocks, line } = self;
+        let Patterns { any, which, each } = &**patterns;
         blocks.feed(bytes, |block| {
             let mut counted = 0;
             let mut from = 0;
@@ -110,7 +130,7 @@ impl Watch {
                 *line += memchr::memchr_iter(b'\n', &block[counted..start]).count() as u64;
                 counted = start;
                 let text = trim_end(&block[start..end]);
-                for (says, pattern) in each.iter() {
+                for (says, pattern) in which.matches(text).iter().map(|index| &each[index]) {
                     if let Some(captures) = pattern.captures(text) {
                         hit(Hit {
                             says: *says,
@@ -167,7 +187,7 @@ mod tests {
     fn watch() -> Watch {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../firmware/contract.toml");
         let text = std::fs::read_to_string(&path).unwrap();
-        Watch::new(&Contract::parse(&path, &text).unwrap()).unwrap()
+        Watch::new(Rc::new(Patterns::new(&Contract::parse(&path, &text).unwrap()).unwrap()))
     }
 
     fn hits(watch: &mut Watch, chunks: &[&[u8]]) -> Vec<(Says, u64, String)> {
