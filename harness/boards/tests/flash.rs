@@ -34,7 +34,7 @@ async fn flash(board: &mut SerialBoard, image: &Image) -> Result<Flashed, BoardF
 fn assert_holds(chip: &Chip, image: &Image) {
     let length = image.bytes.len();
     assert!(chip.complaints.is_empty(), "{:?}", chip.complaints);
-    assert_eq!(chip.flash[..length], image.bytes, "the image");
+    assert_eq!(chip.flash[..length], *image.bytes, "the image");
     let blocks = length.next_multiple_of(0x400);
     assert!(chip.flash[length..blocks].iter().all(|b| *b == 0xFF), "padding of the last block");
     let sectors = length.next_multiple_of(4096);
@@ -289,7 +289,7 @@ async fn a_flashing_that_is_stopped_gives_the_port_back() {
     flash(&mut second, &image).await.unwrap();
     second.release().await;
     let chip = rom.off();
-    assert_eq!(chip.flash[..image.bytes.len()], image.bytes);
+    assert_eq!(chip.flash[..image.bytes.len()], *image.bytes);
     let blocks = image.bytes.len().div_ceil(0x400);
     assert!(chip.written < 2 * blocks, "the first flashing went on to its end");
 }

@@ -68,6 +68,6 @@ pub fn image(length: usize, seed: u32) -> Image {
         path: "firmware.bin".into(),
         sha256: format!("{length:08x}{seed:08x}"),
         build: Some(format!("build-{seed}")),
-        bytes,
+        bytes: bytes.into(),
     }
 }
