@@ -1,0 +1,60 @@
+//! Nobody needs to be root: the path runs as an ordinary user.
+
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+
+use hilrig_core::exit;
+use hilrig_core::verdict::Verdict;
+use hilrig_tests::artifacts;
+use hilrig_tests::bench::{Bench, Configuration, path_text};
+use hilrig_tests::record::Record;
+use hilrig_tests::running::Running;
+use hilrig_tests::skip::skipped;
+
+/// `nobody` on Debian, as its base-passwd package sets it.
+const NOBODY: u32 = 65534;
+
+/// Copies a file to where another user can read it: a checkout may lie in a folder that is closed.
+fn open_to_all(bench: &Bench, file: &Path, mode: u32) -> String {
+    let name = file.file_name().unwrap();
+    let copy = bench.path("home").join(name);
+    std::fs::copy(file, &copy).unwrap();
+    std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(mode)).unwrap();
+    path_text(&copy)
+}
+
+#[test]
+fn an_ordinary_user_runs_the_whole_path() {
+    if !rustix::process::geteuid().is_root() {
+        // Then every test of these suites is this one.
+        skipped("not root, so all of the tests run as an ordinary user anyway");
+        return;
+    }
+    let bench = Bench::new();
+    let mut configuration = Configuration::new();
+    configuration
+        .set("firmware.contract", open_to_all(&bench, &artifacts::contract(), 0o644))
+        .set("firmware.virtual.image", open_to_all(&bench, &artifacts::firmware(), 0o644))
+        .set("virtual.boot_rom", open_to_all(&bench, &artifacts::boot_rom(), 0o644));
+    bench.configure(&configuration);
+    let hilrig = open_to_all(&bench, &artifacts::hilrig(), 0o755);
+    for folder in ["", "tmp", "home"] {
+        chown(bench.path(folder), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let as_nobody = |arguments: &[&str]| {
+        let mut command = bench.command(&hilrig);
+        command.args(arguments).uid(NOBODY).gid(NOBODY);
+        Running::start(command).ended()
+    };
+    as_nobody(&["run", "--record", "out"]).with_code(exit::PASSED);
+    let record = Record::open(&bench.path("out"));
+    record.must_be_whole();
+    assert_eq!(record.verdict("virtual-1").0, Verdict::Passed);
+    bench.nothing_may_be_left();
+
+    // A folder that is not theirs is told before anything is begun.
+    std::fs::create_dir(bench.path("roots")).unwrap();
+    as_nobody(&["run", "--record", "roots/out"]).with_code(exit::USAGE).saying("roots/out");
+    bench.nothing_may_be_left();
+}
