@@ -90,7 +90,7 @@ async fn a_flood_comes_whole() {
     let mut board = board(&port, folder.path());
     board.lock("test").await.unwrap();
     let mut console = board.console().await.unwrap();
-    let flood = bench::image(4 * 1024 * 1024, 7).bytes;
+    let flood = bench::image(4 * 1024 * 1024, 7).bytes.to_vec();
     let writer = feed(master, flood.clone());
     let (got, _) = read(&mut *console, flood.len()).await;
     assert!(got == flood, "{} bytes of {}", got.len(), flood.len());
@@ -104,7 +104,7 @@ async fn a_reading_that_is_dropped_loses_nothing() {
     let mut board = board(&port, folder.path());
     board.lock("test").await.unwrap();
     let mut console = board.console().await.unwrap();
-    let flood = bench::image(300_000, 9).bytes;
+    let flood = bench::image(300_000, 9).bytes.to_vec();
     let writer = feed(master, flood.clone());
     let mut got = Vec::new();
     while got.len() < flood.len() {
