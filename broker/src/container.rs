@@ -1,6 +1,7 @@
 //! Mosquitto in a container, through testcontainers.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Instant;
 
@@ -77,7 +78,8 @@ fn request(
     job: &Job,
     desk: &Desk,
 ) -> Result<ContainerRequest<GenericImage>, BrokerError> {
-    let listeners = Listeners { address: "0.0.0.0", port: PORT, impostor_port: IMPOSTOR_PORT };
+    let listeners =
+        Listeners { address: Ipv4Addr::UNSPECIFIED, port: PORT, impostor_port: IMPOSTOR_PORT };
     folder.fill(&mosquitto::files(
         Path::new(FOLDER),
         listeners,
@@ -86,7 +88,7 @@ fn request(
     )?)?;
     let published = [(PORT, job.plan.port), (IMPOSTOR_PORT, None)].map(|(inside, outside)| {
         let binding = PortBinding {
-            host_ip: Some("127.0.0.1".into()),
+            host_ip: Some(job.plan.listen.to_string()),
             host_port: Some(outside.map(|port| port.to_string()).unwrap_or_default()),
         };
         (format!("{inside}/tcp"), Some(vec![binding]))

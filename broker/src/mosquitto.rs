@@ -1,5 +1,6 @@
 //! Mosquitto's configuration and what its log says.
 
+use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
 use std::path::Path;
 
@@ -20,9 +21,9 @@ const PASSWORDS: &str = "passwords";
 
 /// Where its listeners are.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Listeners<'a> {
+pub(crate) struct Listeners {
     /// Address to listen at.
-    pub address: &'a str,
+    pub address: Ipv4Addr,
     /// Port of the listener with the run's certificate.
     pub port: u16,
     /// Port of the listener with the impostor's.
@@ -35,7 +36,7 @@ pub(crate) type File = (&'static str, String);
 /// All that Mosquitto reads, to be put into `folder`.
 pub(crate) fn files(
     folder: &Path,
-    listeners: Listeners<'_>,
+    listeners: Listeners,
     certificates: &Certificates,
     login: &Login,
 ) -> Result<Vec<File>, BrokerError> {
@@ -47,7 +48,7 @@ pub(crate) fn files(
     ])
 }
 
-fn config(folder: &Path, listeners: Listeners<'_>) -> String {
+fn config(folder: &Path, listeners: Listeners) -> String {
     // `user root`: started as root, Mosquitto would change to a user that cannot read the keys; for
     // everybody else the line means nothing. `set_tcp_nodelay`: two small packets in a row would wait
     // for the first one's acknowledgement, which takes 40 ms and more. Logged in full but for packets,
@@ -122,7 +123,7 @@ mod tests {
 
     #[test]
     fn each_listener_has_its_own_certificate() {
-        let listeners = Listeners { address: "127.0.0.1", port: 1, impostor_port: 2 };
+        let listeners = Listeners { address: Ipv4Addr::LOCALHOST, port: 1, impostor_port: 2 };
         let text = config(Path::new("/d"), listeners);
         let (main, impostor) = text.split_once("listener 2 127.0.0.1").unwrap();
         assert!(main.contains("listener 1 127.0.0.1") && main.contains("certfile /d/broker.pem"));

@@ -1,6 +1,7 @@
 //! What is asked of a broker.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,7 +23,9 @@ pub struct BrokerPlan {
     pub image: String,
     /// Executable of the local process; a bare name is looked up.
     pub executable: PathBuf,
-    /// Port of the main listener on 127.0.0.1, or any free one.
+    /// Where its listeners listen: loopback, unless a board must reach them over a network.
+    pub listen: Ipv4Addr,
+    /// Port of the main listener, or any free one.
     pub port: Option<u16>,
     /// The run's id, which goes on what is started, so that a later run can tell whose it was.
     pub run: String,
@@ -51,6 +54,7 @@ impl BrokerPlan {
             kind: config.kind,
             image: config.image.clone(),
             executable: config.executable.clone(),
+            listen: Ipv4Addr::LOCALHOST,
             port: config.port,
             run: run.into(),
             dir: dir.into(),

@@ -45,7 +45,7 @@ pub(crate) async fn serve(job: &Job, desk: &Desk) -> Result<End, BrokerError> {
         let impostor_port = next(&mut free.by_ref().filter(|other| *other != port))?;
         folder.fill(&mosquitto::files(
             folder.path(),
-            Listeners { address: "127.0.0.1", port, impostor_port },
+            Listeners { address: job.plan.listen, port, impostor_port },
             &job.certificates,
             &job.plan.login,
         )?)?;

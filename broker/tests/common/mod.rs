@@ -34,6 +34,7 @@ pub fn plan(kind: BrokerKind, name: &str, dir: &Path) -> BrokerPlan {
         kind,
         image: "eclipse-mosquitto:2".into(),
         executable: "mosquitto".into(),
+        listen: std::net::Ipv4Addr::LOCALHOST,
         port: None,
         run: run_id(name),
         dir: dir.into(),

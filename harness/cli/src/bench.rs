@@ -74,9 +74,11 @@ pub fn state_folder() -> PathBuf {
     state.or_else(home).unwrap_or_else(std::env::temp_dir).join("hilrig")
 }
 
-/// Folder of the boards' locks: one for all users of a bench.
+/// Folder of the boards' locks: one for all runs of a user. Of another user's it could neither
+/// make nor open a file; between users a port's own exclusive mode stands.
 pub fn lock_folder() -> PathBuf {
-    std::env::temp_dir().join("hilrig-locks")
+    let user = rustix::process::geteuid().as_raw();
+    std::env::temp_dir().join(format!("hilrig-locks-{user}"))
 }
 
 /// The boards, and what runs beside them.

@@ -101,7 +101,9 @@ fn firmware(config: Option<&Config>, findings: &mut Vec<Finding>) {
         Err(failure) => Finding {
             what: "firmware",
             found: failure.message().to_owned(),
-            mend: Some("make firmware (in the folder of hilrig's sources), or name your own files".into()),
+            mend: Some(
+                "make firmware (in the folder of hilrig's sources), or name your own files".into(),
+            ),
             needed: true,
         },
     });

@@ -1,6 +1,6 @@
 //! `hilrig run`: wires boards, broker and reporters to the runner.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -55,9 +55,10 @@ pub async fn run(args: args::Run) -> Result<u8, Failure> {
             std::env::temp_dir().display()
         ))
     })?;
-    let broker_plan =
+    let mut broker_plan =
         BrokerPlan::new(&config.broker, &run, run_dir.path(), config.deadlines.broker)
             .map_err(Failure::rig)?;
+    broker_plan.listen = listen(&chosen);
     let secrets = load::secrets(secret_values, &broker_plan.login.password);
 
     let reporters = Arc::new(reporters(&record)?);
@@ -72,6 +73,12 @@ pub async fn run(args: args::Run) -> Result<u8, Failure> {
         boards: chosen.iter().map(|board| board.name.clone()).collect(),
     }));
     hilrig_broker::sweep(&mut |text| events.run(What::Note { text })).await;
+    match hilrig_boards::sweep_locks(&bench::lock_folder()) {
+        0 => {}
+        swept => events.run(What::Note {
+            text: format!("swept {swept} lock(s) of ports: the runs that left them are gone"),
+        }),
+    }
 
     let mut bench = bench::Bench::start(&config, &chosen, run_dir.path(), seed).await;
     let members = bench
@@ -92,7 +99,7 @@ pub async fn run(args: args::Run) -> Result<u8, Failure> {
         deadlines: config.deadlines,
         force_flash: args.flash,
         holder: format!("hilrig run {run}"),
-        listen: listen(&chosen),
+        listen: listen(&chosen).into(),
     };
     let mut broker = RunBroker { plan: Some(broker_plan), broker: None, events: events.clone() };
     let record_fault = || reporters.faults().first().map(ToString::to_string);
@@ -135,10 +142,10 @@ fn firmware_facts(kind: BoardKind, image: &Image) -> FirmwareFacts {
 }
 
 /// Virtual boards find the rig on loopback; a board on the network must reach it from there.
-fn listen(boards: &[bench::Chosen]) -> IpAddr {
+fn listen(boards: &[bench::Chosen]) -> Ipv4Addr {
     match boards.iter().all(|board| board.kind == BoardKind::Virtual) {
-        true => Ipv4Addr::LOCALHOST.into(),
-        false => Ipv4Addr::UNSPECIFIED.into(),
+        true => Ipv4Addr::LOCALHOST,
+        false => Ipv4Addr::UNSPECIFIED,
     }
 }
 
