@@ -7,6 +7,7 @@
 #
 #   make lint     formatting, clippy, licences
 #   make bench    tables of what the rig costs, with ratios; nothing passes or fails
+#   make install  the optimised binary, where cargo installs
 #   make firmware the images alone
 #   make clean    removes what was built
 #
@@ -18,11 +19,11 @@ CARGO := cargo
 # The firmware's make uses every core; several makes at once would do so each.
 JOBS := $(shell nproc)
 
-.PHONY: run test lint bench firmware faults need clean
+.PHONY: run test lint bench install firmware faults need clean
 
 run: firmware
-	$(CARGO) build --release -p hilrig
-	target/release/hilrig run $(ARGS)
+	$(CARGO) build -p hilrig
+	$(CARGO) run --quiet -p hilrig -- run $(ARGS)
 
 test: faults
 	$(MAKE) -C firmware -j$(JOBS) test
@@ -37,6 +38,10 @@ lint: need
 bench: firmware
 	$(CARGO) build --release -p hilrig
 	$(CARGO) run --release -p hilrig-bench
+
+# The optimised binary, for a bench that is here to stay.
+install: firmware
+	$(CARGO) install --path harness/cli
 
 firmware: need
 	$(MAKE) -C firmware -j$(JOBS)

@@ -131,17 +131,17 @@ impl Bench {
         assert!(left.is_empty(), "files that are left: {left:?}");
     }
 
-    /// What is in the folder for temporary files. The folder that all runs keep their locks in
-    /// stays; a lock in it counts.
+    /// What is in the folder for temporary files. The folder that all runs of a user keep their locks
+    /// in stays; a lock in it counts.
     pub fn temporary_files(&self) -> Vec<PathBuf> {
-        let list = |folder: PathBuf| -> Vec<PathBuf> {
+        let list = |folder: &Path| -> Vec<PathBuf> {
             let entries = fs::read_dir(folder).into_iter().flatten().flatten();
             entries.map(|entry| entry.path()).collect()
         };
-        let locks = self.path("tmp/hilrig-locks");
-        let mut left = list(self.path("tmp"));
-        left.retain(|path| *path != locks);
-        left.extend(list(locks));
+        let (locks, mut left): (Vec<_>, Vec<_>) = list(&self.path("tmp"))
+            .into_iter()
+            .partition(|path| path.to_string_lossy().contains("/hilrig-locks"));
+        left.extend(locks.iter().flat_map(|folder| list(folder)));
         left
     }
 }

@@ -3,6 +3,7 @@
 
 use std::cell::OnceCell;
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use hilrig_core::board::{Board, ConsoleSink};
 use hilrig_core::check::Check;
@@ -21,6 +22,10 @@ use crate::online::Online;
 use crate::run::{Bench, Broker};
 use crate::walk::{Stop, Walk};
 use crate::watch::{Hit, Says};
+
+/// How often a board that cannot be had is tried again: nothing tells when another run gives it
+/// free, or when its port is back.
+const LOCK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Everything that the phases of one board share.
 pub struct Path<'a> {
@@ -88,8 +93,20 @@ impl Path<'_> {
     }
 
     async fn lock(&self, board: &mut dyn Board) -> Result<(), Stop> {
-        let held = self.walk.waiting(board.lock(&self.bench.plan.holder)).await;
-        Ok(held?)
+        let deadline = self.bench.plan.deadlines.lock;
+        let since = Instant::now();
+        let locked = async {
+            loop {
+                match board.lock(&self.bench.plan.holder).await {
+                    Err(_) if since.elapsed() < deadline => tokio::time::sleep(LOCK_AGAIN).await,
+                    locked => return locked,
+                }
+            }
+        };
+        self.walk
+            .waiting(locked)
+            .await
+            .map_err(|fault| Stop::Rig(format!("{fault} (tried for {})", Span(deadline))))
     }
 
     /// Whether the image was on the board already.
@@ -371,7 +388,7 @@ impl Path<'_> {
 
     async fn request_over_http(&self, http: SocketAddr, request: &str) -> Result<Vec<u8>, Stop> {
         let path = self.bench.plan.contract.http.request.replace("{request}", request);
-        let asked = std::time::Instant::now();
+        let asked = Instant::now();
         let answer = self.walk.waiting(http::get(http, &path, self.reply_deadline())).await;
         let answer = answer.map_err(|why| Stop::Failed(format!("request {request}: {why}")))?;
         self.reply("http", request, &answer.body, asked.elapsed().as_secs_f64());
@@ -402,7 +419,7 @@ impl Path<'_> {
         judge: impl FnMut(&Hit) -> Option<T>,
     ) -> Result<Found<T>, Stop> {
         let deadline = self.bench.plan.deadlines.connect;
-        let since = std::time::Instant::now();
+        let since = Instant::now();
         match log.wait(mark, deadline, judge).await {
             Ok(found) => {
                 self.walk.waited(since, found.at);
@@ -417,7 +434,7 @@ impl Path<'_> {
     }
 
     /// What a missed line means.
-    pub(crate) fn missed(&self, missed: Missed, what: &str, deadline: std::time::Duration) -> Stop {
+    pub(crate) fn missed(&self, missed: Missed, what: &str, deadline: Duration) -> Stop {
         Stop::Failed(match missed {
             Missed::Crash(hit) => format!(
                 "the board crashed, line {} of its boot log: `{}`",
@@ -479,7 +496,7 @@ impl Path<'_> {
         ));
     }
 
-    pub(crate) fn reply_deadline(&self) -> std::time::Duration {
+    pub(crate) fn reply_deadline(&self) -> Duration {
         self.bench.plan.deadlines.reply
     }
 }
