@@ -258,3 +258,31 @@ fn a_board_that_somebody_flashed_meanwhile_gets_its_image_again() {
     assert!(!Path::new(bench.path("desk/control").as_path()).exists(), "its socket is gone");
     bench.nothing_may_be_left();
 }
+
+#[test]
+fn a_secret_is_in_no_file_and_no_line() {
+    let secret = "kTh9-not-for-any-eyes";
+    let bench = Bench::new();
+    let board = Attached::start(&bench, "desk");
+    let mut configuration = Configuration::new();
+    configuration.set("firmware.secrets.password", "HILRIG_TEST_SECRET");
+    configuration.board(board.as_board("desk"));
+    bench.configure(&configuration);
+    let mut command = bench.hilrig(&["run"]);
+    command.env("HILRIG_TEST_SECRET", secret).env("HILRIG_LOG", "trace");
+    let ended = hilrig_tests::running::Running::start(command).ended().with_code(exit::PASSED);
+    assert!(ended.stderr.contains("TRACE") || ended.stderr.contains("DEBUG"), "{ended}");
+    for (what, text) in [("output", &ended.stdout), ("log", &ended.stderr)] {
+        assert!(!text.contains(secret), "the secret is in the {what}");
+    }
+    let record = bench.record();
+    passed(&record, "desk");
+    let files = ["events.jsonl", "summary.json", "junit.xml"];
+    for file in files.into_iter().chain(["desk/boot.log", "desk/boot.timed.log"]) {
+        assert!(!record.text(file).contains(secret), "the secret is in {file}");
+    }
+    // The board has it, so it was there to be told.
+    board.stop();
+    let flash = std::fs::read(bench.path("desk/flash.bin")).unwrap();
+    assert!(flash.windows(secret.len()).any(|bytes| bytes == secret.as_bytes()));
+}

@@ -150,6 +150,25 @@ fn a_port_that_another_run_holds_is_left_to_it() {
     bench.nothing_may_be_left();
 }
 
+#[test]
+fn a_port_that_is_given_free_in_time_is_waited_for() {
+    let bench = Bench::new();
+    let board = Attached::start(&bench, "desk");
+    let mut configuration = Configuration::new();
+    configuration.board(board.as_board("desk")).set("deadlines.lock", "60 s");
+    bench.configure(&configuration);
+    bench.run(&["flash", "--board", "desk"]).with_code(exit::PASSED);
+    let mut monitor = bench.start(&["monitor", "--board", "desk", "--reset"]);
+    monitor.line_with("ESP8266 Mode");
+    let mut run = bench.start(&["run"]);
+    run.line_with("desk  lock");
+    monitor.signal(Signal::INT);
+    monitor.ended().with_code(exit::PASSED);
+    run.ended().with_code(exit::PASSED);
+    board.stop();
+    bench.nothing_may_be_left();
+}
+
 fn broker_port_is_taken(kind: &str) {
     let somebody = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = somebody.local_addr().unwrap().port();
