@@ -61,7 +61,13 @@ pub async fn flashing(runs: usize) -> Result<Table, String> {
         Some(copy.median()),
         "1 KiB one way, 14 bytes back, each waited for, between two threads over a bare pty; floor: a raw copy",
     );
-    row("a raw copy", copy, Against::Nothing, None, "the bytes through a bare pty, from thread to thread");
+    row(
+        "a raw copy",
+        copy,
+        Against::Nothing,
+        None,
+        "the bytes through a bare pty, from thread to thread",
+    );
     Ok(table)
 }
 
@@ -73,7 +79,8 @@ async fn on_board(
 ) -> Result<(Figures, Figures), String> {
     let mut board = Board::start(boot_rom).await?;
     // Not parsed: noise is no firmware, and nothing is going to run it.
-    let image = Image { path: file.into(), bytes: bytes.into(), sha256: String::new(), build: None };
+    let image =
+        Image { path: file.into(), bytes: bytes.into(), sha256: String::new(), build: None };
     let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("flash_client.py");
     let (mut rig, mut python) = (Vec::new(), Vec::new());
     for _ in 0..runs {

@@ -39,7 +39,8 @@ pub async fn qemu(contract: &Contract, handshakes: Figures, runs: usize) -> Resu
     board.flash(&image).await?;
     let served = through_the_board(&mut board, contract, runs).await?;
     let flash = board.flash_file();
-    let alone = (0..runs).map(|_| alone(&flash, &boot_rom, contract)).collect::<Result<Vec<_>, _>>()?;
+    let alone =
+        (0..runs).map(|_| alone(&flash, &boot_rom, contract)).collect::<Result<Vec<_>, _>>()?;
     board.stop().await?;
 
     let mut table = Table::of_rows("QEMU on this machine");

@@ -40,12 +40,16 @@ fn floods() -> Vec<(&'static str, Vec<u8>)> {
         ("plain lines", lines(&|n| format!("{n:08} all is well, nothing to tell of it\r\n"))),
         (
             "lines nearly like heap lines",
-            lines(&|n| format!("Heap page: free {n}, lowest {n}, lowest ever {n}, largest {n}\r\n")),
+            lines(&|n| {
+                format!("Heap page: free {n}, lowest {n}, lowest ever {n}, largest {n}\r\n")
+            }),
         ),
         (
             "heap lines",
             lines(&|n| {
-                format!("Heap page: free {n}, lowest 49424, lowest ever 49424, largest 50652, failed 0\r\n")
+                format!(
+                    "Heap page: free {n}, lowest 49424, lowest ever 49424, largest 50652, failed 0\r\n"
+                )
             }),
         ),
         ("empty lines", b"\r\n".repeat(4096)),
@@ -147,8 +151,7 @@ impl Reader {
         let pty = Pty::open().map_err(|error| format!("making a pseudo terminal: {error}"))?;
         let record = Record::create_at(&dir.path().join("record")).map_err(|e| e.to_string())?;
         // As in a run: the broker's password, and one from the configuration.
-        let secrets =
-            ["3f1c9a5be0d24487b6a1", "correct horse battery"].map(ToOwned::to_owned);
+        let secrets = ["3f1c9a5be0d24487b6a1", "correct horse battery"].map(ToOwned::to_owned);
         let record = BootLog::create(&record, "bench", &Secrets::new(secrets), Instant::now())
             .map_err(|error| error.to_string())?;
         let watch = Watch::new(Patterns::new(contract).map_err(|error| error.to_string())?.into());

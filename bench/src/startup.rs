@@ -48,11 +48,14 @@ pub fn startup(hilrig: &Path, runs: usize) -> Result<Table, String> {
             note: "floor: the program `true`, started and waited for alike",
         });
     };
-    row("hilrig --version", times(0, &|| {
-        let mut command = Command::new(hilrig);
-        command.arg("--version");
-        command
-    })?);
+    row(
+        "hilrig --version",
+        times(0, &|| {
+            let mut command = Command::new(hilrig);
+            command.arg("--version");
+            command
+        })?,
+    );
     row("a run with an unknown key", times(2, &|| run(&unknown))?);
     row("a run without a configuration", times(2, &|| run(&missing))?);
     Ok(table)

@@ -91,7 +91,8 @@ pub fn one(hilrig: &Path, broker: &str, runs: usize) -> Result<(Vec<Table>, Vec<
         let cells = vec![what.into(), seconds, waited.unwrap_or_default(), own.0, own.1, part];
         phases.cells(cells, note);
     };
-    let mut alone = |what: &str, figures: Figures, note| line(what, figures.clone(), None, figures, note);
+    let mut alone =
+        |what: &str, figures: Figures, note| line(what, figures.clone(), None, figures, note);
     alone("before the first phase", of(&|shares, _| shares.before), "");
     alone("between the phases", of(&|shares, _| shares.between), "");
     for phase in Phase::ALL {
@@ -100,7 +101,9 @@ pub fn one(hilrig: &Path, broker: &str, runs: usize) -> Result<(Vec<Table>, Vec<
             same.map(|(_, seconds, waited)| part(*seconds, *waited)).sum()
         };
         let note = match phase {
-            Phase::Flash => "all of it counts as waited; what the rig could do faster is in the flashing table",
+            Phase::Flash => {
+                "all of it counts as waited; what the rig could do faster is in the flashing table"
+            }
             _ => "",
         };
         line(
@@ -111,18 +114,14 @@ pub fn one(hilrig: &Path, broker: &str, runs: usize) -> Result<(Vec<Table>, Vec<
             note,
         );
     }
-    let mut alone = |what: &str, figures: Figures, note| line(what, figures.clone(), None, figures, note);
+    let mut alone =
+        |what: &str, figures: Figures, note| line(what, figures.clone(), None, figures, note);
     alone("behind the last phase", of(&|shares, _| shares.after), "without the broker's end");
     Ok((vec![table, phases], runs))
 }
 
 /// Many boards beside one.
-pub fn many(
-    hilrig: &Path,
-    contract: &Contract,
-    one: &[Run],
-    runs: usize,
-) -> Result<Table, String> {
+pub fn many(hilrig: &Path, contract: &Contract, one: &[Run], runs: usize) -> Result<Table, String> {
     let runs =
         (0..runs).map(|_| Run::new(hilrig, MANY, "process")).collect::<Result<Vec<_>, _>>()?;
     let of = |figure: &dyn Fn(&Run) -> f64| -> Figures { runs.iter().map(figure).collect() };
