@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
+use std::time::Instant;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -70,6 +71,15 @@ impl Attached {
         let reply: Value = serde_json::from_str(&line).expect("the answer is JSON");
         assert_eq!(reply["ok"], true, "{command} was answered {reply}");
         reply
+    }
+
+    /// Waits until the last byte of garbage or flood was sent. What the firmware says in the meantime
+    /// is mixed into it.
+    pub fn trouble_over(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.control(r#"{"do":"status"}"#)["status"]["trouble_left"] != 0 {
+            assert!(Instant::now() < deadline, "nobody reads the port for {PATIENCE:?}");
+        }
     }
 
     /// Stops it in order.

@@ -179,6 +179,7 @@ fn monitor_lets_no_escape_sequence_through() {
     let mut monitor = bench.start(&arguments);
     monitor.line_with("ESP8266 Mode");
     board.control(r#"{"do":"garbage","bytes":262144,"seed":5}"#);
+    board.trouble_over();
     board.control(r#"{"do":"reset"}"#);
     // What comes behind the garbage shows that all of it was read.
     monitor.line_with("ESP8266 Mode");
