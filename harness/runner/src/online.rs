@@ -96,9 +96,8 @@ impl Path<'_> {
                         Span(deadline)
                     )));
                 }
-                Err(NoMessage::Lost(found)) => {
-                    return Err(Stop::Rig(format!("the broker is gone: {found}")));
-                }
+                // The broker itself says best what became of it.
+                Err(NoMessage::Lost(_)) => return Err(Stop::Rig(self.bench.broker_gone().await)),
             }
         };
         online.late = (repeated > 0).then(|| (request.reply.clone(), repeated));

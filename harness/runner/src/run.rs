@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
@@ -28,6 +28,9 @@ use crate::path::Path;
 use crate::time_server::TimeServer;
 use crate::walk::{Stop, Walk};
 use crate::watch::Patterns;
+
+/// How long a broker whose connection broke has to say that it ended, and how.
+const TO_TELL: Duration = Duration::from_secs(1);
 
 /// What a run is to do.
 pub struct Plan {
@@ -123,7 +126,7 @@ impl Bench<'_> {
     }
 
     /// Resolves when the broker is gone.
-    async fn broker_gone(&self) -> String {
+    pub(crate) async fn broker_gone(&self) -> String {
         let mut state = self.broker.clone();
         match state.wait_for(|state| matches!(state, BrokerState::Gone(_))).await.as_deref() {
             Ok(BrokerState::Gone(found)) => found.clone(),
@@ -236,7 +239,13 @@ async fn serve_broker(
             let _ = state.send(BrokerState::Ready(ready));
             let found = tokio::select! {
                 found = broker.gone() => found,
-                found = driver.run() => format!("the rig's connection to the broker broke: {found}"),
+                found = driver.run() => {
+                    // A broker that ended breaks the connection first, and then tells why.
+                    match tokio::time::timeout(TO_TELL, broker.gone()).await {
+                        Ok(found) => found,
+                        Err(_) => format!("the rig's connection to the broker broke: {found}"),
+                    }
+                }
             };
             events.run(What::BrokerLost { found: found.clone() });
             format!("the broker is gone: {found}")
