@@ -271,7 +271,6 @@ fn a_secret_is_in_no_file_and_no_line() {
     let mut command = bench.hilrig(&["run"]);
     command.env("HILRIG_TEST_SECRET", secret).env("HILRIG_LOG", "trace");
     let ended = hilrig_tests::running::Running::start(command).ended().with_code(exit::PASSED);
-    assert!(ended.stderr.contains("TRACE") || ended.stderr.contains("DEBUG"), "{ended}");
     for (what, text) in [("output", &ended.stdout), ("log", &ended.stderr)] {
         assert!(!text.contains(secret), "the secret is in the {what}");
     }
