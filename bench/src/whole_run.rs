@@ -137,7 +137,7 @@ pub fn many(hilrig: &Path, contract: &Contract, one: &[Run], runs: usize) -> Res
         note,
     };
     table.row(Row {
-        floor: Some(single.median()),
+        floor: (single.runs() > 0).then(|| single.median()),
         note: "floor: the wall time of one board",
         ..plain("wall time", of(&|run| run.usage.wall), Unit::Seconds, "")
     });
