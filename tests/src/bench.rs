@@ -168,7 +168,7 @@ impl Configuration {
             .set("deadlines.connect", "60 s")
             .set("deadlines.broker", "60 s")
             .set("deadlines.flash", "90 s")
-            .set("deadlines.board", "5 min");
+            .set("deadlines.board", "280 s");
         configuration
     }
 

@@ -14,8 +14,10 @@ pub mod record;
 pub mod redact;
 pub mod running;
 pub mod skip;
+pub mod terminal;
 
 use std::time::Duration;
 
-/// For anything that is waited for: far more than it takes, on a machine that does a lot beside.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// For anything that is waited for: far more than it takes, and more than the longest deadline of
+/// the runs here, so that a run that hangs is ended by its own and says where.
+pub const PATIENCE: Duration = Duration::from_secs(300);

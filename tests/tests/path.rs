@@ -14,6 +14,7 @@ use hilrig_tests::bench::{Bench, Configuration};
 use hilrig_tests::engine::Engine;
 use hilrig_tests::record::Record;
 use hilrig_tests::redact;
+use hilrig_tests::terminal;
 
 /// The checks of a run with all floors.
 const CHECKS: [&str; 13] = [
@@ -284,4 +285,33 @@ fn a_secret_is_in_no_file_and_no_line() {
     board.stop();
     let flash = std::fs::read(bench.path("desk/flash.bin")).unwrap();
     assert!(flash.windows(secret.len()).any(|bytes| bytes == secret.as_bytes()));
+}
+
+#[test]
+fn on_a_terminal_each_board_has_a_line_and_the_table_stands_at_the_end() {
+    let bench = Bench::new();
+    let (status, shown) = terminal::run(bench.hilrig(&["run", "--virtual", "2"]), 100);
+    assert_eq!(status.code(), Some(i32::from(exit::PASSED)), "{shown}");
+    assert!(shown.contains("MQTT mode"), "{shown}");
+    let end = shown.rfind("lowest free heap, bytes").expect("the table");
+    let table = &shown[end..];
+    for words in ["virtual-1", "virtual-2", "handshake", "record: ", "2 boards in "] {
+        assert!(table.contains(words), "{words} in: {table}");
+    }
+    // Lines that are written over again, not one for each phase; and a table that stays.
+    let moves_up = |text: &str| {
+        let mut sequences = text.split("\x1b[").skip(1);
+        sequences.any(|rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with('A'))
+    };
+    assert!(moves_up(&shown[..end]) && !moves_up(table), "{shown:?}");
+    let hidden = shown.rfind("\x1b[?25l");
+    assert!(hidden.is_none() || hidden < shown.rfind("\x1b[?25h"), "the cursor is hidden still");
+    passed(&bench.record(), "virtual-2");
+    bench.nothing_may_be_left();
+
+    // NO_COLOR is kept to on a terminal, too (https://no-color.org).
+    let mut command = bench.hilrig(&["doctor"]);
+    command.env("NO_COLOR", "1");
+    let (_, shown) = terminal::run(command, 100);
+    assert!(!shown.contains("\x1b["), "{shown:?}");
 }
