@@ -274,6 +274,10 @@ impl Board for SerialBoard {
         lines.reset(port::fd(port)).await
     }
 
+    async fn sound(&mut self) -> Result<(), BoardFault> {
+        self.lines.sound().await
+    }
+
     async fn release(&mut self) {
         self.recover().await;
         self.port = None;

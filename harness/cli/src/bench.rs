@@ -277,5 +277,9 @@ impl Board for Absent {
         Err(self.fault())
     }
 
+    async fn sound(&mut self) -> Result<(), BoardFault> {
+        Err(self.fault())
+    }
+
     async fn release(&mut self) {}
 }

@@ -62,7 +62,7 @@ pub async fn run(args: args::Run) -> Result<u8, Failure> {
     let secrets = load::secrets(secret_values, &broker_plan.login.password);
 
     let reporters = Arc::new(reporters(&record)?);
-    let events = Events::new(reporters.clone());
+    let events = Events::new(reporters.clone(), secrets.clone());
     events.run(What::RunStarted(RunStarted {
         schema: SCHEMA,
         hilrig: env!("CARGO_PKG_VERSION").into(),
@@ -94,7 +94,6 @@ pub async fn run(args: args::Run) -> Result<u8, Failure> {
         contract,
         images,
         settings,
-        secrets: secrets.clone(),
         floors: config.floors.clone(),
         deadlines: config.deadlines,
         force_flash: args.flash,

@@ -105,6 +105,10 @@ pub trait Board {
     /// Starts the firmware anew, as the reset button does. Needs no open console.
     async fn reset(&mut self) -> Result<(), BoardFault>;
 
+    /// Whether the bench can still tell anything of the board. Asked before a failure is held
+    /// against the firmware.
+    async fn sound(&mut self) -> Result<(), BoardFault>;
+
     /// Gives the board back. Called once, however the run ended; must not fail.
     async fn release(&mut self);
 }
@@ -129,4 +133,10 @@ pub trait Lines {
 
     /// Resets into the flashed firmware.
     async fn reset(&mut self, port: BorrowedFd<'_>) -> Result<(), BoardFault>;
+
+    /// Whether there is a board at all, where the lines can tell: a virtual one knows that its CPU
+    /// is gone, a cable does not.
+    async fn sound(&mut self) -> Result<(), BoardFault> {
+        Ok(())
+    }
 }

@@ -4,6 +4,7 @@
 //! documented in docs/events.md) can be replayed into any of them. Text that came from a board or
 //! a broker is made printable before it gets into an event.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use crate::check::Check;
 use crate::heap::HeapSample;
 use crate::mac::Mac;
 use crate::phase::{Phase, PhaseOutcome};
+use crate::text::Secrets;
 use crate::verdict::Verdict;
 
 /// Version of the event schema. It rises when a reader of an older one would go wrong.
@@ -203,17 +205,46 @@ pub trait EventSink: Send + Sync {
     fn emit(&self, event: Event);
 }
 
-/// A handle on the run's events; `at` is filled in from one clock.
+impl What {
+    /// Masks every text that may hold what a board or a broker said.
+    fn mask(&mut self, secrets: &Secrets) {
+        let texts: [Option<&mut String>; 2] = match self {
+            What::Note { text } | What::LogLine { text, .. } => [Some(text), None],
+            What::BrokerLost { found } => [Some(found), None],
+            What::Reply { request, reply, .. } => [Some(request), Some(reply)],
+            What::Check(check) => [Some(&mut check.title), check.found.as_mut()],
+            What::PhaseEnded { why, .. }
+            | What::BoardEnded { why, .. }
+            | What::RunEnded { why, .. } => [why.as_mut(), None],
+            What::RunStarted(_)
+            | What::BrokerReady(_)
+            | What::BoardStarted(_)
+            | What::PhaseStarted { .. }
+            | What::FlashProgress { .. }
+            | What::Flashed { .. }
+            | What::Heap(_) => [None, None],
+        };
+        for text in texts.into_iter().flatten() {
+            if let Cow::Owned(masked) = secrets.mask(text) {
+                *text = masked;
+            }
+        }
+    }
+}
+
+/// A handle on the run's events. One place fills in the time and masks the secrets, so that nobody
+/// who tells something has to think of them.
 #[derive(Clone)]
 pub struct Events {
     sink: Arc<dyn EventSink>,
+    secrets: Arc<Secrets>,
     start: std::time::Instant,
 }
 
 impl Events {
     /// The run starts now.
-    pub fn new(sink: Arc<dyn EventSink>) -> Events {
-        Events { sink, start: std::time::Instant::now() }
+    pub fn new(sink: Arc<dyn EventSink>, secrets: Secrets) -> Events {
+        Events { sink, secrets: Arc::new(secrets), start: std::time::Instant::now() }
     }
 
     /// When the run started.
@@ -231,9 +262,44 @@ impl Events {
         self.emit(Some(board.to_owned()), what);
     }
 
-    fn emit(&self, board: Option<String>, what: What) {
+    fn emit(&self, board: Option<String>, mut what: What) {
+        what.mask(&self.secrets);
         // Microseconds are plenty, and short to read.
         let at = (self.start.elapsed().as_secs_f64() * 1e6).round() / 1e6;
         self.sink.emit(Event { at, board, what });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Kept(Mutex<Vec<Event>>);
+
+    impl EventSink for Kept {
+        fn emit(&self, event: Event) {
+            self.0.lock().unwrap().push(event);
+        }
+    }
+
+    #[test]
+    fn a_secret_is_in_no_event() {
+        let kept = Arc::new(Kept::default());
+        let events = Events::new(kept.clone(), Secrets::new(["hunter2".into()]));
+        let secret = || "pw=hunter2".to_owned();
+        events.run(What::Note { text: secret() });
+        events.run(What::BrokerLost { found: secret() });
+        events.board("b", What::LogLine { line: 1, text: secret() });
+        events.board("b", What::Check(Check::of("id", secret(), true, secret())));
+        let reply =
+            What::Reply { over: "http".into(), request: secret(), reply: secret(), seconds: 0.0 };
+        events.board("b", reply);
+        let verdict = Verdict::Failed;
+        events.board("b", What::BoardEnded { verdict, seconds: 0.0, why: Some(secret()) });
+        let told = serde_json::to_string(&*kept.0.lock().unwrap()).unwrap();
+        assert!(!told.contains("hunter2") && told.matches("pw=***").count() == 8, "{told}");
     }
 }

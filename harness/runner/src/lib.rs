@@ -5,6 +5,7 @@
 //! is waiting.
 
 mod boot;
+mod configuration;
 mod form;
 pub mod http;
 mod judge;

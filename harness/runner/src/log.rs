@@ -118,6 +118,11 @@ impl Log {
         self.inner.borrow().hits.get(index).cloned()
     }
 
+    /// Whether not a byte came since.
+    pub fn silent_since(&self, mark: Mark) -> bool {
+        self.inner.borrow().bytes == mark.bytes
+    }
+
     /// The first crash in the whole log.
     pub fn first_crash(&self) -> Option<Hit> {
         self.inner.borrow().hits.iter().find(|hit| hit.says == Says::Crash).cloned()

@@ -2,12 +2,10 @@
 //! hands on is a type, so that none can be skipped.
 
 use std::cell::OnceCell;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use hilrig_core::board::{Board, ConsoleSink};
 use hilrig_core::check::Check;
-use hilrig_core::contract::{Contract, Request};
 use hilrig_core::event::What;
 use hilrig_core::image::Image;
 use hilrig_core::phase::Phase;
@@ -15,6 +13,7 @@ use hilrig_core::text;
 use hilrig_core::units::Span;
 
 use crate::boot::{Booted, Mode};
+use crate::configuration::{invalid, mismatch};
 use crate::http;
 use crate::judge;
 use crate::log::{Feed, Found, Log, Mark, Missed};
@@ -54,6 +53,7 @@ impl Path<'_> {
         match self.through_modes(board, record, kept).await {
             Err(Stop::Failed(why)) if kept && !self.walk.has("boot_log.configuration") => {
                 // What ran is not the firmware under test, so nothing is said of that yet.
+                walk.end(Some(&Stop::Failed(why.clone())));
                 walk.tell(What::Note {
                     text: format!(
                         "flashed anew, for the board was not found as the last run left it: {why}"
@@ -140,6 +140,12 @@ impl Path<'_> {
         self.walk.waiting(board.reset()).await?;
         let reach = board.reach();
         let booted = match self.boot_log(log, mark, Mode::Configuration).await {
+            // The chip's ROM speaks before any firmware does.
+            Err(Stop::Failed(why)) if !kept && log.silent_since(mark) => {
+                return Err(Stop::Rig(format!(
+                    "{why}, and neither did its ROM. Look at its power, its serial lines and its reset wiring"
+                )));
+            }
             Err(Stop::Failed(why)) if !kept => {
                 self.walk.check(Check {
                     outcome: hilrig_core::check::CheckOutcome::NotHeld,
@@ -306,101 +312,12 @@ impl Path<'_> {
 
     // -- what the phases are made of --
 
-    /// Sets the broker and switches the board to MQTT mode.
-    async fn to_mqtt(
-        &self,
-        booted: &Booted,
-        port: u16,
-        attempts: u32,
-        broker: &Broker,
-    ) -> Result<(), Stop> {
-        let contract = &self.bench.plan.contract;
-        let http = self.http(booted)?;
-        let rig = booted.rig.ok_or_else(|| Stop::Rig("the rig's address is not known".into()))?;
-        let form = crate::form::settings(
-            contract,
-            &crate::form::Values {
-                endpoint: &broker.endpoint,
-                port,
-                rig,
-                time_port: self.bench.time_port,
-                attempts,
-                client_id: format!("hilrig-{}", self.number),
-                more: &self.bench.plan.settings,
-            },
-        );
-        let answer = self.walk.waiting(http::get(http, &form, self.reply_deadline())).await;
-        let answer = answer.map_err(Stop::Failed)?;
-        if answer.status != 200 {
-            return Err(Stop::Failed(format!(
-                "the settings were not taken: {} `{}`",
-                answer.status,
-                text::printable(&answer.body)
-            )));
-        }
-        let switch = &contract.switch.to_mqtt;
-        let reply = self.request_over_http(http, &switch.request).await?;
-        mismatch(switch, &reply).map_or(Ok(()), |wrong| Err(Stop::Failed(wrong)))
-    }
-
-    /// The page is served and has the fields that the run sets.
-    async fn page(&self, http: SocketAddr) -> Result<(), Stop> {
-        let contract = &self.bench.plan.contract;
-        let id = "configuration.page";
-        let answer =
-            self.walk.waiting(http::get(http, &contract.http.page, self.reply_deadline())).await;
-        let answer = answer.map_err(Stop::Failed)?;
-        let page = String::from_utf8_lossy(&answer.body);
-        let missing = crate::form::fields(contract).find(|field| {
-            let double = format!("name=\"{field}\"");
-            !page.contains(&double)
-                && !page.contains(&double.replace('"', "'"))
-                && !page.contains(&double.replace('"', ""))
-        });
-        let (held, found) = match (answer.status, missing) {
-            (200, None) => (true, format!("{} B", answer.body.len())),
-            (200, Some(field)) => (false, format!("no field `{field}` in {} B", answer.body.len())),
-            (status, _) => (false, format!("status {status}: `{}`", text::printable(&answer.body))),
-        };
-        self.walk.check(Check::of(id, judge::title(id), held, &found));
-        if held { Ok(()) } else { Err(Stop::Failed(format!("configuration page: {found}"))) }
-    }
-
-    async fn requests_over_http(&self, http: SocketAddr) -> Result<(), Stop> {
-        let contract = &self.bench.plan.contract;
-        let mut wrong = Vec::new();
-        for request in &contract.requests {
-            let reply = self.request_over_http(http, &request.request).await?;
-            wrong.extend(mismatch(request, &reply));
-            self.heap_of(&request.request, &reply, &mut wrong);
-        }
-        for request in invalid(contract) {
-            let reply = self.request_over_http(http, &request.request).await?;
-            wrong.extend(mismatch(&request, &reply));
-        }
-        self.all_of(
-            "configuration.requests",
-            contract.requests.len() + contract.invalid.requests.len(),
-            wrong,
-        );
-        Ok(())
-    }
-
-    async fn request_over_http(&self, http: SocketAddr, request: &str) -> Result<Vec<u8>, Stop> {
-        let path = self.bench.plan.contract.http.request.replace("{request}", request);
-        let asked = Instant::now();
-        let answer = self.walk.waiting(http::get(http, &path, self.reply_deadline())).await;
-        let answer = answer.map_err(|why| Stop::Failed(format!("request {request}: {why}")))?;
-        self.reply("http", request, &answer.body, asked.elapsed().as_secs_f64());
-        Ok(answer.body)
-    }
-
     pub(crate) fn reply(&self, over: &str, request: &str, reply: &[u8], seconds: f64) {
-        let reply = self.bench.plan.secrets.mask(&text::printable(reply)).into_owned();
+        let reply = text::printable(reply);
         self.walk.tell(What::Reply { over: over.into(), request: request.into(), reply, seconds });
     }
 
-    fn heap_of(&self, request: &str, reply: &[u8], wrong: &mut Vec<String>) {
+    pub(crate) fn heap_of(&self, request: &str, reply: &[u8], wrong: &mut Vec<String>) {
         let Some(fields) = &self.bench.plan.contract.heap.reply else { return };
         if fields.request != request {
             return;
@@ -436,19 +353,13 @@ impl Path<'_> {
     /// What a missed line means.
     pub(crate) fn missed(&self, missed: Missed, what: &str, deadline: Duration) -> Stop {
         Stop::Failed(match missed {
-            Missed::Crash(hit) => format!(
-                "the board crashed, line {} of its boot log: `{}`",
-                hit.line,
-                self.bench.plan.secrets.mask(&hit.text)
-            ),
+            Missed::Crash(hit) => {
+                format!("the board crashed, line {} of its boot log: `{}`", hit.line, hit.text)
+            }
             Missed::Silence => {
                 format!("waited {} for {what}; the board said nothing at all", Span(deadline))
             }
-            Missed::Deadline(instead) => format!(
-                "waited {} for {what}; {}",
-                Span(deadline),
-                self.bench.plan.secrets.mask(&instead)
-            ),
+            Missed::Deadline(instead) => format!("waited {} for {what}; {instead}", Span(deadline)),
         })
     }
 
@@ -462,10 +373,7 @@ impl Path<'_> {
             },
             // A line of both modes' logs is told once.
             Says::Mqtt(_) if self.in_both(hit) => {}
-            _ => {
-                let text = self.bench.plan.secrets.mask(&hit.text).into_owned();
-                self.walk.tell(What::LogLine { line: hit.line, text });
-            }
+            _ => self.walk.tell(What::LogLine { line: hit.line, text: hit.text.clone() }),
         }
     }
 
@@ -473,44 +381,19 @@ impl Path<'_> {
         self.bench.plan.contract.configuration.iter().any(|line| line.is_match(&hit.text))
     }
 
-    fn http(&self, booted: &Booted) -> Result<SocketAddr, Stop> {
-        booted
-            .http
-            .ok_or_else(|| Stop::Rig("the address of the board's web server is not known".into()))
-    }
-
     fn held(&self, id: &str, found: impl Into<String>, line: u64) {
         self.walk.check(Check::of(id, judge::title(id), true, found).at_line(line));
     }
 
-    fn all_of(&self, id: &str, asked: usize, wrong: Vec<String>) {
+    pub(crate) fn all_of(&self, id: &str, asked: usize, wrong: Vec<String>) {
         let found = match wrong.first() {
             None => format!("{asked} of {asked}"),
             Some(first) => format!("{} of {asked} wrong, the first: {first}", wrong.len()),
         };
-        self.walk.check(Check::of(
-            id,
-            judge::title(id),
-            wrong.is_empty(),
-            self.bench.plan.secrets.mask(&found),
-        ));
+        self.walk.check(Check::of(id, judge::title(id), wrong.is_empty(), found));
     }
 
     pub(crate) fn reply_deadline(&self) -> Duration {
         self.bench.plan.deadlines.reply
     }
-}
-
-fn invalid(contract: &Contract) -> impl Iterator<Item = Request> {
-    let refusal = contract.invalid.reply.as_ref();
-    let requests = contract.invalid.requests.iter();
-    requests.filter_map(move |request| {
-        Some(Request { request: request.clone(), reply: refusal?.clone() })
-    })
-}
-
-fn mismatch(request: &Request, reply: &[u8]) -> Option<String> {
-    let said = String::from_utf8_lossy(reply);
-    let matches = request.reply.is_match(&said);
-    (!matches).then(|| format!("{} was answered `{}`", request.request, text::printable(reply)))
 }

@@ -16,7 +16,6 @@ use hilrig_core::event::{BrokerFacts, Events, What};
 use hilrig_core::exit;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::image::Image;
-use hilrig_core::text::Secrets;
 use hilrig_core::units::Span;
 use hilrig_core::verdict::Verdict;
 use tokio::sync::watch;
@@ -40,8 +39,6 @@ pub struct Plan {
     pub images: BTreeMap<BoardKind, Image>,
     /// Further form fields, values of secrets among them.
     pub settings: BTreeMap<String, String>,
-    /// What must be shown nowhere.
-    pub secrets: Secrets,
     /// Lowest free heap that a phase must keep, bytes.
     pub floors: BTreeMap<HeapPhase, u64>,
     /// How long anything may take.
@@ -301,6 +298,14 @@ async fn one_board(
                 ))),
             }
         }
+    };
+    // A CPU that is gone falls silent as firmware does that hangs.
+    let stop = match stop {
+        Some(Stop::Failed(why)) => Some(match member.board.sound().await {
+            Ok(()) => Stop::Failed(why),
+            Err(fault) => Stop::Rig(fault.to_string()),
+        }),
+        other => other,
     };
     walk.end(stop.as_ref());
     judge::at_the_end(&walk, log.get(), &bench.plan.floors, stop.as_ref());

@@ -51,7 +51,8 @@ impl<'a> Walk<'a> {
         self.events.board(self.name, what);
     }
 
-    /// Runs one phase, told at its start and its end.
+    /// Runs one phase, told at its start and its end. One that did not get through stays open until
+    /// [`Walk::end`], because whose fault it was is found out then.
     pub async fn phase<T>(
         &self,
         phase: Phase,
@@ -59,7 +60,9 @@ impl<'a> Walk<'a> {
     ) -> Result<T, Stop> {
         self.begin(phase);
         let done = work.await;
-        self.end(done.as_ref().err());
+        if done.is_ok() {
+            self.end(None);
+        }
         done
     }
 

@@ -145,4 +145,14 @@ impl Lines for ControlSocket {
     async fn reset(&mut self, _port: BorrowedFd<'_>) -> Result<(), BoardFault> {
         ControlSocket::reset(self).await
     }
+
+    async fn sound(&mut self) -> Result<(), BoardFault> {
+        match self.status().await?.fault {
+            None => Ok(()),
+            Some(found) => {
+                let tried = format!("running the virtual board at {}", self.path.display());
+                Err(BoardFault::new(tried, found))
+            }
+        }
+    }
 }

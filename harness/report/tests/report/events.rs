@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::sync::{Arc, Mutex};
 
 use hilrig_core::event::{Event, EventSink as _, Events, What};
+use hilrig_core::text::Secrets;
 use hilrig_core::verdict::Verdict;
 use hilrig_report::{
     EventsFile, ReadError, Reporter, Reporters, RunModel, SummaryFile, read_events,
@@ -93,7 +94,7 @@ fn a_full_disk_stops_one_reporter_and_is_told_once() {
         Box::new(EventsFile::to("events.jsonl", full)),
         Box::new(Counts(Arc::clone(&count))),
     ]));
-    let events = Events::new(Arc::clone(&reporters) as Arc<_>);
+    let events = Events::new(Arc::clone(&reporters) as Arc<_>, Secrets::default());
     assert_eq!(reporters.faults(), []);
     events.run(What::Note { text: "one".into() });
     events.board("v1", What::BoardEnded { verdict: Verdict::Passed, seconds: 1.0, why: None });
