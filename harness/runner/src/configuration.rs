@@ -1,0 +1,133 @@
+//! What the phases do in configuration mode, over HTTP.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use hilrig_core::check::Check;
+use hilrig_core::contract::{Contract, Request};
+use hilrig_core::text;
+
+use crate::boot::Booted;
+use crate::form;
+use crate::http;
+use crate::judge;
+use crate::path::Path;
+use crate::run::Broker;
+use crate::walk::Stop;
+
+impl Path<'_> {
+    /// Sets the broker and switches the board to MQTT mode.
+    pub(crate) async fn to_mqtt(
+        &self,
+        booted: &Booted,
+        port: u16,
+        attempts: u32,
+        broker: &Broker,
+    ) -> Result<(), Stop> {
+        let contract = &self.bench.plan.contract;
+        let http = self.http(booted)?;
+        let rig = booted.rig.ok_or_else(|| Stop::Rig("the rig's address is not known".into()))?;
+        let form = form::settings(
+            contract,
+            &form::Values {
+                endpoint: &broker.endpoint,
+                port,
+                rig,
+                time_port: self.bench.time_port,
+                attempts,
+                client_id: format!("hilrig-{}", self.number),
+                more: &self.bench.plan.settings,
+            },
+        );
+        let answer = self.walk.waiting(http::get(http, &form, self.reply_deadline())).await;
+        let answer = answer.map_err(Stop::Failed)?;
+        if answer.status != 200 {
+            return Err(Stop::Failed(format!(
+                "the settings were not taken: {} `{}`",
+                answer.status,
+                text::printable(&answer.body)
+            )));
+        }
+        let switch = &contract.switch.to_mqtt;
+        let reply = self.request_over_http(http, &switch.request).await?;
+        mismatch(switch, &reply).map_or(Ok(()), |wrong| Err(Stop::Failed(wrong)))
+    }
+
+    /// The page is served and has the fields that the run sets.
+    pub(crate) async fn page(&self, http: SocketAddr) -> Result<(), Stop> {
+        let contract = &self.bench.plan.contract;
+        let id = "configuration.page";
+        let answer =
+            self.walk.waiting(http::get(http, &contract.http.page, self.reply_deadline())).await;
+        let answer = answer.map_err(Stop::Failed)?;
+        let page = String::from_utf8_lossy(&answer.body);
+        let missing = form::fields(contract).find(|field| {
+            let double = format!("name=\"{field}\"");
+            !page.contains(&double)
+                && !page.contains(&double.replace('"', "'"))
+                && !page.contains(&double.replace('"', ""))
+        });
+        let (held, found) = match (answer.status, missing) {
+            (200, None) => (true, format!("{} B", answer.body.len())),
+            (200, Some(field)) => (false, format!("no field `{field}` in {} B", answer.body.len())),
+            (status, _) => (false, format!("status {status}: `{}`", text::printable(&answer.body))),
+        };
+        self.walk.check(Check::of(id, judge::title(id), held, &found));
+        if held { Ok(()) } else { Err(Stop::Failed(format!("configuration page: {found}"))) }
+    }
+
+    pub(crate) async fn requests_over_http(&self, http: SocketAddr) -> Result<(), Stop> {
+        let contract = &self.bench.plan.contract;
+        let mut wrong = Vec::new();
+        for request in &contract.requests {
+            let reply = self.request_over_http(http, &request.request).await?;
+            wrong.extend(mismatch(request, &reply));
+            self.heap_of(&request.request, &reply, &mut wrong);
+        }
+        for request in invalid(contract) {
+            let reply = self.request_over_http(http, &request.request).await?;
+            wrong.extend(mismatch(&request, &reply));
+        }
+        self.all_of(
+            "configuration.requests",
+            contract.requests.len() + contract.invalid.requests.len(),
+            wrong,
+        );
+        Ok(())
+    }
+
+    pub(crate) async fn request_over_http(
+        &self,
+        http: SocketAddr,
+        request: &str,
+    ) -> Result<Vec<u8>, Stop> {
+        let path = self.bench.plan.contract.http.request.replace("{request}", request);
+        let asked = Instant::now();
+        let answer = self.walk.waiting(http::get(http, &path, self.reply_deadline())).await;
+        let answer = answer.map_err(|why| Stop::Failed(format!("request {request}: {why}")))?;
+        self.reply("http", request, &answer.body, asked.elapsed().as_secs_f64());
+        Ok(answer.body)
+    }
+
+    pub(crate) fn http(&self, booted: &Booted) -> Result<SocketAddr, Stop> {
+        booted
+            .http
+            .ok_or_else(|| Stop::Rig("the address of the board's web server is not known".into()))
+    }
+}
+
+/// The requests that must be refused, with the refusal.
+pub fn invalid(contract: &Contract) -> impl Iterator<Item = Request> {
+    let refusal = contract.invalid.reply.as_ref();
+    let requests = contract.invalid.requests.iter();
+    requests.filter_map(move |request| {
+        Some(Request { request: request.clone(), reply: refusal?.clone() })
+    })
+}
+
+/// What is wrong with a reply, if anything is.
+pub fn mismatch(request: &Request, reply: &[u8]) -> Option<String> {
+    let said = String::from_utf8_lossy(reply);
+    let matches = request.reply.is_match(&said);
+    (!matches).then(|| format!("{} was answered `{}`", request.request, text::printable(reply)))
+}
