@@ -125,8 +125,12 @@ impl Bench {
     /// No process, no temporary file and no lock is left.
     #[track_caller]
     pub fn nothing_may_be_left(&self) {
-        let running = self.processes();
+        let (dying, running): (Vec<_>, Vec<_>) =
+            self.processes().into_iter().partition(Process::is_dying);
         assert!(running.is_empty(), "processes that run still: {running:?}");
+        for process in dying {
+            processes::wait_gone(process.pid, &process.command);
+        }
         let left = self.temporary_files();
         assert!(left.is_empty(), "files that are left: {left:?}");
     }

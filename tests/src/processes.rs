@@ -34,6 +34,26 @@ pub fn marked(mark: &str) -> Vec<Process> {
     found.collect()
 }
 
+impl Process {
+    /// Whether it was killed and is only on its way out, which nothing can hold up any more: SIGKILL
+    /// is pending (proc(5), `SigPnd` and `ShdPnd`), or was taken and the process exits
+    /// (`PF_EXITING` among the flags of `stat`).
+    pub fn is_dying(&self) -> bool {
+        const EXITING: u32 = 4;
+        let kill = 1u64 << (rustix::process::Signal::KILL.as_raw() - 1);
+        let read = |name| fs::read_to_string(format!("/proc/{}/{name}", self.pid.as_raw_nonzero()));
+        let (Ok(status), Ok(stat)) = (read("status"), read("stat")) else { return true };
+        let pending = status.lines().filter_map(|line| {
+            let set = line.strip_prefix("SigPnd:").or_else(|| line.strip_prefix("ShdPnd:"))?;
+            u64::from_str_radix(set.trim(), 16).ok()
+        });
+        // Behind the name in parentheses: state, ppid, pgrp, session, tty_nr, tpgid, flags.
+        let flags = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(6));
+        let exiting = flags.and_then(|flags| flags.parse::<u32>().ok()).unwrap_or(0) & EXITING;
+        pending.fold(0, |all, set| all | set) & kill != 0 || exiting != 0
+    }
+}
+
 /// Waits until a process has ended (it need not be waited for by its parent).
 pub fn wait_gone(pid: Pid, what: &str) {
     // Without a descriptor there is no such process any more.
