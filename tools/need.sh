@@ -7,6 +7,7 @@ set -eu
 wanted() {
 	cat <<-'END'
 	cc gcc
+	/usr/include/stdio.h libc6-dev
 	xz xz-utils
 	python3 python3
 	xtensa-lx106-elf-gcc gcc-xtensa-lx106
