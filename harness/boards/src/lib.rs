@@ -6,12 +6,10 @@
 //! control socket of a virtual board), its port and its rates.
 
 mod console;
-pub mod crash;
 pub mod discover;
 mod lines;
 mod loader;
 mod lock;
-pub mod monitor;
 mod port;
 mod record;
 mod rom;

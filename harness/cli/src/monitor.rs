@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::time::Instant;
 
 use anstyle::{AnsiColor, Style};
-use hilrig_boards::monitor::{Classifier, Sighting};
 use hilrig_core::board::{Board as _, ConsoleSink};
 use hilrig_core::line::{LineBlocks, trim_end};
 use hilrig_core::{exit, text};
+use hilrig_decode::{Classifier, Sighting};
 
 use crate::args;
 use crate::bench;

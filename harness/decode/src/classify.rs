@@ -3,7 +3,8 @@
 use hilrig_core::heap::{HeapPhase, HeapSample, HeapSource};
 use regex::Regex;
 
-use crate::crash::{Crash, RomStart};
+use crate::crash_line::CrashLine;
+use crate::start::RomStart;
 
 /// What a line says beside its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +12,7 @@ pub enum Sighting {
     /// Heap figures.
     Heap(HeapSample),
     /// Crash text.
-    Crash(Crash),
+    Crash(CrashLine),
     /// The ROM starts.
     Start(RomStart),
 }
@@ -31,7 +32,7 @@ impl Classifier {
 
     /// What `line` says, if it is one of these. Without its line end, any bytes.
     pub fn look(&self, line: &[u8]) -> Option<Sighting> {
-        if let Some(crash) = Crash::read(line) {
+        if let Some(crash) = CrashLine::read(line) {
             return Some(Sighting::Crash(crash));
         }
         if let Some(start) = RomStart::read(line) {
@@ -75,7 +76,10 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
-        assert_eq!(looked("Exception (9):"), Some(Sighting::Crash(Crash::Exception { cause: 9 })));
+        assert_eq!(
+            looked("Exception (9):"),
+            Some(Sighting::Crash(CrashLine::Exception { cause: 9, fatal: false }))
+        );
         assert!(matches!(
             looked(" ets Jan  8 2013,rst cause:2, boot mode:(3,6)"),
             Some(Sighting::Start(_))
