@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 
-use common::{PATIENCE, containers, engine, plan, serves_tls, start};
+use common::{PATIENCE, containers, engine, listener, plan, serves_tls, start};
 use hilrig_broker::{Broker, BrokerError, BrokerKind, BrokerPlan, Certificates};
 use testcontainers::bollard::query_parameters::{
     KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
@@ -103,7 +103,7 @@ async fn killed_or_removed_in_the_middle_is_told() {
 async fn a_fixed_port_is_used_and_one_that_is_taken_is_named() {
     let Some(engine) = engine().await else { return };
     let dir = tempfile::tempdir().unwrap();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = listener();
     let port = listener.local_addr().unwrap().port();
     let mut plan = container_plan("fixed", &dir);
     plan.port = Some(port);

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use common::{PATIENCE, mosquittos, plan, serves_tls, start};
+use common::{PATIENCE, listener, mosquittos, plan, serves_tls, start};
 use hilrig_broker::{Broker, BrokerError, BrokerKind, BrokerPlan, Certificates};
 use rustix::process::{Signal, kill_process};
 
@@ -117,7 +117,7 @@ async fn two_at_once_do_not_get_into_each_others_way() {
 #[tokio::test]
 async fn a_fixed_port_is_used_and_one_that_is_taken_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listener = listener();
     let port = listener.local_addr().unwrap().port();
     let mut fixed = plan(BrokerKind::Process, "fixed", dir.path());
     fixed.port = Some(port);

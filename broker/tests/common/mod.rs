@@ -163,3 +163,11 @@ pub async fn containers(engine: &Docker, run: &str) -> Vec<String> {
     let found = engine.list_containers(Some(options)).await.unwrap();
     found.into_iter().filter_map(|container| container.id).collect()
 }
+
+/// Somebody else's listener on a port that nobody is given for an outgoing connection: those come
+/// from 32768 up, and one could take the port in the moment when it is free.
+pub fn listener() -> std::net::TcpListener {
+    let first = 12_000 + (std::process::id() % 1000) as u16;
+    let mut ports = (first..first + 1000).map(|port| ("127.0.0.1", port));
+    ports.find_map(|at| std::net::TcpListener::bind(at).ok()).expect("a free port")
+}

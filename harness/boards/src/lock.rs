@@ -45,7 +45,7 @@ impl PortLock {
         let tried = || format!("taking the port {} for this run", port.display());
         let cannot = |error: std::io::Error, path: &Path| {
             BoardFault::new(tried(), format!("{}: {error}", path.display()))
-                .help("The folder for locks must be writable; XDG_RUNTIME_DIR names another.")
+                .help("The folder for locks must be writable; TMPDIR names another place for it.")
         };
         std::fs::create_dir_all(folder).map_err(|error| cannot(error, folder))?;
         let port_path = port.canonicalize().unwrap_or_else(|_| port.to_owned());

@@ -21,10 +21,7 @@ pub async fn virtual_board(args: args::VirtualBoard) -> Result<u8, Failure> {
     .map_err(Failure::rig)?;
     let ready = serde_json::to_string(board.ready()).map_err(Failure::internal)?;
     print(&format!("{ready}\n"))?;
-    let ended = tokio::select! {
-        error = board.run() => Err(Failure::rig(error)),
-        _ = stop => Ok(exit::PASSED),
-    };
+    let ended = board.run_until(stop).await;
     board.stop().await;
-    ended
+    ended.map(|()| exit::PASSED).map_err(Failure::rig)
 }

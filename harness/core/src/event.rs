@@ -5,7 +5,7 @@
 //! a broker is made printable before it gets into an event.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -239,12 +239,20 @@ pub struct Events {
     sink: Arc<dyn EventSink>,
     secrets: Arc<Secrets>,
     start: std::time::Instant,
+    /// Held from reading the clock to the sink, because threads that flash tell their progress, too:
+    /// events are in the order of their times.
+    order: Arc<Mutex<()>>,
 }
 
 impl Events {
     /// The run starts now.
     pub fn new(sink: Arc<dyn EventSink>, secrets: Secrets) -> Events {
-        Events { sink, secrets: Arc::new(secrets), start: std::time::Instant::now() }
+        Events {
+            sink,
+            secrets: Arc::new(secrets),
+            start: std::time::Instant::now(),
+            order: Arc::default(),
+        }
     }
 
     /// When the run started.
@@ -264,6 +272,7 @@ impl Events {
 
     fn emit(&self, board: Option<String>, mut what: What) {
         what.mask(&self.secrets);
+        let _in_order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
         // Microseconds are plenty, and short to read.
         let at = (self.start.elapsed().as_secs_f64() * 1e6).round() / 1e6;
         self.sink.emit(Event { at, board, what });
@@ -272,8 +281,6 @@ impl Events {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
 
     #[derive(Default)]

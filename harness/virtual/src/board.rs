@@ -57,7 +57,7 @@ pub struct Ready {
 }
 
 /// A board on a serial port. Needs a tokio runtime with I/O and time. The thread that polls
-/// [`VirtualBoard::start`] and [`VirtualBoard::run`] has to live as long as the board, because QEMU
+/// [`VirtualBoard::start`] and [`VirtualBoard::run_until`] has to live as long as the board, because QEMU
 /// ends with the thread that started it: a current-thread runtime does that.
 #[derive(Debug)]
 pub struct VirtualBoard {
@@ -124,13 +124,18 @@ impl VirtualBoard {
         &self.ready
     }
 
-    /// Serves the port and the control socket. Returns only when the system fails the board;
-    /// dropping the future pauses it.
-    pub async fn run(&mut self) -> VirtualError {
+    /// Serves the port and the control socket until `stopped` resolves; an error tells what ended
+    /// the board before. What is being done at that moment is done to its end: a QEMU that is just
+    /// being started would outlive the board otherwise.
+    pub async fn run_until(&mut self, stopped: impl Future) -> Result<(), VirtualError> {
+        tokio::pin!(stopped);
         loop {
-            if let Err(error) = self.turn().await {
-                return error;
-            }
+            let event = tokio::select! {
+                event = self.event() => event,
+                _ = &mut stopped => return Ok(()),
+            };
+            let event = event.map_err(VirtualError::io("waiting for the pseudo terminal"))?;
+            self.turn(event).await?;
             // Waiting for a port that is always ready never gives way to others by itself.
             tokio::task::coop::consume_budget().await;
         }
@@ -146,18 +151,15 @@ impl VirtualBoard {
         let ready = self.ready.clone();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(async move {
-            let failed = tokio::select! {
-                error = self.run() => Some(error),
-                _ = stopped => None,
-            };
+            let done = self.run_until(stopped).await;
             self.stop().await;
-            failed.map_or(Ok(()), Err)
+            done
         });
         Serving { ready, stop: Some(stop), task: Some(task) }
     }
 
-    async fn turn(&mut self) -> Result<(), VirtualError> {
-        match self.event().await.map_err(VirtualError::io("waiting for the pseudo terminal"))? {
+    async fn turn(&mut self, event: Event) -> Result<(), VirtualError> {
+        match event {
             Event::Port => self.take_from_port().await?,
             Event::PortTakes => self.line.flush(|bytes| self.pty.write(bytes)),
             Event::PortClosed => {}
