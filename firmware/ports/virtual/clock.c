@@ -3,8 +3,16 @@
 #include "board.h"
 #include "eth.h"
 
+/* In crt0.S: unmasks and waits as one step. */
+void clock_wait(void);
+
 /* Well under the counter's wrap, so that clock_ms() sees every one. */
 #define SLEEP_MAX_MS 10000u
+
+uint32_t clock_ticks(void)
+{
+	return ccount();
+}
 
 uint32_t clock_ms(void)
 {

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "board.h"
+#include "crash_frame.h"
 #include "heap.h"
 #include "rtc.h"
 #include "uart.h"
@@ -81,7 +82,7 @@ _Noreturn static void finish(uint32_t sp)
 	say_stack(sp);
 	say_last_failed_alloc();
 	cut_here();
-	chip_reset(RTC_REASON_EXCEPTION);
+	chip_reset(RESET_EXCEPTION);
 }
 
 /* Entered from crt0.S on a stack of its own, with crash_frame filled. */
@@ -102,7 +103,7 @@ void crash_report(void)
 			say_register(", depc=0x", frame->depc);
 			uart_text("\n");
 		}
-		chip_reset(RTC_REASON_EXCEPTION);
+		chip_reset(RESET_EXCEPTION);
 	}
 	cut_here();
 	if (frame->kind == CRASH_GUARD) {

@@ -2,7 +2,7 @@
  * Vectors and start of the firmware, in IRAM as on the chip.
  */
 #include "board.h"
-#include "crash.h"
+#include "crash_frame.h"
 
 	.section .iram.vectors, "ax"
 	.global _vectors
@@ -42,7 +42,7 @@ user_entry:
 	movi a0, CRASH_EXCEPTION
 crash_entry:
 	/* a0: the kind; the real a0 is in excsave2. Everything the report wants
-	 * goes to crash_frame (crash.h has its shape). */
+	 * goes to crash_frame (crash_frame.h has its shape). */
 	wsr a0, excsave1
 	movi a0, crash_frame
 	s32i a1, a0, 4

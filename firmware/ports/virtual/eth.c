@@ -97,35 +97,39 @@ bool eth_pending(void)
 	return (descriptor(1 + next_received)[0] & RX_EMPTY) == 0;
 }
 
-const uint8_t *eth_received(size_t *length)
-{
-	*eth(INT_SOURCE) = INT_RECEIVED | INT_BUSY;
-	while (eth_pending()) {
-		uint32_t status = descriptor(1 + next_received)[0];
-		size_t whole = status >> 16;
-
-		if ((status & RX_BAD) == 0 && whole > CHECKSUM &&
-		    whole - CHECKSUM <= ETH_FRAME_MAX) {
-			*length = whole - CHECKSUM;
-			return (const uint8_t *)(ETH_BUFFERS + BUFFER * (1 + next_received));
-		}
-		eth_release();
-	}
-	return NULL;
-}
-
-void eth_release(void)
+/* Gives the buffer of the oldest frame back to the MAC. */
+static void release(void)
 {
 	descriptor(1 + next_received)[0] = rx_ready(next_received);
 	next_received = (next_received + 1) % RECEIVE;
 }
 
-uint8_t *eth_frame(void)
+bool eth_receive(struct pbuf **frame)
 {
-	return (descriptor(0)[0] & TX_READY) != 0 ? NULL : (uint8_t *)ETH_BUFFERS;
+	*eth(INT_SOURCE) = INT_RECEIVED | INT_BUSY;
+	while (eth_pending()) {
+		uint32_t status = descriptor(1 + next_received)[0];
+		size_t whole = status >> 16, length = whole - CHECKSUM;
+
+		if ((status & RX_BAD) == 0 && whole > CHECKSUM && length <= ETH_FRAME_MAX) {
+			const void *buffer = (const void *)(ETH_BUFFERS + BUFFER * (1 + next_received));
+
+			*frame = pbuf_alloc(PBUF_RAW, (u16_t)length, PBUF_RAM);
+			if (*frame != NULL)
+				pbuf_take(*frame, buffer, (u16_t)length);
+			release();
+			return true;
+		}
+		release();
+	}
+	return false;
 }
 
-void eth_send(size_t length)
+bool eth_send(const struct pbuf *frame)
 {
-	descriptor(0)[0] = (uint32_t)length << 16 | TX_READY | LAST | TX_PAD_CRC;
+	if ((descriptor(0)[0] & TX_READY) != 0)
+		return false; /* on this machine: a frame still leaving */
+	pbuf_copy_partial(frame, (void *)ETH_BUFFERS, frame->tot_len, 0);
+	descriptor(0)[0] = (uint32_t)frame->tot_len << 16 | TX_READY | LAST | TX_PAD_CRC;
+	return true;
 }

@@ -24,17 +24,11 @@
 #define RTC_CAUSE_POWER 1u
 #define RTC_CAUSE_RESET 2u
 
-/* The SDK's reset reasons, as `struct port` has them. */
-#define RTC_REASON_POWER 0u
-#define RTC_REASON_EXCEPTION 2u
-#define RTC_REASON_RESTART 4u
-#define RTC_REASON_EXTERNAL 6u
-
 struct rtc {
 	uint32_t magic;
 	uint32_t cause;
 	uint32_t boots; /* resets since the power-on, 1 for the first start */
-	uint32_t reason;
+	uint32_t reason; /* one of crash.h's RESET_ numbers */
 	uint32_t reason_complement;
 };
 

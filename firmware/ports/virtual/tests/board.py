@@ -1,125 +1,29 @@
-"""A board on QEMU for test_port.py: its flash, its serial line, its commands."""
+"""The virtual board for test_port.py: its flash, its identity."""
 
-import json
 import os
-import re
-import socket
-import subprocess
-import tempfile
-import threading
-import time
+import sys
 
+sys.path.append(os.path.join(os.path.dirname(__file__), "../../common/tests"))
+from qemu import DEADLINE, Qemu  # noqa: E402
+
+__all__ = ["DEADLINE", "Board"]
 FLASH_SIZE = 4 << 20
-DEADLINE = 20.0  # seconds; for a busy machine, none of the waits is near it
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Board:
-    """QEMU with `image` at the start of its flash. Use it in a `with`."""
+class Board(Qemu):
+    """QEMU with `image` at the start of its flash."""
 
     def __init__(self, rom, image, identity=None, listen=True):
-        self.directory = tempfile.TemporaryDirectory(prefix="hilrig-port-")
-        path = self.directory.name
-        self.port = free_port()
-        with open(f"{path}/flash", "wb") as file:
+        super().__init__(listen)
+        with open(f"{self.path}/flash", "wb") as file:
             file.write(image + b"\xff" * (FLASH_SIZE - len(image)))
-        self.arguments = (
-            "qemu-system-xtensa -M lx60-nommu -cpu lx106 -m 1M -display none -monitor none"
-            f" -serial stdio -nic user,id=n0,hostfwd=tcp:127.0.0.1:{self.port}-:9705"
-            f" -drive if=pflash,format=raw,file={path}/flash -kernel {rom}"
-            f" -qmp unix:{path}/qmp,server=on,wait=off"
-        ).split()
-        if identity is not None:
-            with open(f"{path}/identity", "wb") as file:
-                file.write(identity)
-            self.arguments += [
-                "-device",
-                f"loader,file={path}/identity,addr=0x60001300,force-raw=on",
-            ]
-        self.listen = listen
-        self.start()
-
-    def start(self):
-        self.log = b""
-        self.seen = 0
-        self.changed = threading.Condition()
-        self.process = subprocess.Popen(
-            self.arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        arguments = (
+            "-M lx60-nommu -cpu lx106 -m 1M"
+            f" -nic user,id=n0,hostfwd=tcp:127.0.0.1:{self.port}-:9705"
+            f" -drive if=pflash,format=raw,file={self.path}/flash -kernel {rom}"
         )
-        if self.listen:
-            self.reader = threading.Thread(target=self._read, args=[self.process.stdout])
-            self.reader.start()
-
-    def _read(self, stream):
-        while chunk := os.read(stream.fileno(), 65536):
-            with self.changed:
-                self.log += chunk
-                self.changed.notify_all()
-
-    def stop(self):
-        """As if the power went."""
-        self.process.kill()
-        self.process.wait()
-        if self.listen:
-            self.reader.join()
-        self.process.stdout.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-        self.directory.cleanup()
-
-    def expect(self, pattern):
-        """Waits for the next match on the serial line."""
-        end = time.monotonic() + DEADLINE
-        with self.changed:
-            while True:
-                match = re.compile(pattern.encode()).search(self.log, self.seen)
-                if match:
-                    self.seen = match.end()
-                    return match
-                if not self.changed.wait(end - time.monotonic()):
-                    break
-        came = self.log[self.seen :][-2000:].decode("latin1")
-        raise AssertionError(f"waited {DEADLINE:.0f} s for {pattern!r}, instead came:\n{came}")
-
-    def tell(self, command):
-        """Sends a command that may have no answer."""
-        connection = socket.create_connection(("127.0.0.1", self.port), DEADLINE)
-        connection.sendall(command.encode() + b"\n")
-        return connection
-
-    def ask(self, command):
-        with self.tell(command) as connection:
-            answer = b""
-            while not answer.endswith(b"\n"):
-                chunk = connection.recv(4096)
-                if not chunk:
-                    raise AssertionError(f"{command!r}: the board closed after {answer!r}")
-                answer += chunk
-            return answer.decode().strip()
-
-    def qmp(self, name, /, **arguments):
-        with socket.socket(socket.AF_UNIX) as control:
-            control.settimeout(DEADLINE)
-            control.connect(f"{self.directory.name}/qmp")
-            file = control.makefile("rw")
-            file.readline()
-            for command in ({"execute": "qmp_capabilities"}, {"execute": name, "arguments": arguments}):
-                file.write(json.dumps(command) + "\n")
-                file.flush()
-                while "event" in (answer := json.loads(file.readline())):
-                    pass
-            return answer["return"]
-
-    def cpu_seconds(self):
-        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        if identity is not None:
+            with open(f"{self.path}/identity", "wb") as file:
+                file.write(identity)
+            arguments += f" -device loader,file={self.path}/identity,addr=0x60001300,force-raw=on"
+        self.launch("qemu-system-xtensa", arguments)

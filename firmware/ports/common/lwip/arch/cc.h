@@ -1,11 +1,11 @@
 /* What lwIP wants to know about compiler and chip. */
-#ifndef HILRIG_VIRTUAL_LWIP_CC_H
-#define HILRIG_VIRTUAL_LWIP_CC_H
+#ifndef HILRIG_COMMON_LWIP_CC_H
+#define HILRIG_COMMON_LWIP_CC_H
 
 #include <stdint.h>
 
 #include "crash.h"
-#include "identity.h"
+#include "random.h"
 
 #define BYTE_ORDER LITTLE_ENDIAN
 #define LWIP_RAND() random_word()

@@ -1,6 +1,6 @@
 /* Settings flash: two sectors of the CFI NOR flash. Contract in core/port.h. */
-#ifndef HILRIG_VIRTUAL_SLOTS_H
-#define HILRIG_VIRTUAL_SLOTS_H
+#ifndef HILRIG_COMMON_SLOTS_H
+#define HILRIG_COMMON_SLOTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
-/* The board's one serial port, a 16550. Only sending; nothing listens. */
-#ifndef HILRIG_VIRTUAL_UART_H
-#define HILRIG_VIRTUAL_UART_H
+/* The board's one serial port. Only sending; nothing listens. */
+#ifndef HILRIG_COMMON_UART_H
+#define HILRIG_COMMON_UART_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
  * operating system, everything from the one heap, 536-byte segments and
  * windows of a few of them.
  */
-#ifndef HILRIG_VIRTUAL_LWIPOPTS_H
-#define HILRIG_VIRTUAL_LWIPOPTS_H
+#ifndef HILRIG_COMMON_LWIPOPTS_H
+#define HILRIG_COMMON_LWIPOPTS_H
 
 #include "heap.h"
 

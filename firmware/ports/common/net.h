@@ -1,7 +1,7 @@
 /* lwIP on the board's interface: address, link, names, datagrams. The
  * contracts are the ones of core/port.h. */
-#ifndef HILRIG_VIRTUAL_NET_H
-#define HILRIG_VIRTUAL_NET_H
+#ifndef HILRIG_COMMON_NET_H
+#define HILRIG_COMMON_NET_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /*
- * In the core's place: does what test_port.py asks for, one line a command over
+ * In the core's place: does what a port's test_port.py asks for, one line a command over
  * TCP port 9705, so that the port is tested from both sides of its contract.
  */
 #include <stdarg.h>
@@ -8,6 +8,7 @@
 
 #include "crash.h"
 #include "port.h"
+#include "probe_chip.h"
 
 static const struct port *port;
 static struct port_stream *stream;
@@ -45,19 +46,19 @@ static void crash(const char *how)
 	static volatile uint32_t address, zero;
 
 	if (strcmp(how, "illegal") == 0)
-		__asm__ volatile("ill");
+		__asm__ volatile(PROBE_ILLEGAL);
 	if (strcmp(how, "divide") == 0)
-		reply("%u\n", 5 / zero);
+		reply("%lu\n", (unsigned long)(5 / zero));
 	if (strcmp(how, "unaligned") == 0) {
-		address = 0x3FFFE001;
+		address = PROBE_UNALIGNED;
 		*(volatile uint32_t *)address = 1;
 	}
 	if (strcmp(how, "jump") == 0)
 		((void (*)(void))zero)();
 	if (strcmp(how, "read") == 0)
-		reply("%u\n", *(volatile uint32_t *)(zero + 4));
+		reply("%lu\n", (unsigned long)*(volatile uint32_t *)(zero + PROBE_READ));
 	if (strcmp(how, "write") == 0)
-		*(volatile uint32_t *)(zero + 8) = 1;
+		*(volatile uint32_t *)(zero + PROBE_WRITE) = 1;
 	if (strcmp(how, "stack") == 0)
 		deeper(1000);
 	if (strcmp(how, "heap") == 0) {

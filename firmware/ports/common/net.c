@@ -35,16 +35,11 @@ uint32_t sys_now(void)
 
 static err_t send_frame(struct netif *unused, struct pbuf *frame)
 {
-	uint8_t *to = eth_frame();
-
 	(void)unused;
-	if (frame->tot_len > ETH_FRAME_MAX)
+	if (frame->tot_len > ETH_PAD_SIZE + ETH_FRAME_MAX)
 		return ERR_BUF;
-	if (to == NULL)
-		return ERR_IF; /* lwIP sends it again as it would a lost one */
-	pbuf_copy_partial(frame, to, frame->tot_len, 0);
-	eth_send(frame->tot_len);
-	return ERR_OK;
+	/* One that is not taken lwIP sends again as it would a lost one. */
+	return eth_send(frame) ? ERR_OK : ERR_IF;
 }
 
 static err_t set_up(struct netif *it)
@@ -82,19 +77,11 @@ static void look_at_link(void)
 static bool take_frames(void)
 {
 	unsigned taken = 0;
-	const uint8_t *frame;
-	size_t length;
+	struct pbuf *frame;
 
-	while (taken < FRAMES_AT_ONCE && (frame = eth_received(&length)) != NULL) {
-		/* No memory: the frame is lost, and the sender sends it again. */
-		struct pbuf *copy = pbuf_alloc(PBUF_RAW, (u16_t)length, PBUF_RAM);
-
-		if (copy != NULL) {
-			pbuf_take(copy, frame, (u16_t)length);
-			if (netif.input(copy, &netif) != ERR_OK)
-				pbuf_free(copy);
-		}
-		eth_release();
+	while (taken < FRAMES_AT_ONCE && eth_receive(&frame)) {
+		if (frame != NULL && netif.input(frame, &netif) != ERR_OK)
+			pbuf_free(frame);
 		taken++;
 	}
 	return taken > 0;

@@ -1,21 +1,22 @@
-/* Fills the port contract for the virtual board and runs the core. */
+/* Fills the port contract from what ports/common and the chip's folder have, and
+ * runs the core. */
 #include <string.h>
 
-#include "board.h"
 #include "build_id.h"
 #include "clock.h"
 #include "crash.h"
 #include "heap.h"
-#include "identity.h"
 #include "net.h"
+#include "pins.h"
 #include "port.h"
-#include "rtc.h"
+#include "random.h"
 #include "slots.h"
 #include "tcp.h"
 #include "uart.h"
 
 extern uint8_t _heap_start[], _heap_end[];
 
+/* Called by the start code with memory set up. */
 _Noreturn void port_main(void);
 
 /* The build id stands in the image behind this name, so that a tool can find
@@ -211,60 +212,24 @@ static void port_heap_mark(void *self)
 	heap_mark();
 }
 
-/* -- pins -- */
+/* -- pins and reset -- */
 
 static void port_led(void *self, bool on)
 {
 	(void)self;
-	*reg32(FPGA_LED) = on ? 1 : 0;
-}
-
-#define ANALOG_MAGIC 0x474C4E41u /* "ANLG" */
-#define ANALOG_MOST 1023u        /* the ESP8266's converter has 10 bits */
-#define ANALOG_CHANNELS 8u
-
-/* The magic, then one word a channel, for whoever wants to set them. */
-static volatile uint32_t *analog_words(void)
-{
-	volatile uint32_t *words = reg32(ANALOG_ADDRESS);
-
-	if (words[0] != ANALOG_MAGIC) {
-		for (unsigned i = 0; i < ANALOG_CHANNELS; i++)
-			words[1 + i] = 100 * (i + 1);
-		words[0] = ANALOG_MAGIC;
-	}
-	return words;
+	board_led(on);
 }
 
 static uint16_t port_analog(void *self, unsigned channel)
 {
-	uint32_t value;
-
 	(void)self;
-	if (channel >= ANALOG_CHANNELS)
-		return 0;
-	value = analog_words()[1 + channel];
-	return (uint16_t)(value < ANALOG_MOST ? value : ANALOG_MOST);
+	return board_analog(channel);
 }
 
 static void port_reset(void *self)
 {
 	(void)self;
-	chip_reset(RTC_REASON_RESTART);
-}
-
-/* Why the chip started, by the words of rtc.h. */
-static uint8_t take_reset_reason(void)
-{
-	volatile struct rtc *words = rtc();
-	uint32_t reason = words->reason;
-	bool written = words->reason_complement == ~reason;
-
-	words->reason = 0;
-	words->reason_complement = 0;
-	if (words->cause == RTC_CAUSE_POWER)
-		return RTC_REASON_POWER;
-	return (uint8_t)(written ? reason : RTC_REASON_EXTERNAL);
+	chip_reset(RESET_RESTART);
 }
 
 static struct port port = {
@@ -304,9 +269,7 @@ void port_main(void)
 {
 	heap_init(_heap_start, (size_t)(_heap_end - _heap_start));
 	uart_baud(115200);
-	identity_start(port.mac);
-	analog_words();
-	port.reset_reason = take_reset_reason();
+	port.reset_reason = board_start(port.mac);
 	net_init(port.mac);
 	core_run(&port, build + strlen(BUILD_MARK));
 	crash_panic("the core returned");

@@ -1,6 +1,6 @@
 /* TCP streams over lwIP's raw interface. Contracts in core/port.h. */
-#ifndef HILRIG_VIRTUAL_TCP_H
-#define HILRIG_VIRTUAL_TCP_H
+#ifndef HILRIG_COMMON_TCP_H
+#define HILRIG_COMMON_TCP_H
 
 #include "port.h"
 

@@ -1,0 +1,21 @@
+/* The end of a run that went wrong. Each port has its own crash.c: text on the
+ * serial line in the form of its chip, then a reset. */
+#ifndef HILRIG_COMMON_CRASH_H
+#define HILRIG_COMMON_CRASH_H
+
+#include <stdint.h>
+
+/* Why the chip starts, by the ESP8266 SDK's numbers, as `struct port` has them. */
+#define RESET_POWER 0u
+#define RESET_EXCEPTION 2u
+#define RESET_RESTART 4u
+#define RESET_EXTERNAL 6u
+
+/* Says why and where, and resets with reason 2. `what` is printed behind
+ * "Panic ". */
+_Noreturn void crash_panic(const char *what);
+
+/* Resets the chip with one of the RESET_ numbers. */
+_Noreturn void chip_reset(uint32_t reason);
+
+#endif

@@ -1,0 +1,16 @@
+/* What else port_table.c asks of a chip's folder. */
+#ifndef HILRIG_COMMON_PINS_H
+#define HILRIG_COMMON_PINS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Once, with heap and serial port working: finds the MAC address and the seed of
+ * randomness. Returns why the chip started, a RESET_ number of crash.h. */
+uint8_t board_start(uint8_t mac[6]);
+
+void board_led(bool on);
+/* 0 for a channel that there is not. */
+uint16_t board_analog(unsigned channel);
+
+#endif
