@@ -64,6 +64,16 @@ Examples:
   esptool --chip esp8266 --port PORT --before no-reset --after no-reset --no-stub write-flash 0 firmware.bin
   hilrig monitor --port PORT --control CONTROL --reset")]
     VirtualBoard(VirtualBoard),
+    /// Find the crashes in a recorded log, and where in the firmware they were.
+    #[command(after_help = "\
+Times, quotes, colours and what web pages make of a dump are taken off first. Exit code 0 whether
+or not a crash is found, 2 where a file cannot be read. The JSON lines: docs/decode.md.
+
+Examples:
+  hilrig decode --elf firmware.elf boot.log
+  hilrig monitor --port /dev/ttyUSB0 | hilrig decode --elf firmware.elf -
+  hilrig decode --json issue.txt | jq 'select(.kind != \"start\")'")]
+    Decode(Decode),
     /// Tell what this machine has and what is missing, with the command that mends it.
     Doctor(Doctor),
     /// Write a commented runner-config.toml for the boards that are attached.
@@ -205,6 +215,23 @@ pub struct VirtualBoard {
     /// The boot ROM that QEMU starts.
     #[arg(long, value_name = "FILE", default_value = "firmware/build/virtual/bootrom.elf")]
     pub boot_rom: PathBuf,
+}
+
+/// `hilrig decode`.
+#[derive(Debug, clap::Args)]
+pub struct Decode {
+    /// The firmware's ELF, to turn addresses into function, file and line.
+    #[arg(long, value_name = "FILE")]
+    pub elf: Option<PathBuf>,
+    /// One line of JSON for each finding.
+    #[arg(long)]
+    pub json: bool,
+    /// Regular expression of a line which says that the firmware came up: starts with such a line
+    /// in between are no boot loop. By default the bundled firmware's `Mode: ... Running`.
+    #[arg(long, value_name = "REGEX")]
+    pub up: Option<String>,
+    /// The log; `-` is standard input.
+    pub log: PathBuf,
 }
 
 /// `hilrig doctor`.

@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod boards;
+mod decode;
 mod doctor;
 mod error;
 mod flash;
@@ -61,6 +62,7 @@ async fn dispatch(args: Args) -> Result<u8, Failure> {
         Command::Flash(flash) => flash::flash(flash).await,
         Command::Monitor(monitor) => monitor::monitor(monitor).await,
         Command::VirtualBoard(board) => virtual_board::virtual_board(board).await,
+        Command::Decode(decode) => decode::decode(&decode),
         Command::Doctor(doctor) => doctor::doctor(&doctor).await,
         Command::Init(init) => init::init(&init),
         Command::Completions { shell } => {

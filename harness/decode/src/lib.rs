@@ -1,8 +1,28 @@
-//! wip
+//! What a board's log tells of crashes, resets and brownouts, and where in the firmware they were.
+//!
+//! - [`Decoder`]: a stream of bytes in, [`Finding`]s out.
+//! - [`Firmware`]: addresses to function, file and line, by the ELF that was flashed.
+//! - [`Decoded`]: a finding with its frames, as text and as JSON (docs/decode.md).
+//! - [`CrashLine`], [`RomStart`], [`Classifier`]: single lines, for a monitor.
+
 mod classify;
+mod clean;
 mod crash_line;
+mod decoded;
+mod decoder;
+mod finding;
+mod firmware;
+mod judge;
+mod lines;
 mod scan;
+mod stack;
 mod start;
+
 pub use classify::{Classifier, Sighting};
 pub use crash_line::{CrashLine, Registers, cause_words};
+pub use decoded::{Decoded, FailedAlloc, Frame, Hex, SCHEMA};
+pub use decoder::Decoder;
+pub use finding::{Address, Evidence, Finding, Kind, Role};
+pub use firmware::{Firmware, FirmwareError, Place};
+pub use judge::LoopRule;
 pub use start::RomStart;

@@ -1,0 +1,125 @@
+//! `hilrig decode`.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use hilrig_core::exit;
+use hilrig_decode::{Decoded, Decoder, Finding, Firmware, Kind, LoopRule};
+use regex::Regex;
+
+use crate::args;
+use crate::error::{Failure, print};
+
+/// The largest ELF that is read: it is held in memory. One of an ESP32 with debug information has
+/// 20 MB.
+const MOST_ELF: u64 = 512 << 20;
+
+/// Bytes that are read at once.
+const CHUNK: usize = 64 << 10;
+
+/// Decodes a recorded log.
+pub fn decode(args: &args::Decode) -> Result<u8, Failure> {
+    let firmware = args.elf.as_deref().map(firmware).transpose()?;
+    let mut log = open(&args.log)?;
+    let mut decoder = Decoder::new(rule(args.up.as_deref())?);
+    let mut shown = Shown { firmware, json: args.json, starts: 0, told: 0, failed: None };
+    let mut chunk = vec![0; CHUNK];
+    while shown.failed.is_none() {
+        match log.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(n) => decoder.feed(&chunk[..n], |finding| shown.finding(&finding)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreadable("log", &args.log, &error)),
+        }
+    }
+    let lines = decoder.finish(|finding| shown.finding(&finding));
+    shown.end(lines)
+}
+
+fn rule(up: Option<&str>) -> Result<LoopRule, Failure> {
+    let rule = LoopRule::default();
+    match up {
+        None => Ok(rule),
+        Some(up) => Regex::new(up)
+            .map(|up| LoopRule { up, ..rule })
+            .map_err(|error| Failure::usage(format!("--up is no regular expression: {error}"))),
+    }
+}
+
+fn open(log: &Path) -> Result<Box<dyn Read>, Failure> {
+    if log == Path::new("-") {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    match File::open(log) {
+        Ok(file) => Ok(Box::new(file)),
+        Err(error) => Err(unreadable("log", log, &error)),
+    }
+}
+
+fn firmware(elf: &Path) -> Result<Firmware, Failure> {
+    let mut bytes = Vec::new();
+    File::open(elf)
+        .and_then(|file| file.take(MOST_ELF + 1).read_to_end(&mut bytes))
+        .map_err(|error| unreadable("ELF", elf, &error))?;
+    if bytes.len() as u64 > MOST_ELF {
+        return Err(Failure::usage(format!(
+            "{}: larger than {MOST_ELF} bytes, which no firmware's ELF is",
+            elf.display()
+        )));
+    }
+    Firmware::read(&bytes).map_err(|error| Failure::usage(format!("{}: {error}", elf.display())))
+}
+
+fn unreadable(what: &str, path: &Path, error: &io::Error) -> Failure {
+    Failure::usage(format!("reading the {what} {}: {error}", path.display()))
+}
+
+struct Shown {
+    firmware: Option<Firmware>,
+    json: bool,
+    starts: u64,
+    told: u64,
+    /// Why nothing more can be said, if so.
+    failed: Option<Failure>,
+}
+
+impl Shown {
+    fn finding(&mut self, finding: &Finding) {
+        let is_start = finding.kind == Kind::Start;
+        self.starts += u64::from(is_start);
+        self.told += u64::from(!is_start);
+        if self.failed.is_some() || (is_start && !self.json) {
+            return;
+        }
+        let decoded = Decoded::new(finding, self.firmware.as_ref());
+        let text = match self.json {
+            true => {
+                serde_json::to_string(&decoded).map(|line| line + "\n").map_err(Failure::internal)
+            }
+            false => Ok(format!("{decoded}\n")),
+        };
+        self.say(text);
+    }
+
+    fn say(&mut self, text: Result<String, Failure>) {
+        self.failed = text.and_then(|text| print(&text)).err();
+    }
+
+    fn end(mut self, lines: u64) -> Result<u8, Failure> {
+        if !self.json && self.failed.is_none() {
+            let starts = match self.starts {
+                0 => String::new(),
+                1 => ", 1 start".to_owned(),
+                n => format!(", {n} starts"),
+            };
+            let told = match self.told {
+                0 => "no crash found".to_owned(),
+                1 => "1 finding".to_owned(),
+                n => format!("{n} findings"),
+            };
+            self.say(Ok(format!("{told} in {lines} lines{starts}\n")));
+        }
+        self.failed.map_or(Ok(exit::PASSED), Err)
+    }
+}

@@ -1,0 +1,238 @@
+//! From an address to function, file and line, by the ELF of the firmware.
+
+use std::sync::Arc;
+
+use addr2line::Context;
+use gimli::{EndianArcSlice, RunTimeEndian};
+use hilrig_core::text;
+use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionKind, SymbolKind};
+use thiserror::Error;
+
+use crate::finding::Role;
+
+type Reader = EndianArcSlice<RunTimeEndian>;
+
+/// The furthest behind a symbol of a chip's ROM that still counts as inside its function: ROM
+/// symbols come from a linker script, without sizes.
+const ROM_REACH: u64 = 0x200;
+
+/// The ROM of the ESP8266 and the ESP32.
+const ROM: std::ops::Range<u64> = 0x4000_0000..0x4007_0000;
+
+/// Inlined calls at one address that are told.
+const MOST_INLINED: usize = 16;
+
+/// An ELF cannot be used.
+#[derive(Debug, Error)]
+pub enum FirmwareError {
+    /// It is none.
+    #[error(
+        "this is no ELF file ({0}): give the one that the linker wrote, not the image that is flashed"
+    )]
+    NoElf(object::Error),
+    /// It holds no code.
+    #[error(
+        "this ELF holds no code: give the one that the linker wrote (.elf), not an object file"
+    )]
+    NoCode,
+}
+
+/// A place in the source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Function, demangled.
+    pub function: Option<String>,
+    /// Source file, as the compiler was told it.
+    pub file: Option<String>,
+    /// Line in it.
+    pub line: Option<u32>,
+}
+
+/// The firmware that a board ran.
+pub struct Firmware {
+    context: Option<Context<Reader>>,
+    code: Vec<Code>,
+    functions: Vec<Function>,
+    xtensa: bool,
+}
+
+struct Code {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+struct Function {
+    start: u64,
+    end: u64,
+    name: String,
+}
+
+impl Firmware {
+    /// Reads an ELF. Debug information that is missing or broken costs files and lines only:
+    /// functions come from the symbol table then.
+    ///
+    /// # Errors
+    /// It is no ELF, or holds no code.
+    pub fn read(elf: &[u8]) -> Result<Firmware, FirmwareError> {
+        let file = object::File::parse(elf).map_err(FirmwareError::NoElf)?;
+        let mut code: Vec<Code> = file
+            .sections()
+            .filter(|section| section.kind() == SectionKind::Text && section.address() != 0)
+            .filter_map(|section| {
+                Some(Code { start: section.address(), bytes: section.data().ok()?.to_vec() })
+            })
+            .collect();
+        if code.is_empty() {
+            return Err(FirmwareError::NoCode);
+        }
+        code.sort_by_key(|code| code.start);
+        let functions = functions(&file, &code);
+        let xtensa = file.architecture() == object::Architecture::Xtensa;
+        Ok(Firmware { context: context(&file), code, functions, xtensa })
+    }
+
+    /// Whether there is debug information, so that files and lines can be told.
+    pub fn has_lines(&self) -> bool {
+        self.context.is_some()
+    }
+
+    /// Whether `address` is inside the code of this firmware.
+    pub fn holds(&self, address: u32) -> bool {
+        self.code_at(u64::from(address)).is_some()
+    }
+
+    fn code_at(&self, address: u64) -> Option<&[u8]> {
+        self.code.iter().find_map(|code| {
+            let at = usize::try_from(address.checked_sub(code.start)?).ok()?;
+            code.bytes.get(at..).filter(|bytes| !bytes.is_empty())
+        })
+    }
+
+    /// Whether a call stands directly in front of `address`, so that it is what a call returns to:
+    /// CALL0 or CALLX0 of the Xtensa, the only calls of the ESP8266's ABI.
+    pub fn follows_call(&self, address: u32) -> bool {
+        let Some(at) = u64::from(address).checked_sub(3) else { return false };
+        match self.code_at(at) {
+            Some([first, second, third, ..]) => {
+                let callx0 = *first == 0xc0 && second & 0xf0 == 0 && *third == 0;
+                callx0 || (first & 0x3f == 0x05 && self.is_callee(at, [*first, *second, *third]))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether what would be a CALL0 at `at` goes to where a function can be. It weeds out most of
+    /// the bytes that only look like one.
+    fn is_callee(&self, at: u64, [first, second, third]: [u8; 3]) -> bool {
+        let offset = i64::from(i32::from_le_bytes([0, first, second, third]) >> 14);
+        let base = i64::try_from(at & !3).unwrap_or_default();
+        let target = u64::try_from(base + 4 + (offset << 2)).unwrap_or_default();
+        ROM.contains(&target) || self.code_at(target).is_some()
+    }
+
+    /// Whether this chip's calls can be told from other code.
+    pub fn knows_calls(&self) -> bool {
+        self.xtensa
+    }
+
+    /// The places of an address: the innermost first, then the functions that it was inlined into.
+    /// Empty where the ELF says nothing of it.
+    pub fn places(&self, address: u32, role: Role) -> Vec<Place> {
+        // What a call returns to is behind it, and may be another line or even another function.
+        let before = if role.is_return() && self.follows_call(address) { 3 } else { 0 };
+        let address = u64::from(address).saturating_sub(before);
+        let mut places = self.debug_places(address);
+        let symbol = || self.symbol(address).map(str::to_owned);
+        match places.last_mut() {
+            Some(outer) => outer.function = outer.function.take().or_else(symbol),
+            None => places
+                .extend(symbol().map(|name| Place { function: Some(name), ..Place::default() })),
+        }
+        places
+    }
+
+    fn debug_places(&self, address: u64) -> Vec<Place> {
+        let Some(context) = &self.context else { return Vec::new() };
+        let mut places = Vec::new();
+        let Ok(mut frames) = context.find_frames(address).skip_all_loads() else { return places };
+        while let Ok(Some(frame)) = frames.next() {
+            if places.len() == MOST_INLINED {
+                break;
+            }
+            let name = frame
+                .function
+                .and_then(|name| Some(text::printable(name.demangle().ok()?.as_bytes())));
+            let location = frame.location;
+            let file = location.as_ref().and_then(|at| at.file);
+            places.push(Place {
+                function: name,
+                file: file.map(|file| text::printable(file.as_bytes())),
+                line: location.and_then(|at| at.line),
+            });
+        }
+        places.retain(|place| *place != Place::default());
+        places
+    }
+
+    fn symbol(&self, address: u64) -> Option<&str> {
+        let behind = self.functions.partition_point(|function| function.start <= address);
+        let function = self.functions[..behind].last()?;
+        (address < function.end).then_some(&function.name)
+    }
+}
+
+fn context(file: &object::File<'_>) -> Option<Context<Reader>> {
+    let endian = match file.is_little_endian() {
+        true => RunTimeEndian::Little,
+        false => RunTimeEndian::Big,
+    };
+    let dwarf = gimli::Dwarf::load(|id| -> Result<Reader, gimli::Error> {
+        let data = file.section_by_name(id.name()).and_then(|section| {
+            // A compressed section would be read as what it is not.
+            let compressed = section.compressed_file_range().ok()?;
+            (compressed.format == object::CompressionFormat::None).then_some(())?;
+            section.data().ok()
+        });
+        Ok(EndianArcSlice::new(Arc::from(data.unwrap_or_default()), endian))
+    })
+    .ok()?;
+    let has_units = dwarf.units().next().is_ok_and(|unit| unit.is_some());
+    if has_units { Context::from_dwarf(dwarf).ok() } else { None }
+}
+
+fn functions(file: &object::File<'_>, code: &[Code]) -> Vec<Function> {
+    let end_of = |start: u64| {
+        code.iter()
+            .map(|code| (code.start, code.start + code.bytes.len() as u64))
+            .find(|(from, to)| (*from..*to).contains(&start))
+            .map(|(_, to)| to)
+            .or_else(|| ROM.contains(&start).then_some(start + ROM_REACH))
+    };
+    let mut found: Vec<(u64, u64, &str)> = file
+        .symbols()
+        .filter(|symbol| matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Unknown))
+        .filter(|symbol| symbol.is_definition() || ROM.contains(&symbol.address()))
+        .filter_map(|symbol| Some((symbol.address(), symbol.size(), symbol.name().ok()?)))
+        .filter(|(_, _, name)| !name.is_empty() && !name.starts_with(['.', '$']))
+        .collect();
+    // Of two names for one place, the one with a size is the function.
+    found.sort_by_key(|(start, size, _)| (*start, std::cmp::Reverse(*size)));
+    found.dedup_by_key(|(start, _, _)| *start);
+    let starts: Vec<u64> = found.iter().map(|(start, _, _)| *start).collect();
+    found
+        .iter()
+        .enumerate()
+        .filter_map(|(at, &(start, size, name))| {
+            let most = end_of(start)?;
+            let end = match size {
+                0 => starts.get(at + 1).map_or(most, |next| most.min(*next)),
+                size => most.min(start.saturating_add(size)),
+            };
+            Some(Function { start, end, name: text::printable(demangled(name).as_bytes()) })
+        })
+        .collect()
+}
+
+fn demangled(name: &str) -> String {
+    addr2line::demangle_auto(name.into(), None).into_owned()
+}

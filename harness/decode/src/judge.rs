@@ -1,0 +1,178 @@
+//! What follows from several lines: boot loops and signs of a brownout.
+
+use std::collections::VecDeque;
+
+use regex::Regex;
+
+use crate::finding::{Evidence, Finding, Kind};
+use crate::start::RomStart;
+
+/// Lines in front of a start in which garbage counts as its sign.
+const GARBAGE_BEFORE: u64 = 3;
+
+/// What makes a boot loop.
+#[derive(Clone, Debug)]
+pub struct LoopRule {
+    /// Starts (or crashes) in a row; 0 is taken as 1.
+    pub starts: usize,
+    /// The most lines of the firmware's own text between one and the next.
+    pub lines: u64,
+    /// A line which says that the firmware came up, so that no loop holds it.
+    pub up: Regex,
+}
+
+impl Default for LoopRule {
+    fn default() -> LoopRule {
+        LoopRule {
+            starts: 3,
+            lines: 60,
+            // The bundled firmware, and the one that it stands for: `ESP8266 Mode: ... Running`.
+            up: Regex::new(r"\bMode: .*\bRunning\b").expect("a constant pattern compiles"),
+        }
+    }
+}
+
+/// Keeps what the judgements need of a log: bounded, however long it is.
+#[derive(Debug)]
+pub struct Judge {
+    rule: LoopRule,
+    starts: Row,
+    falls: Row,
+    loop_told: bool,
+    fatal: Row,
+    fatal_told: bool,
+    /// Lines of the firmware's own text since the last start or crash.
+    quiet: u64,
+    run: RunOf,
+}
+
+/// The last few of something that repeats.
+#[derive(Debug, Default)]
+struct Row(VecDeque<Evidence>);
+
+impl Row {
+    fn push(&mut self, evidence: Evidence, most: usize) -> bool {
+        if self.0.len() >= most.max(1) {
+            self.0.pop_front();
+        }
+        self.0.push_back(evidence);
+        self.0.len() >= most.max(1)
+    }
+}
+
+/// What was seen since the last start.
+#[derive(Debug, Default)]
+struct RunOf {
+    started: bool,
+    crashed: bool,
+    spoke: bool,
+    garbage: Option<Evidence>,
+}
+
+impl Judge {
+    /// Judges by `rule`.
+    pub fn new(rule: LoopRule) -> Judge {
+        Judge {
+            rule,
+            starts: Row::default(),
+            falls: Row::default(),
+            loop_told: false,
+            fatal: Row::default(),
+            fatal_told: false,
+            quiet: 0,
+            run: RunOf::default(),
+        }
+    }
+
+    /// A line that is neither crash text nor a start. `text` is cleaned.
+    pub fn line(&mut self, number: u64, text: &str, garbage: bool) {
+        if garbage {
+            // Text in front of it shows that the log was read at the right rate.
+            if self.run.spoke {
+                self.run.garbage = Some(Evidence::new(number, "bytes that are no text"));
+            }
+            return;
+        }
+        self.quiet += 1;
+        if self.rule.up.is_match(text) {
+            self.came_up();
+        }
+        self.run.spoke |= text.len() >= 8 && !is_rom_text(text);
+    }
+
+    fn came_up(&mut self) {
+        self.starts.0.clear();
+        self.falls.0.clear();
+        self.loop_told = false;
+        self.fatal.0.clear();
+        self.fatal_told = false;
+    }
+
+    fn next(&mut self) {
+        if self.quiet > self.rule.lines {
+            self.came_up();
+        }
+        self.quiet = 0;
+    }
+
+    /// The ROM started at line `number`; `explained` where a crash came before it.
+    pub fn start(&mut self, number: u64, start: &RomStart, explained: bool) -> Vec<Finding> {
+        self.next();
+        let mut found = Vec::new();
+        let evidence = Evidence::new(number, &start.to_string());
+        let looped = self.starts.push(evidence.clone(), self.rule.starts);
+        let run = std::mem::replace(&mut self.run, RunOf { started: true, ..RunOf::default() });
+        let unprompted = run.started && !run.crashed && !explained && start.cause() == 2;
+        if let (true, Some(garbage)) = (unprompted && !start.in_loader(), run.garbage)
+            && number - garbage.line <= GARBAGE_BEFORE
+        {
+            let mut finding = Finding::new(Kind::Brownout, number);
+            finding.evidence = vec![garbage, evidence];
+            found.push(finding);
+        }
+        if looped {
+            found.extend(self.tell_loop(number, true));
+        }
+        found
+    }
+
+    /// The board went down at line `number`.
+    pub fn fall(&mut self, number: u64, finding: &Finding) -> Vec<Finding> {
+        self.next();
+        let mut found = Vec::new();
+        self.run.crashed = true;
+        let evidence = Evidence::new(number, &finding.words());
+        // The SDK's own handler, again and again, at an instruction that is none: code is read
+        // from a flash chip whose supply gives way.
+        let fatal = finding.fatal && finding.cause == Some(0);
+        if fatal && self.fatal.push(evidence.clone(), self.rule.starts) && !self.fatal_told {
+            self.fatal_told = true;
+            let mut sign = Finding::new(Kind::Brownout, number);
+            sign.evidence = self.fatal.0.iter().cloned().collect();
+            found.push(sign);
+        }
+        if self.falls.push(evidence, self.rule.starts) {
+            found.extend(self.tell_loop(number, false));
+        }
+        found
+    }
+
+    fn tell_loop(&mut self, number: u64, by_starts: bool) -> Option<Finding> {
+        if std::mem::replace(&mut self.loop_told, true) {
+            return None;
+        }
+        let row = if by_starts { &self.starts } else { &self.falls };
+        let mut finding = Finding::new(Kind::BootLoop, number);
+        finding.evidence = row.0.iter().cloned().collect();
+        Some(finding)
+    }
+}
+
+/// What the ESP8266's ROM prints while it loads: it comes at each start, at the ROM's rate.
+fn is_rom_text(text: &str) -> bool {
+    let rom = ["load 0x", "tail ", "chksum 0x", "csum 0x", "~ld", "ets "];
+    let version = text
+        .strip_prefix('v')
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    version || rom.iter().any(|rom| text.starts_with(rom))
+}
