@@ -14,6 +14,9 @@ pub const SCHEMA: u32 = 1;
 /// what is far from the top says little.
 const MOST_STACK_FRAMES: usize = 48;
 
+/// Where the ESP8266's ROM is.
+const ESP8266_ROM: std::ops::Range<u32> = 0x4000_0000..0x4001_0000;
+
 /// One line of the JSON form. A key whose value is not known is there, and null.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Decoded {
@@ -133,6 +136,9 @@ impl Decoded {
                 let place = match (&frame.file, frame.line) {
                     (Some(file), Some(line)) => format!("{file}:{line}"),
                     (Some(file), None) => file.clone(),
+                    (None, _) if ESP8266_ROM.contains(&frame.address.0) => {
+                        "in the chip's ROM".into()
+                    }
                     (None, _) => String::new(),
                 };
                 let function = frame.function.as_deref().unwrap_or("?");

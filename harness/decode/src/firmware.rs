@@ -236,3 +236,82 @@ fn functions(file: &object::File<'_>, code: &[Code]) -> Vec<Function> {
 fn demangled(name: &str) -> String {
     addr2line::demangle_auto(name.into(), None).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_elf::{BEHIND_CALL, BEHIND_CALLX, LENGTH, LOOP, MEMSET, TEXT, elf};
+    use proptest::prelude::*;
+
+    fn place(function: &str, file: Option<&str>, line: Option<u32>) -> Vec<Place> {
+        vec![Place { function: Some(function.into()), file: file.map(Into::into), line }]
+    }
+
+    #[test]
+    fn debug_information_gives_function_file_and_line() {
+        let firmware = Firmware::read(&elf(true)).unwrap();
+        assert!(firmware.has_lines() && firmware.knows_calls());
+        let net = Some("/src/net.cpp");
+        assert_eq!(firmware.places(LOOP, Role::Epc1), place("Net::loop()", net, Some(10)));
+        assert_eq!(firmware.places(BEHIND_CALL, Role::Epc1), place("Net::loop()", net, Some(13)));
+        // What a call returns to: the line is the one of the call.
+        for role in [Role::Stack, Role::FailedAlloc] {
+            assert_eq!(firmware.places(BEHIND_CALL, role), place("Net::loop()", net, Some(12)));
+        }
+        assert_eq!(firmware.places(TEXT + 4, Role::Epc1), place("crash", None, None));
+        assert_eq!(firmware.places(TEXT - 4, Role::Epc1), []);
+        assert_eq!(firmware.places(0, Role::Stack), []);
+    }
+
+    #[test]
+    fn the_symbol_table_gives_functions_where_there_is_no_more() {
+        let firmware = Firmware::read(&elf(false)).unwrap();
+        assert!(!firmware.has_lines());
+        assert_eq!(firmware.places(TEXT, Role::Epc1), place("crash", None, None));
+        assert_eq!(firmware.places(LOOP + 9, Role::Epc1), place("Net::loop()", None, None));
+        assert_eq!(firmware.places(MEMSET + 0x22, Role::Epc1), place("memset", None, None));
+        assert_eq!(firmware.places(MEMSET + 0x1000, Role::Epc1), []);
+    }
+
+    #[test]
+    fn what_a_call_returns_to_is_told_from_other_addresses_of_code() {
+        let firmware = Firmware::read(&elf(false)).unwrap();
+        let found: Vec<u32> =
+            (TEXT - 8..TEXT + LENGTH + 8).filter(|at| firmware.follows_call(*at)).collect();
+        assert_eq!(found, [BEHIND_CALL, BEHIND_CALLX]);
+        assert!(firmware.holds(TEXT) && !firmware.holds(TEXT + LENGTH) && !firmware.holds(0));
+    }
+
+    #[test]
+    fn what_is_no_elf_is_refused_with_what_to_give() {
+        for bytes in [&b""[..], b"\xe9\x03\x02\x40", b"\x7fELF\x01\x01\x01"] {
+            let error = Firmware::read(bytes).err().expect("refused").to_string();
+            assert!(error.contains("the linker wrote"), "{error}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+        #[test]
+        fn a_broken_elf_does_no_harm(
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+            cut in any::<prop::sample::Index>(),
+            whole in any::<bool>(),
+        ) {
+            let mut bytes = elf(true);
+            for (at, byte) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            if !whole {
+                bytes.truncate(cut.index(bytes.len()));
+            }
+            if let Ok(firmware) = Firmware::read(&bytes) {
+                for address in [0, TEXT, LOOP, BEHIND_CALL, MEMSET, u32::MAX] {
+                    firmware.places(address, Role::Stack);
+                    firmware.follows_call(address);
+                }
+            }
+        }
+    }
+}

@@ -17,6 +17,8 @@ mod lines;
 mod scan;
 mod stack;
 mod start;
+#[cfg(test)]
+mod test_elf;
 
 pub use classify::{Classifier, Sighting};
 pub use crash_line::{CrashLine, Registers, cause_words};
