@@ -47,7 +47,7 @@ void eeprom_start(void)
 	*reg32(PORT_B + GPIO_ODR) |= PINS;
 	*reg32(PORT_B + GPIO_DEN) |= PINS;
 	*reg32(I2C_CONFIG) = CONFIG_MASTER;
-	*reg32(I2C_PERIOD) = 1; /* 20 clocks a bit, twice: 78 kHz */
+	*reg32(I2C_PERIOD) = 1; /* 40 clocks a bit: 78 kHz */
 }
 
 static bool waited(uint32_t start, uint32_t ms)

@@ -1,7 +1,6 @@
 #include "rtt.h"
 
 #include <stdint.h>
-#include <string.h>
 
 #define SIZE 1024u
 

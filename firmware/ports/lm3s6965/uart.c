@@ -9,6 +9,12 @@
 
 #define SYSTEM_RCGC1 (SYSTEM_CONTROL + 0x104)
 #define RCGC1_UART0 1u
+#define SYSTEM_RCGC2 (SYSTEM_CONTROL + 0x108)
+#define RCGC2_PORT_A 1u
+/* Receive and transmit are PA0 and PA1. */
+#define PORT_A_AFSEL 0x40004420
+#define PORT_A_DEN 0x4000451C
+#define PINS 3u
 #define DATA (UART0 + 0x00)
 #define FLAGS (UART0 + 0x18)
 #define FLAG_BUSY 0x08u
@@ -48,6 +54,9 @@ void uart_baud(uint32_t baud)
 	if (divisor > 0xFFFF * 64u)
 		divisor = 0xFFFF * 64u;
 	*reg32(SYSTEM_RCGC1) |= RCGC1_UART0;
+	*reg32(SYSTEM_RCGC2) |= RCGC2_PORT_A;
+	*reg32(PORT_A_AFSEL) |= PINS;
+	*reg32(PORT_A_DEN) |= PINS;
 	wait_while(FLAG_BUSY);
 	*reg32(CONTROL) = 0;
 	*reg32(DIVISOR) = divisor / 64;
