@@ -115,9 +115,9 @@ impl ConsoleSink for Sink {
     fn chunk(&mut self, at: Instant, bytes: &[u8]) {
         self.first_byte.get_or_insert(at);
         let Sink { watch, network, up, .. } = self;
-        watch.feed(at, bytes, |hit| {
-            if hit.says == Says::Configuration(0) {
-                network.get_or_insert(hit.at);
+        watch.feed(at, bytes, |says, _| {
+            if says == Says::Configuration(0) {
+                network.get_or_insert(at);
                 up.notify_one();
             }
         });
@@ -152,9 +152,9 @@ fn alone(flash: &Path, boot_rom: &PathBuf, contract: &Contract) -> Result<Start,
             break;
         }
         first_byte.get_or_insert(now);
-        watch.feed(now, &buffer[..read], |hit| {
-            if hit.says == Says::Configuration(0) {
-                network = Some(hit.at);
+        watch.feed(now, &buffer[..read], |says, _| {
+            if says == Says::Configuration(0) {
+                network = Some(now);
             }
         });
     }

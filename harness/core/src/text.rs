@@ -31,20 +31,23 @@ pub fn printable(bytes: &[u8]) -> String {
     out
 }
 
-fn push(out: &mut String, c: char) {
+/// Whether a character can be shown as it is.
+pub fn is_plain(c: char) -> bool {
     // Besides the control characters proper: the marks that reorder the text around them, so that
     // a line could read as something that it is not.
     let steers =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    match c {
-        '\t' => out.push(c),
-        c if c.is_control() || steers => {
-            let mut buffer = [0; 4];
-            for byte in c.encode_utf8(&mut buffer).bytes() {
-                let _ = write!(out, "\\x{byte:02x}");
-            }
-        }
-        c => out.push(c),
+    c == '\t' || !(c.is_control() || steers)
+}
+
+fn push(out: &mut String, c: char) {
+    if is_plain(c) {
+        out.push(c);
+        return;
+    }
+    let mut buffer = [0; 4];
+    for byte in c.encode_utf8(&mut buffer).bytes() {
+        let _ = write!(out, "\\x{byte:02x}");
     }
 }
 

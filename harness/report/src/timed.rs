@@ -1,6 +1,6 @@
 //! A boot log for people: each line with its time, and nothing in it that drives a terminal.
 
-use hilrig_core::text::{MOST, printable};
+use hilrig_core::text::is_plain;
 
 /// Turns a stream of bytes into printable lines. Lines are those of the raw log: one for each
 /// `\n`, so that a line number holds for both.
@@ -102,51 +102,31 @@ impl Timed {
     }
 }
 
-/// The same as [`printable`], for a text of any length. Floods come through here, so what is
-/// plain is copied in runs, and single bytes are written without a formatter.
-fn push_printable(mut bytes: &[u8], out: &mut Vec<u8>) {
-    while let Some(first) = bytes.first() {
-        let like_it = match kind(*first) {
-            Kind::Plain => |b: &u8| kind(*b) == Kind::Plain,
-            Kind::Control => |b: &u8| kind(*b) == Kind::Control,
-            Kind::Foreign => |b: &u8| kind(*b) == Kind::Foreign,
+/// The same as `core::text::printable`, for a text of any length. Floods come through here, so what
+/// is plain is copied in runs, and single bytes are written without a formatter.
+fn push_printable(bytes: &[u8], out: &mut Vec<u8>) {
+    let ascii = |b: u8| matches!(b, b'\t' | b' '..=b'~');
+    let mut at = 0;
+    while let Some(first) = bytes.get(at) {
+        if ascii(*first) {
+            let run = bytes[at..].iter().position(|b| !ascii(*b)).unwrap_or(bytes.len() - at);
+            out.extend_from_slice(&bytes[at..at + run]);
+            at += run;
+            continue;
+        }
+        let length = match first {
+            0xc2..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xf4 => 4,
+            _ => 1,
         };
-        let run = bytes.iter().position(|b| !like_it(b)).unwrap_or(bytes.len());
-        let (piece, rest) = bytes.split_at(run);
-        match kind(*first) {
-            Kind::Plain => out.extend_from_slice(piece),
-            Kind::Control => push_hex(piece, out),
-            Kind::Foreign => push_foreign(piece, out),
+        let piece = bytes.get(at..at + length).and_then(|piece| std::str::from_utf8(piece).ok());
+        match piece {
+            Some(c) if c.chars().all(is_plain) => out.extend_from_slice(c.as_bytes()),
+            Some(c) => push_hex(c.as_bytes(), out),
+            None => push_hex(&bytes[at..=at], out),
         }
-        bytes = rest;
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Plain,
-    Control,
-    Foreign,
-}
-
-fn kind(byte: u8) -> Kind {
-    match byte {
-        b'\t' | b' '..=b'~' => Kind::Plain,
-        0..=0x7f => Kind::Control,
-        _ => Kind::Foreign,
-    }
-}
-
-/// What is no ASCII: characters, of which some steer a terminal, or no UTF-8.
-fn push_foreign(bytes: &[u8], out: &mut Vec<u8>) {
-    for chunk in bytes.utf8_chunks() {
-        let mut valid = chunk.valid();
-        while !valid.is_empty() {
-            let (piece, rest) = valid.split_at(valid.floor_char_boundary(MOST));
-            out.extend_from_slice(printable(piece.as_bytes()).as_bytes());
-            valid = rest;
-        }
-        push_hex(chunk.invalid(), out);
+        at += piece.map_or(1, str::len);
     }
 }
 
@@ -176,6 +156,7 @@ fn unfinished(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hilrig_core::text::{MOST, printable};
     use proptest::prelude::*;
 
     fn timed(chunks: &[(f64, &[u8])]) -> String {

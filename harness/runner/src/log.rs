@@ -188,13 +188,14 @@ impl ConsoleSink for Feed<'_> {
         inner.tail.drain(..stale);
         inner.tail.extend(new);
         let before = inner.hits.len();
-        inner.watch.feed(at, bytes, |hit| {
+        inner.watch.feed(at, bytes, |says, hit| {
             // The first crash is kept whatever came before it.
-            let crash = hit.says == Says::Crash && !inner.crashed;
+            let crash = says == Says::Crash && !inner.crashed;
             if inner.hits.len() >= MOST_HITS && !crash {
                 inner.dropped += 1;
                 return;
             }
+            let Some(hit) = hit() else { return };
             inner.crashed |= crash;
             (self.on_hit)(&hit);
             inner.hits.push(hit);

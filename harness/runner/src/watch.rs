@@ -116,8 +116,14 @@ impl Watch {
         Watch { patterns, blocks: LineBlocks::default(), line: 0 }
     }
 
-    /// Takes bytes that were there at `at`, and tells every hit in them.
-    pub fn feed(&mut self, at: Instant, bytes: &[u8], mut hit: impl FnMut(Hit)) {
+    /// Takes bytes that were there at `at`, and tells every hit in them: what the line says, and a
+    /// way to have the whole of it, which costs more than finding it.
+    pub fn feed(
+        &mut self,
+        at: Instant,
+        bytes: &[u8],
+        mut hit: impl FnMut(Says, &dyn Fn() -> Option<Hit>),
+    ) {
         let Watch { patterns, blocks, line } = self;
         let Patterns { any, which, each } = &**patterns;
         blocks.feed(bytes, |block| {
@@ -130,17 +136,19 @@ impl Watch {
                 *line += memchr::memchr_iter(b'\n', &block[counted..start]).count() as u64;
                 counted = start;
                 let text = trim_end(&block[start..end]);
+                let number = *line + 1;
                 for (says, pattern) in which.matches(text).iter().map(|index| &each[index]) {
-                    if let Some(captures) = pattern.captures(text) {
-                        hit(Hit {
+                    hit(*says, &|| {
+                        let captures = pattern.captures(text)?;
+                        Some(Hit {
                             says: *says,
-                            line: *line + 1,
+                            line: number,
                             at,
                             text: text::printable(text),
                             groups: groups(pattern, &captures),
                             first: captures.get(1).map(|group| text::printable(group.as_bytes())),
-                        });
-                    }
+                        })
+                    });
                 }
                 from = end.max(from + 1);
                 if from >= block.len() {
@@ -193,7 +201,10 @@ mod tests {
     fn hits(watch: &mut Watch, chunks: &[&[u8]]) -> Vec<(Says, u64, String)> {
         let mut out = Vec::new();
         for chunk in chunks {
-            watch.feed(Instant::now(), chunk, |hit| out.push((hit.says, hit.line, hit.text)));
+            watch.feed(Instant::now(), chunk, |says, hit| {
+                let hit = hit().unwrap();
+                out.push((says, hit.line, hit.text));
+            });
         }
         out
     }
@@ -220,8 +231,8 @@ mod tests {
     fn groups_are_handed_out() {
         let mut watch = watch();
         let mut ip = None;
-        watch.feed(Instant::now(), b"ESP8266 IP: 192.168.0.133\n", |hit| {
-            ip = ip.take().or(hit.groups.get("ip").cloned());
+        watch.feed(Instant::now(), b"ESP8266 IP: 192.168.0.133\n", |_, hit| {
+            ip = ip.take().or(hit().unwrap().groups.get("ip").cloned());
         });
         assert_eq!(ip.as_deref(), Some("192.168.0.133"));
     }
@@ -231,7 +242,7 @@ mod tests {
         // One watch for all cases: arming it costs more than a case.
         let watch = std::cell::RefCell::new(watch());
         proptest!(|(chunk: Vec<u8>)| {
-            watch.borrow_mut().feed(Instant::now(), &chunk, |_| {});
+            watch.borrow_mut().feed(Instant::now(), &chunk, |_, hit| drop(hit()));
         });
     }
 }
