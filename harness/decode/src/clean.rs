@@ -120,20 +120,19 @@ fn without_prefixes(text: &str) -> &str {
     text
 }
 
-/// Whether `line` (as it came) holds what no firmware prints: the sign of a wrong rate or of a
-/// supply that gives way.
-pub fn is_garbage(line: &[u8]) -> bool {
+/// Whether `line` (as it came; `cleaned` without what was put on it) holds what no firmware prints:
+/// the sign of a wrong rate or of a supply that gives way.
+pub fn is_garbage(line: &[u8], cleaned: &str) -> bool {
     let text = String::from_utf8_lossy(line);
     let text = ESCAPES.replace_all(&text, "");
-    let mut all = 0;
-    let mut bad = 0;
-    for c in text.chars() {
-        all += 1;
-        // U+2E2E is what the Arduino IDE shows for a byte that is no text.
-        let is_bad = c.is_control() && !matches!(c, '\t' | '\r' | '\n');
-        bad += usize::from(is_bad || matches!(c, '\u{fffd}' | '\u{2e2e}'));
-    }
-    bad >= 4 && bad * 4 >= all
+    let is_bad = |c: &char| {
+        // Zeros do not count: they are half of a log that was saved as UTF-16. U+2E2E is what the
+        // Arduino IDE shows for a byte that is no text.
+        (c.is_control() && !matches!(c, '\t' | '\r' | '\n' | '\0'))
+            || matches!(c, '\u{fffd}' | '\u{2e2e}')
+    };
+    let bad = text.chars().filter(is_bad).count();
+    bad >= 4 && bad * 4 >= cleaned.chars().count()
 }
 
 #[cfg(test)]
@@ -202,11 +201,14 @@ mod tests {
 
     #[test]
     fn what_no_firmware_prints_is_garbage() {
-        assert!(is_garbage(b"\x82\xfe\x00\x91\xe0l\x9c|\xec\x8c"));
-        assert!(is_garbage("\u{2e2e}\u{2e2e}\u{2e2e}\u{2e2e}".as_bytes()));
-        assert!(!is_garbage(b"\x1b[0;32mI (123) boot: up\x1b[0m\r"));
-        assert!(!is_garbage("Type \u{2013} SDK API".as_bytes()));
-        assert!(!is_garbage(b""));
+        let garbage = |line: &[u8]| is_garbage(line, &clean(line));
+        assert!(garbage(b"\x82\xfe\x00\x91\xe0l\x9c|\xec\x8c"));
+        assert!(garbage("\u{2e2e}\u{2e2e}\u{2e2e}\u{2e2e}".as_bytes()));
+        assert!(garbage("12:34:56.789 -> \u{2e2e}\u{2e2e}\u{2e2e}\u{2e2e}".as_bytes()));
+        assert!(!garbage(b"\x1b[0;32mI (123) boot: up\x1b[0m\r"));
+        assert!(!garbage("Type \u{2013} SDK API".as_bytes()));
+        assert!(!garbage(b"B\0u\0i\0l\0d\0:\0 \0"));
+        assert!(!garbage(b""));
     }
 
     proptest! {
@@ -214,7 +216,7 @@ mod tests {
         fn any_bytes_come_out_without_control_characters(bytes: Vec<u8>) {
             let text = clean(&bytes);
             prop_assert!(!text.chars().any(char::is_control));
-            let _ = is_garbage(&bytes);
+            let _ = is_garbage(&bytes, &text);
         }
     }
 }

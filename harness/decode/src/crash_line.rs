@@ -173,7 +173,7 @@ fn exception(mut scan: Scan<'_>) -> Option<CrashLine> {
 
 fn registers(scan: Scan<'_>) -> Option<CrashLine> {
     let starts = |names: &[&str]| names.iter().any(|name| scan.0.starts_with(name.as_bytes()));
-    let found = if starts(&["epc1=0x"]) {
+    let found = if starts(&["epc1=0x", "epc2=0x", "epc3=0x", "excvaddr=0x", "depc=0x"]) {
         Registers {
             epc1: scan.register("epc1="),
             epc2: scan.register("epc2="),
@@ -295,7 +295,7 @@ impl fmt::Display for CrashLine {
                         between = ", ";
                     }
                 }
-                Ok(())
+                if between.is_empty() { f.write_str("registers") } else { Ok(()) }
             }
             CrashLine::StackBegins => f.write_str("stack dump begins"),
             CrashLine::StackEnds => f.write_str("stack dump ends"),

@@ -52,7 +52,7 @@ pub struct Decoded {
     pub frames: Vec<Frame>,
     /// What a judgement (boot loop, signs of a brownout) rests on.
     pub evidence: Vec<Evidence>,
-    /// What does not fit: an ELF that is not of this firmware.
+    /// What is amiss with the ELF: it is of another firmware, or has no debug information.
     pub note: Option<&'static str>,
 }
 
@@ -123,7 +123,7 @@ impl Decoded {
             cut: finding.cut,
             frames: frames(finding, firmware),
             evidence: finding.evidence.clone(),
-            note: firmware.and_then(|firmware| misfit(finding, firmware)),
+            note: firmware.and_then(|firmware| amiss(finding, firmware)),
         }
     }
 
@@ -244,8 +244,8 @@ fn returns_to(firmware: &Firmware, word: u32) -> bool {
     }
 }
 
-/// Where the dump cannot be of this ELF.
-fn misfit(finding: &Finding, firmware: &Firmware) -> Option<&'static str> {
+/// What is amiss with the ELF, as far as this dump shows it.
+fn amiss(finding: &Finding, firmware: &Firmware) -> Option<&'static str> {
     let code = |address: &&Address| match address.role {
         Role::Stack => crate::stack::may_be_code(address.value),
         _ => address.value >= 0x4010_0000,
@@ -253,8 +253,13 @@ fn misfit(finding: &Finding, firmware: &Firmware) -> Option<&'static str> {
     let mut of_code = finding.addresses.iter().filter(code).peekable();
     of_code.peek()?;
     let none = !of_code.any(|address| firmware.holds(address.value));
-    none.then_some(
-        "no address of this dump is in the code of the ELF: it is of another firmware or build",
+    if none {
+        return Some(
+            "no address of this dump is in the code of the ELF: it is of another firmware or build",
+        );
+    }
+    (!firmware.has_lines()).then_some(
+        "the ELF has no debug information: files and lines take one that was built with -g",
     )
 }
 

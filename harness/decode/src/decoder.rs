@@ -77,6 +77,14 @@ struct State {
     watchdog_start: u32,
 }
 
+/// Where a piece of text stood.
+#[derive(Clone, Copy, Debug)]
+struct At {
+    line: u64,
+    /// At the beginning of its line.
+    first: bool,
+}
+
 /// An exception that stood behind other text.
 #[derive(Clone, Copy, Debug)]
 struct Mentioned {
@@ -116,21 +124,21 @@ impl State {
                 m
             });
         let text = clean(raw);
-        for piece in pieces(&text) {
-            self.piece(number, piece, raw, found);
+        for (at, piece) in pieces(&text).enumerate() {
+            self.piece(At { line: number, first: at == 0 }, piece, raw, found);
         }
     }
 
-    fn piece(&mut self, number: u64, text: &str, raw: &[u8], found: Found<'_>) {
+    fn piece(&mut self, at: At, text: &str, raw: &[u8], found: Found<'_>) {
         if let Some(start) = RomStart::read(text.as_bytes()) {
-            self.start(number, start, found);
+            self.start(at.line, start, found);
         } else if let Some(said) = self.crash_line(text) {
-            self.crash(number, said, found);
+            self.crash(at, said, found);
         } else if text.contains("CUT HERE FOR EXCEPTION DECODER") {
             self.cut_here = 0;
             self.heard();
         } else if !self.dump(text) {
-            self.other(number, text, raw, found);
+            self.other(at.line, text, raw, found);
         }
     }
 
@@ -163,7 +171,7 @@ impl State {
             }
         }
         if !text.trim().is_empty() {
-            self.judge.line(number, text, is_garbage(raw));
+            self.judge.line(number, text, is_garbage(raw, text));
         }
     }
 
@@ -190,9 +198,10 @@ impl State {
         judged.into_iter().for_each(found);
     }
 
-    fn crash(&mut self, number: u64, said: CrashLine, found: Found<'_>) {
+    fn crash(&mut self, at: At, said: CrashLine, found: Found<'_>) {
+        let number = at.line;
         match said {
-            CrashLine::Registers(registers) => self.registers(number, registers, found),
+            CrashLine::Registers(registers) => self.registers(at, registers, found),
             CrashLine::StackBegins => {
                 self.detail(number, found);
                 if let Some(open) = &mut self.open {
@@ -281,16 +290,20 @@ impl State {
         self.open = Some(Open { finding, place: Place::Cause, other: 0, half: String::new() });
     }
 
-    fn registers(&mut self, number: u64, registers: Registers, found: Found<'_>) {
+    fn registers(&mut self, at: At, registers: Registers, found: Found<'_>) {
         // A second set belongs to a second crash, whose first line was lost.
         let again = |open: &Open| {
             open.place == Place::Behind
                 || registers.epc1.is_some() && open.finding.registers.epc1.is_some()
         };
         if registers.is_whole() && self.open.as_ref().is_none_or(again) {
+            if !at.first && self.mentioned.is_none() {
+                // Registers behind other text and no exception before them: somebody quotes them.
+                return;
+            }
             self.close(None, found);
             let mentioned = self.mentioned.take();
-            let line = mentioned.map_or(number, |mentioned| mentioned.line);
+            let line = mentioned.map_or(at.line, |mentioned| mentioned.line);
             let mut finding = Finding::new(Kind::Exception, line);
             finding.cause = mentioned.map(|mentioned| mentioned.cause);
             self.open(finding);

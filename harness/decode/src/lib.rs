@@ -21,7 +21,7 @@ mod start;
 mod test_elf;
 
 pub use classify::{Classifier, Sighting};
-pub use crash_line::{CrashLine, Registers, cause_words};
+pub use crash_line::{CrashLine, Registers};
 pub use decoded::{Decoded, FailedAlloc, Frame, Hex, SCHEMA};
 pub use decoder::Decoder;
 pub use finding::{Address, Evidence, Finding, Kind, Role};

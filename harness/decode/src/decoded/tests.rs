@@ -77,6 +77,10 @@ fn a_dump_of_another_firmware_is_said_to_be_one() {
     let found = decoded(&other, Some(&firmware));
     assert!(found[0].note.is_some_and(|note| note.contains("another firmware")));
     assert_eq!(decoded(&log(), Some(&firmware))[0].note, None);
+    let without_lines = Firmware::read(&elf(false)).unwrap();
+    let found = decoded(&log(), Some(&without_lines));
+    assert!(found[0].note.is_some_and(|note| note.contains("-g")));
+    assert_eq!(found[0].frames[0].function.as_deref(), Some("Net::loop()"));
     // An address of the ROM says nothing of the build.
     let rom = "Exception (29):\nepc1=0x4000e1b2 epc2=0x0 epc3=0x0 excvaddr=0x0 depc=0x0\n";
     let found = decoded(rom, Some(&firmware));

@@ -266,6 +266,7 @@ fn words_that_only_look_like_a_crash_raise_no_alarm() {
         "Guru Meditation Error",
         "Brownout detector is enabled",
         "the Exception (28): means that",
+        r#"{"line":"epc1=0x40201f23 epc2=0x00000000 epc3=0x00000000 excvaddr=0x0 depc=0x0"}"#,
     ] {
         assert_eq!(kinds(&format!("{line}\n").repeat(4)), [], "{line}");
     }
@@ -287,6 +288,13 @@ fn a_log_from_an_issue_thread_is_read() {
     // Rows broken in the middle of a word, and all line ends lost.
     let wrapped = log.replace("40201f20", "402\n01f20");
     assert_eq!(decode(&wrapped)[0].addresses, plain[0].addresses);
+    let wrapped = log.replace(" excvaddr=", "\nexcvaddr=");
+    assert_eq!(decode(&wrapped)[0].registers, plain[0].registers);
+    // As Windows saves what a program prints.
+    let utf16: Vec<u8> =
+        format!("\u{feff}{log}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(decode_bytes(&[&utf16])[1..], plain[1..]);
+    assert_eq!(decode_bytes(&[&utf16])[0].addresses, plain[0].addresses);
     let flat = format!("Exception (28): {REGISTERS} {}", STACK.replace('\n', " "));
     assert_eq!(decode(&flat)[0].addresses, plain[0].addresses);
     assert_eq!(decode(&flat)[0].cause, Some(28));
