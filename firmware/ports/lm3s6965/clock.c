@@ -1,6 +1,7 @@
 #include "clock.h"
 
 #include "board.h"
+#include "eth.h"
 #include "eth_wake.h"
 
 #define SYSTEM_RCC2 (SYSTEM_CONTROL + 0x070)
@@ -73,8 +74,10 @@ void clock_sleep(uint32_t ms)
 	*reg32(TIMER_CTL) = CTL_TAEN;
 	eth_wake(true);
 	/* Interrupts are masked, so one that is pending ends the sleep and is never
-	 * taken; one that came before the instruction is not missed either. */
-	__asm__ volatile("dsb; wfi" : : : "memory");
+	 * taken; one that came before the instruction is not missed either. A frame
+	 * from before eth_wake() is looked for by itself. */
+	if (!eth_pending())
+		__asm__ volatile("dsb; wfi" : : : "memory");
 	eth_wake(false);
 	*reg32(TIMER_CTL) = 0;
 	*reg32(TIMER_IMR) = 0;

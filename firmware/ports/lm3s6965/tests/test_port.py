@@ -173,6 +173,18 @@ class Contract(unittest.TestCase):
                 peer.sendall(b"x" * length + b"\n")
                 self.assertEqual(peer.recv(100), b"what?\n", length)
 
+    def test_no_frame_waits_for_a_timer(self):
+        """A frame that comes just before the board falls asleep wakes it too."""
+        with socket.create_connection(("127.0.0.1", self.board.port), DEADLINE) as peer:
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            slow, deadline = 0, 0.15  # the board's own timer comes every 0.2 s
+            for _ in range(2000):
+                start = time.monotonic()
+                peer.sendall(b"led 0\n")
+                self.assertEqual(peer.recv(100), b"ok\n")
+                slow += time.monotonic() - start > deadline
+            self.assertLess(slow, 3, "questions that were answered late")
+
     def test_link(self):
         self.board.qmp("set_link", name="n0", up=False)
         self.board.qmp("set_link", name="n0", up=True)
