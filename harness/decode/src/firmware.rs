@@ -258,6 +258,11 @@ mod tests {
         for role in [Role::Stack, Role::FailedAlloc] {
             assert_eq!(firmware.places(BEHIND_CALL, role), place("Net::loop()", net, Some(12)));
         }
+        // No call stands in front of this one.
+        assert_eq!(
+            firmware.places(LOOP + 4, Role::FailedAlloc),
+            place("Net::loop()", net, Some(12))
+        );
         assert_eq!(firmware.places(TEXT + 4, Role::Epc1), place("crash", None, None));
         assert_eq!(firmware.places(TEXT - 4, Role::Epc1), []);
         assert_eq!(firmware.places(0, Role::Stack), []);

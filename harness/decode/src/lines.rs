@@ -43,3 +43,25 @@ impl Lines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_never_ends_is_held_to_its_bound() {
+        for chunk in [1, 7, MOST, 3 * MOST] {
+            let mut lines = Lines::default();
+            let mut seen = Vec::new();
+            let mut bytes = vec![b'x'; 3 * MOST];
+            bytes.extend(b"\nshort");
+            for chunk in bytes.chunks(chunk) {
+                lines.feed(chunk, |number, line| seen.push((number, line.len())));
+                assert!(lines.held.len() <= MOST);
+            }
+            lines.finish(|number, line| seen.push((number, line.len())));
+            assert_eq!(seen, [(1, MOST), (2, 5)], "in chunks of {chunk}");
+            assert_eq!(lines.count(), 2);
+        }
+    }
+}

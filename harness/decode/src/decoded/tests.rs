@@ -88,3 +88,13 @@ fn a_dump_of_another_firmware_is_said_to_be_one() {
     assert_eq!(found[0].frames[0].function.as_deref(), Some("memset"));
     assert!(decoded(rom, None)[0].to_string().contains("the chip's ROM"));
 }
+
+#[test]
+fn of_a_long_stack_the_top_is_told() {
+    let row = format!("3ffffdd0:  {BEHIND_CALL:08x} {BEHIND_CALL:08x} 00000000 00000000\n");
+    let log = log().replace("<<<stack<<<", &format!("{}<<<stack<<<", row.repeat(60)));
+    let found = decoded(&log, Some(&Firmware::read(&elf(true)).unwrap()));
+    let of_stack = found[0].frames.iter().filter(|frame| frame.role == Role::Stack).count();
+    assert_eq!(of_stack, MOST_STACK_FRAMES);
+    assert_eq!(found[0].frames.last().unwrap().role, Role::FailedAlloc);
+}

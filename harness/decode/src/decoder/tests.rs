@@ -224,7 +224,20 @@ fn garbage_that_the_wrong_rate_makes_is_no_brownout() {
     // A crash explains its start.
     let log = format!("{ROM}Connecting to it\nException (28):\n{REGISTERS}\n{garbage}{ROM}");
     assert!(!kinds(&log).contains(&Kind::Brownout));
-    // So does a clean restart.
+    // Also one whose lines were long over when the garbage came.
+    let text = "a line of text\n".repeat(PATIENCE as usize + 1);
+    let log = format!("{ROM}Exception (28):\n{REGISTERS}\n{text}{garbage}{ROM}");
+    assert!(!kinds(&log).contains(&Kind::Brownout));
+    // Garbage at another time, or from a cable that was pulled to flash.
+    let log = format!("{ROM}Connecting to it\n{garbage}{}{ROM}", "ok\n".repeat(4));
+    assert!(!kinds(&log).contains(&Kind::Brownout));
+    let loader = ROM.replace("(3,6)", "(1,6)");
+    let log = format!("{ROM}Connecting to it\n{garbage}{loader}");
+    assert!(!kinds(&log).contains(&Kind::Brownout));
+    // An illegal instruction that the core's own handler tells of is a bug like any other.
+    let round = format!("{ROM}Exception (0):\n{REGISTERS}\n");
+    assert!(!kinds(&round.repeat(4)).contains(&Kind::Brownout));
+    // A clean restart has none before it.
     assert!(!kinds(&format!("{ROM}Restarting\n{ROM}")).contains(&Kind::Brownout));
 }
 
@@ -242,6 +255,29 @@ fn other_output_in_between_and_in_front_does_no_harm() {
     assert_eq!(kinds(&format!("\x01\x02on (2\n{REGISTERS}\n")), [Kind::Exception]);
     let found = decode(STACK);
     assert_eq!((found[0].kind, found[0].cut), (Kind::StackDump, true));
+}
+
+#[test]
+fn a_start_long_after_a_crash_is_not_its_own() {
+    let crash = format!("Exception (28):\n{REGISTERS}\n{STACK}");
+    let text = "working\n".repeat(PATIENCE as usize + 1);
+    let found = decode(&format!("{crash}{text}{ROM}"));
+    assert_eq!((found[0].kind, &found[0].start), (Kind::Exception, &None));
+    assert_eq!(found[1].kind, Kind::Start);
+    let found = decode(&format!("{crash}working\n{ROM}"));
+    assert!(found[0].start.is_some());
+}
+
+#[test]
+fn two_crashes_in_a_row_are_two() {
+    let crash = format!("Exception (28):\n{REGISTERS}\n{STACK}");
+    assert_eq!(kinds(&crash.repeat(2)), [Kind::Exception; 2]);
+    // Of the second only the registers came through.
+    let found = decode(&format!("Exception (28):\n{REGISTERS}\n{REGISTERS}\n"));
+    assert_eq!(found.iter().map(|f| f.cause).collect::<Vec<_>>(), [Some(28), None]);
+    // An exception that was only spoken of has nothing to do with registers further down.
+    let found = decode(&format!("it said Exception (9):\na\nb\nc\n{REGISTERS}\n"));
+    assert_eq!((found.len(), found[0].cause, found[0].line), (1, None, 5));
 }
 
 #[test]
