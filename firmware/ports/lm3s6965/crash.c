@@ -6,6 +6,7 @@
 #include "board.h"
 #include "heap.h"
 #include "reset.h"
+#include "rtt.h"
 #include "uart.h"
 
 #define AIRCR_RESET 0x05FA0004u
@@ -26,6 +27,7 @@ void chip_reset(uint32_t reason)
 {
 	reset_keep(reason);
 	uart_flush();
+	rtt_flush();
 	__asm__ volatile("dsb" : : : "memory");
 	*reg32(SCB_AIRCR) = AIRCR_RESET;
 	for (;;)
@@ -34,6 +36,7 @@ void chip_reset(uint32_t reason)
 
 static void cut_here(void)
 {
+	rtt_be_patient();
 	uart_text("\n--------------- CUT HERE FOR EXCEPTION DECODER ---------------\n");
 }
 

@@ -1,6 +1,10 @@
 #include "rtt.h"
 
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "board.h"
+#include "clock.h"
 
 #define SIZE 1024u
 
@@ -33,21 +37,57 @@ volatile struct rtt _SEGGER_RTT = {
 	.up = {.name = "Terminal", .buffer = ring, .size = SIZE},
 };
 
-void rtt_write(const char *bytes, size_t length)
+static bool patient;
+/* Where a probe stood when it was last found not to read; it starts at 0. */
+static uint32_t stood;
+
+static uint32_t room(void)
 {
-	uint32_t write = _SEGGER_RTT.up.write, read = _SEGGER_RTT.up.read;
-	uint32_t used;
+	uint32_t read = _SEGGER_RTT.up.read;
 
 	/* What a probe wrote is not ours: a wrong index must not leave the ring. */
 	if (read >= SIZE)
-		return;
-	used = (write - read) % SIZE;
-	if (length > SIZE - 1 - used)
+		return 0;
+	return SIZE - 1 - (_SEGGER_RTT.up.write - read) % SIZE;
+}
+
+static bool wait_for_room(uint32_t wanted)
+{
+	uint32_t start = clock_ticks();
+
+	while (room() < wanted) {
+		if (!patient || _SEGGER_RTT.up.read == stood)
+			return false;
+		if (((clock_ticks() - start) & 0xFFFFFF) > RTT_STALL_MS * TICKS_PER_MS) {
+			stood = _SEGGER_RTT.up.read;
+			return false;
+		}
+	}
+	return true;
+}
+
+void rtt_write(const char *bytes, size_t length)
+{
+	uint32_t write = _SEGGER_RTT.up.write;
+
+	if (length >= SIZE || !wait_for_room(length))
 		return;
 	for (size_t i = 0; i < length; i++) {
 		ring[write] = bytes[i];
 		write = (write + 1) % SIZE;
 	}
+	/* The text is there before the index says so. */
 	__asm__ volatile("dmb" : : : "memory");
 	_SEGGER_RTT.up.write = write;
+}
+
+void rtt_be_patient(void)
+{
+	patient = true;
+}
+
+void rtt_flush(void)
+{
+	patient = true;
+	wait_for_room(SIZE - 1);
 }

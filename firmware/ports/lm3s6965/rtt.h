@@ -10,4 +10,12 @@
  * calls, so that a line is there or is not. */
 void rtt_write(const char *bytes, size_t length);
 
+/* From now on waits for a probe that has read before, RTT_STALL_MS at most each
+ * time: a crash report must reach it whole, as a reset empties the ring. */
+void rtt_be_patient(void);
+/* Waits until the probe has read everything, in the same way. */
+void rtt_flush(void);
+
+#define RTT_STALL_MS 100u
+
 #endif

@@ -19,6 +19,7 @@ class Board(Qemu):
         super().__init__(listen)
         arguments = (
             "-M lm3s6965evb"
+            f" -qtest unix:{self.path}/qtest,server=on,wait=off -qtest-log /dev/null"
             f" -nic user,id=n0,mac={MAC},hostfwd=tcp:127.0.0.1:{self.port}-:9705 -kernel {image}"
         )
         if eeprom:

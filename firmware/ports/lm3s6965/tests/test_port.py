@@ -7,6 +7,7 @@ lm3s6965/ and lm3s6965-faults/BOOT_LOOP/, the firmware, which test_core.py walks
 
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -223,28 +224,72 @@ class Randomness(unittest.TestCase):
             self.assertEqual(len(seeds), 4)
 
 
+class Memory:
+    """The board's memory while it runs, as a debug probe has it: QEMU's qtest."""
+
+    def __init__(self, test, board):
+        connection = socket.socket(socket.AF_UNIX)
+        test.addCleanup(connection.close)
+        connection.connect(f"{board.path}/qtest")
+        self.lines = connection.makefile("rw")
+        test.addCleanup(self.lines.close)
+
+    def ask(self, command):
+        self.lines.write(command + "\n")
+        self.lines.flush()
+        return self.lines.readline().removeprefix("OK").strip()
+
+    def read(self, address, size):
+        return bytes.fromhex(self.ask(f"read {address:#x} {size:#x}")[2:])
+
+    def words(self, address, count):
+        return struct.unpack(f"<{count}I", self.read(address, 4 * count))
+
+
 class Probe(unittest.TestCase):
-    def test_ring_for_a_debug_probe(self):
-        """The serial line's text stands in the RTT ring, read over QMP."""
+    @classmethod
+    def setUpClass(cls):
+        names = subprocess.run(
+            ["arm-none-eabi-nm", PROBE], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+        cls.block = int(next(line for line in names if line.endswith(" _SEGGER_RTT")).split()[0], 16)
+
+    def test_control_block(self):
         with Board(PROBE) as board:
-            board.expect("ready")
-            names = subprocess.run(
-                ["arm-none-eabi-nm", PROBE], capture_output=True, text=True, check=True
-            ).stdout
-            at = next(line.split()[0] for line in names.splitlines() if line.endswith(" _SEGGER_RTT"))
-
-            def memory(address, size):
-                path = f"{board.path}/memory"
-                board.qmp("pmemsave", val=address, size=size, filename=path)
-                with open(path, "rb") as file:
-                    return file.read()
-
-            block = memory(int(at, 16), 48)
-            self.assertEqual(block[:16], b"SEGGER RTT".ljust(16, b"\0"))
-            words = [int.from_bytes(block[i : i + 4], "little") for i in range(16, 48, 4)]
-            up, down, _name, buffer, size, written, read, _flags = words
+            board.expect("ready at .*\r\n")
+            memory = Memory(self, board)
+            self.assertEqual(memory.read(self.block, 16), b"SEGGER RTT".ljust(16, b"\0"))
+            up, down, _name, ring, size, write, read, _flags = memory.words(self.block + 16, 8)
             self.assertEqual((up, down, size, read), (1, 0, 1024, 0))
-            self.assertTrue(memory(buffer, written).startswith(board.log[:20]))
+            self.assertEqual(memory.read(ring, write), board.log)
+
+    def test_a_crash_reaches_the_probe_whole(self):
+        """More text than the ring holds, and then a reset that empties it."""
+        with Board(PROBE) as board:
+            board.expect("ready at .*\r\n")
+            memory, text, deadline = Memory(self, board), b"", time.monotonic() + DEADLINE
+            board.tell("crash stack").close()
+            end = b"<<<stack<<<\r\n\r\n--------------- CUT HERE FOR EXCEPTION DECODER ---------------\r\n"
+            while end not in text:
+                self.assertLess(time.monotonic(), deadline, text[-300:])
+                ring, size, write, read = memory.words(self.block + 28, 4)
+                if write != read:
+                    self.assertLess(max(write, read), size)
+                    whole = memory.read(ring, size)
+                    text += whole[read:write] if read < write else whole[read:] + whole[:write]
+                    memory.ask(f"writel {self.block + 40:#x} {write:#x}")
+            board.expect("reason 2")
+            self.assertGreater(len(text), 4096)
+            self.assertEqual(text, board.log[: len(text)])
+
+    def test_a_probe_that_writes_nonsense_or_is_gone(self):
+        for index in (1, 0xFFFFFFFF):
+            with self.subTest(index), Board(PROBE) as board:
+                board.expect("ready at .*\r\n")
+                Memory(self, board).ask(f"writel {self.block + 40:#x} {index:#x}")
+                board.tell("crash stack").close()
+                board.expect("reason 2")
+                board.expect("ready at ")
 
 
 if __name__ == "__main__":
