@@ -370,7 +370,9 @@ impl State {
             // A mark without rows: somebody wrote about stack dumps.
             return;
         }
-        finding.cut |= place == Place::Stack;
+        // The SDK's handler prints no stack; the core's always does.
+        let arduino = finding.kind == Kind::Exception && !finding.fatal && finding.said.is_none();
+        finding.cut |= place == Place::Stack || (arduino && place == Place::Cause);
         finding.start = start.cloned();
         let judged = self.judge.fall(finding.line, &finding);
         found(finding);

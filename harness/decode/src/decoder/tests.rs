@@ -75,6 +75,8 @@ fn the_sdks_form_and_the_other_causes_are_told_apart() {
                excvaddr=0x7fffffff, depc=0x00000000\n";
     let found = decode(sdk);
     assert_eq!((found.len(), found[0].registers.excvaddr), (1, Some(0x7fff_ffff)));
+    assert!(!found[0].cut, "the SDK prints no stack");
+    assert!(decode(&sdk.replace("Fatal e", "E"))[0].cut, "the core does");
     assert!(!found[0].words().contains("allocation"), "not near 0: {}", found[0].words());
 
     let cases: [(&str, Kind); 8] = [
