@@ -12,6 +12,7 @@ mod loader;
 mod lock;
 mod port;
 mod record;
+mod reply;
 mod rom;
 mod serial_board;
 

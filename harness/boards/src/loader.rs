@@ -2,9 +2,8 @@
 //!
 //! espflash dropped the ESP8266 itself, and three of `Connection`'s own methods trust the board
 //! more than this crate may: `command` and `begin` index with a length from the reply and panic on
-//! a wrong one, and a reply may grow to 2 GiB. So this uses its encoder, its decoder and its port
-//! handling (`write_command`, and `read_response_for_command` bounded to 88 bytes), with deadlines
-//! of its own around them.
+//! a wrong one, and a reply may grow to 2 GiB. So this uses its commands, its encoder and its port
+//! handling (`write_command`), with a reader and deadlines of its own.
 //!
 //! The ROM has no command to read the flash back and none for a digest of it. Each block's
 //! checksum is verified by the ROM; that the right firmware runs is confirmed by the build id in
@@ -16,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use espflash::command::{Command, CommandResponse, CommandResponseValue, CommandType};
+use espflash::command::{Command, CommandType};
 use espflash::connection::{Connection, ResetAfterOperation, ResetBeforeOperation};
 use hilrig_core::board::BoardFault;
 use hilrig_core::mac::Mac;
@@ -24,6 +23,7 @@ use hilrig_core::text::printable;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serialport::{SerialPort, TTYPort, UsbPortInfo};
 
+use crate::reply::{Malformed, Replies, Reply};
 use crate::rom;
 
 /// How long the loader may take to answer.
@@ -57,8 +57,6 @@ impl Deadlines {
     }
 }
 
-/// Once a reply has begun, its bytes follow each other; an adapter may hold them for 16 ms.
-const BETWEEN_BYTES: Duration = Duration::from_millis(100);
 /// For the port to take a block: 1 KiB at 9600 baud is 1.1 s.
 const TAKING_BYTES: Duration = Duration::from_secs(3);
 /// How long one SYNC waits for its answer before the next is sent, as in esptool.
@@ -76,6 +74,7 @@ pub struct Loader {
     connection: Connection,
     // A second descriptor of the port: `Connection` lends its own to nobody.
     watch: OwnedFd,
+    replies: Replies,
     path: PathBuf,
     deadlines: Deadlines,
     stop: Arc<AtomicBool>,
@@ -135,7 +134,7 @@ impl Loader {
             ResetBeforeOperation::NoResetNoSync,
             baud,
         );
-        Ok(Loader { connection, watch, path, deadlines, stop })
+        Ok(Loader { connection, watch, replies: Replies::default(), path, deadlines, stop })
     }
 
     /// Ends the session. The board stays in its loader.
@@ -299,6 +298,8 @@ impl Loader {
 
     fn send(&mut self, command: Command<'_>) -> Result<(), BoardFault> {
         let ty = command.command_type();
+        // espflash drops what the port holds, too: it cannot be an answer to this.
+        self.replies.clear();
         let sent = self
             .connection
             .set_timeout(TAKING_BYTES)
@@ -319,30 +320,27 @@ impl Loader {
         ty: CommandType,
         end: Instant,
         strays: &mut Strays,
-    ) -> Result<Option<CommandResponse>, BoardFault> {
-        let _ = self.connection.set_timeout(BETWEEN_BYTES);
+    ) -> Result<Option<Reply>, BoardFault> {
         loop {
-            if !self.wait(end, ty)? {
-                return Ok(None);
-            }
-            // The type only bounds the length here, and SYNC's bound is the one that suits.
-            match self.connection.read_response_for_command(CommandType::Sync) {
-                Ok(Some(reply)) if reply.resp == 1 && reply.return_op == ty as u8 => {
-                    return Ok(Some(reply));
-                }
-                Ok(Some(_)) => strays.others += 1,
-                Ok(None) => {}
-                Err(_) if self.hung_up() => return Err(self.gone(ty)),
-                Err(error) => {
-                    tracing::debug!(port = %self.path.display(), %error, "malformed reply");
-                    strays.malformed += 1;
-                }
+            match self.replies.next() {
+                Some(Ok(reply)) if reply.command == ty as u8 => return Ok(Some(reply)),
+                Some(Ok(_)) => strays.others += 1,
+                Some(Err(Malformed)) => strays.malformed += 1,
+                None if !self.wait(end, ty)? => return Ok(None),
+                None => self.replies.read(&self.watch).map_err(|_| self.gone(ty))?,
             }
         }
     }
 
     /// The answer's value, if its status says that the command was carried out.
-    fn accepted(&self, ty: CommandType, reply: &CommandResponse) -> Result<u32, BoardFault> {
+    fn accepted(&self, ty: CommandType, reply: &Reply) -> Result<u32, BoardFault> {
+        let Some(value) = reply.value else {
+            return Err(BoardFault::new(
+                self.tried(ty),
+                format!("an answer of the wrong length: {:02x?}", reply.bytes),
+            )
+            .help("Is it an ESP8266?"));
+        };
         if reply.status != 0 {
             return Err(BoardFault::new(
                 self.tried(ty),
@@ -355,14 +353,7 @@ impl Loader {
             )
             .help("Start again; if it stays, look at the line (cable, rate) and the flash chip."));
         }
-        match &reply.value {
-            CommandResponseValue::ValueU32(value) => Ok(*value),
-            other => Err(BoardFault::new(
-                self.tried(ty),
-                format!("an answer of the wrong length: {other:02x?}"),
-            )
-            .help("Is it an ESP8266?")),
-        }
+        Ok(value)
     }
 
     /// Waits for bytes; false when none came until `end`.

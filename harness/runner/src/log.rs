@@ -18,6 +18,11 @@ const MOST_HITS: usize = 10_000;
 /// The last bytes that are kept to tell what came instead of what was awaited.
 const TAIL: usize = 600;
 
+/// A dump is printed without a pause; at 115200 baud this is a thousand characters.
+const QUIET: Duration = Duration::from_millis(100);
+/// The longest that a dump is waited for.
+const SETTLED: Duration = Duration::from_secs(1);
+
 /// The boot log.
 pub struct Log {
     inner: RefCell<Inner>,
@@ -116,6 +121,19 @@ impl Log {
 
     fn hit(&self, index: usize) -> Option<Hit> {
         self.inner.borrow().hits.get(index).cloned()
+    }
+
+    /// Waits until nothing has come for [`QUIET`], so that a crash's dump is in the record whole. A
+    /// board that boots and crashes in a loop is never quiet, so it does not wait for long.
+    pub async fn settle(&self) {
+        let settled = async {
+            let mut before = None;
+            while before != Some(self.inner.borrow().bytes) {
+                before = Some(self.inner.borrow().bytes);
+                tokio::time::sleep(QUIET).await;
+            }
+        };
+        let _ = tokio::time::timeout(SETTLED, settled).await;
     }
 
     /// Whether not a byte came since.

@@ -76,8 +76,15 @@ impl Path<'_> {
         let mut console = board.console().await?;
         let mut on_hit = |hit: &Hit| self.hit(hit);
         let mut feed = Feed { log, record, on_hit: &mut on_hit };
+        let modes = async {
+            let done = self.modes(board, log, kept).await;
+            if done.is_err() && log.first_crash().is_some() {
+                self.walk.waiting(log.settle()).await;
+            }
+            done
+        };
         tokio::select! {
-            done = self.modes(board, log, kept) => done,
+            done = modes => done,
             fault = console.read_into(&mut feed) => Err(fault.into()),
         }
     }
