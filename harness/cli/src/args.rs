@@ -75,8 +75,16 @@ Examples:
   hilrig decode --json issue.txt | jq 'select(.kind != \"start\")'")]
     Decode(Decode),
     /// Tell what this machine has and what is missing, with the command that mends it.
+    #[command(after_help = "\
+Examples:
+  hilrig doctor
+  hilrig doctor --config bench/runner-config.toml || echo \"not ready\"")]
     Doctor(Doctor),
     /// Write a commented runner-config.toml for the boards that are attached.
+    #[command(after_help = "\
+Examples:
+  hilrig init                            runner-config.toml in this folder
+  hilrig init bench/runner-config.toml")]
     Init(Init),
     /// Print a completion script.
     #[command(after_help = "\
