@@ -74,6 +74,23 @@ pub struct HeapSample {
     pub source: HeapSource,
 }
 
+impl HeapSample {
+    /// The figures of a boot log line, from the named groups of the contract's heap line. `None`
+    /// where phase or lowest are missing or are none.
+    pub fn of_line<'a>(group: impl Fn(&str) -> Option<&'a str>) -> Option<HeapSample> {
+        let figure = |name: &str| group(name)?.parse().ok();
+        Some(HeapSample {
+            phase: HeapPhase::from_name(group("phase")?)?,
+            lowest_free: figure("lowest")?,
+            free: figure("free"),
+            lowest_ever: figure("lowest_ever"),
+            largest: figure("largest"),
+            failures: figure("failed"),
+            source: HeapSource::Log,
+        })
+    }
+}
+
 /// What the samples of one phase come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeapLow {

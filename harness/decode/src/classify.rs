@@ -1,6 +1,6 @@
 //! What is worth a second look in a board's log, line by line: heap figures, crash text, starts.
 
-use hilrig_core::heap::{HeapPhase, HeapSample, HeapSource};
+use hilrig_core::heap::HeapSample;
 use regex::Regex;
 
 use crate::crash_line::CrashLine;
@@ -43,21 +43,14 @@ impl Classifier {
 
     fn heap(&self, line: &str) -> Option<HeapSample> {
         let groups = self.heap.as_ref()?.captures(line)?;
-        let figure = |name: &str| groups.name(name)?.as_str().parse().ok();
-        Some(HeapSample {
-            phase: HeapPhase::from_name(groups.name("phase")?.as_str())?,
-            lowest_free: figure("lowest")?,
-            free: figure("free"),
-            lowest_ever: figure("lowest_ever"),
-            largest: figure("largest"),
-            failures: figure("failed"),
-            source: HeapSource::Log,
-        })
+        HeapSample::of_line(|name| groups.name(name).map(|group| group.as_str()))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use hilrig_core::heap::HeapPhase;
+
     use super::*;
 
     fn classifier() -> Classifier {

@@ -92,16 +92,7 @@ pub fn verdict(walk: &Walk<'_>, stop: Option<Stop>) -> (Verdict, Option<String>)
 
 /// The heap figures of a boot log line.
 pub fn heap_of_line(hit: &Hit) -> Option<HeapSample> {
-    let figure = |name: &str| hit.groups.get(name)?.parse::<u64>().ok();
-    Some(HeapSample {
-        phase: HeapPhase::from_name(hit.groups.get("phase")?)?,
-        lowest_free: figure("lowest")?,
-        free: figure("free"),
-        lowest_ever: figure("lowest_ever"),
-        largest: figure("largest"),
-        failures: figure("failed"),
-        source: HeapSource::Log,
-    })
+    HeapSample::of_line(|name| hit.groups.get(name).map(String::as_str))
 }
 
 /// The heap figures of a reply, or what is wrong with it.
