@@ -10,12 +10,16 @@ use crate::error::VirtualError;
 /// Outside of the range from which systems give ports to outgoing connections (32768 on).
 const PORTS: RangeInclusive<u16> = 20_000..=32_767;
 
-/// A port that stays the board's: bound here while QEMU does not have it. It is not listened on,
+/// A port that stays the board's for as long as this lives. It is bound here and never listened on,
 /// so that a connection to a board without power is refused.
+///
+/// QEMU binds it a second time. Linux allows that while both sockets have SO_REUSEADDR (`socket(7)`)
+/// and nobody listens yet; so the port is never free between us and QEMU, and a search, which
+/// binds without that option, never takes it from a board that is just starting.
 #[derive(Debug)]
 pub struct HttpPort {
     address: SocketAddr,
-    held: Option<TcpSocket>,
+    socket: TcpSocket,
 }
 
 impl HttpPort {
@@ -43,7 +47,7 @@ impl HttpPort {
             if let Ok(socket) = TcpSocket::new_v4()
                 && socket.bind(address).is_ok()
             {
-                return Ok(HttpPort { address, held: Some(socket) });
+                return Ok(HttpPort { address, socket });
             }
         }
         Err(VirtualError::NoPort { first, last })
@@ -54,22 +58,21 @@ impl HttpPort {
         self.address
     }
 
-    /// Lets QEMU have it.
-    pub fn release(&mut self) {
-        self.held = None;
+    /// Lets QEMU have it beside us.
+    pub fn share(&self) {
+        self.set_shared(true);
     }
 
-    /// Takes it back from a QEMU that has ended. Where that fails the port is only less protected.
-    pub fn hold(&mut self) {
-        self.held = TcpSocket::new_v4()
-            .and_then(|socket| {
-                // QEMU's old connections linger there.
-                socket.set_reuseaddr(true)?;
-                socket.bind(self.address)?;
-                Ok(socket)
-            })
-            .inspect_err(|error| tracing::debug!(%error, address = %self.address, "port not held"))
-            .ok();
+    /// Keeps it from everybody: QEMU has ended.
+    pub fn hold(&self) {
+        self.set_shared(false);
+    }
+
+    fn set_shared(&self, shared: bool) {
+        // Where this fails QEMU says that it could not have the port.
+        if let Err(error) = self.socket.set_reuseaddr(shared) {
+            tracing::debug!(%error, address = %self.address, shared, "port not changed");
+        }
     }
 }
 
@@ -78,20 +81,28 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_held_port_is_nobody_elses_and_refuses_connections() {
-        let mut mine = HttpPort::take(1).unwrap();
+    async fn a_port_is_nobody_elses_and_refuses_connections() {
+        let mine = HttpPort::take(1).unwrap();
         let address = mine.address();
         let mut other = HttpPort::search(address.port()).unwrap();
         assert_ne!(other.address(), address);
+        // The standard library's listeners have SO_REUSEADDR, as QEMU's have.
         assert!(std::net::TcpListener::bind(address).is_err());
         assert!(tokio::net::TcpStream::connect(address).await.is_err());
-        mine.release();
+        mine.share();
+        assert_ne!(HttpPort::search(address.port()).unwrap().address(), address);
         let listener = std::net::TcpListener::bind(address).unwrap();
+        let client = std::net::TcpStream::connect(address).unwrap();
+        let server = listener.accept().unwrap().0;
         let before = other.address();
         other.next().unwrap();
         assert_ne!(other.address(), before);
-        drop(listener);
+        // The server's end lingers in TIME_WAIT.
+        drop((listener, server, client));
         mine.hold();
+        assert!(std::net::TcpListener::bind(address).is_err());
         assert_ne!(HttpPort::search(address.port()).unwrap().address(), address);
+        mine.share();
+        std::net::TcpListener::bind(address).unwrap();
     }
 }

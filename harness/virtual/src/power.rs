@@ -218,7 +218,7 @@ impl Supply {
         let identity = self.dir.power_on(self.seed)?;
         let mut cpu = None;
         for _ in 0..ports {
-            self.http.release();
+            self.http.share();
             let machine = Machine {
                 qemu: &self.qemu,
                 boot_rom: &self.boot_rom,
