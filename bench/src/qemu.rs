@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use hilrig_core::board::{Board as _, ConsoleSink};
 use hilrig_core::contract::Contract;
-use hilrig_core::image::Image;
+use hilrig_core::image::{Image, ImageFormat};
 use hilrig_runner::watch::{Patterns, Says, Watch};
 use tokio::sync::Notify;
 
@@ -34,7 +34,8 @@ pub async fn qemu(contract: &Contract, handshakes: Figures, runs: usize) -> Resu
     let path = place::firmware("firmware.bin")?;
     let boot_rom = place::firmware("bootrom.elf")?;
     let bytes = std::fs::read(&path).map_err(|e| format!("reading {}: {e}", path.display()))?;
-    let image = Image::parse(&path, bytes, None).map_err(|error| error.to_string())?;
+    let image = Image::parse(&path, bytes, ImageFormat::Esp8266, None)
+        .map_err(|error| error.to_string())?;
     let mut board = Board::start(boot_rom.clone()).await?;
     board.flash(&image).await?;
     let served = through_the_board(&mut board, contract, runs).await?;

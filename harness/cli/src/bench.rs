@@ -58,6 +58,7 @@ fn started(number: usize) -> BoardConfig {
         flash_baud: 115_200,
         http: None,
         rig: RIG_SEEN_BY_VIRTUAL_BOARD,
+        power: None,
     }
 }
 
@@ -110,8 +111,13 @@ impl Bench {
                     Box::new(serial(board, port, lines, board.http, &state_folder()))
                 }
                 Attached::Serial { port, lines } => {
-                    Box::new(serial(board, port, modem(*lines), board.http, &state_folder()))
+                    let port = port.path.clone().unwrap_or_default();
+                    Box::new(serial(board, &port, modem(*lines), board.http, &state_folder()))
                 }
+                Attached::Probe { .. } => Box::new(Absent {
+                    board: board.clone(),
+                    fault: BoardFault::new("opening the debug probe", "not there yet"),
+                }),
             };
             bench.boards.push((made, board.kind));
         }
@@ -157,7 +163,11 @@ pub fn serial(
 }
 
 /// The board that a command names, by its name in the configuration or by its port.
-pub fn named(config: &ConfigArg, which: &Which, baud: u32) -> Result<SerialBoard, Failure> {
+pub fn named(
+    config: &ConfigArg,
+    which: &Which,
+    baud: u32,
+) -> Result<(Box<dyn Board>, BoardKind), Failure> {
     let (board, port, lines): (BoardConfig, PathBuf, Box<dyn Lines>) = match (
         &which.board,
         &which.port,
@@ -169,7 +179,12 @@ pub fn named(config: &ConfigArg, which: &Which, baud: u32) -> Result<SerialBoard
                 Attached::Control { port, control } => {
                     (board, port, Box::new(ControlSocket::new(control)))
                 }
-                Attached::Serial { port, lines } => (board, port, modem(lines)),
+                Attached::Serial { port, lines } => {
+                    (board, port.path.unwrap_or_default(), modem(lines))
+                }
+                Attached::Probe { .. } => {
+                    return Err(Failure::usage(format!("board `{name}` has no serial port")));
+                }
                 Attached::Started => {
                     return Err(Failure::usage(format!(
                         "board `{name}` is a virtual one that only lives in a run. Start one with `hilrig virtual-board --state DIR`, and name its port with --port"
@@ -183,19 +198,24 @@ pub fn named(config: &ConfigArg, which: &Which, baud: u32) -> Result<SerialBoard
                 None => Box::new(ModemLines),
             };
             let name = port.display().to_string();
-            (BoardConfig { name, baud, ..started(1) }, port.clone(), lines)
+            (
+                BoardConfig { name, baud, kind: BoardKind::Esp8266, ..started(1) },
+                port.clone(),
+                lines,
+            )
         }
         (None, None) => {
             return Err(Failure::usage("name a board with --board or a port with --port"));
         }
     };
-    Ok(serial(&board, &port, lines, None, &state_folder()))
+    let kind = board.kind;
+    Ok((Box::new(serial(&board, &port, lines, None, &state_folder())), kind))
 }
 
 /// The reset lines of a real board.
 pub fn modem(lines: LinesKind) -> Box<dyn Lines> {
     match lines {
-        LinesKind::DtrRts => Box::new(ModemLines),
+        LinesKind::DtrRts | LinesKind::Inverted => Box::new(ModemLines),
         LinesKind::None => Box::new(NoLines),
     }
 }

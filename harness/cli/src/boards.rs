@@ -48,10 +48,12 @@ pub fn boards(args: &args::Boards) -> Result<u8, Failure> {
         }
     }
     for board in config.iter().flat_map(|config| &config.boards) {
-        let (Attached::Serial { port, .. } | Attached::Control { port, .. }) = &board.attached
-        else {
-            continue;
+        let port = match &board.attached {
+            Attached::Serial { port, .. } => port.path.as_ref(),
+            Attached::Control { port, .. } => Some(port),
+            _ => None,
         };
+        let Some(port) = port else { continue };
         if !port.exists() {
             text.push_str(&format!(
                 "Board `{}` is not attached: there is no {}.\n",
@@ -67,10 +69,11 @@ fn name_of<'a>(config: &'a Config, found: &FoundPort) -> Option<&'a str> {
     let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
     let port = real(&found.port);
     let on = |board: &&hilrig_core::config::BoardConfig| match &board.attached {
-        Attached::Serial { port: named, .. } | Attached::Control { port: named, .. } => {
-            real(named) == port
+        Attached::Serial { port: named, .. } => {
+            named.path.as_ref().is_some_and(|named| real(named) == port)
         }
-        Attached::Started => false,
+        Attached::Control { port: named, .. } => real(named) == port,
+        Attached::Started | Attached::Probe { .. } => false,
     };
     config.boards.iter().find(on).map(|board| board.name.as_str())
 }

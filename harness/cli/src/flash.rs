@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use hilrig_core::board::Board as _;
+use hilrig_core::board::Board;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args;
@@ -13,28 +13,23 @@ use crate::{load, signals};
 
 /// Writes an image to a board and starts it.
 pub async fn flash(args: args::Flash) -> Result<u8, Failure> {
-    let mut board = bench::named(&args.config, &args.which, args.baud)?;
+    let (mut board, kind) = bench::named(&args.config, &args.which, args.baud)?;
     let image = match &args.image {
-        Some(path) => load::named_image(path, None)?,
+        Some(path) => load::named_image(path, None, kind)?,
         None => {
             let config = load::config(&args.config.config)?;
             let contract = load::contract(&config)?;
-            let kind = match &args.which.board {
-                Some(name) => {
-                    bench::choose(&config, None, std::slice::from_ref(name))?.remove(0).kind
-                }
-                None => {
-                    return Err(Failure::usage(
-                        "name the image: with --port there is no configuration to take it from",
-                    ));
-                }
-            };
+            if args.which.board.is_none() {
+                return Err(Failure::usage(
+                    "name the image: with --port there is no configuration to take it from",
+                ));
+            }
             load::image(&config, &contract, kind)?
         }
     };
     let stop = signals::told_to_stop().map_err(Failure::internal)?;
     let done = tokio::select! {
-        done = write(&mut board, &image) => done,
+        done = write(&mut *board, &image) => done,
         why = stop => Err(Failure::rig(format!("{why}; the board holds half an image now: flash it again"))),
     };
     board.release().await;
@@ -48,7 +43,7 @@ pub async fn flash(args: args::Flash) -> Result<u8, Failure> {
 }
 
 async fn write(
-    board: &mut hilrig_boards::SerialBoard,
+    board: &mut dyn Board,
     image: &hilrig_core::image::Image,
 ) -> Result<(u64, Duration), Failure> {
     board.lock("hilrig flash").await.map_err(Failure::rig)?;

@@ -37,20 +37,28 @@ pub fn contract(config: &Config) -> Result<Contract, Failure> {
 
 /// The image for a kind of board.
 pub fn image(config: &Config, contract: &Contract, kind: BoardKind) -> Result<Image, Failure> {
-    let file = config.firmware.get(&kind).ok_or_else(|| {
-        let message = format!("there is no [firmware.{}] with an image", kind.name());
-        Failure::usage(FileError::whole(&config.path, message))
-    })?;
+    let file = &config
+        .firmware
+        .get(&kind)
+        .ok_or_else(|| {
+            let message = format!("there is no [firmware.{}] with an image", kind.name());
+            Failure::usage(FileError::whole(&config.path, message))
+        })?
+        .image;
     let bytes = read(&file.path, || file.needed(&config.path, BUILD))?;
     let build = contract.build.as_ref().map(|build| &build.in_image);
-    Image::parse(&file.path, bytes, build).map_err(Failure::usage)
+    Image::parse(&file.path, bytes, kind.image_format(), build).map_err(Failure::usage)
 }
 
 /// An image that the command line names.
-pub fn named_image(path: &Path, contract: Option<&Contract>) -> Result<Image, Failure> {
+pub fn named_image(
+    path: &Path,
+    contract: Option<&Contract>,
+    kind: BoardKind,
+) -> Result<Image, Failure> {
     let bytes = read(path, || FileError::whole(path, "there is no such file"))?;
     let build = contract.and_then(|contract| contract.build.as_ref()).map(|build| &build.in_image);
-    Image::parse(path, bytes, build).map_err(Failure::usage)
+    Image::parse(path, bytes, kind.image_format(), build).map_err(Failure::usage)
 }
 
 /// The virtual boards' boot ROM is there.

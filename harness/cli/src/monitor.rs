@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::time::Instant;
 
 use anstyle::{AnsiColor, Style};
-use hilrig_core::board::{Board as _, ConsoleSink};
+use hilrig_core::board::ConsoleSink;
 use hilrig_core::line::{LineBlocks, trim_end};
 use hilrig_core::{exit, text};
 use hilrig_decode::{Classifier, Sighting};
@@ -16,7 +16,7 @@ use crate::{load, signals};
 
 /// Shows what a board says until it is told to stop.
 pub async fn monitor(args: args::Monitor) -> Result<u8, Failure> {
-    let mut board = bench::named(&args.config, &args.which, args.baud)?;
+    let (mut board, _) = bench::named(&args.config, &args.which, args.baud)?;
     // Without a configuration there are no heap figures to pick out, and the rest is shown.
     let heap = match args.config.config.exists() {
         true => load::contract(&load::config(&args.config.config)?)?.heap.line,

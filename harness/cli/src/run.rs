@@ -142,7 +142,7 @@ fn firmware_facts(kind: BoardKind, image: &Image) -> FirmwareFacts {
 
 /// Virtual boards find the rig on loopback; a board on the network must reach it from there.
 fn listen(boards: &[bench::Chosen]) -> Ipv4Addr {
-    match boards.iter().all(|board| board.kind == BoardKind::Virtual) {
+    match boards.iter().all(|board| board.kind.is_virtual()) {
         true => Ipv4Addr::LOCALHOST,
         false => Ipv4Addr::UNSPECIFIED,
     }

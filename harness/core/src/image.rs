@@ -1,6 +1,6 @@
-//! The ESP8266's firmware image, checked before a byte of it goes to a board.
+//! A firmware image, checked before a byte of it goes to a board.
 //!
-//! Layout (Espressif's "ESP8266 firmware image format", version 1): a header `E9, segment count,
+//! Layout of the ESP8266's (Espressif's "ESP8266 firmware image format", version 1): a header `E9, segment count,
 //! flash mode, flash size << 4 | frequency, entry point u32`, then for each segment `address u32,
 //! length u32, data`; then zeros so that the checksum is the last byte of a multiple of 16 bytes.
 //! The checksum is 0xEF XORed over all segment data. What stands behind (the part that is mapped
@@ -27,7 +27,8 @@ const LARGEST: usize = 1024 * 1024;
 pub struct Image {
     /// Where it was read from.
     pub path: PathBuf,
-    /// The bytes, to be written at flash offset 0. Shared: each board is flashed by a thread of its
+    /// The bytes: a flat image for flash offset 0, or an ELF file whose segments say where they go.
+    /// Shared: each board is flashed by a thread of its
     /// own.
     pub bytes: Arc<[u8]>,
     /// SHA-256 of the bytes, hex.
@@ -38,9 +39,10 @@ pub struct Image {
 
 /// Why a file is no firmware image.
 #[derive(Debug, thiserror::Error)]
-#[error("{path} is no firmware image for an ESP8266: {found}. {help}", path = path.display())]
+#[error("{path} is no firmware image for {format}: {found}. {help}", path = path.display())]
 pub struct ImageError {
     path: PathBuf,
+    format: ImageFormat,
     found: String,
     help: &'static str,
 }
@@ -53,10 +55,15 @@ impl Image {
     pub fn parse(
         path: &Path,
         bytes: Vec<u8>,
+        format: ImageFormat,
         build: Option<&regex::bytes::Regex>,
     ) -> Result<Image, ImageError> {
-        if let Err((found, help)) = check(&bytes) {
-            return Err(ImageError { path: path.into(), found, help });
+        let checked = match format {
+            ImageFormat::Esp8266 => check(&bytes),
+            ImageFormat::Elf(machine) => check_elf(&bytes, machine),
+        };
+        if let Err((found, help)) = checked {
+            return Err(ImageError { path: path.into(), format, found, help });
         }
         let build = build
             .and_then(|pattern| pattern.captures(&bytes))
@@ -65,6 +72,63 @@ impl Image {
         let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Image { path: path.into(), bytes: bytes.into(), sha256, build })
     }
+}
+
+/// What an image has to look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageFormat {
+    /// The ESP8266's, version 1.
+    Esp8266,
+    /// A 32-bit ELF file for this machine.
+    Elf(ElfMachine),
+}
+
+/// `e_machine` of an ELF file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum ElfMachine {
+    /// EM_ARM.
+    Arm = 40,
+    /// EM_XTENSA.
+    Xtensa = 94,
+    /// EM_RISCV.
+    RiscV = 243,
+}
+
+impl std::fmt::Display for ImageFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            ImageFormat::Esp8266 => "an ESP8266",
+            ImageFormat::Elf(ElfMachine::Arm) => "an Arm chip",
+            ImageFormat::Elf(ElfMachine::Xtensa) => "an Xtensa chip of the ESP32 family",
+            ImageFormat::Elf(ElfMachine::RiscV) => "a RISC-V chip of the ESP32 family",
+        })
+    }
+}
+
+/// The header only (System V ABI, "ELF header"): what it describes is read by the flashers.
+fn check_elf(bytes: &[u8], machine: ElfMachine) -> Result<(), (String, &'static str)> {
+    const HELP: &str = "Name the firmware's ELF file under `image` in the configuration.";
+    const HEADER: usize = 52;
+    if bytes.is_empty() {
+        return Err(("the file is empty".into(), HELP));
+    }
+    if !bytes.starts_with(b"\x7fELF") {
+        return Err(("it is no ELF file".into(), HELP));
+    }
+    if bytes.len() < HEADER {
+        return Err((format!("it ends at byte {}, inside the header", bytes.len()), HELP));
+    }
+    // EI_CLASS and EI_DATA.
+    if (bytes[4], bytes[5]) != (1, 1) {
+        return Err(("it is no 32-bit little-endian ELF file".into(), HELP));
+    }
+    let found = u16::from_le_bytes([bytes[18], bytes[19]]);
+    if found != machine as u16 {
+        let wanted = machine as u16;
+        return Err((format!("it is for machine {found} of ELF's list, not {wanted}"), HELP));
+    }
+    Ok(())
 }
 
 fn check(bytes: &[u8]) -> Result<(), (String, &'static str)> {
@@ -142,7 +206,7 @@ pub(crate) mod tests {
     }
 
     fn found(bytes: Vec<u8>) -> String {
-        Image::parse(Path::new("f.bin"), bytes, None).unwrap_err().to_string()
+        Image::parse(Path::new("f.bin"), bytes, ImageFormat::Esp8266, None).unwrap_err().to_string()
     }
 
     #[test]
@@ -150,7 +214,8 @@ pub(crate) mod tests {
         let mut bytes = small();
         bytes.extend_from_slice(b"....BUILD=00ff\0");
         let pattern = regex::bytes::Regex::new("BUILD=([0-9a-f]+)").unwrap();
-        let image = Image::parse(Path::new("f.bin"), bytes, Some(&pattern)).unwrap();
+        let image =
+            Image::parse(Path::new("f.bin"), bytes, ImageFormat::Esp8266, Some(&pattern)).unwrap();
         assert_eq!(image.build.as_deref(), Some("00ff"));
         assert_eq!(image.sha256.len(), 64);
     }

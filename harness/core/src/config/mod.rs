@@ -1,28 +1,26 @@
 //! The configuration, as resolved: read once, checked once, trusted from then on.
 
+mod board;
+mod power;
 mod written;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::heap::HeapPhase;
-use crate::mac::Mac;
 use crate::place::FileError;
 use crate::units::Span;
 
+pub use board::{Attached, BoardConfig, BoardKind, LinesKind, PortId, RIG_SEEN_BY_VIRTUAL_BOARD};
+pub use power::{PowerConfig, PowerLine};
 pub use written::BrokerKind;
 
 /// The schema version that this hilrig reads.
 pub const SCHEMA: u32 = 1;
-
-/// Address of the host in QEMU's user network, where a virtual board finds the rig.
-pub const RIG_SEEN_BY_VIRTUAL_BOARD: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 2));
 
 /// A run's configuration.
 #[derive(Clone, Debug)]
@@ -31,8 +29,8 @@ pub struct Config {
     pub path: PathBuf,
     /// What the firmware says and answers.
     pub contract: File,
-    /// The image for each kind of board.
-    pub firmware: BTreeMap<BoardKind, File>,
+    /// What each kind of board gets.
+    pub firmware: BTreeMap<BoardKind, FirmwareFiles>,
     /// Further form fields to be set on every board.
     pub settings: BTreeMap<String, String>,
     /// Form fields whose value is read from the environment variable named here, and shown
@@ -52,6 +50,26 @@ pub struct Config {
     pub boards: Vec<BoardConfig>,
 }
 
+/// What a kind of board gets.
+#[derive(Clone, Debug)]
+pub struct FirmwareFiles {
+    /// The image: what the chip's ROM boots, or an ELF where the chip's flasher takes that.
+    pub image: File,
+    /// Its ELF file, for the addresses in crashes.
+    pub elf: Option<File>,
+    /// Further data, each written at its own place.
+    pub segments: Vec<SegmentFile>,
+}
+
+/// Data that is written beside the image.
+#[derive(Clone, Debug)]
+pub struct SegmentFile {
+    /// Flash offset, bytes.
+    pub offset: u32,
+    /// The data.
+    pub file: File,
+}
+
 /// A file that the configuration names; whether it is there is asked when it is needed.
 #[derive(Clone, Debug)]
 pub struct File {
@@ -59,36 +77,6 @@ pub struct File {
     pub path: PathBuf,
     key: &'static str,
     line: Option<usize>,
-}
-
-/// The kind of a board: what flashes it and which image it gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BoardKind {
-    /// The ESP8266-class board on QEMU.
-    Virtual,
-    /// An ESP8266 on a serial port.
-    Esp8266,
-}
-
-impl BoardKind {
-    /// The name, as in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            BoardKind::Virtual => "virtual",
-            BoardKind::Esp8266 => "esp8266",
-        }
-    }
-}
-
-/// How a board's reset lines are wired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LinesKind {
-    /// DTR to GPIO0 and RTS to EN, as on development boards.
-    DtrRts,
-    /// Not wired.
-    None,
 }
 
 /// The broker.
@@ -130,52 +118,14 @@ pub struct Deadlines {
 pub struct VirtualConfig {
     /// How many are started where the configuration has no `[[board]]`.
     pub boards: usize,
-    /// QEMU's executable.
+    /// The kind of these.
+    pub kind: BoardKind,
+    /// QEMU's executable for the ESP8266-class board.
     pub qemu: PathBuf,
+    /// QEMU's executable for the LM3S6965.
+    pub qemu_arm: PathBuf,
     /// The boot ROM that QEMU starts.
     pub boot_rom: File,
-}
-
-/// One board on the bench.
-#[derive(Clone, Debug)]
-pub struct BoardConfig {
-    /// Its name in tables and records.
-    pub name: String,
-    /// Its kind.
-    pub kind: BoardKind,
-    /// Where it is, or that the rig starts it.
-    pub attached: Attached,
-    /// MAC that the chip must have; another board is never flashed.
-    pub mac: Option<Mac>,
-    /// Baud of the firmware's console.
-    pub baud: u32,
-    /// Baud of the ROM loader.
-    pub flash_baud: u32,
-    /// Where its web server is reached, if not at the address in its boot log.
-    pub http: Option<SocketAddr>,
-    /// The rig's address as the board sees it.
-    pub rig: IpAddr,
-}
-
-/// Where a board is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Attached {
-    /// A virtual board that the run starts and stops.
-    Started,
-    /// A virtual board that runs on its own (`hilrig virtual-board`).
-    Control {
-        /// Its serial port.
-        port: PathBuf,
-        /// Its control socket.
-        control: PathBuf,
-    },
-    /// On a serial port.
-    Serial {
-        /// The port.
-        port: PathBuf,
-        /// Its reset lines.
-        lines: LinesKind,
-    },
 }
 
 impl File {
@@ -235,13 +185,12 @@ impl Resolver<'_> {
                 ),
             ));
         }
-        let mut firmware = BTreeMap::new();
-        if let Some(files) = &raw.firmware.virtual_ {
-            firmware.insert(BoardKind::Virtual, self.file("firmware.virtual.image", &files.image));
-        }
-        if let Some(files) = &raw.firmware.esp8266 {
-            firmware.insert(BoardKind::Esp8266, self.file("firmware.esp8266.image", &files.image));
-        }
+        let firmware = raw
+            .firmware
+            .kinds()
+            .into_iter()
+            .filter_map(|(kind, keys, files)| Some((kind, self.firmware(keys, files?))))
+            .collect::<BTreeMap<_, _>>();
         if let Some((field, value)) = raw
             .firmware
             .secrets
@@ -272,6 +221,12 @@ impl Resolver<'_> {
                 self.wrong(port.span(), "port 0 is none; leave `port` out for any free one")
             );
         }
+        if !raw.virtual_.kind.get_ref().is_virtual() {
+            return Err(self.wrong(
+                raw.virtual_.kind.span(),
+                "`kind` of virtual boards is \"virtual\" or \"lm3s6965\"",
+            ));
+        }
         if *raw.virtual_.boards.get_ref() == 0 && boards.is_empty() {
             return Err(self.wrong(
                 raw.virtual_.boards.span(),
@@ -299,12 +254,29 @@ impl Resolver<'_> {
             deadlines: self.deadlines(&raw.deadlines)?,
             virtual_: VirtualConfig {
                 boards: *raw.virtual_.boards.get_ref(),
+                kind: *raw.virtual_.kind.get_ref(),
                 qemu: self.program(&raw.virtual_.qemu),
+                qemu_arm: self.program(&raw.virtual_.qemu_arm),
                 boot_rom: self.file("virtual.boot_rom", &raw.virtual_.boot_rom),
             },
             records: self.dir.join(raw.record.directory),
             boards,
         })
+    }
+
+    fn firmware(&self, keys: written::FirmwareKeys, raw: &written::FirmwareFiles) -> FirmwareFiles {
+        FirmwareFiles {
+            image: self.file(keys.image, &raw.image),
+            elf: raw.elf.as_ref().map(|elf| self.file(keys.elf, elf)),
+            segments: raw
+                .segments
+                .iter()
+                .map(|segment| SegmentFile {
+                    offset: segment.offset,
+                    file: self.file(keys.segments, &segment.file),
+                })
+                .collect(),
+        }
     }
 
     fn deadlines(&self, raw: &written::Deadlines) -> Result<Deadlines, FileError> {
@@ -354,94 +326,6 @@ impl Resolver<'_> {
             ));
         }
         Ok(deadlines)
-    }
-
-    fn boards(&self, raw: Vec<Spanned<written::Board>>) -> Result<Vec<BoardConfig>, FileError> {
-        let mut boards: Vec<BoardConfig> = Vec::with_capacity(raw.len());
-        for board in raw {
-            let span = board.span();
-            let board = self.board(board.into_inner(), span.clone())?;
-            if boards.iter().any(|other| other.name == board.name) {
-                return Err(self.wrong(span, format!("two boards are named `{}`", board.name)));
-            }
-            let port = |board: &BoardConfig| match &board.attached {
-                Attached::Started => None,
-                Attached::Control { port, .. } | Attached::Serial { port, .. } => {
-                    Some(port.clone())
-                }
-            };
-            if let Some(other) =
-                boards.iter().find(|other| port(other).is_some() && port(other) == port(&board))
-            {
-                return Err(self.wrong(
-                    span,
-                    format!("`{}` and `{}` are on the same port", other.name, board.name),
-                ));
-            }
-            boards.push(board);
-        }
-        Ok(boards)
-    }
-
-    fn board(&self, raw: written::Board, span: Range<usize>) -> Result<BoardConfig, FileError> {
-        let name = raw.name.get_ref().clone();
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if name.is_empty() || name.len() > 40 || name.starts_with('.') || !name.chars().all(fits) {
-            return Err(self.wrong(raw.name.span(), "a board's name is 1 to 40 letters, digits, `-`, `_` or `.`, not starting with `.`: it names a folder"));
-        }
-        let path = |text: String| self.dir.join(text);
-        let attached = match (raw.kind, raw.port, raw.control) {
-            (BoardKind::Virtual, None, None) => Attached::Started,
-            (_, Some(port), Some(control)) if raw.lines.is_none() => Attached::Control { port: path(port), control: path(control) },
-            (_, Some(_), Some(_)) => return Err(self.wrong(span, format!("board `{name}`: `control` resets the board, so `lines` must not be set"))),
-            (BoardKind::Esp8266, Some(port), None) => Attached::Serial {
-                port: path(port),
-                lines: raw.lines.as_ref().map_or(LinesKind::DtrRts, |lines| *lines.get_ref()),
-            },
-            (BoardKind::Esp8266, None, _) => return Err(self.wrong(span, format!("board `{name}`: `port` is missing; `hilrig boards` lists the ports"))),
-            (BoardKind::Virtual, ..) => return Err(self.wrong(span, format!(
-                "board `{name}`: a virtual board that runs already needs both `port` and `control`, as `hilrig virtual-board` prints them"
-            ))),
-        };
-        let http = raw
-            .http
-            .map(|text| {
-                text.get_ref().parse().map_err(|_| {
-                    self.wrong(
-                        text.span(),
-                        "`http` is an address and port, such as \"192.168.0.133:9705\"",
-                    )
-                })
-            })
-            .transpose()?;
-        let rig = raw
-            .rig
-            .map(|text| {
-                text.get_ref().parse().map_err(|_| {
-                    self.wrong(
-                        text.span(),
-                        "`rig` is the rig's address as the board sees it, such as \"192.168.0.10\"",
-                    )
-                })
-            })
-            .transpose()?;
-        let rig = match (raw.kind, rig) {
-            (_, Some(rig)) => rig,
-            (BoardKind::Virtual, None) => RIG_SEEN_BY_VIRTUAL_BOARD,
-            (BoardKind::Esp8266, None) => return Err(self.wrong(span, format!(
-                "board `{name}`: `rig` is missing, the address of this machine that the board can reach (`hostname -I` lists them)"
-            ))),
-        };
-        Ok(BoardConfig {
-            name,
-            kind: raw.kind,
-            attached,
-            mac: raw.mac,
-            baud: raw.baud.unwrap_or(115_200),
-            flash_baud: raw.flash_baud.unwrap_or(115_200),
-            http,
-            rig,
-        })
     }
 }
 

@@ -15,7 +15,7 @@ fn refused(more: &str) -> String {
 fn the_least_configuration_is_one_virtual_board() {
     let config = parse(LEAST).unwrap();
     assert_eq!(config.virtual_.boards, 1);
-    assert_eq!(config.firmware[&BoardKind::Virtual].path, Path::new("bench/f.bin"));
+    assert_eq!(config.firmware[&BoardKind::Virtual].image.path, Path::new("bench/f.bin"));
     assert_eq!(config.broker.kind, BrokerKind::Auto);
 }
 
@@ -41,7 +41,8 @@ fn a_wrong_type_and_a_wrong_unit_are_named_with_their_line() {
 #[test]
 fn a_missing_file_is_named_with_key_and_line() {
     let config = parse(LEAST).unwrap();
-    let error = config.firmware[&BoardKind::Virtual].needed(&config.path, "Build it.").to_string();
+    let error =
+        config.firmware[&BoardKind::Virtual].image.needed(&config.path, "Build it.").to_string();
     assert!(
         error.contains(":5: `firmware.virtual.image`: there is no file bench/f.bin"),
         "{error}"
@@ -68,7 +69,7 @@ fn boards_are_checked() {
         refused("[[board]]\nname = \"a\"\nkind = \"esp8266\"\nport = \"p\"\nrig = \"10.0.0.1\"\n");
     assert!(error.contains("no [firmware.esp8266]"), "{error}");
     let error = refused(&format!("{esp}[[board]]\nname = \"a\"\nkind = \"esp8266\"\n"));
-    assert!(error.contains("`port` is missing"), "{error}");
+    assert!(error.contains("nothing tells which port it is on"), "{error}");
     let error = refused("[[board]]\nname = \"../a\"\nkind = \"virtual\"\n");
     assert!(error.contains(":7: a board's name"), "{error}");
     let error = refused(
@@ -77,4 +78,52 @@ fn boards_are_checked() {
     assert!(error.contains("two boards are named `a`"), "{error}");
     let two = "[[board]]\nname = \"a\"\nkind = \"virtual\"\nport = \"p\"\ncontrol = \"c\"\n[[board]]\nname = \"b\"\nkind = \"virtual\"\nport = \"p\"\ncontrol = \"d\"\n";
     assert!(refused(two).contains("on the same port"));
+}
+
+const ESP: &str = "[firmware.esp8266]\nimage = \"e.bin\"\n";
+
+fn esp(keys: &str) -> String {
+    format!("{ESP}[[board]]\nname = \"a\"\nkind = \"esp8266\"\nrig = \"10.0.0.1\"\n{keys}")
+}
+
+#[test]
+fn a_board_is_named_by_what_stays() {
+    let text = format!("{LEAST}{}", esp("usb_serial = \"0001\"\nposition = \"usb-1\"\n"));
+    let Attached::Serial { port, lines } = parse(&text).unwrap().boards[0].attached.clone() else {
+        panic!("not on a serial port")
+    };
+    assert_eq!(port.usb_serial.as_deref(), Some("0001"));
+    assert_eq!(port.position.as_deref(), Some("usb-1"));
+    assert_eq!((port.path, lines), (None, LinesKind::DtrRts));
+    parse(&format!("{LEAST}{}", esp("mac = \"18:fe:34:a2:66:29\"\n"))).unwrap();
+    let twice = esp("usb_serial = \"0001\"\n") + &esp("usb_serial = \"0001\"\n")[ESP.len()..];
+    let twice = twice.replacen("name = \"a\"", "name = \"b\"", 1);
+    assert!(refused(&twice).contains("`b` and `a` are on the same port"));
+}
+
+#[test]
+fn keys_of_another_kind_of_board_are_refused() {
+    let error = refused(&esp("port = \"p\"\nchip = \"STM32\"\n"));
+    assert!(error.contains("`chip` is for boards of the kind \"probe\""), "{error}");
+    let error = refused("[[board]]\nname = \"a\"\nkind = \"virtual\"\nposition = \"x\"\n");
+    assert!(error.contains(":9: board `a`: `position` is for boards on a USB"), "{error}");
+    let arm = "[firmware.probe]\nimage = \"a.elf\"\n[[board]]\nname = \"a\"\nkind = \"probe\"\n";
+    assert!(refused(arm).contains("`chip` is missing"));
+}
+
+#[test]
+fn a_power_line_is_one_of_four() {
+    let power = |keys: &str| esp(&format!("port = \"p\"\n[board.power]\n{keys}"));
+    let line = |keys: &str| {
+        let config = parse(&format!("{LEAST}{}", power(keys))).unwrap();
+        config.boards[0].power.clone().unwrap()
+    };
+    let hub = line("hub = \"1-1\"\nport = 2\noff_time = \"3 s\"\n");
+    assert_eq!(hub.line, PowerLine::Hub { hub: "1-1".into(), port: 2 });
+    assert_eq!(hub.off_time, Duration::from_secs(3));
+    let tasmota = line("tasmota = \"http://10.0.0.2\"\n").line;
+    assert_eq!(tasmota, PowerLine::Tasmota { url: "http://10.0.0.2".into(), relay: 1 });
+    assert!(refused(&power("hub = \"1-1\"\n")).contains("a power line is one of"));
+    let both = refused(&power("hub = \"1-1\"\nport = 2\non = \"x\"\noff = \"y\"\n"));
+    assert!(both.contains("a power line is one of"), "{both}");
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::BoardKind;
 use crate::heap::HeapPhase;
 use crate::mac::Mac;
 use crate::units::{Bytes, Span};
@@ -37,17 +38,76 @@ pub(super) struct Firmware {
     pub contract: Spanned<String>,
     #[serde(rename = "virtual")]
     pub virtual_: Option<FirmwareFiles>,
+    pub lm3s6965: Option<FirmwareFiles>,
     pub esp8266: Option<FirmwareFiles>,
+    pub esp32: Option<FirmwareFiles>,
+    pub esp32c2: Option<FirmwareFiles>,
+    pub esp32c3: Option<FirmwareFiles>,
+    pub esp32c5: Option<FirmwareFiles>,
+    pub esp32c6: Option<FirmwareFiles>,
+    pub esp32h2: Option<FirmwareFiles>,
+    pub esp32p4: Option<FirmwareFiles>,
+    pub esp32s2: Option<FirmwareFiles>,
+    pub esp32s3: Option<FirmwareFiles>,
+    pub probe: Option<FirmwareFiles>,
     #[serde(default)]
     pub settings: BTreeMap<String, Spanned<String>>,
     #[serde(default)]
     pub secrets: BTreeMap<String, Spanned<String>>,
 }
 
+/// The names of a kind's keys, for messages.
+pub(super) struct FirmwareKeys {
+    pub image: &'static str,
+    pub elf: &'static str,
+    pub segments: &'static str,
+}
+
+macro_rules! keys {
+    ($kind:literal) => {
+        FirmwareKeys {
+            image: concat!("firmware.", $kind, ".image"),
+            elf: concat!("firmware.", $kind, ".elf"),
+            segments: concat!("firmware.", $kind, ".segments.file"),
+        }
+    };
+}
+
+impl Firmware {
+    /// The table of each kind of board, with its keys' names.
+    pub fn kinds(&self) -> [(BoardKind, FirmwareKeys, Option<&FirmwareFiles>); 13] {
+        [
+            (BoardKind::Virtual, keys!("virtual"), self.virtual_.as_ref()),
+            (BoardKind::Lm3s6965, keys!("lm3s6965"), self.lm3s6965.as_ref()),
+            (BoardKind::Esp8266, keys!("esp8266"), self.esp8266.as_ref()),
+            (BoardKind::Esp32, keys!("esp32"), self.esp32.as_ref()),
+            (BoardKind::Esp32c2, keys!("esp32c2"), self.esp32c2.as_ref()),
+            (BoardKind::Esp32c3, keys!("esp32c3"), self.esp32c3.as_ref()),
+            (BoardKind::Esp32c5, keys!("esp32c5"), self.esp32c5.as_ref()),
+            (BoardKind::Esp32c6, keys!("esp32c6"), self.esp32c6.as_ref()),
+            (BoardKind::Esp32h2, keys!("esp32h2"), self.esp32h2.as_ref()),
+            (BoardKind::Esp32p4, keys!("esp32p4"), self.esp32p4.as_ref()),
+            (BoardKind::Esp32s2, keys!("esp32s2"), self.esp32s2.as_ref()),
+            (BoardKind::Esp32s3, keys!("esp32s3"), self.esp32s3.as_ref()),
+            (BoardKind::Probe, keys!("probe"), self.probe.as_ref()),
+        ]
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FirmwareFiles {
     pub image: Spanned<String>,
+    pub elf: Option<Spanned<String>>,
+    #[serde(default)]
+    pub segments: Vec<Segment>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Segment {
+    pub offset: u32,
+    pub file: Spanned<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -106,7 +166,9 @@ pub(super) struct Deadlines {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Virtual {
     pub boards: Spanned<usize>,
+    pub kind: Spanned<BoardKind>,
     pub qemu: String,
+    pub qemu_arm: String,
     pub boot_rom: Spanned<String>,
 }
 
@@ -114,7 +176,9 @@ impl Default for Virtual {
     fn default() -> Virtual {
         Virtual {
             boards: Spanned::new(0..0, 1),
+            kind: Spanned::new(0..0, BoardKind::Virtual),
             qemu: "qemu-system-xtensa".into(),
+            qemu_arm: "qemu-system-arm".into(),
             boot_rom: Spanned::new(0..0, "firmware/build/virtual/bootrom.elf".into()),
         }
     }
@@ -136,13 +200,33 @@ impl Default for Record {
 #[serde(deny_unknown_fields)]
 pub(super) struct Board {
     pub name: Spanned<String>,
-    pub kind: super::BoardKind,
-    pub port: Option<String>,
+    pub kind: BoardKind,
+    pub port: Option<Spanned<String>>,
+    pub usb_serial: Option<Spanned<String>>,
+    pub position: Option<Spanned<String>>,
     pub control: Option<String>,
+    pub chip: Option<Spanned<String>>,
+    pub probe: Option<Spanned<String>>,
     pub lines: Option<Spanned<super::LinesKind>>,
     pub mac: Option<Mac>,
     pub baud: Option<u32>,
     pub flash_baud: Option<u32>,
     pub http: Option<Spanned<String>>,
     pub rig: Option<Spanned<String>>,
+    pub power: Option<Spanned<Power>>,
+}
+
+/// The keys of every power line; which of them are there says which line it is.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Power {
+    pub hub: Option<String>,
+    pub port: Option<u32>,
+    pub tasmota: Option<String>,
+    pub relay: Option<u32>,
+    pub on_url: Option<String>,
+    pub off_url: Option<String>,
+    pub on: Option<String>,
+    pub off: Option<String>,
+    pub off_time: Option<Spanned<Span>>,
 }

@@ -1,0 +1,336 @@
+//! The boards of the configuration.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use super::{PowerConfig, Resolver, written};
+use crate::image::{ElfMachine, ImageFormat};
+use crate::mac::Mac;
+use crate::place::FileError;
+
+/// Address of the host in QEMU's user network, where a virtual board finds the rig.
+pub const RIG_SEEN_BY_VIRTUAL_BOARD: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 2));
+
+/// The kind of a board: what flashes it and which image it gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BoardKind {
+    /// The ESP8266-class board on QEMU.
+    Virtual,
+    /// The LM3S6965 (Cortex-M3) on QEMU, behind a virtual debug probe.
+    Lm3s6965,
+    /// An ESP8266 on a serial port.
+    Esp8266,
+    /// An ESP32 on a serial port.
+    Esp32,
+    /// An ESP32-C2 on a serial port.
+    Esp32c2,
+    /// An ESP32-C3 on a serial port.
+    Esp32c3,
+    /// An ESP32-C5 on a serial port.
+    Esp32c5,
+    /// An ESP32-C6 on a serial port.
+    Esp32c6,
+    /// An ESP32-H2 on a serial port.
+    Esp32h2,
+    /// An ESP32-P4 on a serial port.
+    Esp32p4,
+    /// An ESP32-S2 on a serial port.
+    Esp32s2,
+    /// An ESP32-S3 on a serial port.
+    Esp32s3,
+    /// A chip behind a debug probe.
+    Probe,
+}
+
+impl BoardKind {
+    /// The name, as in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            BoardKind::Virtual => "virtual",
+            BoardKind::Lm3s6965 => "lm3s6965",
+            BoardKind::Esp8266 => "esp8266",
+            BoardKind::Esp32 => "esp32",
+            BoardKind::Esp32c2 => "esp32c2",
+            BoardKind::Esp32c3 => "esp32c3",
+            BoardKind::Esp32c5 => "esp32c5",
+            BoardKind::Esp32c6 => "esp32c6",
+            BoardKind::Esp32h2 => "esp32h2",
+            BoardKind::Esp32p4 => "esp32p4",
+            BoardKind::Esp32s2 => "esp32s2",
+            BoardKind::Esp32s3 => "esp32s3",
+            BoardKind::Probe => "probe",
+        }
+    }
+
+    /// What its image has to look like.
+    pub fn image_format(self) -> ImageFormat {
+        match self {
+            BoardKind::Virtual | BoardKind::Esp8266 => ImageFormat::Esp8266,
+            BoardKind::Lm3s6965 | BoardKind::Probe => ImageFormat::Elf(ElfMachine::Arm),
+            BoardKind::Esp32 | BoardKind::Esp32s2 | BoardKind::Esp32s3 => {
+                ImageFormat::Elf(ElfMachine::Xtensa)
+            }
+            BoardKind::Esp32c2
+            | BoardKind::Esp32c3
+            | BoardKind::Esp32c5
+            | BoardKind::Esp32c6
+            | BoardKind::Esp32h2
+            | BoardKind::Esp32p4 => ImageFormat::Elf(ElfMachine::RiscV),
+        }
+    }
+
+    /// Whether QEMU is its chip.
+    pub fn is_virtual(self) -> bool {
+        matches!(self, BoardKind::Virtual | BoardKind::Lm3s6965)
+    }
+
+    /// Whether it is flashed through a debug probe.
+    pub fn has_probe(self) -> bool {
+        matches!(self, BoardKind::Lm3s6965 | BoardKind::Probe)
+    }
+
+    /// Whether it is one of the ESP32 family, which have a second-stage loader and take an ELF.
+    pub fn is_esp32(self) -> bool {
+        self.name().starts_with("esp32")
+    }
+}
+
+/// How a board's reset lines are wired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinesKind {
+    /// DTR to GPIO0 and RTS to EN, as on development boards.
+    DtrRts,
+    /// The same with both levels turned round, as behind an adapter that inverts them.
+    Inverted,
+    /// Not wired.
+    None,
+}
+
+/// One board on the bench.
+#[derive(Clone, Debug)]
+pub struct BoardConfig {
+    /// Its name in tables and records.
+    pub name: String,
+    /// Its kind.
+    pub kind: BoardKind,
+    /// Where it is, or that the rig starts it.
+    pub attached: Attached,
+    /// MAC that the chip must have; another board is never flashed.
+    pub mac: Option<Mac>,
+    /// Baud of the firmware's console.
+    pub baud: u32,
+    /// The highest baud that the loader is tried at.
+    pub flash_baud: u32,
+    /// Where its web server is reached, if not at the address in its boot log.
+    pub http: Option<SocketAddr>,
+    /// The rig's address as the board sees it.
+    pub rig: IpAddr,
+    /// What cuts its power, if anything does.
+    pub power: Option<PowerConfig>,
+}
+
+/// Where a board is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attached {
+    /// A virtual board that the run starts and stops.
+    Started,
+    /// A virtual board that runs on its own (`hilrig virtual-board`).
+    Control {
+        /// Its serial port.
+        port: PathBuf,
+        /// Its control socket.
+        control: PathBuf,
+    },
+    /// On a serial port.
+    Serial {
+        /// Which.
+        port: PortId,
+        /// Its reset lines.
+        lines: LinesKind,
+    },
+    /// Behind a debug probe.
+    Probe {
+        /// The chip, as probe-rs names it.
+        chip: String,
+        /// Which probe (`VID:PID[:SERIAL]`), if there is more than one.
+        probe: Option<String>,
+    },
+}
+
+/// What tells a board's serial port from the others. All that is given must hold; with nothing
+/// given the board's MAC tells it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PortId {
+    /// The device, or a link to it.
+    pub path: Option<PathBuf>,
+    /// Serial number of its USB adapter.
+    pub usb_serial: Option<String>,
+    /// Where it is plugged in, as under /dev/serial/by-path.
+    pub position: Option<String>,
+}
+
+impl Resolver<'_> {
+    pub(super) fn boards(
+        &self,
+        raw: Vec<Spanned<written::Board>>,
+    ) -> Result<Vec<BoardConfig>, FileError> {
+        let mut boards: Vec<BoardConfig> = Vec::with_capacity(raw.len());
+        for board in raw {
+            let span = board.span();
+            let board = self.board(board.into_inner(), span.clone())?;
+            if boards.iter().any(|other| other.name == board.name) {
+                return Err(self.wrong(span, format!("two boards are named `{}`", board.name)));
+            }
+            if let Some(other) = boards.iter().find(|other| other.is_at_place_of(&board)) {
+                return Err(self.wrong(
+                    span,
+                    format!("`{}` and `{}` are on the same port", other.name, board.name),
+                ));
+            }
+            boards.push(board);
+        }
+        Ok(boards)
+    }
+
+    fn board(&self, raw: written::Board, span: Range<usize>) -> Result<BoardConfig, FileError> {
+        let name = raw.name.get_ref().clone();
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if name.is_empty() || name.len() > 40 || name.starts_with('.') || !name.chars().all(fits) {
+            return Err(self.wrong(raw.name.span(), "a board's name is 1 to 40 letters, digits, `-`, `_` or `.`, not starting with `.`: it names a folder"));
+        }
+        let attached = self.attached(&raw, span.clone())?;
+        let http = raw
+            .http
+            .map(|text| {
+                text.get_ref().parse().map_err(|_| {
+                    self.wrong(
+                        text.span(),
+                        "`http` is an address and port, such as \"192.168.0.133:9705\"",
+                    )
+                })
+            })
+            .transpose()?;
+        let rig = raw
+            .rig
+            .map(|text| {
+                text.get_ref().parse().map_err(|_| {
+                    self.wrong(
+                        text.span(),
+                        "`rig` is the rig's address as the board sees it, such as \"192.168.0.10\"",
+                    )
+                })
+            })
+            .transpose()?;
+        let rig = match rig {
+            Some(rig) => rig,
+            None if raw.kind.is_virtual() => RIG_SEEN_BY_VIRTUAL_BOARD,
+            None => return Err(self.wrong(span, format!(
+                "board `{name}`: `rig` is missing, the address of this machine that the board can reach (`hostname -I` lists them)"
+            ))),
+        };
+        Ok(BoardConfig {
+            name,
+            kind: raw.kind,
+            attached,
+            mac: raw.mac,
+            baud: raw.baud.unwrap_or(115_200),
+            flash_baud: raw.flash_baud.unwrap_or(115_200),
+            http,
+            rig,
+            power: raw.power.map(|power| self.power(power)).transpose()?,
+        })
+    }
+
+    fn attached(&self, raw: &written::Board, span: Range<usize>) -> Result<Attached, FileError> {
+        let name = raw.name.get_ref();
+        let kind = raw.kind;
+        let not = |key: &str, given: Option<Range<usize>>, why: &str| match given {
+            Some(span) => Err(self.wrong(span, format!("board `{name}`: `{key}` {why}"))),
+            None => Ok(()),
+        };
+        let span_of = |key: &Option<Spanned<String>>| key.as_ref().map(Spanned::span);
+        if kind != BoardKind::Probe {
+            let why = "is for boards of the kind \"probe\"";
+            not("chip", span_of(&raw.chip), why)?;
+            not("probe", span_of(&raw.probe), why)?;
+        }
+        if kind.has_probe() || kind == BoardKind::Virtual {
+            let why = "is for boards on a USB serial adapter";
+            not("usb_serial", span_of(&raw.usb_serial), why)?;
+            not("position", span_of(&raw.position), why)?;
+        }
+        if kind.has_probe() {
+            not("port", span_of(&raw.port), "is for boards on a serial port")?;
+            not("lines", raw.lines.as_ref().map(Spanned::span), "is for boards on a serial port")?;
+        }
+        let path = |text: &str| self.dir.join(text);
+        let port = raw.port.as_ref().map(|port| path(port.get_ref()));
+        Ok(match (kind, port, &raw.control) {
+            (BoardKind::Probe, ..) => {
+                let chip = raw.chip.as_ref().ok_or_else(|| {
+                    self.wrong(span, format!(
+                        "board `{name}`: `chip` is missing, the chip's name in probe-rs, such as \"STM32F411CEUx\""
+                    ))
+                })?;
+                let probe = raw.probe.as_ref().map(|probe| probe.get_ref().clone());
+                Attached::Probe { chip: chip.get_ref().clone(), probe }
+            }
+            (BoardKind::Lm3s6965, ..) | (BoardKind::Virtual, None, None) => Attached::Started,
+            (_, Some(_), Some(_)) if raw.lines.is_some() => {
+                return Err(self.wrong(span, format!("board `{name}`: `control` resets the board, so `lines` must not be set")));
+            }
+            (_, Some(port), Some(control)) => Attached::Control { port, control: path(control) },
+            (BoardKind::Virtual, ..) => return Err(self.wrong(span, format!(
+                "board `{name}`: a virtual board that runs already needs both `port` and `control`, as `hilrig virtual-board` prints them"
+            ))),
+            (_, None, Some(_)) => return Err(self.wrong(span, format!(
+                "board `{name}`: `port` is missing beside `control`"
+            ))),
+            (_, port, None) => {
+                let own = |key: &Option<Spanned<String>>| key.as_ref().map(|key| key.get_ref().clone());
+                let port = PortId {
+                    path: port,
+                    usb_serial: own(&raw.usb_serial),
+                    position: own(&raw.position),
+                };
+                if port == PortId::default() && raw.mac.is_none() {
+                    return Err(self.wrong(span, format!(
+                        "board `{name}`: nothing tells which port it is on; give `usb_serial`, `position`, `mac` or `port` (`hilrig boards` lists them)"
+                    )));
+                }
+                Attached::Serial {
+                    port,
+                    lines: raw.lines.as_ref().map_or(LinesKind::DtrRts, |lines| *lines.get_ref()),
+                }
+            }
+        })
+    }
+}
+
+impl BoardConfig {
+    /// Whether both name one port. Two that name it in different ways are found when they are
+    /// looked for.
+    fn is_at_place_of(&self, other: &BoardConfig) -> bool {
+        fn path(board: &BoardConfig) -> Option<&Path> {
+            match &board.attached {
+                Attached::Control { port, .. } => Some(port),
+                Attached::Serial { port, .. } => port.path.as_deref(),
+                Attached::Started | Attached::Probe { .. } => None,
+            }
+        }
+        let same_path = path(self).is_some() && path(self) == path(other);
+        match (&self.attached, &other.attached) {
+            (Attached::Serial { port: a, .. }, Attached::Serial { port: b, .. }) => {
+                same_path
+                    || (a == b && a.path.is_none() && (self.mac.is_none() || self.mac == other.mac))
+            }
+            _ => same_path,
+        }
+    }
+}
