@@ -15,6 +15,7 @@ pub mod redact;
 pub mod running;
 pub mod skip;
 pub mod terminal;
+pub mod usb;
 
 use std::time::Duration;
 

@@ -1,11 +1,16 @@
-//! Serial ports that are attached.
+//! Serial ports that are attached, as the kernel and udev tell them.
+//!
+//! Read from sysfs and /dev here, for the serialport crate looks below `/` only (and panics in a
+//! container without sysfs), while what is told of a bench must be tried on benches that are not
+//! there. It also leaves out where an adapter is plugged in, which is what tells two boards with
+//! one serial number apart.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use hilrig_core::board::BoardFault;
 use hilrig_core::text::printable;
-use serialport::SerialPortType;
 
 /// A serial port with what is known about it without opening it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +21,9 @@ pub struct FoundPort {
     pub usb: Option<Usb>,
     /// Its name by what is plugged in (`/dev/serial/by-id/...`).
     pub by_id: Option<PathBuf>,
-    /// Its name by where it is plugged in (`/dev/serial/by-path/...`).
-    pub by_path: Option<PathBuf>,
+    /// Where it is plugged in: its names under `/dev/serial/by-path`, of which newer udevs give
+    /// more than one; where no udev runs, the name of its USB interface (`1-3.1:1.0`).
+    pub positions: Vec<String>,
     /// Why this user cannot open it, and what to do about that.
     pub no_access: Option<String>,
 }
@@ -43,41 +49,109 @@ pub struct Usb {
 /// # Errors
 /// The system's list of ports cannot be read.
 pub fn discover() -> Result<Vec<FoundPort>, BoardFault> {
-    // serialport panics where this is missing, as in a container without sysfs.
-    if !Path::new("/sys/class/tty").is_dir() {
-        return Err(BoardFault::new("looking for serial ports", "/sys/class/tty is not there")
-            .help("Mount sysfs (a container needs it from its host), or name the port yourself."));
-    }
-    let ports = serialport::available_ports()
-        .map_err(|error| BoardFault::new("looking for serial ports", error))?;
-    let by_id = links(Path::new("/dev/serial/by-id"));
-    let by_path = links(Path::new("/dev/serial/by-path"));
-    let found = ports.into_iter().map(|info| {
-        let port = PathBuf::from(info.port_name);
-        let usb = match info.port_type {
-            SerialPortType::UsbPort(usb) => Some(Usb {
-                vid: usb.vid,
-                pid: usb.pid,
-                serial: usb.serial_number.map(|text| printable(text.as_bytes())),
-                product: usb.product.map(|text| printable(text.as_bytes())),
-                interface: usb.interface,
-            }),
-            _ => None,
-        };
-        FoundPort {
-            usb,
-            by_id: by_id.get(&port).cloned(),
-            by_path: by_path.get(&port).cloned(),
+    discover_in(Path::new("/"))
+}
+
+/// The same below another root, which has `sys` and `dev`.
+///
+/// # Errors
+/// As [`discover`].
+pub fn discover_in(root: &Path) -> Result<Vec<FoundPort>, BoardFault> {
+    let class = root.join("sys/class/tty");
+    let entries = std::fs::read_dir(&class).map_err(|error| {
+        BoardFault::new("looking for serial ports", format!("{}: {error}", class.display()))
+            .help("Mount sysfs (a container needs it from its host), or name the port yourself.")
+    })?;
+    let dev = root.join("dev");
+    let by_id = links(&dev.join("serial/by-id"));
+    let by_path = links(&dev.join("serial/by-path"));
+    let found = entries.flatten().filter_map(|entry| {
+        let name = entry.file_name();
+        let device = entry.path().join("device");
+        let on = attached_to(&entry.path())?;
+        let port = dev.join(&name);
+        // A port without its node is not there (yet), or is kept from this container.
+        port.exists().then(|| FoundPort {
+            usb: on.interface().and_then(|interface| usb(&device.join(interface))),
+            by_id: by_id.get(&name).and_then(|links| links.first()).cloned(),
+            positions: match by_path.get(&name) {
+                Some(links) => links.iter().map(|link| file_name(link)).collect(),
+                None => {
+                    on.interface().and_then(|path| place(&device.join(path))).into_iter().collect()
+                }
+            },
             no_access: no_access(&port),
             port,
-        }
+        })
     });
     Ok(sorted(found.collect()))
 }
 
+/// What a port belongs to.
+enum On {
+    /// A USB interface that is a port (CDC-ACM).
+    UsbInterface,
+    /// A port of a USB adapter's interface.
+    UsbAdapter,
+    /// The main board.
+    Board,
+}
+
+impl On {
+    /// From the port's device to the USB interface.
+    fn interface(&self) -> Option<&'static str> {
+        match self {
+            On::UsbInterface => Some(""),
+            On::UsbAdapter => Some(".."),
+            On::Board => None,
+        }
+    }
+}
+
+/// What the port of sysfs is on; none where it is no serial port: consoles and ptys have no device.
+fn attached_to(tty: &Path) -> Option<On> {
+    let subsystem = std::fs::read_link(tty.join("device/subsystem")).ok()?;
+    match subsystem.file_name()?.to_str()? {
+        "usb" => Some(On::UsbInterface),
+        "usb-serial" => Some(On::UsbAdapter),
+        // The PC's driver makes four to thirty-two ports whether or not there is a chip; 0 is the
+        // type of one that has none (PORT_UNKNOWN in Linux' serial_core.h).
+        "amba" | "pci" | "platform" | "pnp" | "serial-base"
+            if read(&tty.join("type")).is_none_or(|kind| kind != "0") =>
+        {
+            Some(On::Board)
+        }
+        _ => None,
+    }
+}
+
+/// The adapter that a USB interface belongs to.
+fn usb(interface: &Path) -> Option<Usb> {
+    let device = interface.join("..");
+    let id = |name: &str| u16::from_str_radix(&read(&device.join(name))?, 16).ok();
+    Some(Usb {
+        vid: id("idVendor")?,
+        pid: id("idProduct")?,
+        serial: read(&device.join("serial")),
+        product: read(&device.join("product")),
+        interface: read(&interface.join("bInterfaceNumber"))
+            .and_then(|number| u8::from_str_radix(&number, 16).ok()),
+    })
+}
+
+fn place(interface: &Path) -> Option<String> {
+    Some(file_name(&interface.canonicalize().ok()?))
+}
+
+/// A value of sysfs; none where it is not there or empty.
+fn read(path: &Path) -> Option<String> {
+    let text = printable(std::fs::read(path).ok()?.trim_ascii());
+    (!text.is_empty()).then_some(text)
+}
+
 fn sorted(mut ports: Vec<FoundPort>) -> Vec<FoundPort> {
     ports.sort_by(|a, b| {
-        let rank = |p: &FoundPort| (p.usb.is_none(), p.by_path.clone(), number(&p.port));
+        let rank = |p: &FoundPort| (p.usb.is_none(), p.positions.first().cloned(), number(&p.port));
         rank(a).cmp(&rank(b))
     });
     ports
@@ -90,18 +164,22 @@ fn number(port: &Path) -> (String, u64) {
     (stem.to_owned(), name[stem.len()..].parse().unwrap_or(0))
 }
 
-/// Where the links in `folder` point to. The first by name, where several point to one port.
-fn links(folder: &Path) -> BTreeMap<PathBuf, PathBuf> {
-    let mut names: Vec<PathBuf> =
-        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
+/// The links in `folder` by the name of the device that each points to, sorted.
+fn links(folder: &Path) -> BTreeMap<OsString, Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     names.sort();
-    let mut targets = BTreeMap::new();
+    let mut targets: BTreeMap<OsString, Vec<PathBuf>> = BTreeMap::new();
     for name in names {
-        if let Ok(target) = name.canonicalize() {
-            targets.entry(target).or_insert(name);
+        if let Some(target) = name.read_link().ok().as_deref().and_then(Path::file_name) {
+            targets.entry(target.to_owned()).or_default().push(name);
         }
     }
     targets
+}
+
+fn file_name(path: &Path) -> String {
+    printable(path.file_name().map(OsStr::as_encoded_bytes).unwrap_or_default())
 }
 
 fn no_access(port: &Path) -> Option<String> {
@@ -115,12 +193,15 @@ fn no_access(port: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use hilrig_tests::usb::{Adapter, UsbTree};
+
     use super::*;
 
-    fn port(name: &str, by_path: Option<&str>) -> FoundPort {
-        FoundPort {
+    #[test]
+    fn the_order_follows_where_it_is_plugged_in() {
+        let port = |name: &str, position: Option<&str>| FoundPort {
             port: name.into(),
-            usb: by_path.map(|_| Usb {
+            usb: position.map(|_| Usb {
                 vid: 0x10c4,
                 pid: 0xea60,
                 serial: None,
@@ -128,13 +209,9 @@ mod tests {
                 interface: None,
             }),
             by_id: None,
-            by_path: by_path.map(PathBuf::from),
+            positions: position.map(str::to_owned).into_iter().collect(),
             no_access: None,
-        }
-    }
-
-    #[test]
-    fn the_order_follows_where_it_is_plugged_in() {
+        };
         let names: Vec<PathBuf> = sorted(vec![
             port("/dev/ttyS10", None),
             port("/dev/ttyS9", None),
@@ -149,19 +226,59 @@ mod tests {
     }
 
     #[test]
-    fn links_are_followed_and_dead_ones_left_out() {
+    fn an_adapter_is_found_with_all_that_tells_it_from_others() {
         let folder = tempfile::tempdir().unwrap();
-        let target = folder.path().canonicalize().unwrap().join("ttyUSB7");
-        std::fs::write(&target, "").unwrap();
-        let by_id = folder.path().join("by-id");
-        std::fs::create_dir(&by_id).unwrap();
-        for name in ["usb-b", "usb-a"] {
-            std::os::unix::fs::symlink("../ttyUSB7", by_id.join(name)).unwrap();
-        }
-        std::os::unix::fs::symlink("../ttyUSB8", by_id.join("usb-dead")).unwrap();
-        let links = links(&by_id);
-        assert_eq!(links.len(), 1);
-        assert_eq!(links[&target], by_id.join("usb-a"));
+        let tree = UsbTree::new(folder.path());
+        let adapter = Adapter { serial: Some("0001"), ..Adapter::cp210x("ttyUSB3", "3.1") };
+        tree.plug(&adapter, Path::new("/dev/null"));
+        tree.plug(&Adapter::native("ttyACM0", "3.2"), Path::new("/dev/null"));
+        let found = discover_in(folder.path()).unwrap();
+        let dev = folder.path().join("dev");
+        assert_eq!(found[0].port, dev.join("ttyUSB3"));
+        assert_eq!(found[0].positions, ["pci-0000:00:14.0-usb-0:3.1:1.0-port0"]);
+        let by_id = found[0].by_id.as_ref().unwrap();
+        assert!(by_id.starts_with(dev.join("serial/by-id")) && by_id.exists(), "{by_id:?}");
+        let usb = found[0].usb.as_ref().unwrap();
+        assert_eq!((usb.vid, usb.pid, usb.interface), (0x10c4, 0xea60, Some(0)));
+        assert_eq!(usb.serial.as_deref(), Some("0001"));
+        assert_eq!(usb.product.as_deref(), Some("CP2102 USB to UART Bridge Controller"));
+        let native = found[1].usb.as_ref().unwrap();
+        assert_eq!((native.vid, native.pid), (0x303a, 0x1001));
+
+        tree.unplug("ttyUSB3");
+        assert_eq!(discover_in(folder.path()).unwrap().len(), 1);
+        // As in a container that udev does not reach.
+        std::fs::remove_dir_all(dev.join("serial")).unwrap();
+        let found = discover_in(folder.path()).unwrap();
+        assert_eq!(
+            (&found[0].positions[..], &found[0].by_id),
+            (&["1-3.2:1.0".to_owned()][..], &None)
+        );
+    }
+
+    #[test]
+    fn what_is_no_port_is_left_out_and_no_sysfs_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = UsbTree::new(folder.path());
+        tree.board_port("ttyS0", "4");
+        tree.board_port("ttyS1", "0");
+        std::fs::create_dir(folder.path().join("sys/class/tty/ptmx")).unwrap();
+        let found = discover_in(folder.path()).unwrap();
+        assert_eq!(found.iter().map(|port| file_name(&port.port)).collect::<Vec<_>>(), ["ttyS0"]);
+        assert_eq!((&found[0].usb, found[0].positions.len()), (&None, 0));
+        let fault = discover_in(&folder.path().join("none")).unwrap_err().to_string();
+        assert!(fault.contains("Mount sysfs"), "{fault}");
+    }
+
+    #[test]
+    fn what_a_device_says_of_itself_drives_no_terminal() {
+        let folder = tempfile::tempdir().unwrap();
+        let tree = UsbTree::new(folder.path());
+        let adapter = Adapter { serial: Some("a\x1b[2Jb"), ..Adapter::cp210x("ttyUSB0", "1") };
+        tree.plug(&adapter, Path::new("/dev/null"));
+        let found = discover_in(folder.path()).unwrap();
+        let serial = found[0].usb.as_ref().unwrap().serial.as_deref();
+        assert_eq!(serial, Some("a\\x1b[2Jb"));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod console;
 pub mod discover;
+pub mod identity;
 mod lines;
 mod loader;
 mod lock;

@@ -37,7 +37,7 @@ pub fn boards(args: &args::Boards) -> Result<u8, Failure> {
                 usb.map_or("-".into(), |usb| format!("{:04x}:{:04x}", usb.vid, usb.pid)),
                 usb.and_then(|usb| usb.serial.clone()).unwrap_or("-".into()),
                 usb.and_then(|usb| usb.product.clone()).unwrap_or("-".into()),
-                port.by_path.as_ref().map_or("-".into(), |path| file_name(path)),
+                port.positions.first().cloned().unwrap_or("-".into()),
             ]
         });
         text.push_str(&table(&["board", "port", "USB", "serial", "product", "position"], rows));
@@ -78,10 +78,6 @@ fn name_of<'a>(config: &'a Config, found: &FoundPort) -> Option<&'a str> {
     config.boards.iter().find(on).map(|board| board.name.as_str())
 }
 
-fn file_name(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
 fn as_json(port: &FoundPort, name: Option<&str>) -> serde_json::Value {
     let usb = port.usb.as_ref();
     json!({
@@ -92,7 +88,7 @@ fn as_json(port: &FoundPort, name: Option<&str>) -> serde_json::Value {
         "serial": usb.and_then(|usb| usb.serial.clone()),
         "product": usb.and_then(|usb| usb.product.clone()),
         "by_id": port.by_id,
-        "by_path": port.by_path,
+        "position": port.positions.first(),
         "no_access": port.no_access,
     })
 }

@@ -25,7 +25,7 @@ pub fn init(args: &args::Init) -> Result<u8, Failure> {
     };
     for (number, port) in ports.iter().enumerate() {
         // The name that stays when the order of plugging changes.
-        let stable = port.by_id.as_ref().or(port.by_path.as_ref()).unwrap_or(&port.port);
+        let stable = port.by_id.as_ref().unwrap_or(&port.port);
         let product = port.usb.as_ref().and_then(|usb| usb.product.clone()).unwrap_or_default();
         let _ = write!(
             text,
