@@ -7,6 +7,7 @@
 pub mod artifacts;
 pub mod attached;
 pub mod bench;
+pub mod browser;
 pub mod engine;
 pub mod hold;
 pub mod processes;

@@ -74,6 +74,13 @@ Examples:
   hilrig monitor --port /dev/ttyUSB0 | hilrig decode --elf firmware.elf -
   hilrig decode --json issue.txt | jq 'select(.kind != \"start\")'")]
     Decode(Decode),
+    /// Make a report of a recorded run.
+    #[command(after_help = "\
+Examples:
+  hilrig report hilrig-records/latest                       report.html in the record
+  hilrig report hilrig-records/latest --format markdown >> $GITHUB_STEP_SUMMARY
+  hilrig report hilrig-records/latest --format annotations")]
+    Report(Report),
     /// Tell what this machine has and what is missing, with the command that mends it.
     #[command(after_help = "\
 Examples:
@@ -128,6 +135,34 @@ pub struct Run {
     /// Seed of everything random in the run, to repeat an earlier one.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
     pub seed: Option<u64>,
+}
+
+/// `hilrig report`.
+#[derive(Debug, clap::Args)]
+pub struct Report {
+    /// The record: its folder, or the events.jsonl in it.
+    pub record: PathBuf,
+    /// What to make.
+    #[arg(long, value_name = "FORMAT", default_value = "html")]
+    pub format: ReportFormat,
+    /// Where to; files go into the record and text to the terminal unless it is named.
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// What a report can be.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ReportFormat {
+    /// One page for people, report.html.
+    Html,
+    /// summary.json.
+    Summary,
+    /// junit.xml.
+    Junit,
+    /// Markdown for a job's summary or a comment on GitHub.
+    Markdown,
+    /// GitHub's workflow commands, one for each board that did not pass.
+    Annotations,
 }
 
 /// Where the broker runs.

@@ -10,6 +10,7 @@ mod flash;
 mod init;
 mod load;
 mod monitor;
+mod report;
 mod run;
 mod signals;
 mod table;
@@ -63,6 +64,7 @@ async fn dispatch(args: Args) -> Result<u8, Failure> {
         Command::Monitor(monitor) => monitor::monitor(monitor).await,
         Command::VirtualBoard(board) => virtual_board::virtual_board(board).await,
         Command::Decode(decode) => decode::decode(&decode),
+        Command::Report(report) => report::report(&report),
         Command::Doctor(doctor) => doctor::doctor(&doctor).await,
         Command::Init(init) => init::init(&init),
         Command::Completions { shell } => {

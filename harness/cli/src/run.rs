@@ -10,7 +10,8 @@ use hilrig_core::event::{BrokerFacts, Events, FirmwareFacts, RunStarted, SCHEMA,
 use hilrig_core::exit;
 use hilrig_core::image::Image;
 use hilrig_report::{
-    BootLog, EVENTS, EventsFile, JUNIT, JunitFile, Record, Reporters, SUMMARY, Stream, SummaryFile,
+    BootLog, EVENTS, EventsFile, HtmlFile, JUNIT, JunitFile, Record, Reporters, SUMMARY, Stream,
+    SummaryFile,
 };
 use hilrig_runner::{BenchBroker, BrokerEndpoint, Member, Plan};
 use time::OffsetDateTime;
@@ -126,6 +127,7 @@ fn reporters(record: &Record) -> Result<Reporters, Failure> {
         Box::new(events),
         Box::new(SummaryFile::new(record.file(SUMMARY))),
         Box::new(JunitFile::new(record.file(JUNIT))),
+        Box::new(HtmlFile::new(record.folder().into())),
         hilrig_report::terminal(Stream::Stdout, Some(record.folder().into())),
     ]))
 }

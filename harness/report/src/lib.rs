@@ -8,6 +8,8 @@
 mod boot_log;
 mod events_file;
 mod file;
+mod github;
+mod html;
 mod junit;
 mod mask;
 mod model;
@@ -19,9 +21,13 @@ mod timed;
 
 pub use boot_log::{BootLog, BootLogSizes, KEPT_BYTES};
 pub use events_file::{EventsFile, ReadError, Recorded, Torn, read_events};
+pub use github::{annotations, markdown};
+pub use html::HtmlFile;
 pub use junit::JunitFile;
 pub use model::{BoardEnd, BoardModel, Flash, PhaseRun, RunEnd, RunModel};
-pub use record::{BOOT_LOG, EVENTS, JUNIT, Record, RecordError, SUMMARY, TIMED_LOG, folder_of};
+pub use record::{
+    BOOT_LOG, EVENTS, JUNIT, REPORT, Record, RecordError, SUMMARY, TIMED_LOG, folder_of,
+};
 pub use reporters::{Reporter, ReporterFault, Reporters, replay};
 pub use summary::SummaryFile;
 pub use terminal::{Live, Looks, Plain, Stream, terminal};

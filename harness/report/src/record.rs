@@ -9,6 +9,8 @@ pub const EVENTS: &str = "events.jsonl";
 pub const SUMMARY: &str = "summary.json";
 /// The same for CI.
 pub const JUNIT: &str = "junit.xml";
+/// The same as a page for people.
+pub const REPORT: &str = "report.html";
 /// A board's boot log, byte for byte.
 pub const BOOT_LOG: &str = "boot.log";
 /// A board's boot log as printable text, with times.

@@ -1,0 +1,201 @@
+//! A run for GitHub: Markdown for a job's summary or a comment, and annotations.
+
+use std::fmt::Write as _;
+
+use hilrig_core::heap::HeapPhase;
+use hilrig_core::verdict::Verdict;
+
+use crate::model::{BoardModel, RunModel, outcome_words};
+
+/// By this line a later run finds the comment that it is to update.
+const MARKER: &str = "<!-- hilrig -->";
+/// GitHub takes 65,536 characters of a comment and 1 MiB of a summary; what does not fit the first is
+/// left out with a word.
+const MOST: usize = 60_000;
+
+/// The run as Markdown.
+pub fn markdown(run: &RunModel) -> String {
+    let verdict = run.ended.as_ref().map(|end| end.verdict);
+    let id = run.started.as_ref().map_or("", |started| started.run.as_str());
+    let mut text = format!("{MARKER}\n## {} hilrig: {}\n\n", sign(verdict), word(verdict));
+    let passed = run.count(Verdict::Passed);
+    let _ = writeln!(text, "{passed} of {} boards passed. Run {}.", run.boards.len(), code(id));
+    if let Some(why) = run.ended.as_ref().and_then(|end| end.why.as_deref()) {
+        let _ = writeln!(text, "\n{}", code(why));
+    }
+    text.push_str("\n| Board | Verdict |");
+    for phase in HeapPhase::ALL {
+        let _ = write!(text, " Free in {}, B |", phase.name());
+    }
+    text.push_str("\n| --- | --- | ---: | ---: | ---: | ---: |\n");
+    let rows = run.boards.iter().map(row);
+    let failures = run.boards.iter().map(not_passed);
+    for part in rows.chain([String::new()]).chain(failures) {
+        if text.len() + part.len() > MOST {
+            text.push_str("\nMore is in the record.\n");
+            break;
+        }
+        text.push_str(&part);
+    }
+    text
+}
+
+fn row(board: &BoardModel) -> String {
+    let mut row =
+        format!("| {} | {} {} |", cell(&board.name), sign(board.verdict()), word(board.verdict()));
+    for phase in HeapPhase::ALL {
+        match board.heap.get(phase) {
+            Some(low) => {
+                let _ = write!(row, " {} |", low.lowest_free);
+            }
+            None => row.push_str(" not measured |"),
+        }
+    }
+    row + "\n"
+}
+
+fn not_passed(board: &BoardModel) -> String {
+    if board.verdict() == Some(Verdict::Passed) {
+        return String::new();
+    }
+    let mut text = format!("\n### {}\n\n", code(&board.name));
+    if let Some(why) = board.end.as_ref().and_then(|end| end.why.as_deref()) {
+        let _ = writeln!(text, "{}\n", code(why));
+    }
+    for check in board.checks_not_held() {
+        let found = check.found.as_deref().map(|found| format!(": {}", code(found)));
+        let line = check.log_line.map(|line| format!(" (boot log, line {line})"));
+        let _ = writeln!(
+            text,
+            "- {} {}{}{}",
+            code(&check.id),
+            outcome_words(check.outcome),
+            found.unwrap_or_default(),
+            line.unwrap_or_default(),
+        );
+    }
+    text
+}
+
+/// The run as workflow commands: one `::error` for each board that failed, a `::warning` for one that
+/// met a rig fault.
+pub fn annotations(run: &RunModel) -> String {
+    let mut text = String::new();
+    for board in &run.boards {
+        let kind = match board.verdict() {
+            Some(Verdict::Failed) => "error",
+            Some(Verdict::Passed | Verdict::Skipped) => continue,
+            Some(Verdict::RigFault) | None => "warning",
+        };
+        let mut lines = vec![match board.end.as_ref().and_then(|end| end.why.clone()) {
+            Some(why) => why,
+            None => "the record stops before this board's verdict".into(),
+        }];
+        lines.extend(board.checks_not_held().map(|check| {
+            let found = check.found.as_deref().unwrap_or("nothing was found");
+            format!("{} {}: {found}", check.id, outcome_words(check.outcome))
+        }));
+        let title = format!("{} {}", board.name, word(board.verdict()));
+        let _ = writeln!(text, "::{kind} title={}::{}", property(&title), data(&lines.join("\n")));
+    }
+    text
+}
+
+fn sign(verdict: Option<Verdict>) -> &'static str {
+    match verdict {
+        Some(Verdict::Passed) => "✅",
+        Some(Verdict::Failed) => "❌",
+        Some(Verdict::RigFault) | None => "⚠️",
+        Some(Verdict::Skipped) => "⏭️",
+    }
+}
+
+fn word(verdict: Option<Verdict>) -> &'static str {
+    verdict.map_or("no verdict", Verdict::word)
+}
+
+/// Text from outside as code, in which neither links, mentions nor HTML count. Its fence is longer
+/// than any run of backticks in it.
+fn code(text: &str) -> String {
+    let text = text.replace(['\n', '\r'], " ");
+    let runs = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(runs + 1);
+    // Backticks at an end need a space, which Markdown takes off again.
+    let pad =
+        if text.starts_with('`') || text.ends_with('`') || text.is_empty() { " " } else { "" };
+    format!("{fence}{pad}{text}{pad}{fence}")
+}
+
+/// The same in a table, where a `|` ends a cell even in code.
+fn cell(text: &str) -> String {
+    code(text).replace('|', "\\|")
+}
+
+/// A message of a workflow command, escaped as GitHub's own toolkit does.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// A property of a workflow command.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use hilrig_core::check::Check;
+    use hilrig_core::event::{Event, What};
+
+    use super::*;
+
+    fn run(why: &str) -> RunModel {
+        let at =
+            |board: Option<&str>, what| Event { at: 1.0, board: board.map(String::from), what };
+        let check = Check::of("mqtt.requests", "requests", false, why).at_line(7);
+        RunModel::of(&[
+            at(Some("b-1"), What::Check(check)),
+            at(
+                Some("b-1"),
+                What::BoardEnded { verdict: Verdict::Failed, seconds: 1.0, why: Some(why.into()) },
+            ),
+            at(Some("b-2"), What::BoardEnded { verdict: Verdict::Passed, seconds: 1.0, why: None }),
+        ])
+    }
+
+    #[test]
+    fn a_failed_board_is_told_with_its_checks() {
+        let text = markdown(&run("no reply"));
+        assert!(text.starts_with(MARKER));
+        assert!(text.contains("1 of 2 boards passed"), "{text}");
+        assert!(
+            text.contains("- `mqtt.requests` not held: `no reply` (boot log, line 7)"),
+            "{text}"
+        );
+        assert!(text.contains("| `b-2` | ✅ passed | not measured |"), "{text}");
+        let told = annotations(&run("no reply"));
+        assert_eq!(told, "::error title=b-1 failed::no reply%0Amqtt.requests not held: no reply\n");
+    }
+
+    #[test]
+    fn what_a_board_says_is_neither_markup_nor_a_command() {
+        let hostile = "``` | <img src=x> @all\n::set-output name=a::b %0A";
+        let text = markdown(&run(hostile));
+        assert!(
+            text.contains("```` ``` | <img src=x> @all ::set-output name=a::b %0A ````"),
+            "{text}"
+        );
+        let told = annotations(&run(hostile));
+        assert_eq!(told.lines().count(), 1, "{told}");
+        assert!(told.contains("%0A::set-output name=a::b %250A"), "{told}");
+    }
+
+    #[test]
+    fn a_farm_of_failures_fits_a_comment() {
+        let mut model = run("no reply");
+        let board = model.boards[0].clone();
+        model.boards =
+            (0..2000).map(|n| BoardModel { name: format!("b-{n}"), ..board.clone() }).collect();
+        let text = markdown(&model);
+        assert!(text.len() < 65_536 && text.ends_with("More is in the record.\n"));
+    }
+}

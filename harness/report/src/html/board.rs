@@ -1,0 +1,225 @@
+//! One board on the page.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hilrig_core::check::{Check, CheckOutcome};
+use hilrig_core::heap::HeapPhase;
+use hilrig_core::phase::PhaseOutcome;
+use maud::{Markup, html};
+
+use super::boot_log::{Mark, boot_log};
+use super::page::{anchor, badge};
+use super::plot;
+use super::trace::Trace;
+use crate::model::{BoardModel, outcome_words};
+use crate::record::{BOOT_LOG, TIMED_LOG, folder_of};
+
+/// The section of one board; `end` is the run's, seconds.
+pub(super) fn section(board: &BoardModel, trace: &Trace, record: &Path, end: f64) -> Markup {
+    let name = anchor(&board.name);
+    html! {
+        section id=(name) {
+            h2 { (board.name) " " (badge(board.verdict())) }
+            @if let Some(why) = board.end.as_ref().and_then(|end| end.why.as_deref()) {
+                p.why { (why) }
+            }
+            (facts(board))
+            h3 { "Checks" }
+            (checks(&board.checks, &name))
+            h3 { "Free heap" }
+            (plot::heap(trace, &board.name, end))
+            (lows(board))
+            (samples(trace))
+            h3 { "Phases" }
+            (phases(board))
+            h3 { "Boot log" }
+            (log(board, record, &name))
+        }
+    }
+}
+
+fn facts(board: &BoardModel) -> Markup {
+    html! {
+        dl {
+            @if let Some(facts) = &board.facts {
+                div { dt { "Kind" } dd { (facts.kind) } }
+                div { dt { "Port" } dd { (facts.port) } }
+                @if let Some(mac) = facts.mac { div { dt { "MAC" } dd { (mac) } } }
+            }
+            @if let Some(flash) = board.flash {
+                div {
+                    dt { "Flashed" }
+                    dd {
+                        @if flash.kept { "was on the board already" } @else {
+                            (flash.bytes) " B in " (format!("{:.2}", flash.seconds)) " s"
+                            @match flash.verified {
+                                Some(true) => { ", verified" },
+                                Some(false) => { ", not verified" },
+                                None => {},
+                            }
+                        }
+                    }
+                }
+            }
+            @if let Some(end) = &board.end {
+                div { dt { "Time" } dd { (format!("{:.2}", end.seconds)) " s" } }
+            }
+        }
+    }
+}
+
+fn checks(checks: &[Check], name: &str) -> Markup {
+    html! {
+        @if checks.is_empty() {
+            p { "No check was reached." }
+        } @else {
+            div.wide tabindex="0" role="region" aria-label="checks" {
+                table {
+                    thead { tr { th { "Check" } th { "Outcome" } th { "Found" } th.number { "Line" } } }
+                    tbody {
+                        @for check in checks {
+                            tr.bad[!check.held()] {
+                                td { code { (check.id) } br; (check.title) }
+                                td { (outcome(check.outcome)) }
+                                td { (check.found.as_deref().unwrap_or("")) }
+                                td.number {
+                                    @if let Some(line) = check.log_line {
+                                        a href={ "#" (name) "-line-" (line) } { (line) }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn outcome(outcome: CheckOutcome) -> Markup {
+    let sign = match outcome {
+        CheckOutcome::Held => "✓",
+        CheckOutcome::NotHeld => "✗",
+        CheckOutcome::NotMeasured => "?",
+    };
+    html! { span.outcome { span aria-hidden="true" { (sign) } " " (outcome_words(outcome)) } }
+}
+
+fn lows(board: &BoardModel) -> Markup {
+    let figure = |figure: Option<u64>| figure.map_or("not told".into(), |f| f.to_string());
+    html! {
+        div.wide tabindex="0" role="region" aria-label="lowest free heap" {
+            table {
+                thead {
+                    tr {
+                        th { "Phase" } th.number { "Lowest free, B" } th.number { "Largest block, B" }
+                        th.number { "Refused allocations" } th.number { "Samples" }
+                    }
+                }
+                tbody {
+                    @for phase in HeapPhase::ALL {
+                        tr {
+                            td { (phase.name()) }
+                            @match board.heap.get(phase) {
+                                Some(low) => {
+                                    td.number { (low.lowest_free) }
+                                    td.number { (figure(low.largest)) }
+                                    td.number { (figure(low.failures)) }
+                                    td.number { (low.samples) }
+                                },
+                                None => { td.number colspan="4" { "not measured" } },
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn samples(trace: &Trace) -> Markup {
+    let figure = |figure: Option<u64>| figure.map(|f| f.to_string()).unwrap_or_default();
+    html! {
+        @if !trace.samples.is_empty() {
+            details {
+                summary { "All samples (" (trace.samples.len()) ")" }
+                div.wide tabindex="0" role="region" aria-label="samples" {
+                    table {
+                        thead {
+                            tr {
+                                th.number { "s" } th { "Phase" } th.number { "Lowest free, B" }
+                                th.number { "Free, B" } th.number { "Lowest ever, B" }
+                                th.number { "Largest block, B" } th.number { "Refused" }
+                            }
+                        }
+                        tbody {
+                            @for (at, sample) in &trace.samples {
+                                tr {
+                                    td.number { (format!("{at:.3}")) }
+                                    td { (sample.phase.name()) }
+                                    td.number { (sample.lowest_free) }
+                                    td.number { (figure(sample.free)) }
+                                    td.number { (figure(sample.lowest_ever)) }
+                                    td.number { (figure(sample.largest)) }
+                                    td.number { (figure(sample.failures)) }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn phases(board: &BoardModel) -> Markup {
+    html! {
+        div.wide tabindex="0" role="region" aria-label="phases" {
+            table {
+                thead { tr { th { "Phase" } th { "Outcome" } th.number { "s" } th.number { "of these waited" } } }
+                tbody {
+                    @for run in &board.phases {
+                        tr.bad[run.outcome != PhaseOutcome::Done] {
+                            td { (run.phase.words()) }
+                            td {
+                                @match run.outcome {
+                                    PhaseOutcome::Done => { "done" },
+                                    PhaseOutcome::Failed => { "failed" },
+                                    PhaseOutcome::RigFault => { "rig fault" },
+                                }
+                                @if let Some(why) = &run.why { br; (why) }
+                            }
+                            td.number { (format!("{:.3}", run.seconds)) }
+                            td.number { (format!("{:.3}", run.waited)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn log(board: &BoardModel, record: &Path, name: &str) -> Markup {
+    let folder = folder_of(&board.name);
+    let words: Vec<(u64, String, bool)> = board
+        .checks
+        .iter()
+        .filter_map(|check| {
+            let words = format!("{} {}", check.id, outcome_words(check.outcome));
+            Some((check.log_line?, words, !check.held()))
+        })
+        .collect();
+    let mut marks: BTreeMap<u64, Vec<Mark<'_>>> = BTreeMap::new();
+    for (line, words, bad) in &words {
+        marks.entry(*line).or_default().push(Mark { words, bad: *bad });
+    }
+    let shown = boot_log(&record.join(&folder).join(TIMED_LOG), name, &marks);
+    html! {
+        @match shown {
+            Ok(log) => (log),
+            Err(error) => p { "The record holds no boot log of this board: " (error) },
+        }
+        p.small { "Byte for byte: " code { (folder) "/" (BOOT_LOG) } }
+    }
+}

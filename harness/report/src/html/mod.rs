@@ -1,0 +1,72 @@
+//! `report.html`: a run on one page. It needs no server, and it runs no script: what a board said
+//! stands in it as text, and the browser is told to run nothing at all.
+
+mod board;
+mod boot_log;
+mod page;
+mod plot;
+mod trace;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use hilrig_core::event::{Event, What};
+
+use crate::file::WholeFile;
+use crate::model::RunModel;
+use crate::record::REPORT;
+use crate::reporters::Reporter;
+use trace::Trace;
+
+/// Writes the page when the run is over.
+pub struct HtmlFile {
+    run: RunModel,
+    traces: BTreeMap<String, Trace>,
+    record: PathBuf,
+    file: WholeFile,
+}
+
+impl HtmlFile {
+    /// The page of the record in this folder, which the boards' boot logs are read from.
+    pub fn new(record: PathBuf) -> HtmlFile {
+        let file = WholeFile::new(record.join(REPORT));
+        HtmlFile { run: RunModel::default(), traces: BTreeMap::new(), record, file }
+    }
+
+    /// The same, written elsewhere.
+    #[must_use]
+    pub fn to(self, path: &Path) -> HtmlFile {
+        HtmlFile { file: WholeFile::new(path.into()), ..self }
+    }
+
+    fn write(&self) -> io::Result<()> {
+        let page = page::page(&self.run, &self.traces, &self.record);
+        self.file.write(page.into_string().as_bytes())
+    }
+}
+
+impl Reporter for HtmlFile {
+    fn name(&self) -> String {
+        self.file.path().display().to_string()
+    }
+
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        self.run.add(event);
+        if let Some(board) = &event.board {
+            self.traces.entry(board.clone()).or_default().add(event.at, &event.what);
+        }
+        match event.what {
+            What::RunEnded { .. } => self.write(),
+            _ => Ok(()),
+        }
+    }
+
+    /// A run that ended early, or a recorded one that was killed, has its page, too.
+    fn finish(&mut self) -> io::Result<()> {
+        match self.run.ended {
+            Some(_) => Ok(()),
+            None => self.write(),
+        }
+    }
+}

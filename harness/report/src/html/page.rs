@@ -1,0 +1,146 @@
+//! The page as a whole.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use hilrig_core::heap::HeapPhase;
+use hilrig_core::verdict::Verdict;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::board;
+use super::trace::Trace;
+use crate::model::{BoardModel, RunModel};
+use crate::record::folder_of;
+
+const STYLE: &str = include_str!("page.css");
+
+/// Nothing may be loaded and nothing may run: not even something that got past the escaping.
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+pub(super) fn page(run: &RunModel, traces: &BTreeMap<String, Trace>, record: &Path) -> Markup {
+    let verdict = run.ended.as_ref().map(|end| end.verdict);
+    let id = run.started.as_ref().map_or("", |started| started.run.as_str());
+    let end = run.ended.as_ref().map_or(run.at, |end| end.seconds);
+    let empty = Trace::default();
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (verdict.map_or("incomplete", Verdict::word)) " · hilrig " (id) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                a.skip href="#boards" { "To the boards" }
+                header {
+                    h1 { "hilrig run " (id) " " (badge(verdict)) }
+                    @if let Some(why) = run.ended.as_ref().and_then(|end| end.why.as_deref()) {
+                        p.why { (why) }
+                    }
+                    (facts(run))
+                }
+                main {
+                    (boards(run))
+                    (notes(run))
+                    @for board in &run.boards {
+                        (board::section(board, traces.get(&board.name).unwrap_or(&empty), record, end))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A verdict that does not need its colour to be read.
+pub(super) fn badge(verdict: Option<Verdict>) -> Markup {
+    let (class, sign, word) = match verdict {
+        Some(Verdict::Passed) => ("passed", "✓", "passed"),
+        Some(Verdict::Failed) => ("failed", "✗", "failed"),
+        Some(Verdict::RigFault) => ("rig-fault", "!", "rig fault"),
+        Some(Verdict::Skipped) => ("skipped", "–", "skipped"),
+        None => ("skipped", "…", "no verdict"),
+    };
+    html! { span class={ "badge " (class) } { span aria-hidden="true" { (sign) } " " (word) } }
+}
+
+/// A board's name as an anchor: its folder's name is unique and holds no space.
+pub(super) fn anchor(name: &str) -> String {
+    format!("board-{}", folder_of(name))
+}
+
+fn facts(run: &RunModel) -> Markup {
+    html! {
+        dl {
+            @if let Some(started) = &run.started {
+                div { dt { "Started" } dd { (started.started) } }
+                div { dt { "hilrig" } dd { (started.hilrig) } }
+                div { dt { "Seed" } dd { (started.seed) } }
+                @for firmware in &started.firmware {
+                    div {
+                        dt { "Firmware for " (firmware.kind) }
+                        dd {
+                            (firmware.build.as_deref().unwrap_or("without a build id"))
+                            ", " (firmware.bytes) " B, " code { (firmware.sha256.get(..16).unwrap_or("")) }
+                        }
+                    }
+                }
+            }
+            @if let Some(broker) = &run.broker {
+                div { dt { "Broker" } dd { (broker.software) " " (broker.version) " (" (broker.kind) ")" } }
+            }
+            @if let Some(found) = &run.broker_lost {
+                div { dt { "Broker lost" } dd { (found) } }
+            }
+            @if let Some(end) = &run.ended {
+                div { dt { "Time" } dd { (format!("{:.2}", end.seconds)) " s" } }
+            }
+        }
+    }
+}
+
+fn boards(run: &RunModel) -> Markup {
+    let low = |board: &BoardModel, phase| {
+        board.heap.get(phase).map_or("–".into(), |low| low.lowest_free.to_string())
+    };
+    html! {
+        section id="boards" {
+            h2 { "Boards" }
+            div.wide tabindex="0" role="region" aria-label="boards" {
+                table {
+                    thead {
+                        tr {
+                            th { "Board" } th { "Verdict" }
+                            @for phase in HeapPhase::ALL { th.number { "Free in " (phase.name()) ", B" } }
+                            th { "Why" }
+                        }
+                    }
+                    tbody {
+                        @for board in &run.boards {
+                            tr {
+                                td { a href={ "#" (anchor(&board.name)) } { (board.name) } }
+                                td { (badge(board.verdict())) }
+                                @for phase in HeapPhase::ALL { td.number { (low(board, phase)) } }
+                                td { (board.end.as_ref().and_then(|end| end.why.as_deref()).unwrap_or("")) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn notes(run: &RunModel) -> Markup {
+    html! {
+        @if !run.notes.is_empty() {
+            section {
+                h2 { "Notes" }
+                ul { @for note in &run.notes { li { (note) } } }
+            }
+        }
+    }
+}
