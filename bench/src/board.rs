@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hilrig_boards::{Deadlines, SerialBoard, Settings};
 use hilrig_core::board::{Board as _, Flashed, Reach};
+use hilrig_core::config::BoardKind;
 use hilrig_core::image::Image;
 use hilrig_virtual::{ControlSocket, Serving, VirtualBoard, VirtualBoardConfig};
 
@@ -63,7 +64,7 @@ impl Board {
 pub fn on_port(port: &Path, dir: &Path, control: ControlSocket) -> SerialBoard {
     let settings = Settings {
         name: "bench".into(),
-        kind: "virtual".into(),
+        kind: BoardKind::Virtual,
         port: port.into(),
         mac: None,
         reach: Reach { http: None, rig: [127, 0, 0, 1].into() },

@@ -7,12 +7,14 @@
 
 mod console;
 pub mod discover;
+mod esp32;
 pub mod identity;
 mod lines;
 mod loader;
 mod lock;
 mod port;
 mod record;
+mod relay;
 mod reply;
 mod rom;
 mod serial_board;

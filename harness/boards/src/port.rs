@@ -32,6 +32,22 @@ pub fn fd(port: &TTYPort) -> BorrowedFd<'_> {
     unsafe { BorrowedFd::borrow_raw(port.as_raw_fd()) }
 }
 
+/// VID and PID of the USB device that an open port belongs to, by sysfs.
+pub fn usb_id(port: BorrowedFd<'_>) -> Option<(u16, u16)> {
+    let device = rustix::fs::fstat(port).ok()?.st_rdev;
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let node =
+        PathBuf::from(format!("/sys/dev/char/{major}:{minor}/device")).canonicalize().ok()?;
+    // The device is above the port's interface, two or three folders up.
+    node.ancestors().take(4).find_map(|folder| {
+        let id = |name: &str| {
+            let text = std::fs::read_to_string(folder.join(name)).ok()?;
+            u16::from_str_radix(text.trim(), 16).ok()
+        };
+        Some((id("idVendor")?, id("idProduct")?))
+    })
+}
+
 /// Changes the rate; on a pty this is a note without effect.
 pub fn set_baud(port: &mut TTYPort, path: &Path, baud: u32) -> Result<(), BoardFault> {
     port.set_baud_rate(baud).map_err(|error| {

@@ -61,6 +61,13 @@ impl Replies {
         }
     }
 
+    /// Takes bytes that were read elsewhere; only when [`Replies::next`] has nothing more.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.at = 0;
+        self.unread.clear();
+        self.unread.extend_from_slice(bytes);
+    }
+
     /// Forgets what came so far.
     pub fn clear(&mut self) {
         *self = Replies::default();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hilrig_core::board::{Board, BoardFault, Console, Flashed, Lines, Reach};
+use hilrig_core::config::BoardKind;
 use hilrig_core::event::BoardFacts;
 use hilrig_core::image::Image;
 use hilrig_core::mac::Mac;
@@ -15,6 +16,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::console::SerialConsole;
+use crate::esp32;
 use crate::loader::{Deadlines, Loader};
 use crate::lock::PortLock;
 use crate::port;
@@ -25,8 +27,8 @@ use crate::record::{OnBoard, Record};
 pub struct Settings {
     /// Name in the configuration.
     pub name: String,
-    /// `virtual` or `esp8266`.
-    pub kind: String,
+    /// What it is: it decides how the board is flashed.
+    pub kind: BoardKind,
     /// The serial port.
     pub port: PathBuf,
     /// The MAC that the board must have; another one is never flashed.
@@ -45,9 +47,12 @@ pub struct Settings {
     pub deadlines: Deadlines,
 }
 
-/// A board on a serial port, with an ESP8266's ROM loader. See [`Board`].
+/// A board on a serial port, with the ROM loader of an ESP8266 or of a chip of the ESP32 family. See
+/// [`Board`].
 ///
-/// - The ROM cannot read its flash back, so `Flashed::verified` is always `None`. It checks each
+/// - The ROM of the ESP32 family takes the MD5 of its flash: what is there already is kept,
+///   `Flashed::verified` is always `Some(true)`, and `Flashed::time` has the erasing in it.
+/// - The ESP8266's cannot read its flash back, so `Flashed::verified` is always `None`. It checks each
 ///   block's checksum; that the image runs is confirmed by the build id in its boot log, which
 ///   [`Board::confirm_build`] notes. Only a confirmed image is kept, and then the board is not even
 ///   put into its loader.
@@ -112,39 +117,49 @@ impl SerialBoard {
         }
     }
 
-    /// Runs `job` with the loader, on a thread that may block.
-    async fn with_loader<T: Send + 'static>(
+    /// Runs `job` with the port on a thread that may block, until it ends by itself or at its next
+    /// wait once its flag is set.
+    async fn on_thread<T: Send + 'static>(
         &mut self,
-        job: impl FnOnce(&mut Loader) -> Result<T, BoardFault> + Send + 'static,
+        job: impl FnOnce(TTYPort, Arc<AtomicBool>) -> (TTYPort, T) + Send + 'static,
     ) -> Result<T, BoardFault> {
         self.recover().await;
         let port = self.port.take().ok_or_else(|| not_open(&self.settings, "flashing"))?;
-        let path = self.settings.port.clone();
-        let deadlines = self.settings.deadlines;
         let stop = Arc::new(AtomicBool::new(false));
         let _guard = StopOnDrop(Arc::clone(&stop));
         let (tell, told) = oneshot::channel();
         self.at_work = Some(tokio::task::spawn_blocking(move || {
-            let (port, result) = match Loader::new(port, path, deadlines, stop) {
-                Ok(mut loader) => {
-                    let result = job(&mut loader);
-                    (loader.into_port(), result)
-                }
-                Err((port, fault)) => (port, Err(fault)),
-            };
+            let (port, result) = job(port, stop);
             // Nobody listens any more when the run was stopped.
             let _ = tell.send(result);
             port
         }));
         let result = told.await;
         self.recover().await;
-        result.unwrap_or_else(|_| {
-            Err(BoardFault::new(
+        result.map_err(|_| {
+            BoardFault::new(
                 format!("flashing over {}", self.settings.port.display()),
                 "the flashing thread ended without a result",
             )
-            .help("This is a fault of hilrig; please report it with its debug log."))
+            .help("This is a fault of hilrig; please report it with its debug log.")
         })
+    }
+
+    /// Runs `job` with the ESP8266's loader.
+    async fn with_loader<T: Send + 'static>(
+        &mut self,
+        job: impl FnOnce(&mut Loader) -> Result<T, BoardFault> + Send + 'static,
+    ) -> Result<T, BoardFault> {
+        let path = self.settings.port.clone();
+        let deadlines = self.settings.deadlines;
+        self.on_thread(move |port, stop| match Loader::new(port, path, deadlines, stop) {
+            Ok(mut loader) => {
+                let result = job(&mut loader);
+                (loader.into_port(), result)
+            }
+            Err((port, fault)) => (port, Err(fault)),
+        })
+        .await?
     }
 
     /// Gets the loader to answer: the lines put the board into it, then it is called.
@@ -192,6 +207,46 @@ impl SerialBoard {
         self.record.write(&on_board);
         Ok(Flashed { bytes: image.bytes.len() as u64, time, kept: false, verified: None })
     }
+
+    /// Writes to a chip of the ESP32 family. It tells itself what is in its flash, so no record is
+    /// kept of that.
+    async fn write_esp32(
+        &mut self,
+        mut job: esp32::Job,
+        progress: Box<dyn Fn(u64, u64) + Send>,
+    ) -> Result<Flashed, BoardFault> {
+        let mut progress = esp32::Progress::new(progress);
+        let (path, deadlines) = (self.settings.port.clone(), self.settings.deadlines);
+        let mut first = true;
+        loop {
+            self.set_baud(esp32::ROM_BAUD).await?;
+            let (port, lines) = self.opened("flashing").await?;
+            job.usb = port::usb_id(port::fd(port));
+            let entered = lines.enter_loader(port::fd(port)).await;
+            let path = path.clone();
+            let run = move |mut port, stop: Arc<AtomicBool>| {
+                let result = esp32::flash(&mut port, &path, deadlines, &stop, &job, &mut progress);
+                (port, (job, progress, result))
+            };
+            let result;
+            (job, progress, result) = self.on_thread(run).await?;
+            match (entered, result) {
+                (_, Ok(mac)) => {
+                    self.mac = Some(mac);
+                    return Ok(progress.flashed());
+                }
+                // No lines, and nobody pressed the buttons before.
+                (Err(fault), Err(failed)) if failed.again => return Err(fault),
+                // A reset that missed the loader, or a rate that the line does not carry.
+                (Ok(()), Err(failed)) if failed.again && first => {
+                    tracing::warn!(board = self.settings.name, fault = %failed.fault, "trying the loader again");
+                    first = false;
+                    job.baud = esp32::ROM_BAUD;
+                }
+                (_, Err(failed)) => return Err(failed.fault),
+            }
+        }
+    }
 }
 
 fn not_open(settings: &Settings, tried: &str) -> BoardFault {
@@ -209,7 +264,7 @@ impl Board for SerialBoard {
 
     fn facts(&self) -> BoardFacts {
         BoardFacts {
-            kind: self.settings.kind.clone(),
+            kind: self.settings.kind.name().into(),
             port: self.settings.port.display().to_string(),
             mac: self.mac,
         }
@@ -234,11 +289,25 @@ impl Board for SerialBoard {
         force: bool,
         progress: Box<dyn Fn(u64, u64) + Send>,
     ) -> Result<Flashed, BoardFault> {
-        let known = self.record.read();
-        if !force && known.is_some_and(|known| known.confirmed && known.sha256 == image.sha256) {
-            return Ok(Flashed { bytes: 0, time: Duration::ZERO, kept: true, verified: None });
-        }
-        let flashed = self.write(image, progress).await;
+        let flashed = if let Some(chip) = esp32::chip(self.settings.kind) {
+            let job = esp32::Job {
+                chip,
+                mac: self.settings.mac,
+                elf: Arc::clone(&image.bytes),
+                name: image.path.display().to_string(),
+                force,
+                baud: self.settings.flash_baud,
+                usb: None,
+            };
+            self.write_esp32(job, progress).await
+        } else {
+            let known = self.record.read();
+            if !force && known.is_some_and(|known| known.confirmed && known.sha256 == image.sha256)
+            {
+                return Ok(Flashed { bytes: 0, time: Duration::ZERO, kept: true, verified: None });
+            }
+            self.write(image, progress).await
+        };
         // The firmware's rate comes back however it ended; a fault of the flashing goes first.
         let restored = match self.port {
             Some(_) => self.set_baud(self.settings.baud).await,

@@ -149,7 +149,7 @@ pub fn serial(
 ) -> SerialBoard {
     let settings = Settings {
         name: board.name.clone(),
-        kind: board.kind.name().into(),
+        kind: board.kind,
         port: port.into(),
         mac: board.mac,
         reach: Reach { http, rig: board.rig },

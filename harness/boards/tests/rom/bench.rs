@@ -8,6 +8,7 @@ use std::rc::Rc;
 use async_trait::async_trait;
 use hilrig_boards::{Deadlines, SerialBoard, Settings};
 use hilrig_core::board::{BoardFault, Lines, Reach};
+use hilrig_core::config::BoardKind;
 use hilrig_core::image::Image;
 
 /// Lines that only count: the fake is always in its loader.
@@ -37,7 +38,7 @@ impl Lines for CountingLines {
 pub fn settings(port: &Path, folder: &Path) -> Settings {
     Settings {
         name: "bench-1".into(),
-        kind: "esp8266".into(),
+        kind: BoardKind::Esp8266,
         port: port.into(),
         mac: None,
         reach: Reach { http: None, rig: [127, 0, 0, 1].into() },
