@@ -14,6 +14,8 @@ void net_init(const uint8_t mac[6]);
 bool net_poll(void);
 /* Milliseconds until net_poll() must be called though nothing comes in. */
 uint32_t net_next_ms(void);
+/* lwIP has something for the core: ends the sleep where nothing else does. */
+void net_event(void);
 
 bool net_start(const struct port_net *net);
 bool net_access_point(const struct port_net *net);

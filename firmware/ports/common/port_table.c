@@ -9,15 +9,11 @@
 #include "net.h"
 #include "pins.h"
 #include "port.h"
+#include "port_table.h"
 #include "random.h"
+#include "serial.h"
 #include "slots.h"
 #include "tcp.h"
-#include "uart.h"
-
-extern uint8_t _heap_start[], _heap_end[];
-
-/* Called by the start code with memory set up. */
-_Noreturn void port_main(void);
 
 /* The build id stands in the image behind this name, so that a tool can find
  * it without running anything. */
@@ -57,13 +53,13 @@ static void port_idle(void *self, uint32_t at_most_ms)
 static void port_serial_baud(void *self, uint32_t baud)
 {
 	(void)self;
-	uart_baud(baud);
+	serial_baud(baud);
 }
 
 static void port_serial_write(void *self, const char *bytes, size_t length)
 {
 	(void)self;
-	uart_write(bytes, length);
+	serial_write(bytes, length);
 }
 
 /* -- settings flash -- */
@@ -265,10 +261,8 @@ static struct port port = {
 	.reset = port_reset,
 };
 
-void port_main(void)
+void port_run(void)
 {
-	heap_init(_heap_start, (size_t)(_heap_end - _heap_start));
-	uart_baud(115200);
 	port.reset_reason = board_start(port.mac);
 	net_init(port.mac);
 	core_run(&port, build + strlen(BUILD_MARK));

@@ -5,6 +5,7 @@
 #include "heap.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/tcp.h"
+#include "net.h"
 
 /* Connections that are being opened, open ones that wait to be accepted, and
  * closed ones that lwIP remembers for a while: all are heap that a flood of
@@ -45,6 +46,7 @@ static err_t received(void *arg, struct tcp_pcb *pcb, struct pbuf *data, err_t e
 
 	(void)pcb;
 	(void)error;
+	net_event();
 	if (data == NULL) {
 		stream->ended = true;
 		return ERR_OK;
@@ -71,6 +73,17 @@ static void failed(void *arg, err_t error)
 
 	(void)error;
 	stream->pcb = NULL;
+	net_event();
+}
+
+/* There is room again. */
+static err_t acknowledged(void *arg, struct tcp_pcb *pcb, u16_t length)
+{
+	(void)arg;
+	(void)pcb;
+	(void)length;
+	net_event();
+	return ERR_OK;
 }
 
 static err_t connected(void *arg, struct tcp_pcb *pcb, err_t error)
@@ -80,6 +93,7 @@ static err_t connected(void *arg, struct tcp_pcb *pcb, err_t error)
 	(void)pcb;
 	(void)error;
 	stream->connected = true;
+	net_event();
 	return ERR_OK;
 }
 
@@ -92,6 +106,7 @@ static struct port_stream *new_stream(struct tcp_pcb *pcb)
 	stream->pcb = pcb;
 	tcp_arg(pcb, stream);
 	tcp_recv(pcb, received);
+	tcp_sent(pcb, acknowledged);
 	tcp_err(pcb, failed);
 	/* Small writes are gathered by streams_flush(), not by waiting. */
 	tcp_nagle_disable(pcb);
@@ -156,6 +171,7 @@ static err_t accepted(void *arg, struct tcp_pcb *pcb, err_t error)
 	}
 	stream->connected = true;
 	*end = stream;
+	net_event();
 	return ERR_OK;
 }
 
@@ -266,6 +282,7 @@ void stream_close(struct port_stream *stream)
 			tcp_recved(pcb, (u16_t)(stream->received->tot_len - stream->taken));
 		tcp_arg(pcb, NULL);
 		tcp_recv(pcb, NULL);
+		tcp_sent(pcb, NULL);
 		tcp_err(pcb, NULL);
 		if (pcb->refused_data != NULL)
 			tcp_process_refused_data(pcb);

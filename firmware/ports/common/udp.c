@@ -17,6 +17,7 @@ static void received(void *arg, struct udp_pcb *from, struct pbuf *datagram,
 	if (answer != NULL)
 		pbuf_free(answer);
 	answer = datagram;
+	net_event();
 }
 
 /* Nothing is kept between two questions: it would be off the heap. */

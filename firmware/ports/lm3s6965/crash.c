@@ -7,7 +7,7 @@
 #include "heap.h"
 #include "reset.h"
 #include "rtt.h"
-#include "uart.h"
+#include "serial.h"
 
 #define AIRCR_RESET 0x05FA0004u
 
@@ -26,7 +26,7 @@ _Noreturn void crash_report(const uint32_t *frame, uint32_t exception_return);
 void chip_reset(uint32_t reason)
 {
 	reset_keep(reason);
-	uart_flush();
+	serial_flush();
 	rtt_flush();
 	__asm__ volatile("dsb" : : : "memory");
 	*reg32(SCB_AIRCR) = AIRCR_RESET;
@@ -37,35 +37,35 @@ void chip_reset(uint32_t reason)
 static void cut_here(void)
 {
 	rtt_be_patient();
-	uart_text("\n--------------- CUT HERE FOR EXCEPTION DECODER ---------------\n");
+	serial_text("\n--------------- CUT HERE FOR EXCEPTION DECODER ---------------\n");
 }
 
 static void say(const char *name, uint32_t value)
 {
-	uart_text(name);
-	uart_hex(value, 8);
+	serial_text(name);
+	serial_hex(value, 8);
 }
 
 static void say_stack(uint32_t sp)
 {
-	uart_text("\n>>>stack>>>\n\nctx: cont\nsp: ");
-	uart_hex(sp, 8);
-	uart_text(" end: ");
-	uart_hex(STACK_END, 8);
-	uart_text(" offset: 0000\n");
+	serial_text("\n>>>stack>>>\n\nctx: cont\nsp: ");
+	serial_hex(sp, 8);
+	serial_text(" end: ");
+	serial_hex(STACK_END, 8);
+	serial_text(" offset: 0000\n");
 	/* A stack pointer from nowhere has no stack to show. */
 	if (sp % 4 == 0 && sp >= STACK_GUARD && sp < STACK_END) {
 		for (uint32_t row = sp & ~15u; row < STACK_END; row += 16) {
 			const uint32_t *words = (const uint32_t *)row;
 
-			uart_hex(row, 8);
-			uart_text(": ");
+			serial_hex(row, 8);
+			serial_text(": ");
 			for (unsigned i = 0; i < 4; i++)
 				say(" ", words[i]);
-			uart_text("  \n");
+			serial_text("  \n");
 		}
 	}
-	uart_text("<<<stack<<<\n");
+	serial_text("<<<stack<<<\n");
 }
 
 _Noreturn static void finish(uint32_t sp)
@@ -76,9 +76,9 @@ _Noreturn static void finish(uint32_t sp)
 	if (heap_last_failed_caller() != NULL) {
 		heap_peek(&figures);
 		say("\nlast failed alloc call: ", (uint32_t)heap_last_failed_caller());
-		uart_text("(");
-		uart_decimal(figures.last_failed);
-		uart_text(")\n");
+		serial_text("(");
+		serial_decimal(figures.last_failed);
+		serial_text(")\n");
 	}
 	cut_here();
 	chip_reset(RESET_EXCEPTION);
@@ -108,18 +108,18 @@ void crash_report(const uint32_t *frame, uint32_t exception_return)
 	reporting = true;
 	cut_here();
 	if (overflow)
-		uart_text("\nStack overflow detected");
+		serial_text("\nStack overflow detected");
 	say("\nHardFault: CFSR=0x", cfsr);
 	say(" at 0x", at);
 	say(" pc=0x", pc);
 	say(" lr=0x", lr);
-	uart_text("\n");
+	serial_text("\n");
 	for (unsigned i = 0; i < 8; i++) {
-		uart_text(i == 0 ? "r" : " r");
-		uart_decimal(4 + i);
+		serial_text(i == 0 ? "r" : " r");
+		serial_decimal(4 + i);
 		say("=0x", crash_registers[i]);
 	}
-	uart_text("\n");
+	serial_text("\n");
 	finish(stored ? where + FRAME_BYTES : where);
 }
 
@@ -128,18 +128,18 @@ void crash_panic(const char *what)
 	if (!reporting) {
 		reporting = true;
 		cut_here();
-		uart_text("\nPanic ");
-		uart_text(what);
-		uart_text("\n");
+		serial_text("\nPanic ");
+		serial_text(what);
+		serial_text("\n");
 	}
 	finish((uint32_t)__builtin_frame_address(0));
 }
 
 void heap_corrupt(const char *what, const void *where)
 {
-	uart_text("\nheap: corrupt ");
-	uart_text(what);
+	serial_text("\nheap: corrupt ");
+	serial_text(what);
 	say(" at 0x", (uint32_t)where);
-	uart_text("\n");
+	serial_text("\n");
 	crash_panic("heap corrupt");
 }

@@ -7,7 +7,7 @@
 #include "crash_frame.h"
 #include "heap.h"
 #include "rtc.h"
-#include "uart.h"
+#include "serial.h"
 
 #define CAUSE_DIVIDE_BY_ZERO 6u
 
@@ -24,42 +24,42 @@ void chip_reset(uint32_t reason)
 
 	words->reason = reason;
 	words->reason_complement = ~reason;
-	uart_flush();
+	serial_flush();
 	*reg32(FPGA_RESET) = FPGA_RESET_WORD;
 	halt();
 }
 
 static void cut_here(void)
 {
-	uart_text("\n--------------- CUT HERE FOR EXCEPTION DECODER ---------------\n");
+	serial_text("\n--------------- CUT HERE FOR EXCEPTION DECODER ---------------\n");
 }
 
 static void say_register(const char *name, uint32_t value)
 {
-	uart_text(name);
-	uart_hex(value, 8);
+	serial_text(name);
+	serial_hex(value, 8);
 }
 
 static void say_stack(uint32_t sp)
 {
-	uart_text("\n>>>stack>>>\n\nctx: cont\nsp: ");
-	uart_hex(sp, 8);
-	uart_text(" end: ");
-	uart_hex(STACK_END, 8);
-	uart_text(" offset: 0000\n");
+	serial_text("\n>>>stack>>>\n\nctx: cont\nsp: ");
+	serial_hex(sp, 8);
+	serial_text(" end: ");
+	serial_hex(STACK_END, 8);
+	serial_text(" offset: 0000\n");
 	/* A stack pointer from nowhere has no stack to show. */
 	if (sp % 4 == 0 && sp >= GUARD_PAGE && sp < STACK_END) {
 		for (uint32_t row = sp & ~15u; row < STACK_END; row += 16) {
 			const uint32_t *words = (const uint32_t *)row;
 
-			uart_hex(row, 8);
-			uart_text(": ");
+			serial_hex(row, 8);
+			serial_text(": ");
 			for (unsigned i = 0; i < 4; i++)
 				say_register(" ", words[i]);
-			uart_text(words[2] == row + 16 ? " <\n" : "  \n");
+			serial_text(words[2] == row + 16 ? " <\n" : "  \n");
 		}
 	}
-	uart_text("<<<stack<<<\n");
+	serial_text("<<<stack<<<\n");
 }
 
 static void say_last_failed_alloc(void)
@@ -69,11 +69,11 @@ static void say_last_failed_alloc(void)
 	if (heap_last_failed_caller() == NULL)
 		return;
 	heap_peek(&figures);
-	uart_text("\nlast failed alloc call: ");
-	uart_hex((uint32_t)heap_last_failed_caller(), 8);
-	uart_text("(");
-	uart_decimal(figures.last_failed);
-	uart_text(")\n");
+	serial_text("\nlast failed alloc call: ");
+	serial_hex((uint32_t)heap_last_failed_caller(), 8);
+	serial_text("(");
+	serial_decimal(figures.last_failed);
+	serial_text(")\n");
 }
 
 /* Where the processor was, then the end. */
@@ -94,20 +94,20 @@ void crash_report(void)
 	if (++reports > 1) {
 		/* The report itself failed: its cause in one line, no more reading. */
 		if (reports == 2) {
-			uart_text("\nFatal exception (");
-			uart_decimal(cause);
+			serial_text("\nFatal exception (");
+			serial_decimal(cause);
 			say_register("):\nepc1=0x", epc1);
 			say_register(", epc2=0x", frame->epc2);
 			say_register(", epc3=0x", frame->epc3);
 			say_register(", excvaddr=0x", frame->excvaddr);
 			say_register(", depc=0x", frame->depc);
-			uart_text("\n");
+			serial_text("\n");
 		}
 		chip_reset(RESET_EXCEPTION);
 	}
 	cut_here();
 	if (frame->kind == CRASH_GUARD) {
-		uart_text("\nStack overflow detected\n");
+		serial_text("\nStack overflow detected\n");
 	} else {
 		/* As the chip's core: the division helper's illegal instruction
 		 * stands for a division by zero, and its caller for the place. */
@@ -115,14 +115,14 @@ void crash_report(void)
 			cause = CAUSE_DIVIDE_BY_ZERO;
 			epc1 = frame->a[0];
 		}
-		uart_text("\nException (");
-		uart_decimal(cause);
+		serial_text("\nException (");
+		serial_decimal(cause);
 		say_register("):\nepc1=0x", epc1);
 		say_register(" epc2=0x", frame->epc2);
 		say_register(" epc3=0x", frame->epc3);
 		say_register(" excvaddr=0x", frame->excvaddr);
 		say_register(" depc=0x", frame->depc);
-		uart_text("\n");
+		serial_text("\n");
 	}
 	finish(frame->a[1]);
 }
@@ -134,17 +134,17 @@ void crash_panic(const char *what)
 	__asm__ volatile("mov %0, a1" : "=r"(sp));
 	reports++;
 	cut_here();
-	uart_text("\nPanic ");
-	uart_text(what);
-	uart_text("\n");
+	serial_text("\nPanic ");
+	serial_text(what);
+	serial_text("\n");
 	finish(sp);
 }
 
 void heap_corrupt(const char *what, const void *where)
 {
-	uart_text("\nheap: corrupt ");
-	uart_text(what);
+	serial_text("\nheap: corrupt ");
+	serial_text(what);
 	say_register(" at 0x", (uint32_t)where);
-	uart_text("\n");
+	serial_text("\n");
 	crash_panic("heap corrupt");
 }

@@ -9,8 +9,8 @@ PORT_IMAGES := $(if $(FAULT),,$(OUT)/bootrom.elf)
 PORT_ID_FILES := tools/elf2image.py tools/elf.py
 SIZES = python3 tools/sizes.py $(OUT)/firmware.elf $(OUT)/firmware.bin
 
-ROM_SOURCES := $(wildcard $(PORT_DIR)/bootrom/*.[cS]) $(PORT_DIR)/uart.c $(PORT_DIR)/arith.c \
-	ports/common/uart_text.c
+ROM_SOURCES := $(wildcard $(PORT_DIR)/bootrom/*.[cS]) $(PORT_DIR)/serial.c $(PORT_DIR)/arith.c \
+	ports/common/serial_text.c
 ROM_OBJECTS := $(patsubst %,$(OUT)/rom/%.o,$(basename $(ROM_SOURCES)))
 
 $(OUT)/rom/%.o: %.c Makefile

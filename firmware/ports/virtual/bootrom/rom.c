@@ -14,7 +14,7 @@
 
 #include "board.h"
 #include "rtc.h"
-#include "uart.h"
+#include "serial.h"
 
 #define IMAGE_MAGIC 0xE9u
 #define CHECKSUM_SEED 0xEFu
@@ -52,8 +52,8 @@ static bool inside(uint32_t address, uint32_t length, uint32_t start, uint32_t e
 
 _Noreturn static void give_up(void)
 {
-	uart_text("ets_main.c \n");
-	uart_flush();
+	serial_text("ets_main.c \n");
+	serial_flush();
 	halt();
 }
 
@@ -77,13 +77,13 @@ static uint32_t start_rtc(void)
 
 static void say_segment(const struct segment *segment, uint32_t room)
 {
-	uart_text("load 0x");
-	uart_hex(segment->address, 8);
-	uart_text(", len ");
-	uart_decimal(segment->length);
-	uart_text(", room ");
-	uart_decimal(room);
-	uart_text(" \n");
+	serial_text("load 0x");
+	serial_hex(segment->address, 8);
+	serial_text(", len ");
+	serial_decimal(segment->length);
+	serial_text(", room ");
+	serial_decimal(room);
+	serial_text(" \n");
 }
 
 /* Loads what the header promises and returns the entry. */
@@ -118,19 +118,19 @@ static uint32_t load(void)
 			entry_loaded = true;
 		at += segment.length;
 		tail = (segment.length - room) % PIECE;
-		uart_text("tail ");
-		uart_decimal(tail);
-		uart_text("\nchksum 0x");
-		uart_hex(sum, 2);
-		uart_text("\n");
+		serial_text("tail ");
+		serial_decimal(tail);
+		serial_text("\nchksum 0x");
+		serial_hex(sum, 2);
+		serial_text("\n");
 		room = (PIECE - sizeof segment - tail) % PIECE;
 	}
 	at |= 15; /* the last byte of a multiple of 16 */
-	uart_text("csum 0x");
-	uart_hex(*flash(at), 2);
-	uart_text("\n");
+	serial_text("csum 0x");
+	serial_hex(*flash(at), 2);
+	serial_text("\n");
 	if (*flash(at) != sum) {
-		uart_text("csum err\n");
+		serial_text("csum err\n");
 		give_up();
 	}
 	if (!entry_loaded || image->entry < IRAM_START)
@@ -144,14 +144,14 @@ void rom_main(void)
 	const uint32_t *from = (const uint32_t *)FLASH_ADDRESS;
 	uint32_t *to = (uint32_t *)IROM_START;
 
-	uart_baud(115200);
-	uart_text("\n ets Jan  8 2013,rst cause:");
-	uart_decimal(cause);
-	uart_text(", boot mode:(3,6)\n\n");
+	serial_baud(115200);
+	serial_text("\n ets Jan  8 2013,rst cause:");
+	serial_decimal(cause);
+	serial_text(", boot mode:(3,6)\n\n");
 	entry = load();
 	while (to < (uint32_t *)(IROM_START + IROM_SIZE))
 		*to++ = *from++;
-	uart_text("~ld\n");
+	serial_text("~ld\n");
 	rom_jump(entry);
 }
 
@@ -162,13 +162,13 @@ void rom_fatal(void)
 	__asm__ volatile("rsr %0, exccause" : "=r"(cause));
 	__asm__ volatile("rsr %0, epc1" : "=r"(epc1));
 	__asm__ volatile("rsr %0, excvaddr" : "=r"(excvaddr));
-	uart_text("Fatal exception (");
-	uart_decimal(cause);
-	uart_text("):\nepc1=0x");
-	uart_hex(epc1, 8);
-	uart_text(", epc2=0x00000000, epc3=0x00000000, excvaddr=0x");
-	uart_hex(excvaddr, 8);
-	uart_text(", depc=0x00000000\n");
-	uart_flush();
+	serial_text("Fatal exception (");
+	serial_decimal(cause);
+	serial_text("):\nepc1=0x");
+	serial_hex(epc1, 8);
+	serial_text(", epc2=0x00000000, epc3=0x00000000, excvaddr=0x");
+	serial_hex(excvaddr, 8);
+	serial_text(", depc=0x00000000\n");
+	serial_flush();
 	halt();
 }

@@ -1,5 +1,5 @@
 /* UART0, a PL011. */
-#include "uart.h"
+#include "serial.h"
 
 #include <stdbool.h>
 
@@ -35,7 +35,7 @@ static bool wait_while(uint32_t flag)
 	uint32_t start = clock_ticks();
 
 	while ((*reg32(FLAGS) & flag) != 0) {
-		if (stalled || ((clock_ticks() - start) & 0xFFFFFF) > UART_STALL_MS * TICKS_PER_MS) {
+		if (stalled || ((clock_ticks() - start) & 0xFFFFFF) > SERIAL_STALL_MS * TICKS_PER_MS) {
 			stalled = true;
 			return false;
 		}
@@ -44,7 +44,7 @@ static bool wait_while(uint32_t flag)
 	return true;
 }
 
-void uart_baud(uint32_t baud)
+void serial_baud(uint32_t baud)
 {
 	/* In 64ths of 16 clocks a bit. */
 	uint32_t divisor = baud == 0 ? 64 : (CLOCK_HZ * 4u + baud / 2) / baud;
@@ -65,7 +65,7 @@ void uart_baud(uint32_t baud)
 	*reg32(CONTROL) = CONTROL_SEND;
 }
 
-void uart_write(const char *bytes, size_t length)
+void serial_write(const char *bytes, size_t length)
 {
 	rtt_write(bytes, length);
 	while (length-- > 0) {
@@ -75,7 +75,7 @@ void uart_write(const char *bytes, size_t length)
 	}
 }
 
-void uart_flush(void)
+void serial_flush(void)
 {
 	wait_while(FLAG_BUSY);
 }

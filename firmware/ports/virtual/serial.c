@@ -1,4 +1,4 @@
-#include "uart.h"
+#include "serial.h"
 
 #include <stdbool.h>
 
@@ -25,7 +25,7 @@ static bool wait_for(uint32_t bit)
 	uint32_t start = ccount();
 
 	while ((*uart(LSR) & bit) == 0) {
-		if (stalled || ccount() - start > UART_STALL_MS * CYCLES_PER_MS) {
+		if (stalled || ccount() - start > SERIAL_STALL_MS * CYCLES_PER_MS) {
 			stalled = true;
 			return false;
 		}
@@ -34,7 +34,7 @@ static bool wait_for(uint32_t bit)
 	return true;
 }
 
-void uart_baud(uint32_t baud)
+void serial_baud(uint32_t baud)
 {
 	uint32_t divisor = baud == 0 ? 1 : (CLOCK_HZ / 16 + baud / 2) / baud;
 
@@ -51,7 +51,7 @@ void uart_baud(uint32_t baud)
 	*uart(FCR) = FCR_ENABLE_CLEAR;
 }
 
-void uart_write(const char *bytes, size_t length)
+void serial_write(const char *bytes, size_t length)
 {
 	while (length > 0) {
 		size_t now = length < FIFO ? length : FIFO;
@@ -64,7 +64,7 @@ void uart_write(const char *bytes, size_t length)
 	}
 }
 
-void uart_flush(void)
+void serial_flush(void)
 {
 	wait_for(LSR_TEMT);
 }

@@ -1,17 +1,17 @@
 #include <stdbool.h>
 
-#include "uart.h"
+#include "serial.h"
 
-void uart_text(const char *text)
+void serial_text(const char *text)
 {
 	while (*text != 0) {
 		const char *end = text;
 
 		while (*end != 0 && *end != '\n')
 			end++;
-		uart_write(text, (size_t)(end - text));
+		serial_write(text, (size_t)(end - text));
 		if (*end == '\n') {
-			uart_write("\r\n", 2);
+			serial_write("\r\n", 2);
 			end++;
 		}
 		text = end;
@@ -20,7 +20,7 @@ void uart_text(const char *text)
 
 /* Without a division: its helper lies in the mapped flash, which a crash report
  * cannot count on. */
-void uart_decimal(uint32_t value)
+void serial_decimal(uint32_t value)
 {
 	static const uint32_t powers[] = {1000000000, 100000000, 10000000, 1000000, 100000,
 					  10000,      1000,	 100,	   10,	    1};
@@ -35,11 +35,11 @@ void uart_decimal(uint32_t value)
 		}
 		begun = begun || digit != '0' || powers[i] == 1;
 		if (begun)
-			uart_write(&digit, 1);
+			serial_write(&digit, 1);
 	}
 }
 
-void uart_hex(uint32_t value, unsigned digits)
+void serial_hex(uint32_t value, unsigned digits)
 {
 	char text[8];
 	unsigned at = sizeof text;
@@ -48,5 +48,5 @@ void uart_hex(uint32_t value, unsigned digits)
 		text[--at] = "0123456789abcdef"[value & 15];
 		value >>= 4;
 	}
-	uart_write(text + at, sizeof text - at);
+	serial_write(text + at, sizeof text - at);
 }

@@ -1,0 +1,28 @@
+// Where the Arduino core enters. Its main task runs loop() on a stack of its own and
+// gives the processor to Wi-Fi and lwIP whenever the firmware sleeps (clock.cpp), so
+// core_run() need not come back.
+#include <Arduino.h>
+#include <coredecls.h>
+
+extern "C" {
+#include "serial.h"
+
+// port_table.h, whose _Noreturn is no C++.
+[[noreturn]] void port_run(void);
+}
+
+// A handshake takes up to 5,264 bytes of stack (measured on the virtual board), and an
+// interrupt of the SDK comes on top. The core's 4 KiB would not do.
+static_assert(CONT_STACKSIZE >= 7168, "platformio.ini sets CONT_STACKSIZE");
+
+void setup()
+{
+	// The core usually places its stack inside the SDK's, where 4 KiB is all that there is.
+	disable_extra4k_at_link_time();
+	serial_baud(115200);
+}
+
+void loop()
+{
+	port_run();
+}

@@ -1,0 +1,21 @@
+/* From cores/esp8266/umm_malloc/umm_malloc_cfg.h of the Arduino core 3.1.2. All in bytes. */
+#ifndef UMM_MALLOC_H
+#define UMM_MALLOC_H
+
+#include <stddef.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+size_t umm_free_heap_size_lw(void);
+size_t umm_max_block_size(void);
+size_t umm_get_oom_count(void);
+#ifdef UMM_STATS_FULL
+size_t umm_free_heap_size_min(void);
+size_t umm_free_heap_size_min_reset(void);
+#endif
+#ifdef __cplusplus
+}
+#endif
+
+#endif
