@@ -148,6 +148,7 @@ impl Broker {
             software: "mosquitto".into(),
             version: self.ready.version.clone(),
             from: self.ready.from.clone(),
+            tls: Some(crate::certs::PROFILE.into()),
             port: self.ready.port,
             seconds: self.seconds,
         }

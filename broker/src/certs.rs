@@ -14,6 +14,10 @@ use rcgen::{
 use rustls::pki_types::CertificateDer;
 use time::{Duration, OffsetDateTime};
 
+/// What a board meets at the broker, for records: the lowest TLS version that the listeners take, and
+/// the keys of the certificates.
+pub(crate) const PROFILE: &str = "TLS 1.2 or later, EC P-256";
+
 /// The certificates of a run: the CA that boards are told to trust, the broker's leaf, and the leaf
 /// of the impostor, which another CA signed.
 pub struct Certificates {

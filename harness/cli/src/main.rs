@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod boards;
+mod commit;
 mod decode;
 mod doctor;
 mod error;

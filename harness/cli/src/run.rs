@@ -19,7 +19,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 use crate::error::Failure;
-use crate::{args, bench, load, signals};
+use crate::{args, bench, commit, load, signals};
 
 /// Runs the path on every board.
 pub async fn run(args: args::Run) -> Result<u8, Failure> {
@@ -70,6 +70,9 @@ pub async fn run(args: args::Run) -> Result<u8, Failure> {
         run: run.clone(),
         started: now.format(&Rfc3339).map_err(Failure::internal)?,
         seed,
+        commit: commit::of(config.path.parent()),
+        settings: config.settings.clone(),
+        floors: config.floors.clone(),
         firmware: images.iter().map(|(kind, image)| firmware_facts(*kind, image)).collect(),
         boards: chosen.iter().map(|board| board.name.clone()).collect(),
     }));

@@ -5,12 +5,13 @@
 //! a broker is made printable before it gets into an event.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
 use crate::check::Check;
-use crate::heap::HeapSample;
+use crate::heap::{HeapPhase, HeapSample};
 use crate::mac::Mac;
 use crate::phase::{Phase, PhaseOutcome};
 use crate::text::Secrets;
@@ -148,8 +149,18 @@ pub struct RunStarted {
     pub started: String,
     /// The seed that everything random in the run comes from.
     pub seed: u64,
+    /// The commit that the configuration stands in, with a `+` behind it where files were changed
+    /// since; `None` outside of a git repository.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub commit: Option<String>,
     /// What is to be flashed, one for each kind of board.
     pub firmware: Vec<FirmwareFacts>,
+    /// The form fields that are set on every board, without secrets.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub settings: BTreeMap<String, String>,
+    /// Lowest free heap that a phase must keep, bytes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub floors: BTreeMap<HeapPhase, u64>,
     /// The boards of the run.
     pub boards: Vec<String>,
 }
@@ -193,6 +204,9 @@ pub struct BrokerFacts {
     pub version: String,
     /// The image or the executable.
     pub from: String,
+    /// What a board meets there: TLS versions and the certificates' keys.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tls: Option<String>,
     /// Port of the listener with the run's certificate.
     pub port: u16,
     /// Seconds from the start to the first CONNACK over TLS.

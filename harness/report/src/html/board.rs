@@ -16,7 +16,13 @@ use crate::model::{BoardModel, outcome_words};
 use crate::record::{BOOT_LOG, TIMED_LOG, folder_of};
 
 /// The section of one board; `end` is the run's, seconds.
-pub(super) fn section(board: &BoardModel, trace: &Trace, record: &Path, end: f64) -> Markup {
+pub(super) fn section(
+    board: &BoardModel,
+    trace: &Trace,
+    record: &Path,
+    end: f64,
+    floors: &plot::Floors,
+) -> Markup {
     let name = anchor(&board.name);
     html! {
         section id=(name) {
@@ -28,7 +34,7 @@ pub(super) fn section(board: &BoardModel, trace: &Trace, record: &Path, end: f64
             h3 { "Checks" }
             (checks(&board.checks, &name))
             h3 { "Free heap" }
-            (plot::heap(trace, &board.name, end))
+            (plot::heap(trace, &board.name, end, floors))
             (lows(board))
             (samples(trace))
             h3 { "Phases" }

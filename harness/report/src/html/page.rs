@@ -23,6 +23,7 @@ pub(super) fn page(run: &RunModel, traces: &BTreeMap<String, Trace>, record: &Pa
     let id = run.started.as_ref().map_or("", |started| started.run.as_str());
     let end = run.ended.as_ref().map_or(run.at, |end| end.seconds);
     let empty = Trace::default();
+    let floors = run.started.as_ref().map(|started| started.floors.clone()).unwrap_or_default();
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -47,7 +48,7 @@ pub(super) fn page(run: &RunModel, traces: &BTreeMap<String, Trace>, record: &Pa
                     (boards(run))
                     (notes(run))
                     @for board in &run.boards {
-                        (board::section(board, traces.get(&board.name).unwrap_or(&empty), record, end))
+                        (board::section(board, traces.get(&board.name).unwrap_or(&empty), record, end, &floors))
                     }
                 }
             }
@@ -78,6 +79,7 @@ fn facts(run: &RunModel) -> Markup {
             @if let Some(started) = &run.started {
                 div { dt { "Started" } dd { (started.started) } }
                 div { dt { "hilrig" } dd { (started.hilrig) } }
+                @if let Some(commit) = &started.commit { div { dt { "Commit" } dd { code { (commit) } } } }
                 div { dt { "Seed" } dd { (started.seed) } }
                 @for firmware in &started.firmware {
                     div {

@@ -1,5 +1,7 @@
 //! The heap over a run as a picture (SVG), with the phases shaded.
 
+use std::collections::BTreeMap;
+
 use hilrig_core::heap::{HeapPhase, HeapSample};
 use maud::{Markup, html};
 
@@ -14,6 +16,9 @@ const TOP: f64 = 22.0;
 const BOTTOM: f64 = 40.0;
 /// About what a letter of a phase's name takes.
 const LETTER: f64 = 6.6;
+
+/// Lowest free heap that a phase must keep, bytes.
+pub(super) type Floors = BTreeMap<HeapPhase, u64>;
 
 /// Both axes of a plot.
 struct Axes {
@@ -32,7 +37,7 @@ impl Axes {
 }
 
 /// The plot of one board; `end` is the run's, seconds.
-pub(super) fn heap(trace: &Trace, board: &str, end: f64) -> Markup {
+pub(super) fn heap(trace: &Trace, board: &str, end: f64, floors: &Floors) -> Markup {
     let largest =
         trace.samples.iter().flat_map(|(_, s)| [Some(s.lowest_free), s.free]).flatten().max();
     let Some(largest) = largest else {
@@ -46,6 +51,7 @@ pub(super) fn heap(trace: &Trace, board: &str, end: f64) -> Markup {
                 aria-label={ "Free heap of " (board) " over the run; the figures are in the table below." } {
                 (shades(&axes, &trace.phases))
                 (scales(&axes))
+                (floor_lines(&axes, floors))
                 (free_line(&axes, &trace.samples))
                 @for (at, sample) in &trace.samples {
                     (point(&axes, *at, sample))
@@ -66,6 +72,14 @@ pub(super) fn heap(trace: &Trace, board: &str, end: f64) -> Markup {
                     line.free x1="-8" x2="8" {}
                 }
                 "free when told"
+            }
+            @if !floors.is_empty() {
+                span {
+                    svg viewBox="-8 -8 16 16" width="16" height="16" aria-hidden="true" {
+                        line.floor.boot x1="-8" x2="8" {}
+                    }
+                    "floor, in the phase's colour"
+                }
             }
         }
         @if trace.thinned > 1 {
@@ -108,6 +122,17 @@ fn scales(axes: &Axes) -> Markup {
                 text x=(px(axes.x(at))) y=(HEIGHT - BOTTOM + 18.0) text-anchor="middle" { (short(at)) }
             }
             text x=((LEFT + WIDTH - RIGHT) / 2.0) y=(HEIGHT - 4.0) text-anchor="middle" { "seconds from the run's start" }
+        }
+    }
+}
+
+fn floor_lines(axes: &Axes, floors: &Floors) -> Markup {
+    html! {
+        @for (phase, floor) in floors {
+            @let y = px(axes.y(*floor as f64));
+            line class={ "floor " (phase.name()) } x1=(LEFT) x2=(WIDTH - RIGHT) y1=(y) y2=(y) {
+                title { "the floor of " (phase.name()) ": " (floor) " B" }
+            }
         }
     }
 }

@@ -25,6 +25,7 @@ impl Stream {
             run: "20261122-100000-1a2b".into(),
             started: "2026-11-22T10:00:00Z".into(),
             seed: 42,
+            commit: Some("0123456789ab".into()),
             firmware: vec![FirmwareFacts {
                 kind: "virtual".into(),
                 image: "target/firmware/virtual.bin".into(),
@@ -32,6 +33,8 @@ impl Stream {
                 sha256: "9f".repeat(32),
                 build: Some("0.1.0+9f9f9f9f".into()),
             }],
+            settings: [("tls_mfl".to_owned(), "512".to_owned())].into(),
+            floors: [(HeapPhase::Handshake, 20_480)].into(),
             boards: boards.iter().map(|name| (*name).to_owned()).collect(),
         }));
         stream
@@ -58,6 +61,7 @@ impl Stream {
             software: "mosquitto".into(),
             version: "2.0.11".into(),
             from: "hilrig/mosquitto:2.0.11".into(),
+            tls: Some("TLS 1.2 or later, EC P-256".into()),
             port: 41_883,
             seconds: 0.411_5,
         }))
