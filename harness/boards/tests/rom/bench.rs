@@ -1,5 +1,7 @@
 //! A board on the fake loader's port, ready to be flashed.
 
+#![allow(dead_code, reason = "each test binary uses its part")]
+
 use std::cell::Cell;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
