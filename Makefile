@@ -44,7 +44,7 @@ install: firmware
 	$(CARGO) install --path harness/cli
 
 firmware: need
-	$(MAKE) -C firmware -j$(JOBS)
+	$(MAKE) -C firmware -j$(JOBS) all-ports
 
 faults: firmware
 	$(MAKE) -C firmware -j$(JOBS) faults

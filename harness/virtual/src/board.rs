@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 use hilrig_core::mac::Mac;
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
+use crate::chip::FLASH_SIZE;
 use crate::control::{ControlCommand, ControlReply, State, Status};
 use crate::control_server::{ControlServer, Request};
 use crate::error::VirtualError;
@@ -16,12 +15,17 @@ use crate::flash_file::FlashFile;
 use crate::http_port::HttpPort;
 use crate::port_line::{PortLine, Trouble};
 use crate::power::{Power, Supply};
+use crate::process::is_there;
 use crate::pty::Pty;
 use crate::qemu;
+use crate::serving::Serving;
 use crate::state_dir::StateDir;
 
 /// Bytes moved at once between port and CPU.
 const PIECE: usize = 16 * 1024;
+/// The prefix of the MAC addresses that are made up here: Espressif's, so that the loader can tell
+/// it in the short form.
+const OUI: [u8; 3] = [0x18, 0xFE, 0x34];
 
 /// What a virtual board is made of.
 #[derive(Clone, Debug)]
@@ -89,14 +93,14 @@ impl VirtualBoard {
     /// flashed.
     pub async fn start(config: VirtualBoardConfig) -> Result<VirtualBoard, VirtualError> {
         let VirtualBoardConfig { state_dir, mac, seed, qemu, boot_rom } = config;
-        if !qemu::is_there(&qemu) {
+        if !is_there(&qemu) {
             return Err(VirtualError::NoQemu(qemu));
         }
         if !boot_rom.is_file() {
             return Err(VirtualError::NoBootRom(boot_rom));
         }
-        let dir = StateDir::open(&state_dir, mac, seed)?;
-        let flash = FlashFile::open(&dir.path().join("flash.bin"))?;
+        let dir = StateDir::open(&state_dir, mac, OUI, seed)?;
+        let flash = FlashFile::open(&dir.path().join("flash.bin"), FLASH_SIZE)?;
         let pty = Pty::open()?;
         let port_link = PortLink::make(dir.path().join("port"), pty.path())?;
         let control = ControlServer::listen(dir.path().join("control"))?;
@@ -148,14 +152,11 @@ impl VirtualBoard {
 
     /// Serves it in a task of its own.
     pub fn serve(mut self) -> Serving {
-        let ready = self.ready.clone();
-        let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(async move {
+        Serving::start(self.ready.clone(), |stopped| async move {
             let done = self.run_until(stopped).await;
             self.stop().await;
             done
-        });
-        Serving { ready, stop: Some(stop), task: Some(task) }
+        })
     }
 
     async fn turn(&mut self, event: Event) -> Result<(), VirtualError> {
@@ -238,6 +239,9 @@ impl VirtualBoard {
             ControlCommand::PowerOn => self.power(Change::On).await,
             ControlCommand::LinkDown => self.supply.set_link(false).await,
             ControlCommand::LinkUp => self.supply.set_link(true).await,
+            ControlCommand::ProbeOut | ControlCommand::ProbeIn => {
+                Err(VirtualError::Refused("the board has no debug probe"))
+            }
             ControlCommand::Silent => {
                 self.line.silent = true;
                 Ok(())
@@ -297,7 +301,8 @@ impl VirtualBoard {
             state,
             fault,
             mac: self.ready.mac,
-            port: self.ready.port.clone(),
+            port: Some(self.ready.port.clone()),
+            probe: None,
             http: self.ready.http,
             link: self.supply.link(),
             silent: self.line.silent,
@@ -316,40 +321,6 @@ enum Change {
     Loader,
     On,
     Off,
-}
-
-/// A board that a task of its own serves. Dropping it ends the board at once.
-#[derive(Debug)]
-pub struct Serving {
-    ready: Ready,
-    stop: Option<oneshot::Sender<()>>,
-    task: Option<JoinHandle<Result<(), VirtualError>>>,
-}
-
-impl Serving {
-    /// How to reach it.
-    pub fn ready(&self) -> &Ready {
-        &self.ready
-    }
-
-    /// Ends the board in order. An error tells what had ended it before.
-    pub async fn stop(mut self) -> Result<(), VirtualError> {
-        drop(self.stop.take());
-        match self.task.take() {
-            Some(task) => task.await.unwrap_or_else(|error| {
-                Err(VirtualError::io("serving the virtual board")(io::Error::other(error)))
-            }),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
-    }
 }
 
 /// The link `DIR/port`, for those who know the folder and not the port.

@@ -12,6 +12,7 @@
 //! | `power_off` | the power is cut, at whatever the firmware was doing; the port stays |
 //! | `power_on` | as `reset`, from cold: RTC memory and the random seed are new |
 //! | `link_down`, `link_up` | the network cable is out or in; kept through resets and power cuts |
+//! | `probe_out`, `probe_in` | the debug probe's cable is out or in |
 //! | `silent` | from now on the firmware's bytes are swallowed; the loader still answers |
 //! | `garbage` | `bytes` (default 256) random bytes go on the line; `seed` decides which (default: the board's) |
 //! | `flood` | `bytes` go on the line as fast as they are read; numbered lines, or with `"newline":false` one line without an end |
@@ -45,6 +46,10 @@ pub enum ControlCommand {
     LinkDown,
     /// Puts the network cable in.
     LinkUp,
+    /// Pulls the debug probe's cable out.
+    ProbeOut,
+    /// Plugs it in.
+    ProbeIn,
     /// Swallows the firmware's bytes.
     Silent,
     /// Random bytes.
@@ -115,8 +120,12 @@ pub struct Status {
     pub fault: Option<String>,
     /// Its MAC address.
     pub mac: Mac,
-    /// Its serial port.
-    pub port: PathBuf,
+    /// Its serial port, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<PathBuf>,
+    /// Whether its debug probe is plugged in, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<bool>,
     /// Where its web server is reached.
     pub http: SocketAddr,
     /// Whether the network cable is in.

@@ -64,6 +64,16 @@ impl ControlSocket {
         self.tell(ControlCommand::LinkUp).await
     }
 
+    /// Pulls the debug probe's cable out.
+    pub async fn probe_out(&self) -> Result<(), BoardFault> {
+        self.tell(ControlCommand::ProbeOut).await
+    }
+
+    /// Plugs the debug probe in.
+    pub async fn probe_in(&self) -> Result<(), BoardFault> {
+        self.tell(ControlCommand::ProbeIn).await
+    }
+
     /// Lets nothing of the firmware's bytes through.
     pub async fn silent(&self) -> Result<(), BoardFault> {
         self.tell(ControlCommand::Silent).await

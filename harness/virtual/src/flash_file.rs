@@ -1,4 +1,4 @@
-//! The flash as a file: what the loader writes and QEMU boots from.
+//! The flash as a file: what is flashed stands there, and QEMU boots from it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::chip::{FLASH_SIZE, Nor, SECTOR};
+use crate::chip::{Nor, SECTOR};
 use crate::error::VirtualError;
 
 /// A write of this much at once, bytes.
@@ -23,21 +23,21 @@ pub struct FlashFile {
 }
 
 impl FlashFile {
-    /// Opens the file, or makes an erased one.
-    pub fn open(path: &Path) -> Result<FlashFile, VirtualError> {
+    /// Opens the file, or makes an erased one of so many bytes.
+    pub fn open(path: &Path, size: u32) -> Result<FlashFile, VirtualError> {
         let tried = || format!("opening the flash file {}", path.display());
         let file = match OpenOptions::new().read(true).write(true).open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make(path).map_err(VirtualError::io(tried()))?
+                make(path, size).map_err(VirtualError::io(tried()))?
             }
             Err(error) => return Err(VirtualError::io(tried())(error)),
         };
         let length = file.metadata().map_err(VirtualError::io(tried()))?.len();
-        if length != u64::from(FLASH_SIZE) {
+        if length != u64::from(size) {
             return Err(VirtualError::Folder {
                 path: path.into(),
-                found: format!("a flash of {length} bytes, where the board has {FLASH_SIZE}"),
+                found: format!("a flash of {length} bytes, where the board has {size}"),
                 help: "Delete it: the board then starts with an erased flash.",
             });
         }
@@ -49,6 +49,11 @@ impl FlashFile {
         &self.path
     }
 
+    /// Writes what stands there from now on, whatever stood there before.
+    pub fn write(&self, address: u32, data: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(data, u64::from(address)).map_err(|error| self.told(error))
+    }
+
     /// Whether nothing stands where the ROM looks for an image.
     pub fn is_blank(&self) -> io::Result<bool> {
         let mut header = [0; 8];
@@ -57,10 +62,10 @@ impl FlashFile {
     }
 }
 
-fn make(path: &Path) -> io::Result<File> {
+fn make(path: &Path, size: u32) -> io::Result<File> {
     let new = path.with_added_extension(UNDER_WAY);
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&new)?;
-    erase(&file, 0, u64::from(FLASH_SIZE))?;
+    erase(&file, 0, u64::from(size))?;
     std::fs::rename(&new, path)?;
     Ok(file)
 }
@@ -120,7 +125,7 @@ mod tests {
     fn a_new_flash_is_erased_and_behaves_like_nor() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("flash.bin");
-        let mut flash = FlashFile::open(&path).unwrap();
+        let mut flash = FlashFile::open(&path, 1 << 20).unwrap();
         assert!(flash.is_blank().unwrap());
         assert!(std::fs::read(&path).unwrap().iter().all(|byte| *byte == 0xFF));
         flash.program(4090, &[0xF0; 12]).unwrap();
@@ -130,7 +135,7 @@ mod tests {
         assert_eq!(read, [0xFF, 48, 48, 48, 48, 48, 48, 48, 48, 48, 48, 48, 48, 0xFF]);
         flash.program(0, &[0xE9]).unwrap();
         drop(flash);
-        let mut flash = FlashFile::open(&path).unwrap();
+        let mut flash = FlashFile::open(&path, 1 << 20).unwrap();
         assert!(!flash.is_blank().unwrap());
         flash.erase(0..2).unwrap();
         assert!(flash.is_blank().unwrap());
@@ -142,7 +147,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("flash.bin");
         std::fs::write(&path, b"short").unwrap();
-        let error = FlashFile::open(&path).unwrap_err().to_string();
+        let error = FlashFile::open(&path, 1 << 20).unwrap_err().to_string();
         assert!(error.contains("5 bytes") && error.contains("4194304"), "{error}");
     }
 }

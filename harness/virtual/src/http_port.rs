@@ -10,6 +10,9 @@ use crate::error::VirtualError;
 /// Outside of the range from which systems give ports to outgoing connections (32768 on).
 const PORTS: RangeInclusive<u16> = 20_000..=32_767;
 
+/// How often another port is tried when QEMU cannot have one.
+pub const PORT_TRIES: usize = 16;
+
 /// A port that stays the board's for as long as this lives. It is bound here and never listened on,
 /// so that a connection to a board without power is refused.
 ///

@@ -13,13 +13,10 @@ use std::process::ExitStatus;
 
 use crate::error::VirtualError;
 use crate::flash_file::FlashFile;
-use crate::http_port::HttpPort;
+use crate::http_port::{HttpPort, PORT_TRIES};
 use crate::loader::Loader;
-use crate::qemu::{Event, Machine, NotStarted, Qemu};
+use crate::qemu::{Event, Machine, Qemu};
 use crate::state_dir::StateDir;
-
-/// How often another port is tried when QEMU cannot have one.
-const PORT_TRIES: usize = 16;
 
 /// What the board is doing.
 #[derive(Debug)]
@@ -85,7 +82,7 @@ impl Supply {
     /// Cuts the power. `firmware` gets what the firmware had said.
     pub async fn off(&mut self, firmware: &mut Vec<u8>) {
         if let Power::Running(mut cpu) = std::mem::replace(&mut self.power, Power::Off) {
-            cpu.end().await;
+            cpu.process.end().await;
             take_rest(&cpu, firmware);
             self.http.hold();
         }
@@ -99,7 +96,7 @@ impl Supply {
     ) -> Result<(), VirtualError> {
         match &mut self.power {
             Power::Off => Err(NO_POWER),
-            Power::Running(cpu) => match cpu.reset().await {
+            Power::Running(cpu) => match cpu.process.reset().await {
                 Ok(()) => Ok(()),
                 Err(error) => {
                     tracing::warn!(%error, "QEMU would not reset, so it is started anew");
@@ -129,9 +126,7 @@ impl Supply {
     pub async fn set_link(&mut self, up: bool) -> Result<(), VirtualError> {
         self.link = up;
         match &mut self.power {
-            Power::Running(cpu) => {
-                cpu.set_link(up).await.map_err(VirtualError::io("setting QEMU's network link"))
-            }
+            Power::Running(cpu) => cpu.process.set_link(up).await,
             _ => Ok(()),
         }
     }
@@ -146,19 +141,10 @@ impl Supply {
 
     /// QEMU has ended by itself.
     pub async fn cpu_ended(&mut self, status: io::Result<ExitStatus>, firmware: &mut Vec<u8>) {
-        let found = match status {
-            Ok(status) => format!("ended by itself ({status})"),
-            Err(error) => format!("could not be waited for: {error}"),
-        };
-        let dir = self.dir.path().into();
-        let stderr = match &mut self.power {
-            Power::Running(cpu) => {
-                take_rest(cpu, firmware);
-                cpu.end().await
-            }
-            _ => String::new(),
-        };
-        self.fault(&VirtualError::Qemu { dir, found, stderr });
+        let Power::Running(cpu) = &mut self.power else { return };
+        take_rest(cpu, firmware);
+        let error = cpu.process.obituary(self.dir.path(), status).await;
+        self.fault(&error);
         self.http.hold();
     }
 
@@ -175,7 +161,7 @@ impl Supply {
     /// QEMU's process.
     pub fn cpu_pid(&self) -> Option<u32> {
         match &self.power {
-            Power::Running(cpu) => cpu.pid(),
+            Power::Running(cpu) => cpu.process.pid(),
             _ => None,
         }
     }
@@ -216,8 +202,9 @@ impl Supply {
             return Ok(());
         }
         let identity = self.dir.power_on(self.seed)?;
-        let mut cpu = None;
-        for _ in 0..ports {
+        let mut tries = ports;
+        let mut cpu = loop {
+            tries -= 1;
             self.http.share();
             let machine = Machine {
                 qemu: &self.qemu,
@@ -228,22 +215,12 @@ impl Supply {
                 http: self.http.address(),
             };
             match Qemu::start(&machine).await {
-                Ok(started) => {
-                    cpu = Some(started);
-                    break;
-                }
-                Err(NotStarted::Error(error)) => return Err(error),
-                Err(NotStarted::PortTaken) if ports > 1 => self.http.next()?,
-                Err(NotStarted::PortTaken) => {}
+                Ok(cpu) => break cpu,
+                Err(error) => error.take_another(&mut self.http, tries)?,
             }
-        }
-        let Some(mut cpu) = cpu else {
-            let error = io::Error::from(io::ErrorKind::AddrInUse);
-            let http = self.http.address();
-            return Err(VirtualError::io(format!("giving QEMU the port {http}"))(error));
         };
         if !self.link {
-            cpu.set_link(false).await.map_err(VirtualError::io("setting QEMU's network link"))?;
+            cpu.process.set_link(false).await?;
         }
         self.power = Power::Running(Box::new(cpu));
         Ok(())

@@ -20,10 +20,6 @@ use sha2::{Digest, Sha256};
 
 use crate::error::VirtualError;
 
-/// The prefix of the MAC addresses that are made up here: Espressif's, so that the loader can tell
-/// it in the short form.
-const OUI: [u8; 3] = [0x18, 0xFE, 0x34];
-
 /// What a board remembers beside its flash.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,8 +39,13 @@ pub struct StateDir {
 
 impl StateDir {
     /// Makes the folder where it is not there, locks it and reads what the board remembers. A new
-    /// board has the given MAC, or one that is derived from the seed; an old one keeps its own.
-    pub fn open(dir: &Path, mac: Option<Mac>, seed: u64) -> Result<StateDir, VirtualError> {
+    /// board has the given MAC, or one of the vendor `oui` that is derived from the seed; an old one keeps its own.
+    pub fn open(
+        dir: &Path,
+        mac: Option<Mac>,
+        oui: [u8; 3],
+        seed: u64,
+    ) -> Result<StateDir, VirtualError> {
         fs::create_dir_all(dir)
             .map_err(VirtualError::io(format!("making the folder {}", dir.display())))?;
         // QEMU and links see the folder from elsewhere.
@@ -71,7 +72,7 @@ impl StateDir {
             (Some(given), Some(has)) if given != has => {
                 return Err(VirtualError::OtherMac { dir, has, given });
             }
-            (given, has) => has.or(given).unwrap_or_else(|| derived_mac(seed)),
+            (given, has) => has.or(given).unwrap_or_else(|| derived_mac(oui, seed)),
         };
         // The first byte's lowest bit says that an address is not one board's.
         if mac.0[0] & 1 != 0 || mac.0[..3] == [0; 3] {
@@ -97,11 +98,16 @@ impl StateDir {
         self.record.power_ons
     }
 
+    /// Counts a power-on.
+    pub fn count_power_on(&mut self) -> Result<(), VirtualError> {
+        self.record.power_ons += 1;
+        self.save()
+    }
+
     /// Counts a power-on and writes the identity that the firmware finds in this one: a seed that
     /// no earlier power-on had, and that the board's own seed decides.
     pub fn power_on(&mut self, seed: u64) -> Result<PathBuf, VirtualError> {
-        self.record.power_ons += 1;
-        self.save()?;
+        self.count_power_on()?;
         let path = self.dir.join("identity.bin");
         fs::write(&path, identity(self.record.mac, seed, self.record.power_ons))
             .map_err(VirtualError::io(format!("writing {}", path.display())))?;
@@ -147,9 +153,8 @@ fn take_lock(dir: &Path) -> Result<File, VirtualError> {
 }
 
 /// Without a MAC address of its own a board gets one from its seed.
-fn derived_mac(seed: u64) -> Mac {
+fn derived_mac([a, b, c]: [u8; 3], seed: u64) -> Mac {
     let digest = Sha256::new().chain_update(b"mac").chain_update(seed.to_le_bytes()).finalize();
-    let [a, b, c] = OUI;
     Mac([a, b, c, digest[0], digest[1], digest[2]])
 }
 
@@ -170,41 +175,44 @@ fn identity(mac: Mac, seed: u64, power_on: u64) -> [u8; 64] {
 mod tests {
     use super::*;
 
+    const OUI: [u8; 3] = [0x18, 0xFE, 0x34];
+
     #[test]
     fn a_board_keeps_its_mac_and_no_two_power_ons_share_a_seed() {
         let dir = tempfile::tempdir().unwrap();
-        let mut board = StateDir::open(dir.path(), None, 7).unwrap();
+        let mut board = StateDir::open(dir.path(), None, OUI, 7).unwrap();
         let mac = board.mac();
         let first = fs::read(board.power_on(7).unwrap()).unwrap();
         drop(board);
-        let mut board = StateDir::open(dir.path(), None, 8).unwrap();
+        let mut board = StateDir::open(dir.path(), None, OUI, 8).unwrap();
         assert_eq!(board.mac(), mac);
         let second = fs::read(board.power_on(7).unwrap()).unwrap();
         assert_eq!(board.power_ons(), 2);
         assert_eq!((first.len(), &first[..4], &first[4..10]), (64, b"HRID".as_slice(), &mac.0[..]));
         assert_ne!(first[12..44], second[12..44]);
         drop(board);
-        let error = StateDir::open(dir.path(), Some(Mac([2, 0, 0, 0, 0, 1])), 7).unwrap_err();
+        let error = StateDir::open(dir.path(), Some(Mac([2, 0, 0, 0, 0, 1])), OUI, 7).unwrap_err();
         assert!(error.to_string().contains(&format!("has the MAC address {mac}")), "{error}");
-        assert_eq!(StateDir::open(dir.path(), Some(mac), 9).unwrap().mac(), mac);
+        assert_eq!(StateDir::open(dir.path(), Some(mac), OUI, 9).unwrap().mac(), mac);
     }
 
     #[test]
     fn a_new_board_has_the_mac_it_is_given_unless_it_is_none() {
         let dir = tempfile::tempdir().unwrap();
         for wrong in [[0xFF; 6], [0, 0, 0, 1, 2, 3]] {
-            let error = StateDir::open(dir.path(), Some(Mac(wrong)), 7).unwrap_err().to_string();
+            let error =
+                StateDir::open(dir.path(), Some(Mac(wrong)), OUI, 7).unwrap_err().to_string();
             assert!(error.contains("vendor's prefix"), "{error}");
         }
         let given = Mac([2, 0, 0, 0, 0, 1]);
-        assert_eq!(StateDir::open(dir.path(), Some(given), 7).unwrap().mac(), given);
+        assert_eq!(StateDir::open(dir.path(), Some(given), OUI, 7).unwrap().mac(), given);
     }
 
     #[test]
     fn the_second_holder_is_told_the_first() {
         let dir = tempfile::tempdir().unwrap();
-        let _first = StateDir::open(dir.path(), None, 1).unwrap();
-        let error = StateDir::open(dir.path(), None, 1).unwrap_err().to_string();
+        let _first = StateDir::open(dir.path(), None, OUI, 1).unwrap();
+        let error = StateDir::open(dir.path(), None, OUI, 1).unwrap_err().to_string();
         assert!(error.contains(&format!("as process {}.", std::process::id())), "{error}");
     }
 
@@ -212,7 +220,7 @@ mod tests {
     fn a_spoilt_record_is_named() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("board.json"), "{").unwrap();
-        let error = StateDir::open(dir.path(), None, 1).unwrap_err().to_string();
+        let error = StateDir::open(dir.path(), None, OUI, 1).unwrap_err().to_string();
         assert!(error.contains("board.json") && error.contains("Delete it"), "{error}");
     }
 }

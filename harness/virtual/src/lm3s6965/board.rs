@@ -1,0 +1,333 @@
+//! The board: what waits for its events and hands them to its parts.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::Arc;
+
+use hilrig_core::mac::Mac;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::cable::Cable;
+use super::chip::Chip;
+use super::machine::{self, Machine, Started};
+use super::{CHIP, FLASH_SIZE, gdb, probe};
+use crate::control::{ControlCommand, ControlReply, State, Status};
+use crate::control_server::{ControlServer, Request};
+use crate::error::VirtualError;
+use crate::flash_file::FlashFile;
+use crate::http_port::{HttpPort, PORT_TRIES};
+use crate::process::{Process, is_there};
+use crate::serving::Serving;
+use crate::state_dir::StateDir;
+
+/// The prefix of the MAC addresses that are made up here: the chip's maker's, Luminary Micro.
+const OUI: [u8; 3] = [0x00, 0x1A, 0xB6];
+
+/// What a board is made of.
+#[derive(Clone, Debug)]
+pub struct ArmBoardConfig {
+    /// Its folder: flash, settings and identity stay there from one start to the next.
+    pub state_dir: PathBuf,
+    /// A new board's MAC address; without it one is made from the seed. An old board keeps its own,
+    /// and another one given is an error.
+    pub mac: Option<Mac>,
+    /// Decides what is random about a new board: MAC address, the firmware's random numbers.
+    pub seed: u64,
+    /// `qemu-system-arm`, as a name or a path.
+    pub qemu: PathBuf,
+}
+
+/// How to reach a board that has started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArmReady {
+    /// What selects its probe, `VID:PID:SERIAL`: this process's probe-rs finds it, no other's does.
+    pub probe: String,
+    /// The chip, as probe-rs names it.
+    pub chip: String,
+    /// Its control socket; see [`crate::control`].
+    pub control: PathBuf,
+    /// Where its web server is reached when its firmware runs one.
+    pub http: SocketAddr,
+    /// Its MAC address.
+    pub mac: Mac,
+    /// The process that runs it.
+    pub pid: u32,
+}
+
+/// A board behind a debug probe. Needs a tokio runtime with I/O and time; the thread that polls it
+/// has to live as long as the board, as for [`crate::VirtualBoard`]. Whoever uses the probe blocks,
+/// and so does it on another thread.
+#[derive(Debug)]
+pub struct ArmBoard {
+    ready: ArmReady,
+    qemu: PathBuf,
+    dir: StateDir,
+    eeprom: PathBuf,
+    http: HttpPort,
+    link: bool,
+    power: Power,
+    cable: Plugged,
+    control: ControlServer,
+}
+
+#[derive(Debug)]
+enum Power {
+    Off,
+    On(Box<Process>),
+    /// QEMU is gone, and this is why. Powering on tries again.
+    Fault(String),
+}
+
+/// The probe is pulled out when the board goes, however it goes.
+#[derive(Debug)]
+struct Plugged(Arc<Cable>);
+
+impl Drop for Plugged {
+    fn drop(&mut self) {
+        self.0.pull_out();
+        self.0.power_off(None);
+    }
+}
+
+enum Event {
+    Control(Request),
+    Ended(io::Result<ExitStatus>),
+}
+
+impl ArmBoard {
+    /// Makes the board, plugs its probe in and powers it on: it boots what is flashed.
+    pub async fn start(config: ArmBoardConfig) -> Result<ArmBoard, VirtualError> {
+        let ArmBoardConfig { state_dir, mac, seed, qemu } = config;
+        if !is_there(&qemu) {
+            return Err(VirtualError::NoQemu(qemu));
+        }
+        let dir = StateDir::open(&state_dir, mac, OUI, seed)?;
+        let mac = dir.mac();
+        let eeprom = machine::eeprom(dir.path(), mac, seed)?;
+        let control = ControlServer::listen(dir.path().join("control"))?;
+        let http = HttpPort::take(seed)?;
+        probe::register();
+        let cable = Plugged(Cable::new(serial(dir.path())));
+        let ready = ArmReady {
+            probe: probe::selector(&cable.0),
+            chip: CHIP.into(),
+            control: control.path().into(),
+            http: http.address(),
+            mac,
+            pid: std::process::id(),
+        };
+        let (link, power) = (true, Power::Off);
+        let mut board = ArmBoard { ready, qemu, dir, eeprom, http, link, power, cable, control };
+        board.on(PORT_TRIES).await?;
+        board.ready.http = board.http.address();
+        board.cable.0.plug_in();
+        Ok(board)
+    }
+
+    /// How to reach it.
+    pub fn ready(&self) -> &ArmReady {
+        &self.ready
+    }
+
+    /// Serves the control socket until `stopped` resolves. What is being done at that moment is done
+    /// to its end: a QEMU that is just being started would outlive the board otherwise.
+    pub async fn run_until(&mut self, stopped: impl Future) {
+        tokio::pin!(stopped);
+        loop {
+            let event = tokio::select! {
+                event = self.event() => event,
+                _ = &mut stopped => return,
+            };
+            match event {
+                Event::Ended(status) => self.ended(status).await,
+                Event::Control((command, answer)) => {
+                    let reply = self.obey(command).await;
+                    // A client that has gone needs none.
+                    let _ = answer.send(reply);
+                }
+            }
+        }
+    }
+
+    /// Ends it: QEMU is ended and waited for, the probe is gone, flash and settings stay.
+    pub async fn stop(mut self) {
+        self.off().await;
+    }
+
+    /// Serves it in a task of its own.
+    pub fn serve(mut self) -> Serving<ArmReady> {
+        Serving::start(self.ready.clone(), |stopped| async move {
+            self.run_until(stopped).await;
+            self.stop().await;
+            Ok(())
+        })
+    }
+
+    async fn event(&mut self) -> Event {
+        let ArmBoard { control, power, .. } = self;
+        let ended = async {
+            match power {
+                Power::On(process) => process.ended().await,
+                Power::Off | Power::Fault(_) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            request = control.next() => Event::Control(request),
+            status = ended => Event::Ended(status),
+        }
+    }
+
+    async fn obey(&mut self, command: ControlCommand) -> ControlReply {
+        let done = match command {
+            ControlCommand::Reset => self.reset(),
+            ControlCommand::PowerOff => {
+                self.off().await;
+                Ok(())
+            }
+            ControlCommand::PowerOn => self.on(1).await,
+            ControlCommand::LinkDown => self.set_link(false).await,
+            ControlCommand::LinkUp => self.set_link(true).await,
+            ControlCommand::ProbeOut => {
+                self.cable.0.pull_out();
+                Ok(())
+            }
+            ControlCommand::ProbeIn => {
+                self.cable.0.plug_in();
+                Ok(())
+            }
+            ControlCommand::Status => {
+                return ControlReply { status: Some(self.status()), ..ControlReply::done() };
+            }
+            ControlCommand::Loader
+            | ControlCommand::Silent
+            | ControlCommand::Garbage { .. }
+            | ControlCommand::Flood { .. }
+            | ControlCommand::Normal => Err(VirtualError::Refused("the board has no serial port")),
+        };
+        match done {
+            Ok(()) => ControlReply::done(),
+            Err(error) => ControlReply::refused(error),
+        }
+    }
+
+    /// The reset button.
+    fn reset(&mut self) -> Result<(), VirtualError> {
+        if matches!(self.power, Power::Off | Power::Fault(_)) {
+            return Err(VirtualError::Refused(
+                "the board has no power; give it some with power_on",
+            ));
+        }
+        let press = |chip: &mut Chip| {
+            chip.reset_line(true)?;
+            chip.reset_line(false)
+        };
+        self.cable.0.with_chip(press).map_err(VirtualError::io("resetting QEMU's chip"))
+    }
+
+    /// Powers on; does nothing to a board that is on.
+    async fn on(&mut self, tries: usize) -> Result<(), VirtualError> {
+        if matches!(self.power, Power::On(_)) {
+            return Ok(());
+        }
+        let done = self.boot(tries).await;
+        if let Err(error) = &done {
+            self.fault(error);
+        }
+        done
+    }
+
+    async fn boot(&mut self, mut tries: usize) -> Result<(), VirtualError> {
+        self.dir.count_power_on()?;
+        let flash = FlashFile::open(&self.dir.path().join("flash.bin"), FLASH_SIZE)?;
+        let Started { mut process, gdb, qtest } = loop {
+            tries -= 1;
+            self.http.share();
+            let machine = Machine {
+                qemu: &self.qemu,
+                dir: self.dir.path(),
+                flash: flash.path(),
+                eeprom: &self.eeprom,
+                mac: self.ready.mac,
+                http: self.http.address(),
+            };
+            match machine::start(&machine).await {
+                Ok(started) => break started,
+                Err(error) => error.take_another(&mut self.http, tries)?,
+            }
+        };
+        if !self.link {
+            process.set_link(false).await?;
+        }
+        let chip = Chip::power_on(gdb, qtest, flash);
+        let chip = chip.map_err(VirtualError::io("setting up QEMU's chip"))?;
+        self.cable.0.power_on(chip);
+        self.power = Power::On(Box::new(process));
+        Ok(())
+    }
+
+    /// Cuts the power.
+    async fn off(&mut self) {
+        if let Power::On(mut process) = std::mem::replace(&mut self.power, Power::Off) {
+            process.end().await;
+        }
+        self.cable.0.power_off(None);
+        self.http.hold();
+    }
+
+    /// QEMU has ended by itself.
+    async fn ended(&mut self, status: io::Result<ExitStatus>) {
+        if let Power::On(process) = &mut self.power {
+            let error = process.obituary(self.dir.path(), status).await;
+            self.fault(&error);
+        }
+    }
+
+    fn fault(&mut self, error: &VirtualError) {
+        tracing::error!(%error, "the virtual board stopped");
+        self.cable.0.power_off(Some(error.to_string()));
+        self.power = Power::Fault(error.to_string());
+        self.http.hold();
+    }
+
+    /// Network cable in or out, now and in later starts.
+    async fn set_link(&mut self, up: bool) -> Result<(), VirtualError> {
+        self.link = up;
+        match &mut self.power {
+            Power::On(process) => process.set_link(up).await,
+            Power::Off | Power::Fault(_) => Ok(()),
+        }
+    }
+
+    fn status(&self) -> Status {
+        let (state, fault, qemu) = match &self.power {
+            Power::Off => (State::Off, None, None),
+            Power::On(process) => (State::Running, None, process.pid()),
+            Power::Fault(fault) => (State::Fault, Some(fault.clone()), None),
+        };
+        Status {
+            state,
+            fault,
+            mac: self.ready.mac,
+            port: None,
+            probe: Some(self.cable.0.is_plugged_in()),
+            http: self.ready.http,
+            link: self.link,
+            silent: false,
+            qemu,
+            power_ons: self.dir.power_ons(),
+            lost_to_port: 0,
+            lost_to_board: 0,
+            trouble_left: 0,
+        }
+    }
+}
+
+/// A probe's serial number: the same at each start of the board, and no other board's, because no
+/// two are in one folder.
+fn serial(dir: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    gdb::hex(&Sha256::digest(dir.as_os_str().as_bytes())[..8])
+}

@@ -1,0 +1,52 @@
+//! A virtual board that a task of its own serves.
+
+use std::io;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::board::Ready;
+use crate::error::VirtualError;
+
+/// A board that a task of its own serves. Dropping it ends the board at once.
+#[derive(Debug)]
+pub struct Serving<R = Ready> {
+    ready: R,
+    stop: Option<oneshot::Sender<()>>,
+    task: Option<JoinHandle<Result<(), VirtualError>>>,
+}
+
+impl<R> Serving<R> {
+    /// Starts the task. `serve` serves the board until what it is given resolves, then ends it.
+    pub(crate) fn start<F: Future<Output = Result<(), VirtualError>> + Send + 'static>(
+        ready: R,
+        serve: impl FnOnce(oneshot::Receiver<()>) -> F,
+    ) -> Serving<R> {
+        let (stop, stopped) = oneshot::channel();
+        Serving { ready, stop: Some(stop), task: Some(tokio::spawn(serve(stopped))) }
+    }
+
+    /// How to reach it.
+    pub fn ready(&self) -> &R {
+        &self.ready
+    }
+
+    /// Ends the board in order. An error tells what had ended it before.
+    pub async fn stop(mut self) -> Result<(), VirtualError> {
+        drop(self.stop.take());
+        match self.task.take() {
+            Some(task) => task.await.unwrap_or_else(|error| {
+                Err(VirtualError::io("serving the virtual board")(io::Error::other(error)))
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<R> Drop for Serving<R> {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}

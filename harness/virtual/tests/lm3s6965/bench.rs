@@ -1,0 +1,211 @@
+//! A bench with boards, and what a rig does through their probes. Nothing here knows that the probes
+//! are virtual.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use hilrig_virtual::lm3s6965::{ArmBoard, ArmBoardConfig, ArmReady};
+use hilrig_virtual::{ControlSocket, Serving};
+use object::read::elf::{ElfFile32, ProgramHeader};
+use object::{Object, ObjectSymbol};
+use probe_rs::flashing::DownloadOptions;
+use probe_rs::probe::DebugProbeSelector;
+use probe_rs::probe::list::Lister;
+use probe_rs::rtt::{Rtt, ScanRegion};
+use probe_rs::{MemoryInterface, Permissions, Session};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// A machine under load gets time; nothing here takes a tenth of it otherwise.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+/// A core answers at once.
+pub const HALT: Duration = Duration::from_secs(5);
+
+pub struct Bench {
+    pub dir: tempfile::TempDir,
+}
+
+impl Bench {
+    pub fn new() -> Bench {
+        Bench { dir: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn config(&self, name: &str, seed: u64) -> ArmBoardConfig {
+        ArmBoardConfig {
+            state_dir: self.dir.path().join(name),
+            mac: None,
+            seed,
+            qemu: "qemu-system-arm".into(),
+        }
+    }
+
+    pub async fn board(&self, name: &str, seed: u64) -> Board {
+        Board::start(self.config(name, seed)).await
+    }
+}
+
+pub struct Board {
+    pub serving: Serving<ArmReady>,
+    pub control: ControlSocket,
+}
+
+impl Board {
+    pub async fn start(config: ArmBoardConfig) -> Board {
+        let serving = ArmBoard::start(config).await.unwrap().serve();
+        let control = ControlSocket::new(&serving.ready().control);
+        Board { serving, control }
+    }
+
+    /// Runs a blocking user of the probe, while the board is served here.
+    pub async fn rig<T: Send + 'static>(&self, act: impl FnOnce(Rig) -> T + Send + 'static) -> T {
+        let ready = self.serving.ready().clone();
+        tokio::task::spawn_blocking(move || act(Rig::attach(&ready))).await.unwrap()
+    }
+}
+
+/// A session with a board.
+pub struct Rig {
+    pub session: Session,
+}
+
+/// A rig's console: everything that came over RTT.
+pub struct Console {
+    rtt: Rtt,
+    pub text: String,
+}
+
+impl Rig {
+    pub fn attach(ready: &ArmReady) -> Rig {
+        let selector: DebugProbeSelector = ready.probe.parse().unwrap();
+        let probe = Lister::new().open(selector).unwrap();
+        let session = probe.attach(ready.chip.as_str(), Permissions::default()).unwrap();
+        Rig { session }
+    }
+
+    /// Flashes an ELF and reads it back; the core is halted then.
+    pub fn flash(&mut self, elf: &Elf) {
+        let mut loader = self.session.target().flash_loader();
+        for (address, data) in elf.segments() {
+            loader.add_data(address, &data).unwrap();
+        }
+        let mut options = DownloadOptions::new();
+        options.verify = true;
+        loader.commit(&mut self.session, options).unwrap();
+    }
+
+    pub fn reset(&mut self) {
+        self.session.core(0).unwrap().reset().unwrap();
+    }
+
+    pub fn word(&mut self, address: u64) -> u32 {
+        self.session.core(0).unwrap().read_word_32(address).unwrap()
+    }
+
+    pub fn is_halted(&mut self) -> bool {
+        self.session.core(0).unwrap().core_halted().unwrap()
+    }
+
+    /// Waits for a word in memory while the core runs.
+    pub fn wait_for(&mut self, address: u64, what: &str, is: impl Fn(u32) -> bool) -> u32 {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let word = self.word(address);
+            if is(word) {
+                return word;
+            }
+            assert!(Instant::now() < until, "waited {DEADLINE:?} for {what}, it is {word:#x}");
+        }
+    }
+
+    pub fn console(&mut self, elf: &Elf) -> Console {
+        let region = ScanRegion::Exact(elf.symbol("_SEGGER_RTT"));
+        let mut core = self.session.core(0).unwrap();
+        Console { rtt: Rtt::attach_region(&mut core, &region).unwrap(), text: String::new() }
+    }
+
+    /// Reads the console until a text was seen.
+    pub fn expect(&mut self, console: &mut Console, text: &str) {
+        let until = Instant::now() + DEADLINE;
+        let mut core = self.session.core(0).unwrap();
+        let mut buffer = [0; 1024];
+        while !console.text.contains(text) {
+            let up = console.rtt.up_channel(0).unwrap();
+            let got = up.read(&mut core, &mut buffer).unwrap();
+            console.text.push_str(&String::from_utf8_lossy(&buffer[..got]));
+            assert!(
+                Instant::now() < until,
+                "waited {DEADLINE:?} for `{text}`, got {:?}",
+                console.text
+            );
+        }
+    }
+}
+
+/// The built firmware.
+#[derive(Clone)]
+pub struct Elf {
+    bytes: Vec<u8>,
+}
+
+impl Elf {
+    /// None, and why, where it was not built.
+    pub fn built() -> Option<Elf> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../firmware/build/lm3s6965/firmware.elf");
+        match std::fs::read(&path) {
+            Ok(bytes) => Some(Elf { bytes }),
+            Err(_) => {
+                eprintln!("skipped: no {}; build it with `make firmware`", path.display());
+                None
+            }
+        }
+    }
+
+    /// What is to be flashed, and where.
+    pub fn segments(&self) -> Vec<(u64, Vec<u8>)> {
+        let file = ElfFile32::<object::LittleEndian>::parse(self.bytes.as_slice()).unwrap();
+        let loaded = |header: &&object::elf::ProgramHeader32<_>| {
+            header.p_type(object::LittleEndian) == object::elf::PT_LOAD
+                && header.p_filesz(object::LittleEndian) > 0
+        };
+        let segment = |header: &object::elf::ProgramHeader32<_>| {
+            let data = header.data(object::LittleEndian, self.bytes.as_slice()).unwrap();
+            (header.p_paddr(object::LittleEndian).into(), data.to_vec())
+        };
+        file.elf_program_headers().iter().filter(loaded).map(segment).collect()
+    }
+
+    /// A symbol's address, without the bit that marks Thumb code.
+    pub fn symbol(&self, name: &str) -> u64 {
+        let file = object::File::parse(self.bytes.as_slice()).unwrap();
+        let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name));
+        let symbol = symbol.unwrap_or_else(|| panic!("no symbol `{name}`"));
+        symbol.address() & !u64::from(symbol.kind() == object::SymbolKind::Text)
+    }
+}
+
+/// One request to the board's web server.
+pub async fn get(http: SocketAddr) -> std::io::Result<String> {
+    let mut stream = tokio::net::TcpStream::connect(http).await?;
+    stream.write_all(b"GET /config HTTP/1.1\r\nHost: board\r\nConnection: close\r\n\r\n").await?;
+    let mut page = Vec::new();
+    stream.read_to_end(&mut page).await?;
+    if page.is_empty() {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+/// The board's page, as soon as there is one.
+pub async fn page(board: &Board) -> String {
+    let http = board.serving.ready().http;
+    let until = Instant::now() + DEADLINE;
+    loop {
+        // QEMU's network repeats a connection's first packet only after 6 s, so that one that comes
+        // before the board is up is better given up.
+        match tokio::time::timeout(Duration::from_millis(250), get(http)).await {
+            Ok(Ok(page)) => return page,
+            other => assert!(Instant::now() < until, "no page within {DEADLINE:?}: {other:?}"),
+        }
+    }
+}
