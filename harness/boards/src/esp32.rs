@@ -286,6 +286,7 @@ impl Progress {
             kept: self.written == 0,
             // By the MD5 of each segment in the flash, whether it was written or kept.
             verified: Some(true),
+            baud: None,
         }
     }
 

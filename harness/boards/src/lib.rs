@@ -8,6 +8,7 @@
 mod console;
 pub mod discover;
 mod esp32;
+mod flash_esp8266;
 pub mod identity;
 mod lines;
 mod loader;

@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hilrig_core::board::{BoardFault, Lines};
+use hilrig_core::board::{BoardFault, ByHand, Lines};
 
 /// One state of the two modem-control lines and how long it is held. `true` is asserted, which is
 /// the low level on the adapter's pin.
@@ -34,15 +34,26 @@ const ENTER_LOADER: [Hold; 5] = [
 const RESET: [Hold; 3] = [hold(false, false, 0), hold(false, true, 100), hold(false, false, 0)];
 
 /// DTR and RTS in the usual wiring of ESP boards: two transistors, DTR to GPIO0 and RTS to EN.
+///
+/// Opening a port asserts both, which in this wiring pulls neither pin.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct ModemLines;
+pub struct ModemLines {
+    /// Both levels are turned round on their way: by the adapter, or by a buffer behind it.
+    pub inverted: bool,
+}
 
 impl ModemLines {
+    /// DTR and RTS as the port is told to set them.
+    fn levels(self, step: Hold) -> (bool, bool) {
+        (step.dtr != self.inverted, step.rts != self.inverted)
+    }
+
     async fn play(self, port: BorrowedFd<'_>, holds: &[Hold]) -> Result<(), BoardFault> {
         for step in holds {
-            set(port, step.dtr, step.rts).map_err(|error| {
+            let (dtr, rts) = self.levels(*step);
+            set(port, dtr, rts).map_err(|error| {
                 BoardFault::new("setting DTR and RTS", error).help(
-                    "The port has no modem-control lines: say `reset = \"none\"` for a board without \
+                    "The port has no modem-control lines: say `lines = \"none\"` for a board without \
                      reset wiring.",
                 )
             })?;
@@ -75,7 +86,7 @@ fn set(port: BorrowedFd<'_>, dtr: bool, rts: bool) -> rustix::io::Result<()> {
 #[async_trait(?Send)]
 impl Lines for ModemLines {
     fn words(&self) -> String {
-        "DTR/RTS".into()
+        if self.inverted { "DTR/RTS, inverted" } else { "DTR/RTS" }.into()
     }
 
     async fn enter_loader(&mut self, port: BorrowedFd<'_>) -> Result<(), BoardFault> {
@@ -97,15 +108,19 @@ impl Lines for NoLines {
         "no reset lines".into()
     }
 
+    fn by_hand(&self) -> Option<ByHand> {
+        Some(ByHand {
+            loader: "hold its FLASH button (GPIO0), press RST, release RST, then FLASH",
+            reset: "press its RST button",
+        })
+    }
+
     async fn enter_loader(&mut self, _: BorrowedFd<'_>) -> Result<(), BoardFault> {
-        Err(BoardFault::new("resetting the board into its loader", "it has no reset lines").help(
-            "Hold its FLASH button (GPIO0), press RST, release RST, then FLASH, and start again.",
-        ))
+        Ok(())
     }
 
     async fn reset(&mut self, _: BorrowedFd<'_>) -> Result<(), BoardFault> {
-        Err(BoardFault::new("resetting the board", "it has no reset lines")
-            .help("Press its RST button; for unattended runs wire DTR to GPIO0 and RTS to EN."))
+        Ok(())
     }
 }
 
@@ -129,6 +144,16 @@ mod tests {
     fn the_loader_is_entered_with_gpio0_low_and_the_lines_are_left_free() {
         assert_eq!(boots(&ENTER_LOADER), [false]);
         assert_eq!(pins(ENTER_LOADER[ENTER_LOADER.len() - 1]), (true, true));
+    }
+
+    #[test]
+    fn inverted_lines_reach_the_board_as_straight_ones_do() {
+        let inverted = ModemLines { inverted: true };
+        for step in ENTER_LOADER.into_iter().chain(RESET) {
+            // What the inverter between port and board makes of it.
+            let (dtr, rts) = inverted.levels(step);
+            assert_eq!((!dtr, !rts), ModemLines::default().levels(step));
+        }
     }
 
     #[test]

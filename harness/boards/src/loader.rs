@@ -26,6 +26,27 @@ use serialport::{SerialPort, TTYPort, UsbPortInfo};
 use crate::reply::{Malformed, Replies, Reply};
 use crate::rom;
 
+/// What ended a session.
+#[derive(Debug)]
+pub struct Trouble {
+    /// Told to the user.
+    pub fault: BoardFault,
+    /// It may be the line's doing: at a lower rate it may go well.
+    pub of_line: bool,
+}
+
+impl Trouble {
+    fn of_line(fault: BoardFault) -> Trouble {
+        Trouble { fault, of_line: true }
+    }
+}
+
+impl From<BoardFault> for Trouble {
+    fn from(fault: BoardFault) -> Trouble {
+        Trouble { fault, of_line: false }
+    }
+}
+
 /// How long the loader may take to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
@@ -37,6 +58,8 @@ pub struct Deadlines {
     pub erase: Duration,
     /// For writing a block of 1 KiB.
     pub block: Duration,
+    /// For a person to press what there are no reset lines for.
+    pub by_hand: Duration,
 }
 
 impl Default for Deadlines {
@@ -46,6 +69,7 @@ impl Default for Deadlines {
             register: Duration::from_secs(1),
             erase: Duration::from_secs(105),
             block: Duration::from_secs(3),
+            by_hand: Duration::from_secs(45),
         }
     }
 }
@@ -143,9 +167,9 @@ impl Loader {
     }
 
     /// Finds the loader at the port's rate (it measures the rate from this).
-    pub fn sync(&mut self) -> Result<(), BoardFault> {
+    pub fn sync(&mut self, deadline: Duration) -> Result<(), Trouble> {
         let start = Instant::now();
-        let end = start + self.deadlines.sync;
+        let end = start + deadline;
         let mut strays = Strays::default();
         loop {
             self.send(Command::Sync)?;
@@ -156,15 +180,13 @@ impl Loader {
             }
             if Instant::now() >= end {
                 let overheard = self.overheard();
-                return Err(BoardFault::new(
-                    self.tried(CommandType::Sync),
-                    format!(
-                        "no answer within {:.1} s{}{overheard}",
-                        self.deadlines.sync.as_secs_f64(),
-                        strays.words()
-                    ),
-                )
-                .help(BUTTONS));
+                let found = format!(
+                    "no answer within {:.1} s{}{overheard}",
+                    deadline.as_secs_f64(),
+                    strays.words()
+                );
+                let fault = BoardFault::new(self.tried(CommandType::Sync), found).help(BUTTONS);
+                return Err(Trouble::of_line(fault));
             }
         }
         // The other answers must not be taken for those to the next commands.
@@ -178,7 +200,7 @@ impl Loader {
     }
 
     /// Makes sure that this is an ESP8266, and the one that is expected. Returns its MAC.
-    pub fn identify(&mut self, expected: Option<Mac>) -> Result<Mac, BoardFault> {
+    pub fn identify(&mut self, expected: Option<Mac>) -> Result<Mac, Trouble> {
         let tried = format!("identifying the chip on {}", self.path.display());
         let magic = self.fenced_register(rom::MAGIC_REGISTER)?;
         if magic != rom::MAGIC {
@@ -191,25 +213,26 @@ impl Loader {
                     rom::MAGIC
                 ),
             )
-            .help("Nothing was written. Name the port of an ESP8266 for this board."));
+            .help("Nothing was written. Name the port of an ESP8266 for this board.")
+            .into());
         }
         let mut words = [0; 3];
         for (word, address) in words.iter_mut().zip(rom::MAC_REGISTERS) {
             *word = self.fenced_register(address)?;
         }
         let Some(mac) = rom::mac(words) else {
-            return Err(BoardFault::new(
-                tried,
-                format!("its MAC words {words:08x?} hold no MAC that the ROM knows"),
-            )
-            .help("Nothing was written. Look at the line: a loader that answers garbage."));
+            let found = format!("its MAC words {words:08x?} hold no MAC that the ROM knows");
+            let fault = BoardFault::new(tried, found)
+                .help("Nothing was written. Look at the line: a loader that answers garbage.");
+            return Err(Trouble::of_line(fault));
         };
         match expected {
             Some(expected) if expected != mac => Err(BoardFault::new(
                 tried,
                 format!("its MAC is {mac}, the configuration says {expected}"),
             )
-            .help("Nothing was written. Another board hangs on this port: mend `port` or `mac`.")),
+            .help("Nothing was written. Another board hangs on this port: mend `port` or `mac`.")
+            .into()),
             _ => Ok(mac),
         }
     }
@@ -223,7 +246,7 @@ impl Loader {
         &mut self,
         bytes: &[u8],
         progress: &dyn Fn(u64, u64),
-    ) -> Result<Duration, BoardFault> {
+    ) -> Result<Duration, Trouble> {
         // An image is checked to be 1 MiB at most.
         let size = bytes.len() as u32;
         let total = bytes.len() as u64;
@@ -251,10 +274,10 @@ impl Loader {
                 },
                 self.deadlines.block,
             )
-            .map_err(|mut fault| {
+            .map_err(|mut trouble| {
                 let at = number * rom::BLOCK;
-                fault.found = format!("at byte {at} of {total}: {}", fault.found);
-                fault
+                trouble.fault.found = format!("at byte {at} of {total}: {}", trouble.fault.found);
+                trouble
             })?;
             if told.elapsed() >= PROGRESS {
                 told = Instant::now();
@@ -272,27 +295,29 @@ impl Loader {
     /// A register, by an answer that is surely the one to this question: a SYNC goes before it, and
     /// once that is answered no answer to an earlier read can be under way. One that came late or
     /// twice must not make one board of another.
-    fn fenced_register(&mut self, address: u32) -> Result<u32, BoardFault> {
+    fn fenced_register(&mut self, address: u32) -> Result<u32, Trouble> {
         self.command(Command::Sync, self.deadlines.register)?;
         self.register(address)
     }
 
-    fn register(&mut self, address: u32) -> Result<u32, BoardFault> {
+    fn register(&mut self, address: u32) -> Result<u32, Trouble> {
         self.command(Command::ReadReg { address }, self.deadlines.register)
     }
 
     /// One command and its answer; returns the answer's value.
-    fn command(&mut self, command: Command<'_>, deadline: Duration) -> Result<u32, BoardFault> {
+    fn command(&mut self, command: Command<'_>, deadline: Duration) -> Result<u32, Trouble> {
         let ty = command.command_type();
         self.send(command)?;
         let mut strays = Strays::default();
         match self.reply_to(ty, Instant::now() + deadline, &mut strays)? {
             Some(reply) => self.accepted(ty, &reply),
-            None => Err(BoardFault::new(
-                self.tried(ty),
-                format!("no answer within {:.1} s{}", deadline.as_secs_f64(), strays.words()),
-            )
-            .help("Look at the cable and the supply; a lower `flash_baud` helps on a bad line.")),
+            None => {
+                let found =
+                    format!("no answer within {:.1} s{}", deadline.as_secs_f64(), strays.words());
+                let fault = BoardFault::new(self.tried(ty), found)
+                    .help("Look at the cable and the supply.");
+                Err(Trouble::of_line(fault))
+            }
         }
     }
 
@@ -333,25 +358,23 @@ impl Loader {
     }
 
     /// The answer's value, if its status says that the command was carried out.
-    fn accepted(&self, ty: CommandType, reply: &Reply) -> Result<u32, BoardFault> {
+    fn accepted(&self, ty: CommandType, reply: &Reply) -> Result<u32, Trouble> {
         let Some(value) = reply.value else {
-            return Err(BoardFault::new(
-                self.tried(ty),
-                format!("an answer of the wrong length: {:02x?}", reply.bytes),
-            )
-            .help("Is it an ESP8266?"));
+            let found = format!("an answer of the wrong length: {:02x?}", reply.bytes);
+            let fault = BoardFault::new(self.tried(ty), found).help("Is it an ESP8266?");
+            return Err(Trouble::of_line(fault));
         };
         if reply.status != 0 {
-            return Err(BoardFault::new(
-                self.tried(ty),
-                format!(
-                    "the loader refused: {} (status {:#04x}, error {:#04x})",
-                    rom::error_words(reply.error),
-                    reply.status,
-                    reply.error
-                ),
-            )
-            .help("Start again; if it stays, look at the line (cable, rate) and the flash chip."));
+            let found = format!(
+                "the loader refused: {} (status {:#04x}, error {:#04x})",
+                rom::error_words(reply.error),
+                reply.status,
+                reply.error
+            );
+            let fault = BoardFault::new(self.tried(ty), found).help(
+                "Start again; if it stays, look at the line (cable, rate) and the flash chip.",
+            );
+            return Err(Trouble { fault, of_line: rom::error_of_line(reply.error) });
         }
         Ok(value)
     }

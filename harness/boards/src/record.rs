@@ -1,11 +1,29 @@
-//! What is known to be on a board, kept from run to run so that the same image is not written
-//! twice.
+//! What is known of a board, kept from run to run so that the same image is not written twice, and
+//! a rate that did not work is not tried each time.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+/// All that is known of a board.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Known {
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    image: Option<OnBoard>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    loader: Option<LoaderRate>,
+}
+
+/// The rate at which the board's loader worked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoaderRate {
+    /// The highest that was to be tried then, baud: asked for another, it is found out anew.
+    pub highest: u32,
+    /// The one that worked, baud.
+    pub works: u32,
+}
 
 /// What was last written to a board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,48 +56,65 @@ impl Record {
     }
 
     /// What is on the board, if that is known.
-    pub fn read(&self) -> Option<OnBoard> {
-        let text = match std::fs::read(&self.path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
-            Err(error) => return self.damaged(&error),
+    pub fn image(&self) -> Option<OnBoard> {
+        self.read().image
+    }
+
+    /// Puts down what is on the board; `None` where that is not known any more.
+    pub fn set_image(&self, image: Option<OnBoard>) {
+        self.write(&Known { image, ..self.read() });
+    }
+
+    /// The rate at which its loader worked.
+    pub fn loader_rate(&self) -> Option<LoaderRate> {
+        self.read().loader
+    }
+
+    /// Puts down the rate at which its loader worked.
+    pub fn set_loader_rate(&self, rate: LoaderRate) {
+        self.write(&Known { loader: Some(rate), ..self.read() });
+    }
+
+    fn read(&self) -> Known {
+        let known = match std::fs::read(&self.path) {
+            Ok(text) => serde_json::from_slice(&text).map_err(std::io::Error::from),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Known::default()),
+            Err(error) => Err(error),
         };
-        match serde_json::from_slice(&text) {
-            Ok(on_board) => Some(on_board),
-            Err(error) => self.damaged(&error),
-        }
+        known.unwrap_or_else(|error| {
+            tracing::warn!(
+                path = %self.path.display(), %error,
+                "the board's record cannot be read; its image will be written again"
+            );
+            Known::default()
+        })
     }
 
-    fn damaged<T>(&self, error: &dyn std::fmt::Display) -> Option<T> {
-        tracing::warn!(
-            path = %self.path.display(), %error,
-            "the board's record cannot be read; its image will be written again"
-        );
-        None
-    }
-
-    /// Puts down what is on the board. The file is the old one or the new one, never half of it.
-    /// It is not synced: what a power cut does to it costs one more flashing, a sync costs every
-    /// run.
-    pub fn write(&self, on_board: &OnBoard) {
-        if let Err(error) = self.try_write(on_board) {
+    /// The file is the old one or the new one, never half of it. It is not synced: what a power cut
+    /// does to it costs one more flashing, a sync costs every run.
+    fn write(&self, known: &Known) {
+        let done = match known == &Known::default() {
+            true => self.remove(),
+            false => self.try_write(known),
+        };
+        if let Err(error) = done {
             tracing::warn!(
                 path = %self.path.display(), %error,
                 "the board's record cannot be written; its image will be written again next time"
             );
             // An old record would say something that is no longer so.
-            self.forget();
+            let _ = self.remove();
         }
     }
 
-    fn try_write(&self, on_board: &OnBoard) -> std::io::Result<()> {
+    fn try_write(&self, known: &Known) -> std::io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)?;
         // The process's id keeps two writers apart; the board's lock makes them rare.
         let new = self.path.with_extension(format!("new-{}", std::process::id()));
         let written = (|| {
             let mut file = std::fs::File::create(&new)?;
-            file.write_all(&serde_json::to_vec_pretty(on_board)?)?;
+            file.write_all(&serde_json::to_vec_pretty(known)?)?;
             std::fs::rename(&new, &self.path)
         })();
         if written.is_err() {
@@ -88,13 +123,10 @@ impl Record {
         written
     }
 
-    /// Nothing is known any more.
-    pub fn forget(&self) {
+    fn remove(&self) -> std::io::Result<()> {
         match std::fs::remove_file(&self.path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                tracing::warn!(path = %self.path.display(), %error, "the board's record stays");
-            }
-            _ => {}
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
     }
 }
@@ -120,23 +152,37 @@ mod tests {
     fn what_is_written_is_read_and_can_be_forgotten() {
         let state = tempfile::tempdir().unwrap();
         let record = Record::of(state.path(), "bench-1");
-        assert_eq!(record.read(), None);
-        record.write(&on_board());
-        assert_eq!(record.read(), Some(on_board()));
-        let files: Vec<_> = std::fs::read_dir(state.path().join("boards")).unwrap().collect();
-        assert_eq!(files.len(), 1, "no temporary file stays");
-        record.forget();
-        assert_eq!(record.read(), None);
+        assert_eq!(record.image(), None);
+        record.set_image(Some(on_board()));
+        assert_eq!(record.image(), Some(on_board()));
+        let files = || std::fs::read_dir(state.path().join("boards")).unwrap().count();
+        assert_eq!(files(), 1, "no temporary file stays");
+        let rate = LoaderRate { highest: 921_600, works: 230_400 };
+        record.set_loader_rate(rate);
+        record.set_image(None);
+        assert_eq!((record.image(), record.loader_rate()), (None, Some(rate)));
+        record.set_image(Some(on_board()));
+        assert_eq!((record.image(), record.loader_rate()), (Some(on_board()), Some(rate)));
+    }
+
+    #[test]
+    fn nothing_known_is_no_file() {
+        let state = tempfile::tempdir().unwrap();
+        let record = Record::of(state.path(), "b");
+        record.set_image(None);
+        record.set_image(Some(on_board()));
+        record.set_image(None);
+        assert!(!state.path().join("boards/b.json").exists());
     }
 
     #[test]
     fn a_damaged_record_is_none() {
         let state = tempfile::tempdir().unwrap();
         let record = Record::of(state.path(), "b");
-        record.write(&on_board());
+        record.set_image(Some(on_board()));
         for damage in [&b""[..], b"{\"sha256\":\"ab", b"\xff\xfe", b"[]"] {
             std::fs::write(state.path().join("boards/b.json"), damage).unwrap();
-            assert_eq!(record.read(), None);
+            assert_eq!(record.image(), None);
         }
     }
 

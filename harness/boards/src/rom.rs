@@ -56,6 +56,12 @@ pub fn chip_words(magic: u32) -> &'static str {
     }
 }
 
+/// Whether the loader may say this because bytes were lost or changed on their way to it. A block
+/// that comes out of order (0x06) is one behind a block that was lost.
+pub fn error_of_line(error: u8) -> bool {
+    matches!(error, 0x05..=0x07)
+}
+
 /// The loader's error byte in words.
 pub fn error_words(error: u8) -> &'static str {
     match error {

@@ -3,10 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use hilrig_core::board::{Board, BoardFault, Console, Flashed, Lines, Reach};
+use hilrig_core::board::{Board, BoardFault, Console, Flashed, Lines, Notes, Reach};
 use hilrig_core::config::BoardKind;
 use hilrig_core::event::BoardFacts;
 use hilrig_core::image::Image;
@@ -17,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::console::SerialConsole;
 use crate::esp32;
-use crate::loader::{Deadlines, Loader};
+use crate::loader::Deadlines;
 use crate::lock::PortLock;
 use crate::port;
 use crate::record::{OnBoard, Record};
@@ -37,7 +36,7 @@ pub struct Settings {
     pub reach: Reach,
     /// The firmware's rate, baud.
     pub baud: u32,
-    /// The rate for flashing, baud. The ROM takes any that it can measure; on a pty it is nothing.
+    /// The highest rate that the loader is tried at, baud.
     pub flash_baud: u32,
     /// Folder that keeps what is on which board, from run to run.
     pub state: PathBuf,
@@ -60,13 +59,18 @@ pub struct Settings {
 /// - A console has a descriptor of its own for the port: the port is free for others once the
 ///   board is released *and* its console is dropped.
 /// - A flashing whose future is dropped ends within milliseconds, and the next call has the port
-///   again; the board is left in its loader with half an image, and its record says nothing.
+///   again; the board has half an image then, and its record says nothing.
+/// - However a flashing ended, EN is pulsed before the board is given back: an ESP8266 that was not
+///   reset after its loader hangs in its first software restart, with `boot mode:(1,x)`.
 pub struct SerialBoard {
-    settings: Settings,
-    lines: Box<dyn Lines>,
-    record: Record,
+    pub(crate) settings: Settings,
+    pub(crate) lines: Box<dyn Lines>,
+    pub(crate) record: Record,
     /// From the configuration, or as the loader told it.
-    mac: Option<Mac>,
+    pub(crate) mac: Option<Mac>,
+    /// The lines put it into its loader, and nothing took it out again.
+    pub(crate) in_loader: bool,
+    notes: Option<Notes>,
     // Order matters when a board is dropped without its release: the port goes before its lock.
     port: Option<TTYPort>,
     /// A thread that has the port.
@@ -92,6 +96,8 @@ impl SerialBoard {
             mac: settings.mac,
             settings,
             lines,
+            in_loader: false,
+            notes: None,
             port: None,
             at_work: None,
             lock: None,
@@ -99,7 +105,10 @@ impl SerialBoard {
     }
 
     /// The open port and the lines; waits for a thread that an abandoned flashing left at work.
-    async fn opened(&mut self, tried: &str) -> Result<(&mut TTYPort, &mut dyn Lines), BoardFault> {
+    pub(crate) async fn opened(
+        &mut self,
+        tried: &str,
+    ) -> Result<(&mut TTYPort, &mut dyn Lines), BoardFault> {
         self.recover().await;
         match &mut self.port {
             Some(port) => Ok((port, &mut *self.lines)),
@@ -119,7 +128,7 @@ impl SerialBoard {
 
     /// Runs `job` with the port on a thread that may block, until it ends by itself or at its next
     /// wait once its flag is set.
-    async fn on_thread<T: Send + 'static>(
+    pub(crate) async fn on_thread<T: Send + 'static>(
         &mut self,
         job: impl FnOnce(TTYPort, Arc<AtomicBool>) -> (TTYPort, T) + Send + 'static,
     ) -> Result<T, BoardFault> {
@@ -145,67 +154,15 @@ impl SerialBoard {
         })
     }
 
-    /// Runs `job` with the ESP8266's loader.
-    async fn with_loader<T: Send + 'static>(
-        &mut self,
-        job: impl FnOnce(&mut Loader) -> Result<T, BoardFault> + Send + 'static,
-    ) -> Result<T, BoardFault> {
-        let path = self.settings.port.clone();
-        let deadlines = self.settings.deadlines;
-        self.on_thread(move |port, stop| match Loader::new(port, path, deadlines, stop) {
-            Ok(mut loader) => {
-                let result = job(&mut loader);
-                (loader.into_port(), result)
-            }
-            Err((port, fault)) => (port, Err(fault)),
-        })
-        .await?
-    }
-
-    /// Gets the loader to answer: the lines put the board into it, then it is called.
-    async fn find_loader(&mut self) -> Result<(), BoardFault> {
-        // A capacitor that was not empty makes a reset miss the loader now and then.
-        const ATTEMPTS: u32 = 2;
-        let mut attempt = 1;
-        loop {
-            let (port, lines) = self.opened("flashing").await?;
-            let entered = lines.enter_loader(port::fd(port)).await;
-            let found = self.with_loader(Loader::sync).await;
-            match (entered, found) {
-                (_, Ok(())) => return Ok(()),
-                // No lines, and nobody pressed the buttons before.
-                (Err(fault), Err(_)) => return Err(fault),
-                (Ok(()), Err(fault)) if attempt == ATTEMPTS => return Err(fault),
-                (Ok(()), Err(fault)) => {
-                    tracing::warn!(board = self.settings.name, %fault, "trying the loader again");
-                    attempt += 1;
-                }
-            }
-        }
-    }
-
-    async fn set_baud(&mut self, baud: u32) -> Result<(), BoardFault> {
+    pub(crate) async fn set_baud(&mut self, baud: u32) -> Result<(), BoardFault> {
         let path = self.settings.port.clone();
         port::set_baud(self.opened("flashing").await?.0, &path, baud)
     }
 
-    async fn write(
-        &mut self,
-        image: &Image,
-        progress: Box<dyn Fn(u64, u64) + Send>,
-    ) -> Result<Flashed, BoardFault> {
-        self.set_baud(self.settings.flash_baud).await?;
-        self.find_loader().await?;
-        let expected = self.settings.mac;
-        self.mac = Some(self.with_loader(move |loader| loader.identify(expected)).await?);
-        // From here on the old image is no more.
-        self.record.forget();
-        let bytes = image.bytes.clone();
-        let time = self.with_loader(move |loader| loader.write(&bytes, &*progress)).await?;
-        let on_board =
-            OnBoard { sha256: image.sha256.clone(), build: image.build.clone(), confirmed: false };
-        self.record.write(&on_board);
-        Ok(Flashed { bytes: image.bytes.len() as u64, time, kept: false, verified: None })
+    pub(crate) fn note(&self, text: &str) {
+        if let Some(notes) = &self.notes {
+            notes(text);
+        }
     }
 
     /// Writes to a chip of the ESP32 family. It tells itself what is in its flash, so no record is
@@ -223,6 +180,10 @@ impl SerialBoard {
             let (port, lines) = self.opened("flashing").await?;
             job.usb = port::usb_id(port::fd(port));
             let entered = lines.enter_loader(port::fd(port)).await;
+            self.in_loader = true;
+            if let Some(by_hand) = self.lines.by_hand() {
+                self.note(&format!("the board has no reset lines: {}", by_hand.loader));
+            }
             let path = path.clone();
             let run = move |mut port, stop: Arc<AtomicBool>| {
                 let result = esp32::flash(&mut port, &path, deadlines, &stop, &job, &mut progress);
@@ -233,7 +194,9 @@ impl SerialBoard {
             match (entered, result) {
                 (_, Ok(mac)) => {
                     self.mac = Some(mac);
-                    return Ok(progress.flashed());
+                    let flashed = progress.flashed();
+                    let baud = (!flashed.kept).then_some(job.baud);
+                    return Ok(Flashed { baud, ..flashed });
                 }
                 // No lines, and nobody pressed the buttons before.
                 (Err(fault), Err(failed)) if failed.again => return Err(fault),
@@ -274,6 +237,10 @@ impl Board for SerialBoard {
         self.settings.reach.clone()
     }
 
+    fn set_notes(&mut self, notes: Notes) {
+        self.notes = Some(notes);
+    }
+
     async fn lock(&mut self, holder: &str) -> Result<(), BoardFault> {
         if self.lock.is_none() {
             let lock = PortLock::take(&self.settings.locks, &self.settings.port, holder)?;
@@ -301,10 +268,10 @@ impl Board for SerialBoard {
             };
             self.write_esp32(job, progress).await
         } else {
-            let known = self.record.read();
+            let known = self.record.image();
             if !force && known.is_some_and(|known| known.confirmed && known.sha256 == image.sha256)
             {
-                return Ok(Flashed { bytes: 0, time: Duration::ZERO, kept: true, verified: None });
+                return Ok(Flashed::kept());
             }
             self.write(image, progress).await
         };
@@ -317,17 +284,17 @@ impl Board for SerialBoard {
     }
 
     fn confirm_build(&mut self, image: &Image, build: Option<&str>) {
-        match self.record.read() {
+        match self.record.image() {
             Some(known) if known.sha256 == image.sha256 => {
                 if build.is_some() && build == image.build.as_deref() {
                     if !known.confirmed {
-                        self.record.write(&OnBoard { confirmed: true, ..known });
+                        self.record.set_image(Some(OnBoard { confirmed: true, ..known }));
                     }
                 } else {
-                    self.record.forget();
+                    self.record.set_image(None);
                 }
             }
-            Some(_) => self.record.forget(),
+            Some(_) => self.record.set_image(None),
             None => {}
         }
     }
@@ -340,7 +307,13 @@ impl Board for SerialBoard {
 
     async fn reset(&mut self) -> Result<(), BoardFault> {
         let (port, lines) = self.opened("resetting the board").await?;
-        lines.reset(port::fd(port)).await
+        if let Some(by_hand) = lines.by_hand() {
+            self.note(&format!("the board has no reset lines: {}", by_hand.reset));
+            return Ok(());
+        }
+        lines.reset(port::fd(port)).await?;
+        self.in_loader = false;
+        Ok(())
     }
 
     async fn sound(&mut self) -> Result<(), BoardFault> {
@@ -349,6 +322,11 @@ impl Board for SerialBoard {
 
     async fn release(&mut self) {
         self.recover().await;
+        if self.in_loader
+            && let Err(fault) = self.reset().await
+        {
+            tracing::warn!(board = self.settings.name, %fault, "the board stays in its loader");
+        }
         self.port = None;
         self.lock = None;
     }

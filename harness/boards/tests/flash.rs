@@ -4,7 +4,9 @@
 mod bench;
 mod rom;
 
+use std::cell::RefCell;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ fn impatient() -> Deadlines {
         register: Duration::from_millis(300),
         erase: Duration::from_secs(1),
         block: Duration::from_millis(300),
+        by_hand: Duration::from_millis(500),
     }
 }
 
@@ -136,7 +139,12 @@ async fn a_flashing_that_fails_is_not_taken_for_an_image_that_is_there() {
 async fn fault(trick: Trick) -> (String, Chip) {
     let folder = tempfile::tempdir().unwrap();
     let rom = Rom::start(trick);
-    let settings = Settings { deadlines: impatient(), ..settings(&rom.port, folder.path()) };
+    // The lowest rate: there is no other to try.
+    let settings = Settings {
+        deadlines: impatient(),
+        flash_baud: 74_880,
+        ..settings(&rom.port, folder.path())
+    };
     let mut board = SerialBoard::new(settings, Box::new(CountingLines::default()));
     let fault = flash(&mut board, &image(20_000, 1)).await.unwrap_err();
     let text = fault.to_string();
@@ -253,15 +261,96 @@ async fn without_lines_a_board_that_is_in_its_loader_is_flashed_and_another_told
     let rom = Rom::start(Trick::None);
     let mut board = SerialBoard::new(settings(&rom.port, folder.path()), Box::new(NoLines));
     flash(&mut board, &image).await.unwrap();
-    says(&board.reset().await.unwrap_err().to_string(), &["RST"]);
     board.release().await;
     assert_holds(&rom.off(), &image);
 
     let rom = Rom::start(Trick::SilentFrom(8));
-    let mut board = SerialBoard::new(settings(&rom.port, folder.path()), Box::new(NoLines));
+    let settings = Settings { deadlines: impatient(), ..settings(&rom.port, folder.path()) };
+    let mut board = SerialBoard::new(settings, Box::new(NoLines));
+    let notes = noted(&mut board);
     let text = flash(&mut board, &image).await.unwrap_err().to_string();
-    says(&text, &["no reset lines", "FLASH button", "RST"]);
+    says(&text, &["no answer within 0.5 s"]);
+    says(&notes.borrow().join("\n"), &["up to 0.5 s for the loader", "FLASH button", "RST"]);
     board.release().await;
+    assert_eq!(rom.off().rates, [460_800], "nobody has to press the buttons for each rate");
+}
+
+fn noted(board: &mut SerialBoard) -> Rc<RefCell<Vec<String>>> {
+    let notes = Rc::new(RefCell::new(Vec::new()));
+    let taking = Rc::clone(&notes);
+    board.set_notes(Box::new(move |text| taking.borrow_mut().push(text.to_owned())));
+    notes
+}
+
+#[tokio::test]
+async fn the_highest_rate_that_works_is_found_and_remembered() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = image(20_000, 1);
+    // What fails is the SYNC, erasing, or the first block; at last nothing, from the rate on that
+    // worked; and another highest rate is tried afresh.
+    for (highest, trick, rates) in [
+        (921_600, Trick::SilentAbove(230_400, 8), &[921_600, 460_800, 230_400][..]),
+        (921_600, Trick::SilentAbove(115_200, 3), &[230_400, 115_200]),
+        (921_600, Trick::SilentAbove(115_200, 2), &[115_200]),
+        (500_000, Trick::SilentAbove(460_800, 3), &[500_000, 460_800]),
+    ] {
+        let rom = Rom::start(trick.clone());
+        // What goes well must do so on a busy machine, too.
+        let deadlines = Deadlines {
+            sync: Duration::from_secs(1),
+            register: Duration::from_secs(2),
+            erase: Duration::from_secs(1),
+            block: Duration::from_secs(2),
+            ..Deadlines::default()
+        };
+        let settings =
+            Settings { deadlines, flash_baud: highest, ..settings(&rom.port, folder.path()) };
+        let lines = CountingLines::default();
+        let mut board = SerialBoard::new(settings, Box::new(lines.clone()));
+        let notes = noted(&mut board);
+        let flashed = flash(&mut board, &image).await.unwrap();
+        assert_eq!(flashed.baud, rates.last().copied(), "{trick:?}");
+        assert_eq!(notes.borrow().len(), rates.len() - 1, "{:?}", notes.borrow());
+        // Each rate takes a reset into the loader, the first a second one.
+        assert_eq!(lines.loader.get() as usize, rates.len() + usize::from(trick_is_sync(&trick)));
+        board.release().await;
+        assert_eq!(lines.reset.get(), 1, "EN is pulsed once it is given back");
+        let chip = rom.off();
+        assert_eq!(chip.rates, rates, "{trick:?}");
+        assert_holds(&chip, &image);
+    }
+}
+
+fn trick_is_sync(trick: &Trick) -> bool {
+    matches!(trick, Trick::SilentAbove(_, 8))
+}
+
+#[tokio::test]
+async fn however_a_flashing_ends_the_board_is_reset_out_of_its_loader() {
+    let folder = tempfile::tempdir().unwrap();
+    for (trick, resets) in [
+        (Trick::None, 1),
+        (Trick::Magic(0x00F0_1D83), 1),
+        (Trick::Refuse(3, 8), 1),
+        (Trick::SilentFrom(2), 1),
+    ] {
+        let rom = Rom::start(trick.clone());
+        let lines = CountingLines::default();
+        let settings = Settings { deadlines: impatient(), ..settings(&rom.port, folder.path()) };
+        let mut board = SerialBoard::new(settings, Box::new(lines.clone()));
+        let _ = flash(&mut board, &image(5000, 1)).await;
+        board.release().await;
+        assert_eq!(lines.reset.get(), resets, "{trick:?}");
+        rom.off();
+    }
+    // A reset that was asked for is enough.
+    let rom = Rom::start(Trick::None);
+    let lines = CountingLines::default();
+    let mut board = SerialBoard::new(settings(&rom.port, folder.path()), Box::new(lines.clone()));
+    flash(&mut board, &image(5000, 2)).await.unwrap();
+    board.reset().await.unwrap();
+    board.release().await;
+    assert_eq!(lines.reset.get(), 1);
     rom.off();
 }
 

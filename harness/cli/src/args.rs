@@ -220,8 +220,8 @@ pub struct Flash {
     pub which: Which,
     /// The image; left out, the configuration's for this kind of board.
     pub image: Option<PathBuf>,
-    /// Baud of the loader; it takes any that it can measure.
-    #[arg(long, default_value_t = 115_200)]
+    /// The highest baud that the loader is tried at, where the board is named by its port.
+    #[arg(long, default_value_t = hilrig_core::config::FLASH_BAUD)]
     pub baud: u32,
 }
 
@@ -232,7 +232,7 @@ pub struct Monitor {
     pub config: ConfigArg,
     #[command(flatten)]
     pub which: Which,
-    /// Baud of the firmware's console.
+    /// Baud of the firmware's console, where the board is named by its port.
     #[arg(long, default_value_t = 115_200)]
     pub baud: u32,
     /// Reset the board first.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use hilrig_boards::{Deadlines, ModemLines, NoLines, SerialBoard, Settings};
 use hilrig_core::board::{Board, BoardFault, Console, Flashed, Lines, Reach};
 use hilrig_core::config::{
-    Attached, BoardConfig, BoardKind, Config, LinesKind, RIG_SEEN_BY_VIRTUAL_BOARD,
+    Attached, BoardConfig, BoardKind, Config, FLASH_BAUD, LinesKind, RIG_SEEN_BY_VIRTUAL_BOARD,
 };
 use hilrig_core::event::BoardFacts;
 use hilrig_core::image::Image;
@@ -55,7 +55,7 @@ fn started(number: usize) -> BoardConfig {
         attached: Attached::Started,
         mac: None,
         baud: 115_200,
-        flash_baud: 115_200,
+        flash_baud: FLASH_BAUD,
         http: None,
         rig: RIG_SEEN_BY_VIRTUAL_BOARD,
         power: None,
@@ -162,11 +162,26 @@ pub fn serial(
     SerialBoard::new(settings, lines)
 }
 
+/// The rates of a board that is named by its port, baud.
+#[derive(Clone, Copy, Debug)]
+pub struct Rates {
+    /// Of the firmware's console.
+    pub console: u32,
+    /// The highest that the loader is tried at.
+    pub loader: u32,
+}
+
+impl Default for Rates {
+    fn default() -> Rates {
+        Rates { console: 115_200, loader: FLASH_BAUD }
+    }
+}
+
 /// The board that a command names, by its name in the configuration or by its port.
 pub fn named(
     config: &ConfigArg,
     which: &Which,
-    baud: u32,
+    rates: Rates,
 ) -> Result<(Box<dyn Board>, BoardKind), Failure> {
     let (board, port, lines): (BoardConfig, PathBuf, Box<dyn Lines>) = match (
         &which.board,
@@ -195,11 +210,17 @@ pub fn named(
         (None, Some(port)) => {
             let lines: Box<dyn Lines> = match &which.control {
                 Some(control) => Box::new(ControlSocket::new(control)),
-                None => Box::new(ModemLines),
+                None => Box::new(ModemLines::default()),
             };
             let name = port.display().to_string();
             (
-                BoardConfig { name, baud, kind: BoardKind::Esp8266, ..started(1) },
+                BoardConfig {
+                    name,
+                    baud: rates.console,
+                    flash_baud: rates.loader,
+                    kind: BoardKind::Esp8266,
+                    ..started(1)
+                },
                 port.clone(),
                 lines,
             )
@@ -215,7 +236,8 @@ pub fn named(
 /// The reset lines of a real board.
 pub fn modem(lines: LinesKind) -> Box<dyn Lines> {
     match lines {
-        LinesKind::DtrRts | LinesKind::Inverted => Box::new(ModemLines),
+        LinesKind::DtrRts => Box::new(ModemLines::default()),
+        LinesKind::Inverted => Box::new(ModemLines { inverted: true }),
         LinesKind::None => Box::new(NoLines),
     }
 }

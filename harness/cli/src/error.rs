@@ -46,6 +46,12 @@ pub fn say(failure: &Failure) {
     let _ = writeln!(anstream::stderr(), "{red}error{red:#}: {}", failure.message);
 }
 
+/// Prints what whoever stands at the bench has to know while a command goes on.
+pub fn note(text: &str) {
+    let yellow = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
+    let _ = writeln!(anstream::stderr(), "{yellow}note{yellow:#}: {text}");
+}
+
 /// Prints a result. A reader that has seen enough (`| head`) is no error.
 pub fn print(text: &str) -> Result<u8, Failure> {
     match anstream::stdout().write_all(text.as_bytes()) {

@@ -7,13 +7,14 @@ use hilrig_core::board::Board;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args;
-use crate::bench;
-use crate::error::{Failure, print};
+use crate::bench::{self, Rates};
+use crate::error::{Failure, note, print};
 use crate::{load, signals};
 
 /// Writes an image to a board and starts it.
 pub async fn flash(args: args::Flash) -> Result<u8, Failure> {
-    let (mut board, kind) = bench::named(&args.config, &args.which, args.baud)?;
+    let rates = Rates { loader: args.baud, ..Rates::default() };
+    let (mut board, kind) = bench::named(&args.config, &args.which, rates)?;
     let image = match &args.image {
         Some(path) => load::named_image(path, None, kind)?,
         None => {
@@ -27,6 +28,7 @@ pub async fn flash(args: args::Flash) -> Result<u8, Failure> {
             load::image(&config, &contract, kind)?
         }
     };
+    board.set_notes(Box::new(note));
     let stop = signals::told_to_stop().map_err(Failure::internal)?;
     let done = tokio::select! {
         done = write(&mut *board, &image) => done,

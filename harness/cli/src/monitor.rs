@@ -10,18 +10,20 @@ use hilrig_core::{exit, text};
 use hilrig_decode::{Classifier, Sighting};
 
 use crate::args;
-use crate::bench;
-use crate::error::Failure;
+use crate::bench::{self, Rates};
+use crate::error::{Failure, note};
 use crate::{load, signals};
 
 /// Shows what a board says until it is told to stop.
 pub async fn monitor(args: args::Monitor) -> Result<u8, Failure> {
-    let (mut board, _) = bench::named(&args.config, &args.which, args.baud)?;
+    let rates = Rates { console: args.baud, ..Rates::default() };
+    let (mut board, _) = bench::named(&args.config, &args.which, rates)?;
     // Without a configuration there are no heap figures to pick out, and the rest is shown.
     let heap = match args.config.config.exists() {
         true => load::contract(&load::config(&args.config.config)?)?.heap.line,
         false => None,
     };
+    board.set_notes(Box::new(note));
     let stop = signals::told_to_stop().map_err(Failure::internal)?;
     tokio::pin!(stop);
     board.lock("hilrig monitor").await.map_err(Failure::rig)?;

@@ -56,7 +56,20 @@ pub struct Flashed {
     pub kept: bool,
     /// Read back and compared; `None` where the loader cannot read back (the ESP8266's ROM).
     pub verified: Option<bool>,
+    /// Rate of the line that it was written at, baud; `None` where nothing was written, or not over
+    /// a serial line.
+    pub baud: Option<u32>,
 }
+
+impl Flashed {
+    /// Nothing had to be written.
+    pub fn kept() -> Flashed {
+        Flashed { bytes: 0, time: Duration::ZERO, kept: true, verified: None, baud: None }
+    }
+}
+
+/// Takes a line for whoever watches the board: what it waits for, what it had to do differently.
+pub type Notes = Box<dyn Fn(&str)>;
 
 /// Takes what a board's console says.
 pub trait ConsoleSink {
@@ -81,6 +94,9 @@ pub trait Board {
 
     /// How it and the rig reach each other.
     fn reach(&self) -> Reach;
+
+    /// From now on it tells its notes to `notes`; until then they go nowhere.
+    fn set_notes(&mut self, _notes: Notes) {}
 
     /// Takes the board, so that no other run can. `holder` is told to whoever waits for it.
     async fn lock(&mut self, holder: &str) -> Result<(), BoardFault>;
@@ -121,12 +137,26 @@ pub trait Console {
     async fn read_into(&mut self, sink: &mut dyn ConsoleSink) -> BoardFault;
 }
 
+/// What a person does who stands in for reset lines.
+#[derive(Clone, Copy, Debug)]
+pub struct ByHand {
+    /// To get the board into its loader.
+    pub loader: &'static str,
+    /// To reset it.
+    pub reset: &'static str,
+}
+
 /// The lines that reset a board and choose its boot mode, and the one that powers it: modem-control
 /// lines on real boards, the control socket on virtual ones.
 #[async_trait(?Send)]
 pub trait Lines {
     /// What it is, for messages: `DTR/RTS`, `control socket`.
     fn words(&self) -> String;
+
+    /// What a person has to do where nothing is wired. The methods below then do nothing.
+    fn by_hand(&self) -> Option<ByHand> {
+        None
+    }
 
     /// Resets into the ROM's serial loader. `port` is the open serial port.
     async fn enter_loader(&mut self, port: BorrowedFd<'_>) -> Result<(), BoardFault>;

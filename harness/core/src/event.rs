@@ -75,6 +75,9 @@ pub enum What {
         kept: bool,
         /// Read back and compared; `None` where the chip's loader cannot read back.
         verified: Option<bool>,
+        /// Rate of the serial line that it was written at, baud.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        baud: Option<u32>,
     },
     /// A boot log line that the run was waiting for.
     LogLine {

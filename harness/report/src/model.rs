@@ -74,6 +74,8 @@ pub struct Flash {
     pub kept: bool,
     /// Read back and compared; `None` where the loader cannot read back.
     pub verified: Option<bool>,
+    /// Rate of the serial line that it was last written at, baud.
+    pub baud: Option<u32>,
 }
 
 /// A phase that ended.
@@ -200,7 +202,7 @@ impl BoardModel {
                 self.progress = None;
             }
             What::FlashProgress { written, total } => self.progress = Some((*written, *total)),
-            What::Flashed { bytes, seconds, kept, verified } => {
+            What::Flashed { bytes, seconds, kept, verified, baud } => {
                 // A retry writes once more, and the board's time and wear are those of both.
                 let before = self.flash.map_or((0, 0.0), |flash| (flash.bytes, flash.seconds));
                 self.flash = Some(Flash {
@@ -208,6 +210,7 @@ impl BoardModel {
                     seconds: before.1 + seconds,
                     kept: *kept,
                     verified: *verified,
+                    baud: *baud,
                 });
             }
             What::Heap(sample) => self.heap.add(sample),

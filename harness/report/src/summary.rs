@@ -66,6 +66,7 @@ struct FlashSummary {
     seconds: f64,
     kept: bool,
     verified: Option<bool>,
+    baud: Option<u32>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -147,8 +148,8 @@ impl<'a> BoardSummary<'a> {
 
 impl FlashSummary {
     fn of(flash: Flash) -> FlashSummary {
-        let Flash { bytes, seconds, kept, verified } = flash;
-        FlashSummary { bytes, seconds: micros(seconds), kept, verified }
+        let Flash { bytes, seconds, kept, verified, baud } = flash;
+        FlashSummary { bytes, seconds: micros(seconds), kept, verified, baud }
     }
 }
 

@@ -48,6 +48,10 @@ impl Path<'_> {
         record: &mut dyn ConsoleSink,
     ) -> Result<(), Stop> {
         let walk = self.walk;
+        let (events, name) = (self.bench.events.clone(), board.name().to_owned());
+        board.set_notes(Box::new(move |text| {
+            events.board(&name, What::Note { text: text.to_owned() });
+        }));
         walk.phase(Phase::Lock, self.lock(board)).await?;
         let kept = walk.phase(Phase::Flash, self.flash(board, self.bench.plan.force_flash)).await?;
         match self.through_modes(board, record, kept).await {
@@ -137,6 +141,7 @@ impl Path<'_> {
             seconds: flashed.time.as_secs_f64(),
             kept: flashed.kept,
             verified: flashed.verified,
+            baud: flashed.baud,
         });
         Ok(flashed.kept)
     }

@@ -47,6 +47,8 @@ pub enum Trick {
     Magic(u32),
     /// Goes away when it gets this block.
     DieAtBlock(u32),
+    /// At rates above this one it answers everything up to this command, then nothing.
+    SilentAbove(u32, u8),
     /// No loader: a firmware that prints this over and over.
     Firmware(&'static str),
 }
@@ -60,6 +62,8 @@ pub struct Chip {
     /// What the loader found wrong with what it was sent.
     pub complaints: Vec<String>,
     pub erased: std::ops::Range<usize>,
+    /// Rates at which a SYNC came, in order, each once.
+    pub rates: Vec<u32>,
     /// Blocks written, over all flashings.
     pub written: usize,
     blocks: u32,
@@ -94,13 +98,13 @@ impl Rom {
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
-            let _held = held;
-            let mut loader = Loader { line: File::from(master), trick, stop: told };
+            let mut loader = Loader { line: File::from(master), port: held, trick, stop: told };
             let mut chip = Chip {
                 flash: vec![OLD; FLASH],
                 commands: Vec::new(),
                 complaints: Vec::new(),
                 erased: 0..0,
+                rates: Vec::new(),
                 written: 0,
                 blocks: 0,
                 next: 0,
@@ -121,6 +125,8 @@ impl Rom {
 
 struct Loader {
     line: File,
+    /// The other side, held open; its rate is the one that the rig has set.
+    port: File,
     trick: Trick,
     stop: Arc<AtomicBool>,
 }
@@ -179,7 +185,16 @@ impl Loader {
         if chip.commands.last() != Some(&command) {
             chip.commands.push(command);
         }
+        let baud = tcgetattr(&self.port).unwrap().output_speed();
+        if command == 8 && chip.rates.last() != Some(&baud) {
+            chip.rates.push(baud);
+            // As after the reset that goes before another rate.
+            chip.commands = vec![8];
+        }
         match &self.trick {
+            Trick::SilentAbove(most, first) if baud > *most && chip.commands.contains(first) => {
+                return true;
+            }
             Trick::SilentFrom(first) if chip.commands.contains(first) => return true,
             Trick::Refuse(which, error) if *which == command => {
                 self.answer(command, 0, [1, *error]);

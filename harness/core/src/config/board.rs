@@ -15,6 +15,10 @@ use crate::place::FileError;
 /// Address of the host in QEMU's user network, where a virtual board finds the rig.
 pub const RIG_SEEN_BY_VIRTUAL_BOARD: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 2));
 
+/// The highest rate that a loader is tried at unless the configuration says another, baud. Every
+/// usual adapter has it; above it the loader's own work on a block takes longer than the line's.
+pub const FLASH_BAUD: u32 = 460_800;
+
 /// The kind of a board: what flashes it and which image it gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -240,7 +244,7 @@ impl Resolver<'_> {
             attached,
             mac: raw.mac,
             baud: raw.baud.unwrap_or(115_200),
-            flash_baud: raw.flash_baud.unwrap_or(115_200),
+            flash_baud: raw.flash_baud.unwrap_or(FLASH_BAUD),
             http,
             rig,
             power: raw.power.map(|power| self.power(power)).transpose()?,

@@ -15,7 +15,9 @@ use crate::heap::HeapPhase;
 use crate::place::FileError;
 use crate::units::Span;
 
-pub use board::{Attached, BoardConfig, BoardKind, LinesKind, PortId, RIG_SEEN_BY_VIRTUAL_BOARD};
+pub use board::{
+    Attached, BoardConfig, BoardKind, FLASH_BAUD, LinesKind, PortId, RIG_SEEN_BY_VIRTUAL_BOARD,
+};
 pub use power::{PowerConfig, PowerLine};
 pub use written::BrokerKind;
 

@@ -67,7 +67,8 @@ pub(super) fn flashed(flash: &Flash) -> String {
         Some(false) => ", NOT as read back",
         None => "",
     };
-    format!("{} B written in {:.3} s{verified}", flash.bytes, flash.seconds)
+    let baud = flash.baud.map(|baud| format!(" at {baud} baud")).unwrap_or_default();
+    format!("{} B written in {:.3} s{baud}{verified}", flash.bytes, flash.seconds)
 }
 
 /// `indent` stands before further lines of the reason.

@@ -140,8 +140,9 @@ impl Stream {
         for written in [65_536, 131_072, 204_800] {
             self.after(0.02).board(name, What::FlashProgress { written, total: 204_800 });
         }
-        let verified = None;
-        self.board(name, What::Flashed { bytes: 204_800, seconds: 0.06, kept: false, verified });
+        let (verified, baud) = (None, Some(460_800));
+        let flashed = What::Flashed { bytes: 204_800, seconds: 0.06, kept: false, verified, baud };
+        self.board(name, flashed);
         self.after(0.001).done(name, Phase::Flash, 0.061);
         let line = What::LogLine { line: 3, text: "ESP8266 IP: 10.0.2.15".into() };
         self.board(name, line).phase(name, Phase::Boot, 0.093);
@@ -172,7 +173,7 @@ pub fn mixed() -> Stream {
 
     let name = "bench-left";
     stream.begin(name, 2).phase(name, Phase::Lock, 0.001);
-    let kept = What::Flashed { bytes: 0, seconds: 0.0, kept: true, verified: None };
+    let kept = What::Flashed { bytes: 0, seconds: 0.0, kept: true, verified: None, baud: None };
     stream.board(name, What::PhaseStarted { phase: Phase::Flash }).board(name, kept);
     stream.after(0.002).done(name, Phase::Flash, 0.002).phase(name, Phase::Boot, 0.1);
     stream.heap(name, HeapPhase::Boot, 51_000).heap(name, HeapPhase::Handshake, 19_000);
