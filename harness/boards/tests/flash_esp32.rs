@@ -49,6 +49,7 @@ fn impatient() -> Deadlines {
         register: Duration::from_millis(300),
         erase: Duration::from_secs(1),
         block: Duration::from_millis(300),
+        ..Deadlines::default()
     }
 }
 
