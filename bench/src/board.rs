@@ -66,6 +66,7 @@ pub fn on_port(port: &Path, dir: &Path, control: ControlSocket) -> SerialBoard {
         name: "bench".into(),
         kind: BoardKind::Virtual,
         port: port.into(),
+        seek: None,
         mac: None,
         reach: Reach { http: None, rig: [127, 0, 0, 1].into() },
         baud: 115_200,

@@ -68,9 +68,11 @@ fn boards_tells_what_is_configured_and_not_attached() {
     bench
         .run(&["boards"])
         .with_code(exit::PASSED)
-        .showing("Board `gone` is not attached: there is no /dev/hilrig-no-such-port.");
+        .showing("Board `gone`: there is no /dev/hilrig-no-such-port. Look at its cable");
     let list = bench.run(&["boards", "--json"]).with_code(exit::PASSED).stdout;
-    assert!(serde_json::from_str::<Value>(&list).unwrap().is_array(), "{list}");
+    let list: Value = serde_json::from_str(&list).unwrap();
+    assert!(list["ports"].is_array() && list["probes"].is_array(), "{list}");
+    assert_eq!(list["missing"].as_array().unwrap().len(), 1, "{list}");
 
     // Of use without a configuration; a wrong one is told.
     let none = ["boards", "--config", "none.toml"];
@@ -78,6 +80,37 @@ fn boards_tells_what_is_configured_and_not_attached() {
     bench.write("runner-config.toml", "schema = 1\nboards = 7\n");
     bench.run(&["boards"]).with_code(exit::USAGE).saying("runner-config.toml:2: ");
     bench.must_be_untouched();
+}
+
+#[test]
+fn boards_asks_a_chip_only_when_told_and_leaves_the_board_running() {
+    let bench = Bench::new();
+    let board = Attached::start(&bench, "desk");
+    flash(&bench, &board, &path_text(&artifacts::firmware())).with_code(exit::PASSED);
+    let mut configuration = Configuration::new();
+    configuration.board(board.as_board("desk"));
+    bench.configure(&configuration);
+    let desk = |arguments: &[&str]| -> Value {
+        let list = bench.run(arguments).with_code(exit::PASSED).stdout;
+        let list: Value = serde_json::from_str(&list).unwrap();
+        let ports = list["ports"].as_array().unwrap();
+        ports.iter().find(|port| port["board"] == "desk").expect("it is listed").clone()
+    };
+    let listed = desk(&["boards", "--json"]);
+    assert_eq!((&listed["port"], &listed["chip"]), (&board.ready["port"], &Value::Null));
+    let asked = desk(&["boards", "--json", "--ask"]);
+    assert_eq!((&asked["chip"], &asked["mac"]), (&"esp8266".into(), &board.ready["mac"]));
+    let status = board.control(r#"{"do":"status"}"#);
+    assert_eq!(status["status"]["state"], "running", "it was reset back into its firmware");
+
+    // A board that somebody has is left alone, and who has it is told.
+    let mut monitor = bench.start(&["monitor", "--board", "desk", "--reset"]);
+    monitor.line_with("ESP8266 Mode");
+    bench.run(&["boards", "--ask"]).with_code(exit::PASSED).showing("hilrig monitor");
+    monitor.signal(Signal::INT);
+    monitor.ended().with_code(exit::PASSED);
+    board.stop();
+    bench.nothing_may_be_left();
 }
 
 /// Flashes a file onto a board by its port.

@@ -87,6 +87,12 @@ pub fn discover_in(root: &Path) -> Result<Vec<FoundPort>, BoardFault> {
     Ok(sorted(found.collect()))
 }
 
+/// A port that the system does not list: a pty.
+pub fn unlisted(port: &Path) -> FoundPort {
+    let (by_id, positions) = (None, Vec::new());
+    FoundPort { usb: None, by_id, positions, no_access: no_access(port), port: port.to_owned() }
+}
+
 /// What a port belongs to.
 enum On {
     /// A USB interface that is a port (CDC-ACM).

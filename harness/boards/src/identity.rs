@@ -116,6 +116,9 @@ impl Wanted {
     fn missing(&self, found: &[FoundPort]) -> BoardFault {
         let usb: Vec<&FoundPort> = found.iter().filter(|port| port.usb.is_some()).collect();
         let text = match (usb.as_slice(), self.id == PortId::default()) {
+            _ if self.id.path.as_ref().is_some_and(|path| !path.exists()) => {
+                format!("there is no {}", self.id.path.clone().unwrap_or_default().display())
+            }
             ([], _) => "no USB serial port is attached".into(),
             (_, true) => "other boards are named on every USB serial port".to_owned(),
             (ports, false) => format!("no port is that one; attached are {}", list(ports)),

@@ -5,6 +5,7 @@
 //! the lines that reset it ([`ModemLines`] on real boards, [`NoLines`] where none are wired, the
 //! control socket of a virtual board), its port and its rates.
 
+mod ask;
 mod console;
 pub mod discover;
 mod esp32;
@@ -14,13 +15,19 @@ mod lines;
 mod loader;
 mod lock;
 mod port;
+pub mod probes;
 mod record;
 mod relay;
 mod reply;
 mod rom;
+mod seek;
+mod seen;
 mod serial_board;
 
+pub use ask::Identity;
 pub use lines::{ModemLines, NoLines};
 pub use loader::Deadlines;
 pub use lock::{PortLock, sweep_locks};
+pub use seek::{Bench, Seek, ask_on};
+pub use seen::Seen;
 pub use serial_board::{SerialBoard, Settings};

@@ -295,7 +295,7 @@ impl Loader {
     /// A register, by an answer that is surely the one to this question: a SYNC goes before it, and
     /// once that is answered no answer to an earlier read can be under way. One that came late or
     /// twice must not make one board of another.
-    fn fenced_register(&mut self, address: u32) -> Result<u32, Trouble> {
+    pub fn fenced_register(&mut self, address: u32) -> Result<u32, Trouble> {
         self.command(Command::Sync, self.deadlines.register)?;
         self.register(address)
     }
@@ -434,6 +434,12 @@ impl Loader {
             0 => String::new(),
             _ => format!("; the board sends `{}`", printable(&bytes[..filled])),
         }
+    }
+
+    /// The chip's answers name no chip.
+    pub fn unknown(&self, found: String) -> BoardFault {
+        BoardFault::new(format!("identifying the chip on {}", self.path.display()), found)
+            .help("Is it one of Espressif's chips, and at a rate that the line takes?")
     }
 
     fn tried(&self, ty: CommandType) -> String {

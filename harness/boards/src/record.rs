@@ -45,14 +45,7 @@ pub struct Record {
 impl Record {
     /// The record of the board `key` (its MAC or its name) under the folder `state`.
     pub fn of(state: &Path, key: &str) -> Record {
-        let mut name = plain(key);
-        if name != key || name.starts_with('.') {
-            // Two keys must not share a file because their odd characters were dropped.
-            let digest = Sha256::digest(key.as_bytes());
-            name = format!("board-{name}-");
-            name.extend(digest.iter().take(4).map(|byte| format!("{byte:02x}")));
-        }
-        Record { path: state.join("boards").join(format!("{name}.json")) }
+        Record { path: state.join("boards").join(file_name(key)) }
     }
 
     /// What is on the board, if that is known.
@@ -129,6 +122,18 @@ impl Record {
             _ => Ok(()),
         }
     }
+}
+
+/// A file name that is another one for every key.
+pub fn file_name(key: &str) -> String {
+    let mut name = plain(key);
+    if name != key || name.starts_with('.') {
+        // Two keys must not share a file because their odd characters were dropped.
+        let digest = Sha256::digest(key.as_bytes());
+        name = format!("board-{name}-");
+        name.extend(digest.iter().take(4).map(|byte| format!("{byte:02x}")));
+    }
+    format!("{name}.json")
 }
 
 /// `name` with everything replaced that is not at home in a file name.

@@ -20,6 +20,7 @@ use crate::loader::Deadlines;
 use crate::lock::PortLock;
 use crate::port;
 use crate::record::{OnBoard, Record};
+use crate::seek::{Held, Seek, hold};
 
 /// What a [`SerialBoard`] is made of.
 #[derive(Clone, Debug)]
@@ -28,8 +29,10 @@ pub struct Settings {
     pub name: String,
     /// What it is: it decides how the board is flashed.
     pub kind: BoardKind,
-    /// The serial port.
+    /// The serial port; with `seek`, the one that it was found on last.
     pub port: PathBuf,
+    /// How its port is found, each time that it is locked; none where it is always `port`.
+    pub seek: Option<Seek>,
     /// The MAC that the board must have; another one is never flashed.
     pub mac: Option<Mac>,
     /// How board and rig reach each other.
@@ -226,11 +229,11 @@ impl Board for SerialBoard {
     }
 
     fn facts(&self) -> BoardFacts {
-        BoardFacts {
-            kind: self.settings.kind.name().into(),
-            port: self.settings.port.display().to_string(),
-            mac: self.mac,
-        }
+        let port = match (&self.settings.seek, &self.lock) {
+            (Some(seek), None) => seek.words(),
+            _ => self.settings.port.display().to_string(),
+        };
+        BoardFacts { kind: self.settings.kind.name().into(), port, mac: self.mac }
     }
 
     fn reach(&self) -> Reach {
@@ -243,8 +246,15 @@ impl Board for SerialBoard {
 
     async fn lock(&mut self, holder: &str) -> Result<(), BoardFault> {
         if self.lock.is_none() {
-            let lock = PortLock::take(&self.settings.locks, &self.settings.port, holder)?;
-            self.port = Some(port::open(&self.settings.port, self.settings.baud)?);
+            let Held { port, path, lock } = match &self.settings.seek {
+                Some(seek) => seek.hold(&self.settings, &mut *self.lines, holder).await?,
+                None => {
+                    let Settings { port, baud, locks, .. } = &self.settings;
+                    hold(port.clone(), *baud, locks, holder)?
+                }
+            };
+            self.settings.port = path;
+            self.port = Some(port);
             self.lock = Some(lock);
         }
         Ok(())

@@ -232,6 +232,9 @@ async fn another_chip_is_not_written_to() {
     let (text, chip) = fault(Trick::Magic(0x00F0_1D83)).await;
     says(&text, &["an ESP32 ", "0x00f01d83", "Nothing was written"]);
     assert!(!chip.commands.contains(&2), "{:?}", chip.commands);
+    let (text, chip) = fault(Trick::Esp32(1)).await;
+    says(&text, &["an ESP32 ", "0x00f01d83", "Nothing was written"]);
+    assert!(!chip.commands.contains(&2), "{:?}", chip.commands);
 }
 
 #[tokio::test]

@@ -36,11 +36,15 @@ Examples:
   hilrig run --board bench-1 --flash   one board, flashed even if the image is on it
   hilrig run --record out/nightly      the record in this folder")]
     Run(Run),
-    /// List the serial ports, and which board of the configuration is on each.
+    /// List what is attached, and which board of the configuration it is.
     #[command(after_help = "\
+Chip and MAC are those of the last time that the board was asked; nothing is touched. --ask resets
+every board on a USB adapter, unless another run has it.
+
 Examples:
   hilrig boards
-  hilrig boards --json")]
+  hilrig boards --ask
+  hilrig boards --json | jq '.ports[] | select(.board == null)'")]
     Boards(Boards),
     /// Write a firmware image to a board.
     #[command(after_help = "\
@@ -191,6 +195,9 @@ impl From<Place> for BrokerKind {
 pub struct Boards {
     #[command(flatten)]
     pub config: ConfigArg,
+    /// Reset every board into its loader, ask for chip and MAC, and reset it back.
+    #[arg(long)]
+    pub ask: bool,
     /// As JSON, for scripts.
     #[arg(long)]
     pub json: bool,

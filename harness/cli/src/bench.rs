@@ -3,12 +3,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use async_trait::async_trait;
-use hilrig_boards::{Deadlines, ModemLines, NoLines, SerialBoard, Settings};
+use hilrig_boards::identity::Wanted;
+use hilrig_boards::{Deadlines, ModemLines, NoLines, Seek, SerialBoard, Settings};
 use hilrig_core::board::{Board, BoardFault, Console, Flashed, Lines, Reach};
 use hilrig_core::config::{
-    Attached, BoardConfig, BoardKind, Config, FLASH_BAUD, LinesKind, RIG_SEEN_BY_VIRTUAL_BOARD,
+    Attached, BoardConfig, BoardKind, Config, FLASH_BAUD, LinesKind, PortId,
+    RIG_SEEN_BY_VIRTUAL_BOARD,
 };
 use hilrig_core::event::BoardFacts;
 use hilrig_core::image::Image;
@@ -93,6 +96,7 @@ impl Bench {
     /// that the others run and the fault is in the record.
     pub async fn start(config: &Config, chosen: &[Chosen], run_dir: &Path, seed: u64) -> Bench {
         let mut bench = Bench { boards: Vec::new(), virtual_boards: Vec::new() };
+        let neighbours = neighbours(config);
         for (number, board) in chosen.iter().enumerate() {
             let made: Box<dyn Board> = match &board.attached {
                 Attached::Started => {
@@ -107,12 +111,13 @@ impl Bench {
                     }
                 }
                 Attached::Control { port, control } => {
+                    let at = seek(&neighbours, board, port);
                     let lines = Box::new(ControlSocket::new(control));
-                    Box::new(serial(board, port, lines, board.http, &state_folder()))
+                    Box::new(serial(board, at, lines, board.http, &state_folder()))
                 }
                 Attached::Serial { port, lines } => {
-                    let port = port.path.clone().unwrap_or_default();
-                    Box::new(serial(board, &port, modem(*lines), board.http, &state_folder()))
+                    let at = seek(&neighbours, board, port);
+                    Box::new(serial(board, at, modem(*lines), board.http, &state_folder()))
                 }
                 Attached::Probe { .. } => Box::new(Absent {
                     board: board.clone(),
@@ -139,18 +144,53 @@ impl Bench {
     }
 }
 
+/// All boards of the configuration, for those that look for their own port beside the others.
+pub fn neighbours(config: &Config) -> Rc<hilrig_boards::Bench> {
+    let boards = config.boards.iter().filter_map(|board| Some(wanted(board, port_id(board)?)));
+    Rc::new(hilrig_boards::Bench::new(boards.collect()))
+}
+
+/// What names a board's serial port; none for a board that has none of this machine's.
+pub fn port_id(board: &BoardConfig) -> Option<&PortId> {
+    match &board.attached {
+        Attached::Control { port, .. } | Attached::Serial { port, .. } => Some(port),
+        Attached::Started | Attached::Probe { .. } => None,
+    }
+}
+
+fn wanted(board: &BoardConfig, id: &PortId) -> Wanted {
+    Wanted { board: board.name.clone(), id: id.clone(), mac: board.mac }
+}
+
+fn seek(neighbours: &Rc<hilrig_boards::Bench>, board: &BoardConfig, id: &PortId) -> At {
+    At::Sought(Seek { wanted: wanted(board, id), bench: Rc::clone(neighbours) })
+}
+
+/// Where a board's port is.
+pub enum At {
+    /// It is this one.
+    Port(PathBuf),
+    /// It is looked for each time that the board is locked.
+    Sought(Seek),
+}
+
 /// One board on a port, as `--port` names it or the configuration.
 pub fn serial(
     board: &BoardConfig,
-    port: &Path,
+    at: At,
     lines: Box<dyn Lines>,
     http: Option<SocketAddr>,
     state: &Path,
 ) -> SerialBoard {
+    let (port, seek) = match at {
+        At::Port(port) => (port, None),
+        At::Sought(seek) => (PathBuf::new(), Some(seek)),
+    };
     let settings = Settings {
         name: board.name.clone(),
         kind: board.kind,
-        port: port.into(),
+        port,
+        seek,
         mac: board.mac,
         reach: Reach { http, rig: board.rig },
         baud: board.baud,
@@ -183,19 +223,18 @@ pub fn named(
     which: &Which,
     rates: Rates,
 ) -> Result<(Box<dyn Board>, BoardKind), Failure> {
-    let (board, port, lines): (BoardConfig, PathBuf, Box<dyn Lines>) = match (
-        &which.board,
-        &which.port,
-    ) {
+    let (board, at, lines): (BoardConfig, At, Box<dyn Lines>) = match (&which.board, &which.port) {
         (Some(name), _) => {
             let config = load::config(&config.config)?;
             let board = choose(&config, None, std::slice::from_ref(name))?.remove(0);
             match board.attached.clone() {
                 Attached::Control { port, control } => {
-                    (board, port, Box::new(ControlSocket::new(control)))
+                    let at = seek(&neighbours(&config), &board, &port);
+                    (board, at, Box::new(ControlSocket::new(control)))
                 }
                 Attached::Serial { port, lines } => {
-                    (board, port.path.unwrap_or_default(), modem(lines))
+                    let at = seek(&neighbours(&config), &board, &port);
+                    (board, at, modem(lines))
                 }
                 Attached::Probe { .. } => {
                     return Err(Failure::usage(format!("board `{name}` has no serial port")));
@@ -221,7 +260,7 @@ pub fn named(
                     kind: BoardKind::Esp8266,
                     ..started(1)
                 },
-                port.clone(),
+                At::Port(port.clone()),
                 lines,
             )
         }
@@ -230,7 +269,7 @@ pub fn named(
         }
     };
     let kind = board.kind;
-    Ok((Box::new(serial(&board, &port, lines, None, &state_folder())), kind))
+    Ok((Box::new(serial(&board, at, lines, None, &state_folder())), kind))
 }
 
 /// The reset lines of a real board.
@@ -262,7 +301,7 @@ async fn start_virtual(
     let ready = serving.ready();
     let board = BoardConfig { mac: Some(ready.mac), ..board.clone() };
     let lines = Box::new(ControlSocket::new(&ready.control));
-    let made = serial(&board, &ready.port, lines, Some(ready.http), &state);
+    let made = serial(&board, At::Port(ready.port.clone()), lines, Some(ready.http), &state);
     Ok((serving, made))
 }
 

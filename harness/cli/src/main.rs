@@ -60,7 +60,7 @@ fn main() -> ExitCode {
 async fn dispatch(args: Args) -> Result<u8, Failure> {
     match args.command {
         Command::Run(run) => run::run(run).await,
-        Command::Boards(boards) => boards::boards(&boards),
+        Command::Boards(boards) => boards::boards(&boards).await,
         Command::Flash(flash) => flash::flash(flash).await,
         Command::Monitor(monitor) => monitor::monitor(monitor).await,
         Command::VirtualBoard(board) => virtual_board::virtual_board(board).await,

@@ -42,6 +42,7 @@ pub fn settings(port: &Path, folder: &Path) -> Settings {
         name: "bench-1".into(),
         kind: BoardKind::Esp8266,
         port: port.into(),
+        seek: None,
         mac: None,
         reach: Reach { http: None, rig: [127, 0, 0, 1].into() },
         baud: 115_200,

@@ -147,7 +147,7 @@ pub enum Attached {
     /// A virtual board that runs on its own (`hilrig virtual-board`).
     Control {
         /// Its serial port.
-        port: PathBuf,
+        port: PortId,
         /// Its control socket.
         control: PathBuf,
     },
@@ -274,7 +274,13 @@ impl Resolver<'_> {
             not("lines", raw.lines.as_ref().map(Spanned::span), "is for boards on a serial port")?;
         }
         let path = |text: &str| self.dir.join(text);
-        let port = raw.port.as_ref().map(|port| path(port.get_ref()));
+        let own = |key: &Option<Spanned<String>>| key.as_ref().map(|key| key.get_ref().clone());
+        let port = PortId {
+            path: raw.port.as_ref().map(|port| path(port.get_ref())),
+            usb_serial: own(&raw.usb_serial),
+            position: own(&raw.position),
+        };
+        let port = Some(port).filter(|port| *port != PortId::default());
         Ok(match (kind, port, &raw.control) {
             (BoardKind::Probe, ..) => {
                 let chip = raw.chip.as_ref().ok_or_else(|| {
@@ -294,20 +300,15 @@ impl Resolver<'_> {
                 "board `{name}`: a virtual board that runs already needs both `port` and `control`, as `hilrig virtual-board` prints them"
             ))),
             (_, None, Some(_)) => return Err(self.wrong(span, format!(
-                "board `{name}`: `port` is missing beside `control`"
+                "board `{name}`: `control` needs a port beside it: `port`, `usb_serial` or `position`"
             ))),
             (_, port, None) => {
-                let own = |key: &Option<Spanned<String>>| key.as_ref().map(|key| key.get_ref().clone());
-                let port = PortId {
-                    path: port,
-                    usb_serial: own(&raw.usb_serial),
-                    position: own(&raw.position),
-                };
-                if port == PortId::default() && raw.mac.is_none() {
+                if port.is_none() && raw.mac.is_none() {
                     return Err(self.wrong(span, format!(
                         "board `{name}`: nothing tells which port it is on; give `usb_serial`, `position`, `mac` or `port` (`hilrig boards` lists them)"
                     )));
                 }
+                let port = port.unwrap_or_default();
                 Attached::Serial {
                     port,
                     lines: raw.lines.as_ref().map_or(LinesKind::DtrRts, |lines| *lines.get_ref()),
@@ -323,8 +324,9 @@ impl BoardConfig {
     fn is_at_place_of(&self, other: &BoardConfig) -> bool {
         fn path(board: &BoardConfig) -> Option<&Path> {
             match &board.attached {
-                Attached::Control { port, .. } => Some(port),
-                Attached::Serial { port, .. } => port.path.as_deref(),
+                Attached::Control { port, .. } | Attached::Serial { port, .. } => {
+                    port.path.as_deref()
+                }
                 Attached::Started | Attached::Probe { .. } => None,
             }
         }
