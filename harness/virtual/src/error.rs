@@ -88,6 +88,10 @@ pub enum VirtualError {
     Refused(&'static str),
 }
 
+/// What needs power was asked of a board without.
+pub(crate) const NO_POWER: VirtualError =
+    VirtualError::Refused("the board has no power; give it some with power_on");
+
 fn said(stderr: &str) -> String {
     match stderr.trim() {
         "" => " without a word".into(),

@@ -148,6 +148,6 @@ mod tests {
         let path = dir.path().join("flash.bin");
         std::fs::write(&path, b"short").unwrap();
         let error = FlashFile::open(&path, 1 << 20).unwrap_err().to_string();
-        assert!(error.contains("5 bytes") && error.contains("4194304"), "{error}");
+        assert!(error.contains("5 bytes") && error.contains("1048576"), "{error}");
     }
 }

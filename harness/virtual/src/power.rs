@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
-use crate::error::VirtualError;
+use crate::error::{NO_POWER, VirtualError};
 use crate::flash_file::FlashFile;
 use crate::http_port::{HttpPort, PORT_TRIES};
 use crate::loader::Loader;
@@ -238,9 +238,6 @@ impl Supply {
         self.power = Power::Fault(error.to_string());
     }
 }
-
-const NO_POWER: VirtualError =
-    VirtualError::Refused("the board has no power; give it some with power_on");
 
 fn take_rest(cpu: &Qemu, firmware: &mut Vec<u8>) {
     let mut piece = [0; 4096];

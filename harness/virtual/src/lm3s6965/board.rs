@@ -16,7 +16,7 @@ use super::machine::{self, Machine, Started};
 use super::{CHIP, FLASH_SIZE, gdb, probe};
 use crate::control::{ControlCommand, ControlReply, State, Status};
 use crate::control_server::{ControlServer, Request};
-use crate::error::VirtualError;
+use crate::error::{NO_POWER, VirtualError};
 use crate::flash_file::FlashFile;
 use crate::http_port::{HttpPort, PORT_TRIES};
 use crate::process::{Process, is_there};
@@ -77,7 +77,7 @@ pub struct ArmBoard {
 enum Power {
     Off,
     On(Box<Process>),
-    /// QEMU is gone, and this is why. Powering on tries again.
+    /// QEMU is gone, and this is why. A reset tries again.
     Fault(String),
 }
 
@@ -182,7 +182,7 @@ impl ArmBoard {
 
     async fn obey(&mut self, command: ControlCommand) -> ControlReply {
         let done = match command {
-            ControlCommand::Reset => self.reset(),
+            ControlCommand::Reset => self.reset().await,
             ControlCommand::PowerOff => {
                 self.off().await;
                 Ok(())
@@ -214,11 +214,11 @@ impl ArmBoard {
     }
 
     /// The reset button.
-    fn reset(&mut self) -> Result<(), VirtualError> {
-        if matches!(self.power, Power::Off | Power::Fault(_)) {
-            return Err(VirtualError::Refused(
-                "the board has no power; give it some with power_on",
-            ));
+    async fn reset(&mut self) -> Result<(), VirtualError> {
+        match self.power {
+            Power::On(_) => {}
+            Power::Off => return Err(NO_POWER),
+            Power::Fault(_) => return self.on(1).await,
         }
         let press = |chip: &mut Chip| {
             chip.reset_line(true)?;

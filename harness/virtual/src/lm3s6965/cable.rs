@@ -108,7 +108,8 @@ impl Handle {
         let cable = lock(&PLUGGED).get(serial).cloned().ok_or(ProbeCreationError::NotFound)?;
         let mut ends = lock(&cable.ends);
         if std::mem::replace(&mut ends.open, true) {
-            return Err(ProbeCreationError::CouldNotOpen);
+            // What claiming a USB interface says that somebody else has.
+            return Err(ProbeCreationError::Usb(rustix::io::Errno::BUSY.into()));
         }
         let plug = ends.plug;
         drop(ends);

@@ -267,7 +267,7 @@ impl Chip {
             return Ok(());
         }
         if self.control & C_DEBUGEN != 0
-            && (self.flash.serve(&mut self.gdb, &mut self.qtest)? || self.at_bkpt()?)
+            && (self.at_bkpt()? || self.flash.serve(&mut self.gdb, &mut self.qtest)?)
         {
             self.halted(Stop::Trap);
         } else if self.has_code()? {

@@ -34,6 +34,8 @@ enum Call {
 pub struct FlashController {
     routine: Vec<u8>,
     entries: Vec<(u32, Call)>,
+    /// Where the routine was seen last.
+    start: u32,
     file: FlashFile,
 }
 
@@ -48,7 +50,7 @@ impl FlashController {
             )));
         };
         let entries = entries(algorithm).collect();
-        Ok(FlashController { routine: algorithm.instructions.clone(), entries, file })
+        Ok(FlashController { routine: algorithm.instructions.clone(), entries, start: 0, file })
     }
 
     /// Does what the core is about to do, if that is a call of the routine, up to the return.
@@ -66,15 +68,18 @@ impl FlashController {
         Ok(true)
     }
 
-    fn recognise(&self, pc: u32, qtest: &mut Qtest) -> io::Result<Option<Call>> {
+    fn recognise(&mut self, pc: u32, qtest: &mut Qtest) -> io::Result<Option<Call>> {
         let mut there = vec![0; self.routine.len()];
-        for (entry, call) in &self.entries {
-            let Some(start) = pc.checked_sub(*entry).filter(|start| RAM.contains(start)) else {
-                continue;
-            };
+        let mut starts = self.entries.clone();
+        starts.iter_mut().for_each(|(entry, _)| *entry = pc.wrapping_sub(*entry));
+        starts.retain(|(start, _)| RAM.contains(start));
+        // The routine stays where it is, and each look costs.
+        starts.sort_by_key(|(start, _)| *start != self.start);
+        for (start, call) in starts {
             qtest.read(start, &mut there)?;
             if there == self.routine {
-                return Ok(Some(*call));
+                self.start = start;
+                return Ok(Some(call));
             }
         }
         Ok(None)

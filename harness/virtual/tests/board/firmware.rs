@@ -1,12 +1,11 @@
 //! Real firmware on virtual boards.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use hilrig_virtual::{State, VirtualBoardConfig};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::bench::{Bench, Board, DEADLINE, firmware};
+use crate::http;
 
 const BOOTED: &str = "ESP8266 Mode:";
 
@@ -16,30 +15,9 @@ fn config(bench: &Bench, name: &str, seed: u64) -> Option<(VirtualBoardConfig, V
     Some((VirtualBoardConfig { boot_rom, qemu, seed, ..bench.config(name) }, image))
 }
 
-/// One request to the board's web server.
-async fn get(http: SocketAddr) -> std::io::Result<String> {
-    let mut stream = tokio::net::TcpStream::connect(http).await?;
-    stream.write_all(b"GET /config HTTP/1.1\r\nHost: board\r\nConnection: close\r\n\r\n").await?;
-    let mut page = Vec::new();
-    stream.read_to_end(&mut page).await?;
-    if page.is_empty() {
-        return Err(std::io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(String::from_utf8_lossy(&page).into_owned())
-}
-
 /// The board's page, as soon as there is one.
 async fn page(board: &Board) -> String {
-    let http = board.serving.ready().http;
-    let until = Instant::now() + DEADLINE;
-    loop {
-        // QEMU's network repeats a connection's first packet only after 6 s, so that one that comes
-        // before the board is up is better given up.
-        match tokio::time::timeout(Duration::from_millis(250), get(http)).await {
-            Ok(Ok(page)) => return page,
-            other => assert!(Instant::now() < until, "no page within {DEADLINE:?}: {other:?}"),
-        }
-    }
+    http::page(board.serving.ready().http).await
 }
 
 #[tokio::test]
@@ -84,7 +62,7 @@ async fn boots_what_was_flashed_and_obeys() {
 
     // Power.
     board.control.power_off().await.unwrap();
-    assert!(get(board.serving.ready().http).await.is_err());
+    assert!(http::get(board.serving.ready().http, "/config").await.is_err());
     board.control.power_on().await.unwrap();
     board.client(|mut client| client.expect(BOOTED)).await;
     let http = board.serving.ready().http;
@@ -191,7 +169,7 @@ async fn a_pulled_cable_stops_the_network_and_nothing_else() {
     page(&board).await;
     board.control.link_down().await.unwrap();
     let http = board.serving.ready().http;
-    let request = tokio::spawn(get(http));
+    let request = tokio::spawn(http::get(http, "/config"));
     // Nothing tells that no answer will come. On a board with its cable one comes in 10 ms.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!request.is_finished(), "{:?}", request.await);

@@ -1,13 +1,12 @@
 //! What is left of a board whose process is killed: nothing that runs.
 
-use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
 use hilrig_virtual::{ControlSocket, Ready};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::bench::{Bench, Board, DEADLINE, firmware};
+use crate::process::Process;
 
 const DIR: &str = "HILRIG_TEST_KILLED_DIR";
 
@@ -27,27 +26,6 @@ async fn victim() {
     let board = Board::start(config).await;
     eprintln!("{}", serde_json::to_string(board.serving.ready()).unwrap());
     std::future::pending::<()>().await;
-}
-
-/// A process, even when its number is somebody else's by now.
-struct Process(OwnedFd);
-
-impl Process {
-    fn open(pid: u32) -> Process {
-        let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
-        Process(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap())
-    }
-
-    /// Waits until it has ended.
-    async fn gone(self) {
-        let wait = tokio::task::spawn_blocking(move || {
-            let deadline = Timespec { tv_sec: DEADLINE.as_secs() as i64, tv_nsec: 0 };
-            let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
-            poll(&mut fds, Some(&deadline)).unwrap();
-            assert!(!fds[0].revents().is_empty(), "QEMU still runs after {DEADLINE:?}");
-        });
-        wait.await.unwrap();
-    }
 }
 
 #[tokio::test]

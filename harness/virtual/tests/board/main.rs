@@ -5,5 +5,9 @@ mod bench;
 mod control;
 mod esptool;
 mod firmware;
+#[path = "../common/http.rs"]
+mod http;
 mod killed;
 mod loader;
+#[path = "../common/process.rs"]
+mod process;

@@ -1,7 +1,6 @@
 //! A bench with boards, and what a rig does through their probes. Nothing here knows that the probes
 //! are virtual.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -9,12 +8,11 @@ use hilrig_virtual::lm3s6965::{ArmBoard, ArmBoardConfig, ArmReady};
 use hilrig_virtual::{ControlSocket, Serving};
 use object::read::elf::{ElfFile32, ProgramHeader};
 use object::{Object, ObjectSymbol};
-use probe_rs::flashing::DownloadOptions;
+use probe_rs::flashing::{DownloadOptions, FlashError, FlashProgress};
 use probe_rs::probe::DebugProbeSelector;
 use probe_rs::probe::list::Lister;
 use probe_rs::rtt::{Rtt, ScanRegion};
 use probe_rs::{MemoryInterface, Permissions, Session};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// A machine under load gets time; nothing here takes a tenth of it otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -84,13 +82,23 @@ impl Rig {
 
     /// Flashes an ELF and reads it back; the core is halted then.
     pub fn flash(&mut self, elf: &Elf) {
+        self.try_flash(&elf.segments(), FlashProgress::empty()).unwrap();
+    }
+
+    /// The same for any image, with the bench's trouble as it is told.
+    pub fn try_flash(
+        &mut self,
+        segments: &[(u64, Vec<u8>)],
+        progress: FlashProgress<'_>,
+    ) -> Result<(), FlashError> {
         let mut loader = self.session.target().flash_loader();
-        for (address, data) in elf.segments() {
-            loader.add_data(address, &data).unwrap();
+        for (address, data) in segments {
+            loader.add_data(*address, data)?;
         }
         let mut options = DownloadOptions::new();
         options.verify = true;
-        loader.commit(&mut self.session, options).unwrap();
+        options.progress = progress;
+        loader.commit(&mut self.session, options)
     }
 
     pub fn reset(&mut self) {
@@ -181,31 +189,5 @@ impl Elf {
         let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name));
         let symbol = symbol.unwrap_or_else(|| panic!("no symbol `{name}`"));
         symbol.address() & !u64::from(symbol.kind() == object::SymbolKind::Text)
-    }
-}
-
-/// One request to the board's web server.
-pub async fn get(http: SocketAddr) -> std::io::Result<String> {
-    let mut stream = tokio::net::TcpStream::connect(http).await?;
-    stream.write_all(b"GET /config HTTP/1.1\r\nHost: board\r\nConnection: close\r\n\r\n").await?;
-    let mut page = Vec::new();
-    stream.read_to_end(&mut page).await?;
-    if page.is_empty() {
-        return Err(std::io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(String::from_utf8_lossy(&page).into_owned())
-}
-
-/// The board's page, as soon as there is one.
-pub async fn page(board: &Board) -> String {
-    let http = board.serving.ready().http;
-    let until = Instant::now() + DEADLINE;
-    loop {
-        // QEMU's network repeats a connection's first packet only after 6 s, so that one that comes
-        // before the board is up is better given up.
-        match tokio::time::timeout(Duration::from_millis(250), get(http)).await {
-            Ok(Ok(page)) => return page,
-            other => assert!(Instant::now() < until, "no page within {DEADLINE:?}: {other:?}"),
-        }
     }
 }

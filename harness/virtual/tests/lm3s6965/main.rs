@@ -3,4 +3,10 @@
 
 mod bench;
 mod debugging;
+mod faults;
 mod firmware;
+#[path = "../common/http.rs"]
+mod http;
+mod killed;
+#[path = "../common/process.rs"]
+mod process;

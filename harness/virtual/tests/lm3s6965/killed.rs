@@ -1,0 +1,69 @@
+//! What is left of a board whose process is killed: nothing that runs.
+
+use std::process::Stdio;
+
+use hilrig_virtual::ControlSocket;
+use hilrig_virtual::lm3s6965::{ArmBoardConfig, ArmReady};
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use crate::bench::{Bench, Board, DEADLINE};
+use crate::process::Process;
+
+const DIR: &str = "HILRIG_TEST_KILLED_ARM_DIR";
+
+/// The process that is killed.
+#[tokio::test]
+#[ignore = "is run, and killed, by the test below"]
+async fn victim() {
+    let Some(dir) = std::env::var_os(DIR) else { return };
+    let qemu = "qemu-system-arm".into();
+    let config = ArmBoardConfig { state_dir: dir.into(), mac: None, seed: 1, qemu };
+    let board = Board::start(config).await;
+    eprintln!("{}", serde_json::to_string(board.serving.ready()).unwrap());
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn a_board_that_is_dropped_leaves_no_qemu_and_no_probe() {
+    let bench = Bench::new();
+    let board = bench.board("a", 1).await;
+    let qemu = Process::open(board.control.status().await.unwrap().qemu.unwrap());
+    let (control, probe) = (board.control.path().to_owned(), board.serving.ready().probe.clone());
+    drop(board);
+    qemu.gone().await;
+    assert!(!control.exists());
+    let selector: probe_rs::probe::DebugProbeSelector = probe.parse().unwrap();
+    assert!(probe_rs::probe::list::Lister::new().list(Some(&selector)).is_empty());
+}
+
+#[tokio::test]
+async fn a_killed_process_leaves_no_qemu_and_the_next_one_finds_its_way() {
+    let bench = Bench::new();
+    let dir = bench.dir.path().join("a");
+    let mut victim = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "killed::victim", "--ignored", "--nocapture"])
+        .env(DIR, &dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(victim.stderr.take().unwrap()).lines();
+    let ready: ArmReady = loop {
+        let line = tokio::time::timeout(DEADLINE, lines.next_line()).await.unwrap().unwrap();
+        if let Ok(ready) = serde_json::from_str(&line.expect("the victim ended")) {
+            break ready;
+        }
+    };
+    let control = ControlSocket::new(&ready.control);
+    let qemu = Process::open(control.status().await.unwrap().qemu.unwrap());
+    victim.kill().await.unwrap();
+    qemu.gone().await;
+    let board = bench.board("a", 2).await;
+    assert_eq!(
+        (board.serving.ready().mac, &board.serving.ready().probe),
+        (ready.mac, &ready.probe)
+    );
+    board.serving.stop().await.unwrap();
+}
