@@ -51,6 +51,6 @@ bool heap_sound(void);
 
 /* Supplied by whoever links the heap: it found a header that cannot be, near
  * `where`. Must not return. */
-_Noreturn void heap_corrupt(const char *what, const void *where);
+__attribute__((noreturn)) void heap_corrupt(const char *what, const void *where);
 
 #endif

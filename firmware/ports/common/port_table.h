@@ -3,6 +3,6 @@
 #define HILRIG_COMMON_PORT_TABLE_H
 
 /* Runs the core on this chip. Heap and serial line must work. */
-_Noreturn void port_run(void);
+__attribute__((noreturn)) void port_run(void);
 
 #endif

@@ -5,10 +5,8 @@
 #include <coredecls.h>
 
 extern "C" {
+#include "port_table.h"
 #include "serial.h"
-
-// port_table.h, whose _Noreturn is no C++.
-[[noreturn]] void port_run(void);
 }
 
 // A handshake takes up to 5,264 bytes of stack (measured on the virtual board), and an

@@ -4,7 +4,8 @@ import os
 import sys
 
 sys.path.append(os.path.join(os.path.dirname(__file__), "../../common/tests"))
-from qemu import DEADLINE, Qemu  # noqa: E402
+from process import DEADLINE  # noqa: E402
+from qemu import Qemu  # noqa: E402
 
 __all__ = ["DEADLINE", "Board", "EEPROM_SIZE", "SEED_AT"]
 EEPROM_SIZE = 16384

@@ -12,6 +12,9 @@ typedef int sys_prot_t;
 #define SYS_ARCH_PROTECT(level)
 #define SYS_ARCH_UNPROTECT(level)
 
+#ifdef __cplusplus
+extern "C"
+#endif
 unsigned int r_rand(void);
 #define LWIP_RAND r_rand
 
