@@ -14,8 +14,19 @@ use hilrig_tests::skip::skipped;
 use rustix::process::Signal;
 use serde_json::Value;
 
-const COMMANDS: [&str; 8] =
-    ["run", "boards", "flash", "monitor", "virtual-board", "doctor", "init", "completions"];
+const COMMANDS: [&str; 11] = [
+    "run",
+    "boards",
+    "flash",
+    "monitor",
+    "virtual-board",
+    "decode",
+    "report",
+    "heap",
+    "doctor",
+    "init",
+    "completions",
+];
 
 #[test]
 fn help_of_every_command() {

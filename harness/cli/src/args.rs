@@ -85,6 +85,18 @@ Examples:
   hilrig report hilrig-records/latest --format markdown >> $GITHUB_STEP_SUMMARY
   hilrig report hilrig-records/latest --format annotations")]
     Report(Report),
+    /// Follow the free heap from commit to commit.
+    #[command(after_help = "\
+Examples:
+  hilrig heap accept                        five boots, written to heap-baseline.toml
+  hilrig heap check                         five boots, held against it
+  hilrig heap check --from hilrig-records/20261122-* --baseline heap-baseline.toml
+  hilrig heap diff hilrig-records/A hilrig-records/B")]
+    Heap {
+        /// What to do.
+        #[command(subcommand)]
+        command: HeapCommand,
+    },
     /// Tell what this machine has and what is missing, with the command that mends it.
     #[command(after_help = "\
 Examples:
@@ -109,7 +121,7 @@ Examples:
 }
 
 /// The configuration file.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct ConfigArg {
     /// Configuration file.
     #[arg(long, value_name = "FILE", default_value = "runner-config.toml")]
@@ -139,6 +151,51 @@ pub struct Run {
     /// Seed of everything random in the run, to repeat an earlier one.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
     pub seed: Option<u64>,
+}
+
+/// The commands of `hilrig heap`.
+#[derive(Debug, Subcommand)]
+pub enum HeapCommand {
+    /// Write the figures of some boots into the baseline, a file to be committed.
+    Accept(HeapBoots),
+    /// Fail where a board has less heap than the baseline says.
+    Check(HeapBoots),
+    /// Put two records or baselines side by side.
+    Diff(HeapDiff),
+}
+
+/// `hilrig heap accept` and `hilrig heap check`.
+#[derive(Debug, clap::Args)]
+pub struct HeapBoots {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Run this many virtual boards in place of the configured ones.
+    #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
+    pub virtual_boards: Option<std::num::NonZeroUsize>,
+    /// Run only the board of this name (may be given more than once).
+    #[arg(long, value_name = "NAME")]
+    pub board: Vec<String>,
+    /// Where the broker runs; overrides the configuration.
+    #[arg(long, value_name = "KIND")]
+    pub broker: Option<Place>,
+    /// How many runs the figures are taken from.
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub boots: std::num::NonZeroUsize,
+    /// Take the figures from these records, and run nothing.
+    #[arg(long, value_name = "RECORD", num_args = 1.., conflicts_with_all = ["boots", "virtual_boards", "board", "broker"])]
+    pub from: Vec<PathBuf>,
+    /// The baseline; left out, heap-baseline.toml beside the configuration.
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+}
+
+/// `hilrig heap diff`.
+#[derive(Debug, clap::Args)]
+pub struct HeapDiff {
+    /// A record's folder, or a baseline (.toml).
+    pub before: PathBuf,
+    /// Another.
+    pub after: PathBuf,
 }
 
 /// `hilrig report`.

@@ -8,6 +8,7 @@ mod decode;
 mod doctor;
 mod error;
 mod flash;
+mod heap;
 mod init;
 mod load;
 mod monitor;
@@ -66,6 +67,7 @@ async fn dispatch(args: Args) -> Result<u8, Failure> {
         Command::VirtualBoard(board) => virtual_board::virtual_board(board).await,
         Command::Decode(decode) => decode::decode(&decode),
         Command::Report(report) => report::report(&report),
+        Command::Heap { command } => heap::heap(command).await,
         Command::Doctor(doctor) => doctor::doctor(&doctor).await,
         Command::Init(init) => init::init(&init),
         Command::Completions { shell } => {

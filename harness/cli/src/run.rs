@@ -1,7 +1,9 @@
 //! `hilrig run`: wires boards, broker and reporters to the runner.
 
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use hilrig_broker::{Broker, BrokerPlan, RunDir};
@@ -10,8 +12,8 @@ use hilrig_core::event::{BrokerFacts, Events, FirmwareFacts, RunStarted, SCHEMA,
 use hilrig_core::exit;
 use hilrig_core::image::Image;
 use hilrig_report::{
-    BootLog, EVENTS, EventsFile, HtmlFile, JUNIT, JunitFile, Record, Reporters, SUMMARY, Stream,
-    SummaryFile,
+    BootLog, EVENTS, EventsFile, HtmlFile, JUNIT, JunitFile, Record, Reporter, Reporters, SUMMARY,
+    Stream, SummaryFile,
 };
 use hilrig_runner::{BenchBroker, BrokerEndpoint, Member, Plan};
 use time::OffsetDateTime;
@@ -21,8 +23,30 @@ use time::macros::format_description;
 use crate::error::Failure;
 use crate::{args, bench, commit, load, signals};
 
+/// What is shown of a run while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Everything, as the terminal takes it.
+    All,
+    /// Nothing but what went wrong with the record.
+    OnlyTrouble,
+}
+
+/// A run that is over.
+pub struct Done {
+    /// The exit code that it comes to.
+    pub code: u8,
+    /// The folder of its record.
+    pub record: PathBuf,
+}
+
 /// Runs the path on every board.
 pub async fn run(args: args::Run) -> Result<u8, Failure> {
+    once(args, Shown::All).await.map(|done| done.code)
+}
+
+/// The same for those who go on with the record.
+pub async fn once(args: args::Run, shown: Shown) -> Result<Done, Failure> {
     // Everything that can be refused is refused before anything is touched.
     let mut config = load::config(&args.config.config)?;
     if let Some(place) = args.broker {
@@ -62,7 +86,7 @@ pub async fn run(args: args::Run) -> Result<u8, Failure> {
     broker_plan.listen = listen(&chosen);
     let secrets = load::secrets(secret_values, &broker_plan.login.password);
 
-    let reporters = Arc::new(reporters(&record)?);
+    let reporters = Arc::new(reporters(&record, shown)?);
     let events = Events::new(reporters.clone(), secrets.clone());
     events.run(What::RunStarted(RunStarted {
         schema: SCHEMA,
@@ -116,23 +140,27 @@ pub async fn run(args: args::Run) -> Result<u8, Failure> {
         crate::error::say(&Failure::rig(fault));
     }
     // A verdict whose record is not whole cannot be shown to anybody.
-    match exit::of(outcome.verdict) {
-        exit::PASSED if !faults.is_empty() => Ok(exit::RIG_FAULT),
-        code => Ok(code),
-    }
+    let code = match exit::of(outcome.verdict) {
+        exit::PASSED if !faults.is_empty() => exit::RIG_FAULT,
+        code => code,
+    };
+    Ok(Done { code, record: record.folder().into() })
 }
 
-fn reporters(record: &Record) -> Result<Reporters, Failure> {
+fn reporters(record: &Record, shown: Shown) -> Result<Reporters, Failure> {
     let events = EventsFile::create(&record.file(EVENTS)).map_err(|error| {
         Failure::rig(format!("making {}: {error}", record.file(EVENTS).display()))
     })?;
-    Ok(Reporters::new(vec![
+    let mut reporters: Vec<Box<dyn Reporter>> = vec![
         Box::new(events),
         Box::new(SummaryFile::new(record.file(SUMMARY))),
         Box::new(JunitFile::new(record.file(JUNIT))),
         Box::new(HtmlFile::new(record.folder().into())),
-        hilrig_report::terminal(Stream::Stdout, Some(record.folder().into())),
-    ]))
+    ];
+    if shown == Shown::All {
+        reporters.push(hilrig_report::terminal(Stream::Stdout, Some(record.folder().into())));
+    }
+    Ok(Reporters::new(reporters))
 }
 
 fn firmware_facts(kind: BoardKind, image: &Image) -> FirmwareFacts {
@@ -160,11 +188,16 @@ fn fresh_seed() -> u64 {
     (now.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) ^ u64::from(std::process::id())
 }
 
-/// Sorts by time, and two runs that start in one second differ by their process.
+/// Sorts by time, and two runs that start in one second differ by their process, or by their number
+/// in it.
 fn run_id(now: OffsetDateTime) -> String {
     let format = format_description!("[year][month][day]-[hour][minute][second]");
     let time = now.format(&format).unwrap_or_default();
-    format!("{time}-{}", std::process::id())
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    match RUNS.fetch_add(1, Ordering::Relaxed) {
+        0 => format!("{time}-{}", std::process::id()),
+        more => format!("{time}-{}-{}", std::process::id(), more + 1),
+    }
 }
 
 /// The broker of the run, as the runner knows it.

@@ -1,6 +1,7 @@
 //! Tables that line up.
 
-/// Rows under a head, columns as wide as their widest cell, two spaces between them.
+/// Rows under a head, columns as wide as their widest cell, two spaces between them. A column of
+/// figures stands at its right edge.
 pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut lines: Vec<Vec<String>> = vec![head.iter().map(|cell| (*cell).to_owned()).collect()];
     lines.extend(rows);
@@ -13,11 +14,23 @@ pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Stri
                 .unwrap_or(0)
         })
         .collect();
+    let figure = |cell: &String| {
+        cell.starts_with(|c: char| c.is_ascii_digit() || c == '+')
+            || (cell.starts_with('-') && !cell[1..].starts_with('-'))
+            || cell.starts_with("not ")
+    };
+    let figures = |column: usize| {
+        let mut body = lines[1..].iter().filter_map(|line| line.get(column)).peekable();
+        body.peek().is_some() && body.all(figure)
+    };
+    let right: Vec<bool> = (0..head.len()).map(figures).collect();
     let mut text = String::new();
-    for line in lines {
+    for line in &lines {
         let mut row = String::new();
-        for (cell, width) in line.iter().zip(&widths) {
-            row.push_str(&format!("{cell:width$}  "));
+        for ((cell, width), right) in line.iter().zip(&widths).zip(&right) {
+            let cell =
+                if *right { format!("{cell:>width$}  ") } else { format!("{cell:width$}  ") };
+            row.push_str(&cell);
         }
         text.push_str(row.trim_end());
         text.push('\n');
@@ -33,5 +46,7 @@ mod tests {
     fn columns_line_up() {
         let rows = [vec!["a".into(), "b".into()], vec!["longer".into(), "c".into()]];
         assert_eq!(table(&["x", "y"], rows), "x       y\na       b\nlonger  c\n");
+        let rows = [vec!["a".into(), "100".into()], vec!["b".into(), "+9".into()]];
+        assert_eq!(table(&["", "B"], rows), "     B\na  100\nb   +9\n");
     }
 }

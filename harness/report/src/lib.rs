@@ -9,6 +9,7 @@ mod boot_log;
 mod events_file;
 mod file;
 mod github;
+pub mod heap;
 mod html;
 mod junit;
 mod mask;

@@ -6,12 +6,16 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST};
 use hyper_util::rt::TokioIo;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 /// The most that an answer may hold, bytes. A board of this class serves a few kilobytes.
 const LARGEST: usize = 256 * 1024;
+
+/// How long a board that says that it closes may take.
+const TO_CLOSE: Duration = Duration::from_secs(1);
 
 /// An answer.
 #[derive(Debug)]
@@ -64,7 +68,7 @@ async fn exchange(
     body: Vec<u8>,
 ) -> Result<Answer, String> {
     let stream = TcpStream::connect(to).await.map_err(|e| format!("cannot connect: {e}"))?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+    let (mut sender, mut connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|e| e.to_string())?;
     let mut request =
@@ -76,25 +80,36 @@ async fn exchange(
     let answer = async {
         let answer = sender.send_request(request).await.map_err(causes)?;
         let status = answer.status().as_u16();
+        let closes = answer.headers().get(CONNECTION).is_some_and(|value| value == "close");
         let body = Limited::new(answer.into_body(), LARGEST)
             .collect()
             .await
             .map_err(|e| format!("the answer broke off, or is larger than {LARGEST} B: {e}"))?;
-        Ok(Answer { status, body: body.to_bytes().to_vec() })
+        Ok::<_, String>((Answer { status, body: body.to_bytes().to_vec() }, closes))
     };
     // The connection must be driven beside the request; it ends when the answer is whole.
     tokio::pin!(answer);
-    tokio::select! {
-        answer = &mut answer => answer,
-        ended = connection => match ended {
+    let (answer, closes) = tokio::select! {
+        answer = &mut answer => answer?,
+        ended = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)) => match ended {
             // A board that closes after its answer: the answer is there, in the sender's hands.
-            Ok(()) => answer.await,
-            Err(e) => match answer.await {
-                Ok(answer) => Ok(answer),
-                Err(_) => Err(causes(e)),
-            },
+            Ok(()) => answer.await?,
+            Err(e) => answer.await.map_err(|_| causes(e))?,
         },
+    };
+    if closes {
+        let mut stream = connection.into_parts().io.into_inner();
+        // One that does not do as it says has answered all the same.
+        let _ = tokio::time::timeout(TO_CLOSE, until_closed(&mut stream)).await;
     }
+    Ok(answer)
+}
+
+/// A board that says that it closes is let do so. Were the next request sent before, the heap that the
+/// board holds for this one would count against the next, or not, by who is quicker.
+async fn until_closed(stream: &mut TcpStream) {
+    let mut rest = [0; 512];
+    while matches!(stream.read(&mut rest).await, Ok(more) if more > 0) {}
 }
 
 /// hyper's errors tell the cause only in their source.
@@ -128,7 +143,7 @@ pub fn query_value(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::AsyncWriteExt;
 
     async fn served(answer: &'static [u8]) -> Result<Answer, NoAnswer> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,0 +1,19 @@
+//! `hilrig heap`: the free heap from commit to commit.
+
+mod accept;
+mod boots;
+mod check;
+mod diff;
+mod table;
+
+use crate::args::HeapCommand;
+use crate::error::Failure;
+
+/// Does what the command says.
+pub async fn heap(command: HeapCommand) -> Result<u8, Failure> {
+    match command {
+        HeapCommand::Accept(args) => accept::accept(&args).await,
+        HeapCommand::Check(args) => check::check(&args).await,
+        HeapCommand::Diff(args) => diff::diff(&args),
+    }
+}

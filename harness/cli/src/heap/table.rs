@@ -1,0 +1,50 @@
+//! Heap figures as tables.
+
+use hilrig_report::heap::{Comparison, Entry, Judged, Key, Metric};
+
+use crate::table::table;
+
+/// The figures of one key.
+pub fn figures(key: &Key, entry: &Entry) -> String {
+    let mut rows = Vec::new();
+    for (phase, figures) in &entry.figures {
+        let figure = |metric| figures.get(&metric).map_or("not told".into(), ToString::to_string);
+        rows.push(vec![
+            phase.name().to_owned(),
+            figure(Metric::LowestFree),
+            figure(Metric::Largest),
+        ]);
+    }
+    format!(
+        "{key} ({} boots)\n{}\n",
+        entry.boots,
+        table(&["phase", "lowest free, B", "largest block, B"], rows)
+    )
+}
+
+/// Two sets of figures of one key.
+pub fn comparison(key: &Key, names: [&str; 2], comparison: &Comparison) -> String {
+    let rows = comparison.changes.iter().map(|change| {
+        let figure = |figure: Option<hilrig_report::heap::Figure>| {
+            figure.map_or("not measured".into(), |figure| figure.to_string())
+        };
+        vec![
+            change.phase.name().to_owned(),
+            change.metric.words().to_owned(),
+            figure(change.before),
+            figure(change.now),
+            change.bytes().map_or("-".into(), |bytes| format!("{bytes:+}")),
+            change.allowed().map_or("-".into(), |allowed| format!("-{allowed}")),
+            match change.judged {
+                Judged::Same => "",
+                Judged::Better => "more free",
+                Judged::Worse => "LESS FREE",
+                Judged::NotMeasured => "NOT MEASURED",
+                Judged::New => "new",
+            }
+            .to_owned(),
+        ]
+    });
+    let heads = ["phase", "bytes", names[0], names[1], "change", "allowed", ""];
+    format!("{key}\n{}\n", table(&heads, rows))
+}

@@ -1,0 +1,141 @@
+//! Two sets of heap figures side by side.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hilrig_core::heap::HeapPhase;
+
+use super::figures::{Figure, Metric, PhaseFigures};
+
+/// Growth that is never told, bytes: one more small allocation with its header.
+pub const LEAST_GROWTH: u64 = 256;
+/// So many spreads of the baseline are noise.
+const SPREADS: u64 = 3;
+
+/// What came of a figure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judged {
+    /// Within the noise.
+    Same,
+    /// More is free than was.
+    Better,
+    /// Less is free, by more than the noise.
+    Worse,
+    /// It was measured before and is not now.
+    NotMeasured,
+    /// It was not measured before.
+    New,
+}
+
+/// One figure, before and now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which phase.
+    pub phase: HeapPhase,
+    /// Which figure.
+    pub metric: Metric,
+    /// Before.
+    pub before: Option<Figure>,
+    /// Now.
+    pub now: Option<Figure>,
+    /// What came of it.
+    pub judged: Judged,
+}
+
+impl Change {
+    /// Bytes more free than before (negative: fewer), where both were measured.
+    pub fn bytes(&self) -> Option<i64> {
+        Some(self.now?.median as i64 - self.before?.median as i64)
+    }
+
+    /// Bytes that may be lost before it is told.
+    pub fn allowed(&self) -> Option<u64> {
+        self.before.map(allowed)
+    }
+}
+
+/// All figures of one key, before and now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// In the order of phases.
+    pub changes: Vec<Change>,
+}
+
+impl Comparison {
+    /// Whether nothing got worse and nothing that was measured is missing.
+    pub fn holds(&self) -> bool {
+        !self.changes.iter().any(|c| matches!(c.judged, Judged::Worse | Judged::NotMeasured))
+    }
+
+    /// Whether something got better by more than the noise: the baseline is due to be accepted anew.
+    pub fn better(&self) -> bool {
+        self.changes.iter().any(|change| change.judged == Judged::Better)
+    }
+}
+
+fn allowed(before: Figure) -> u64 {
+    LEAST_GROWTH.max(SPREADS.saturating_mul(before.spread))
+}
+
+/// Compares phase by phase.
+pub fn compare(
+    before: &BTreeMap<HeapPhase, PhaseFigures>,
+    now: &BTreeMap<HeapPhase, PhaseFigures>,
+) -> Comparison {
+    let named = |all: &BTreeMap<HeapPhase, PhaseFigures>| {
+        all.iter()
+            .flat_map(|(phase, f)| f.keys().map(|metric| (*phase, *metric)))
+            .collect::<Vec<_>>()
+    };
+    let all: BTreeSet<_> = named(before).into_iter().chain(named(now)).collect();
+    let changes = all.into_iter().map(|(phase, metric)| {
+        let figure = |of: &BTreeMap<HeapPhase, PhaseFigures>| of.get(&phase)?.get(&metric).copied();
+        let (before, now) = (figure(before), figure(now));
+        let judged = match (before, now) {
+            (None, _) => Judged::New,
+            (Some(_), None) => Judged::NotMeasured,
+            (Some(was), Some(is)) if was.median.saturating_sub(is.median) > allowed(was) => {
+                Judged::Worse
+            }
+            (Some(was), Some(is)) if is.median.saturating_sub(was.median) > allowed(was) => {
+                Judged::Better
+            }
+            _ => Judged::Same,
+        };
+        Change { phase, metric, before, now, judged }
+    });
+    Comparison { changes: changes.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(median: u64, spread: u64) -> BTreeMap<HeapPhase, PhaseFigures> {
+        let figures = [(Metric::LowestFree, Figure { median, spread })].into();
+        [(HeapPhase::Handshake, figures)].into()
+    }
+
+    fn judged(before: (u64, u64), now: u64) -> Judged {
+        compare(&of(before.0, before.1), &of(now, 0)).changes[0].judged
+    }
+
+    #[test]
+    fn growth_is_told_beyond_the_larger_of_256_bytes_and_three_spreads() {
+        assert_eq!(judged((40_000, 0), 40_000 - 256), Judged::Same);
+        assert_eq!(judged((40_000, 0), 40_000 - 257), Judged::Worse);
+        assert_eq!(judged((40_000, 100), 40_000 - 300), Judged::Same);
+        assert_eq!(judged((40_000, 100), 40_000 - 301), Judged::Worse);
+        assert_eq!(judged((40_000, 0), 40_512), Judged::Better);
+    }
+
+    #[test]
+    fn what_is_no_longer_measured_does_not_hold() {
+        let none = BTreeMap::new();
+        let lost = compare(&of(1, 0), &none);
+        assert_eq!(lost.changes[0].judged, Judged::NotMeasured);
+        assert!(!lost.holds());
+        let new = compare(&none, &of(1, 0));
+        assert_eq!(new.changes[0].judged, Judged::New);
+        assert!(new.holds());
+    }
+}

@@ -1,0 +1,232 @@
+//! The heap figures of many boots.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use hilrig_core::heap::HeapPhase;
+use serde::{Deserialize, Serialize};
+
+use crate::model::RunModel;
+
+/// What two boots must have in common for their heap to be compared.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Key {
+    /// The kind of board, which says the chip and the firmware's port.
+    pub kind: String,
+    /// The firmware's settings, as `field=value` in the fields' order.
+    pub configuration: String,
+    /// What the board meets at the broker.
+    pub tls: String,
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}, {}", self.kind, or(&self.configuration, "default settings"), self.tls)
+    }
+}
+
+fn or<'a>(text: &'a str, other: &'a str) -> &'a str {
+    if text.is_empty() { other } else { text }
+}
+
+/// A figure that is followed, one for each phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Lowest free heap, bytes.
+    LowestFree,
+    /// The smallest largest block, bytes.
+    Largest,
+}
+
+impl Metric {
+    /// Every one, in the order of tables.
+    pub const ALL: [Metric; 2] = [Metric::LowestFree, Metric::Largest];
+
+    /// The words for tables.
+    pub fn words(self) -> &'static str {
+        match self {
+            Metric::LowestFree => "lowest free",
+            Metric::Largest => "largest block",
+        }
+    }
+}
+
+/// What the same figure of many boots comes to, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Figure {
+    /// The middle one; of an even number the lower of the two, so that it is one that was measured.
+    pub median: u64,
+    /// The greatest distance of any from the median.
+    pub spread: u64,
+}
+
+impl Figure {
+    /// Of these values; `None` of none.
+    pub fn of(mut values: Vec<u64>) -> Option<Figure> {
+        values.sort_unstable();
+        let (first, last) = (*values.first()?, *values.last()?);
+        let median = values[(values.len() - 1) / 2];
+        Some(Figure { median, spread: (median - first).max(last - median) })
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self.spread {
+            0 => self.median.to_string(),
+            spread => format!("{} ± {spread}", self.median),
+        };
+        f.pad(&text)
+    }
+}
+
+/// The figures of one phase.
+pub type PhaseFigures = BTreeMap<Metric, Figure>;
+
+/// The figures of the boots of one key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Boots {
+    /// How many boots there were: a board in a run is one.
+    pub boots: usize,
+    /// Commits that the runs were of.
+    pub commits: BTreeSet<String>,
+    /// Builds of the firmware.
+    pub builds: BTreeSet<String>,
+    values: BTreeMap<(HeapPhase, Metric), Vec<u64>>,
+}
+
+impl Boots {
+    /// The boots in these runs, by what they can be compared by. Boards that told no heap figure are
+    /// in it, with no value: not measured is not left out.
+    pub fn of<'a>(runs: impl IntoIterator<Item = &'a RunModel>) -> BTreeMap<Key, Boots> {
+        let mut all: BTreeMap<Key, Boots> = BTreeMap::new();
+        for run in runs {
+            let Some(started) = &run.started else { continue };
+            let tls = run.broker.as_ref().and_then(|broker| broker.tls.clone());
+            for board in &run.boards {
+                // Without facts the board was never had, and without a broker nobody connected.
+                let (Some(facts), Some(tls)) = (&board.facts, &tls) else { continue };
+                let settings = started.settings.iter().map(|(k, v)| format!("{k}={v}"));
+                let key = Key {
+                    kind: facts.kind.clone(),
+                    configuration: settings.collect::<Vec<_>>().join(" "),
+                    tls: tls.clone(),
+                };
+                let boots = all.entry(key).or_default();
+                boots.boots += 1;
+                boots.commits.extend(started.commit.clone());
+                let firmware = started.firmware.iter().filter(|f| f.kind == facts.kind);
+                boots.builds.extend(firmware.filter_map(|f| f.build.clone()));
+                for (phase, low) in board.heap.iter() {
+                    let values = [
+                        (Metric::LowestFree, Some(low.lowest_free)),
+                        (Metric::Largest, low.largest),
+                    ];
+                    for (metric, value) in values {
+                        boots.values.entry((phase, metric)).or_default().extend(value);
+                    }
+                }
+            }
+        }
+        all
+    }
+
+    /// What they come to, phase by phase. A figure that a boot did not tell is not there: what is
+    /// measured now and then is not measured.
+    pub fn figures(&self) -> BTreeMap<HeapPhase, PhaseFigures> {
+        let mut figures: BTreeMap<HeapPhase, PhaseFigures> = BTreeMap::new();
+        for ((phase, metric), values) in &self.values {
+            if values.len() == self.boots
+                && let Some(figure) = Figure::of(values.clone())
+            {
+                figures.entry(*phase).or_default().insert(*metric, figure);
+            }
+        }
+        figures
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use hilrig_core::event::{BoardFacts, BrokerFacts, RunStarted};
+    use hilrig_core::heap::{HeapLows, HeapSample, HeapSource};
+
+    use super::*;
+    use crate::model::BoardModel;
+
+    /// A run of one board with these lowest figures.
+    pub fn run(lows: &[(HeapPhase, u64, u64)]) -> RunModel {
+        let mut heap = HeapLows::default();
+        for (phase, lowest_free, largest) in lows {
+            heap.add(&HeapSample {
+                phase: *phase,
+                lowest_free: *lowest_free,
+                free: None,
+                lowest_ever: None,
+                largest: Some(*largest),
+                failures: None,
+                source: HeapSource::Log,
+            });
+        }
+        let facts = BoardFacts { kind: "virtual".into(), port: "p".into(), mac: None };
+        RunModel {
+            started: Some(RunStarted {
+                schema: 1,
+                hilrig: "0.1.0".into(),
+                run: "r".into(),
+                started: "2026-11-22T10:00:00Z".into(),
+                seed: 1,
+                commit: Some("0123456789ab".into()),
+                firmware: Vec::new(),
+                settings: [("tls_mfl".to_owned(), "512".to_owned())].into(),
+                floors: BTreeMap::new(),
+                boards: vec!["b".into()],
+            }),
+            broker: Some(BrokerFacts {
+                kind: "process".into(),
+                software: "mosquitto".into(),
+                version: "2".into(),
+                from: "mosquitto".into(),
+                tls: Some("TLS 1.2".into()),
+                port: 1,
+                seconds: 0.1,
+            }),
+            boards: vec![BoardModel {
+                name: "b".into(),
+                facts: Some(facts),
+                heap,
+                ..BoardModel::default()
+            }],
+            ..RunModel::default()
+        }
+    }
+
+    #[test]
+    fn the_median_is_one_that_was_measured_and_the_spread_is_the_farthest() {
+        let of = |values: &[u64]| Figure::of(values.to_vec()).map(|f| (f.median, f.spread));
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[7]), Some((7, 0)));
+        assert_eq!(of(&[10, 30]), Some((10, 20)));
+        assert_eq!(of(&[50, 10, 30, 32, 29]), Some((30, 20)));
+    }
+
+    #[test]
+    fn what_is_measured_now_and_then_is_not_measured() {
+        let runs = [
+            run(&[(HeapPhase::Boot, 500, 400), (HeapPhase::Page, 300, 200)]),
+            run(&[(HeapPhase::Boot, 510, 400)]),
+        ];
+        let all = Boots::of(&runs);
+        let (key, boots) = all.first_key_value().unwrap();
+        assert_eq!(key.to_string(), "virtual, tls_mfl=512, TLS 1.2");
+        assert_eq!(boots.boots, 2);
+        let figures = boots.figures();
+        assert_eq!(
+            figures[&HeapPhase::Boot][&Metric::LowestFree],
+            Figure { median: 500, spread: 10 }
+        );
+        assert!(!figures.contains_key(&HeapPhase::Page));
+    }
+}

@@ -1,0 +1,9 @@
+//! Heap figures over many boots: what they come to, how they are kept, and how two of them compare.
+
+mod baseline;
+mod compare;
+mod figures;
+
+pub use baseline::{Baseline, BaselineError, Entry};
+pub use compare::{Change, Comparison, Judged, LEAST_GROWTH, compare};
+pub use figures::{Boots, Figure, Key, Metric, PhaseFigures};

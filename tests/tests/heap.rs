@@ -1,0 +1,105 @@
+//! `hilrig heap`: what was accepted, what costs more, and files that are not what they should be.
+
+use std::fs;
+
+use hilrig_core::exit;
+use hilrig_tests::artifacts;
+use hilrig_tests::bench::{Bench, Configuration};
+
+const BASELINE: &str = "heap-baseline.toml";
+
+/// A bench with the figures of two boots accepted.
+fn accepted() -> Bench {
+    let bench = Bench::new();
+    bench.configure(&Configuration::new());
+    let accepted = bench.run(&["heap", "accept", "--boots", "2"]).with_code(exit::PASSED);
+    assert!(accepted.stdout.contains("accepted into heap-baseline.toml"), "{}", accepted.stdout);
+    bench
+}
+
+#[test]
+fn the_same_firmware_holds_and_a_hungry_one_is_named_with_its_phase() {
+    let bench = accepted();
+    let held = bench.run(&["heap", "check", "--boots", "2"]).with_code(exit::PASSED);
+    assert!(held.stdout.contains("boot 2 of 2: passed"), "{}", held.stdout);
+
+    // 20 KiB more in the handshake, and no floor that tells it.
+    let mut hungry = Configuration::new();
+    hungry.image(&artifacts::faulty_firmware("HEAP_HUNGRY")).set("heap.floor", toml::Table::new());
+    bench.configure(&hungry);
+    let failed = bench.run(&["heap", "check", "--boots", "2"]).with_code(exit::BOARD_FAILED);
+    let worse: Vec<&str> =
+        failed.stdout.lines().filter(|line| line.ends_with("LESS FREE")).collect();
+    assert!(
+        worse.iter().any(|line| line.starts_with("handshake  lowest free")),
+        "{}",
+        failed.stdout
+    );
+    assert!(!worse.iter().any(|line| line.starts_with("boot ")), "{}", failed.stdout);
+    assert!(!worse.iter().any(|line| line.starts_with("page ")), "{}", failed.stdout);
+
+    // The same from the record, beside the baseline.
+    let diff =
+        bench.run(&["heap", "diff", BASELINE, "hilrig-records/latest"]).with_code(exit::PASSED);
+    assert!(diff.stdout.contains("LESS FREE"), "{}", diff.stdout);
+    let again = bench
+        .run(&["heap", "check", "--from", "hilrig-records/latest"])
+        .with_code(exit::BOARD_FAILED);
+    assert!(again.stdout.contains("failed: the heap is not what was accepted"), "{}", again.stdout);
+}
+
+#[test]
+fn a_floor_fails_the_check_whatever_was_accepted() {
+    let bench = accepted();
+    let mut high = Configuration::new();
+    high.set("heap.floor.handshake", "50 KiB");
+    bench.configure(&high);
+    let failed = bench.run(&["heap", "check", "--boots", "1"]).with_code(exit::BOARD_FAILED);
+    assert!(
+        failed.stdout.contains("did not pass: ") && failed.stdout.contains("handshake"),
+        "{}",
+        failed.stdout
+    );
+    // Nor is a board accepted that did not pass; the baseline stays.
+    let before = fs::read(bench.path(BASELINE)).unwrap();
+    let refused = bench.run(&["heap", "accept", "--boots", "1"]).with_code(exit::USAGE);
+    assert!(refused.stderr.contains("nothing is accepted"), "{}", refused.stderr);
+    assert_eq!(before, fs::read(bench.path(BASELINE)).unwrap());
+}
+
+#[test]
+fn baselines_that_cannot_be_used_are_refused_before_anything_runs() {
+    let bench = accepted();
+    let whole = fs::read_to_string(bench.path(BASELINE)).unwrap();
+    let check = |text: &str| {
+        bench.write(BASELINE, text);
+        let refused = bench.run(&["heap", "check", "--boots", "1"]).with_code(exit::USAGE);
+        // What is there is not written over either.
+        bench.run(&["heap", "accept", "--boots", "1"]).with_code(exit::USAGE);
+        assert_eq!(fs::read_to_string(bench.path(BASELINE)).unwrap(), text);
+        refused.stderr
+    };
+    let error = check(&whole.replace("schema = 1", "schema = 0"));
+    assert!(error.contains("heap-baseline.toml:4: a baseline of schema 0"), "{error}");
+    let error = check(&whole[..whole.len() / 2]);
+    assert!(error.contains("heap-baseline.toml:"), "{error}");
+    let error = check(whole.trim_end().strip_suffix("[end]").unwrap());
+    assert!(error.contains("cut off"), "{error}");
+
+    let other = whole.replace("kind = \"virtual\"", "kind = \"esp8266\"");
+    bench.write(BASELINE, &other);
+    let refused = bench.run(&["heap", "check", "--boots", "1"]).with_code(exit::USAGE);
+    assert!(
+        refused.stderr.contains("has no figures for these boots: virtual"),
+        "{}",
+        refused.stderr
+    );
+    // Another board's figures stay beside the ones that are accepted now.
+    bench.run(&["heap", "accept", "--boots", "1"]).with_code(exit::PASSED);
+    let both = fs::read_to_string(bench.path(BASELINE)).unwrap();
+    assert!(both.contains("kind = \"esp8266\"") && both.contains("kind = \"virtual\""), "{both}");
+
+    fs::remove_file(bench.path(BASELINE)).unwrap();
+    let refused = bench.run(&["heap", "check", "--boots", "1"]).with_code(exit::USAGE);
+    assert!(refused.stderr.contains("`hilrig heap accept` writes one"), "{}", refused.stderr);
+}
