@@ -9,7 +9,7 @@ use std::time::Instant;
 use hilrig_core::board::{Board as _, ConsoleSink};
 use hilrig_core::contract::Contract;
 use hilrig_core::image::{Image, ImageFormat};
-use hilrig_runner::watch::{Patterns, Says, Watch};
+use hilrig_runner::watch::{Hit, Patterns, Says, Watch};
 use tokio::sync::Notify;
 
 use crate::board::Board;
@@ -116,12 +116,13 @@ impl ConsoleSink for Sink {
     fn chunk(&mut self, at: Instant, bytes: &[u8]) {
         self.first_byte.get_or_insert(at);
         let Sink { watch, network, up, .. } = self;
-        watch.feed(at, bytes, |says, _| {
+        let hit = |says, _: &dyn Fn() -> Option<Hit>| {
             if says == Says::Configuration(0) {
                 network.get_or_insert(at);
                 up.notify_one();
             }
-        });
+        };
+        watch.feed(at, bytes, hit, |_| {});
     }
 }
 
@@ -153,11 +154,12 @@ fn alone(flash: &Path, boot_rom: &PathBuf, contract: &Contract) -> Result<Start,
             break;
         }
         first_byte.get_or_insert(now);
-        watch.feed(now, &buffer[..read], |says, _| {
+        let hit = |says, _: &dyn Fn() -> Option<Hit>| {
             if says == Says::Configuration(0) {
                 network = Some(now);
             }
-        });
+        };
+        watch.feed(now, &buffer[..read], hit, |_| {});
     }
     child.kill().and_then(|()| child.wait()).map_err(failed)?;
     match (first_byte, network) {

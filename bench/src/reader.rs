@@ -12,7 +12,7 @@ use hilrig_core::board::{Board as _, ConsoleSink};
 use hilrig_core::contract::Contract;
 use hilrig_core::text::Secrets;
 use hilrig_report::{BootLog, Record};
-use hilrig_runner::watch::{Patterns, Watch};
+use hilrig_runner::watch::{Hit, Patterns, Watch};
 use hilrig_virtual::ControlSocket;
 use tokio::sync::Notify;
 
@@ -138,11 +138,15 @@ impl ConsoleSink for Sink {
     fn chunk(&mut self, at: Instant, bytes: &[u8]) {
         self.record.chunk(at, bytes);
         // A run keeps as many hits, and only counts the rest.
-        self.watch.feed(at, bytes, |_, hit| {
-            self.hits += 1;
-            if self.hits <= 10_000 {
+        let hits = &mut self.hits;
+        let hit = |_, hit: &dyn Fn() -> Option<Hit>| {
+            *hits += 1;
+            if *hits <= 10_000 {
                 std::hint::black_box(hit());
             }
+        };
+        self.watch.feed(at, bytes, hit, |finding| {
+            std::hint::black_box(finding);
         });
         self.awaited = self.awaited.saturating_sub(bytes.len());
         if self.awaited == 0 {

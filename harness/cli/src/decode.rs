@@ -4,23 +4,25 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use hilrig_core::crash::Crash;
 use hilrig_core::exit;
-use hilrig_decode::{Decoded, Decoder, Finding, Firmware, Kind, LoopRule};
+use hilrig_decode::{Decoder, Finding, Firmware, Kind, LoopRule};
 use regex::Regex;
+use serde::Serialize;
 
 use crate::args;
+use crate::elf;
 use crate::error::{Failure, print};
 
-/// The largest ELF that is read: it is held in memory. One of an ESP32 with debug information has
-/// 20 MB.
-const MOST_ELF: u64 = 512 << 20;
+/// Version of the JSON lines.
+const SCHEMA: u32 = 1;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 64 << 10;
 
 /// Decodes a recorded log.
 pub fn decode(args: &args::Decode) -> Result<u8, Failure> {
-    let firmware = args.elf.as_deref().map(firmware).transpose()?;
+    let firmware = args.elf.as_deref().map(elf::firmware).transpose()?;
     let mut log = open(&args.log)?;
     let mut decoder = Decoder::new(rule(args.up.as_deref())?);
     let mut shown = Shown { firmware, json: args.json, starts: 0, told: 0, failed: None };
@@ -57,22 +59,16 @@ fn open(log: &Path) -> Result<Box<dyn Read>, Failure> {
     }
 }
 
-fn firmware(elf: &Path) -> Result<Firmware, Failure> {
-    let mut bytes = Vec::new();
-    File::open(elf)
-        .and_then(|file| file.take(MOST_ELF + 1).read_to_end(&mut bytes))
-        .map_err(|error| unreadable("ELF", elf, &error))?;
-    if bytes.len() as u64 > MOST_ELF {
-        return Err(Failure::usage(format!(
-            "{}: larger than {MOST_ELF} bytes, which no firmware's ELF is",
-            elf.display()
-        )));
-    }
-    Firmware::read(&bytes).map_err(|error| Failure::usage(format!("{}: {error}", elf.display())))
-}
-
 fn unreadable(what: &str, path: &Path, error: &io::Error) -> Failure {
     Failure::usage(format!("reading the {what} {}: {error}", path.display()))
+}
+
+/// A line of the JSON form (docs/decode.md).
+#[derive(Serialize)]
+struct Line<'a> {
+    schema: u32,
+    #[serde(flatten)]
+    crash: &'a Crash,
 }
 
 struct Shown {
@@ -92,12 +88,13 @@ impl Shown {
         if self.failed.is_some() || (is_start && !self.json) {
             return;
         }
-        let decoded = Decoded::new(finding, self.firmware.as_ref());
+        let crash = finding.decoded(self.firmware.as_ref());
         let text = match self.json {
             true => {
-                serde_json::to_string(&decoded).map(|line| line + "\n").map_err(Failure::internal)
+                let line = Line { schema: SCHEMA, crash: &crash };
+                serde_json::to_string(&line).map(|line| line + "\n").map_err(Failure::internal)
             }
-            false => Ok(format!("{decoded}\n")),
+            false => Ok(format!("{crash}\n")),
         };
         self.say(text);
     }

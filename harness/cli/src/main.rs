@@ -6,6 +6,7 @@ mod boards;
 mod commit;
 mod decode;
 mod doctor;
+mod elf;
 mod error;
 mod flash;
 mod heap;

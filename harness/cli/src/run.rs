@@ -21,7 +21,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 use crate::error::Failure;
-use crate::{args, bench, commit, load, signals};
+use crate::{args, bench, commit, elf, load, signals};
 
 /// What is shown of a run while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,13 @@ pub async fn once(args: args::Run, shown: Shown) -> Result<Done, Failure> {
         .into_iter()
         .map(|kind| Ok((kind, load::image(&config, &contract, kind)?)))
         .collect::<Result<std::collections::BTreeMap<BoardKind, Image>, Failure>>()?;
+    let mut elves = std::collections::BTreeMap::new();
+    let mut without_elf = Vec::new();
+    for (kind, image) in &images {
+        let (elf, why) = elf::of_image(&config, &contract, *kind, image)?;
+        elves.extend(elf.map(|elf| (*kind, elf)));
+        without_elf.extend(why);
+    }
     if chosen.iter().any(bench::is_started) {
         load::boot_rom(&config)?;
     }
@@ -100,6 +107,9 @@ pub async fn once(args: args::Run, shown: Shown) -> Result<Done, Failure> {
         firmware: images.iter().map(|(kind, image)| firmware_facts(*kind, image)).collect(),
         boards: chosen.iter().map(|board| board.name.clone()).collect(),
     }));
+    for text in without_elf {
+        events.run(What::Note { text });
+    }
     hilrig_broker::sweep(&mut |text| events.run(What::Note { text })).await;
     match hilrig_boards::sweep_locks(&bench::lock_folder()) {
         0 => {}
@@ -121,6 +131,7 @@ pub async fn once(args: args::Run, shown: Shown) -> Result<Done, Failure> {
     let plan = Plan {
         contract,
         images,
+        elves,
         settings,
         floors: config.floors.clone(),
         deadlines: config.deadlines,

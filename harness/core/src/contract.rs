@@ -43,7 +43,7 @@ pub struct Contract {
     pub requests: Vec<Request>,
     /// Requests that must be refused, and the refusal.
     pub invalid: Invalid,
-    /// Texts that count as a crash.
+    /// Texts that count as a crash, beyond those that hilrig knows by itself.
     pub crash: Vec<String>,
 }
 
@@ -195,7 +195,7 @@ mod written {
         #[serde(default)]
         pub requests: Vec<Request>,
         pub invalid: Option<Invalid>,
-        pub crash: Crash,
+        pub crash: Option<Crash>,
     }
 
     #[derive(Deserialize)]
@@ -333,8 +333,8 @@ impl Contract {
             },
             crash: raw
                 .crash
-                .patterns
                 .into_iter()
+                .flat_map(|crash| crash.patterns)
                 .map(|p| reader.pattern(p).map(|regex| regex.as_str().to_owned()))
                 .collect::<Result<_, _>>()?,
         })

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::check::Check;
+use crate::crash::Crash;
 use crate::heap::{HeapPhase, HeapSample};
 use crate::mac::Mac;
 use crate::phase::{Phase, PhaseOutcome};
@@ -86,6 +87,9 @@ pub enum What {
         /// The line as printable text.
         text: String,
     },
+    /// The board crashed, or several crashes and starts come to something: a boot loop, signs of a
+    /// brownout.
+    Crash(Crash),
     /// A request was answered.
     Reply {
         /// How it was asked: `http` or `mqtt`.
@@ -225,26 +229,35 @@ pub trait EventSink: Send + Sync {
 impl What {
     /// Masks every text that may hold what a board or a broker said.
     fn mask(&mut self, secrets: &Secrets) {
-        let texts: [Option<&mut String>; 2] = match self {
-            What::Note { text } | What::LogLine { text, .. } => [Some(text), None],
-            What::BrokerLost { found } => [Some(found), None],
-            What::Reply { request, reply, .. } => [Some(request), Some(reply)],
-            What::Check(check) => [Some(&mut check.title), check.found.as_mut()],
+        for text in self.texts() {
+            if let Cow::Owned(masked) = secrets.mask(text) {
+                *text = masked;
+            }
+        }
+    }
+
+    fn texts(&mut self) -> Vec<&mut String> {
+        match self {
+            What::Note { text } | What::LogLine { text, .. } => vec![text],
+            What::BrokerLost { found } => vec![found],
+            What::Reply { request, reply, .. } => vec![request, reply],
+            What::Check(check) => {
+                [Some(&mut check.title), check.found.as_mut()].into_iter().flatten().collect()
+            }
+            What::Crash(crash) => {
+                let evidence = crash.evidence.iter_mut().map(|evidence| &mut evidence.text);
+                evidence.chain([&mut crash.cause_words]).collect()
+            }
             What::PhaseEnded { why, .. }
             | What::BoardEnded { why, .. }
-            | What::RunEnded { why, .. } => [why.as_mut(), None],
+            | What::RunEnded { why, .. } => why.iter_mut().collect(),
             What::RunStarted(_)
             | What::BrokerReady(_)
             | What::BoardStarted(_)
             | What::PhaseStarted { .. }
             | What::FlashProgress { .. }
             | What::Flashed { .. }
-            | What::Heap(_) => [None, None],
-        };
-        for text in texts.into_iter().flatten() {
-            if let Cow::Owned(masked) = secrets.mask(text) {
-                *text = masked;
-            }
+            | What::Heap(_) => Vec::new(),
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod board;
 pub mod check;
 pub mod config;
 pub mod contract;
+pub mod crash;
 pub mod event;
 pub mod exit;
 pub mod heap;

@@ -31,14 +31,7 @@ pub struct Decoder {
 impl Decoder {
     /// Boot loops are judged by `rule`.
     pub fn new(rule: LoopRule) -> Decoder {
-        let state = State {
-            judge: Judge::new(rule),
-            open: None,
-            cut_here: u32::MAX,
-            mentioned: None,
-            watchdog_start: u32::MAX,
-        };
-        Decoder { lines: Lines::default(), state }
+        Decoder { lines: Lines::default(), state: State::new(rule) }
     }
 
     /// Takes a chunk; what it completes is handed to `found`. A crash is complete when its chip
@@ -64,8 +57,9 @@ impl Default for Decoder {
     }
 }
 
+/// What is known of a log by the lines so far.
 #[derive(Debug)]
-struct State {
+pub struct State {
     judge: Judge,
     open: Option<Open>,
     /// Lines since the last `CUT HERE`.
@@ -112,10 +106,48 @@ enum Place {
     Behind,
 }
 
-type Found<'a> = &'a mut dyn FnMut(Finding);
+pub type Found<'a> = &'a mut dyn FnMut(Finding);
 
 impl State {
-    fn line(&mut self, number: u64, raw: &[u8], found: Found<'_>) {
+    pub fn new(rule: LoopRule) -> State {
+        State {
+            judge: Judge::new(rule),
+            open: None,
+            cut_here: u32::MAX,
+            mentioned: None,
+            watchdog_start: u32::MAX,
+        }
+    }
+
+    /// The crash whose lines are still coming, as far as it is certain that it is one.
+    pub fn coming(&self) -> Option<&Finding> {
+        let finding = &self.open.as_ref()?.finding;
+        // A mark without rows may be somebody's words about stack dumps.
+        (finding.kind != Kind::StackDump || !finding.addresses.is_empty()).then_some(finding)
+    }
+
+    /// Whether a next line may belong to a crash.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// The rig is about to reset the board: the start that follows tells nothing of the firmware.
+    pub fn reset_asked(&mut self) {
+        self.judge.reset_asked();
+    }
+
+    /// Passes over lines of the firmware's own text that are of no interest.
+    pub fn pass(&mut self, lines: u64) {
+        self.judge.pass(lines);
+        let more = u32::try_from(lines).unwrap_or(u32::MAX);
+        self.cut_here = self.cut_here.saturating_add(more);
+        self.watchdog_start = self.watchdog_start.saturating_add(more);
+        if lines > 0 {
+            self.mentioned = None;
+        }
+    }
+
+    pub fn line(&mut self, number: u64, raw: &[u8], found: Found<'_>) {
         self.cut_here = self.cut_here.saturating_add(1);
         self.watchdog_start = self.watchdog_start.saturating_add(1);
         self.mentioned =
@@ -364,7 +396,7 @@ impl State {
         true
     }
 
-    fn close(&mut self, start: Option<&RomStart>, found: Found<'_>) {
+    pub fn close(&mut self, start: Option<&RomStart>, found: Found<'_>) {
         let Some(Open { mut finding, place, .. }) = self.open.take() else { return };
         if finding.kind == Kind::StackDump && finding.addresses.is_empty() {
             // A mark without rows: somebody wrote about stack dumps.
@@ -447,4 +479,4 @@ fn mentioned_exception(text: &str) -> Option<u32> {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

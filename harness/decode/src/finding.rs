@@ -1,7 +1,7 @@
 //! What a log tells: crashes, resets, and what follows from several of them.
 
+pub use hilrig_core::crash::{CrashKind as Kind, Evidence, Role};
 use hilrig_core::text;
-use serde::Serialize;
 
 use crate::crash_line::{Registers, cause_words, guru_words};
 use crate::start::RomStart;
@@ -12,46 +12,6 @@ const NEAR_ZERO: u32 = 0x1000;
 /// The longest text of a line that is kept as evidence, in characters.
 const MOST_EVIDENCE: usize = 120;
 
-/// What kind of finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Kind {
-    /// An exception of the processor.
-    Exception,
-    /// The firmware did not yield.
-    SoftWatchdog,
-    /// The chip hung; the watchdog in hardware reset it. It leaves no dump.
-    HardwareWatchdog,
-    /// A stack canary was overwritten.
-    StackSmashed,
-    /// A stack ran over its end.
-    StackOverflow,
-    /// `abort()` was called.
-    Abort,
-    /// `panic()`, or an assertion that failed.
-    Panic,
-    /// A C++ exception that nobody caught.
-    UnhandledException,
-    /// Panic, abort or assertion: the lines that say which are missing.
-    UserException,
-    /// A stack dump whose first lines are missing.
-    StackDump,
-    /// The supply voltage was too low: the chip said so, or there are signs of it.
-    Brownout,
-    /// The board started again and again and never came up.
-    BootLoop,
-    /// The chip's ROM started.
-    Start,
-}
-
-impl Kind {
-    /// Whether the board went down.
-    pub fn is_crash(self) -> bool {
-        !matches!(self, Kind::Start)
-    }
-}
-
 /// An address of a crash, and where it stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address {
@@ -61,63 +21,10 @@ pub struct Address {
     pub value: u32,
 }
 
-/// Where an address stood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// The program counter (epc1; PC on the ESP32 family).
-    Epc1,
-    /// epc2
-    Epc2,
-    /// epc3
-    Epc3,
-    /// depc
-    Depc,
-    /// Where `abort()` was called, or a spoilt stack was noticed.
-    Caller,
-    /// Behind the last call that allocated in vain.
-    FailedAlloc,
-    /// A word of the stack dump.
-    Stack,
-    /// An entry of a `Backtrace:` line.
-    Backtrace,
-}
-
-impl Role {
-    /// As it is shown.
-    pub fn name(self) -> &'static str {
-        match self {
-            Role::Epc1 => "epc1",
-            Role::Epc2 => "epc2",
-            Role::Epc3 => "epc3",
-            Role::Depc => "depc",
-            Role::Caller => "caller",
-            Role::FailedAlloc => "failed alloc",
-            Role::Stack => "stack",
-            Role::Backtrace => "backtrace",
-        }
-    }
-
-    /// Whether the address is the one that a call returns to, not the one of an instruction.
-    pub fn is_return(self) -> bool {
-        matches!(self, Role::FailedAlloc | Role::Stack | Role::Caller)
-    }
-}
-
-/// A line that a judgement rests on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Evidence {
-    /// Its number in the log, from 1.
-    pub line: u64,
-    /// Its text, made safe to show.
-    pub text: String,
-}
-
-impl Evidence {
-    pub(crate) fn new(line: u64, words: &str) -> Evidence {
-        let text: String = text::printable(words.as_bytes()).chars().take(MOST_EVIDENCE).collect();
-        Evidence { line, text }
-    }
+/// A line that a judgement rests on; its text is made safe to show.
+pub fn evidence(line: u64, words: &str) -> Evidence {
+    let text: String = text::printable(words.as_bytes()).chars().take(MOST_EVIDENCE).collect();
+    Evidence { line, text }
 }
 
 /// One thing that a log tells.
@@ -164,6 +71,17 @@ impl Finding {
         }
     }
 
+    /// A line that matched a pattern of the firmware's contract, which counts it as a crash.
+    pub fn of_contract(line: u64, text: &str) -> Finding {
+        let said = evidence(line, text).text;
+        Finding { said: Some(said), ..Finding::new(Kind::FirmwareText, line) }
+    }
+
+    /// The chip started into its serial loader, where it stays.
+    pub fn is_in_loader(&self) -> bool {
+        self.start.as_ref().is_some_and(RomStart::in_loader)
+    }
+
     /// The cause in words.
     pub fn words(&self) -> String {
         let mut words = match self.kind {
@@ -187,6 +105,9 @@ impl Finding {
                 "boot loop: {} starts, and the firmware did not come up in between",
                 self.evidence.len()
             ),
+            Kind::FirmwareText => {
+                "a text that the firmware's contract counts as a crash".to_owned()
+            }
             Kind::Start => self.start.as_ref().map(RomStart::to_string).unwrap_or_default(),
         };
         if let (Some(said), false) = (&self.said, self.kind == Kind::Exception) {

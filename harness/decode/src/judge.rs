@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use regex::Regex;
 
-use crate::finding::{Evidence, Finding, Kind};
+use crate::finding::{Evidence, Finding, Kind, evidence};
 use crate::start::RomStart;
 
 /// Lines in front of a start in which garbage counts as its sign.
@@ -89,7 +89,7 @@ impl Judge {
         if garbage {
             // Text in front of it shows that the log was read at the right rate.
             if self.run.spoke {
-                self.run.garbage = Some(Evidence::new(number, "bytes that are no text"));
+                self.run.garbage = Some(evidence(number, "bytes that are no text"));
             }
             return;
         }
@@ -98,6 +98,18 @@ impl Judge {
             self.came_up();
         }
         self.run.spoke |= text.len() >= 8 && !is_rom_text(text);
+    }
+
+    /// Lines of text that nobody looked at.
+    pub fn pass(&mut self, lines: u64) {
+        self.quiet += lines;
+        self.run.spoke |= lines > 0;
+    }
+
+    /// The next start is the rig's own doing.
+    pub fn reset_asked(&mut self) {
+        self.came_up();
+        self.run = RunOf::default();
     }
 
     fn came_up(&mut self) {
@@ -119,7 +131,7 @@ impl Judge {
     pub fn start(&mut self, number: u64, start: &RomStart, explained: bool) -> Vec<Finding> {
         self.next();
         let mut found = Vec::new();
-        let evidence = Evidence::new(number, &start.to_string());
+        let evidence = evidence(number, &start.to_string());
         let looped = self.starts.push(evidence.clone(), self.rule.starts);
         let run = std::mem::replace(&mut self.run, RunOf { started: true, ..RunOf::default() });
         let unprompted = run.started && !run.crashed && !explained && start.cause() == 2;
@@ -141,7 +153,7 @@ impl Judge {
         self.next();
         let mut found = Vec::new();
         self.run.crashed = true;
-        let evidence = Evidence::new(number, &finding.words());
+        let evidence = evidence(number, &finding.words());
         // The SDK's own handler, again and again, at an instruction that is none: code is read
         // from a flash chip whose supply gives way.
         let fatal = finding.fatal && finding.cause == Some(0);

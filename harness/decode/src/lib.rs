@@ -2,7 +2,7 @@
 //!
 //! - [`Decoder`]: a stream of bytes in, [`Finding`]s out.
 //! - [`Firmware`]: addresses to function, file and line, by the ELF that was flashed.
-//! - [`Decoded`]: a finding with its frames, as text and as JSON (docs/decode.md).
+//! - [`Finding::decoded`]: a finding with its frames, as text and as JSON (docs/decode.md).
 //! - [`CrashLine`], [`RomStart`], [`Classifier`]: single lines, for a monitor.
 
 mod classify;
@@ -14,6 +14,7 @@ mod finding;
 mod firmware;
 mod judge;
 mod lines;
+mod live;
 mod scan;
 mod stack;
 mod start;
@@ -22,9 +23,9 @@ mod test_elf;
 
 pub use classify::{Classifier, Sighting};
 pub use crash_line::{CrashLine, Registers};
-pub use decoded::{Decoded, FailedAlloc, Frame, Hex, SCHEMA};
 pub use decoder::Decoder;
 pub use finding::{Address, Evidence, Finding, Kind, Role};
 pub use firmware::{Firmware, FirmwareError, Place};
 pub use judge::LoopRule;
+pub use live::{Live, SIGNS};
 pub use start::RomStart;

@@ -2,7 +2,7 @@
 
 /// The most of one line that is looked at, bytes. The longest crash text is a `Backtrace:` of 100
 /// entries, 2,200 bytes; what stands behind is passed over.
-const MOST: usize = 4096;
+pub const MOST: usize = 4096;
 
 /// Cuts a stream into lines.
 #[derive(Debug, Default)]

@@ -9,6 +9,7 @@ use quick_junit::{
 };
 
 use hilrig_core::check::{Check, CheckOutcome};
+use hilrig_core::crash::Crash;
 use hilrig_core::event::Event;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::phase::PhaseOutcome;
@@ -121,7 +122,7 @@ fn board_suite(board: &BoardModel) -> TestSuite {
         }
     }
     let mut cases: Vec<TestCase> = board.phases.iter().map(phase_case).collect();
-    cases.extend(board.checks.iter().map(check_case));
+    cases.extend(board.checks.iter().map(|check| check_case(check, &board.crashes)));
     if let Some(status) = verdict_status(board, cases.is_empty()) {
         let mut case = TestCase::new("verdict", status);
         case.time = suite.time;
@@ -149,11 +150,16 @@ fn phase_case(run: &PhaseRun) -> TestCase {
     case
 }
 
-fn check_case(check: &Check) -> TestCase {
+fn check_case(check: &Check, crashes: &[Crash]) -> TestCase {
     let found = check.found.as_deref().unwrap_or("nothing was found");
     let message = format!("{}: {found}", check.title);
     let at = check.log_line.map(|line| format!("\nboot log, line {line}")).unwrap_or_default();
-    let description = format!("{}\nfound: {found}{at}", check.title);
+    let mut description = format!("{}\nfound: {found}{at}", check.title);
+    if check.id == "crash" && !check.held() {
+        for crash in crashes {
+            description.push_str(&format!("\n\n{crash}"));
+        }
+    }
     let status = match check.outcome {
         CheckOutcome::Held => TestCaseStatus::success(),
         CheckOutcome::NotHeld => failure("not_held", &message, &description),

@@ -1,6 +1,7 @@
 //! What a stream of events comes to. Summary, JUnit and terminal all read this one fold.
 
 use hilrig_core::check::{Check, CheckOutcome};
+use hilrig_core::crash::Crash;
 use hilrig_core::event::{BoardFacts, BrokerFacts, Event, RunStarted, What};
 use hilrig_core::heap::HeapLows;
 use hilrig_core::phase::{Phase, PhaseOutcome};
@@ -57,6 +58,8 @@ pub struct BoardModel {
     pub phases: Vec<PhaseRun>,
     /// Checks with their outcomes, in order.
     pub checks: Vec<Check>,
+    /// Crashes, in order. The run tells so many of a board and counts the rest.
+    pub crashes: Vec<Crash>,
     /// Lowest heap figures, phase by phase.
     pub heap: HeapLows,
     /// How its path ended.
@@ -181,6 +184,7 @@ impl RunModel {
             | What::FlashProgress { .. }
             | What::Flashed { .. }
             | What::LogLine { .. }
+            | What::Crash(_)
             | What::Reply { .. }
             | What::Heap(_)
             | What::Check(_)
@@ -215,6 +219,7 @@ impl BoardModel {
             }
             What::Heap(sample) => self.heap.add(sample),
             What::Check(check) => self.checks.push(check.clone()),
+            What::Crash(crash) => self.crashes.push(crash.clone()),
             What::PhaseEnded { phase, outcome, seconds, waited, why } => {
                 self.phase = None;
                 self.progress = None;

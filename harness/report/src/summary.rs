@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use hilrig_core::check::Check;
+use hilrig_core::crash::Crash;
 use hilrig_core::event::{BrokerFacts, Event, FirmwareFacts, What};
 use hilrig_core::heap::HeapLows;
 use hilrig_core::mac::Mac;
@@ -56,6 +57,7 @@ struct BoardSummary<'a> {
     flashed_bytes: u64,
     flash: Option<FlashSummary>,
     checks: &'a [Check],
+    crashes: &'a [Crash],
     phases: Vec<PhaseSummary<'a>>,
     heap: &'a HeapLows,
 }
@@ -130,6 +132,7 @@ impl<'a> BoardSummary<'a> {
             flashed_bytes: board.flash.map_or(0, |flash| flash.bytes),
             flash: board.flash.map(FlashSummary::of),
             checks: &board.checks,
+            crashes: &board.crashes,
             phases: board
                 .phases
                 .iter()

@@ -7,6 +7,7 @@ use hilrig_core::contract::HeapReply;
 use hilrig_core::heap::{HeapPhase, HeapSample, HeapSource};
 use hilrig_core::verdict::Verdict;
 
+use crate::crashes;
 use crate::log::Log;
 use crate::walk::{Stop, Walk};
 use crate::watch::Hit;
@@ -38,7 +39,9 @@ pub fn at_the_end(
     let why = match stop {
         None => "the run did not get to it".to_owned(),
         // Why it failed is told once, with the verdict.
-        Some(Stop::Failed(_)) => "not reached: the board failed before".to_owned(),
+        Some(Stop::Failed(_) | Stop::Crashed(_)) => {
+            "not reached: the board failed before".to_owned()
+        }
         Some(Stop::Rig(_)) => "not reached: the rig could not go on".to_owned(),
     };
     for (id, title) in PATH_CHECKS {
@@ -47,16 +50,7 @@ pub fn at_the_end(
         }
     }
 
-    let title = "no crash text in the boot log";
-    walk.check(match log {
-        None => Check::not_measured("crash", title, &why),
-        Some(log) => match log.first_crash() {
-            None => Check::of("crash", title, true, "none"),
-            Some(hit) => {
-                Check::of("crash", title, false, format!("`{}`", hit.text)).at_line(hit.line)
-            }
-        },
-    });
+    walk.check(crashes::check(walk, log, &why));
 
     let lows = walk.lows();
     for (phase, floor) in floors {
@@ -82,7 +76,7 @@ pub fn verdict(walk: &Walk<'_>, stop: Option<Stop>) -> (Verdict, Option<String>)
             Some(failure) => (Verdict::Failed, Some(format!("{failure} (and the rig: {why})"))),
             None => (Verdict::RigFault, Some(why)),
         },
-        Some(Stop::Failed(why)) => (Verdict::Failed, Some(why)),
+        Some(Stop::Failed(why) | Stop::Crashed(why)) => (Verdict::Failed, Some(why)),
         None => match walk.first_not_held() {
             Some(check) => (Verdict::Failed, Some(check)),
             None => (Verdict::Passed, None),

@@ -4,8 +4,10 @@
 //! bench. Everything runs on one thread: a board at work costs the rig a few milliseconds, the rest
 //! is waiting.
 
+mod alarms;
 mod boot;
 mod configuration;
+mod crashes;
 mod form;
 pub mod http;
 mod judge;
@@ -18,6 +20,7 @@ pub mod time_server;
 mod walk;
 pub mod watch;
 
+pub use crashes::Elf;
 pub use run::{BenchBroker, Member, Plan, RunOutcome, run};
 
 /// Where and how a broker is reached.

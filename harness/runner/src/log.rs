@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 
 use hilrig_core::board::ConsoleSink;
 use hilrig_core::text;
+use hilrig_decode::Finding;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
+use crate::alarms::{Alarm, Alarms};
 use crate::watch::{Hit, Patterns, Says, Watch};
 
 /// Hits that are kept. A board that says more has run wild; what it says further is counted.
@@ -33,7 +36,7 @@ struct Inner {
     watch: Watch,
     hits: Vec<Hit>,
     dropped: u64,
-    crashed: bool,
+    alarms: Alarms,
     tail: VecDeque<u8>,
     bytes: u64,
 }
@@ -42,6 +45,7 @@ struct Inner {
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     hits: usize,
+    alarms: u64,
     bytes: u64,
 }
 
@@ -63,8 +67,8 @@ pub enum Missed {
     Silence,
     /// The deadline passed. What came instead, in words.
     Deadline(String),
-    /// The board crashed; the line.
-    Crash(Hit),
+    /// The board crashed, or its chip stays in its loader.
+    Alarm(Alarm),
 }
 
 impl Log {
@@ -74,7 +78,7 @@ impl Log {
             watch: Watch::new(patterns),
             hits: Vec::new(),
             dropped: 0,
-            crashed: false,
+            alarms: Alarms::default(),
             tail: VecDeque::with_capacity(TAIL),
             bytes: 0,
         };
@@ -84,7 +88,7 @@ impl Log {
     /// The end of the log as it stands.
     pub fn mark(&self) -> Mark {
         let inner = self.inner.borrow();
-        Mark { hits: inner.hits.len(), bytes: inner.bytes }
+        Mark { hits: inner.hits.len(), alarms: inner.alarms.count(), bytes: inner.bytes }
     }
 
     /// Waits until `judge`, called with each hit behind `from` in order, gives an answer. A crash
@@ -100,15 +104,19 @@ impl Log {
             loop {
                 // Registered before looking, so that news in between wakes it.
                 let news = self.news.notified();
+                let alarm = self.inner.borrow().alarms.after(from.alarms);
                 while let Some(hit) = self.hit(next) {
-                    next += 1;
-                    if hit.says == Says::Crash {
-                        return Err(Missed::Crash(hit));
+                    if alarm.as_ref().is_some_and(|alarm| alarm.line <= hit.line) {
+                        break;
                     }
+                    next += 1;
                     if let Some(answer) = judge(&hit) {
-                        let mark = Mark { hits: next, bytes: self.inner.borrow().bytes };
+                        let mark = Mark { hits: next, ..self.mark_before(hit.line) };
                         return Ok(Found { answer, at: hit.at, mark });
                     }
+                }
+                if let Some(alarm) = alarm {
+                    return Err(Missed::Alarm(alarm));
                 }
                 news.await;
             }
@@ -121,6 +129,11 @@ impl Log {
 
     fn hit(&self, index: usize) -> Option<Hit> {
         self.inner.borrow().hits.get(index).cloned()
+    }
+
+    fn mark_before(&self, line: u64) -> Mark {
+        let inner = self.inner.borrow();
+        Mark { hits: inner.hits.len(), alarms: inner.alarms.before(line), bytes: inner.bytes }
     }
 
     /// Waits until nothing has come for [`QUIET`], so that a crash's dump is in the record whole. A
@@ -141,9 +154,46 @@ impl Log {
         self.inner.borrow().bytes == mark.bytes
     }
 
-    /// The first crash in the whole log.
-    pub fn first_crash(&self) -> Option<Hit> {
-        self.inner.borrow().hits.iter().find(|hit| hit.says == Says::Crash).cloned()
+    /// The rig is about to reset the board. What was said before counts only if it came from the
+    /// build under test, which the log says.
+    ///
+    /// Whether what was said before counts.
+    pub fn reset_asked(&self, build: Option<&str>) -> bool {
+        let mut inner = self.inner.borrow_mut();
+        let told = inner.hits.iter().rev().find(|hit| hit.says == Says::Build);
+        let same = build.is_some() && told.and_then(|hit| hit.first.as_deref()) == build;
+        if !same {
+            let lines = inner.watch.lines();
+            inner.alarms.forget(lines);
+        }
+        inner.watch.reset_asked();
+        same
+    }
+
+    /// Crashes of the firmware under test so far.
+    pub fn crashes(&self) -> u64 {
+        self.inner.borrow().alarms.crashes()
+    }
+
+    /// Nothing more comes that is of interest: a crash whose dump was still coming is complete.
+    pub fn finish(&self) {
+        let Inner { watch, alarms, .. } = &mut *self.inner.borrow_mut();
+        watch.finish(|finding| alarms.found(finding));
+    }
+
+    /// The oldest crash that was not [taken](Log::take_crash) yet.
+    pub fn next_crash(&self) -> Option<Finding> {
+        self.inner.borrow().alarms.next().cloned()
+    }
+
+    /// Takes it.
+    pub fn take_crash(&self, told: &Finding) {
+        self.inner.borrow_mut().alarms.take(told);
+    }
+
+    /// Something new in the log: a line that was awaited, a crash. What comes from now on wakes it.
+    pub fn news(&self) -> Notified<'_> {
+        self.news.notified()
     }
 
     fn missed(&self, from: Mark) -> Missed {
@@ -205,20 +255,31 @@ impl ConsoleSink for Feed<'_> {
         let stale = inner.tail.len().saturating_sub(room);
         inner.tail.drain(..stale);
         inner.tail.extend(new);
-        let before = inner.hits.len();
-        inner.watch.feed(at, bytes, |says, hit| {
-            // The first crash is kept whatever came before it.
-            let crash = says == Says::Crash && !inner.crashed;
-            if inner.hits.len() >= MOST_HITS && !crash {
-                inner.dropped += 1;
-                return;
-            }
-            let Some(hit) = hit() else { return };
-            inner.crashed |= crash;
-            (self.on_hit)(&hit);
-            inner.hits.push(hit);
-        });
-        if inner.hits.len() > before {
+        let before = (inner.hits.len(), inner.alarms.count(), inner.alarms.waiting());
+        let Inner { watch, hits, dropped, alarms, .. } = inner;
+        let alarms = RefCell::new(alarms);
+        watch.feed(
+            at,
+            bytes,
+            |says, hit| {
+                if says == Says::Crash {
+                    alarms.borrow_mut().by_contract(hit);
+                }
+                if hits.len() >= MOST_HITS {
+                    *dropped += 1;
+                    return;
+                }
+                let Some(hit) = hit() else { return };
+                (self.on_hit)(&hit);
+                hits.push(hit);
+            },
+            |finding| alarms.borrow_mut().found(finding),
+        );
+        let alarms = alarms.into_inner();
+        if let Some(open) = watch.open_crash() {
+            alarms.opened(open);
+        }
+        if (hits.len(), alarms.count(), alarms.waiting()) != before {
             self.log.news.notify_waiters();
         }
     }
@@ -269,8 +330,8 @@ mod tests {
             tokio::join!(log.wait(mark, Duration::from_secs(60), |_| None::<()>), async {
                 feed(&log, b"Exception (28):\r\n")
             });
-        assert!(matches!(missed, Err(Missed::Crash(hit)) if hit.line == 1));
-        assert!(log.first_crash().is_some());
+        assert!(matches!(missed, Err(Missed::Alarm(alarm)) if alarm.line == 1 && !alarm.in_loader));
+        assert_eq!(log.crashes(), 1);
     }
 
     #[tokio::test]

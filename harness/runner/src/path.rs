@@ -12,8 +12,10 @@ use hilrig_core::phase::Phase;
 use hilrig_core::text;
 use hilrig_core::units::Span;
 
+use crate::alarms::Alarm;
 use crate::boot::{Booted, Mode};
 use crate::configuration::{invalid, mismatch};
+use crate::crashes::{self, Elf};
 use crate::http;
 use crate::judge;
 use crate::log::{Feed, Found, Log, Mark, Missed};
@@ -32,6 +34,8 @@ pub struct Path<'a> {
     pub bench: &'a Bench<'a>,
     /// The image for this board.
     pub image: &'a Image,
+    /// Its ELF file.
+    pub elf: Option<&'a Elf>,
     /// The notes.
     pub walk: &'a Walk<'a>,
     /// The boot log, once there is one. It outlives the path, for what is judged at its end.
@@ -55,12 +59,15 @@ impl Path<'_> {
         walk.phase(Phase::Lock, self.lock(board)).await?;
         let kept = walk.phase(Phase::Flash, self.flash(board, self.bench.plan.force_flash)).await?;
         match self.through_modes(board, record, kept).await {
-            Err(Stop::Failed(why)) if kept && !self.walk.has("boot_log.configuration") => {
+            Err(stop @ (Stop::Failed(_) | Stop::Crashed(_)))
+                if kept && !self.walk.has("boot_log.configuration") =>
+            {
                 // What ran is not the firmware under test, so nothing is said of that yet.
-                walk.end(Some(&Stop::Failed(why.clone())));
+                walk.end(Some(&stop));
                 walk.tell(What::Note {
                     text: format!(
-                        "flashed anew, for the board was not found as the last run left it: {why}"
+                        "flashed anew, for the board was not found as the last run left it: {}",
+                        stop.failed().unwrap_or_default()
                     ),
                 });
                 walk.phase(Phase::Flash, self.flash(board, true)).await?;
@@ -82,7 +89,7 @@ impl Path<'_> {
         let mut feed = Feed { log, record, on_hit: &mut on_hit };
         let modes = async {
             let done = self.modes(board, log, kept).await;
-            if done.is_err() && log.first_crash().is_some() {
+            if done.is_err() && log.crashes() > 0 {
                 self.walk.waiting(log.settle()).await;
             }
             done
@@ -90,6 +97,7 @@ impl Path<'_> {
         tokio::select! {
             done = modes => done,
             fault = console.read_into(&mut feed) => Err(fault.into()),
+            never = crashes::tell_all(self.walk, log, self.elf) => match never {},
         }
     }
 
@@ -149,6 +157,9 @@ impl Path<'_> {
     /// Reset, and the boot log up to configuration mode.
     async fn boot(&self, board: &mut dyn Board, log: &Log, kept: bool) -> Result<Booted, Stop> {
         let mark = log.mark();
+        if !log.reset_asked(self.image.build.as_deref()) {
+            self.walk.forget_crashes();
+        }
         self.walk.waiting(board.reset()).await?;
         let reach = board.reach();
         let booted = match self.boot_log(log, mark, Mode::Configuration).await {
@@ -158,16 +169,11 @@ impl Path<'_> {
                     "{why}, and neither did its ROM. Look at its power, its serial lines and its reset wiring"
                 )));
             }
-            Err(Stop::Failed(why)) if !kept => {
-                self.walk.check(Check {
-                    outcome: hilrig_core::check::CheckOutcome::NotHeld,
-                    ..Check::not_measured(
-                        "boot_log.configuration",
-                        judge::title("boot_log.configuration"),
-                        &why,
-                    )
-                });
-                return Err(Stop::Failed(why));
+            Err(stop @ (Stop::Failed(_) | Stop::Crashed(_))) if !kept => {
+                let why = stop.failed().unwrap_or_default();
+                let id = "boot_log.configuration";
+                self.walk.check(Check::of(id, judge::title(id), false, why));
+                return Err(stop);
             }
             other => other?,
         };
@@ -365,8 +371,15 @@ impl Path<'_> {
     /// What a missed line means.
     pub(crate) fn missed(&self, missed: Missed, what: &str, deadline: Duration) -> Stop {
         Stop::Failed(match missed {
-            Missed::Crash(hit) => {
-                format!("the board crashed, line {} of its boot log: `{}`", hit.line, hit.text)
+            Missed::Alarm(Alarm { line, words, in_loader: true }) => {
+                return Stop::Rig(format!(
+                    "the board restarted into its serial loader and stays there, line {line} of its boot log: {words}. After flashing it wants a pulse on EN (or its power cut) before it can restart by itself; else look for what holds GPIO0 low"
+                ));
+            }
+            Missed::Alarm(Alarm { line, words, .. }) => {
+                return Stop::Crashed(format!(
+                    "the board crashed, line {line} of its boot log: {words}"
+                ));
             }
             Missed::Silence => {
                 format!("waited {} for {what}; the board said nothing at all", Span(deadline))

@@ -21,7 +21,9 @@ use hilrig_core::verdict::Verdict;
 use tokio::sync::watch;
 
 use crate::BrokerEndpoint;
+use crate::crashes::{self, Elf};
 use crate::judge;
+use crate::log::Log;
 use crate::mqtt::{self, Mqtt};
 use crate::path::Path;
 use crate::time_server::TimeServer;
@@ -37,6 +39,8 @@ pub struct Plan {
     pub contract: Contract,
     /// The image for each kind of board.
     pub images: BTreeMap<BoardKind, Image>,
+    /// Their ELF files, for the addresses in crashes.
+    pub elves: BTreeMap<BoardKind, Elf>,
     /// Further form fields, values of secrets among them.
     pub settings: BTreeMap<String, String>,
     /// Lowest free heap that a phase must keep, bytes.
@@ -276,14 +280,15 @@ async fn one_board(
     let name = member.board.name().to_owned();
     let walk = Walk::new(&name, bench.events);
     walk.tell(What::BoardStarted(member.board.facts()));
-    let log = OnceCell::new();
+    let log: OnceCell<Log> = OnceCell::new();
+    let elf = bench.plan.elves.get(&member.kind);
     let stop = match bench.plan.images.get(&member.kind) {
         None => Some(Stop::Rig(format!(
             "there is no image for a board of the kind {}",
             member.kind.name()
         ))),
         Some(image) => {
-            let path = Path { bench, image, walk: &walk, log: &log, number };
+            let path = Path { bench, image, elf, walk: &walk, log: &log, number };
             let deadline = bench.plan.deadlines.board;
             tokio::select! {
                 done = path.walk(&mut *member.board, &mut *member.record) => done.err(),
@@ -307,6 +312,11 @@ async fn one_board(
         }),
         other => other,
     };
+    if let Some(log) = log.get() {
+        log.finish();
+        crashes::tell(&walk, log, elf).await;
+    }
+    let stop = stop.map(|stop| crashes::reason(&walk, stop));
     walk.end(stop.as_ref());
     judge::at_the_end(&walk, log.get(), &bench.plan.floors, stop.as_ref());
     member.board.release().await;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use hilrig_core::board::BoardFault;
 use hilrig_core::check::{Check, CheckOutcome};
+use hilrig_core::crash::Crash;
 use hilrig_core::event::{Events, What};
 use hilrig_core::heap::{HeapLows, HeapSample};
 use hilrig_core::phase::{Phase, PhaseOutcome};
@@ -14,8 +15,20 @@ use hilrig_core::phase::{Phase, PhaseOutcome};
 pub enum Stop {
     /// The board did not do what it should.
     Failed(String),
+    /// It crashed. What was known of it when the path ended; the notes know more.
+    Crashed(String),
     /// The bench could not go on.
     Rig(String),
+}
+
+impl Stop {
+    /// What the board did wrong, if it was the board.
+    pub fn failed(&self) -> Option<&str> {
+        match self {
+            Stop::Failed(why) | Stop::Crashed(why) => Some(why),
+            Stop::Rig(_) => None,
+        }
+    }
 }
 
 impl From<BoardFault> for Stop {
@@ -35,6 +48,7 @@ pub struct Walk<'a> {
 #[derive(Default)]
 struct Notes {
     checks: Vec<Check>,
+    crashes: Vec<Crash>,
     lows: HeapLows,
     phase: Option<(Phase, Instant)>,
     waited: Duration,
@@ -80,7 +94,9 @@ impl<'a> Walk<'a> {
         let Some((phase, since)) = self.notes.borrow_mut().phase.take() else { return };
         let (outcome, why) = match stop {
             None => (PhaseOutcome::Done, None),
-            Some(Stop::Failed(why)) => (PhaseOutcome::Failed, Some(why.clone())),
+            Some(Stop::Failed(why) | Stop::Crashed(why)) => {
+                (PhaseOutcome::Failed, Some(why.clone()))
+            }
             Some(Stop::Rig(why)) => (PhaseOutcome::RigFault, Some(why.clone())),
         };
         let seconds = since.elapsed().as_secs_f64();
@@ -110,6 +126,22 @@ impl<'a> Walk<'a> {
     pub fn check(&self, check: Check) {
         self.notes.borrow_mut().checks.push(check.clone());
         self.tell(What::Check(check));
+    }
+
+    /// Notes a crash.
+    pub fn crash(&self, crash: Crash) {
+        self.notes.borrow_mut().crashes.push(crash.clone());
+        self.tell(What::Crash(crash));
+    }
+
+    /// The crashes so far.
+    pub fn crashes(&self) -> Vec<Crash> {
+        self.notes.borrow().crashes.clone()
+    }
+
+    /// What ran so far was not the firmware under test.
+    pub fn forget_crashes(&self) {
+        self.notes.borrow_mut().crashes.clear();
     }
 
     /// Notes heap figures.

@@ -4,6 +4,10 @@
 //! early is not lost. One expression made of all of them runs over each block of lines; only a
 //! line in which it matches is looked at pattern by pattern. So a flood of lines that nobody waits
 //! for costs one search.
+//!
+//! The same search finds the signs of crashes. What they are is the decoder's to say, which sees the
+//! lines near them (hilrig-decode): a room of its own that knows no more than core does, so it is
+//! used here as a library.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -12,6 +16,7 @@ use std::time::Instant;
 use hilrig_core::contract::Contract;
 use hilrig_core::line::{LineBlocks, trim_end};
 use hilrig_core::text;
+use hilrig_decode::{Finding, Live, LoopRule, SIGNS};
 use regex::bytes::{Regex, RegexBuilder, RegexSet};
 
 /// What a line says.
@@ -33,8 +38,10 @@ pub enum Says {
     GivenUp,
     /// Heap figures.
     Heap,
-    /// A crash.
+    /// What the contract counts as a crash, beyond those that the decoder knows.
     Crash,
+    /// What may be of a crash, or tells the decoder that the board came up. Never handed on.
+    Sign,
 }
 
 /// A line that says something.
@@ -63,6 +70,8 @@ pub struct Patterns {
     which: RegexSet,
     /// Each of them, for its groups.
     each: Vec<(Says, Regex)>,
+    /// The lines that say that a mode is up: no boot loop has one.
+    up: regex::Regex,
 }
 
 /// The armed patterns over one board's stream.
@@ -70,6 +79,7 @@ pub struct Watch {
     patterns: Rc<Patterns>,
     blocks: LineBlocks,
     line: u64,
+    crashes: Live,
 }
 
 /// A pattern that is fine alone but not beside the others.
@@ -95,6 +105,12 @@ impl Patterns {
         patterns.extend(connection.given_up.iter().map(|p| (Says::GivenUp, p.as_str())));
         patterns.extend(contract.heap.line.iter().map(|p| (Says::Heap, p.as_str())));
         patterns.extend(contract.crash.iter().map(|p| (Says::Crash, p.as_str())));
+        patterns.extend(SIGNS.map(|sign| (Says::Sign, sign)));
+        let up = [contract.configuration.last(), contract.mqtt.last()];
+        let up: Vec<&str> = up.into_iter().flatten().map(regex::Regex::as_str).collect();
+        patterns.extend(up.iter().map(|up| (Says::Sign, *up)));
+        let up = up.iter().map(|up| format!("(?:{})", unnamed(up))).collect::<Vec<_>>().join("|");
+        let up = regex::Regex::new(&up)?;
 
         let mut any: Vec<String> =
             patterns.iter().map(|(_, p)| format!("(?:{})", unnamed(p))).collect();
@@ -106,38 +122,55 @@ impl Patterns {
             .into_iter()
             .map(|(says, pattern)| Ok((says, Regex::new(pattern)?)))
             .collect::<Result<_, regex::Error>>()?;
-        Ok(Patterns { any, which, each })
+        Ok(Patterns { any, which, each, up })
     }
 }
 
 impl Watch {
     /// Arms the patterns at the beginning of a stream.
     pub fn new(patterns: Rc<Patterns>) -> Watch {
-        Watch { patterns, blocks: LineBlocks::default(), line: 0 }
+        let crashes = Live::new(LoopRule { up: patterns.up.clone(), ..LoopRule::default() });
+        Watch { patterns, blocks: LineBlocks::default(), line: 0, crashes }
     }
 
     /// Takes bytes that were there at `at`, and tells every hit in them: what the line says, and a
-    /// way to have the whole of it, which costs more than finding it.
+    /// way to have the whole of it, which costs more than finding it. Crashes, starts and what
+    /// follows from several of them are `found` when they are complete.
     pub fn feed(
         &mut self,
         at: Instant,
         bytes: &[u8],
         mut hit: impl FnMut(Says, &dyn Fn() -> Option<Hit>),
+        mut found: impl FnMut(Finding),
     ) {
-        let Watch { patterns, blocks, line } = self;
-        let Patterns { any, which, each } = &**patterns;
+        let Watch { patterns, blocks, line, crashes } = self;
+        let Patterns { any, which, each, .. } = &**patterns;
         blocks.feed(bytes, |block| {
-            let mut counted = 0;
+            // Up to where lines are counted, and up to where the decoder has them.
+            let (mut counted, mut decoded) = (0, (0, *line + 1));
             let mut from = 0;
-            while let Some(found) = any.find_at(block, from) {
-                let start = memchr::memrchr(b'\n', &block[..found.start()]).map_or(0, |n| n + 1);
-                let end = memchr::memchr(b'\n', &block[found.start()..])
-                    .map_or(block.len(), |n| found.start() + n + 1);
+            while let Some(match_) = any.find_at(block, from) {
+                let start = memchr::memrchr(b'\n', &block[..match_.start()]).map_or(0, |n| n + 1);
+                let end = memchr::memchr(b'\n', &block[match_.start()..])
+                    .map_or(block.len(), |n| match_.start() + n + 1);
                 *line += memchr::memchr_iter(b'\n', &block[counted..start]).count() as u64;
                 counted = start;
                 let text = trim_end(&block[start..end]);
                 let number = *line + 1;
-                for (says, pattern) in which.matches(text).iter().map(|index| &each[index]) {
+                let says: Vec<usize> = which.matches(text).iter().collect();
+                if says.iter().any(|index| each[*index].0 == Says::Sign) {
+                    crashes.plain(decoded.1, &block[decoded.0..start], &mut found);
+                    crashes.sign(number, &block[start..end], &mut found);
+                    decoded = (end, number + 1);
+                }
+                // Within a dump that the decoder knows, the contract's texts tell nothing new.
+                let known = crashes.open().is_some();
+                let said = says.iter().map(|index| &each[*index]).filter(|(says, _)| match says {
+                    Says::Sign => false,
+                    Says::Crash => !known,
+                    _ => true,
+                });
+                for (says, pattern) in said {
                     hit(*says, &|| {
                         let captures = pattern.captures(text)?;
                         Some(Hit {
@@ -155,8 +188,24 @@ impl Watch {
                     break;
                 }
             }
+            crashes.plain(decoded.1, &block[decoded.0..], &mut found);
             *line += memchr::memchr_iter(b'\n', &block[counted..]).count() as u64;
         });
+    }
+
+    /// The crash whose dump is still coming.
+    pub fn open_crash(&self) -> Option<&Finding> {
+        self.crashes.open()
+    }
+
+    /// The rig is about to reset the board: the start that follows tells nothing of the firmware.
+    pub fn reset_asked(&mut self) {
+        self.crashes.reset_asked();
+    }
+
+    /// Nothing more comes that is of interest: an open crash is complete.
+    pub fn finish(&mut self, found: impl FnMut(Finding)) {
+        self.crashes.finish(found);
     }
 
     /// Lines seen so far.
@@ -190,6 +239,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use hilrig_decode::Kind;
     use proptest::prelude::*;
 
     fn watch() -> Watch {
@@ -201,17 +251,22 @@ mod tests {
     fn hits(watch: &mut Watch, chunks: &[&[u8]]) -> Vec<(Says, u64, String)> {
         let mut out = Vec::new();
         for chunk in chunks {
-            watch.feed(Instant::now(), chunk, |says, hit| {
-                let hit = hit().unwrap();
-                out.push((says, hit.line, hit.text));
-            });
+            watch.feed(
+                Instant::now(),
+                chunk,
+                |says, hit| {
+                    let hit = hit().unwrap();
+                    out.push((says, hit.line, hit.text));
+                },
+                |_| {},
+            );
         }
         out
     }
 
     #[test]
     fn lines_are_found_and_counted_wherever_the_stream_is_cut() {
-        let log = b"noise\r\nESP8266 IP: 10.0.2.15\r\nx\r\n\r\nESP8266 WebServer Port: 9705\r\nException (29):\r\n";
+        let log = b"noise\r\nESP8266 IP: 10.0.2.15\r\nx\r\n\r\nESP8266 WebServer Port: 9705\r\nHardFault: CFSR=0x00000082\r\n";
         for cut in 0..log.len() {
             let mut watch = watch();
             let found = hits(&mut watch, &[&log[..cut], &log[cut..]]);
@@ -228,12 +283,33 @@ mod tests {
     }
 
     #[test]
+    fn a_crash_is_found_wherever_the_stream_is_cut_and_told_once() {
+        let log = b"all is well\r\nException (29):\r\nepc1=0x4022c07b epc2=0x0 epc3=0x0 excvaddr=0x0 depc=0x0\r\nPanic is over\r\n ets Jan  8 2013,rst cause:2, boot mode:(3,6)\r\n";
+        for cut in 0..log.len() {
+            let mut watch = watch();
+            let mut found = Vec::new();
+            for chunk in [&log[..cut], &log[cut..]] {
+                // The contract's own `^Panic ` stands within the dump.
+                let hit = |says, _: &dyn Fn() -> Option<Hit>| assert_ne!(says, Says::Crash);
+                watch.feed(Instant::now(), chunk, hit, |finding| found.push(finding));
+            }
+            let kinds: Vec<_> = found.iter().map(|finding| (finding.kind, finding.line)).collect();
+            assert_eq!(kinds, [(Kind::Exception, 2), (Kind::Start, 5)], "cut at {cut}");
+        }
+    }
+
+    #[test]
     fn groups_are_handed_out() {
         let mut watch = watch();
         let mut ip = None;
-        watch.feed(Instant::now(), b"ESP8266 IP: 192.168.0.133\n", |_, hit| {
-            ip = ip.take().or(hit().unwrap().groups.get("ip").cloned());
-        });
+        watch.feed(
+            Instant::now(),
+            b"ESP8266 IP: 192.168.0.133\n",
+            |_, hit| {
+                ip = ip.take().or(hit().unwrap().groups.get("ip").cloned());
+            },
+            |_| {},
+        );
         assert_eq!(ip.as_deref(), Some("192.168.0.133"));
     }
 
@@ -242,7 +318,7 @@ mod tests {
         // One watch for all cases: arming it costs more than a case.
         let watch = std::cell::RefCell::new(watch());
         proptest!(|(chunk: Vec<u8>)| {
-            watch.borrow_mut().feed(Instant::now(), &chunk, |_, hit| drop(hit()));
+            watch.borrow_mut().feed(Instant::now(), &chunk, |_, hit| drop(hit()), |_| {});
         });
     }
 }

@@ -2,11 +2,11 @@ use super::*;
 use crate::decoder::Decoder;
 use crate::test_elf::{BEHIND_CALL, BEHIND_CALLX, LOOP, elf};
 
-fn decoded(log: &str, firmware: Option<&Firmware>) -> Vec<Decoded> {
+fn decoded(log: &str, firmware: Option<&Firmware>) -> Vec<Crash> {
     let mut all = Vec::new();
     let mut decoder = Decoder::default();
-    decoder.feed(log.as_bytes(), |finding| all.push(Decoded::new(&finding, firmware)));
-    decoder.finish(|finding| all.push(Decoded::new(&finding, firmware)));
+    decoder.feed(log.as_bytes(), |finding| all.push(finding.decoded(firmware)));
+    decoder.finish(|finding| all.push(finding.decoded(firmware)));
     all
 }
 
@@ -42,7 +42,7 @@ line 1: Exception (29): write to an address that must not be written: a null poi
 fn as_json_every_key_is_there() {
     let json = serde_json::to_value(&decoded(&log(), None)[0]).unwrap();
     let expected = serde_json::json!({
-        "schema": 1, "kind": "exception", "line": 1, "cause": 29,
+        "kind": "exception", "line": 1, "cause": 29,
         "cause_words": "write to an address that must not be written: a null pointer, most \
                         likely of an allocation that failed and was not checked",
         "epc1": "0x40210020", "epc2": "0x00000000", "epc3": "0x00000000",
@@ -75,11 +75,11 @@ fn a_dump_of_another_firmware_is_said_to_be_one() {
     let firmware = Firmware::read(&elf(true)).unwrap();
     let other = log().replace("4021", "4022");
     let found = decoded(&other, Some(&firmware));
-    assert!(found[0].note.is_some_and(|note| note.contains("another firmware")));
+    assert!(found[0].note.as_deref().is_some_and(|note| note.contains("another firmware")));
     assert_eq!(decoded(&log(), Some(&firmware))[0].note, None);
     let without_lines = Firmware::read(&elf(false)).unwrap();
     let found = decoded(&log(), Some(&without_lines));
-    assert!(found[0].note.is_some_and(|note| note.contains("-g")));
+    assert!(found[0].note.as_deref().is_some_and(|note| note.contains("-g")));
     assert_eq!(found[0].frames[0].function.as_deref(), Some("Net::loop()"));
     // An address of the ROM says nothing of the build.
     let rom = "Exception (29):\nepc1=0x4000e1b2 epc2=0x0 epc3=0x0 excvaddr=0x0 depc=0x0\n";

@@ -24,7 +24,7 @@ fn values(finding: &Finding, role: Role) -> Vec<u32> {
     of.map(|address| address.value).collect()
 }
 
-const REGISTERS: &str =
+pub const REGISTERS: &str =
     "epc1=0x40201f23 epc2=0x00000000 epc3=0x00000000 excvaddr=0x00000010 depc=0x00000000";
 const STACK: &str = "\
 >>>stack>>>\n\nctx: cont\nsp: 3ffffdd0 end: 3fffffc0 offset: 0190\n\
@@ -350,7 +350,7 @@ fn a_dump_that_never_ends_is_cut() {
 }
 
 /// Lines that lead into every corner, whole and damaged.
-fn line() -> impl Strategy<Value = Vec<u8>> {
+pub fn line() -> impl Strategy<Value = Vec<u8>> {
     let known = prop::sample::select(vec![
         "Exception (28):",
         "Fatal exception (0):",

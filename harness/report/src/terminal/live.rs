@@ -14,7 +14,7 @@ use hilrig_core::event::{Event, What};
 use hilrig_core::verdict::Verdict;
 
 use super::looks::Looks;
-use super::{table, words};
+use super::{crash, table, words};
 use crate::model::RunModel;
 use crate::reporters::Reporter;
 
@@ -95,6 +95,11 @@ impl<W: Write + Send> Live<W> {
                     }
                     bar.set_position(*written);
                 }
+            }
+            What::Crash(crash) => {
+                let name = words::fit(&words::clean(name), self.names);
+                let told = self.looks.bad(&crash::in_a_line(crash));
+                self.lines.println(format!("{name}  {told}"))?;
             }
             What::BoardEnded { .. } => {
                 if let Some(bar) = self.boards.remove(name) {

@@ -1,5 +1,6 @@
 //! The run on the terminal: as it goes, and as a table at the end.
 
+mod crash;
 mod live;
 mod looks;
 mod plain;

@@ -7,7 +7,7 @@ use hilrig_core::event::{BrokerFacts, Event, What};
 use hilrig_core::phase::PhaseOutcome;
 
 use super::looks::Looks;
-use super::{table, words};
+use super::{crash, table, words};
 use crate::model::RunModel;
 use crate::reporters::Reporter;
 
@@ -44,6 +44,7 @@ impl<W: Write + Send> Plain<W> {
             What::PhaseStarted { phase } => phase.words().to_owned(),
             What::Flashed { .. } => words::flashed(model?.flash.as_ref()?),
             What::Check(check) if !check.held() => looks.bad(&words::check(check)),
+            What::Crash(crash) => looks.bad(&crash::in_a_line(crash)),
             What::PhaseEnded { phase, outcome, seconds, why, .. } => {
                 let how = match outcome {
                     PhaseOutcome::Done => return None,

@@ -6,6 +6,7 @@ use std::path::Path;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::verdict::Verdict;
 
+use super::crash;
 use super::looks::Looks;
 use super::words::{self, block, clean, fit};
 use crate::model::{BoardModel, RunModel, outcome_words};
@@ -135,6 +136,9 @@ fn trouble(board: &BoardModel, looks: Looks, out: &mut String) {
         let (id, title) = (clean(&check.id), clean(&check.title));
         let _ = writeln!(out, "    {}  {id}: {title}", looks.bad(&outcome));
         let _ = writeln!(out, "    {:OUTCOME$}  found: {}", "", words::found(check));
+        if check.id == "crash" {
+            out.push_str(&crash::traces(&board.crashes, looks));
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use hilrig_core::check::Check;
+use hilrig_core::crash::{Crash, CrashKind, FailedAlloc, Frame, Hex, Role};
 use hilrig_core::event::{BoardFacts, BrokerFacts, Event, FirmwareFacts, RunStarted, SCHEMA, What};
 use hilrig_core::heap::{HeapPhase, HeapSample, HeapSource};
 use hilrig_core::mac::Mac;
@@ -165,6 +166,40 @@ impl Stream {
     }
 }
 
+/// A crash with all that one can have.
+pub fn crash() -> Crash {
+    let frame = |role, address, function: &str, place: Option<(&str, u32)>| Frame {
+        role,
+        address: Hex(address),
+        function: Some(function.into()),
+        file: place.map(|(file, _)| file.into()),
+        line: place.map(|(_, line)| line),
+        inlined: false,
+    };
+    Crash {
+        kind: CrashKind::Exception,
+        line: 131,
+        cause: Some(29),
+        cause_words: "write to an address that must not be written: a null pointer, most likely of an allocation that failed and was not checked".into(),
+        epc1: Some(Hex(0x4021_0020)),
+        epc2: Some(Hex(0)),
+        epc3: Some(Hex(0)),
+        excvaddr: Some(Hex(4)),
+        depc: Some(Hex(0)),
+        failed_alloc: Some(FailedAlloc { caller: Hex(0x4021_0027), bytes: 1460 }),
+        rst_cause: Some(2),
+        boot_mode: Some(vec![3, 6]),
+        cut: false,
+        frames: vec![
+            frame(Role::Epc1, 0x4021_0020, "Net::loop()", Some(("src/net.cpp", 10))),
+            frame(Role::Stack, 0x4021_0033, "app_main", Some(("src/main.cpp", 131))),
+            frame(Role::FailedAlloc, 0x4021_0027, "Net::loop()", Some(("src/net.cpp", 12))),
+        ],
+        evidence: Vec::new(),
+        note: None,
+    }
+}
+
 /// One of each verdict, with every kind of event in it.
 pub fn mixed() -> Stream {
     let mut stream = Stream::of(&["v1", "bench-left", "v3", "v4"]);
@@ -181,9 +216,13 @@ pub fn mixed() -> Stream {
     stream.check(name, Check::of("heap.handshake", title, false, "19000 B").at_line(120));
     let title = "lowest free heap while connected is at least 30000 B";
     stream.check(name, Check::not_measured("heap.connected", title, "the board never connected"));
-    let why = "waited 1.5 s for `MQTT connected`; the last line was `Exception (28): epc1=0x4000`";
-    stream.stopped(name, Phase::Switch, PhaseOutcome::Failed, why);
-    stream.end(name, Verdict::Failed, Some(&format!("switch to MQTT: {why}")));
+    stream.board(name, What::Crash(crash()));
+    let found = crash().in_a_line();
+    let check = Check::of("crash", "no crash in the boot log", false, found.as_str());
+    stream.check(name, check.at_line(131));
+    let why = format!("the board crashed, line 131 of its boot log: {found}");
+    stream.stopped(name, Phase::Switch, PhaseOutcome::Failed, &why);
+    stream.end(name, Verdict::Failed, Some(&why));
 
     let why = "opening /dev/ttyUSB0: No such file or directory. Is the board plugged in?";
     stream.begin("v3", 3).stopped("v3", Phase::Lock, PhaseOutcome::RigFault, why);
@@ -207,6 +246,7 @@ pub fn kind(what: &What) -> &'static str {
         What::FlashProgress { .. } => "flash_progress",
         What::Flashed { .. } => "flashed",
         What::LogLine { .. } => "log_line",
+        What::Crash(_) => "crash",
         What::Reply { .. } => "reply",
         What::Heap(_) => "heap",
         What::Check(_) => "check",
@@ -217,7 +257,7 @@ pub fn kind(what: &What) -> &'static str {
 }
 
 /// The number of arms in [`kind`].
-pub const KINDS: usize = 15;
+pub const KINDS: usize = 16;
 
 /// A place to write to that the test can look into.
 #[derive(Clone, Default)]

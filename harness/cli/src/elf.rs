@@ -1,0 +1,119 @@
+//! The ELF file of a firmware, for the functions and lines of a crash.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use hilrig_core::config::{BoardKind, Config};
+use hilrig_core::contract::Contract;
+use hilrig_core::image::Image;
+use hilrig_decode::Firmware;
+use hilrig_runner::Elf;
+
+use crate::error::Failure;
+
+/// The largest ELF that is read: it is held in memory. One of an ESP32 with debug information has
+/// 20 MB.
+const MOST: u64 = 512 << 20;
+
+const HELP: &str = "It is the file that the linker wrote for this very image; without it crashes are told without functions and lines.";
+
+/// Reads an ELF that the command line names.
+pub fn firmware(path: &Path) -> Result<Firmware, Failure> {
+    let bytes = read(path).map_err(Failure::usage)?;
+    Firmware::read(&bytes).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
+
+/// The ELF that belongs to `image`: the one that the configuration names, else the one beside it with
+/// the same stem, or the image where that is one itself. None where there is none, with the reason
+/// if it is worth a line.
+///
+/// # Errors
+/// The configuration names one that is not there, is none or is of another build.
+pub fn of_image(
+    config: &Config,
+    contract: &Contract,
+    kind: BoardKind,
+    image: &Image,
+) -> Result<(Option<Elf>, Option<String>), Failure> {
+    let build = Build::of(contract, image);
+    let named = config.firmware.get(&kind).and_then(|files| files.elf.as_ref());
+    let path = match named {
+        Some(file) => file.path.clone(),
+        None => beside(&image.path),
+    };
+    if named.is_none() && !path.is_file() {
+        return Ok((None, None));
+    }
+    let checked = match (named, read(&path)) {
+        (Some(file), Err(_)) if !path.exists() => {
+            return Err(Failure::usage(file.needed(&config.path, HELP)));
+        }
+        (_, read) => read.and_then(|bytes| build.check(&path, &bytes)),
+    };
+    match (checked, named) {
+        (Ok(()), _) => Ok((Some(lazily(path, build)), None)),
+        (Err(why), Some(_)) => {
+            Err(Failure::usage(format!("`firmware.{}.elf`: {why}. {HELP}", kind.name())))
+        }
+        (Err(why), None) => {
+            Ok((None, Some(format!("crashes are told without functions and lines: {why}"))))
+        }
+    }
+}
+
+fn beside(image: &Path) -> PathBuf {
+    image.with_extension("elf")
+}
+
+/// Read again by the first crash, and held only then. It may have been built anew meanwhile.
+fn lazily(path: PathBuf, build: Build) -> Elf {
+    Elf::new(move || {
+        let bytes = read(&path)?;
+        build.check(&path, &bytes)?;
+        Firmware::read(&bytes).map_err(|error| format!("{}: {error}", path.display()))
+    })
+}
+
+/// What tells whether an ELF and an image are of one build.
+struct Build {
+    pattern: Option<regex::bytes::Regex>,
+    id: Option<String>,
+}
+
+impl Build {
+    fn of(contract: &Contract, image: &Image) -> Build {
+        let pattern = contract.build.as_ref().map(|build| build.in_image.clone());
+        Build { pattern, id: image.build.clone() }
+    }
+
+    fn check(&self, path: &Path, bytes: &[u8]) -> Result<(), String> {
+        if !bytes.starts_with(b"\x7fELF") {
+            return Err(format!("{} is no ELF file", path.display()));
+        }
+        let (Some(pattern), Some(id)) = (&self.pattern, &self.id) else { return Ok(()) };
+        let mut ids = pattern.captures_iter(bytes).filter_map(|found| found.get(1)).peekable();
+        let other = ids.peek().map(|id| hilrig_core::text::printable(id.as_bytes()));
+        match ids.any(|found| found.as_bytes() == id.as_bytes()) {
+            true => Ok(()),
+            false => Err(format!(
+                "{} is of build {}, and the image of {id}",
+                path.display(),
+                other.as_deref().unwrap_or("(none that it tells)")
+            )),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MOST + 1).read_to_end(&mut bytes))
+        .map_err(|error: io::Error| format!("reading the ELF {}: {error}", path.display()))?;
+    match bytes.len() as u64 > MOST {
+        false => Ok(bytes),
+        true => {
+            Err(format!("{}: larger than {MOST} bytes, which no firmware's ELF is", path.display()))
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! A crash as a run tells it: what it was, and where in the firmware (docs/decode.md).
+//!
+//! `hilrig-decode` makes these of a board's log. They are words of the field, so that an event can
+//! carry one and every reporter can show it.
+
+use std::fmt;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Where the ESP8266's ROM is.
+const ESP8266_ROM: std::ops::Range<u32> = 0x4000_0000..0x4001_0000;
+
+/// What kind of finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CrashKind {
+    /// An exception of the processor.
+    Exception,
+    /// The firmware did not yield.
+    SoftWatchdog,
+    /// The chip hung; the watchdog in hardware reset it. It leaves no dump.
+    HardwareWatchdog,
+    /// A stack canary was overwritten.
+    StackSmashed,
+    /// A stack ran over its end.
+    StackOverflow,
+    /// `abort()` was called.
+    Abort,
+    /// `panic()`, or an assertion that failed.
+    Panic,
+    /// A C++ exception that nobody caught.
+    UnhandledException,
+    /// Panic, abort or assertion: the lines that say which are missing.
+    UserException,
+    /// A stack dump whose first lines are missing.
+    StackDump,
+    /// The supply voltage was too low: the chip said so, or there are signs of it.
+    Brownout,
+    /// The board started again and again and never came up.
+    BootLoop,
+    /// A text that the firmware's contract counts as a crash, and that is none of these.
+    FirmwareText,
+    /// The chip's ROM started.
+    Start,
+}
+
+impl CrashKind {
+    /// Whether the board went down.
+    pub fn is_crash(self) -> bool {
+        !matches!(self, CrashKind::Start)
+    }
+}
+
+/// Where an address stood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The program counter (epc1; PC on the ESP32 family).
+    Epc1,
+    /// epc2
+    Epc2,
+    /// epc3
+    Epc3,
+    /// depc
+    Depc,
+    /// Where `abort()` was called, or a spoilt stack was noticed.
+    Caller,
+    /// Behind the last call that allocated in vain.
+    FailedAlloc,
+    /// A word of the stack dump.
+    Stack,
+    /// An entry of a `Backtrace:` line.
+    Backtrace,
+}
+
+impl Role {
+    /// As it is shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Epc1 => "epc1",
+            Role::Epc2 => "epc2",
+            Role::Epc3 => "epc3",
+            Role::Depc => "depc",
+            Role::Caller => "caller",
+            Role::FailedAlloc => "failed alloc",
+            Role::Stack => "stack",
+            Role::Backtrace => "backtrace",
+        }
+    }
+
+    /// Whether the address is the one that a call returns to, not the one of an instruction.
+    pub fn is_return(self) -> bool {
+        matches!(self, Role::FailedAlloc | Role::Stack | Role::Caller)
+    }
+}
+
+/// A line that a judgement rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Its number in the log, from 1.
+    pub line: u64,
+    /// Its text, made safe to show.
+    pub text: String,
+}
+
+/// A crash, a judgement on several, or a start. A key whose value is not known is there, and null.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crash {
+    /// What it is.
+    pub kind: CrashKind,
+    /// Line of the log, from 1.
+    pub line: u64,
+    /// EXCCAUSE.
+    pub cause: Option<u32>,
+    /// The cause in words. Printable.
+    pub cause_words: String,
+    /// Where the program was, `0x40201f23`.
+    pub epc1: Option<Hex>,
+    /// The same of an interrupted level 2.
+    pub epc2: Option<Hex>,
+    /// The same of level 3.
+    pub epc3: Option<Hex>,
+    /// The address that was used.
+    pub excvaddr: Option<Hex>,
+    /// Where a double exception came from.
+    pub depc: Option<Hex>,
+    /// The last allocation that failed.
+    pub failed_alloc: Option<FailedAlloc>,
+    /// Reset cause of the start: the one that followed a crash, or the start itself.
+    pub rst_cause: Option<u8>,
+    /// Boot mode of that start: two figures on the ESP8266, one on the ESP32 family.
+    pub boot_mode: Option<Vec<u8>>,
+    /// Whether part of the dump is missing.
+    pub cut: bool,
+    /// Where it was in the firmware, innermost first.
+    pub frames: Vec<Frame>,
+    /// What a judgement (boot loop, signs of a brownout) rests on.
+    pub evidence: Vec<Evidence>,
+    /// What is amiss with the ELF: it is of another firmware, or has no debug information.
+    pub note: Option<String>,
+}
+
+/// An allocation that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedAlloc {
+    /// Address behind the call.
+    pub caller: Hex,
+    /// Bytes that were asked for.
+    pub bytes: u32,
+}
+
+/// A place where the firmware was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    /// Where the address stood in the log.
+    pub role: Role,
+    /// The address.
+    pub address: Hex,
+    /// Function, demangled.
+    pub function: Option<String>,
+    /// Source file.
+    pub file: Option<String>,
+    /// Line in it.
+    pub line: Option<u32>,
+    /// Whether the function was inlined into the one of the next frame.
+    pub inlined: bool,
+}
+
+/// An address, written as `0x40201f23`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hex(pub u32);
+
+impl fmt::Display for Hex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#010x}", self.0)
+    }
+}
+
+impl Serialize for Hex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Hex {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Hex, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let value = text.strip_prefix("0x").and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        value.map(Hex).ok_or_else(|| D::Error::custom("no address such as \"0x40201f23\""))
+    }
+}
+
+impl Crash {
+    /// What it was, in a line: `Exception (29): write to ...`.
+    pub fn headline(&self) -> String {
+        match (self.kind, self.cause) {
+            (CrashKind::Exception, Some(cause)) => {
+                format!("Exception ({cause}): {}", self.cause_words)
+            }
+            _ => self.cause_words.clone(),
+        }
+    }
+
+    /// What and where, as short as it can be said: `Exception (29) in mqtt_poll,
+    /// firmware/core/mqtt.c:308: write to an address that must not be written`.
+    pub fn in_a_line(&self) -> String {
+        match (self.kind, self.cause, self.place()) {
+            (_, _, None) => self.headline(),
+            (CrashKind::Exception, Some(cause), Some(place)) => {
+                let words = self.cause_words.split([':', '(']).next().unwrap_or_default();
+                format!("Exception ({cause}) in {place}: {}", words.trim_end())
+            }
+            (.., Some(place)) => format!("{} (in {place})", self.cause_words),
+        }
+    }
+
+    /// Where it was, by the first frame that says so: `mqtt_poll, firmware/core/mqtt.c:308`.
+    pub fn place(&self) -> Option<String> {
+        let frame = self.frames.iter().find(|frame| frame.function.is_some())?;
+        let function = frame.function.as_deref()?;
+        Some(match frame.place() {
+            place if place.is_empty() => function.to_owned(),
+            place => format!("{function}, {place}"),
+        })
+    }
+
+    /// What stands beside the frames: the address that was used, the allocation that failed, the
+    /// start that followed.
+    pub fn details(&self) -> Vec<String> {
+        let mut details = Vec::new();
+        let through_null = matches!(self.cause, Some(28 | 29));
+        if let Some(address) = self.excvaddr.filter(|address| address.0 != 0 || through_null) {
+            details.push(format!("it used address {address}"));
+        }
+        if let Some(FailedAlloc { bytes, caller }) = self.failed_alloc {
+            details.push(format!(
+                "the last allocation that failed: {bytes} B, asked for in front of {caller}"
+            ));
+        }
+        if let (Some(cause), Some(mode), true) =
+            (self.rst_cause, &self.boot_mode, self.kind.is_crash())
+        {
+            let mode: Vec<String> = mode.iter().map(u8::to_string).collect();
+            details.push(format!(
+                "then the chip started: reset cause {cause}, boot mode ({})",
+                mode.join(",")
+            ));
+        }
+        details
+    }
+
+    /// What stands behind the frames: what a judgement rests on, and what is amiss.
+    pub fn remarks(&self) -> Vec<String> {
+        let evidence =
+            self.evidence.iter().map(|Evidence { line, text }| format!("line {line}: {text}"));
+        let cut = self.cut.then(|| "(part of the dump is missing)".to_owned());
+        let note = self.note.as_ref().map(|note| format!("note: {note}"));
+        evidence.chain(cut).chain(note).collect()
+    }
+
+    /// The frames as rows of four columns: where the address stood, the address, the function, the
+    /// place in the source.
+    pub fn rows(&self) -> Vec<[String; 4]> {
+        let row = |frame: &Frame| {
+            let function = frame.function.as_deref().unwrap_or("?");
+            let inlined = if frame.inlined { " (inlined)" } else { "" };
+            let function = format!("{function}{inlined}");
+            [frame.role.name().to_owned(), frame.address.to_string(), function, frame.place()]
+        };
+        self.frames.iter().map(row).collect()
+    }
+
+    /// The frames as a table whose columns line up; empty where there are none.
+    pub fn table(&self) -> String {
+        let rows = self.rows();
+        let width = |column: usize| {
+            rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+        };
+        let widths = [width(0), width(1), width(2)];
+        let mut table = String::new();
+        for [role, address, function, place] in &rows {
+            let row = format!(
+                "  {role:0$}  {address:1$}  {function:2$}  {place}",
+                widths[0], widths[1], widths[2]
+            );
+            table.push_str(row.trim_end());
+            table.push('\n');
+        }
+        table
+    }
+}
+
+impl Frame {
+    /// The place in the source, `core/mqtt.c:308`; empty where it is not known.
+    pub fn place(&self) -> String {
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) => format!("{file}:{line}"),
+            (Some(file), None) => file.clone(),
+            (None, _) if ESP8266_ROM.contains(&self.address.0) => "in the chip's ROM".into(),
+            (None, _) => String::new(),
+        }
+    }
+}
+
+/// As paragraphs for people: what, where, the frames, what it rests on.
+impl fmt::Display for Crash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "line {}: {}", self.line, self.headline())?;
+        for detail in self.details() {
+            writeln!(f, "  {detail}")?;
+        }
+        f.write_str(&self.table())?;
+        for remark in self.remarks() {
+            writeln!(f, "  {remark}")?;
+        }
+        Ok(())
+    }
+}

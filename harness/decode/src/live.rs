@@ -1,0 +1,121 @@
+//! Decoding what a board says while it says it, at whatever rate.
+//!
+//! Most lines have nothing to do with a crash, and decoding costs more than finding out. So
+//! somebody who searches the stream anyway (the runner, for all that it waits for) searches for
+//! [`SIGNS`] too, and only the lines near one are decoded.
+
+use std::collections::VecDeque;
+
+use crate::decoder::State;
+use crate::finding::Finding;
+use crate::judge::LoopRule;
+
+/// Patterns of which one is in the first line of anything that a [`Decoder`](crate::Decoder) finds,
+/// and in each line of a start. Not every line that has one tells of a crash.
+pub const SIGNS: [&str; 17] = [
+    r"xception \(",
+    r"Fatal exception \d",
+    r"epc1=0x",
+    r"stack>>>",
+    r"[Ww](?:DT|dt) reset",
+    r"Stack smashing detected",
+    r"[Ss]tack overflow",
+    r"Abort called",
+    r"Unhandled C\+\+ exception",
+    r"assert failed: ",
+    r"Panic ",
+    r"CUT HERE FOR EXCEPTION DECODER",
+    r"Guru Meditation Error",
+    r"abort\(\) was called",
+    r"Brownout detector",
+    r"rst cause:",
+    r"rst:0x",
+];
+
+/// Lines behind a sign that are decoded: those of a crash that is not known as one yet, and, behind
+/// a start, enough to see whether the firmware speaks. An open crash is followed to its end.
+const BEHIND: u32 = 64;
+
+/// Lines in front of a sign that are decoded: garbage there is a sign of a brownout.
+const BEFORE: usize = 4;
+
+/// The most of one line that is looked at, bytes; as a [`Decoder`](crate::Decoder) does.
+const MOST: usize = crate::lines::MOST;
+
+/// A decoder that is told where there is something to decode.
+#[derive(Debug)]
+pub struct Live {
+    state: State,
+    /// Lines that are still to be decoded whatever they say.
+    awake: u32,
+    /// The number of the next line that the decoder has not seen.
+    next: u64,
+    /// The last lines that were passed over.
+    before: VecDeque<Vec<u8>>,
+}
+
+impl Live {
+    /// Boot loops are judged by `rule`. Lines that match its `up` are to be told as signs, too.
+    pub fn new(rule: LoopRule) -> Live {
+        Live { state: State::new(rule), awake: 0, next: 1, before: VecDeque::new() }
+    }
+
+    /// Takes whole lines, the first of which has the number `first`, in which no sign was found.
+    pub fn plain(&mut self, first: u64, mut text: &[u8], mut found: impl FnMut(Finding)) {
+        let mut number = first;
+        while !text.is_empty() && (self.awake > 0 || self.state.is_open()) {
+            let end = memchr::memchr(b'\n', text).map_or(text.len(), |at| at + 1);
+            self.line(number, &text[..end], &mut found);
+            self.awake = self.awake.saturating_sub(1);
+            number += 1;
+            text = &text[end..];
+        }
+        // Kept from the back: what stands far in front of a sign is of no interest.
+        let mut kept: VecDeque<Vec<u8>> = VecDeque::with_capacity(BEFORE);
+        while !text.is_empty() && kept.len() < BEFORE {
+            let body = text.strip_suffix(b"\n").unwrap_or(text);
+            let start = memchr::memrchr(b'\n', body).map_or(0, |at| at + 1);
+            kept.push_front(text[start..].iter().copied().take(MOST).collect());
+            text = &text[..start];
+        }
+        let stale = (self.before.len() + kept.len()).saturating_sub(BEFORE);
+        self.before.drain(..stale.min(self.before.len()));
+        self.before.append(&mut kept);
+    }
+
+    /// Takes the line `number`, in which a sign was found.
+    pub fn sign(&mut self, number: u64, line: &[u8], mut found: impl FnMut(Finding)) {
+        let before = std::mem::take(&mut self.before);
+        let seen = number.saturating_sub(before.len() as u64);
+        self.state.pass(seen.saturating_sub(self.next));
+        for (number, line) in (seen..).zip(before) {
+            self.line(number, &line, &mut found);
+        }
+        self.line(number, line, &mut found);
+        self.awake = BEHIND;
+    }
+
+    fn line(&mut self, number: u64, line: &[u8], found: &mut dyn FnMut(Finding)) {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        self.state.line(number, &line[..line.len().min(MOST)], found);
+        self.next = number + 1;
+    }
+
+    /// The crash whose dump is still coming.
+    pub fn open(&self) -> Option<&Finding> {
+        self.state.coming()
+    }
+
+    /// The rig is about to reset the board: the start that follows tells nothing of the firmware.
+    pub fn reset_asked(&mut self) {
+        self.state.reset_asked();
+    }
+
+    /// The stream has ended, or is of no more interest: what is open is complete.
+    pub fn finish(&mut self, mut found: impl FnMut(Finding)) {
+        self.state.close(None, &mut found);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Crashes on the terminal: a line when one happens, the traces at the end.
+
+use std::fmt::Write as _;
+
+use hilrig_core::crash::Crash;
+
+use super::looks::Looks;
+use super::words::clean;
+
+/// Columns of a terminal that does not say how many it has.
+const COLUMNS: usize = 100;
+/// Traces that are shown; the others are in the record.
+const MOST: usize = 3;
+/// Frames of a trace that are shown.
+const MOST_FRAMES: usize = 16;
+/// Columns of the longest function's name.
+const FUNCTION: usize = 36;
+/// What stands before each line.
+const INDENT: usize = 6;
+
+/// What happened and where.
+pub(super) fn in_a_line(crash: &Crash) -> String {
+    format!("crash, boot log line {}: {}", crash.line, clean(&crash.in_a_line()))
+}
+
+/// The traces of a board's crashes.
+pub(super) fn traces(crashes: &[Crash], looks: Looks) -> String {
+    let columns = looks.width.unwrap_or(COLUMNS).min(COLUMNS).saturating_sub(INDENT + 2).max(20);
+    let mut out = String::new();
+    for crash in crashes.iter().take(MOST) {
+        trace(crash, columns, looks, &mut out);
+    }
+    if let more @ 1.. = crashes.len().saturating_sub(MOST) {
+        let _ = writeln!(out, "{:INDENT$}{more} more in summary.json", "");
+    }
+    out
+}
+
+fn trace(crash: &Crash, columns: usize, looks: Looks, out: &mut String) {
+    let head = format!("line {}: {}", crash.line, clean(&crash.headline()));
+    for (at, line) in wrapped(&head, columns).into_iter().enumerate() {
+        let indent = if at == 0 { INDENT } else { INDENT + 2 };
+        let _ = writeln!(out, "{:indent$}{}", "", looks.bad(&line));
+    }
+    for detail in crash.details() {
+        tell(&detail, columns, out);
+    }
+    let rows = crash.rows();
+    let shown = &rows[..rows.len().min(MOST_FRAMES)];
+    let width = |column: usize| {
+        shown.iter().map(|row| row[column].chars().count()).max().unwrap_or_default()
+    };
+    let (role, function) = (width(0), width(2).min(FUNCTION));
+    let place = columns.saturating_sub(role + "  0x40201f23  ".len() + function + 2);
+    for [of, address, name, at] in shown {
+        let (name, at) = (end_cut(&clean(name), function), front_cut(&clean(at), place));
+        let row = format!("{of:role$}  {address}  {name:function$}  {at}");
+        let _ = writeln!(out, "{:1$}{2}", "", INDENT + 2, row.trim_end());
+    }
+    if let more @ 1.. = rows.len() - shown.len() {
+        tell(&format!("{more} frames more in summary.json"), columns, out);
+    }
+    for remark in crash.remarks() {
+        tell(&remark, columns, out);
+    }
+}
+
+fn tell(text: &str, columns: usize, out: &mut String) {
+    for line in wrapped(&clean(text), columns) {
+        let _ = writeln!(out, "{:1$}{line}", "", INDENT + 2);
+    }
+}
+
+/// `text` in lines of at most so many columns, cut between words where there are any.
+fn wrapped(text: &str, columns: usize) -> Vec<String> {
+    let mut lines: Vec<Vec<char>> = vec![Vec::new()];
+    for word in text.split(' ') {
+        let word: Vec<char> = word.chars().collect();
+        let last = lines.last_mut().expect("there is one");
+        if last.is_empty() {
+            // The first word of a line.
+        } else if last.len() + 1 + word.len() <= columns {
+            last.push(' ');
+        } else {
+            lines.push(Vec::new());
+        }
+        for c in word {
+            if lines.last().is_some_and(|last| last.len() == columns) {
+                lines.push(Vec::new());
+            }
+            lines.last_mut().expect("there is one").push(c);
+        }
+    }
+    lines.into_iter().map(String::from_iter).collect()
+}
+
+/// The beginning says most.
+fn end_cut(text: &str, columns: usize) -> String {
+    match text.chars().count() > columns {
+        true => text.chars().take(columns.saturating_sub(1)).chain(['\u{2026}']).collect(),
+        false => text.into(),
+    }
+}
+
+/// Of a path with a line number, the end says most.
+fn front_cut(text: &str, columns: usize) -> String {
+    let length = text.chars().count();
+    match length > columns {
+        true => {
+            let kept = text.chars().skip(length - columns.saturating_sub(1));
+            std::iter::once('\u{2026}').chain(kept).collect()
+        }
+        false => text.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn words_stay_whole_where_they_can() {
+        assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrapped("one two", 7), ["one two"]);
+        assert_eq!(wrapped("abcdefghij k", 4), ["abcd", "efgh", "ij k"]);
+        assert_eq!(front_cut("firmware/core/fault.c:11", 10), "\u{2026}ault.c:11");
+        assert_eq!(end_cut("write_through_null", 6), "write\u{2026}");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_and_no_line_is_too_long(text in "[ab ]{0,60}", columns in 1usize..20) {
+            let lines = wrapped(&text, columns);
+            prop_assert!(lines.iter().all(|line| line.chars().count() <= columns), "{:?}", lines);
+            let bare = |text: &str| text.replace(' ', "");
+            prop_assert_eq!(bare(&lines.concat()), bare(&text));
+        }
+    }
+}

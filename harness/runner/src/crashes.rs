@@ -1,0 +1,100 @@
+//! Crashes told with their frames, as soon as their dumps are complete.
+
+use std::cell::LazyCell;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hilrig_core::check::Check;
+use hilrig_core::crash::{Crash, CrashKind};
+use hilrig_decode::{Finding, Firmware};
+
+use crate::alarms::MOST_TOLD;
+use crate::log::Log;
+use crate::walk::{Stop, Walk};
+
+type Read = Box<dyn FnOnce() -> Result<Firmware, String> + Send>;
+
+/// The ELF of the firmware that all boards of a kind run. It is read when the first of them crashes,
+/// and held once.
+#[derive(Clone)]
+pub struct Elf(Arc<Mutex<LazyCell<Result<Firmware, String>, Read>>>);
+
+impl Elf {
+    /// `read` reads it, on a thread where it may block. A reason why it cannot be read is told with
+    /// each crash.
+    pub fn new(read: impl FnOnce() -> Result<Firmware, String> + Send + 'static) -> Elf {
+        Elf(Arc::new(Mutex::new(LazyCell::new(Box::new(read)))))
+    }
+
+    /// Finding frames in a large ELF takes as long as another board needs to fill its line.
+    async fn decoded(&self, finding: Finding) -> Crash {
+        let elf = self.0.clone();
+        let bare = finding.decoded(None);
+        let decoded = tokio::task::spawn_blocking(move || {
+            let firmware = elf.lock().unwrap_or_else(PoisonError::into_inner);
+            match &**firmware {
+                Ok(firmware) => finding.decoded(Some(firmware)),
+                Err(why) => Crash { note: Some(why.clone()), ..finding.decoded(None) },
+            }
+        });
+        decoded.await.unwrap_or(bare)
+    }
+}
+
+/// Tells each crash that waits for it.
+pub async fn tell(walk: &Walk<'_>, log: &Log, elf: Option<&Elf>) {
+    while let Some(finding) = log.next_crash() {
+        let crash = match elf {
+            Some(elf) => elf.decoded(finding.clone()).await,
+            None => finding.decoded(None),
+        };
+        // Nothing is awaited from here on: a crash is told once, wherever this is cut off.
+        log.take_crash(&finding);
+        walk.crash(crash);
+    }
+}
+
+/// Tells crashes for as long as the log is fed.
+pub async fn tell_all(walk: &Walk<'_>, log: &Log, elf: Option<&Elf>) -> Infallible {
+    loop {
+        let news = log.news();
+        tell(walk, log, elf).await;
+        news.await;
+    }
+}
+
+/// The check that the board never crashed.
+pub fn check(walk: &Walk<'_>, log: Option<&Log>, not_measured: &str) -> Check {
+    const ID: &str = "crash";
+    const TITLE: &str = "no crash in the boot log";
+    let Some(log) = log else { return Check::not_measured(ID, TITLE, not_measured) };
+    let crashes = walk.crashes();
+    let Some(first) = crashes.first() else { return Check::of(ID, TITLE, true, "none") };
+    let mut found = first.in_a_line();
+    let further = |crash: &&Crash| matches!(crash.kind, CrashKind::BootLoop | CrashKind::Brownout);
+    for judgement in crashes.iter().skip(1).filter(further) {
+        found.push_str(&format!("; {}", judgement.headline()));
+    }
+    match log.crashes() {
+        0 | 1 => {}
+        count if count > MOST_TOLD as u64 => {
+            found.push_str(&format!(
+                "; {count} crashes, of which the record has the first {MOST_TOLD}"
+            ));
+        }
+        count => found.push_str(&format!("; {count} crashes")),
+    }
+    Check::of(ID, TITLE, false, found).at_line(first.line)
+}
+
+/// Why the path ended, where the board crashed on it: what came after a crash came of it.
+pub fn reason(walk: &Walk<'_>, stop: Stop) -> Stop {
+    let Some(crash) = walk.crashes().into_iter().next() else { return stop };
+    let crashed =
+        format!("the board crashed, line {} of its boot log: {}", crash.line, crash.in_a_line());
+    match stop {
+        Stop::Crashed(_) => Stop::Crashed(crashed),
+        Stop::Failed(why) => Stop::Crashed(format!("{crashed}. Then: {why}")),
+        Stop::Rig(why) => Stop::Rig(why),
+    }
+}
