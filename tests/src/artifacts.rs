@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::skip::skipped;
+
 fn built(path: PathBuf, command: &str) -> PathBuf {
     assert!(
         path.is_file(),
@@ -53,4 +55,19 @@ pub fn contract() -> PathBuf {
     in_repository("firmware/contract.toml")
         .canonicalize()
         .expect("the contract is in the repository")
+}
+
+/// The vendor's own tool: `esptool` or `esptool.py` on PATH, or as HILRIG_ESPTOOL names it.
+pub fn esptool() -> Option<PathBuf> {
+    let named = std::env::var_os("HILRIG_ESPTOOL").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = named.or_else(|| {
+        let folders = std::env::split_paths(&path);
+        let names = folders.flat_map(|dir| ["esptool", "esptool.py"].map(|name| dir.join(name)));
+        names.into_iter().find(|tool| tool.is_file())
+    });
+    if found.is_none() {
+        skipped("no esptool on PATH, and HILRIG_ESPTOOL names none (`pip install esptool`)");
+    }
+    found
 }

@@ -10,7 +10,6 @@ use hilrig_tests::attached::Attached;
 use hilrig_tests::bench::{Bench, Configuration, path_text};
 use hilrig_tests::redact;
 use hilrig_tests::running::Running;
-use hilrig_tests::skip::skipped;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -377,24 +376,9 @@ fn colour_is_for_terminals() {
     insta::assert_snapshot!("no_configuration", redact::output(&ended.stderr, &bench.path("")));
 }
 
-/// The vendor's own tool: `esptool` or `esptool.py` on PATH, or as HILRIG_ESPTOOL names it.
-fn esptool() -> Option<PathBuf> {
-    let named = std::env::var_os("HILRIG_ESPTOOL").map(PathBuf::from);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = named.or_else(|| {
-        let folders = std::env::split_paths(&path);
-        let names = folders.flat_map(|dir| ["esptool", "esptool.py"].map(|name| dir.join(name)));
-        names.into_iter().find(|tool| tool.is_file())
-    });
-    if found.is_none() {
-        skipped("no esptool on PATH, and HILRIG_ESPTOOL names none (`pip install esptool`)");
-    }
-    found
-}
-
 #[test]
 fn the_vendors_tool_flashes_a_virtual_board_and_it_boots() {
-    let Some(esptool) = esptool() else { return };
+    let Some(esptool) = artifacts::esptool() else { return };
     let bench = Bench::new();
     let board = Attached::start(&bench, "desk");
     let mut command = bench.command(esptool);

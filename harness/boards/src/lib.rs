@@ -9,6 +9,7 @@ mod ask;
 mod console;
 pub mod discover;
 mod esp32;
+mod flash_esp32;
 mod flash_esp8266;
 pub mod identity;
 mod lines;

@@ -33,6 +33,26 @@ const ENTER_LOADER: [Hold; 5] = [
 /// A pulse on EN with GPIO0 high, as from the reset button.
 const RESET: [Hold; 3] = [hold(false, false, 0), hold(false, true, 100), hold(false, false, 0)];
 
+/// The USB device that chips of the ESP32 family have themselves (USB Serial/JTAG). It has no pins:
+/// it takes its two lines as commands (ESP32-C3 Technical Reference Manual, "USB Serial/JTAG
+/// Controller", reset table): RTS alone resets the chip, DTR alone chooses the loader for that reset,
+/// none takes the choice back, both do nothing.
+const USB_JTAG: (u16, u16) = (0x303A, 0x1001);
+
+/// From "loader" to "reset" through "both", as "none" on the way would take the choice back. The
+/// times are esptool's.
+const USB_JTAG_ENTER_LOADER: [Hold; 5] = [
+    hold(false, false, 100),
+    hold(true, false, 100),
+    hold(true, true, 0),
+    hold(false, true, 100),
+    hold(false, false, 0),
+];
+
+/// The same without the choice.
+const USB_JTAG_RESET: [Hold; 3] =
+    [hold(false, false, 100), hold(false, true, 100), hold(false, false, 0)];
+
 /// DTR and RTS in the usual wiring of ESP boards: two transistors, DTR to GPIO0 and RTS to EN.
 ///
 /// Opening a port asserts both, which in this wiring pulls neither pin.
@@ -90,11 +110,17 @@ impl Lines for ModemLines {
     }
 
     async fn enter_loader(&mut self, port: BorrowedFd<'_>) -> Result<(), BoardFault> {
-        self.play(port, &ENTER_LOADER).await
+        match crate::port::usb_id(port) {
+            Some(USB_JTAG) => self.play(port, &USB_JTAG_ENTER_LOADER).await,
+            _ => self.play(port, &ENTER_LOADER).await,
+        }
     }
 
     async fn reset(&mut self, port: BorrowedFd<'_>) -> Result<(), BoardFault> {
-        self.play(port, &RESET).await
+        match crate::port::usb_id(port) {
+            Some(USB_JTAG) => self.play(port, &USB_JTAG_RESET).await,
+            _ => self.play(port, &RESET).await,
+        }
     }
 }
 
@@ -160,5 +186,29 @@ mod tests {
     fn a_reset_boots_from_flash() {
         assert_eq!(boots(&RESET), [true]);
         assert_eq!(pins(RESET[RESET.len() - 1]), (true, true));
+    }
+
+    /// Whether each reset of the chip's own USB device goes into the loader.
+    fn usb_jtag_boots(holds: &[Hold]) -> Vec<bool> {
+        let mut loader = true;
+        let mut boots = Vec::new();
+        for step in holds {
+            match (step.dtr, step.rts) {
+                (false, false) => loader = false,
+                (true, false) => loader = true,
+                (false, true) => boots.push(loader),
+                (true, true) => {}
+            }
+        }
+        boots
+    }
+
+    #[test]
+    fn a_chip_with_a_usb_port_of_its_own_is_reset_by_its_commands() {
+        assert_eq!(usb_jtag_boots(&USB_JTAG_ENTER_LOADER), [true]);
+        assert_eq!(usb_jtag_boots(&USB_JTAG_RESET), [false]);
+        for last in [USB_JTAG_ENTER_LOADER.last(), USB_JTAG_RESET.last()] {
+            assert_eq!(last, Some(&hold(false, false, 0)));
+        }
     }
 }

@@ -167,52 +167,6 @@ impl SerialBoard {
             notes(text);
         }
     }
-
-    /// Writes to a chip of the ESP32 family. It tells itself what is in its flash, so no record is
-    /// kept of that.
-    async fn write_esp32(
-        &mut self,
-        mut job: esp32::Job,
-        progress: Box<dyn Fn(u64, u64) + Send>,
-    ) -> Result<Flashed, BoardFault> {
-        let mut progress = esp32::Progress::new(progress);
-        let (path, deadlines) = (self.settings.port.clone(), self.settings.deadlines);
-        let mut first = true;
-        loop {
-            self.set_baud(esp32::ROM_BAUD).await?;
-            let (port, lines) = self.opened("flashing").await?;
-            job.usb = port::usb_id(port::fd(port));
-            let entered = lines.enter_loader(port::fd(port)).await;
-            self.in_loader = true;
-            if let Some(by_hand) = self.lines.by_hand() {
-                self.note(&format!("the board has no reset lines: {}", by_hand.loader));
-            }
-            let path = path.clone();
-            let run = move |mut port, stop: Arc<AtomicBool>| {
-                let result = esp32::flash(&mut port, &path, deadlines, &stop, &job, &mut progress);
-                (port, (job, progress, result))
-            };
-            let result;
-            (job, progress, result) = self.on_thread(run).await?;
-            match (entered, result) {
-                (_, Ok(mac)) => {
-                    self.mac = Some(mac);
-                    let flashed = progress.flashed();
-                    let baud = (!flashed.kept).then_some(job.baud);
-                    return Ok(Flashed { baud, ..flashed });
-                }
-                // No lines, and nobody pressed the buttons before.
-                (Err(fault), Err(failed)) if failed.again => return Err(fault),
-                // A reset that missed the loader, or a rate that the line does not carry.
-                (Ok(()), Err(failed)) if failed.again && first => {
-                    tracing::warn!(board = self.settings.name, fault = %failed.fault, "trying the loader again");
-                    first = false;
-                    job.baud = esp32::ROM_BAUD;
-                }
-                (_, Err(failed)) => return Err(failed.fault),
-            }
-        }
-    }
 }
 
 fn not_open(settings: &Settings, tried: &str) -> BoardFault {
@@ -267,16 +221,7 @@ impl Board for SerialBoard {
         progress: Box<dyn Fn(u64, u64) + Send>,
     ) -> Result<Flashed, BoardFault> {
         let flashed = if let Some(chip) = esp32::chip(self.settings.kind) {
-            let job = esp32::Job {
-                chip,
-                mac: self.settings.mac,
-                elf: Arc::clone(&image.bytes),
-                name: image.path.display().to_string(),
-                force,
-                baud: self.settings.flash_baud,
-                usb: None,
-            };
-            self.write_esp32(job, progress).await
+            self.write_esp32(chip, image, force, progress).await
         } else {
             let known = self.record.image();
             if !force && known.is_some_and(|known| known.confirmed && known.sha256 == image.sha256)

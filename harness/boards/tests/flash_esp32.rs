@@ -363,13 +363,19 @@ async fn without_lines_a_board_that_is_in_its_loader_is_flashed_and_another_told
     let folder = tempfile::tempdir().unwrap();
     for (trick, fine) in [(Trick::None, true), (Trick::SilentFrom(SYNC), false)] {
         let rom = Rom::start(Kind::Esp32c3, trick);
-        let settings = Settings { kind: BoardKind::Esp32c3, ..settings(&rom.port, folder.path()) };
+        let mut settings = settings(&rom.port, folder.path());
+        settings.kind = BoardKind::Esp32c3;
+        settings.deadlines.by_hand = Duration::from_millis(100);
         let mut board = SerialBoard::new(settings, Box::new(NoLines));
+        let notes = Arc::new(Mutex::new(Vec::new()));
+        let noting = Arc::clone(&notes);
+        board.set_notes(Box::new(move |note| noting.lock().unwrap().push(note.to_owned())));
         match flash(&mut board, &riscv(1)).await {
             Ok(_) => assert!(fine),
             Err(fault) => {
                 assert!(!fine, "{fault}");
-                says(&fault.to_string(), &["no reset lines"]);
+                says(&fault.to_string(), &["SYNC", "no answer within", "hold BOOT"]);
+                says(&notes.lock().unwrap()[0], &["waiting up to 0.1 s", "press RST"]);
             }
         }
         board.release().await;

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
-use hilrig_core::config::BrokerKind;
+use hilrig_core::config::{BoardKind, BrokerKind};
 use hilrig_core::mac::Mac;
 
 const EXIT_CODES: &str = "\
@@ -50,7 +51,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   hilrig flash --board bench-1                       the configuration's image
-  hilrig flash --port /dev/ttyUSB0 firmware.bin      any board, any image")]
+  hilrig flash --port /dev/ttyUSB0 firmware.bin      any board, any image
+  hilrig flash --port /dev/ttyACM0 --kind esp32c3 firmware.elf")]
     Flash(Flash),
     /// Show what a board says, with times, heap figures and crash text picked out.
     #[command(after_help = "\
@@ -273,6 +275,20 @@ pub struct Which {
     /// Control socket of a virtual board on that port; a real one is reset through DTR and RTS.
     #[arg(long, value_name = "SOCKET", requires = "port")]
     pub control: Option<PathBuf>,
+    /// The chip on that port.
+    #[arg(long, value_name = "KIND", default_value = "esp8266", requires = "port", conflicts_with = "control",
+        hide_possible_values = true, value_parser = serial_kind())]
+    pub kind: BoardKind,
+}
+
+/// The kinds of boards that a serial port can have.
+fn serial_kind() -> impl TypedValueParser<Value = BoardKind> {
+    use BoardKind::*;
+    const KINDS: [BoardKind; 10] =
+        [Esp8266, Esp32, Esp32c2, Esp32c3, Esp32c5, Esp32c6, Esp32h2, Esp32p4, Esp32s2, Esp32s3];
+    let of_name = |name: String| KINDS.into_iter().find(|kind| kind.name() == name);
+    PossibleValuesParser::new(KINDS.map(BoardKind::name))
+        .map(move |name| of_name(name).expect("it is one of the list"))
 }
 
 /// `hilrig flash`.

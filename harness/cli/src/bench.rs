@@ -257,7 +257,7 @@ pub fn named(
                     name,
                     baud: rates.console,
                     flash_baud: rates.loader,
-                    kind: BoardKind::Esp8266,
+                    kind: which.kind,
                     ..started(1)
                 },
                 At::Port(port.clone()),

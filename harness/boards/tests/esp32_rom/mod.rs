@@ -14,8 +14,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -150,11 +150,15 @@ pub struct Chip {
     stuck: Option<usize>,
 }
 
+/// Blocks that were written, and who waits for more.
+type Blocks = (Mutex<usize>, Condvar);
+
 /// The running fake.
 pub struct Rom {
     pub port: PathBuf,
     /// Raised by one for each reset into the loader.
     pub resets: Arc<AtomicU32>,
+    blocks: Arc<Blocks>,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Chip>,
 }
@@ -170,6 +174,8 @@ impl Rom {
         let stop = Arc::new(AtomicBool::new(false));
         let resets = Arc::new(AtomicU32::new(0));
         let (told, reset) = (Arc::clone(&stop), Arc::clone(&resets));
+        let blocks = Arc::new(Blocks::default());
+        let counted = Arc::clone(&blocks);
         let thread = std::thread::spawn(move || {
             let _held = held;
             let mut registers = kind.registers();
@@ -187,6 +193,7 @@ impl Rom {
                 stop: told,
                 resets: reset,
                 reset: 0,
+                blocks: counted,
                 deaf: false,
                 silent: false,
             };
@@ -208,7 +215,17 @@ impl Rom {
             loader.run(&mut chip);
             chip
         });
-        Rom { port, resets, stop, thread }
+        Rom { port, resets, blocks, stop, thread }
+    }
+
+    /// Waits until this many blocks were written.
+    pub fn wait_written(&self, blocks: usize) {
+        let written = self.blocks.0.lock().unwrap();
+        let few = |written: &mut usize| *written < blocks;
+        let (written, waited) =
+            self.blocks.1.wait_timeout_while(written, Duration::from_secs(300), few).unwrap();
+        drop(written);
+        assert!(!waited.timed_out(), "waited 300 s for {blocks} blocks");
     }
 
     /// Switches the chip off and looks into it.
@@ -223,6 +240,7 @@ struct Loader {
     trick: Trick,
     stop: Arc<AtomicBool>,
     resets: Arc<AtomicU32>,
+    blocks: Arc<Blocks>,
     /// Resets that were seen.
     reset: u32,
     /// It went deaf; a reset mends that.
@@ -333,6 +351,8 @@ impl Loader {
                 self.answer(SYNC, value, &[], [0, 0]);
             }
         }
+        *self.blocks.0.lock().unwrap() = chip.written;
+        self.blocks.1.notify_all();
         self.answer(command, value, &data, status);
         if command == CHANGE_BAUDRATE && self.trick == Trick::DeafAtRate {
             self.deaf = true;
@@ -486,6 +506,10 @@ impl Chip {
 
     fn begin(&mut self, payload: &[u8]) -> [u8; 2] {
         let [size, blocks, block, offset] = [0, 4, 8, 12].map(|at| word(payload, at));
+        // esptool leaves the loader with one that erases nothing.
+        if (size, offset) == (0, 0) {
+            return [0, 0];
+        }
         if block != 0x400 || !offset.is_multiple_of(SECTOR as u32) || !self.attached || !self.sized
         {
             self.complaints.push(format!("FLASH_BEGIN block {block:#x} at {offset:#x}"));
