@@ -21,6 +21,7 @@ class Board(Qemu):
         arguments = (
             "-M lm3s6965evb"
             f" -qtest unix:{self.path}/qtest,server=on,wait=off -qtest-log /dev/null"
+            f" -gdb unix:{self.path}/gdb,server=on,wait=off"
             f" -nic user,id=n0,mac={MAC},hostfwd=tcp:127.0.0.1:{self.port}-:9705 -kernel {image}"
         )
         if eeprom:

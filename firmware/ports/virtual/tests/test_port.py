@@ -15,6 +15,7 @@ import time
 import unittest
 
 from board import DEADLINE, Board
+import contract
 
 BUILD = sys.argv.pop(1) if len(sys.argv) > 1 else "build/probe"
 ROM = os.path.join(BUILD, "bootrom.elf")
@@ -95,21 +96,13 @@ class Boot(unittest.TestCase):
             board.expect("rst cause:2")
 
 
-class Reset(unittest.TestCase):
-    """Crash text, reset reasons, what survives."""
+class Reset(contract.Reset, unittest.TestCase):
+    rom = "rst cause:{cause}"
 
-    def crash(self, how, text):
-        with Board(ROM, IMAGE, identity()) as board:
-            board.expect("ready")
-            board.tell("crash " + how).close()
-            board.expect(r"\r\n-{15} CUT HERE FOR EXCEPTION DECODER -{15}\r\n\r\n" + text)
-            board.expect(r"\r\n>>>stack>>>\r\n\r\nctx: cont\r\nsp: 3fff.{4} end: 3ffffff0 offset: 0000\r\n")
-            board.expect(r"\r\n<<<stack<<<\r\n")
-            end = board.expect(r"-{15} CUT HERE FOR EXCEPTION DECODER -{15}\r\n").start()
-            board.expect("rst cause:2")
-            board.expect("reason 2")
-            board.expect("ready")
-            return board.log[:end]
+    def start(self):
+        return Board(ROM, IMAGE, identity())
+
+    stack = "sp: 3fff.{4} end: 3ffffff0"
 
     def test_exceptions(self):
         for how, number in (
@@ -142,43 +135,13 @@ class Reset(unittest.TestCase):
         log = self.crash("heap", r"Panic heap corrupt\r\n")
         self.assertRegex(log, rb"last failed alloc call: 402[0-9a-f]{5}\(99999\)\r\n")
 
-    def test_restart(self):
-        with Board(ROM, IMAGE, identity()) as board:
-            board.expect("ready")
-            board.tell("reset").close()
-            board.expect("rst cause:2")
-            board.expect("reason 4")
-
-    def test_reset_from_outside(self):
-        with Board(ROM, IMAGE, identity()) as board:
-            board.expect("ready")
-            board.qmp("system_reset")
-            board.expect("rst cause:2")
-            board.expect("reason 6")
-
-    def test_power_cycle(self):
-        with Board(ROM, IMAGE, identity()) as board:
-            board.expect("ready")
-            board.ask("slot write 0 0 5a")
-            board.stop()
-            board.start()
-            board.expect("rst cause:1")
-            board.expect("reason 0")
-            board.expect("ready")
-            self.assertEqual(board.ask("slot read 0 0 0"), "1 5a 5a")
-
-
-class Contract(unittest.TestCase):
-    """The functions of port.h, from both sides."""
+class Contract(contract.Contract, unittest.TestCase):
+    measured_seconds = 2
+    cpu_share = 0.1
 
     @classmethod
-    def setUpClass(cls):
-        cls.board = Board(ROM, IMAGE, identity())
-        cls.board.expect("ready")
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.board.__exit__()
+    def start(cls):
+        return Board(ROM, IMAGE, identity())
 
     def test_arithmetic(self):
         """The helpers that Debian's libgcc lacks, against Python."""
@@ -219,40 +182,11 @@ class Contract(unittest.TestCase):
         self.assertEqual(ask("slot erase 1 0 0")[0], "1")
         self.assertEqual(ask("slot read 1 64 0"), "1 ff ff")
 
-    def test_flash_bounds(self):
-        ask = self.board.ask
-        self.assertEqual(ask("slot read 1 4032 0")[0], "1")
-        for command in ("read 1 4036", "read 2 0", "write 1 4036", "write 1 2", "erase 2 0"):
-            self.assertEqual(ask(f"slot {command} 0")[0], "0", command)
-
-    def test_analog(self):
-        self.assertEqual([self.board.ask(f"analog {n}") for n in (0, 7, 8)], ["100", "800", "0"])
-
     def test_led(self):
         for value in (1, 0):
             self.board.ask(f"led {value}")
             word = self.board.qmp("human-monitor-command", **{"command-line": "xp /1xw 0x9d020008"})
             self.assertEqual(int(word.split()[-1], 16) & 1, value)
-
-    def test_time_passes_and_idle_sleeps(self):
-        start, cpu, wall = int(self.board.ask("uptime")), self.board.cpu_seconds(), time.monotonic()
-        time.sleep(2)  # the time that is measured
-        passed = int(self.board.ask("uptime")) - start
-        wall = time.monotonic() - wall
-        # The questions' own way there and back is in it, on a machine that may be busy.
-        self.assertAlmostEqual(passed / 1000, wall, delta=1.0)
-        self.assertLess(self.board.cpu_seconds() - cpu, 0.1 * wall, "an idle board must sleep")
-
-    def test_connections_leave_nothing(self):
-        """One after the other: QEMU's own listener takes only one at a time."""
-
-        def free_after(connections):
-            for _ in range(connections):
-                self.board.ask("uptime")
-            return int(self.board.ask("heap").split()[0])
-
-        # The closed ones that are still remembered come and go.
-        self.assertAlmostEqual(free_after(50), free_after(200), delta=1000)
 
     def test_a_peer_that_trickles_is_served_in_turn(self):
         """Byte by byte into a connection that waits behind another one.
@@ -275,12 +209,6 @@ class Contract(unittest.TestCase):
                 return time.monotonic() - start
 
         self.assertTrue(any(answered_after() < 0.9 for _ in range(5)), "refused bytes")
-
-    def test_link(self):
-        self.board.qmp("set_link", name="n0", up=False)
-        self.board.qmp("set_link", name="n0", up=True)
-        self.assertEqual(self.board.ask("led 0"), "ok")
-
 
 class Randomness(unittest.TestCase):
     def test_no_identity_no_randomness(self):
