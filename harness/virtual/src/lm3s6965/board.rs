@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::cable::Cable;
-use super::chip::Chip;
+use super::chip::{Chip, Debug};
 use super::machine::{self, Machine, Started};
 use super::{CHIP, FLASH_SIZE, gdb, probe};
 use crate::control::{ControlCommand, ControlReply, State, Status};
@@ -25,6 +25,9 @@ use crate::state_dir::StateDir;
 
 /// The prefix of the MAC addresses that are made up here: the chip's maker's, Luminary Micro.
 const OUI: [u8; 3] = [0x00, 0x1A, 0xB6];
+
+/// QEMU's last word when the core faults in the handler of its faults.
+const LOCKUP: &str = "Lockup: can't escalate";
 
 /// What a board is made of.
 #[derive(Clone, Debug)]
@@ -224,7 +227,8 @@ impl ArmBoard {
             chip.reset_line(true)?;
             chip.reset_line(false)
         };
-        self.cable.0.with_chip(press).map_err(VirtualError::io("resetting QEMU's chip"))
+        let done = self.cable.0.with_chip(press).unwrap_or(Ok(()));
+        done.map_err(VirtualError::io("resetting QEMU's chip"))
     }
 
     /// Powers on; does nothing to a board that is on.
@@ -232,15 +236,23 @@ impl ArmBoard {
         if matches!(self.power, Power::On(_)) {
             return Ok(());
         }
-        let done = self.boot(tries).await;
+        self.dir.count_power_on()?;
+        self.boot(tries, None).await
+    }
+
+    async fn boot(&mut self, tries: usize, locked_up: Option<Debug>) -> Result<(), VirtualError> {
+        let done = self.try_boot(tries, locked_up).await;
         if let Err(error) = &done {
             self.fault(error);
         }
         done
     }
 
-    async fn boot(&mut self, mut tries: usize) -> Result<(), VirtualError> {
-        self.dir.count_power_on()?;
+    async fn try_boot(
+        &mut self,
+        mut tries: usize,
+        locked_up: Option<Debug>,
+    ) -> Result<(), VirtualError> {
         let flash = FlashFile::open(&self.dir.path().join("flash.bin"), FLASH_SIZE)?;
         let Started { mut process, gdb, qtest } = loop {
             tries -= 1;
@@ -261,7 +273,7 @@ impl ArmBoard {
         if !self.link {
             process.set_link(false).await?;
         }
-        let chip = Chip::power_on(gdb, qtest, flash);
+        let chip = Chip::power_on(gdb, qtest, flash, locked_up);
         let chip = chip.map_err(VirtualError::io("setting up QEMU's chip"))?;
         self.cable.0.power_on(chip);
         self.power = Power::On(Box::new(process));
@@ -279,10 +291,17 @@ impl ArmBoard {
 
     /// QEMU has ended by itself.
     async fn ended(&mut self, status: io::Result<ExitStatus>) {
-        if let Power::On(process) = &mut self.power {
-            let error = process.obituary(self.dir.path(), status).await;
-            self.fault(&error);
+        let Power::On(process) = &mut self.power else { return };
+        let error = process.obituary(self.dir.path(), status).await;
+        let debug = self.cable.0.with_chip(|chip| chip.debug());
+        if matches!(&error, VirtualError::Qemu { stderr, .. } if stderr.contains(LOCKUP)) {
+            // The firmware's fault, not the bench's: the chip is there, and its probe reaches it.
+            tracing::warn!(%error, "the core of a virtual board has locked up");
+            // What goes wrong is told as a fault.
+            let _ = self.boot(1, debug).await;
+            return;
         }
+        self.fault(&error);
     }
 
     fn fault(&mut self, error: &VirtualError) {

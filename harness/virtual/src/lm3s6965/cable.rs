@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use probe_rs::architecture::arm::{ArmError, DapError};
 use probe_rs::probe::{DebugProbeError, ProbeCreationError};
 
+use super::ANSWER;
 use super::chip::Chip;
 
 static PLUGGED: Mutex<BTreeMap<String, Arc<Cable>>> = Mutex::new(BTreeMap::new());
@@ -22,6 +23,7 @@ pub fn serials() -> Vec<String> {
 pub struct Cable {
     serial: String,
     ends: Mutex<Ends>,
+    changed: Condvar,
 }
 
 #[derive(Debug)]
@@ -32,6 +34,8 @@ struct Ends {
     /// Rises when the power goes: a debug port has to be set up anew then.
     power: u64,
     board: Board,
+    /// Rises with each change of the board.
+    changes: u64,
 }
 
 #[derive(Debug)]
@@ -45,8 +49,8 @@ enum Board {
 impl Cable {
     /// A probe on a board without power, not plugged in yet. No two may have one serial number.
     pub fn new(serial: String) -> Arc<Cable> {
-        let ends = Ends { plug: 0, open: false, power: 0, board: Board::Off };
-        Arc::new(Cable { serial, ends: Mutex::new(ends) })
+        let ends = Ends { plug: 0, open: false, power: 0, board: Board::Off, changes: 0 };
+        Arc::new(Cable { serial, ends: Mutex::new(ends), changed: Condvar::new() })
     }
 
     /// Its serial number.
@@ -72,23 +76,29 @@ impl Cable {
         lock(&PLUGGED).contains_key(&self.serial)
     }
 
-    /// The board has power.
+    /// The board has power; or its chip is another now, and its debug port the one that it was.
     pub fn power_on(&self, chip: Chip) {
-        lock(&self.ends).board = Board::On(Box::new(chip));
+        self.change(lock(&self.ends), Board::On(Box::new(chip)));
     }
 
     /// It has none any more, or (`why`) QEMU has ended by itself.
     pub fn power_off(&self, why: Option<String>) {
         let mut ends = lock(&self.ends);
         ends.power += 1;
-        ends.board = why.map_or(Board::Off, Board::Gone);
+        self.change(ends, why.map_or(Board::Off, Board::Gone));
     }
 
-    /// For the board's own reset button; nothing happens to one without power.
-    pub fn with_chip(&self, act: impl FnOnce(&mut Chip) -> io::Result<()>) -> io::Result<()> {
+    fn change(&self, mut ends: MutexGuard<'_, Ends>, board: Board) {
+        ends.board = board;
+        ends.changes += 1;
+        self.changed.notify_all();
+    }
+
+    /// For the board's own use; none where it has no power.
+    pub fn with_chip<T>(&self, act: impl FnOnce(&mut Chip) -> T) -> Option<T> {
         match &mut lock(&self.ends).board {
-            Board::On(chip) => act(chip),
-            Board::Off | Board::Gone(_) => Ok(()),
+            Board::On(chip) => Some(act(chip)),
+            Board::Off | Board::Gone(_) => None,
         }
     }
 }
@@ -130,25 +140,42 @@ impl Handle {
         Ok(())
     }
 
-    /// Does something to the chip.
+    /// Does something to the chip; a second time where QEMU ended under the first.
     pub fn with_chip<T>(
         &self,
-        act: impl FnOnce(&mut Chip) -> io::Result<T>,
+        mut act: impl FnMut(&mut Chip) -> io::Result<T>,
     ) -> Result<T, ArmError> {
         let mut ends = self.ends()?;
-        let set_up = self.power == Some(ends.power);
-        let done = match &mut ends.board {
-            Board::On(chip) if set_up => act(chip),
-            Board::Gone(why) => return Err(DebugProbeError::Other(why.clone()).into()),
-            // Nobody drives the wires.
-            Board::On(_) | Board::Off => return Err(DapError::NoAcknowledge.into()),
-        };
+        let mut done = self.once(&mut ends, &mut act)?;
+        if done.as_ref().is_err_and(has_ended) {
+            // The board's task learns of it as well, and knows what it means.
+            let before = ends.changes;
+            let wait =
+                self.cable.changed.wait_timeout_while(ends, ANSWER, |ends| ends.changes == before);
+            drop(wait);
+            done = self.once(&mut *self.ends()?, &mut act)?;
+        }
         done.map_err(|error| match error.kind() {
             io::ErrorKind::Unsupported => ArmError::Other(error.to_string()),
             _ => {
-                DebugProbeError::Other(format!("the virtual board does not answer: {error}")).into()
+                let found = format!("the virtual board does not answer: {error}");
+                DebugProbeError::Other(found).into()
             }
         })
+    }
+
+    fn once<T>(
+        &self,
+        ends: &mut Ends,
+        act: impl FnOnce(&mut Chip) -> io::Result<T>,
+    ) -> Result<io::Result<T>, ArmError> {
+        let set_up = self.power == Some(ends.power);
+        match &mut ends.board {
+            Board::On(chip) if set_up => Ok(act(chip)),
+            Board::Gone(why) => Err(DebugProbeError::Other(why.clone()).into()),
+            // Nobody drives the wires.
+            Board::On(_) | Board::Off => Err(DapError::NoAcknowledge.into()),
+        }
     }
 
     fn ends(&self) -> Result<MutexGuard<'_, Ends>, DebugProbeError> {
@@ -159,6 +186,12 @@ impl Handle {
         // What a USB device's file says when the device is gone.
         Err(DebugProbeError::Usb(rustix::io::Errno::NODEV.into()))
     }
+}
+
+/// What a socket says whose other end is gone.
+fn has_ended(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
 impl Drop for Handle {

@@ -51,12 +51,18 @@ const FP_CTRL_KEY: u32 = 1 << 1;
 const FP_COMP: Range<u32> = 0xE000_2008..0xE000_2020;
 /// Six for code, two for literals, revision 1 of the unit.
 const FP_CTRL_FIXED: u32 = 0x260;
+/// Two of the vectors.
+const RESET: u32 = 0x4;
+const HARD_FAULT: u32 = 0xC;
 /// Where the registers of the core are; each is read and written by itself.
 const PRIVATE: Range<u32> = 0xE000_0000..0xE010_0000;
 
 /// How long a step is waited for where the core may be asleep. Too short a time costs the step of a
 /// core that was awake, and nothing else.
 const NAP: Duration = Duration::from_millis(2);
+
+/// Where a core stands that has locked up.
+const LOCKUP: u32 = 0xFFFF_FFFE;
 
 /// What the core does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +71,14 @@ enum Core {
     Running,
     /// It has no code to run. QEMU ends itself at that point, so it is kept stopped.
     LockedUp,
+}
+
+/// What a debugger has set, and a chip keeps that locks up.
+#[derive(Clone, Copy, Debug)]
+pub struct Debug {
+    /// C_ bits of DHCSR.
+    control: u32,
+    demcr: u32,
 }
 
 /// A chip under power.
@@ -88,8 +102,14 @@ pub struct Chip {
 }
 
 impl Chip {
-    /// A chip that was just powered on, QEMU with `-S`: runs what is in its flash.
-    pub fn power_on(gdb: UnixStream, qtest: UnixStream, flash: FlashFile) -> io::Result<Chip> {
+    /// A chip that was just powered on, QEMU with `-S`: runs what is in its flash. Or one that has
+    /// locked up, which cost its QEMU, and what was in the memory with it.
+    pub fn power_on(
+        gdb: UnixStream,
+        qtest: UnixStream,
+        flash: FlashFile,
+        locked_up: Option<Debug>,
+    ) -> io::Result<Chip> {
         let mut chip = Chip {
             gdb: Gdb::new(gdb)?,
             qtest: Qtest::new(qtest)?,
@@ -105,8 +125,20 @@ impl Chip {
             comparators: [0; 6],
             set: Vec::new(),
         };
-        chip.start()?;
+        match locked_up {
+            Some(Debug { control, demcr }) => {
+                (chip.control, chip.demcr) = (control & !C_HALT, demcr);
+                chip.gdb.set_register(15, LOCKUP)?;
+                chip.go()?;
+            }
+            None => chip.start()?,
+        }
         Ok(chip)
+    }
+
+    /// What a debugger has set.
+    pub fn debug(&self) -> Debug {
+        Debug { control: self.control, demcr: self.demcr }
     }
 
     /// Reads bytes, as one access where it is a word.
@@ -296,15 +328,18 @@ impl Chip {
         Ok(instruction[1] == 0xBE)
     }
 
-    /// Whether the core stands in code, as far as a blank flash goes: its reset vector is no address
-    /// then, and the core has nowhere to go with that fault either.
+    /// Whether there is code for the core where it goes from here. Behind a blank flash there is none:
+    /// no address is where it starts, and none where its faults end.
     fn has_code(&mut self) -> io::Result<bool> {
         let pc = self.gdb.register(15)?;
-        if RAM.contains(&pc) {
+        let bkpt = self.at_bkpt()?;
+        if RAM.contains(&pc) && !bkpt {
             return Ok(true);
         }
-        let vector = self.qtest.read_word(4)?;
-        Ok(pc < FLASH_SIZE && vector & 1 != 0 && (vector < FLASH_SIZE || RAM.contains(&vector)))
+        // A BKPT that no debugger waits for is a fault.
+        let vector = self.qtest.read_word(if bkpt { HARD_FAULT } else { RESET })?;
+        let is_code = |address: u32| address < FLASH_SIZE || RAM.contains(&address);
+        Ok(is_code(pc) && is_code(vector) && vector & 1 != 0)
     }
 
     fn reset(&mut self) -> io::Result<()> {

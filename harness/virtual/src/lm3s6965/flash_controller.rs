@@ -7,8 +7,9 @@
 //! recognised, by the routine's code in memory, and done here; the core does not run.
 
 use std::io;
+use std::sync::LazyLock;
 
-use probe_rs::config::{RawFlashAlgorithm, Registry};
+use probe_rs::config::Registry;
 
 use super::gdb::Gdb;
 use super::qtest::Qtest;
@@ -29,28 +30,30 @@ enum Call {
     Program,
 }
 
+/// The chip's flash routine as probe-rs has it.
+#[derive(Debug)]
+struct Routine {
+    code: Vec<u8>,
+    entries: Vec<(u32, Call)>,
+}
+
+/// Once for all boards: probe-rs unpacks what it knows of all chips to tell one.
+static ROUTINE: LazyLock<Result<Routine, String>> = LazyLock::new(Routine::find);
+
 /// The controller and what it writes to.
 #[derive(Debug)]
 pub struct FlashController {
-    routine: Vec<u8>,
-    entries: Vec<(u32, Call)>,
+    routine: &'static Routine,
     /// Where the routine was seen last.
     start: u32,
     file: FlashFile,
 }
 
 impl FlashController {
-    /// For the routine that probe-rs has for this chip.
+    /// For this flash.
     pub fn new(file: FlashFile) -> io::Result<FlashController> {
-        let target = Registry::from_builtin_families().get_target_by_name(CHIP);
-        let target = target.map_err(io::Error::other)?;
-        let [algorithm] = target.flash_algorithms.as_slice() else {
-            return Err(io::Error::other(format!(
-                "probe-rs has no single flash routine for {CHIP}"
-            )));
-        };
-        let entries = entries(algorithm).collect();
-        Ok(FlashController { routine: algorithm.instructions.clone(), entries, start: 0, file })
+        let routine = ROUTINE.as_ref().map_err(|error| io::Error::other(error.as_str()))?;
+        Ok(FlashController { routine, start: 0, file })
     }
 
     /// Does what the core is about to do, if that is a call of the routine, up to the return.
@@ -69,15 +72,15 @@ impl FlashController {
     }
 
     fn recognise(&mut self, pc: u32, qtest: &mut Qtest) -> io::Result<Option<Call>> {
-        let mut there = vec![0; self.routine.len()];
-        let mut starts = self.entries.clone();
+        let mut there = vec![0; self.routine.code.len()];
+        let mut starts = self.routine.entries.clone();
         starts.iter_mut().for_each(|(entry, _)| *entry = pc.wrapping_sub(*entry));
         starts.retain(|(start, _)| RAM.contains(start));
         // The routine stays where it is, and each look costs.
         starts.sort_by_key(|(start, _)| *start != self.start);
         for (start, call) in starts {
             qtest.read(start, &mut there)?;
-            if there == self.routine {
+            if there == self.routine.code {
                 self.start = start;
                 return Ok(Some(call));
             }
@@ -121,14 +124,23 @@ impl FlashController {
     }
 }
 
-fn entries(algorithm: &RawFlashAlgorithm) -> impl Iterator<Item = (u32, Call)> {
-    let calls = [
-        (algorithm.pc_init, Call::Init),
-        (algorithm.pc_uninit, Call::Init),
-        (algorithm.pc_erase_all, Call::EraseAll),
-        (Some(algorithm.pc_erase_sector), Call::EraseBlock),
-        (Some(algorithm.pc_program_page), Call::Program),
-    ];
-    // The lowest bit of an address says that the code is Thumb code; the counter has it cleared.
-    calls.into_iter().filter_map(|(entry, call)| Some((entry? as u32 & !1, call)))
+impl Routine {
+    fn find() -> Result<Routine, String> {
+        let target = Registry::from_builtin_families().get_target_by_name(CHIP);
+        let target = target.map_err(|error| error.to_string())?;
+        let [algorithm] = target.flash_algorithms.as_slice() else {
+            return Err(format!("probe-rs has no single flash routine for {CHIP}"));
+        };
+        let calls = [
+            (algorithm.pc_init, Call::Init),
+            (algorithm.pc_uninit, Call::Init),
+            (algorithm.pc_erase_all, Call::EraseAll),
+            (Some(algorithm.pc_erase_sector), Call::EraseBlock),
+            (Some(algorithm.pc_program_page), Call::Program),
+        ];
+        // The lowest bit of an address says that the code is Thumb code; the counter has it cleared.
+        let entry = |(entry, call): (Option<u64>, Call)| Some((entry? as u32 & !1, call));
+        let entries = calls.into_iter().filter_map(entry).collect();
+        Ok(Routine { code: algorithm.instructions.clone(), entries })
+    }
 }

@@ -125,10 +125,19 @@ impl Rig {
         }
     }
 
+    /// The firmware's console, once it has made one: what a reset left in memory is none.
     pub fn console(&mut self, elf: &Elf) -> Console {
         let region = ScanRegion::Exact(elf.symbol("_SEGGER_RTT"));
         let mut core = self.session.core(0).unwrap();
-        Console { rtt: Rtt::attach_region(&mut core, &region).unwrap(), text: String::new() }
+        let until = Instant::now() + DEADLINE;
+        loop {
+            match Rtt::attach_region(&mut core, &region) {
+                Ok(rtt) => return Console { rtt, text: String::new() },
+                Err(error) => {
+                    assert!(Instant::now() < until, "no console within {DEADLINE:?}: {error}");
+                }
+            }
+        }
     }
 
     /// Reads the console until a text was seen.

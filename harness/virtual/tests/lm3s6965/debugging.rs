@@ -1,5 +1,6 @@
 //! Halt, step, breakpoints, registers.
 
+use probe_rs::flashing::{FlashProgress, erase_all};
 use probe_rs::{CoreStatus, HaltReason, MemoryInterface};
 
 use crate::bench::{Bench, Elf, HALT};
@@ -15,8 +16,6 @@ async fn flashed_run_and_read_while_it_runs() {
             rig.flash(&elf);
             eprintln!("flashed and read back in {:?}", start.elapsed());
             rig.reset();
-            let ms = elf.symbol("ms.0");
-            rig.wait_for(ms, "the uptime counter", |ms| ms > 0);
             let mut console = rig.console(&elf);
             rig.expect(&mut console, "Settings:");
             // `struct heap` of firmware/heap/heap.c: `last` and `free` behind a pointer, in units
@@ -25,6 +24,7 @@ async fn flashed_run_and_read_while_it_runs() {
             let figures = rig.word(heap + 4);
             let (last, free) = (figures & 0xFFFF, figures >> 16);
             assert!(free > 0 && free < last, "{free} of {last}");
+            let ms = elf.symbol("ms.0");
             // None of this has stopped the core: it counts on while it is read.
             let before = rig.word(ms);
             rig.wait_for(ms, "the uptime counter to go on", |ms| ms > before + 50);
@@ -49,6 +49,8 @@ async fn halt_step_and_breakpoint() {
             assert_eq!(at.pc, u64::from(vector & !1));
             let stack: u32 = core.read_core_reg(core.stack_pointer()).unwrap();
             assert_eq!(stack, core.read_word_32(0).unwrap());
+            // What QEMU does not tell is an error, and costs nothing else.
+            assert!(core.read_core_reg::<u32>(probe_rs::RegisterId(17)).is_err());
             let next = core.step().unwrap();
             assert!(next.pc > at.pc && next.pc <= at.pc + 4, "{:#x} {:#x}", at.pc, next.pc);
 
@@ -81,5 +83,26 @@ async fn halt_step_and_breakpoint() {
             }
         })
         .await;
+    board.serving.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_erased_chip_is_a_blank_one() {
+    let bench = Bench::new();
+    let Some(elf) = Elf::built() else { return };
+    let board = bench.board("a", 1).await;
+    board
+        .rig(move |mut rig| {
+            rig.flash(&elf);
+            rig.reset();
+            erase_all(&mut rig.session, &mut FlashProgress::empty(), false).unwrap();
+            assert_eq!(rig.word(0), u32::MAX);
+            rig.reset();
+            let status = rig.session.core(0).unwrap().status().unwrap();
+            assert_eq!(status, CoreStatus::LockedUp);
+        })
+        .await;
+    let flash = std::fs::read(bench.dir.path().join("a/flash.bin")).unwrap();
+    assert!(flash.len() == 0x40000 && flash.iter().all(|byte| *byte == 0xFF));
     board.serving.stop().await.unwrap();
 }
