@@ -48,7 +48,7 @@ impl Board {
 
     /// Writes the image, whatever is there.
     pub async fn flash(&mut self, image: &Image) -> Result<Flashed, String> {
-        self.rig.lock("hilrig-bench").await.map_err(|fault| fault.to_string())?;
+        self.rig.lock("measuring", Duration::ZERO).await.map_err(|fault| fault.to_string())?;
         let flashed = self.rig.flash(image, true, Box::new(|_, _| {})).await;
         flashed.map_err(|fault| fault.to_string())
     }

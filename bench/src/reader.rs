@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hilrig_boards::SerialBoard;
 use hilrig_core::board::{Board as _, ConsoleSink};
@@ -177,7 +177,7 @@ impl Reader {
 
     /// Reads a flood; 10^6 bytes a second.
     async fn read(&mut self, piece: &[u8], total: usize) -> Result<f64, String> {
-        self.rig.lock("hilrig-bench").await.map_err(|fault| fault.to_string())?;
+        self.rig.lock("measuring", Duration::ZERO).await.map_err(|fault| fault.to_string())?;
         let mut console = self.rig.console().await.map_err(|fault| fault.to_string())?;
         let all = self.sink.all.clone();
         self.sink.awaited = total;

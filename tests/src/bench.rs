@@ -68,6 +68,7 @@ impl Bench {
             .current_dir(self.folder.path())
             .env("TMPDIR", self.path("tmp"))
             .env("HOME", self.path("home"))
+            .env("HILRIG_LOCKS", self.path("tmp/hilrig-locks"))
             .env(MARK, &self.mark);
         for name in ["XDG_STATE_HOME", "XDG_RUNTIME_DIR", "HILRIG_LOG", "RUST_LOG", "COLUMNS"] {
             command.env_remove(name);
@@ -135,8 +136,8 @@ impl Bench {
         assert!(left.is_empty(), "files that are left: {left:?}");
     }
 
-    /// What is in the folder for temporary files. The folder that all runs of a user keep their locks
-    /// in stays; a lock in it counts.
+    /// What is in the folder for temporary files. The folder that all runs keep their locks in
+    /// stays; a lock in it counts.
     pub fn temporary_files(&self) -> Vec<PathBuf> {
         let list = |folder: &Path| -> Vec<PathBuf> {
             let entries = fs::read_dir(folder).into_iter().flatten().flatten();

@@ -237,6 +237,7 @@ fn a_board_that_says_nothing_at_all_is_the_rigs_trouble() {
     // The ROM speaks before any firmware does, so this is a cable or the power.
     let says = ["waited 2 s for the boot log's line 1 of 3", "said nothing at all", "its ROM"];
     rig_fault(&record, "desk", &says);
+    rig_fault(&record, "desk", &["A power cycle did not help"]);
     assert_eq!(record.bytes("desk/boot.log"), b"");
     // Not measured is never passed.
     assert_eq!(record.check("desk", "heap.boot").outcome, CheckOutcome::NotMeasured);

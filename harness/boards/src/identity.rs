@@ -125,7 +125,7 @@ impl Wanted {
         };
         BoardFault::new(self.tried(), text).help(
             "Look at its cable and its power, or mend the keys in its [[board]] (`hilrig boards` lists what is attached).",
-        )
+        ).silent()
     }
 
     fn ambiguous(&self, candidates: &[&FoundPort]) -> BoardFault {

@@ -186,7 +186,8 @@ impl Loader {
                     strays.words()
                 );
                 let fault = BoardFault::new(self.tried(CommandType::Sync), found).help(BUTTONS);
-                return Err(Trouble::of_line(fault));
+                let silent = strays.words().is_empty() && overheard.is_empty();
+                return Err(Trouble::of_line(if silent { fault.silent() } else { fault }));
             }
         }
         // The other answers must not be taken for those to the next commands.

@@ -20,6 +20,21 @@ pub fn open(path: &Path, baud: u32) -> Result<TTYPort, BoardFault> {
     Ok(port)
 }
 
+/// Finds out whether there is such a port at all.
+pub fn is_there(path: &Path) -> Result<(), BoardFault> {
+    match std::fs::metadata(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing(path)),
+        // Whatever else it may be is found out when it is opened.
+        _ => Ok(()),
+    }
+}
+
+fn missing(path: &Path) -> BoardFault {
+    BoardFault::new(format!("opening the port {}", path.display()), "there is no such file")
+        .help("Look at the board's cable; `hilrig boards` lists what is attached.")
+        .silent()
+}
+
 fn set_nonblocking(port: &TTYPort) -> rustix::io::Result<()> {
     let fd = fd(port);
     rustix::fs::fcntl_setfl(fd, rustix::fs::fcntl_getfl(fd)? | OFlags::NONBLOCK)
@@ -63,14 +78,14 @@ pub fn gone(path: &Path, tried: &str, found: impl ToString) -> BoardFault {
         format!("the port is gone ({})", found.to_string()),
     )
     .help("Look at the board's cable and power; `hilrig boards` lists what is attached.")
+    .silent()
 }
 
 fn cannot_open(path: &Path, error: &serialport::Error) -> BoardFault {
     use std::io::ErrorKind as Io;
     let tried = format!("opening the port {}", path.display());
     match error.kind() {
-        serialport::ErrorKind::Io(Io::NotFound) => BoardFault::new(tried, "there is no such file")
-            .help("Look at the board's cable; `hilrig boards` lists what is attached."),
+        serialport::ErrorKind::Io(Io::NotFound) => missing(path),
         serialport::ErrorKind::Io(Io::PermissionDenied) => {
             BoardFault::new(tried, "permission denied").help(permission_help(path))
         }
@@ -99,14 +114,15 @@ pub fn permission_help(path: &Path) -> String {
 }
 
 fn group_name(gid: u32) -> Option<String> {
-    group_in(&std::fs::read_to_string("/etc/group").ok()?, gid)
+    name_of_id(&std::fs::read_to_string("/etc/group").ok()?, gid)
 }
 
-fn group_in(groups: &str, gid: u32) -> Option<String> {
-    groups.lines().find_map(|line| {
+/// The name that belongs to a number, in the text of /etc/group or /etc/passwd.
+pub fn name_of_id(names: &str, id: u32) -> Option<String> {
+    names.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(gid)).then(|| name.to_owned())
+        (fields.nth(1)?.parse() == Ok(id)).then(|| name.to_owned())
     })
 }
 
@@ -142,9 +158,9 @@ mod tests {
     #[test]
     fn the_group_of_a_port_is_named_and_roots_own_ports_are_not_a_matter_of_groups() {
         let groups = "root:x:0:\nbroken\ndialout:x:20:me\nuucp:x:14:\n";
-        assert_eq!(group_in(groups, 14).as_deref(), Some("uucp"));
-        assert_eq!(group_in(groups, 20).as_deref(), Some("dialout"));
-        assert_eq!(group_in(groups, 21), None);
+        assert_eq!(name_of_id(groups, 14).as_deref(), Some("uucp"));
+        assert_eq!(name_of_id(groups, 20).as_deref(), Some("dialout"));
+        assert_eq!(name_of_id(groups, 21), None);
         assert!(permission_help(Path::new("/dev/null")).contains("udev"));
         assert!(permission_help(Path::new("/dev/ttyUSB-none")).contains("usermod -aG dialout"));
     }

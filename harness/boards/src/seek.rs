@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 use hilrig_core::board::{BoardFault, Lines};
 use serialport::TTYPort;
@@ -56,9 +57,34 @@ pub struct Held {
     pub lock: PortLock,
 }
 
+/// How a port is taken.
+pub struct Claim<'a> {
+    /// Folder of the locks.
+    pub locks: &'a Path,
+    /// Told to those who want the port meanwhile.
+    pub reason: &'a str,
+    /// How long another who has it is waited for.
+    pub patience: Duration,
+    /// Told who that is.
+    pub note: &'a dyn Fn(&str),
+    /// A lock that is held already: that of the port that the board was on.
+    pub kept: &'a mut Option<PortLock>,
+}
+
 /// Takes a port and opens it.
-pub fn hold(path: PathBuf, baud: u32, locks: &Path, holder: &str) -> Result<Held, BoardFault> {
-    let lock = PortLock::take(locks, &path, holder)?;
+pub async fn hold(path: PathBuf, baud: u32, claim: &mut Claim<'_>) -> Result<Held, BoardFault> {
+    let Claim { locks, reason, patience, note, kept } = claim;
+    port::is_there(&path)?;
+    if let Some(lock) = kept.take_if(|lock| lock.is_of(&path)) {
+        return match port::open(&path, baud) {
+            Ok(port) => Ok(Held { port, path, lock }),
+            Err(fault) => {
+                **kept = Some(lock);
+                Err(fault)
+            }
+        };
+    }
+    let lock = PortLock::wait(locks, &path, reason, *patience, note).await?;
     Ok(Held { port: port::open(&path, baud)?, path, lock })
 }
 
@@ -75,7 +101,9 @@ pub async fn ask_on(
 ) -> Result<Identity, BoardFault> {
     // A rate that every adapter has; the loader measures it.
     const BAUD: u32 = 115_200;
-    let Held { port, path, lock } = hold(path, BAUD, locks, holder)?;
+    let (patience, note) = (Duration::ZERO, &|_: &str| {});
+    let mut claim = Claim { locks, reason: holder, patience, note, kept: &mut None };
+    let Held { port, path, lock } = hold(path, BAUD, &mut claim).await?;
     let (port, identity) = ask(port, &path, lines, deadlines).await;
     // The port goes before its lock.
     drop(port);
@@ -89,7 +117,7 @@ impl Seek {
         &self,
         settings: &Settings,
         lines: &mut dyn Lines,
-        holder: &str,
+        claim: &mut Claim<'_>,
     ) -> Result<Held, BoardFault> {
         let place = |found: &[FoundPort]| self.wanted.place(&self.bench.boards, found);
         let found = match discover_in(&self.bench.root) {
@@ -98,20 +126,21 @@ impl Seek {
             found => found?,
         };
         let ports = match place(&found)? {
-            Place::Port(path) => return hold(path, settings.baud, &settings.locks, holder),
+            Place::Port(path) => return hold(path, settings.baud, claim).await,
             Place::OneOf(ports) => ports,
         };
         let _asking = self.bench.asking.lock().await;
+        // On a port that another has may be another board.
+        claim.patience = Duration::ZERO;
         let mut told = Vec::new();
         for path in self.likeliest_first(ports, &found, settings) {
-            let Held { port, path, lock } =
-                match hold(path.clone(), settings.baud, &settings.locks, holder) {
-                    Ok(held) => held,
-                    Err(fault) => {
-                        told.push(fault.to_string());
-                        continue;
-                    }
-                };
+            let Held { port, path, lock } = match hold(path.clone(), settings.baud, claim).await {
+                Ok(held) => held,
+                Err(fault) => {
+                    told.push(fault.to_string());
+                    continue;
+                }
+            };
             let (port, identity) = ask(port, &path, lines, settings.deadlines).await;
             match (port, identity) {
                 (Some(port), Ok(identity)) => {
@@ -129,7 +158,7 @@ impl Seek {
         let tried = format!("looking for board `{}` ({})", self.wanted.board, self.wanted.words());
         Err(BoardFault::new(tried, told.join("; ")).help(
             "Look at its cable and its power; `usb_serial` or `position` in its [[board]] spares the asking.",
-        ))
+        ).silent())
     }
 
     /// Where the chip was when it was last asked comes first, so that no other board is disturbed.

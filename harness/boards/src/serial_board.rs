@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use hilrig_core::board::{Board, BoardFault, Console, Flashed, Lines, Notes, Reach};
@@ -19,8 +20,16 @@ use crate::esp32;
 use crate::loader::Deadlines;
 use crate::lock::PortLock;
 use crate::port;
+use crate::power::PowerSwitch;
 use crate::record::{OnBoard, Record};
-use crate::seek::{Held, Seek, hold};
+use crate::seek::{Claim, Held, Seek, hold};
+
+/// How long an adapter may take to be back after its power: to come up, to be found by the kernel,
+/// to get its mode and its links from udev, to be let go by what probes every new port.
+const BACK: Duration = Duration::from_secs(20);
+/// How often a port that is to come back is tried: of all that has to happen before it opens, no
+/// one thing tells the last.
+const BACK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What a [`SerialBoard`] is made of.
 #[derive(Clone, Debug)]
@@ -69,6 +78,7 @@ pub struct SerialBoard {
     pub(crate) settings: Settings,
     pub(crate) lines: Box<dyn Lines>,
     pub(crate) record: Record,
+    power: Option<PowerSwitch>,
     /// From the configuration, or as the loader told it.
     pub(crate) mac: Option<Mac>,
     /// The lines put it into its loader, and nothing took it out again.
@@ -79,6 +89,8 @@ pub struct SerialBoard {
     /// A thread that has the port.
     at_work: Option<JoinHandle<TTYPort>>,
     lock: Option<PortLock>,
+    /// What it is locked for.
+    reason: String,
 }
 
 /// Ends a thread at its next wait when the future that awaits it is dropped.
@@ -101,10 +113,39 @@ impl SerialBoard {
             lines,
             in_loader: false,
             notes: None,
+            power: None,
             port: None,
             at_work: None,
             lock: None,
+            reason: String::new(),
         }
+    }
+
+    /// The same with what cuts its power.
+    #[must_use]
+    pub fn with_power(mut self, power: Option<PowerSwitch>) -> SerialBoard {
+        self.power = power;
+        self
+    }
+
+    /// Finds the port, takes it and opens it. `kept` is its lock where it was held before.
+    async fn open(
+        &mut self,
+        patience: Duration,
+        kept: &mut Option<PortLock>,
+    ) -> Result<(), BoardFault> {
+        let SerialBoard { settings, lines, notes, reason, .. } = self;
+        let note = |words: &str| notes.iter().for_each(|notes| notes(words));
+        let mut claim = Claim { locks: &settings.locks, reason, patience, note: &note, kept };
+        let held = match &settings.seek {
+            Some(seek) => seek.hold(settings, &mut **lines, &mut claim).await?,
+            None => hold(settings.port.clone(), settings.baud, &mut claim).await?,
+        };
+        let Held { port, path, lock } = held;
+        self.settings.port = path;
+        self.port = Some(port);
+        self.lock = Some(lock);
+        Ok(())
     }
 
     /// The open port and the lines; waits for a thread that an abandoned flashing left at work.
@@ -198,20 +239,24 @@ impl Board for SerialBoard {
         self.notes = Some(notes);
     }
 
-    async fn lock(&mut self, holder: &str) -> Result<(), BoardFault> {
-        if self.lock.is_none() {
-            let Held { port, path, lock } = match &self.settings.seek {
-                Some(seek) => seek.hold(&self.settings, &mut *self.lines, holder).await?,
-                None => {
-                    let Settings { port, baud, locks, .. } = &self.settings;
-                    hold(port.clone(), *baud, locks, holder)?
-                }
-            };
-            self.settings.port = path;
-            self.port = Some(port);
-            self.lock = Some(lock);
+    async fn lock(&mut self, reason: &str, patience: Duration) -> Result<(), BoardFault> {
+        if self.lock.is_some() {
+            return Ok(());
         }
-        Ok(())
+        self.reason = reason.to_owned();
+        // First the power, so that a board whose port is gone is not switched off for another run
+        // that is just doing that.
+        if let Some(power) = &mut self.power {
+            let notes = &self.notes;
+            let told = |words: &str| notes.iter().for_each(|notes| notes(words));
+            let locked = power.lock(&self.settings.locks, reason, patience, told).await;
+            locked.map_err(|mut fault| {
+                let port = self.settings.port.display();
+                fault.tried = format!("{}, which powers the board on {port}", fault.tried);
+                fault
+            })?;
+        }
+        self.open(patience, &mut None).await
     }
 
     async fn flash(
@@ -275,6 +320,35 @@ impl Board for SerialBoard {
         self.lines.sound().await
     }
 
+    fn power(&self) -> Option<String> {
+        self.power.as_ref().map(PowerSwitch::words)
+    }
+
+    async fn power_cycle(&mut self) -> Result<(), BoardFault> {
+        self.recover().await;
+        // A port that is held open would come back under another name.
+        self.port = None;
+        self.in_loader = false;
+        match &mut self.power {
+            Some(power) => power.cycle().await?,
+            None => return Err(BoardFault::new("switching the board off and on", "no power line")),
+        }
+        let end = Instant::now() + BACK;
+        // Nobody else gets it in between, and it may come back as another device.
+        let mut kept = self.lock.take();
+        loop {
+            match self.open(Duration::ZERO, &mut kept).await {
+                Ok(()) => return Ok(()),
+                Err(_) if Instant::now() < end => tokio::time::sleep(BACK_AGAIN).await,
+                Err(mut fault) => {
+                    let after = format!(" {} s after its power came back", BACK.as_secs());
+                    fault.found.push_str(&after);
+                    return Err(fault);
+                }
+            }
+        }
+    }
+
     async fn release(&mut self) {
         self.recover().await;
         if self.in_loader
@@ -283,6 +357,9 @@ impl Board for SerialBoard {
             tracing::warn!(board = self.settings.name, %fault, "the board stays in its loader");
         }
         self.port = None;
+        if let Some(power) = &mut self.power {
+            power.release().await;
+        }
         self.lock = None;
     }
 }

@@ -59,7 +59,7 @@ async fn what_was_sent_before_is_there_and_every_byte_passes() {
     let all: Vec<u8> = (0..=255).collect();
     master.write_all(&all).unwrap();
     let mut board = board(&port, folder.path());
-    board.lock("test").await.unwrap();
+    board.lock("test", Duration::ZERO).await.unwrap();
     master.write_all(b"between").unwrap();
     let mut console = board.console().await.unwrap();
     master.write_all(b"\x03\x04\x11\x13\x1a\r\n").unwrap();
@@ -72,7 +72,7 @@ async fn a_port_that_goes_away_is_named_and_its_last_words_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let (master, port, _held) = rom::pty();
     let mut board = board(&port, folder.path());
-    board.lock("test").await.unwrap();
+    board.lock("test", Duration::ZERO).await.unwrap();
     let mut console = board.console().await.unwrap();
     let mut master = File::from(master);
     master.write_all(b"last words").unwrap();
@@ -88,7 +88,7 @@ async fn a_flood_comes_whole() {
     let folder = tempfile::tempdir().unwrap();
     let (master, port, _held) = rom::pty();
     let mut board = board(&port, folder.path());
-    board.lock("test").await.unwrap();
+    board.lock("test", Duration::ZERO).await.unwrap();
     let mut console = board.console().await.unwrap();
     let flood = bench::image(4 * 1024 * 1024, 7).bytes.to_vec();
     let writer = feed(master, flood.clone());
@@ -102,7 +102,7 @@ async fn a_reading_that_is_dropped_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let (master, port, _held) = rom::pty();
     let mut board = board(&port, folder.path());
-    board.lock("test").await.unwrap();
+    board.lock("test", Duration::ZERO).await.unwrap();
     let mut console = board.console().await.unwrap();
     let flood = bench::image(300_000, 9).bytes.to_vec();
     let writer = feed(master, flood.clone());
@@ -121,11 +121,11 @@ async fn a_port_that_another_program_has_is_told_with_that_program() {
     let elsewhere =
         serialport::TTYPort::open(&serialport::new(port.to_string_lossy(), 115_200)).unwrap();
     let mut board = board(&port, folder.path());
-    let text = board.lock("test").await.unwrap_err().to_string();
+    let text = board.lock("test", Duration::ZERO).await.unwrap_err().to_string();
     assert!(text.contains("another program has it open"), "{text}");
     assert!(text.contains(&format!("(pid {})", std::process::id())), "{text}");
     drop(elsewhere);
-    board.lock("test").await.unwrap();
+    board.lock("test", Duration::ZERO).await.unwrap();
     let second = serialport::TTYPort::open(&serialport::new(port.to_string_lossy(), 115_200));
     assert!(second.is_err(), "an open board's port must not be opened by others");
     board.release().await;

@@ -29,7 +29,7 @@ fn impatient() -> Deadlines {
 }
 
 async fn flash(board: &mut SerialBoard, image: &Image) -> Result<Flashed, BoardFault> {
-    board.lock("test").await?;
+    board.lock("test", Duration::ZERO).await?;
     board.flash(image, false, Box::new(|_, _| {})).await
 }
 
@@ -55,7 +55,7 @@ async fn an_image_gets_onto_the_board_byte_for_byte() {
     let image = image(200 * 1024 + 77, 1);
     let told = Arc::new(Mutex::new(Vec::new()));
     let telling = Arc::clone(&told);
-    board.lock("test").await.unwrap();
+    board.lock("test", Duration::ZERO).await.unwrap();
     assert_eq!(board.facts().mac, None);
     let flashed = board
         .flash(&image, false, Box::new(move |done, all| telling.lock().unwrap().push((done, all))))
@@ -92,7 +92,7 @@ async fn what_is_confirmed_to_be_there_is_not_written_again() {
     let run = async |image: &Image, force: bool, build: Option<&str>| -> (Flashed, bool) {
         let rom = Rom::start(Trick::None);
         let mut board = board(&rom.port, folder.path());
-        board.lock("test").await.unwrap();
+        board.lock("test", Duration::ZERO).await.unwrap();
         let flashed = board.flash(image, force, Box::new(|_, _| {})).await.unwrap();
         board.confirm_build(image, build);
         board.release().await;
@@ -363,7 +363,7 @@ async fn a_flashing_that_is_stopped_gives_the_port_back() {
     let image = image(100_000, 1);
     let rom = Rom::start(Trick::Late(3, Duration::from_millis(20)));
     let mut first = board(&rom.port, folder.path());
-    first.lock("first").await.unwrap();
+    first.lock("first", Duration::ZERO).await.unwrap();
     let started = Arc::new(tokio::sync::Notify::new());
     let telling = Arc::clone(&started);
     let progress = Box::new(move |done, _| {
@@ -377,7 +377,7 @@ async fn a_flashing_that_is_stopped_gives_the_port_back() {
     }
     first.release().await;
     let mut second = board(&rom.port, folder.path());
-    second.lock("second").await.unwrap();
+    second.lock("second", Duration::ZERO).await.unwrap();
     flash(&mut second, &image).await.unwrap();
     second.release().await;
     let chip = rom.off();
@@ -391,7 +391,7 @@ async fn a_port_that_is_not_there_or_no_port_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let lock = async |port: &Path| {
         let mut board = board(port, folder.path());
-        let text = board.lock("test").await.unwrap_err().to_string();
+        let text = board.lock("test", Duration::ZERO).await.unwrap_err().to_string();
         board.release().await;
         text
     };

@@ -74,7 +74,7 @@ fn riscv(seed: u32) -> Image {
 }
 
 async fn flash(board: &mut SerialBoard, image: &Image) -> Result<Flashed, BoardFault> {
-    board.lock("test").await?;
+    board.lock("test", Duration::ZERO).await?;
     board.flash(image, false, Box::new(|_, _| {})).await
 }
 
@@ -99,7 +99,7 @@ async fn an_elf_file_becomes_a_flash_that_boots_and_is_verified() {
         let folder = tempfile::tempdir().unwrap();
         let rom = Rom::start(rom_kind, Trick::None);
         let mut board = of_kind(&rom, folder.path(), kind(rom_kind), Deadlines::default());
-        board.lock("test").await.unwrap();
+        board.lock("test", Duration::ZERO).await.unwrap();
         let told = Arc::new(Mutex::new(Vec::new()));
         let telling = Arc::clone(&told);
         let image = image(elf::firmware(machine, 70_000, 1));
@@ -131,7 +131,7 @@ async fn what_is_unchanged_is_not_written_again() {
     let mut run = async |image: &Image, force: bool| {
         let rom = Rom::with_flash(Kind::Esp32c3, Trick::None, std::mem::take(&mut flash_of));
         let mut board = of_kind(&rom, folder.path(), BoardKind::Esp32c3, Deadlines::default());
-        board.lock("test").await.unwrap();
+        board.lock("test", Duration::ZERO).await.unwrap();
         let flashed = board.flash(image, force, Box::new(|_, _| {})).await.unwrap();
         board.release().await;
         let mut chip = rom.off();
@@ -390,7 +390,7 @@ async fn a_flashing_that_is_stopped_gives_the_port_back() {
     let board = || of_kind(&rom, folder.path(), BoardKind::Esp32c3, Deadlines::default());
     let image = riscv(1);
     let mut first = board();
-    first.lock("first").await.unwrap();
+    first.lock("first", Duration::ZERO).await.unwrap();
     let started = Arc::new(tokio::sync::Notify::new());
     let telling = Arc::clone(&started);
     let progress = Box::new(move |done, _| {
@@ -404,7 +404,7 @@ async fn a_flashing_that_is_stopped_gives_the_port_back() {
     }
     first.release().await;
     let mut second = board();
-    second.lock("second").await.unwrap();
+    second.lock("second", Duration::ZERO).await.unwrap();
     flash(&mut second, &image).await.unwrap();
     second.release().await;
     let chip = rom.off();

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use hilrig_boards::{PortLock, sweep_locks};
+use hilrig_core::board::BoardFault;
 
 const FOLDER: &str = "HILRIG_TEST_LOCK_FOLDER";
 const PORT: &str = "/dev/null";
@@ -44,7 +45,8 @@ fn the_other_process() {
 fn the_second_process_is_told_who_holds_the_port() {
     let folder = tempfile::tempdir().unwrap();
     let mut other = another(folder.path());
-    let text = PortLock::take(folder.path(), Path::new(PORT), "mine").unwrap_err().to_string();
+    let text = PortLock::take(folder.path(), Path::new(PORT), "mine").unwrap_err();
+    let text = BoardFault::from(text).to_string();
     assert!(text.contains("nightly run 17"), "{text}");
     assert!(text.contains(&format!("process {}", other.id())), "{text}");
     let since = text.split("since ").nth(1).unwrap().split(' ').next().unwrap();

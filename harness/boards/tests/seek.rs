@@ -6,6 +6,7 @@ mod rom;
 
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bench::{CountingLines, image, settings};
 use hilrig_boards::discover::discover_in;
@@ -66,19 +67,19 @@ async fn a_board_that_is_plugged_in_again_gets_its_name_back() {
     tree.plug(&adapter("ttyUSB0", "1", Some("A")), &one.port);
     tree.plug(&adapter("ttyUSB1", "2", Some("B")), &two.port);
     let mut board = bench_of(folder.path(), &[by_serial("a", "A")]).remove(0);
-    board.lock("test").await.unwrap();
+    board.lock("test", Duration::ZERO).await.unwrap();
     assert_eq!(port_of(&board), "ttyUSB0");
     board.release().await;
 
     tree.unplug("ttyUSB0");
-    let gone = board.lock("test").await.unwrap_err().to_string();
+    let gone = board.lock("test", Duration::ZERO).await.unwrap_err().to_string();
     says(&gone, &["board `a` (usb_serial = \"A\")", "no port is that one", "ttyUSB1", "\"B\""]);
 
     // The other one has got its name in the meantime.
     tree.unplug("ttyUSB1");
     tree.plug(&adapter("ttyUSB0", "2", Some("B")), &two.port);
     tree.plug(&adapter("ttyUSB5", "4.1", Some("A")), &one.port);
-    board.lock("test").await.unwrap();
+    board.lock("test", Duration::ZERO).await.unwrap();
     assert_eq!(port_of(&board), "ttyUSB5");
     board.flash(&image(5000, 1), true, Box::new(|_, _| {})).await.unwrap();
     assert_eq!(board.facts().mac, Some(mac(1)));
@@ -109,7 +110,8 @@ async fn boards_known_by_their_macs_alone_find_their_ports() {
     let mut boards = bench_of(folder.path(), &wanted);
     let (first, rest) = boards.split_at_mut(1);
     // At once, as a run does.
-    let (a, b) = tokio::join!(first[0].lock("test"), rest[0].lock("test"));
+    let (a, b) =
+        tokio::join!(first[0].lock("test", Duration::ZERO), rest[0].lock("test", Duration::ZERO));
     a.unwrap();
     b.unwrap();
     assert_eq!((port_of(&first[0]), port_of(&rest[0])), ("ttyUSB3".into(), "ttyUSB1".into()));
@@ -118,7 +120,7 @@ async fn boards_known_by_their_macs_alone_find_their_ports() {
     }
     // Another run of the same boards knows where they were, and disturbs no other.
     let mut again = bench_of(folder.path(), &wanted);
-    again[0].lock("test").await.unwrap();
+    again[0].lock("test", Duration::ZERO).await.unwrap();
     assert_eq!(port_of(&again[0]), "ttyUSB3");
     again[0].release().await;
 
@@ -128,7 +130,7 @@ async fn boards_known_by_their_macs_alone_find_their_ports() {
         &folder.path().join("dev/ttyUSB0"),
         "nightly run 12",
     );
-    let text = missing.lock("test").await.unwrap_err().to_string();
+    let text = missing.lock("test", Duration::ZERO).await.unwrap_err().to_string();
     let ports = ["nightly run 12", "MAC 18:fe:34:a2:66:02", "esp32 with MAC 24:0a:c4:00:01:09"];
     says(&text, &ports);
     let [named, ..] = roms.map(Rom::off);
@@ -147,7 +149,7 @@ async fn the_wrong_chip_on_the_right_adapter_is_not_written_to() {
         tree.plug(&Adapter { serial: Some("A"), ..Adapter::cp210x("ttyUSB0", "1") }, &rom.port);
         let wanted = Wanted { mac: Some(mac(1)), ..by_serial("a", "A") };
         let mut board = bench_of(folder.path(), &[wanted]).remove(0);
-        board.lock("test").await.unwrap();
+        board.lock("test", Duration::ZERO).await.unwrap();
         let fault = board.flash(&image(5000, 1), true, Box::new(|_, _| {})).await.unwrap_err();
         says(&fault.to_string(), &words);
         board.release().await;

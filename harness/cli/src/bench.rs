@@ -4,9 +4,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use hilrig_boards::identity::Wanted;
+use hilrig_boards::power::PowerSwitch;
 use hilrig_boards::{Deadlines, ModemLines, NoLines, Seek, SerialBoard, Settings};
 use hilrig_core::board::{Board, BoardFault, Console, Flashed, Lines, Reach};
 use hilrig_core::config::{
@@ -16,6 +18,7 @@ use hilrig_core::config::{
 use hilrig_core::event::BoardFacts;
 use hilrig_core::image::Image;
 use hilrig_virtual::{ControlSocket, Serving, VirtualBoard, VirtualBoardConfig};
+use rustix::fs::Access;
 
 use crate::args::{ConfigArg, Which};
 use crate::error::Failure;
@@ -78,11 +81,15 @@ pub fn state_folder() -> PathBuf {
     state.or_else(home).unwrap_or_else(std::env::temp_dir).join("hilrig")
 }
 
-/// Folder of the boards' locks: one for all runs of a user. Of another user's it could neither
-/// make nor open a file; between users a port's own exclusive mode stands.
+/// Folder of the boards' locks, one for all users of a machine: `HILRIG_LOCKS`, or where the system
+/// keeps the locks of serial ports, or among the temporary files where that is not for everybody.
 pub fn lock_folder() -> PathBuf {
-    let user = rustix::process::geteuid().as_raw();
-    std::env::temp_dir().join(format!("hilrig-locks-{user}"))
+    let system = Path::new("/run/lock");
+    let named = std::env::var_os("HILRIG_LOCKS").map(PathBuf::from);
+    named.unwrap_or_else(|| match rustix::fs::access(system, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => system.join("hilrig"),
+        Err(_) => std::env::temp_dir().join("hilrig-locks"),
+    })
 }
 
 /// The boards, and what runs beside them.
@@ -113,11 +120,13 @@ impl Bench {
                 Attached::Control { port, control } => {
                     let at = seek(&neighbours, board, port);
                     let lines = Box::new(ControlSocket::new(control));
-                    Box::new(serial(board, at, lines, board.http, &state_folder()))
+                    let made = serial(board, at, lines, board.http, &state_folder());
+                    Box::new(made.with_power(power(board)))
                 }
                 Attached::Serial { port, lines } => {
                     let at = seek(&neighbours, board, port);
-                    Box::new(serial(board, at, modem(*lines), board.http, &state_folder()))
+                    let made = serial(board, at, modem(*lines), board.http, &state_folder());
+                    Box::new(made.with_power(power(board)))
                 }
                 Attached::Probe { .. } => Box::new(Absent {
                     board: board.clone(),
@@ -272,6 +281,23 @@ pub fn named(
     Ok((Box::new(serial(&board, at, lines, None, &state_folder())), kind))
 }
 
+/// What cuts a board's power, as configured, or by the control socket that it has anyway.
+pub fn power(board: &BoardConfig) -> Option<PowerSwitch> {
+    match (&board.power, &board.attached) {
+        (Some(power), _) => {
+            let password = power.password_env.as_ref().and_then(|name| std::env::var(name).ok());
+            Some(PowerSwitch::of(power, password))
+        }
+        (None, Attached::Control { control, .. }) => Some(by_control(control)),
+        (None, Attached::Started | Attached::Serial { .. } | Attached::Probe { .. }) => None,
+    }
+}
+
+/// A virtual board has no capacitors that have to run empty.
+fn by_control(control: &Path) -> PowerSwitch {
+    PowerSwitch::new(Box::new(ControlSocket::new(control)), Duration::ZERO)
+}
+
 /// The reset lines of a real board.
 pub fn modem(lines: LinesKind) -> Box<dyn Lines> {
     match lines {
@@ -302,6 +328,7 @@ async fn start_virtual(
     let board = BoardConfig { mac: Some(ready.mac), ..board.clone() };
     let lines = Box::new(ControlSocket::new(&ready.control));
     let made = serial(&board, At::Port(ready.port.clone()), lines, Some(ready.http), &state);
+    let made = made.with_power(Some(by_control(&ready.control)));
     Ok((serving, made))
 }
 
@@ -309,16 +336,6 @@ async fn start_virtual(
 struct Absent {
     board: BoardConfig,
     fault: BoardFault,
-}
-
-impl Absent {
-    fn fault(&self) -> BoardFault {
-        BoardFault {
-            tried: self.fault.tried.clone(),
-            found: self.fault.found.clone(),
-            help: self.fault.help.clone(),
-        }
-    }
 }
 
 #[async_trait(?Send)]
@@ -335,8 +352,8 @@ impl Board for Absent {
         Reach { http: None, rig: IpAddr::from([127, 0, 0, 1]) }
     }
 
-    async fn lock(&mut self, _: &str) -> Result<(), BoardFault> {
-        Err(self.fault())
+    async fn lock(&mut self, _: &str, _: Duration) -> Result<(), BoardFault> {
+        Err(self.fault.clone())
     }
 
     async fn flash(
@@ -345,21 +362,21 @@ impl Board for Absent {
         _: bool,
         _: Box<dyn Fn(u64, u64) + Send>,
     ) -> Result<Flashed, BoardFault> {
-        Err(self.fault())
+        Err(self.fault.clone())
     }
 
     fn confirm_build(&mut self, _: &Image, _: Option<&str>) {}
 
     async fn console(&mut self) -> Result<Box<dyn Console>, BoardFault> {
-        Err(self.fault())
+        Err(self.fault.clone())
     }
 
     async fn reset(&mut self) -> Result<(), BoardFault> {
-        Err(self.fault())
+        Err(self.fault.clone())
     }
 
     async fn sound(&mut self) -> Result<(), BoardFault> {
-        Err(self.fault())
+        Err(self.fault.clone())
     }
 
     async fn release(&mut self) {}

@@ -48,7 +48,7 @@ async fn write(
     board: &mut dyn Board,
     image: &hilrig_core::image::Image,
 ) -> Result<(u64, Duration), Failure> {
-    board.lock("hilrig flash").await.map_err(Failure::rig)?;
+    board.lock("flashing", Duration::ZERO).await.map_err(Failure::rig)?;
     let bar = match std::io::stderr().is_terminal() {
         true => ProgressBar::new(image.bytes.len() as u64),
         false => ProgressBar::hidden(),

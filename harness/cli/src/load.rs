@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use hilrig_core::config::{BoardKind, Config};
+use hilrig_core::config::{BoardConfig, BoardKind, Config};
 use hilrig_core::contract::Contract;
 use hilrig_core::image::Image;
 use hilrig_core::place::FileError;
@@ -76,16 +76,26 @@ pub fn settings(config: &Config) -> Result<(BTreeMap<String, String>, Vec<String
     let mut settings = config.settings.clone();
     let mut values = Vec::new();
     for (field, variable) in &config.secrets {
-        let value = std::env::var(variable).map_err(|_| {
-            let message = format!(
-                "firmware.secrets.{field}: the environment has no variable {variable} (or it is no text). Set it, for it holds the secret"
-            );
-            Failure::usage(FileError::whole(&config.path, message))
-        })?;
+        let value = secret(config, &format!("firmware.secrets.{field}"), variable)?;
         values.push(value.clone());
         settings.insert(field.clone(), value);
     }
     Ok((settings, values))
+}
+
+/// The passwords of the boards' power lines.
+pub fn power_passwords(config: &Config, boards: &[BoardConfig]) -> Result<Vec<String>, Failure> {
+    let named = boards.iter().filter_map(|board| board.power.as_ref()?.password_env.as_ref());
+    named.map(|variable| secret(config, "board.power.password_env", variable)).collect()
+}
+
+fn secret(config: &Config, key: &str, variable: &str) -> Result<String, Failure> {
+    std::env::var(variable).map_err(|_| {
+        let message = format!(
+            "{key}: the environment has no variable {variable} (or it is no text). Set it, for it holds the secret"
+        );
+        Failure::usage(FileError::whole(&config.path, message))
+    })
 }
 
 /// The values that must be shown nowhere.

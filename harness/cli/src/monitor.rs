@@ -1,7 +1,7 @@
 //! `hilrig monitor`.
 
 use std::io::Write as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use hilrig_core::board::ConsoleSink;
@@ -26,7 +26,7 @@ pub async fn monitor(args: args::Monitor) -> Result<u8, Failure> {
     board.set_notes(Box::new(note));
     let stop = signals::told_to_stop().map_err(Failure::internal)?;
     tokio::pin!(stop);
-    board.lock("hilrig monitor").await.map_err(Failure::rig)?;
+    board.lock("reading its console", Duration::ZERO).await.map_err(Failure::rig)?;
     let mut console = match board.console().await {
         Ok(console) => console,
         Err(fault) => {
@@ -49,6 +49,8 @@ pub async fn monitor(args: args::Monitor) -> Result<u8, Failure> {
     };
     let (reset, read) = tokio::join!(reset, read);
     shown.finish();
+    // It has the port open, and whoever waits for the board takes it at once.
+    drop(console);
     board.release().await;
     reset.and(read).map(|()| exit::PASSED).map_err(Failure::rig)
 }

@@ -70,7 +70,8 @@ pub async fn once(args: args::Run, shown: Shown) -> Result<Done, Failure> {
     if chosen.iter().any(bench::is_started) {
         load::boot_rom(&config)?;
     }
-    let (settings, secret_values) = load::settings(&config)?;
+    let (settings, mut secret_values) = load::settings(&config)?;
+    secret_values.extend(load::power_passwords(&config, &chosen)?);
     let stop = signals::told_to_stop().map_err(Failure::internal)?;
 
     let seed = args.seed.unwrap_or_else(fresh_seed);
@@ -136,7 +137,7 @@ pub async fn once(args: args::Run, shown: Shown) -> Result<Done, Failure> {
         floors: config.floors.clone(),
         deadlines: config.deadlines,
         force_flash: args.flash,
-        holder: format!("hilrig run {run}"),
+        reason: format!("the run {run}"),
         listen: listen(&chosen).into(),
     };
     let mut broker = RunBroker { plan: Some(broker_plan), broker: None, events: events.clone() };

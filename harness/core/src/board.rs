@@ -10,7 +10,7 @@ use crate::event::BoardFacts;
 use crate::image::Image;
 
 /// The bench could not do something with a board. Ends in a rig fault, never in a failed board.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{tried}: {found}{}", help.as_deref().map(|h| format!(". {h}")).unwrap_or_default())]
 pub struct BoardFault {
     /// What was tried, with the board's port where one is in play.
@@ -19,18 +19,27 @@ pub struct BoardFault {
     pub found: String,
     /// What to do next.
     pub help: Option<String>,
+    /// The board itself gave no sign of life, or its port is gone: a power cycle may help.
+    pub silent: bool,
 }
 
 impl BoardFault {
     /// A fault without advice.
     pub fn new(tried: impl Into<String>, found: impl ToString) -> BoardFault {
-        BoardFault { tried: tried.into(), found: found.to_string(), help: None }
+        BoardFault { tried: tried.into(), found: found.to_string(), help: None, silent: false }
     }
 
     /// The same with advice.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> BoardFault {
         self.help = Some(help.into());
+        self
+    }
+
+    /// The same, as the silence of the board itself.
+    #[must_use]
+    pub fn silent(mut self) -> BoardFault {
+        self.silent = true;
         self
     }
 }
@@ -98,8 +107,10 @@ pub trait Board {
     /// From now on it tells its notes to `notes`; until then they go nowhere.
     fn set_notes(&mut self, _notes: Notes) {}
 
-    /// Takes the board, so that no other run can. `holder` is told to whoever waits for it.
-    async fn lock(&mut self, holder: &str) -> Result<(), BoardFault>;
+    /// Takes the board, so that no other run can; does nothing where it is taken already. `reason`
+    /// is told to whoever wants it meanwhile. Where another has it, a note says who, and it is
+    /// waited for until `patience` has passed. Nothing else is waited for.
+    async fn lock(&mut self, reason: &str, patience: Duration) -> Result<(), BoardFault>;
 
     /// Gets the image onto the board, unless it is known to be there and `force` is not set. The
     /// board runs nothing afterwards until [`Board::reset`]. `progress` is called from another
@@ -125,7 +136,18 @@ pub trait Board {
     /// against the firmware.
     async fn sound(&mut self) -> Result<(), BoardFault>;
 
-    /// Gives the board back. Called once, however the run ended; must not fail.
+    /// What cuts its power, in words; none where nothing does.
+    fn power(&self) -> Option<String> {
+        None
+    }
+
+    /// Switches the board off and on again, and waits until its port is back. It stays taken, or is
+    /// taken now where [`Board::lock`] did not find its port. No console may be open.
+    async fn power_cycle(&mut self) -> Result<(), BoardFault> {
+        Err(BoardFault::new("switching the board off and on", "it has no power line"))
+    }
+
+    /// Gives the board back, with its power on. Called once, however the run ended; must not fail.
     async fn release(&mut self);
 }
 
@@ -146,8 +168,8 @@ pub struct ByHand {
     pub reset: &'static str,
 }
 
-/// The lines that reset a board and choose its boot mode, and the one that powers it: modem-control
-/// lines on real boards, the control socket on virtual ones.
+/// The lines that reset a board and choose its boot mode: modem-control lines on real boards, the
+/// control socket on virtual ones.
 #[async_trait(?Send)]
 pub trait Lines {
     /// What it is, for messages: `DTR/RTS`, `control socket`.
@@ -169,4 +191,19 @@ pub trait Lines {
     async fn sound(&mut self) -> Result<(), BoardFault> {
         Ok(())
     }
+}
+
+/// What cuts a board's power and gives it back. Each call returns when that is done, or says why it
+/// could not be; both may be called in any state.
+#[async_trait(?Send)]
+pub trait Power {
+    /// What it is, for messages: `port 2 of the USB hub 1-1.4`. Two power lines of a bench differ in
+    /// it.
+    fn words(&self) -> String;
+
+    /// Cuts the power.
+    async fn off(&mut self) -> Result<(), BoardFault>;
+
+    /// Gives power.
+    async fn on(&mut self) -> Result<(), BoardFault>;
 }

@@ -95,6 +95,6 @@ pub fn reason(walk: &Walk<'_>, stop: Stop) -> Stop {
     match stop {
         Stop::Crashed(_) => Stop::Crashed(crashed),
         Stop::Failed(why) => Stop::Crashed(format!("{crashed}. Then: {why}")),
-        Stop::Rig(why) => Stop::Rig(why),
+        other => other,
     }
 }

@@ -42,7 +42,7 @@ pub fn at_the_end(
         Some(Stop::Failed(_) | Stop::Crashed(_)) => {
             "not reached: the board failed before".to_owned()
         }
-        Some(Stop::Rig(_)) => "not reached: the rig could not go on".to_owned(),
+        Some(Stop::Rig(_) | Stop::Silent(_)) => "not reached: the rig could not go on".to_owned(),
     };
     for (id, title) in PATH_CHECKS {
         if !walk.has(id) {
@@ -72,7 +72,7 @@ pub fn at_the_end(
 /// later; one that the bench could not get to is not.
 pub fn verdict(walk: &Walk<'_>, stop: Option<Stop>) -> (Verdict, Option<String>) {
     match stop {
-        Some(Stop::Rig(why)) => match walk.first_measured_failure() {
+        Some(Stop::Rig(why) | Stop::Silent(why)) => match walk.first_measured_failure() {
             Some(failure) => (Verdict::Failed, Some(format!("{failure} (and the rig: {why})"))),
             None => (Verdict::RigFault, Some(why)),
         },

@@ -24,10 +24,6 @@ use crate::run::{Bench, Broker};
 use crate::walk::{Stop, Walk};
 use crate::watch::{Hit, Says};
 
-/// How often a board that cannot be had is tried again: nothing tells when another run gives it
-/// free, or when its port is back.
-const LOCK_AGAIN: Duration = Duration::from_millis(50);
-
 /// Everything that the phases of one board share.
 pub struct Path<'a> {
     /// The bench.
@@ -36,6 +32,8 @@ pub struct Path<'a> {
     pub image: &'a Image,
     /// Its ELF file.
     pub elf: Option<&'a Elf>,
+    /// The chip's ROM speaks before any firmware does, so that silence is never the firmware's.
+    pub has_rom: bool,
     /// The notes.
     pub walk: &'a Walk<'a>,
     /// The boot log, once there is one. It outlives the path, for what is judged at its end.
@@ -45,17 +43,53 @@ pub struct Path<'a> {
 }
 
 impl Path<'_> {
-    /// Walks the board along its path.
+    /// Walks the board along its path. One that gives no sign of life is switched off and on and
+    /// begins anew; only once, for what a power cycle can mend it mends at once.
     pub async fn walk(
         &self,
         board: &mut dyn Board,
         record: &mut dyn ConsoleSink,
     ) -> Result<(), Stop> {
-        let walk = self.walk;
         let (events, name) = (self.bench.events.clone(), board.name().to_owned());
         board.set_notes(Box::new(move |text| {
             events.board(&name, What::Note { text: text.to_owned() });
         }));
+        match self.from_the_lock(board, record).await {
+            Err(Stop::Silent(why)) => {
+                self.power_cycle(board, why).await?;
+                match self.from_the_lock(board, record).await {
+                    Err(Stop::Silent(why)) => {
+                        Err(Stop::Rig(format!("{why}. A power cycle did not help")))
+                    }
+                    done => done,
+                }
+            }
+            done => done,
+        }
+    }
+
+    async fn power_cycle(&self, board: &mut dyn Board, why: String) -> Result<(), Stop> {
+        let Some(line) = board.power() else {
+            return Err(Stop::Rig(format!(
+                "{why}. It has no power line ([board.power]), so it could not be switched off and on"
+            )));
+        };
+        self.walk.end(Some(&Stop::Silent(why.clone())));
+        self.walk.tell(What::Note {
+            text: format!("no sign of life, so it is switched off and on by {line}"),
+        });
+        self.walk
+            .waiting(board.power_cycle())
+            .await
+            .map_err(|fault| Stop::Rig(format!("{why}. It was to be switched off and on: {fault}")))
+    }
+
+    async fn from_the_lock(
+        &self,
+        board: &mut dyn Board,
+        record: &mut dyn ConsoleSink,
+    ) -> Result<(), Stop> {
+        let walk = self.walk;
         walk.phase(Phase::Lock, self.lock(board)).await?;
         let kept = walk.phase(Phase::Flash, self.flash(board, self.bench.plan.force_flash)).await?;
         match self.through_modes(board, record, kept).await {
@@ -96,7 +130,8 @@ impl Path<'_> {
         };
         tokio::select! {
             done = modes => done,
-            fault = console.read_into(&mut feed) => Err(fault.into()),
+            // From here on a port that goes away took its board with it in the middle of something.
+            fault = console.read_into(&mut feed) => Err(Stop::Rig(fault.to_string())),
             never = crashes::tell_all(self.walk, log, self.elf) => match never {},
         }
     }
@@ -112,20 +147,8 @@ impl Path<'_> {
     }
 
     async fn lock(&self, board: &mut dyn Board) -> Result<(), Stop> {
-        let deadline = self.bench.plan.deadlines.lock;
-        let since = Instant::now();
-        let locked = async {
-            loop {
-                match board.lock(&self.bench.plan.holder).await {
-                    Err(_) if since.elapsed() < deadline => tokio::time::sleep(LOCK_AGAIN).await,
-                    locked => return locked,
-                }
-            }
-        };
-        self.walk
-            .waiting(locked)
-            .await
-            .map_err(|fault| Stop::Rig(format!("{fault} (tried for {})", Span(deadline))))
+        let lock = board.lock(&self.bench.plan.reason, self.bench.plan.deadlines.lock);
+        Ok(self.walk.waiting(lock).await?)
     }
 
     /// Whether the image was on the board already.
@@ -163,9 +186,8 @@ impl Path<'_> {
         self.walk.waiting(board.reset()).await?;
         let reach = board.reach();
         let booted = match self.boot_log(log, mark, Mode::Configuration).await {
-            // The chip's ROM speaks before any firmware does.
-            Err(Stop::Failed(why)) if !kept && log.silent_since(mark) => {
-                return Err(Stop::Rig(format!(
+            Err(Stop::Failed(why)) if self.has_rom && log.silent_since(mark) => {
+                return Err(Stop::Silent(format!(
                     "{why}, and neither did its ROM. Look at its power, its serial lines and its reset wiring"
                 )));
             }

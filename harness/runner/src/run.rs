@@ -16,6 +16,7 @@ use hilrig_core::event::{BrokerFacts, Events, What};
 use hilrig_core::exit;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::image::Image;
+use hilrig_core::phase::Phase;
 use hilrig_core::units::Span;
 use hilrig_core::verdict::Verdict;
 use tokio::sync::watch;
@@ -49,8 +50,8 @@ pub struct Plan {
     pub deadlines: Deadlines,
     /// Flash even what is on the board already.
     pub force_flash: bool,
-    /// Who holds the boards' locks, told to those who wait for them.
-    pub holder: String,
+    /// What the boards are held for, told to those who wait for them.
+    pub reason: String,
     /// Where the time server listens.
     pub listen: IpAddr,
 }
@@ -288,7 +289,9 @@ async fn one_board(
             member.kind.name()
         ))),
         Some(image) => {
-            let path = Path { bench, image, elf, walk: &walk, log: &log, number };
+            // Behind a debug probe nothing but the firmware speaks.
+            let has_rom = !member.kind.has_probe();
+            let path = Path { bench, image, elf, has_rom, walk: &walk, log: &log, number };
             let deadline = bench.plan.deadlines.board;
             tokio::select! {
                 done = path.walk(&mut *member.board, &mut *member.record) => done.err(),
@@ -297,10 +300,15 @@ async fn one_board(
                     Some(Stop::Rig(in_phase(&walk, &reason.unwrap_or_else(|| "the run ended".into()))))
                 }
                 found = bench.broker_gone() => Some(Stop::Rig(in_phase(&walk, &found))),
-                () = tokio::time::sleep(deadline) => Some(Stop::Failed(in_phase(
-                    &walk,
-                    &format!("the board was not through within {}", Span(deadline)),
-                ))),
+                () = tokio::time::sleep(deadline) => {
+                    let why = format!("the board was not through within {}", Span(deadline));
+                    let why = in_phase(&walk, &why);
+                    Some(match walk.now_in() {
+                        // It did not get to anything: somebody else had it, or its power was cut.
+                        None | Some(Phase::Lock) => Stop::Rig(why),
+                        Some(_) => Stop::Failed(why),
+                    })
+                }
             }
         }
     };

@@ -19,6 +19,8 @@ pub enum Stop {
     Crashed(String),
     /// The bench could not go on.
     Rig(String),
+    /// The board itself gave no sign of life: the bench's trouble, unless a power cycle helps.
+    Silent(String),
 }
 
 impl Stop {
@@ -26,14 +28,17 @@ impl Stop {
     pub fn failed(&self) -> Option<&str> {
         match self {
             Stop::Failed(why) | Stop::Crashed(why) => Some(why),
-            Stop::Rig(_) => None,
+            Stop::Rig(_) | Stop::Silent(_) => None,
         }
     }
 }
 
 impl From<BoardFault> for Stop {
     fn from(fault: BoardFault) -> Stop {
-        Stop::Rig(fault.to_string())
+        match fault.silent {
+            true => Stop::Silent(fault.to_string()),
+            false => Stop::Rig(fault.to_string()),
+        }
     }
 }
 
@@ -97,7 +102,7 @@ impl<'a> Walk<'a> {
             Some(Stop::Failed(why) | Stop::Crashed(why)) => {
                 (PhaseOutcome::Failed, Some(why.clone()))
             }
-            Some(Stop::Rig(why)) => (PhaseOutcome::RigFault, Some(why.clone())),
+            Some(Stop::Rig(why) | Stop::Silent(why)) => (PhaseOutcome::RigFault, Some(why.clone())),
         };
         let seconds = since.elapsed().as_secs_f64();
         let waited = self.notes.borrow().waited.as_secs_f64().min(seconds);

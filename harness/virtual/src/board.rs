@@ -212,7 +212,7 @@ impl VirtualBoard {
                 let taken = cpu.write_uart(bytes).unwrap_or(0);
                 self.lost_to_board += (got - taken) as u64;
             }
-            Power::Off | Power::Fault(_) => {}
+            Power::Off | Power::Hung | Power::Fault(_) => {}
         }
         Ok(())
     }
@@ -246,6 +246,7 @@ impl VirtualBoard {
                 self.line.silent = true;
                 Ok(())
             }
+            ControlCommand::Hang => self.power(Change::Hang).await,
             ControlCommand::Garbage { bytes, seed } => {
                 let seed = seed.unwrap_or(self.supply.seed());
                 self.trouble(Trouble::Garbage { bytes, seed })
@@ -279,6 +280,7 @@ impl VirtualBoard {
         let done = match change {
             Change::Reset => self.supply.reset(&mut firmware, &mut rom).await,
             Change::Loader => self.supply.loader(&mut firmware, &mut rom).await,
+            Change::Hang => self.supply.hang(&mut firmware).await,
             Change::On => self.supply.on(&mut rom).await,
             Change::Off => {
                 self.supply.off(&mut firmware).await;
@@ -295,6 +297,7 @@ impl VirtualBoard {
             Power::Off => (State::Off, None),
             Power::Loader(_) => (State::Loader, None),
             Power::Running(_) => (State::Running, None),
+            Power::Hung => (State::Hung, None),
             Power::Fault(fault) => (State::Fault, Some(fault.clone())),
         };
         Status {
@@ -319,6 +322,7 @@ impl VirtualBoard {
 enum Change {
     Reset,
     Loader,
+    Hang,
     On,
     Off,
 }

@@ -14,6 +14,7 @@
 //! | `link_down`, `link_up` | the network cable is out or in; kept through resets and power cuts |
 //! | `probe_out`, `probe_in` | the debug probe's cable is out or in |
 //! | `silent` | from now on the firmware's bytes are swallowed; the loader still answers |
+//! | `hang` | the chip does nothing any more, whatever its reset lines do, until its power was off |
 //! | `garbage` | `bytes` (default 256) random bytes go on the line; `seed` decides which (default: the board's) |
 //! | `flood` | `bytes` go on the line as fast as they are read; numbered lines, or with `"newline":false` one line without an end |
 //! | `normal` | ends `silent`, `garbage` and `flood` |
@@ -52,6 +53,8 @@ pub enum ControlCommand {
     ProbeIn,
     /// Swallows the firmware's bytes.
     Silent,
+    /// Hangs the chip until its power was off.
+    Hang,
     /// Random bytes.
     Garbage {
         /// How many.
@@ -106,6 +109,8 @@ pub enum State {
     Loader,
     /// Firmware runs.
     Running,
+    /// The chip hangs.
+    Hung,
     /// QEMU ended by itself, or could not be started: the bench's trouble.
     Fault,
 }

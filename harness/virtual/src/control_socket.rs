@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hilrig_core::board::{BoardFault, Lines};
+use hilrig_core::board::{BoardFault, Lines, Power};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
@@ -77,6 +77,11 @@ impl ControlSocket {
     /// Lets nothing of the firmware's bytes through.
     pub async fn silent(&self) -> Result<(), BoardFault> {
         self.tell(ControlCommand::Silent).await
+    }
+
+    /// Hangs the chip until its power was off.
+    pub async fn hang(&self) -> Result<(), BoardFault> {
+        self.tell(ControlCommand::Hang).await
     }
 
     /// Puts random bytes on the line; the seed decides which.
@@ -164,5 +169,20 @@ impl Lines for ControlSocket {
                 Err(BoardFault::new(tried, found))
             }
         }
+    }
+}
+
+#[async_trait(?Send)]
+impl Power for ControlSocket {
+    fn words(&self) -> String {
+        format!("the control socket {}", self.path.display())
+    }
+
+    async fn off(&mut self) -> Result<(), BoardFault> {
+        self.power_off().await
+    }
+
+    async fn on(&mut self) -> Result<(), BoardFault> {
+        self.power_on().await
     }
 }

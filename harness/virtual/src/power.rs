@@ -27,6 +27,8 @@ pub enum Power {
     Loader(Box<Loader>),
     /// Firmware runs.
     Running(Box<Qemu>),
+    /// The chip hangs: it has power, and does nothing, whatever its reset lines do.
+    Hung,
     /// QEMU is gone, and this is why. A reset tries again.
     Fault(String),
 }
@@ -75,7 +77,7 @@ impl Supply {
     pub async fn on(&mut self, rom: &mut Vec<u8>) -> Result<(), VirtualError> {
         match self.power {
             Power::Off | Power::Fault(_) => self.boot(Cause::PowerOn, 1, rom).await,
-            Power::Loader(_) | Power::Running(_) => Ok(()),
+            Power::Loader(_) | Power::Running(_) | Power::Hung => Ok(()),
         }
     }
 
@@ -88,6 +90,16 @@ impl Supply {
         }
     }
 
+    /// Hangs the chip until its power was off.
+    pub async fn hang(&mut self, firmware: &mut Vec<u8>) -> Result<(), VirtualError> {
+        if matches!(self.power, Power::Off) {
+            return Err(NO_POWER);
+        }
+        self.off(firmware).await;
+        self.power = Power::Hung;
+        Ok(())
+    }
+
     /// The reset button.
     pub async fn reset(
         &mut self,
@@ -96,6 +108,7 @@ impl Supply {
     ) -> Result<(), VirtualError> {
         match &mut self.power {
             Power::Off => Err(NO_POWER),
+            Power::Hung => Ok(()),
             Power::Running(cpu) => match cpu.process.reset().await {
                 Ok(()) => Ok(()),
                 Err(error) => {
@@ -114,8 +127,10 @@ impl Supply {
         firmware: &mut Vec<u8>,
         rom: &mut Vec<u8>,
     ) -> Result<(), VirtualError> {
-        if matches!(self.power, Power::Off) {
-            return Err(NO_POWER);
+        match self.power {
+            Power::Off => return Err(NO_POWER),
+            Power::Hung => return Ok(()),
+            Power::Loader(_) | Power::Running(_) | Power::Fault(_) => {}
         }
         self.off(firmware).await;
         self.wait_in_loader(Cause::ResetPin, rom);

@@ -197,6 +197,19 @@ impl Resolver<'_> {
                     format!("`{}` and `{}` are on the same port", other.name, board.name),
                 ));
             }
+            let same_power = |other: &&BoardConfig| {
+                let lines = other.power.as_ref().zip(board.power.as_ref());
+                lines.is_some_and(|(other, this)| other.line == this.line)
+            };
+            if let Some(other) = boards.iter().find(same_power) {
+                return Err(self.wrong(
+                    span,
+                    format!(
+                        "`{}` and `{}` have the same power line: each would cut the other's power",
+                        other.name, board.name
+                    ),
+                ));
+            }
             boards.push(board);
         }
         Ok(boards)

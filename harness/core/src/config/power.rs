@@ -16,6 +16,10 @@ const OFF_TIME: Duration = Duration::from_secs(2);
 pub struct PowerConfig {
     /// By what.
     pub line: PowerLine,
+    /// The user that a relay asks for.
+    pub user: Option<String>,
+    /// Environment variable that holds that user's password.
+    pub password_env: Option<String>,
     /// How long it stays off.
     pub off_time: Duration,
 }
@@ -56,60 +60,67 @@ pub enum PowerLine {
 impl Resolver<'_> {
     pub(super) fn power(&self, raw: Spanned<written::Power>) -> Result<PowerConfig, FileError> {
         let span: Range<usize> = raw.span();
-        let raw = raw.into_inner();
-        let line = match raw {
-            written::Power {
-                hub: Some(hub),
-                port: Some(port),
-                tasmota: None,
-                relay: None,
-                on_url: None,
-                off_url: None,
-                on: None,
-                off: None,
-                ..
-            } => PowerLine::Hub { hub, port },
-            written::Power {
-                tasmota: Some(url),
-                relay,
-                hub: None,
-                port: None,
-                on_url: None,
-                off_url: None,
-                on: None,
-                off: None,
-                ..
-            } => PowerLine::Tasmota { url, relay: relay.unwrap_or(1) },
-            written::Power {
-                on_url: Some(on),
-                off_url: Some(off),
-                hub: None,
-                port: None,
-                tasmota: None,
-                relay: None,
-                on: None,
-                off: None,
-                ..
-            } => PowerLine::Url { on, off },
-            written::Power {
-                on: Some(on),
-                off: Some(off),
-                hub: None,
-                port: None,
-                tasmota: None,
-                relay: None,
-                on_url: None,
-                off_url: None,
-                ..
-            } => PowerLine::Command { on, off },
+        let wrong = |message: &str| self.wrong(span.clone(), message);
+        let written::Power {
+            hub,
+            port,
+            tasmota,
+            relay,
+            on_url,
+            off_url,
+            on,
+            off,
+            user,
+            password_env,
+            off_time,
+        } = raw.into_inner();
+        let line = match (hub, port, tasmota, relay, (on_url, off_url), (on, off)) {
+            (Some(hub), Some(port), None, None, (None, None), (None, None)) => {
+                PowerLine::Hub { hub, port }
+            }
+            (None, None, Some(url), relay, (None, None), (None, None)) => {
+                PowerLine::Tasmota { url, relay: relay.unwrap_or(1) }
+            }
+            (None, None, None, None, (Some(on), Some(off)), (None, None)) => {
+                PowerLine::Url { on, off }
+            }
+            (None, None, None, None, (None, None), (Some(on), Some(off))) => {
+                PowerLine::Command { on, off }
+            }
             _ => {
-                return Err(self.wrong(
-                    span,
+                return Err(wrong(
                     "a power line is one of: `hub` and `port`; `tasmota` (and `relay`); `on_url` and `off_url`; `on` and `off` (commands)",
                 ));
             }
         };
-        let off_time = raw.off_time.map_or(OFF_TIME, |span| span.get_ref().0);
-        Ok(PowerConfig { line, off_time })
+        let urls = match &line {
+            PowerLine::Tasmota { url, .. } => vec![url],
+            PowerLine::Url { on, off } => vec![on, off],
+            PowerLine::Hub { .. } | PowerLine::Command { .. } => vec![],
+        };
+        for url in &urls {
+            let Some(rest) = url.strip_prefix("http://") else {
+                return Err(wrong(
+                    "a relay's address begins with `http://`; what speaks HTTPS is switched by a command (`on` and `off`)",
+                ));
+            };
+            // The address is told in messages, its query is not.
+            if rest.split(['/', '?']).next().is_some_and(|host| host.contains('@')) {
+                return Err(wrong(
+                    "a relay's address holds no password: name `user` and, in `password_env`, the environment variable that holds it",
+                ));
+            }
+        }
+        match (&user, &password_env) {
+            (None, None) => {}
+            (Some(_), Some(_)) if !urls.is_empty() => {}
+            (Some(_), Some(_)) => return Err(wrong("`user` and `password_env` are for relays")),
+            _ => return Err(wrong("`user` and `password_env` belong together")),
+        }
+        if matches!(line, PowerLine::Hub { port: 0, .. } | PowerLine::Tasmota { relay: 0, .. }) {
+            return Err(wrong("ports and relays are counted from 1"));
+        }
+        let off_time = off_time.map_or(OFF_TIME, |span| span.get_ref().0);
+        Ok(PowerConfig { line, user, password_env, off_time })
     }
 }

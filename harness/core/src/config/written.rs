@@ -228,5 +228,7 @@ pub(super) struct Power {
     pub off_url: Option<String>,
     pub on: Option<String>,
     pub off: Option<String>,
+    pub user: Option<String>,
+    pub password_env: Option<String>,
     pub off_time: Option<Spanned<Span>>,
 }

@@ -80,6 +80,8 @@ pub struct ArmBoard {
 enum Power {
     Off,
     On(Box<Process>),
+    /// It has power, and its debug port answers nothing.
+    Hung,
     /// QEMU is gone, and this is why. A reset tries again.
     Fault(String),
 }
@@ -174,7 +176,7 @@ impl ArmBoard {
         let ended = async {
             match power {
                 Power::On(process) => process.ended().await,
-                Power::Off | Power::Fault(_) => std::future::pending().await,
+                Power::Off | Power::Hung | Power::Fault(_) => std::future::pending().await,
             }
         };
         tokio::select! {
@@ -191,6 +193,12 @@ impl ArmBoard {
                 Ok(())
             }
             ControlCommand::PowerOn => self.on(1).await,
+            ControlCommand::Hang if matches!(self.power, Power::Off) => Err(NO_POWER),
+            ControlCommand::Hang => {
+                self.off().await;
+                self.power = Power::Hung;
+                Ok(())
+            }
             ControlCommand::LinkDown => self.set_link(false).await,
             ControlCommand::LinkUp => self.set_link(true).await,
             ControlCommand::ProbeOut => {
@@ -220,6 +228,7 @@ impl ArmBoard {
     async fn reset(&mut self) -> Result<(), VirtualError> {
         match self.power {
             Power::On(_) => {}
+            Power::Hung => return Ok(()),
             Power::Off => return Err(NO_POWER),
             Power::Fault(_) => return self.on(1).await,
         }
@@ -233,7 +242,7 @@ impl ArmBoard {
 
     /// Powers on; does nothing to a board that is on.
     async fn on(&mut self, tries: usize) -> Result<(), VirtualError> {
-        if matches!(self.power, Power::On(_)) {
+        if matches!(self.power, Power::On(_) | Power::Hung) {
             return Ok(());
         }
         self.dir.count_power_on()?;
@@ -316,7 +325,7 @@ impl ArmBoard {
         self.link = up;
         match &mut self.power {
             Power::On(process) => process.set_link(up).await,
-            Power::Off | Power::Fault(_) => Ok(()),
+            Power::Off | Power::Hung | Power::Fault(_) => Ok(()),
         }
     }
 
@@ -324,6 +333,7 @@ impl ArmBoard {
         let (state, fault, qemu) = match &self.power {
             Power::Off => (State::Off, None, None),
             Power::On(process) => (State::Running, None, process.pid()),
+            Power::Hung => (State::Hung, None, None),
             Power::Fault(fault) => (State::Fault, Some(fault.clone()), None),
         };
         Status {

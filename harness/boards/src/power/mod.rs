@@ -1,0 +1,105 @@
+//! What cuts a board's power: a USB hub's port, an HTTP relay, a command, a virtual board's control
+//! socket.
+
+mod http;
+mod hub;
+mod program;
+mod relay;
+mod shell;
+
+use std::path::Path;
+use std::time::Duration;
+
+use hilrig_core::board::{BoardFault, Power};
+use hilrig_core::config::{PowerConfig, PowerLine};
+
+use crate::lock::PortLock;
+
+pub use hub::HubPort;
+pub use relay::{Login, Tasmota, UrlRelay};
+pub use shell::Commands;
+
+/// For one switching. A relay answers in a tenth of a second; uhubctl takes a second or two where
+/// hubs hang on hubs.
+const SWITCHING: Duration = Duration::from_secs(15);
+
+/// A board's power line, and how it is used.
+pub struct PowerSwitch {
+    line: Box<dyn Power>,
+    off_time: Duration,
+    lock: Option<PortLock>,
+    is_off: bool,
+}
+
+impl PowerSwitch {
+    /// By `line`; a cycle keeps the board off for `off_time`.
+    pub fn new(line: Box<dyn Power>, off_time: Duration) -> PowerSwitch {
+        PowerSwitch { line, off_time, lock: None, is_off: false }
+    }
+
+    /// As the configuration says. `password` is the relay's, where it has one.
+    pub fn of(config: &PowerConfig, password: Option<String>) -> PowerSwitch {
+        let login =
+            config.user.clone().zip(password).map(|(user, password)| Login { user, password });
+        let line: Box<dyn Power> = match config.line.clone() {
+            PowerLine::Hub { hub, port } => Box::new(HubPort::new(hub, port)),
+            PowerLine::Tasmota { url, relay } => Box::new(Tasmota::new(url, relay, login)),
+            PowerLine::Url { on, off } => Box::new(UrlRelay::new(on, off, login)),
+            PowerLine::Command { on, off } => Box::new(Commands::new(on, off)),
+        };
+        PowerSwitch::new(line, config.off_time)
+    }
+
+    /// What it is, for messages.
+    pub fn words(&self) -> String {
+        format!("{} (off for {})", self.line.words(), hilrig_core::units::Span(self.off_time))
+    }
+
+    /// Takes the line, so that no other run switches it. See [`PortLock::wait`].
+    pub async fn lock(
+        &mut self,
+        locks: &Path,
+        reason: &str,
+        patience: Duration,
+        told: impl FnMut(&str),
+    ) -> Result<(), BoardFault> {
+        if self.lock.is_none() {
+            let name = self.line.words();
+            self.lock = Some(PortLock::wait(locks, name.as_ref(), reason, patience, told).await?);
+        }
+        Ok(())
+    }
+
+    /// Cuts the power.
+    pub async fn off(&mut self) -> Result<(), BoardFault> {
+        // Also where it fails: nobody knows what it came to.
+        self.is_off = true;
+        self.line.off().await
+    }
+
+    /// Gives power.
+    pub async fn on(&mut self) -> Result<(), BoardFault> {
+        self.line.on().await?;
+        self.is_off = false;
+        Ok(())
+    }
+
+    /// Off, and on again after a while.
+    pub async fn cycle(&mut self) -> Result<(), BoardFault> {
+        self.off().await?;
+        // A line that is held, not an event that is awaited.
+        tokio::time::sleep(self.off_time).await;
+        self.on().await
+    }
+
+    /// Gives the line back. A run that was stopped in the middle of a cycle leaves no board without
+    /// power.
+    pub async fn release(&mut self) {
+        if self.is_off
+            && let Err(error) = self.on().await
+        {
+            tracing::error!(%error, "the board was left without power");
+        }
+        self.lock = None;
+    }
+}
