@@ -61,7 +61,7 @@ pub async fn ask(
                 let told = loader.sync(deadlines.sync).and_then(|()| loader.who());
                 (loader.into_port(), told.map_err(|trouble| trouble.fault))
             }
-            Err((port, fault)) => (port, Err(fault)),
+            Err((port, fault)) => (port, Err(*fault)),
         });
     let (port, told) = match asked.await {
         Ok((port, told)) => (port, told),

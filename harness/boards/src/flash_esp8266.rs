@@ -150,7 +150,7 @@ impl SerialBoard {
                 let result = job(&mut loader);
                 (loader.into_port(), result)
             }
-            Err((port, fault)) => (port, Err(fault.into())),
+            Err((port, fault)) => (port, Err((*fault).into())),
         })
         .await?
     }

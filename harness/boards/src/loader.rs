@@ -134,12 +134,12 @@ impl Loader {
         path: PathBuf,
         deadlines: Deadlines,
         stop: Arc<AtomicBool>,
-    ) -> Result<Loader, (TTYPort, BoardFault)> {
+    ) -> Result<Loader, (TTYPort, Box<BoardFault>)> {
         let watch = match rustix::io::fcntl_dupfd_cloexec(crate::port::fd(&port), 0) {
             Ok(watch) => watch,
             Err(error) => {
                 let fault = BoardFault::new(format!("flashing over {}", path.display()), error);
-                return Err((port, fault));
+                return Err((port, Box::new(fault)));
             }
         };
         let baud = port.baud_rate().unwrap_or_default();
