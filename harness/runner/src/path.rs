@@ -54,10 +54,10 @@ impl Path<'_> {
         board.set_notes(Box::new(move |text| {
             events.board(&name, What::Note { text: text.to_owned() });
         }));
-        match self.from_the_lock(board, record).await {
+        match self.whole_path(board, record).await {
             Err(Stop::Silent(why)) => {
                 self.power_cycle(board, why).await?;
-                match self.from_the_lock(board, record).await {
+                match self.whole_path(board, record).await {
                     Err(Stop::Silent(why)) => {
                         Err(Stop::Rig(format!("{why}. A power cycle did not help")))
                     }
@@ -84,7 +84,7 @@ impl Path<'_> {
             .map_err(|fault| Stop::Rig(format!("{why}. It was to be switched off and on: {fault}")))
     }
 
-    async fn from_the_lock(
+    async fn whole_path(
         &self,
         board: &mut dyn Board,
         record: &mut dyn ConsoleSink,
