@@ -1,10 +1,9 @@
 #include "crash.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "board.h"
-#include "heap.h"
+#include "crash_text.h"
 #include "reset.h"
 #include "rtt.h"
 #include "serial.h"
@@ -34,56 +33,6 @@ void chip_reset(uint32_t reason)
 		;
 }
 
-static void cut_here(void)
-{
-	rtt_be_patient();
-	serial_text("\n--------------- CUT HERE FOR EXCEPTION DECODER ---------------\n");
-}
-
-static void say(const char *name, uint32_t value)
-{
-	serial_text(name);
-	serial_hex(value, 8);
-}
-
-static void say_stack(uint32_t sp)
-{
-	serial_text("\n>>>stack>>>\n\nctx: cont\nsp: ");
-	serial_hex(sp, 8);
-	serial_text(" end: ");
-	serial_hex(STACK_END, 8);
-	serial_text(" offset: 0000\n");
-	/* A stack pointer from nowhere has no stack to show. */
-	if (sp % 4 == 0 && sp >= STACK_GUARD && sp < STACK_END) {
-		for (uint32_t row = sp & ~15u; row < STACK_END; row += 16) {
-			const uint32_t *words = (const uint32_t *)row;
-
-			serial_hex(row, 8);
-			serial_text(": ");
-			for (unsigned i = 0; i < 4; i++)
-				say(" ", words[i]);
-			serial_text("  \n");
-		}
-	}
-	serial_text("<<<stack<<<\n");
-}
-
-_Noreturn static void finish(uint32_t sp)
-{
-	struct port_heap figures;
-
-	say_stack(sp);
-	if (heap_last_failed_caller() != NULL) {
-		heap_peek(&figures);
-		say("\nlast failed alloc call: ", (uint32_t)heap_last_failed_caller());
-		serial_text("(");
-		serial_decimal(figures.last_failed);
-		serial_text(")\n");
-	}
-	cut_here();
-	chip_reset(RESET_EXCEPTION);
-}
-
 /* Entered from crt0.S in the HardFault handler, where the MPU is off; `frame` is
  * what the processor stored on the process stack: r0-r3, r12, lr, pc, xPSR. */
 void crash_report(const uint32_t *frame, uint32_t exception_return)
@@ -106,40 +55,33 @@ void crash_report(const uint32_t *frame, uint32_t exception_return)
 		at = *reg32(SCB_BFAR);
 	overflow = overflow || (at - STACK_GUARD < STACK_START - STACK_GUARD);
 	reporting = true;
-	cut_here();
+	rtt_be_patient();
+	crash_cut_here();
 	if (overflow)
 		serial_text("\nStack overflow detected");
-	say("\nHardFault: CFSR=0x", cfsr);
-	say(" at 0x", at);
-	say(" pc=0x", pc);
-	say(" lr=0x", lr);
+	crash_say("\nHardFault: CFSR=0x", cfsr);
+	crash_say(" at 0x", at);
+	crash_say(" pc=0x", pc);
+	crash_say(" lr=0x", lr);
 	serial_text("\n");
 	for (unsigned i = 0; i < 8; i++) {
 		serial_text(i == 0 ? "r" : " r");
 		serial_decimal(4 + i);
-		say("=0x", crash_registers[i]);
+		crash_say("=0x", crash_registers[i]);
 	}
 	serial_text("\n");
-	finish(stored ? where + FRAME_BYTES : where);
+	crash_finish(stored ? where + FRAME_BYTES : where, STACK_GUARD, STACK_END);
 }
 
 void crash_panic(const char *what)
 {
 	if (!reporting) {
 		reporting = true;
-		cut_here();
+		rtt_be_patient();
+		crash_cut_here();
 		serial_text("\nPanic ");
 		serial_text(what);
 		serial_text("\n");
 	}
-	finish((uint32_t)__builtin_frame_address(0));
-}
-
-void heap_corrupt(const char *what, const void *where)
-{
-	serial_text("\nheap: corrupt ");
-	serial_text(what);
-	say(" at 0x", (uint32_t)where);
-	serial_text("\n");
-	crash_panic("heap corrupt");
+	crash_finish((uint32_t)__builtin_frame_address(0), STACK_GUARD, STACK_END);
 }
