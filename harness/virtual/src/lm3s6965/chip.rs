@@ -281,7 +281,9 @@ impl Chip {
     }
 
     fn step(&mut self) -> io::Result<()> {
-        if self.flash.serve(&mut self.gdb, &mut self.qtest)? {
+        if self.at_bkpt()? {
+            self.halted(Stop::Trap);
+        } else if self.flash.serve(&mut self.gdb, &mut self.qtest)? {
             self.halted(Stop::Asked);
         } else if self.has_code()? {
             let patience = if self.may_sleep()? { NAP } else { ANSWER };
