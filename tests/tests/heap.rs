@@ -103,3 +103,30 @@ fn baselines_that_cannot_be_used_are_refused_before_anything_runs() {
     let refused = bench.run(&["heap", "check", "--boots", "1"]).with_code(exit::USAGE);
     assert!(refused.stderr.contains("`hilrig heap accept` writes one"), "{}", refused.stderr);
 }
+
+#[test]
+fn a_history_that_cannot_be_written_loses_no_run() {
+    let bench = Bench::new();
+    bench.configure(&Configuration::new());
+    bench.run(&["run"]).with_code(exit::PASSED);
+    let file = bench.path("hilrig-records/history.sqlite");
+    // Somebody's notes are where the history was: the run passes, and says what it could not do.
+    fs::write(&file, "notes, and more notes, and many more notes, so that it is looked at")
+        .unwrap();
+    let warned = bench.run(&["run"]).with_code(exit::PASSED);
+    assert!(warned.stderr.contains("history.sqlite: file is not a database"), "{}", warned.stderr);
+    let refused = bench.run(&["heap", "history"]).with_code(exit::RIG_FAULT);
+    assert!(refused.stderr.contains("not a database"), "{}", refused.stderr);
+    assert!(fs::read_to_string(&file).unwrap().starts_with("notes"));
+
+    fs::remove_file(&file).unwrap();
+    let shown = bench.run(&["heap", "history"]).with_code(exit::PASSED).stdout;
+    assert_eq!(shown.lines().filter(|line| line.contains("virtual-1")).count(), 2, "{shown}");
+    assert!(shown.contains("lowest free heap, KiB") && shown.contains("2 runs, "), "{shown}");
+    let csv = bench.run(&["heap", "history", "--format", "csv", "--last", "1"]);
+    let csv = csv.with_code(exit::PASSED).stdout;
+    assert_eq!(csv.lines().count(), 1 + 4 * 2, "{csv}");
+    let json = bench.run(&["heap", "history", "--format", "json"]).with_code(exit::PASSED).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json.as_array().unwrap().len(), 2 * 4 * 2);
+}

@@ -93,7 +93,9 @@ Examples:
   hilrig heap accept                        five boots, written to heap-baseline.toml
   hilrig heap check                         five boots, held against it
   hilrig heap check --from hilrig-records/20261122-* --baseline heap-baseline.toml
-  hilrig heap diff hilrig-records/A hilrig-records/B")]
+  hilrig heap diff hilrig-records/A hilrig-records/B
+  hilrig heap history --last 30
+  hilrig heap history --format csv > heap.csv")]
     Heap {
         /// What to do.
         #[command(subcommand)]
@@ -164,6 +166,8 @@ pub enum HeapCommand {
     Check(HeapBoots),
     /// Put two records or baselines side by side.
     Diff(HeapDiff),
+    /// Show the runs so far as a table and a plot, or export them.
+    History(HeapHistory),
 }
 
 /// `hilrig heap accept` and `hilrig heap check`.
@@ -198,6 +202,40 @@ pub struct HeapDiff {
     pub before: PathBuf,
     /// Another.
     pub after: PathBuf,
+}
+
+/// `hilrig heap history`.
+#[derive(Debug, clap::Args)]
+pub struct HeapHistory {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Only boards of this kind.
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+    /// Only the board of this name.
+    #[arg(long, value_name = "NAME")]
+    pub board: Option<String>,
+    /// The last so many runs.
+    #[arg(long, value_name = "N", default_value = "50")]
+    pub last: std::num::NonZeroUsize,
+    /// What to print.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: HistoryFormat,
+}
+
+/// How the history is printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum HistoryFormat {
+    /// A table and a plot.
+    Table,
+    /// One figure a line.
+    Csv,
+    /// The same as an array of objects.
+    Json,
+    /// Bencher Metric Format, of the last run.
+    Bencher,
+    /// OpenMetrics text, of each board's last run.
+    Openmetrics,
 }
 
 /// `hilrig report`.

@@ -52,6 +52,12 @@ pub fn note(text: &str) {
     let _ = writeln!(anstream::stderr(), "{yellow}note{yellow:#}: {text}");
 }
 
+/// Prints what does not stop the command.
+pub fn warn(message: &str) {
+    let yellow = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
+    let _ = writeln!(anstream::stderr(), "{yellow}warning{yellow:#}: {message}");
+}
+
 /// Prints a result. A reader that has seen enough (`| head`) is no error.
 pub fn print(text: &str) -> Result<u8, Failure> {
     match anstream::stdout().write_all(text.as_bytes()) {

@@ -1,7 +1,7 @@
 //! `hilrig run`: wires boards, broker and reporters to the runner.
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -12,8 +12,8 @@ use hilrig_core::event::{BrokerFacts, Events, FirmwareFacts, RunStarted, SCHEMA,
 use hilrig_core::exit;
 use hilrig_core::image::Image;
 use hilrig_report::{
-    BootLog, EVENTS, EventsFile, HtmlFile, JUNIT, JunitFile, Record, Reporter, Reporters, SUMMARY,
-    Stream, SummaryFile,
+    BootLog, EVENTS, EventsFile, HISTORY, History, HtmlFile, JUNIT, JunitFile, Record, Reporter,
+    Reporters, RunModel, SUMMARY, Stream, SummaryFile, read_events,
 };
 use hilrig_runner::{BenchBroker, BrokerEndpoint, Member, Plan};
 use time::OffsetDateTime;
@@ -151,6 +151,9 @@ pub async fn once(args: args::Run, shown: Shown) -> Result<Done, Failure> {
     for fault in &faults {
         crate::error::say(&Failure::rig(fault));
     }
+    if let Err(error) = remember(&config.records, &record) {
+        crate::error::warn(&error);
+    }
     // A verdict whose record is not whole cannot be shown to anybody.
     let code = match exit::of(outcome.verdict) {
         exit::PASSED if !faults.is_empty() => exit::RIG_FAULT,
@@ -173,6 +176,16 @@ fn reporters(record: &Record, shown: Shown) -> Result<Reporters, Failure> {
         reporters.push(hilrig_report::terminal(Stream::Stdout, Some(record.folder().into())));
     }
     Ok(Reporters::new(reporters))
+}
+
+/// Puts the run into the bench's history. The record holds it all, so that one that cannot be written
+/// to loses nothing and is no fault of the run.
+fn remember(records: &Path, record: &Record) -> Result<(), String> {
+    let recorded = read_events(&record.file(EVENTS)).map_err(|error| error.to_string())?;
+    let run = RunModel::of(&recorded.events);
+    History::open(&records.join(HISTORY))
+        .and_then(|mut history| history.add(&run, record.folder()))
+        .map_err(|error| error.to_string())
 }
 
 fn firmware_facts(kind: BoardKind, image: &Image) -> FirmwareFacts {

@@ -15,13 +15,17 @@ pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Stri
         })
         .collect();
     let figure = |cell: &String| {
-        cell.starts_with(|c: char| c.is_ascii_digit() || c == '+')
-            || (cell.starts_with('-') && !cell[1..].starts_with('-'))
+        let of_figure = |c: char| c.is_ascii_digit() || " .±".contains(c);
+        cell == "-"
             || cell.starts_with("not ")
+            || cell.trim_start_matches(['+', '-']).chars().all(of_figure)
     };
     let figures = |column: usize| {
-        let mut body = lines[1..].iter().filter_map(|line| line.get(column)).peekable();
-        body.peek().is_some() && body.all(figure)
+        let mut body = lines[1..].iter().filter_map(|line| line.get(column));
+        let digits = lines[1..].iter().any(|line| {
+            line.get(column).is_some_and(|cell| cell.contains(|c: char| c.is_ascii_digit()))
+        });
+        digits && body.all(figure)
     };
     let right: Vec<bool> = (0..head.len()).map(figures).collect();
     let mut text = String::new();

@@ -4,6 +4,9 @@ mod accept;
 mod boots;
 mod check;
 mod diff;
+mod export;
+mod history;
+mod plot;
 mod table;
 
 use crate::args::HeapCommand;
@@ -15,5 +18,6 @@ pub async fn heap(command: HeapCommand) -> Result<u8, Failure> {
         HeapCommand::Accept(args) => accept::accept(&args).await,
         HeapCommand::Check(args) => check::check(&args).await,
         HeapCommand::Diff(args) => diff::diff(&args),
+        HeapCommand::History(args) => history::history(&args),
     }
 }

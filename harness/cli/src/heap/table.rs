@@ -1,7 +1,10 @@
 //! Heap figures as tables.
 
+use hilrig_core::heap::HeapPhase;
+use hilrig_report::Row;
 use hilrig_report::heap::{Comparison, Entry, Judged, Key, Metric};
 
+use super::history::by_boot;
 use crate::table::table;
 
 /// The figures of one key.
@@ -20,6 +23,25 @@ pub fn figures(key: &Key, entry: &Entry) -> String {
         entry.boots,
         table(&["phase", "lowest free, B", "largest block, B"], rows)
     )
+}
+
+/// The history: a line for each board of each run.
+pub fn history(rows: &[Row]) -> String {
+    let lines = by_boot(rows).map(|boot| {
+        let first = &boot[0];
+        let mut line = vec![
+            first.run.clone(),
+            first.commit.clone().unwrap_or("-".into()),
+            first.board.clone(),
+            first.verdict.clone().unwrap_or("no verdict".into()),
+        ];
+        line.extend(HeapPhase::ALL.map(|phase| {
+            let figure = |row: &&Row| row.phase == phase && row.metric == Metric::LowestFree;
+            boot.iter().find(figure).map_or("-".into(), |row| row.bytes.to_string())
+        }));
+        line
+    });
+    table(&["run", "commit", "board", "verdict", "boot", "page", "handshake", "connected"], lines)
 }
 
 /// Two sets of figures of one key.

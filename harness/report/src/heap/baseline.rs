@@ -11,7 +11,7 @@ use hilrig_core::place::FileError;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::figures::{Boots, Figure, Key, Metric, PhaseFigures};
+use super::figures::{Boots, Figure, Key, PhaseFigures};
 use crate::file::WholeFile;
 
 /// Version of the file's schema.
@@ -180,10 +180,7 @@ impl Baseline {
             for (phase, figures) in &entry.figures {
                 let _ = writeln!(out, "[baseline.phase.{}]", phase.name());
                 for (metric, Figure { median, spread }) in figures {
-                    let name = match metric {
-                        Metric::LowestFree => "lowest_free",
-                        Metric::Largest => "largest",
-                    };
+                    let name = metric.name();
                     let _ = writeln!(out, "{name} = {{ median = {median}, spread = {spread} }}");
                 }
             }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use hilrig_core::heap::HeapPhase;
+use hilrig_core::heap::{HeapLow, HeapPhase};
 use serde::{Deserialize, Serialize};
 
-use crate::model::RunModel;
+use crate::model::{BoardModel, RunModel};
 
 /// What two boots must have in common for their heap to be compared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -42,6 +42,27 @@ pub enum Metric {
 impl Metric {
     /// Every one, in the order of tables.
     pub const ALL: [Metric; 2] = [Metric::LowestFree, Metric::Largest];
+
+    /// The name, as in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Metric::LowestFree => "lowest_free",
+            Metric::Largest => "largest",
+        }
+    }
+
+    /// The figure of this name.
+    pub fn from_name(name: &str) -> Option<Metric> {
+        Metric::ALL.into_iter().find(|metric| metric.name() == name)
+    }
+
+    /// Its value in what a phase's samples come to, bytes.
+    pub fn of(self, low: &HeapLow) -> Option<u64> {
+        match self {
+            Metric::LowestFree => Some(low.lowest_free),
+            Metric::Largest => low.largest,
+        }
+    }
 
     /// The words for tables.
     pub fn words(self) -> &'static str {
@@ -104,33 +125,34 @@ impl Boots {
         let mut all: BTreeMap<Key, Boots> = BTreeMap::new();
         for run in runs {
             let Some(started) = &run.started else { continue };
-            let tls = run.broker.as_ref().and_then(|broker| broker.tls.clone());
             for board in &run.boards {
-                // Without facts the board was never had, and without a broker nobody connected.
-                let (Some(facts), Some(tls)) = (&board.facts, &tls) else { continue };
-                let settings = started.settings.iter().map(|(k, v)| format!("{k}={v}"));
-                let key = Key {
-                    kind: facts.kind.clone(),
-                    configuration: settings.collect::<Vec<_>>().join(" "),
-                    tls: tls.clone(),
-                };
+                let Some(key) = Boots::key(run, board) else { continue };
+                let firmware = started.firmware.iter().filter(|f| f.kind == key.kind);
+                let builds: Vec<String> = firmware.filter_map(|f| f.build.clone()).collect();
                 let boots = all.entry(key).or_default();
                 boots.boots += 1;
                 boots.commits.extend(started.commit.clone());
-                let firmware = started.firmware.iter().filter(|f| f.kind == facts.kind);
-                boots.builds.extend(firmware.filter_map(|f| f.build.clone()));
+                boots.builds.extend(builds);
                 for (phase, low) in board.heap.iter() {
-                    let values = [
-                        (Metric::LowestFree, Some(low.lowest_free)),
-                        (Metric::Largest, low.largest),
-                    ];
-                    for (metric, value) in values {
-                        boots.values.entry((phase, metric)).or_default().extend(value);
+                    for metric in Metric::ALL {
+                        let values = boots.values.entry((phase, metric)).or_default();
+                        values.extend(metric.of(low));
                     }
                 }
             }
         }
         all
+    }
+
+    /// What a board of a run can be compared by; `None` where the board was never had, or there was no
+    /// broker to connect to.
+    pub fn key(run: &RunModel, board: &BoardModel) -> Option<Key> {
+        let settings = run.started.as_ref()?.settings.iter().map(|(k, v)| format!("{k}={v}"));
+        Some(Key {
+            kind: board.facts.as_ref()?.kind.clone(),
+            configuration: settings.collect::<Vec<_>>().join(" "),
+            tls: run.broker.as_ref()?.tls.clone()?,
+        })
     }
 
     /// What they come to, phase by phase. A figure that a boot did not tell is not there: what is
@@ -154,7 +176,6 @@ pub(crate) mod tests {
     use hilrig_core::heap::{HeapLows, HeapSample, HeapSource};
 
     use super::*;
-    use crate::model::BoardModel;
 
     /// A run of one board with these lowest figures.
     pub fn run(lows: &[(HeapPhase, u64, u64)]) -> RunModel {

@@ -6,4 +6,6 @@ mod figures;
 
 pub use baseline::{Baseline, BaselineError, Entry};
 pub use compare::{Change, Comparison, Judged, LEAST_GROWTH, compare};
+#[cfg(test)]
+pub(crate) use figures::tests;
 pub use figures::{Boots, Figure, Key, Metric, PhaseFigures};
