@@ -22,8 +22,15 @@ pub struct Attached {
 impl Attached {
     /// Starts the board that keeps its flash in the bench's folder `name`.
     pub fn start(bench: &Bench, name: &str) -> Attached {
+        Attached::seeded(bench, name, 0)
+    }
+
+    /// The same with a seed, of which a new board makes its MAC.
+    pub fn seeded(bench: &Bench, name: &str, seed: u64) -> Attached {
+        let seed = seed.to_string();
         let boot_rom = path_text(&artifacts::boot_rom());
-        let arguments = ["virtual-board", "--state", name, "--boot-rom", boot_rom.as_str()];
+        let arguments =
+            ["virtual-board", "--state", name, "--seed", &seed, "--boot-rom", boot_rom.as_str()];
         let mut running = bench.start(&arguments);
         let line = running.line_with("{");
         let ready = serde_json::from_str(&line).expect("one line of JSON");

@@ -10,6 +10,7 @@ pub mod bench;
 pub mod browser;
 pub mod engine;
 pub mod hold;
+pub mod machine;
 pub mod processes;
 pub mod record;
 pub mod redact;

@@ -2,15 +2,18 @@
 
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hilrig_core::exit;
 use hilrig_core::verdict::Verdict;
 use hilrig_tests::artifacts;
 use hilrig_tests::bench::{Bench, Configuration, path_text};
+use hilrig_tests::machine::Machine;
 use hilrig_tests::record::Record;
 use hilrig_tests::running::Running;
 use hilrig_tests::skip::skipped;
+use hilrig_tests::usb::Adapter;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// `nobody` on Debian, as its base-passwd package sets it.
 const NOBODY: u32 = 65534;
@@ -22,6 +25,40 @@ fn open_to_all(bench: &Bench, file: &Path, mode: u32) -> String {
     std::fs::copy(file, &copy).unwrap();
     std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(mode)).unwrap();
     path_text(&copy)
+}
+
+#[test]
+fn a_port_that_is_not_theirs_is_told_with_the_udev_rule_that_makes_it_so() {
+    let bench = Bench::new();
+    let Some(machine) = Machine::new(&bench) else { return };
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let pty = PathBuf::from(ptsname(&master, Vec::new()).unwrap().into_string().unwrap());
+    std::fs::set_permissions(&pty, std::fs::Permissions::from_mode(0o000)).unwrap();
+    machine.usb.plug(&Adapter { serial: Some("A7"), ..Adapter::cp210x("ttyUSB0", "1") }, &pty);
+    let desk = toml::toml! {
+        name = "desk" kind = "esp8266" rig = "10.0.0.1" usb_serial = "A7"
+    };
+    let mut configuration = Configuration::new();
+    let image = open_to_all(&bench, &artifacts::firmware(), 0o644);
+    configuration.set("firmware.esp8266.image", image.as_str()).board(desk);
+    bench.configure(&configuration);
+    let hilrig = open_to_all(&bench, &artifacts::hilrig(), 0o755);
+    for folder in ["", "home", "tmp"] {
+        let all = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(bench.path(folder), all).unwrap();
+    }
+    let run = |arguments: &[&str]| {
+        let all = [&[hilrig.as_str()], arguments].concat();
+        Running::start(machine.command_of_ordinary_user(&all)).ended()
+    };
+    let rule = "SUBSYSTEM==\"tty\", ATTRS{idVendor}==\"10c4\", ATTRS{idProduct}==\"ea60\", GROUP=";
+    let told = run(&["flash", "--board", "desk", image.as_str()]).with_code(exit::RIG_FAULT);
+    told.saying("permission denied").saying(rule).saying("tools/60-hilrig.rules");
+    run(&["boards"]).with_code(exit::PASSED).showing(rule);
+    run(&["doctor"]).showing("ttyUSB0").showing(rule);
+    bench.nothing_may_be_left();
 }
 
 #[test]

@@ -87,10 +87,28 @@ pub fn discover_in(root: &Path) -> Result<Vec<FoundPort>, BoardFault> {
     Ok(sorted(found.collect()))
 }
 
+/// Whether one port alone has this serial number.
+pub fn has_alone(found: &[FoundPort], serial: &str) -> bool {
+    let with =
+        |port: &&FoundPort| port.usb.as_ref().and_then(|usb| usb.serial.as_deref()) == Some(serial);
+    found.iter().filter(with).count() == 1
+}
+
 /// A port that the system does not list: a pty.
 pub fn unlisted(port: &Path) -> FoundPort {
     let (by_id, positions) = (None, Vec::new());
     FoundPort { usb: None, by_id, positions, no_access: no_access(port), port: port.to_owned() }
+}
+
+/// The USB adapter that a port of this machine belongs to.
+pub fn usb_of(port: &Path) -> Option<Usb> {
+    let class = Path::new("/sys/class/tty");
+    let names = [port.to_owned(), port.canonicalize().ok()?];
+    let tty = names.iter().find_map(|name| {
+        let tty = class.join(name.file_name()?);
+        tty.exists().then_some(tty)
+    })?;
+    usb(&tty.join("device").join(attached_to(&tty)?.interface()?))
 }
 
 /// What a port belongs to.
@@ -192,7 +210,7 @@ fn no_access(port: &Path) -> Option<String> {
     use rustix::fs::{Access, access};
     let error = access(port, Access::READ_OK | Access::WRITE_OK).err()?;
     Some(match error {
-        rustix::io::Errno::ACCESS => crate::port::permission_help(port),
+        rustix::io::Errno::ACCESS => crate::access::port_help(port),
         other => other.to_string(),
     })
 }

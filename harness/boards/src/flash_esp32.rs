@@ -53,7 +53,7 @@ impl SerialBoard {
             (job, progress, result) = self.on_thread(run).await?;
             let failed = match result {
                 Ok(mac) => {
-                    self.mac = Some(mac);
+                    self.identified(mac);
                     let flashed = progress.flashed();
                     let baud = (!flashed.kept).then_some(job.baud);
                     return Ok(Flashed { baud, ..flashed });

@@ -86,7 +86,8 @@ impl SerialBoard {
         self.set_baud(baud).await.map_err(|fault| Trouble { fault, of_line: true })?;
         self.find_loader(attempts).await?;
         let expected = self.settings.mac;
-        self.mac = Some(self.with_loader(move |loader| loader.identify(expected)).await?);
+        let mac = self.with_loader(move |loader| loader.identify(expected)).await?;
+        self.identified(mac);
         // From here on the old image is no more.
         self.record.set_image(None);
         let (bytes, progress) = (image.bytes.clone(), Arc::clone(progress));

@@ -10,7 +10,7 @@ use hilrig_core::board::BoardFault;
 use hilrig_core::config::PortId;
 use hilrig_core::mac::Mac;
 
-use crate::discover::FoundPort;
+use crate::discover::{FoundPort, has_alone};
 
 /// What the configuration says of where a board is.
 #[derive(Clone, Debug)]
@@ -190,13 +190,7 @@ fn same(a: &Path, b: &Path) -> bool {
 /// The key to write in place of a port's name that does not stay.
 pub fn stable_key(port: &FoundPort, found: &[FoundPort]) -> Option<String> {
     let serial = port.usb.as_ref()?.serial.as_ref();
-    let alone = |serial: &&String| {
-        let with = |other: &&FoundPort| {
-            other.usb.as_ref().and_then(|usb| usb.serial.as_ref()) == Some(*serial)
-        };
-        found.iter().filter(with).count() == 1
-    };
-    match serial.filter(alone) {
+    match serial.filter(|serial| has_alone(found, serial)) {
         Some(serial) => Some(format!("usb_serial = {serial:?}")),
         None => Some(format!("position = {:?}", port.positions.first()?)),
     }

@@ -5,6 +5,7 @@
 //! the lines that reset it ([`ModemLines`] on real boards, [`NoLines`] where none are wired, the
 //! control socket of a virtual board), its port and its rates.
 
+mod access;
 mod ask;
 mod console;
 pub mod discover;

@@ -7,6 +7,8 @@ use hilrig_core::board::BoardFault;
 use rustix::fs::OFlags;
 use serialport::{SerialPort, TTYPort};
 
+use crate::access;
+
 /// Opens `path` raw, 8N1, for this process alone (TIOCEXCL and flock). What the board sent before
 /// stays in the port's buffer. The descriptor does not block, so that no read or write can outlast
 /// its deadline.
@@ -87,7 +89,7 @@ fn cannot_open(path: &Path, error: &serialport::Error) -> BoardFault {
     match error.kind() {
         serialport::ErrorKind::Io(Io::NotFound) => missing(path),
         serialport::ErrorKind::Io(Io::PermissionDenied) => {
-            BoardFault::new(tried, "permission denied").help(permission_help(path))
+            BoardFault::new(tried, "permission denied").help(access::port_help(path))
         }
         serialport::ErrorKind::NoDevice => {
             let held = match holders(path).as_slice() {
@@ -99,31 +101,6 @@ fn cannot_open(path: &Path, error: &serialport::Error) -> BoardFault {
         _ => BoardFault::new(tried, &error.description)
             .help("Is it a serial port? `hilrig boards` lists those that are attached."),
     }
-}
-
-/// What to do about a port that this user may not open.
-pub fn permission_help(path: &Path) -> String {
-    use std::os::unix::fs::MetadataExt;
-    let gid = std::fs::metadata(path).map(|meta| meta.gid()).ok();
-    let group = gid.and_then(group_name).unwrap_or_else(|| "dialout".into());
-    if gid == Some(0) {
-        return "Only root may open it; a udev rule must give it to a group that you are in."
-            .into();
-    }
-    format!("Join the port's group, then log in again: sudo usermod -aG {group} \"$USER\"")
-}
-
-fn group_name(gid: u32) -> Option<String> {
-    name_of_id(&std::fs::read_to_string("/etc/group").ok()?, gid)
-}
-
-/// The name that belongs to a number, in the text of /etc/group or /etc/passwd.
-pub fn name_of_id(names: &str, id: u32) -> Option<String> {
-    names.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(id)).then(|| name.to_owned())
-    })
 }
 
 /// Processes that have `path` open, as `name (pid N)`. Those of other users stay unseen.
@@ -149,19 +126,4 @@ fn holders(path: &Path) -> Vec<String> {
         .collect();
     found.sort();
     found.into_iter().map(|(pid, name)| format!("{name} (pid {pid})")).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_group_of_a_port_is_named_and_roots_own_ports_are_not_a_matter_of_groups() {
-        let groups = "root:x:0:\nbroken\ndialout:x:20:me\nuucp:x:14:\n";
-        assert_eq!(name_of_id(groups, 14).as_deref(), Some("uucp"));
-        assert_eq!(name_of_id(groups, 20).as_deref(), Some("dialout"));
-        assert_eq!(name_of_id(groups, 21), None);
-        assert!(permission_help(Path::new("/dev/null")).contains("udev"));
-        assert!(permission_help(Path::new("/dev/ttyUSB-none")).contains("usermod -aG dialout"));
-    }
 }

@@ -3,6 +3,8 @@
 use hilrig_core::text::printable;
 use probe_rs::probe::list::{Accessibility, Lister};
 
+use crate::access::probe_help;
+
 /// A debug probe. Its texts come from the device and are made printable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundProbe {
@@ -14,8 +16,8 @@ pub struct FoundProbe {
     pub pid: u16,
     /// Serial number.
     pub serial: Option<String>,
-    /// This user may not open it.
-    pub no_access: bool,
+    /// Why this user cannot open it, and what to do about that.
+    pub no_access: Option<String>,
 }
 
 impl FoundProbe {
@@ -43,7 +45,8 @@ pub fn probes() -> Vec<FoundProbe> {
             vid: item.info.vendor_id,
             pid: item.info.product_id,
             serial: item.info.serial_number.map(|text| printable(text.as_bytes())),
-            no_access: item.accessibility == Accessibility::PermissionDenied,
+            no_access: (item.accessibility == Accessibility::PermissionDenied)
+                .then(|| probe_help(item.info.vendor_id, item.info.product_id)),
         })
         .collect();
     found.sort_by_key(FoundProbe::key);
@@ -63,7 +66,7 @@ mod tests {
             vid: 0x0483,
             pid: 0x374b,
             serial: Some("0670FF49".into()),
-            no_access: false,
+            no_access: None,
         };
         assert_eq!(probe.key(), "0483:374b:0670FF49");
         for key in ["0483:374b", "0483:374B:0670FF49"] {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use hilrig_core::board::{BoardFault, Lines};
+use hilrig_core::mac::Mac;
 use serialport::TTYPort;
 use tokio::sync::Mutex;
 
@@ -170,13 +171,20 @@ impl Seek {
     ) -> Vec<PathBuf> {
         ports.sort_by_key(|path| {
             let port = found.iter().find(|port| port.port == *path);
-            match port.and_then(|port| Seen::of(&settings.state, port)?.read()) {
+            match port.and_then(|port| Seen::of(&settings.state, port, found)?.read()) {
                 Some(seen) if Some(seen.mac) == self.wanted.mac => 0,
                 None => 1,
                 Some(_) => 2,
             }
         });
         ports
+    }
+
+    /// Puts down which chip is on the port that the board has now.
+    pub fn note(&self, settings: &Settings, mac: Mac) {
+        let found = discover_in(&self.bench.root).unwrap_or_default();
+        let identity = Identity { chip: settings.kind.name().into(), mac };
+        Seen::note(&settings.state, &settings.port, &found, &identity);
     }
 
     /// The port that the board is on now, or what names it.

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::ask::Identity;
-use crate::discover::FoundPort;
+use crate::discover::{FoundPort, has_alone};
 
 /// The note of one adapter at one place.
 #[derive(Debug)]
@@ -14,17 +14,16 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// The note of a port under the folder `state`; none for a port that nothing tells from the
-    /// next one plugged in.
-    pub fn of(state: &Path, port: &FoundPort) -> Option<Seen> {
+    /// The note of a port, one of those that were `found`, under the folder `state`. An adapter is
+    /// known by its serial number, and where that is doubled or missing by its place; none where
+    /// nothing tells it from the next one.
+    pub fn of(state: &Path, port: &FoundPort, found: &[FoundPort]) -> Option<Seen> {
         let usb = port.usb.as_ref()?;
-        let position = port.positions.first();
-        if usb.serial.is_none() && position.is_none() {
-            return None;
-        }
-        let text = |value: Option<&String>| value.map_or("", String::as_str).to_owned();
-        let (serial, position) = (text(usb.serial.as_ref()), text(position));
-        let key = format!("{:04x}-{:04x}-{serial}-{position}", usb.vid, usb.pid);
+        let what = match usb.serial.as_ref().filter(|serial| has_alone(found, serial)) {
+            Some(serial) => format!("serial-{serial}"),
+            None => format!("position-{}", port.positions.first()?),
+        };
+        let key = format!("{:04x}-{:04x}-{what}", usb.vid, usb.pid);
         Some(Seen { path: state.join("ports").join(crate::record::file_name(&key)) })
     }
 
@@ -50,7 +49,7 @@ impl Seen {
     /// Puts down who answered on a port.
     pub fn note(state: &Path, path: &Path, found: &[FoundPort], identity: &Identity) {
         let port = found.iter().find(|port| port.port == path);
-        if let Some(seen) = port.and_then(|port| Seen::of(state, port)) {
+        if let Some(seen) = port.and_then(|port| Seen::of(state, port, found)) {
             seen.write(identity);
         }
     }
@@ -77,16 +76,19 @@ mod tests {
             positions: position.map(str::to_owned).into_iter().collect(),
             no_access: None,
         };
-        let one = Seen::of(state.path(), &port(Some("../1"), Some("p"))).unwrap();
+        let of = |ports: &[FoundPort]| Seen::of(state.path(), &ports[0], ports);
+        let alone = of(&[port(Some("../1"), Some("p"))]).unwrap();
         let identity = Identity { chip: "esp8266".into(), mac: hilrig_core::mac::Mac([1; 6]) };
-        assert_eq!(one.read(), None);
-        one.write(&identity);
-        assert_eq!(one.read(), Some(identity));
-        assert!(one.path.starts_with(state.path().join("ports")), "{:?}", one.path);
-        std::fs::write(&one.path, "{").unwrap();
-        assert_eq!(one.read(), None);
-        let other = Seen::of(state.path(), &port(Some("../1"), Some("q"))).unwrap();
-        assert_ne!(one.path, other.path);
-        assert!(Seen::of(state.path(), &port(None, None)).is_none());
+        assert_eq!(alone.read(), None);
+        alone.write(&identity);
+        assert!(alone.path.starts_with(state.path().join("ports")), "{:?}", alone.path);
+        // Plugged in elsewhere it is the same adapter.
+        let moved = of(&[port(Some("../1"), Some("q")), port(Some("2"), None)]).unwrap();
+        assert_eq!(moved.read(), Some(identity));
+        std::fs::write(&alone.path, "{").unwrap();
+        assert_eq!(alone.read(), None);
+        let doubled = |position| of(&[port(Some("1"), Some(position)), port(Some("1"), None)]);
+        assert_ne!(doubled("p").unwrap().path, doubled("q").unwrap().path);
+        assert!(of(&[port(None, None)]).is_none());
     }
 }

@@ -148,6 +148,14 @@ impl SerialBoard {
         Ok(())
     }
 
+    /// The chip has told who it is, and is the one that the configuration says.
+    pub(crate) fn identified(&mut self, mac: Mac) {
+        self.mac = Some(mac);
+        if let Some(seek) = &self.settings.seek {
+            seek.note(&self.settings, mac);
+        }
+    }
+
     /// The open port and the lines; waits for a thread that an abandoned flashing left at work.
     pub(crate) async fn opened(
         &mut self,

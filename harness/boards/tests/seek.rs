@@ -11,7 +11,7 @@ use std::time::Duration;
 use bench::{CountingLines, image, settings};
 use hilrig_boards::discover::discover_in;
 use hilrig_boards::identity::Wanted;
-use hilrig_boards::{Bench, Deadlines, PortLock, Seek, SerialBoard, Settings};
+use hilrig_boards::{Bench, Deadlines, PortLock, Seek, Seen, SerialBoard, Settings};
 use hilrig_core::board::Board;
 use hilrig_core::config::PortId;
 use hilrig_tests::usb::{Adapter, UsbTree};
@@ -84,6 +84,12 @@ async fn a_board_that_is_plugged_in_again_gets_its_name_back() {
     board.flash(&image(5000, 1), true, Box::new(|_, _| {})).await.unwrap();
     assert_eq!(board.facts().mac, Some(mac(1)));
     board.release().await;
+    // What `hilrig boards` shows without touching anything.
+    let found = discover_in(folder.path()).unwrap();
+    let known =
+        found.iter().map(|port| Seen::of(&folder.path().join("state"), port, &found)?.read());
+    let known: Vec<_> = known.map(|chip| chip.map(|chip| (chip.chip, chip.mac))).collect();
+    assert_eq!(known, [None, Some(("esp8266".to_owned(), mac(1)))]);
     assert!(two.off().commands.is_empty(), "the other board was not touched");
     one.off();
 }

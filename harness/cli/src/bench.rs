@@ -57,6 +57,7 @@ pub fn choose(
 fn started(number: usize) -> BoardConfig {
     BoardConfig {
         name: format!("virtual-{number}"),
+        line: 0,
         kind: BoardKind::Virtual,
         attached: Attached::Started,
         mac: None,

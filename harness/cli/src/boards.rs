@@ -40,7 +40,7 @@ pub async fn boards(args: &args::Boards) -> Result<u8, Failure> {
         .map(|port| Row {
             port: port.clone(),
             board: None,
-            chip: Seen::of(&bench::state_folder(), port).and_then(|seen| seen.read()),
+            chip: Seen::of(&bench::state_folder(), port, &found).and_then(|seen| seen.read()),
             trouble: None,
         })
         .collect();
@@ -78,11 +78,16 @@ pub async fn boards(args: &args::Boards) -> Result<u8, Failure> {
     }
     let mut text = ports_text(&rows);
     if !probes.is_empty() {
-        let rows = probes.iter().map(|probe| {
+        let cells = probes.iter().map(|probe| {
             let board = probe_board(probe).map_or("-", |board| &board.name);
             vec![board.to_owned(), probe.key(), probe.name.clone()]
         });
-        text.push_str(&format!("\n{}", table(&["board", "debug probe", "name"], rows)));
+        text.push_str(&format!("\n{}", table(&["board", "debug probe", "name"], cells)));
+        for probe in &probes {
+            if let Some(why) = &probe.no_access {
+                text.push_str(&format!("{}: {why}\n", probe.key()));
+            }
+        }
     }
     for line in missing {
         text.push_str(&format!("{line}\n"));

@@ -175,11 +175,15 @@ fn ports(findings: &mut Vec<Finding>) {
     findings.push(match discover() {
         Ok(ports) => {
             let usb: Vec<_> = ports.iter().filter(|port| port.usb.is_some()).collect();
-            match usb.iter().find_map(|port| port.no_access.clone()) {
-                Some(why) => Finding {
+            match usb.iter().find_map(|port| Some((port, port.no_access.as_ref()?))) {
+                Some((port, help)) => Finding {
                     what: "serial ports",
-                    found: format!("{} on USB, {why}", usb.len()),
-                    mend: Some("usermod -aG dialout $USER, and log in again".into()),
+                    found: format!(
+                        "{} on USB, and {} is not yours to open",
+                        usb.len(),
+                        port.port.display()
+                    ),
+                    mend: Some(help.clone()),
                     needed: false,
                 },
                 None => ok("serial ports", format!("{} on USB", usb.len())),

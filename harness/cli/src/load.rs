@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use hilrig_boards::discover::discover;
+use hilrig_boards::identity;
 use hilrig_core::config::{BoardConfig, BoardKind, Config};
 use hilrig_core::contract::Contract;
 use hilrig_core::image::Image;
 use hilrig_core::place::FileError;
 use hilrig_core::text::Secrets;
 
+use crate::bench;
 use crate::error::Failure;
 
 const BUILD: &str = "Build the firmware with `make firmware`, or mend the key.";
@@ -21,7 +24,32 @@ pub fn config(path: &Path) -> Result<Config, Failure> {
             path.display()
         ))
     })?;
-    Config::parse(path, &text).map_err(Failure::usage)
+    let config = Config::parse(path, &text).map_err(Failure::usage)?;
+    for board in &config.boards {
+        named_by_what_stays(&config, board)?;
+    }
+    Ok(config)
+}
+
+/// Refuses a port whose name depends on the order of plugging: tomorrow it is another board's.
+fn named_by_what_stays(config: &Config, board: &BoardConfig) -> Result<(), Failure> {
+    let path = bench::port_id(board).and_then(|id| id.path.as_ref());
+    let Some(path) = path.filter(|path| identity::is_passing(path)) else { return Ok(()) };
+    // What cannot be looked up now is left to `hilrig boards`, which says why.
+    let found = discover().unwrap_or_default();
+    let port = found.iter().find(|port| port.port == *path);
+    let instead = match port.and_then(|port| identity::stable_key(port, &found)) {
+        Some(key) => format!("On it now is {key}: write that instead"),
+        None => {
+            "Write `usb_serial`, `position` or `mac` instead (`hilrig boards` lists them)".into()
+        }
+    };
+    let message = format!(
+        "board `{}`: {} is whatever was plugged in first, and another board after the next plugging. {instead}",
+        board.name,
+        path.display()
+    );
+    Err(Failure::usage(FileError::at_line(&config.path, board.line, message)))
 }
 
 /// The firmware's contract.

@@ -121,6 +121,8 @@ pub enum LinesKind {
 pub struct BoardConfig {
     /// Its name in tables and records.
     pub name: String,
+    /// Line of its `[[board]]` in the file, counted from 1; 0 where it stands in none.
+    pub line: usize,
     /// Its kind.
     pub kind: BoardKind,
     /// Where it is, or that the rig starts it.
@@ -221,6 +223,7 @@ impl Resolver<'_> {
         if name.is_empty() || name.len() > 40 || name.starts_with('.') || !name.chars().all(fits) {
             return Err(self.wrong(raw.name.span(), "a board's name is 1 to 40 letters, digits, `-`, `_` or `.`, not starting with `.`: it names a folder"));
         }
+        let line = crate::place::line_of(self.text, span.start);
         let attached = self.attached(&raw, span.clone())?;
         let http = raw
             .http
@@ -253,6 +256,7 @@ impl Resolver<'_> {
         };
         Ok(BoardConfig {
             name,
+            line,
             kind: raw.kind,
             attached,
             mac: raw.mac,
