@@ -13,9 +13,9 @@
 
 /* Says why and where, and resets with reason 2. `what` is printed behind
  * "Panic ". */
-_Noreturn void crash_panic(const char *what);
+__attribute__((noreturn)) void crash_panic(const char *what);
 
 /* Resets the chip with one of the RESET_ numbers. */
-_Noreturn void chip_reset(uint32_t reason);
+__attribute__((noreturn)) void chip_reset(uint32_t reason);
 
 #endif

@@ -22,6 +22,8 @@ void serial_baud(uint32_t baud)
 		return;
 	}
 	line = uart_init(UART0, static_cast<int>(baud), UART_8N1, UART_TX_ONLY, TX_PIN, 0, false);
+	// The SDK would tell of its scans on the same line. Crash texts come all the same.
+	uart_set_debug(UART_NO);
 }
 
 void serial_write(const char *bytes, size_t length)

@@ -37,7 +37,7 @@ static uint8_t *flash;
 static uint16_t host_port;
 static uint32_t hurry = 1;
 static uint64_t started_ns;
-static bool scheduled, stack_is_moved;
+static bool scheduled, stack_is_moved, sdk_is_quiet;
 static struct rst_info reset_info;
 
 static uint64_t now_ns()
@@ -148,6 +148,11 @@ void uart_wait_tx_empty(uart_t *)
 {
 }
 
+void uart_set_debug(int number)
+{
+	sdk_is_quiet = number == UART_NO;
+}
+
 // -- pins --
 
 void pinMode(uint8_t, uint8_t)
@@ -248,6 +253,8 @@ int main(int count, char **given)
 	setup();
 	if (!stack_is_moved)
 		chip_panic("a stack of 7 KiB would lie in the SDK's");
+	if (!sdk_is_quiet)
+		chip_panic("the SDK's own messages would be in the boot log");
 	for (;;)
 		loop();
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #define UART0 0
+#define UART_NO -1
 #define UART_8N1 0x1C
 #define UART_TX_ONLY 2
 
@@ -19,6 +20,7 @@ uart_t *uart_init(int uart_nr, int baudrate, int config, int mode, int tx_pin, s
 void uart_set_baudrate(uart_t *uart, int baud_rate);
 size_t uart_write(uart_t *uart, const char *buf, size_t size);
 void uart_wait_tx_empty(uart_t *uart);
+void uart_set_debug(int uart_nr);
 #ifdef __cplusplus
 }
 #endif

@@ -1,19 +1,21 @@
-/* Crash texts are the Arduino core's own, with registers and stack; here is what the
- * firmware itself has to add. */
+// Crash texts are the Arduino core's own, with registers and stack; here is what the
+// firmware itself has to add.
 #include <Arduino.h>
 #include <stdlib.h>
 #include <user_interface.h>
 
+extern "C" {
 #include "crash.h"
 #include "serial.h"
+}
 
-/* The reason is the SDK's to keep: 4 after this, whatever is asked for. */
+// The reason is the SDK's to keep: 4 after this, whatever is asked for.
 void chip_reset(uint32_t reason)
 {
 	(void)reason;
 	serial_flush();
 	system_restart();
-	/* The SDK's task does it, and runs while this one sleeps. */
+	// The SDK's task does it, and runs while this one sleeps.
 	for (;;)
 		delay(1000);
 }
