@@ -13,11 +13,12 @@ use hilrig_tests::running::Running;
 use rustix::process::Signal;
 use serde_json::Value;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "run",
     "boards",
     "flash",
     "monitor",
+    "power",
     "virtual-board",
     "decode",
     "report",

@@ -60,6 +60,14 @@ Examples:
   hilrig monitor --board bench-1
   hilrig monitor --port /dev/ttyUSB0 --baud 74880 --reset")]
     Monitor(Monitor),
+    /// Switch a board's power, by the power line that the configuration names.
+    #[command(after_help = "\
+A board that a run has is left alone.
+
+Examples:
+  hilrig power --board bench-1 cycle
+  hilrig power --board bench-1 off")]
+    Power(Power),
     /// Run a virtual board on its own: a serial port that any tool can use.
     #[command(after_help = "\
 Prints one line of JSON when it is ready, and runs until it is stopped:
@@ -356,6 +364,29 @@ pub struct Monitor {
     /// Reset the board first.
     #[arg(long)]
     pub reset: bool,
+}
+
+/// `hilrig power`.
+#[derive(Debug, clap::Args)]
+pub struct Power {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// A board of the configuration.
+    #[arg(long, value_name = "NAME")]
+    pub board: String,
+    /// What to do.
+    pub action: PowerAction,
+}
+
+/// What is done to a board's power.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum PowerAction {
+    /// Give it.
+    On,
+    /// Cut it.
+    Off,
+    /// Cut it, and give it again after the configured time.
+    Cycle,
 }
 
 /// `hilrig virtual-board`.

@@ -13,6 +13,7 @@ mod heap;
 mod init;
 mod load;
 mod monitor;
+mod power;
 mod report;
 mod run;
 mod signals;
@@ -65,6 +66,7 @@ async fn dispatch(args: Args) -> Result<u8, Failure> {
         Command::Boards(boards) => boards::boards(&boards).await,
         Command::Flash(flash) => flash::flash(flash).await,
         Command::Monitor(monitor) => monitor::monitor(monitor).await,
+        Command::Power(args) => power::power(args).await,
         Command::VirtualBoard(board) => virtual_board::virtual_board(board).await,
         Command::Decode(decode) => decode::decode(&decode),
         Command::Report(report) => report::report(&report),

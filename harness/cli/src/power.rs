@@ -1,0 +1,60 @@
+//! `hilrig power`.
+
+use std::time::Duration;
+
+use hilrig_boards::PortLock;
+use hilrig_core::config::Attached;
+use hilrig_core::text::Secrets;
+
+use crate::args::{self, PowerAction};
+use crate::error::{Failure, print};
+use crate::{bench, load, signals};
+
+/// Switches a board's power, if no run has the board.
+pub async fn power(args: args::Power) -> Result<u8, Failure> {
+    let config = load::config(&args.config.config)?;
+    let board = bench::choose(&config, None, std::slice::from_ref(&args.board))?.remove(0);
+    let secrets = Secrets::new(load::power_passwords(&config, std::slice::from_ref(&board))?);
+    let name = &board.name;
+    let mut power = bench::power(&board).ok_or_else(|| {
+        Failure::usage(format!(
+            "board `{name}` has no power line: say in its [board.power] what switches it"
+        ))
+    })?;
+    let stop = signals::told_to_stop().map_err(Failure::internal)?;
+    let locks = bench::lock_folder();
+    let reason = "switching its power";
+    let fault = |fault: hilrig_core::board::BoardFault| {
+        Failure::rig(secrets.mask(&fault.to_string()).into_owned())
+    };
+    power.lock(&locks, reason, Duration::ZERO, |_| {}).await.map_err(fault)?;
+    // Whoever has the port may know nothing of the power line.
+    let port = match &board.attached {
+        Attached::Control { port, .. } | Attached::Serial { port, .. } => port.path.clone(),
+        Attached::Started | Attached::Probe { .. } => None,
+    };
+    let held = port.filter(|port| port.exists()).map(|port| PortLock::take(&locks, &port, reason));
+    let _held = held.transpose().map_err(|not| fault(not.into()))?;
+    let switch = async {
+        match args.action {
+            PowerAction::On => power.on().await,
+            PowerAction::Off => power.off().await,
+            PowerAction::Cycle => power.cycle().await,
+        }
+    };
+    let done = tokio::select! {
+        done = switch => done.map_err(fault),
+        why = stop => Err(Failure::rig(why)),
+    };
+    if matches!(args.action, PowerAction::Cycle) {
+        // One that was stopped in the middle leaves no board without power.
+        power.release().await;
+    }
+    done?;
+    let done = match args.action {
+        PowerAction::On => "on",
+        PowerAction::Off => "off",
+        PowerAction::Cycle => "off and on",
+    };
+    print(&format!("{name}: {done}, by {}\n", power.words()))
+}
