@@ -70,6 +70,7 @@ pub fn on_port(port: &Path, dir: &Path, control: ControlSocket) -> SerialBoard {
         mac: None,
         reach: Reach { http: None, rig: [127, 0, 0, 1].into() },
         baud: 115_200,
+        rom_baud: 115_200,
         flash_baud: 115_200,
         state: dir.join("state"),
         locks: dir.join("locks"),

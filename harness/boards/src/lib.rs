@@ -24,6 +24,7 @@ mod record;
 mod relay;
 mod reply;
 mod rom;
+mod rom_text;
 mod seek;
 mod seen;
 mod serial_board;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use hilrig_core::board::BoardFault;
 use rustix::fs::OFlags;
-use serialport::{SerialPort, TTYPort};
+use rustix::termios::OptionalActions;
+use serialport::TTYPort;
 
 use crate::access;
 
@@ -65,9 +66,15 @@ pub fn usb_id(port: BorrowedFd<'_>) -> Option<(u16, u16)> {
     })
 }
 
-/// Changes the rate; on a pty this is a note without effect.
-pub fn set_baud(port: &mut TTYPort, path: &Path, baud: u32) -> Result<(), BoardFault> {
-    port.set_baud_rate(baud).map_err(|error| {
+/// Changes the rate, also for all other descriptors of the port. What came before stays in its
+/// buffer as it was read. On a pty this is a note without effect.
+pub fn set_baud(port: BorrowedFd<'_>, path: &Path, baud: u32) -> Result<(), BoardFault> {
+    let set = || {
+        let mut termios = rustix::termios::tcgetattr(port)?;
+        termios.set_speed(baud)?;
+        rustix::termios::tcsetattr(port, OptionalActions::Now, &termios)
+    };
+    set().map_err(|error| {
         BoardFault::new(format!("setting the port {} to {baud} baud", path.display()), error)
             .help("Name a rate under `baud` that the adapter supports; 115200 always is.")
     })

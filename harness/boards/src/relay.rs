@@ -267,7 +267,7 @@ impl<'a> Relay<'a> {
             // The answer still came at the old rate.
             if reply.command == CHANGE_BAUDRATE && accepted(&reply.bytes) {
                 let baud = self.baud;
-                crate::port::set_baud(self.port, self.path, baud)?;
+                crate::port::set_baud(crate::port::fd(self.port), self.path, baud)?;
             }
             // A pty holds far more than the answers to one request.
             near.write_all(&escaped(&reply.bytes))

@@ -1,12 +1,13 @@
 //! The board on a serial port.
 
 use std::path::PathBuf;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use hilrig_core::board::{Board, BoardFault, Console, Flashed, Lines, Notes, Reach};
+use hilrig_core::board::{Board, BoardFault, ByHand, Console, Flashed, Lines, Notes, Reach};
 use hilrig_core::config::BoardKind;
 use hilrig_core::event::BoardFacts;
 use hilrig_core::image::Image;
@@ -15,7 +16,7 @@ use serialport::TTYPort;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::console::SerialConsole;
+use crate::console::{Listening, SerialConsole};
 use crate::esp32;
 use crate::loader::Deadlines;
 use crate::lock::PortLock;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub reach: Reach,
     /// The firmware's rate, baud.
     pub baud: u32,
+    /// The rate of the ROM's boot text, baud.
+    pub rom_baud: u32,
     /// The highest rate that the loader is tried at, baud.
     pub flash_baud: u32,
     /// Folder that keeps what is on which board, from run to run.
@@ -84,6 +87,8 @@ pub struct SerialBoard {
     /// The lines put it into its loader, and nothing took it out again.
     pub(crate) in_loader: bool,
     notes: Option<Notes>,
+    /// Of the console, while it is open.
+    console: Weak<Listening>,
     // Order matters when a board is dropped without its release: the port goes before its lock.
     port: Option<TTYPort>,
     /// A thread that has the port.
@@ -114,6 +119,7 @@ impl SerialBoard {
             in_loader: false,
             notes: None,
             power: None,
+            console: Weak::new(),
             port: None,
             at_work: None,
             lock: None,
@@ -208,7 +214,30 @@ impl SerialBoard {
 
     pub(crate) async fn set_baud(&mut self, baud: u32) -> Result<(), BoardFault> {
         let path = self.settings.port.clone();
-        port::set_baud(self.opened("flashing").await?.0, &path, baud)
+        port::set_baud(port::fd(self.opened("setting the rate").await?.0), &path, baud)
+    }
+
+    /// Tells whoever stands at the bench what to press, and waits until the board says something. Where
+    /// nobody listens to the board, the telling is all.
+    async fn reset_by_hand(
+        &self,
+        by_hand: ByHand,
+        console: Option<&Listening>,
+    ) -> Result<(), BoardFault> {
+        let Some(console) = console else {
+            self.note(&format!("the board has no reset lines: {}", by_hand.reset));
+            return Ok(());
+        };
+        let patience = self.settings.deadlines.by_hand;
+        let seconds = patience.as_secs_f64();
+        self.note(&format!("waiting up to {seconds} s for the board to start: {}", by_hand.reset));
+        tokio::time::timeout(patience, console.heard()).await.map_err(|_| {
+            BoardFault::new(
+                format!("waiting for the board on {} to start", self.settings.port.display()),
+                format!("not a byte came within {seconds} s"),
+            )
+            .help("It has no reset lines: press RST when you are told to, or wire DTR to GPIO0 and RTS to EN.")
+        })
     }
 
     pub(crate) fn note(&self, text: &str) {
@@ -308,18 +337,35 @@ impl Board for SerialBoard {
     }
 
     async fn console(&mut self) -> Result<Box<dyn Console>, BoardFault> {
-        let path = self.settings.port.clone();
+        let (path, baud) = (self.settings.port.clone(), self.settings.baud);
+        if self.settings.rom_baud != baud {
+            // A console that was closed early may have left the port at the ROM's rate.
+            self.set_baud(baud).await?;
+        }
         let (port, _) = self.opened("opening the console").await?;
-        Ok(Box::new(SerialConsole::open(port::fd(port), path)?))
+        let console = SerialConsole::open(port::fd(port), path, baud)?;
+        self.console = Rc::downgrade(console.listening());
+        Ok(Box::new(console))
     }
 
     async fn reset(&mut self) -> Result<(), BoardFault> {
-        let (port, lines) = self.opened("resetting the board").await?;
-        if let Some(by_hand) = lines.by_hand() {
-            self.note(&format!("the board has no reset lines: {}", by_hand.reset));
-            return Ok(());
+        let console = self.console.upgrade();
+        if let Some(console) = &console
+            && self.settings.rom_baud != self.settings.baud
+        {
+            self.set_baud(self.settings.rom_baud).await?;
+            console.expect_rom();
         }
-        lines.reset(port::fd(port)).await?;
+        match self.lines.by_hand() {
+            Some(by_hand) => self.reset_by_hand(by_hand, console.as_deref()).await?,
+            None => {
+                let (port, lines) = self.opened("resetting the board").await?;
+                lines.reset(port::fd(port)).await?;
+            }
+        }
+        if let Some(console) = console {
+            console.was_reset();
+        }
         self.in_loader = false;
         Ok(())
     }

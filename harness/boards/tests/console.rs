@@ -4,13 +4,17 @@
 mod bench;
 mod rom;
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use bench::board;
-use hilrig_core::board::{Board, BoardFault, Console, ConsoleSink};
+use hilrig_boards::{Deadlines, NoLines, SerialBoard, Settings};
+use hilrig_core::board::{Board, BoardFault, Console, ConsoleSink, Lines};
 
 /// Keeps what came and tells when it is enough.
 struct Kept<'a> {
@@ -140,4 +144,119 @@ async fn a_board_that_is_not_locked_says_so() {
     let text = board.console().await.err().unwrap().to_string();
     assert!(text.contains("must be locked first"), "{text}");
     assert!(board.reset().await.is_err());
+}
+
+/// Lines behind which a chip says something when it is reset.
+struct Speaking {
+    chip: Rc<File>,
+    says: &'static [u8],
+    /// The port's other side, for its rate.
+    port: Rc<File>,
+    at: Rc<Cell<u32>>,
+}
+
+fn rate(port: &File) -> u32 {
+    rustix::termios::tcgetattr(port).unwrap().output_speed()
+}
+
+#[async_trait(?Send)]
+impl Lines for Speaking {
+    fn words(&self) -> String {
+        "speaking".into()
+    }
+
+    async fn enter_loader(&mut self, _: BorrowedFd<'_>) -> Result<(), BoardFault> {
+        Ok(())
+    }
+
+    async fn reset(&mut self, _: BorrowedFd<'_>) -> Result<(), BoardFault> {
+        self.at.set(rate(&self.port));
+        (&*self.chip).write_all(self.says).unwrap();
+        Ok(())
+    }
+}
+
+const BOOT: &str = "\n ets Jan  8 2013,rst cause:2, boot mode:(3,6)\r\n\r\nload 0x4010f000, len 1384, room 16 \r\n";
+
+#[tokio::test]
+async fn after_a_reset_the_port_reads_at_the_roms_rate_and_then_at_the_firmwares() {
+    let to_the_end: &'static str = format!("{BOOT}~ld\r\n").leak();
+    let to_the_firmware: &'static [u8] = [BOOT.as_bytes(), b"\xf1\x82"].concat().leak();
+    // The last line, the firmware's first byte, and silence: after some text, and from the start on.
+    for says in [to_the_end.as_bytes(), to_the_firmware, BOOT.as_bytes(), b""] {
+        let folder = tempfile::tempdir().unwrap();
+        let (master, port, held) = rom::pty();
+        let (chip, held) = (Rc::new(File::from(master)), Rc::new(held));
+        let at = Rc::new(Cell::new(0));
+        let lines = Speaking { chip, says, port: Rc::clone(&held), at: Rc::clone(&at) };
+        let settings = Settings { rom_baud: 74_880, ..bench::settings(&port, folder.path()) };
+        let mut board = SerialBoard::new(settings, Box::new(lines));
+        board.lock("test").await.unwrap();
+        // Without a console nobody reads the text, and the rate stays.
+        board.reset().await.unwrap();
+        assert_eq!((at.get(), rate(&held)), (115_200, 115_200));
+        let mut console = board.console().await.unwrap();
+        let firmwares = async {
+            board.reset().await.unwrap();
+            assert_eq!(at.get(), 74_880);
+            while rate(&held) != 115_200 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let done = tokio::sync::Notify::new();
+        let mut kept = Kept { bytes: Vec::new(), enough: usize::MAX, done: &done };
+        tokio::select! {
+            fault = console.read_into(&mut kept) => panic!("{fault}"),
+            () = firmwares => {}
+            () = tokio::time::sleep(Duration::from_secs(20)) => panic!("{says:?}: no change within 20 s"),
+        }
+        assert_eq!(kept.bytes, [says, says].concat());
+        drop(console);
+        board.release().await;
+    }
+}
+
+#[tokio::test]
+async fn without_reset_lines_the_board_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let (master, port, _held) = rom::pty();
+    let mut chip = File::from(master);
+    let deadlines = Deadlines { by_hand: Duration::from_secs(20), ..Deadlines::default() };
+    let settings = Settings { deadlines, ..bench::settings(&port, folder.path()) };
+    let mut board = SerialBoard::new(settings, Box::new(NoLines));
+    let pressed = Rc::new(tokio::sync::Notify::new());
+    let told = Rc::clone(&pressed);
+    board.set_notes(Box::new(move |text| {
+        assert!(text.contains("waiting up to 20 s") && text.contains("RST"), "{text}");
+        told.notify_one();
+    }));
+    board.lock("test").await.unwrap();
+    let mut console = board.console().await.unwrap();
+    let done = tokio::sync::Notify::new();
+    let mut kept = Kept { bytes: Vec::new(), enough: usize::MAX, done: &done };
+    tokio::select! {
+        fault = console.read_into(&mut kept) => panic!("{fault}"),
+        (reset, ()) = async { tokio::join!(board.reset(), async {
+            pressed.notified().await;
+            chip.write_all(BOOT.as_bytes()).unwrap();
+        }) } => reset.unwrap(),
+    }
+    drop(console);
+    board.release().await;
+
+    let deadlines = Deadlines { by_hand: Duration::from_millis(50), ..Deadlines::default() };
+    let settings = Settings { deadlines, ..bench::settings(&port, folder.path()) };
+    let mut board = SerialBoard::new(settings, Box::new(NoLines));
+    board.lock("test").await.unwrap();
+    let mut console = board.console().await.unwrap();
+    let done = tokio::sync::Notify::new();
+    let mut kept = Kept { bytes: Vec::new(), enough: usize::MAX, done: &done };
+    tokio::select! {
+        fault = console.read_into(&mut kept) => panic!("{fault}"),
+        reset = board.reset() => {
+            let text = reset.unwrap_err().to_string();
+            assert!(text.contains("not a byte came within 0.05 s") && text.contains("RST"), "{text}");
+        }
+    }
+    board.release().await;
 }

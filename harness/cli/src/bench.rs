@@ -62,6 +62,7 @@ fn started(number: usize) -> BoardConfig {
         attached: Attached::Started,
         mac: None,
         baud: 115_200,
+        rom_baud: 115_200,
         flash_baud: FLASH_BAUD,
         http: None,
         rig: RIG_SEEN_BY_VIRTUAL_BOARD,
@@ -204,6 +205,7 @@ pub fn serial(
         mac: board.mac,
         reach: Reach { http, rig: board.rig },
         baud: board.baud,
+        rom_baud: board.rom_baud,
         flash_baud: board.flash_baud,
         state: state.into(),
         locks: lock_folder(),
@@ -266,6 +268,10 @@ pub fn named(
                 BoardConfig {
                     name,
                     baud: rates.console,
+                    rom_baud: match which.control {
+                        Some(_) => rates.console,
+                        None => which.kind.rom_baud(rates.console),
+                    },
                     flash_baud: rates.loader,
                     kind: which.kind,
                     ..started(1)

@@ -1,5 +1,7 @@
 //! The virtual board: what waits for its events and hands them to its parts.
 
+use std::borrow::Cow;
+use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,7 @@ use crate::power::{Power, Supply};
 use crate::process::is_there;
 use crate::pty::Pty;
 use crate::qemu;
+use crate::rates::Rates;
 use crate::serving::Serving;
 use crate::state_dir::StateDir;
 
@@ -70,6 +73,7 @@ pub struct VirtualBoard {
     pty: Pty,
     line: PortLine,
     control: ControlServer,
+    rates: Option<Rates>,
     lost_to_board: u64,
     buffer: Vec<u8>,
     _port_link: PortLink,
@@ -82,6 +86,8 @@ enum Event {
     PortTakes,
     /// A client closed the port.
     PortClosed,
+    /// What waits for the port's rate is to be looked at.
+    Look,
     /// The CPU.
     Cpu(qemu::Event),
     /// A command.
@@ -119,8 +125,18 @@ impl VirtualBoard {
             pid: std::process::id(),
         };
         buffer.resize(PIECE, 0);
-        let (lost_to_board, _port_link) = (0, port_link);
-        Ok(VirtualBoard { ready, supply, pty, line, control, lost_to_board, buffer, _port_link })
+        let (rates, lost_to_board, _port_link) = (None, 0, port_link);
+        Ok(VirtualBoard {
+            ready,
+            supply,
+            pty,
+            line,
+            control,
+            rates,
+            lost_to_board,
+            buffer,
+            _port_link,
+        })
     }
 
     /// How to reach it.
@@ -164,6 +180,7 @@ impl VirtualBoard {
             Event::Port => self.take_from_port().await?,
             Event::PortTakes => self.line.flush(|bytes| self.pty.write(bytes)),
             Event::PortClosed => {}
+            Event::Look => self.firmware_says(&[]),
             Event::Cpu(qemu::Event::Uart) => self.take_from_uart(),
             Event::Cpu(qemu::Event::Ended(status)) => {
                 let mut said = Vec::new();
@@ -180,12 +197,13 @@ impl VirtualBoard {
     }
 
     async fn event(&mut self) -> io::Result<Event> {
-        let VirtualBoard { supply, pty, line, control, .. } = self;
+        let VirtualBoard { supply, pty, line, control, rates, .. } = self;
         Ok(tokio::select! {
             request = control.next() => Event::Control(request),
             ready = pty.readable() => ready.map(|()| Event::Port)?,
             ready = pty.writable(), if line.has_more() => ready.map(|()| Event::PortTakes)?,
             closed = pty.forget_closed_client() => closed.map(|()| Event::PortClosed)?,
+            () = async { rates.as_ref().expect("asked before").look().await }, if rates.is_some() => Event::Look,
             event = supply.event() => Event::Cpu(event),
         })
     }
@@ -200,7 +218,23 @@ impl VirtualBoard {
         let mut out = Vec::new();
         match &mut self.supply.power {
             Power::Loader(loader) => {
-                let left = loader.feed(bytes, &mut self.supply.flash, || self.pty.baud(), &mut out);
+                let baud = self.pty.baud();
+                let came = match &mut self.rates {
+                    Some(rates) => Cow::Owned(rates.loader_hears(bytes, baud)),
+                    None => Cow::Borrowed(bytes),
+                };
+                let synced = Cell::new(false);
+                let measure = || {
+                    synced.set(true);
+                    baud
+                };
+                let left = loader.feed(&came, &mut self.supply.flash, measure, &mut out);
+                if let Some(rates) = &mut self.rates {
+                    if synced.get() {
+                        rates.measured(baud);
+                    }
+                    out = rates.loader_says(&out, baud);
+                }
                 self.line.send(&out, |bytes| self.pty.write(bytes));
                 if let Some(left) = left {
                     tracing::debug!(?left, "a client left the loader");
@@ -209,8 +243,12 @@ impl VirtualBoard {
                 }
             }
             Power::Running(cpu) => {
-                let taken = cpu.write_uart(bytes).unwrap_or(0);
-                self.lost_to_board += (got - taken) as u64;
+                let came = match &self.rates {
+                    Some(rates) => Cow::Owned(rates.firmware_hears(bytes, self.pty.baud())),
+                    None => Cow::Borrowed(bytes),
+                };
+                let taken = cpu.write_uart(&came).unwrap_or(0);
+                self.lost_to_board += (came.len() - taken) as u64;
             }
             Power::Off | Power::Hung | Power::Fault(_) => {}
         }
@@ -220,15 +258,27 @@ impl VirtualBoard {
     fn take_from_uart(&mut self) {
         let Power::Running(cpu) = &mut self.supply.power else { return };
         let Ok(got) = cpu.read_uart(&mut self.buffer) else { return };
-        if !self.line.silent {
-            self.line.send(&self.buffer[..got], |bytes| self.pty.write(bytes));
-        }
+        let bytes = std::mem::take(&mut self.buffer);
+        self.firmware_says(&bytes[..got]);
+        self.buffer = bytes;
     }
 
     fn firmware_says(&mut self, bytes: &[u8]) {
+        let bytes = match &mut self.rates {
+            Some(rates) => Cow::Owned(rates.cpu_says(bytes, self.pty.baud())),
+            None => Cow::Borrowed(bytes),
+        };
         if !self.line.silent {
-            self.line.send(bytes, |bytes| self.pty.write(bytes));
+            self.line.send(&bytes, |bytes| self.pty.write(bytes));
         }
+    }
+
+    fn rom_says(&mut self, bytes: &[u8]) {
+        let bytes = match &self.rates {
+            Some(rates) => Cow::Owned(rates.rom_says(bytes, self.pty.baud())),
+            None => Cow::Borrowed(bytes),
+        };
+        self.line.send(&bytes, |bytes| self.pty.write(bytes));
     }
 
     async fn obey(&mut self, command: ControlCommand) -> ControlReply {
@@ -254,7 +304,12 @@ impl VirtualBoard {
             ControlCommand::Flood { bytes, newline } => {
                 self.trouble(Trouble::Flood { bytes, newline })
             }
+            ControlCommand::Rates { firmware, most } => {
+                self.rates = Some(Rates::new(firmware, most));
+                Ok(())
+            }
             ControlCommand::Normal => {
+                self.rates = None;
                 self.line.normal();
                 Ok(())
             }
@@ -287,8 +342,11 @@ impl VirtualBoard {
                 Ok(())
             }
         };
+        if let Some(rates) = &mut self.rates {
+            rates.reset();
+        }
         self.firmware_says(&firmware);
-        self.line.send(&rom, |bytes| self.pty.write(bytes));
+        self.rom_says(&rom);
         done
     }
 
@@ -309,6 +367,7 @@ impl VirtualBoard {
             http: self.ready.http,
             link: self.supply.link(),
             silent: self.line.silent,
+            rates: self.rates.is_some(),
             qemu: self.supply.cpu_pid(),
             power_ons: self.supply.power_ons(),
             lost_to_port: self.line.lost(),

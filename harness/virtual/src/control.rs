@@ -17,7 +17,8 @@
 //! | `hang` | the chip does nothing any more, whatever its reset lines do, until its power was off |
 //! | `garbage` | `bytes` (default 256) random bytes go on the line; `seed` decides which (default: the board's) |
 //! | `flood` | `bytes` go on the line as fast as they are read; numbered lines, or with `"newline":false` one line without an end |
-//! | `normal` | ends `silent`, `garbage` and `flood` |
+//! | `rates` | from now on the line has rates: what is sent at one and read at another is garbage. `firmware` is the firmware's (default 115200); above `most` baud bytes to the loader are lost |
+//! | `normal` | ends `silent`, `garbage`, `flood` and `rates` |
 //! | `status` | nothing; the answer has a `status` |
 //!
 //! `garbage` and `flood` are answered when they have begun. `status` tells how much is to come.
@@ -72,7 +73,16 @@ pub enum ControlCommand {
         #[serde(default = "yes")]
         newline: bool,
     },
-    /// Ends silence, garbage and flood.
+    /// The line has rates.
+    Rates {
+        /// The firmware's, baud.
+        #[serde(default = "usual_baud")]
+        firmware: u32,
+        /// The highest at which bytes get to the loader whole, baud.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        most: Option<u32>,
+    },
+    /// Ends silence, garbage, flood and rates.
     Normal,
     /// Asks what the board is doing.
     Status,
@@ -80,6 +90,10 @@ pub enum ControlCommand {
 
 fn some_garbage() -> u64 {
     256
+}
+
+fn usual_baud() -> u32 {
+    115_200
 }
 
 fn yes() -> bool {
@@ -137,6 +151,9 @@ pub struct Status {
     pub link: bool,
     /// Whether the firmware's bytes are swallowed.
     pub silent: bool,
+    /// Whether the line has rates.
+    #[serde(default)]
+    pub rates: bool,
     /// QEMU's process, while firmware runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qemu: Option<u32>,

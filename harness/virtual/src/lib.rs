@@ -30,6 +30,7 @@ mod process;
 mod pty;
 mod qemu;
 mod qmp;
+mod rates;
 mod serving;
 pub mod slip;
 mod state_dir;

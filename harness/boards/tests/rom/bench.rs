@@ -46,6 +46,7 @@ pub fn settings(port: &Path, folder: &Path) -> Settings {
         mac: None,
         reach: Reach { http: None, rig: [127, 0, 0, 1].into() },
         baud: 115_200,
+        rom_baud: 115_200,
         flash_baud: 460_800,
         state: folder.join("state"),
         locks: folder.join("locks"),

@@ -15,6 +15,9 @@ use crate::place::FileError;
 /// Address of the host in QEMU's user network, where a virtual board finds the rig.
 pub const RIG_SEEN_BY_VIRTUAL_BOARD: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 2));
 
+/// Rate of the ESP8266's boot text with the usual crystal of 26 MHz, baud.
+const ESP8266_ROM_BAUD: u32 = 74_880;
+
 /// The highest rate that a loader is tried at unless the configuration says another, baud. Every
 /// usual adapter has it; above it the loader's own work on a block takes longer than the line's.
 pub const FLASH_BAUD: u32 = 460_800;
@@ -88,6 +91,11 @@ impl BoardKind {
         }
     }
 
+    /// The rate of its ROM's boot text, where the firmware speaks at `baud`.
+    pub fn rom_baud(self, baud: u32) -> u32 {
+        if self == BoardKind::Esp8266 { ESP8266_ROM_BAUD } else { baud }
+    }
+
     /// Whether QEMU is its chip.
     pub fn is_virtual(self) -> bool {
         matches!(self, BoardKind::Virtual | BoardKind::Lm3s6965)
@@ -131,6 +139,8 @@ pub struct BoardConfig {
     pub mac: Option<Mac>,
     /// Baud of the firmware's console.
     pub baud: u32,
+    /// Baud of what the chip's ROM says when it starts.
+    pub rom_baud: u32,
     /// The highest baud that the loader is tried at.
     pub flash_baud: u32,
     /// Where its web server is reached, if not at the address in its boot log.
@@ -254,13 +264,15 @@ impl Resolver<'_> {
                 "board `{name}`: `rig` is missing, the address of this machine that the board can reach (`hostname -I` lists them)"
             ))),
         };
+        let baud = raw.baud.unwrap_or(115_200);
         Ok(BoardConfig {
             name,
             line,
             kind: raw.kind,
             attached,
             mac: raw.mac,
-            baud: raw.baud.unwrap_or(115_200),
+            baud,
+            rom_baud: raw.rom_baud.unwrap_or(raw.kind.rom_baud(baud)),
             flash_baud: raw.flash_baud.unwrap_or(FLASH_BAUD),
             http,
             rig,

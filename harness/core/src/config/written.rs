@@ -210,6 +210,7 @@ pub(super) struct Board {
     pub lines: Option<Spanned<super::LinesKind>>,
     pub mac: Option<Mac>,
     pub baud: Option<u32>,
+    pub rom_baud: Option<u32>,
     pub flash_baud: Option<u32>,
     pub http: Option<Spanned<String>>,
     pub rig: Option<Spanned<String>>,

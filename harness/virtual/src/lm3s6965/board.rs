@@ -216,6 +216,7 @@ impl ArmBoard {
             | ControlCommand::Silent
             | ControlCommand::Garbage { .. }
             | ControlCommand::Flood { .. }
+            | ControlCommand::Rates { .. }
             | ControlCommand::Normal => Err(VirtualError::Refused("the board has no serial port")),
         };
         match done {
@@ -345,6 +346,7 @@ impl ArmBoard {
             http: self.ready.http,
             link: self.link,
             silent: false,
+            rates: false,
             qemu,
             power_ons: self.dir.power_ons(),
             lost_to_port: 0,

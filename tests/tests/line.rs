@@ -1,0 +1,123 @@
+//! Boards on a line that has rates: the loader's, the ROM's, the firmware's.
+
+use std::time::{Duration, Instant};
+
+use hilrig_core::event::What;
+use hilrig_core::exit;
+use hilrig_core::phase::Phase;
+use hilrig_tests::PATIENCE;
+use hilrig_tests::attached::Attached;
+use hilrig_tests::bench::{Bench, Configuration};
+use hilrig_tests::record::Record;
+
+/// A bench with a board of the kind `virtual` on a line with rates.
+fn on_line(rates: &str, keys: &[(&str, i64)]) -> (Bench, Attached, Configuration) {
+    let bench = Bench::new();
+    let board = Attached::start(&bench, "desk");
+    board.control(rates);
+    let mut configuration = Configuration::new();
+    let mut table = board.as_board("desk");
+    for (key, value) in keys {
+        table.insert((*key).into(), (*value).into());
+    }
+    configuration.board(table);
+    bench.configure(&configuration);
+    (bench, board, configuration)
+}
+
+/// The rates at which the image was written, and the notes.
+fn flashed(record: &Record) -> (Vec<u32>, Vec<String>) {
+    let (mut rates, mut notes) = (Vec::new(), Vec::new());
+    for event in record.events() {
+        match event.what {
+            What::Flashed { baud, .. } => rates.extend(baud),
+            What::Note { text } => notes.push(text),
+            _ => {}
+        }
+    }
+    (rates, notes)
+}
+
+#[test]
+fn on_a_line_with_rates_the_loader_falls_back_and_the_roms_text_is_read() {
+    let rates = r#"{"do":"rates","most":230400}"#;
+    let (bench, board, _) = on_line(rates, &[("rom_baud", 74_880), ("flash_baud", 460_800)]);
+    bench.run(&["run"]).with_code(exit::PASSED);
+    let record = bench.record();
+    record.must_be_whole();
+    let (at, notes) = flashed(&record);
+    assert_eq!(at, [230_400], "{notes:?}");
+    assert!(
+        notes.iter().any(|note| note.contains("at 460800 baud") && note.contains("trying 230400")),
+        "{notes:?}"
+    );
+    // When the firmware restarts by itself, the ROM speaks at a rate that nobody expects.
+    let log = String::from_utf8_lossy(&record.bytes("desk/boot.log")).into_owned();
+    let place = |part: &str| log.find(part).unwrap_or_else(|| panic!("no `{part}` in:\n{log}"));
+    assert!(place("ets Jan  8 2013,rst cause:") < place("~ld"), "{log}");
+    assert!(place("~ld") < place("Build: "), "{log}");
+    assert!(place("Build: ") < place("ESP8266 Mode: Web Server"), "{log}");
+
+    // The rate is remembered.
+    bench.run(&["run", "--flash"]).with_code(exit::PASSED);
+    let (at, notes) = flashed(&bench.record());
+    assert_eq!(
+        (at, notes.iter().any(|note| note.contains("trying"))),
+        (vec![230_400], false),
+        "{notes:?}"
+    );
+    board.stop();
+    bench.nothing_may_be_left();
+}
+
+#[test]
+fn a_wrong_rate_of_the_console_is_told_with_what_came() {
+    let (bench, board, mut configuration) =
+        on_line(r#"{"do":"rates"}"#, &[("rom_baud", 74_880), ("baud", 9_600)]);
+    configuration.set("deadlines.boot", "4 s");
+    bench.configure(&configuration);
+    bench.run(&["run"]).with_code(exit::BOARD_FAILED);
+    let record = bench.record();
+    assert_eq!(record.phases("desk"), [Phase::Lock, Phase::Flash, Phase::Boot]);
+    let why = record.board("desk")["why"].as_str().unwrap().to_owned();
+    assert!(why.contains("waited 4 s for the boot log's line 1"), "{why}");
+    // The ROM's text is at the right rate.
+    let log = String::from_utf8_lossy(&record.bytes("desk/boot.log")).into_owned();
+    assert!(log.contains("rst cause:") && !log.contains("Build: "), "{log}");
+    board.stop();
+    bench.nothing_may_be_left();
+}
+
+#[test]
+fn a_port_that_goes_away_while_the_flash_is_written_is_the_rigs_trouble() {
+    let (bench, board, mut configuration) = on_line(r#"{"do":"normal"}"#, &[]);
+    // Long enough to be in the middle of when the first progress is told.
+    let big = bench.path("big.bin");
+    let mut image = std::fs::read(hilrig_tests::artifacts::firmware()).unwrap();
+    image.resize(1024 * 1024, 0x55);
+    std::fs::write(&big, image).unwrap();
+    configuration.image(&big);
+    bench.configure(&configuration);
+    let mut run = bench.start(&["run"]);
+    run.line_with("desk  flash");
+    let port = board.port().to_owned();
+    let deadline = Instant::now() + PATIENCE;
+    // As text: its last line may be half written. The first progress is that of no byte.
+    let events = bench.path("hilrig-records/latest/events.jsonl");
+    let events = || std::fs::read_to_string(&events).unwrap_or_default();
+    while events().matches("flash_progress").count() < 2 {
+        assert!(Instant::now() < deadline, "nothing was written within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    rustix::process::kill_process(board.running().pid(), rustix::process::Signal::KILL).unwrap();
+    run.ended().with_code(exit::RIG_FAULT);
+    let record = bench.record();
+    let why = record.board("desk")["why"].as_str().unwrap().to_owned();
+    assert!(why.contains(&port) && why.contains("gone"), "{why}");
+    // A machine that was slow to kill it has written all of it before.
+    if record.phases("desk").last() == Some(&Phase::Flash) {
+        assert!(why.contains("at byte "), "{why}");
+        assert_eq!(flashed(&record).0, [0; 0], "nothing is said to be written");
+    }
+    drop(board);
+}
