@@ -191,7 +191,7 @@ async fn after_a_reset_the_port_reads_at_the_roms_rate_and_then_at_the_firmwares
         let lines = Speaking { chip, says, port: Rc::clone(&held), at: Rc::clone(&at) };
         let settings = Settings { rom_baud: 74_880, ..bench::settings(&port, folder.path()) };
         let mut board = SerialBoard::new(settings, Box::new(lines));
-        board.lock("test").await.unwrap();
+        board.lock("test", Duration::ZERO).await.unwrap();
         // Without a console nobody reads the text, and the rate stays.
         board.reset().await.unwrap();
         assert_eq!((at.get(), rate(&held)), (115_200, 115_200));
@@ -230,7 +230,7 @@ async fn without_reset_lines_the_board_is_waited_for() {
         assert!(text.contains("waiting up to 20 s") && text.contains("RST"), "{text}");
         told.notify_one();
     }));
-    board.lock("test").await.unwrap();
+    board.lock("test", Duration::ZERO).await.unwrap();
     let mut console = board.console().await.unwrap();
     let done = tokio::sync::Notify::new();
     let mut kept = Kept { bytes: Vec::new(), enough: usize::MAX, done: &done };
@@ -247,7 +247,7 @@ async fn without_reset_lines_the_board_is_waited_for() {
     let deadlines = Deadlines { by_hand: Duration::from_millis(50), ..Deadlines::default() };
     let settings = Settings { deadlines, ..bench::settings(&port, folder.path()) };
     let mut board = SerialBoard::new(settings, Box::new(NoLines));
-    board.lock("test").await.unwrap();
+    board.lock("test", Duration::ZERO).await.unwrap();
     let mut console = board.console().await.unwrap();
     let done = tokio::sync::Notify::new();
     let mut kept = Kept { bytes: Vec::new(), enough: usize::MAX, done: &done };
