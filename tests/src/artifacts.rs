@@ -45,6 +45,17 @@ pub fn firmware_elf() -> PathBuf {
     firmware_file("firmware/build/virtual/firmware.elf", "make firmware")
 }
 
+/// The LM3S6965's firmware.
+pub fn arm_firmware() -> PathBuf {
+    firmware_file("firmware/build/lm3s6965/firmware.elf", "make firmware-arm")
+}
+
+/// The same with a fault built in.
+pub fn faulty_arm_firmware(fault: &str) -> PathBuf {
+    let path = format!("firmware/build/lm3s6965-faults/{fault}/firmware.elf");
+    firmware_file(&path, "make firmware-arm")
+}
+
 /// What stands in for the chip's boot ROM.
 pub fn boot_rom() -> PathBuf {
     firmware_file("firmware/build/virtual/bootrom.elf", "make firmware")

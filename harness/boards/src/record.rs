@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use hilrig_core::image::Image;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -114,6 +115,24 @@ impl Record {
             let _ = std::fs::remove_file(&new);
         }
         written
+    }
+
+    /// Notes whether `build` was what the board told in its boot log; see
+    /// [`hilrig_core::board::Board::confirm_build`].
+    pub fn confirm(&self, image: &Image, build: Option<&str>) {
+        match self.image() {
+            Some(known) if known.sha256 == image.sha256 => {
+                if build.is_some() && build == image.build.as_deref() {
+                    if !known.confirmed {
+                        self.set_image(Some(OnBoard { confirmed: true, ..known }));
+                    }
+                } else {
+                    self.set_image(None);
+                }
+            }
+            Some(_) => self.set_image(None),
+            None => {}
+        }
     }
 
     fn remove(&self) -> std::io::Result<()> {

@@ -22,7 +22,7 @@ use crate::loader::Deadlines;
 use crate::lock::PortLock;
 use crate::port;
 use crate::power::PowerSwitch;
-use crate::record::{OnBoard, Record};
+use crate::record::Record;
 use crate::seek::{Claim, Held, Seek, hold};
 
 /// How long an adapter may take to be back after its power: to come up, to be found by the kernel,
@@ -321,19 +321,7 @@ impl Board for SerialBoard {
     }
 
     fn confirm_build(&mut self, image: &Image, build: Option<&str>) {
-        match self.record.image() {
-            Some(known) if known.sha256 == image.sha256 => {
-                if build.is_some() && build == image.build.as_deref() {
-                    if !known.confirmed {
-                        self.record.set_image(Some(OnBoard { confirmed: true, ..known }));
-                    }
-                } else {
-                    self.record.set_image(None);
-                }
-            }
-            Some(_) => self.record.set_image(None),
-            None => {}
-        }
+        self.record.confirm(image, build);
     }
 
     async fn console(&mut self) -> Result<Box<dyn Console>, BoardFault> {

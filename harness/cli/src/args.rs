@@ -148,6 +148,9 @@ pub struct Run {
     /// Run this many virtual boards in place of the configured ones.
     #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
     pub virtual_boards: Option<std::num::NonZeroUsize>,
+    /// The kind of these virtual boards; overrides the configuration.
+    #[arg(long, value_name = "KIND", requires = "virtual_boards")]
+    pub kind: Option<VirtualKind>,
     /// Run only the board of this name (may be given more than once).
     #[arg(long, value_name = "NAME")]
     pub board: Vec<String>,
@@ -272,6 +275,24 @@ pub enum ReportFormat {
     Markdown,
     /// GitHub's workflow commands, one for each board that did not pass.
     Annotations,
+}
+
+/// A kind of virtual board.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum VirtualKind {
+    /// ESP8266 class, flashed over its serial port.
+    Virtual,
+    /// LM3S6965 (Cortex-M3), behind a debug probe.
+    Lm3s6965,
+}
+
+impl From<VirtualKind> for BoardKind {
+    fn from(kind: VirtualKind) -> BoardKind {
+        match kind {
+            VirtualKind::Virtual => BoardKind::Virtual,
+            VirtualKind::Lm3s6965 => BoardKind::Lm3s6965,
+        }
+    }
 }
 
 /// Where the broker runs.

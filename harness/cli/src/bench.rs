@@ -9,7 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hilrig_boards::identity::Wanted;
 use hilrig_boards::power::PowerSwitch;
-use hilrig_boards::{Deadlines, ModemLines, NoLines, Seek, SerialBoard, Settings};
+use hilrig_boards::{
+    Deadlines, ModemLines, NoLines, ProbeBoard, ProbeSettings, Seek, SerialBoard, Settings,
+};
 use hilrig_core::board::{Board, BoardFault, Console, Flashed, Lines, Reach};
 use hilrig_core::config::{
     Attached, BoardConfig, BoardKind, Config, FLASH_BAUD, LinesKind, PortId,
@@ -17,6 +19,7 @@ use hilrig_core::config::{
 };
 use hilrig_core::event::BoardFacts;
 use hilrig_core::image::Image;
+use hilrig_virtual::lm3s6965::{ArmBoard, ArmBoardConfig, ArmReady};
 use hilrig_virtual::{ControlSocket, Serving, VirtualBoard, VirtualBoardConfig};
 use rustix::fs::Access;
 
@@ -27,11 +30,12 @@ use crate::load;
 /// A board that was chosen for a run.
 pub type Chosen = BoardConfig;
 
-/// The boards of a run: `--virtual N`, or `--board`, or all that are configured, or as many virtual
-/// ones as the configuration says.
+/// The boards of a run: `--virtual N` of a kind, or `--board`, or all that are configured, or as
+/// many virtual ones as the configuration says.
 pub fn choose(
     config: &Config,
     virtual_boards: Option<usize>,
+    kind: Option<BoardKind>,
     names: &[String],
 ) -> Result<Vec<Chosen>, Failure> {
     if let Some(unknown) = names.iter().find(|name| !config.boards.iter().any(|b| b.name == **name))
@@ -51,14 +55,15 @@ pub fn choose(
             return Ok(config.boards.iter().filter(named).cloned().collect());
         }
     };
-    Ok((1..=count).map(started).collect())
+    let kind = kind.unwrap_or(config.virtual_.kind);
+    Ok((1..=count).map(|number| started(number, kind)).collect())
 }
 
-fn started(number: usize) -> BoardConfig {
+fn started(number: usize, kind: BoardKind) -> BoardConfig {
     BoardConfig {
         name: format!("virtual-{number}"),
         line: 0,
-        kind: BoardKind::Virtual,
+        kind,
         attached: Attached::Started,
         mac: None,
         baud: 115_200,
@@ -70,9 +75,9 @@ fn started(number: usize) -> BoardConfig {
     }
 }
 
-/// Whether the run starts this board itself.
-pub fn is_started(board: &Chosen) -> bool {
-    board.attached == Attached::Started
+/// Whether the run starts this board itself, from a boot ROM.
+pub fn has_boot_rom(board: &Chosen) -> bool {
+    board.attached == Attached::Started && board.kind == BoardKind::Virtual
 }
 
 /// Folder of what is known of boards from run to run, by the XDG base directory specification.
@@ -98,27 +103,35 @@ pub fn lock_folder() -> PathBuf {
 pub struct Bench {
     boards: Vec<(Box<dyn Board>, BoardKind)>,
     virtual_boards: Vec<Serving>,
+    arm_boards: Vec<Serving<ArmReady>>,
 }
 
 impl Bench {
     /// Starts the virtual boards. One that cannot be started is a board that cannot be locked, so
     /// that the others run and the fault is in the record.
     pub async fn start(config: &Config, chosen: &[Chosen], run_dir: &Path, seed: u64) -> Bench {
-        let mut bench = Bench { boards: Vec::new(), virtual_boards: Vec::new() };
+        let mut bench =
+            Bench { boards: Vec::new(), virtual_boards: Vec::new(), arm_boards: Vec::new() };
         let neighbours = neighbours(config);
         for (number, board) in chosen.iter().enumerate() {
+            let seed = seed.wrapping_add(number as u64);
             let made: Box<dyn Board> = match &board.attached {
-                Attached::Started => {
-                    match start_virtual(config, board, run_dir, seed.wrapping_add(number as u64))
-                        .await
-                    {
+                Attached::Started if board.kind == BoardKind::Lm3s6965 => {
+                    match start_arm(config, board, run_dir, seed).await {
                         Ok((serving, made)) => {
-                            bench.virtual_boards.push(serving);
+                            bench.arm_boards.push(serving);
                             Box::new(made)
                         }
                         Err(fault) => Box::new(Absent { board: board.clone(), fault }),
                     }
                 }
+                Attached::Started => match start_virtual(config, board, run_dir, seed).await {
+                    Ok((serving, made)) => {
+                        bench.virtual_boards.push(serving);
+                        Box::new(made)
+                    }
+                    Err(fault) => Box::new(Absent { board: board.clone(), fault }),
+                },
                 Attached::Control { port, control } => {
                     let at = seek(&neighbours, board, port);
                     let lines = Box::new(ControlSocket::new(control));
@@ -130,10 +143,10 @@ impl Bench {
                     let made = serial(board, at, modem(*lines), board.http, &state_folder());
                     Box::new(made.with_power(power(board)))
                 }
-                Attached::Probe { .. } => Box::new(Absent {
-                    board: board.clone(),
-                    fault: BoardFault::new("opening the debug probe", "not there yet"),
-                }),
+                Attached::Probe { chip, probe: selector } => {
+                    let made = probe(board, chip, selector.as_deref(), None, &state_folder());
+                    Box::new(made.with_power(power(board)))
+                }
             };
             bench.boards.push((made, board.kind));
         }
@@ -148,6 +161,11 @@ impl Bench {
     /// Stops what was started.
     pub async fn stop(self) {
         for board in self.virtual_boards {
+            if let Err(error) = board.stop().await {
+                tracing::error!("a virtual board had ended before: {error}");
+            }
+        }
+        for board in self.arm_boards {
             if let Err(error) = board.stop().await {
                 tracing::error!("a virtual board had ended before: {error}");
             }
@@ -229,6 +247,27 @@ impl Default for Rates {
     }
 }
 
+/// One board behind a debug probe. `firmware` is the image whose console it may have already.
+fn probe(
+    board: &BoardConfig,
+    chip: &str,
+    selector: Option<&str>,
+    firmware: Option<Image>,
+    state: &Path,
+) -> ProbeBoard {
+    ProbeBoard::new(ProbeSettings {
+        name: board.name.clone(),
+        kind: board.kind.name().into(),
+        chip: chip.into(),
+        probe: selector.map(str::to_owned),
+        mac: board.mac,
+        reach: Reach { http: board.http, rig: board.rig },
+        firmware,
+        state: state.into(),
+        locks: lock_folder(),
+    })
+}
+
 /// The board that a command names, by its name in the configuration or by its port.
 pub fn named(
     config: &ConfigArg,
@@ -238,7 +277,7 @@ pub fn named(
     let (board, at, lines): (BoardConfig, At, Box<dyn Lines>) = match (&which.board, &which.port) {
         (Some(name), _) => {
             let config = load::config(&config.config)?;
-            let board = choose(&config, None, std::slice::from_ref(name))?.remove(0);
+            let board = choose(&config, None, None, std::slice::from_ref(name))?.remove(0);
             match board.attached.clone() {
                 Attached::Control { port, control } => {
                     let at = seek(&neighbours(&config), &board, &port);
@@ -248,8 +287,18 @@ pub fn named(
                     let at = seek(&neighbours(&config), &board, &port);
                     (board, at, modem(lines))
                 }
-                Attached::Probe { .. } => {
-                    return Err(Failure::usage(format!("board `{name}` has no serial port")));
+                Attached::Probe { chip, probe: selector } => {
+                    // `flash` may be given another image, and `monitor` needs none.
+                    let contract = load::contract(&config)?;
+                    let firmware = load::image(&config, &contract, board.kind).ok();
+                    let kind = board.kind;
+                    let made = probe(&board, &chip, selector.as_deref(), firmware, &state_folder());
+                    return Ok((Box::new(made), kind));
+                }
+                Attached::Started if board.kind == BoardKind::Lm3s6965 => {
+                    return Err(Failure::usage(format!(
+                        "board `{name}` is a virtual one, and no other process sees its probe: it only lives in a run"
+                    )));
                 }
                 Attached::Started => {
                     return Err(Failure::usage(format!(
@@ -273,8 +322,7 @@ pub fn named(
                         None => which.kind.rom_baud(rates.console),
                     },
                     flash_baud: rates.loader,
-                    kind: which.kind,
-                    ..started(1)
+                    ..started(1, which.kind)
                 },
                 At::Port(port.clone()),
                 lines,
@@ -336,6 +384,28 @@ async fn start_virtual(
     let lines = Box::new(ControlSocket::new(&ready.control));
     let made = serial(&board, At::Port(ready.port.clone()), lines, Some(ready.http), &state);
     let made = made.with_power(Some(by_control(&ready.control)));
+    Ok((serving, made))
+}
+
+async fn start_arm(
+    config: &Config,
+    board: &BoardConfig,
+    run_dir: &Path,
+    seed: u64,
+) -> Result<(Serving<ArmReady>, ProbeBoard), BoardFault> {
+    let state = run_dir.join(&board.name);
+    let arm_board = ArmBoard::start(ArmBoardConfig {
+        state_dir: state.clone(),
+        mac: board.mac,
+        seed,
+        qemu: config.virtual_.qemu_arm.clone(),
+    })
+    .await
+    .map_err(|error| BoardFault::new("starting a virtual board", error))?;
+    let serving = arm_board.serve();
+    let ready = serving.ready();
+    let board = BoardConfig { mac: Some(ready.mac), http: Some(ready.http), ..board.clone() };
+    let made = probe(&board, &ready.chip, Some(&ready.probe), None, &state);
     Ok((serving, made))
 }
 

@@ -1,11 +1,12 @@
 //! `hilrig doctor`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
 use hilrig_boards::discover::discover;
 use hilrig_broker::engine_status;
-use hilrig_core::config::{BrokerKind, Config};
+use hilrig_core::config::{BoardKind, BrokerKind, Config};
 use hilrig_core::exit;
 
 use crate::args;
@@ -83,11 +84,14 @@ fn configuration(path: &Path, findings: &mut Vec<Finding>) -> Option<Config> {
 fn firmware(config: Option<&Config>, findings: &mut Vec<Finding>) {
     let Some(config) = config else { return };
     let looked = load::contract(config).and_then(|contract| {
-        let images = config.firmware.keys();
-        let images = images
+        let kinds = kinds(config);
+        let images = kinds
+            .iter()
             .map(|kind| load::image(config, &contract, *kind))
             .collect::<Result<Vec<_>, _>>()?;
-        load::boot_rom(config)?;
+        if kinds.contains(&BoardKind::Virtual) {
+            load::boot_rom(config)?;
+        }
         Ok(images)
     });
     findings.push(match looked {
@@ -109,33 +113,47 @@ fn firmware(config: Option<&Config>, findings: &mut Vec<Finding>) {
     });
 }
 
+/// The kinds of board that a run has.
+fn kinds(config: &Config) -> BTreeSet<BoardKind> {
+    match config.boards.is_empty() {
+        true => BTreeSet::from([config.virtual_.kind]),
+        false => config.boards.iter().map(|board| board.kind).collect(),
+    }
+}
+
 fn qemu(config: Option<&Config>, findings: &mut Vec<Finding>) {
-    let qemu = config
-        .map_or_else(|| PathBuf::from("qemu-system-xtensa"), |config| config.virtual_.qemu.clone());
-    // A bench of real boards does without it.
-    let needed = config.is_none_or(|config| config.boards.is_empty());
-    let version = std::process::Command::new(&qemu).arg("--version").output();
-    findings.push(match version {
+    let program = |of: fn(&Config) -> &PathBuf, default: &str| {
+        config.map_or_else(|| PathBuf::from(default), |config| of(config).clone())
+    };
+    let kinds = config.map_or_else(|| BTreeSet::from([BoardKind::Virtual]), kinds);
+    let xtensa = program(|config| &config.virtual_.qemu, "qemu-system-xtensa");
+    // A bench of real boards does without it, and who has no Arm board needs none for Arm.
+    let needed = kinds.contains(&BoardKind::Virtual);
+    findings.push(one_qemu("QEMU", &xtensa, "qemu-system-misc", needed));
+    if kinds.contains(&BoardKind::Lm3s6965) {
+        let arm = program(|config| &config.virtual_.qemu_arm, "qemu-system-arm");
+        findings.push(one_qemu("QEMU for Arm", &arm, "qemu-system-arm", true));
+    }
+}
+
+fn one_qemu(what: &'static str, qemu: &Path, package: &str, needed: bool) -> Finding {
+    let missing = |found| {
+        let mend = Some(format!("apt-get install {package}"));
+        Finding { what, found, mend, needed }
+    };
+    match std::process::Command::new(qemu).arg("--version").output() {
         Ok(output) if output.status.success() => {
             let text = String::from_utf8_lossy(&output.stdout);
             ok(
-                "QEMU",
+                what,
                 hilrig_core::text::printable(text.lines().next().unwrap_or_default().as_bytes()),
             )
         }
-        Ok(output) => Finding {
-            what: "QEMU",
-            found: format!("`{} --version` ended with {}", qemu.display(), output.status),
-            mend: Some("apt-get install qemu-system-misc".into()),
-            needed,
-        },
-        Err(error) => Finding {
-            what: "QEMU",
-            found: format!("`{}`: {error}", qemu.display()),
-            mend: Some("apt-get install qemu-system-misc".into()),
-            needed,
-        },
-    });
+        Ok(output) => {
+            missing(format!("`{} --version` ended with {}", qemu.display(), output.status))
+        }
+        Err(error) => missing(format!("`{}`: {error}", qemu.display())),
+    }
 }
 
 async fn broker(config: Option<&Config>, findings: &mut Vec<Finding>) {

@@ -13,7 +13,7 @@ use crate::{bench, load, signals};
 /// Switches a board's power, if no run has the board.
 pub async fn power(args: args::Power) -> Result<u8, Failure> {
     let config = load::config(&args.config.config)?;
-    let board = bench::choose(&config, None, std::slice::from_ref(&args.board))?.remove(0);
+    let board = bench::choose(&config, None, None, std::slice::from_ref(&args.board))?.remove(0);
     let secrets = Secrets::new(load::power_passwords(&config, std::slice::from_ref(&board))?);
     let name = &board.name;
     let mut power = bench::power(&board).ok_or_else(|| {

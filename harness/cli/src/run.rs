@@ -52,7 +52,12 @@ pub async fn once(args: args::Run, shown: Shown) -> Result<Done, Failure> {
     if let Some(place) = args.broker {
         config.broker.kind = place.into();
     }
-    let chosen = bench::choose(&config, args.virtual_boards.map(usize::from), &args.board)?;
+    let chosen = bench::choose(
+        &config,
+        args.virtual_boards.map(usize::from),
+        args.kind.map(BoardKind::from),
+        &args.board,
+    )?;
     let contract = load::contract(&config)?;
     let kinds: std::collections::BTreeSet<BoardKind> =
         chosen.iter().map(|board| board.kind).collect();
@@ -67,7 +72,7 @@ pub async fn once(args: args::Run, shown: Shown) -> Result<Done, Failure> {
         elves.extend(elf.map(|elf| (*kind, elf)));
         without_elf.extend(why);
     }
-    if chosen.iter().any(bench::is_started) {
+    if chosen.iter().any(bench::has_boot_rom) {
         load::boot_rom(&config)?;
     }
     let (settings, mut secret_values) = load::settings(&config)?;

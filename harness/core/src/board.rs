@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
+use crate::contract::HeapSymbol;
 use crate::event::BoardFacts;
+use crate::heap::HeapRead;
 use crate::image::Image;
 
 /// The bench could not do something with a board. Ends in a rig fault, never in a failed board.
@@ -145,6 +147,22 @@ pub trait Board {
     /// taken now where [`Board::lock`] did not find its port. No console may be open.
     async fn power_cycle(&mut self) -> Result<(), BoardFault> {
         Err(BoardFault::new("switching the board off and on", "it has no power line"))
+    }
+
+    /// Reads the heap's figures from the board's memory while it runs. `None` where nothing can
+    /// read it: a serial port cannot.
+    async fn read_heap(
+        &mut self,
+        _image: &Image,
+        _symbol: &HeapSymbol,
+    ) -> Result<Option<HeapRead>, BoardFault> {
+        Ok(None)
+    }
+
+    /// What holds the CPU, in words, if it runs no more and something can tell: a debug probe sees
+    /// a core that is locked up or halted, and the registers that say why.
+    async fn stuck(&mut self) -> Option<String> {
+        None
     }
 
     /// Gives the board back, with its power on. Called once, however the run ended; must not fail.

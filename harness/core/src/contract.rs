@@ -10,7 +10,7 @@ use regex::Regex;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::heap::HeapPhase;
+use crate::heap::{HeapPhase, HeapRead};
 use crate::place::FileError;
 
 /// The schema version that this hilrig reads.
@@ -77,6 +77,92 @@ pub struct Heap {
     pub line: Option<Regex>,
     /// Fields of a reply.
     pub reply: Option<HeapReply>,
+    /// A variable of the firmware, read from its memory where a debug probe is attached.
+    pub symbol: Option<HeapSymbol>,
+}
+
+/// The variable that holds the heap's figures.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeapSymbol {
+    /// Its symbol in the firmware's ELF.
+    pub name: String,
+    /// Free now.
+    pub free: Figure,
+    /// Lowest since the reset.
+    pub lowest_ever: Figure,
+    /// Refused allocations.
+    pub failed: Option<Figure>,
+}
+
+/// An unsigned number in memory, in the chip's byte order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "WrittenFigure")]
+pub struct Figure {
+    /// Bytes from the symbol's start.
+    pub offset: u32,
+    /// Width, bytes: 1, 2 or 4.
+    pub width: u32,
+    /// What it counts: bytes, or units of so many bytes.
+    pub unit: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenFigure {
+    offset: u32,
+    width: u32,
+    unit: Option<u32>,
+}
+
+impl TryFrom<WrittenFigure> for Figure {
+    type Error = String;
+
+    fn try_from(raw: WrittenFigure) -> Result<Figure, String> {
+        // A debug probe reads a whole word at once: a figure inside one is never seen half changed.
+        if !matches!(raw.width, 1 | 2 | 4) || raw.offset % 4 + raw.width > 4 {
+            return Err("a figure is 1, 2 or 4 bytes wide and lies within one word of 4".into());
+        }
+        if raw.offset >= HeapSymbol::MOST {
+            return Err(format!("`offset` is below {}", HeapSymbol::MOST));
+        }
+        Ok(Figure {
+            offset: raw.offset,
+            width: raw.width,
+            unit: u64::from(raw.unit.unwrap_or(1).max(1)),
+        })
+    }
+}
+
+impl HeapSymbol {
+    /// Bytes of the variable that may be read at most.
+    pub const MOST: u32 = 1024;
+
+    /// How many words of 4 bytes hold all figures.
+    pub fn words(&self) -> usize {
+        let ends = [Some(self.free), Some(self.lowest_ever), self.failed];
+        let end = ends.into_iter().flatten().map(|figure| figure.offset + figure.width).max();
+        end.unwrap_or(0).div_ceil(4) as usize
+    }
+
+    /// The figures in the variable's words; `None` where these are too few.
+    pub fn figures(&self, words: &[u32]) -> Option<HeapRead> {
+        let value = |figure: Figure| -> Option<u64> {
+            let word = words.get(figure.offset as usize / 4)?.to_le_bytes();
+            let at = figure.offset as usize % 4;
+            let bytes = word.get(at..at + figure.width as usize)?;
+            let number = bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+            Some(number * figure.unit)
+        };
+        Some(HeapRead {
+            free: value(self.free)?,
+            lowest_ever: value(self.lowest_ever)?,
+            failures: match self.failed {
+                Some(failed) => Some(value(failed)?),
+                None => None,
+            },
+        })
+    }
 }
 
 /// Heap fields of a reply that is a JSON object.
@@ -175,7 +261,7 @@ pub struct Invalid {
 
 mod written {
     //! The file as it is written.
-    use super::{BTreeMap, Deserialize, HeapReply, Http, Settings, Spanned};
+    use super::{BTreeMap, Deserialize, HeapReply, HeapSymbol, Http, Settings, Spanned};
 
     pub type Pattern = Spanned<String>;
 
@@ -232,6 +318,7 @@ mod written {
     pub struct Heap {
         pub line: Option<Pattern>,
         pub reply: Option<HeapReply>,
+        pub symbol: Option<HeapSymbol>,
     }
 
     #[derive(Deserialize)]
@@ -309,10 +396,11 @@ impl Contract {
                 given_up: raw.connection.given_up.map(|p| reader.pattern(p)).transpose()?,
             },
             heap: match raw.heap {
-                None => Heap { line: None, reply: None },
+                None => Heap { line: None, reply: None, symbol: None },
                 Some(heap) => Heap {
                     line: heap.line.map(|p| reader.heap_line(p)).transpose()?,
                     reply: heap.reply,
+                    symbol: heap.symbol,
                 },
             },
             http: raw.http,
@@ -422,5 +510,40 @@ impl Reader<'_> {
 
     fn switch(&self, switch: written::SwitchRequest) -> Result<Request, FileError> {
         Ok(Request { request: switch.request, reply: self.reply(switch.reply)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn symbol(text: &str) -> Result<HeapSymbol, String> {
+        toml::from_str(text).map_err(|error| error.message().to_owned())
+    }
+
+    #[test]
+    fn figures_come_out_of_the_words_of_a_variable_in_bytes() {
+        let symbol = symbol(
+            r#"name = "heap"
+            free = { offset = 6, width = 2, unit = 8 }
+            lowest_ever = { offset = 8, width = 2, unit = 8 }
+            failed = { offset = 12, width = 4 }"#,
+        )
+        .unwrap();
+        assert_eq!(symbol.words(), 4);
+        let words = [0x2000_0100, 0x1A00_1BFF, 0x19F0_19E8, 3];
+        let read = symbol.figures(&words).unwrap();
+        assert_eq!(read, HeapRead { free: 0xD000, lowest_ever: 0xCF40, failures: Some(3) });
+        assert_eq!(symbol.figures(&words[..3]), None);
+    }
+
+    #[test]
+    fn a_figure_that_is_read_in_two_pieces_is_none() {
+        for figure in ["offset = 3, width = 2", "offset = 0, width = 3", "offset = 2, width = 4"] {
+            let text = format!("name = \"h\"\nfree = {{ {figure} }}\nlowest_ever = {{ {figure} }}");
+            assert!(symbol(&text).unwrap_err().contains("within one word"), "{figure}");
+        }
+        let far = "name = \"h\"\nfree = { offset = 4096, width = 4 }\nlowest_ever = { offset = 0, width = 4 }";
+        assert!(symbol(far).unwrap_err().contains("below 1024"));
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::Check;
 use crate::crash::Crash;
-use crate::heap::{HeapPhase, HeapSample};
+use crate::heap::{HeapPhase, HeapRead, HeapSample};
 use crate::mac::Mac;
 use crate::phase::{Phase, PhaseOutcome};
 use crate::text::Secrets;
@@ -103,6 +103,8 @@ pub enum What {
     },
     /// A set of heap figures.
     Heap(HeapSample),
+    /// Heap figures that were read from the board's memory while it ran.
+    HeapRead(HeapRead),
     /// A check with its outcome.
     Check(Check),
     /// A phase ended.
@@ -257,7 +259,8 @@ impl What {
             | What::PhaseStarted { .. }
             | What::FlashProgress { .. }
             | What::Flashed { .. }
-            | What::Heap(_) => Vec::new(),
+            | What::Heap(_)
+            | What::HeapRead(_) => Vec::new(),
         }
     }
 }

@@ -91,6 +91,19 @@ impl HeapSample {
     }
 }
 
+/// Heap figures that the rig read from the memory of a running board, through a debug probe. They
+/// are of one moment and belong to no phase of the firmware.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeapRead {
+    /// Free heap, bytes.
+    pub free: u64,
+    /// Lowest free heap since the reset, bytes.
+    pub lowest_ever: u64,
+    /// Allocations that were refused since the reset.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub failures: Option<u64>,
+}
+
 /// What the samples of one phase come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeapLow {

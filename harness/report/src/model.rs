@@ -187,6 +187,7 @@ impl RunModel {
             | What::Crash(_)
             | What::Reply { .. }
             | What::Heap(_)
+            | What::HeapRead(_)
             | What::Check(_)
             | What::PhaseEnded { .. }
             | What::BoardEnded { .. } => {}
@@ -238,6 +239,8 @@ impl BoardModel {
             }
             // A flood of lines or replies must not grow a run's memory: they stand in the record.
             What::LogLine { .. } | What::Reply { .. } => {}
+            // The check that holds it against the firmware's own figures tells of it.
+            What::HeapRead(_) => {}
             What::RunStarted(_)
             | What::Note { .. }
             | What::BrokerReady(_)

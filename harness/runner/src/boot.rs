@@ -126,6 +126,7 @@ impl Path<'_> {
         match found {
             Ok(Found { answer: Step::Up(line), at, .. }) => {
                 self.walk.waited(since, at);
+                self.walk.heap_anew();
                 Ok(Booted { build: order.build, groups: order.groups, line, http: None, rig: None })
             }
             Ok(Found { answer: Step::Wrong(why), .. }) => Err(Stop::Failed(why)),

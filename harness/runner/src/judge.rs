@@ -52,6 +52,12 @@ pub fn at_the_end(
 
     walk.check(crashes::check(walk, log, &why));
 
+    if let (held @ 1.., wrong) = walk.heap_reads() {
+        let title = "heap figures in memory agree with those that the firmware tells";
+        let found = wrong.as_ref().map_or_else(|| format!("{held} of {held}"), String::clone);
+        walk.check(Check::of("heap.memory", title, wrong.is_none(), found));
+    }
+
     let lows = walk.lows();
     for (phase, floor) in floors {
         let id = format!("heap.{}", phase.name());

@@ -9,6 +9,7 @@ mod boot;
 mod configuration;
 mod crashes;
 mod form;
+mod heap_bounds;
 pub mod http;
 mod judge;
 mod log;

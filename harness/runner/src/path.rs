@@ -139,11 +139,27 @@ impl Path<'_> {
     async fn modes(&self, board: &mut dyn Board, log: &Log, kept: bool) -> Result<(), Stop> {
         let walk = self.walk;
         let booted = walk.phase(Phase::Boot, self.boot(board, log, kept)).await?;
+        self.read_heap(board).await?;
         let broker = walk.phase(Phase::Configuration, self.configure(&booted)).await?;
+        self.read_heap(board).await?;
         let booted = walk.phase(Phase::Refusal, self.refuse(booted, log, &broker)).await?;
+        self.read_heap(board).await?;
         let online = walk.phase(Phase::Switch, self.switch(booted, log, &broker)).await?;
+        self.read_heap(board).await?;
         let online = walk.phase(Phase::Mqtt, self.ask(online, &broker)).await?;
-        walk.phase(Phase::SwitchBack, self.switch_back(online, log, &broker)).await
+        self.read_heap(board).await?;
+        walk.phase(Phase::SwitchBack, self.switch_back(online, log, &broker)).await?;
+        self.read_heap(board).await
+    }
+
+    /// The heap's figures from the board's memory, where a debug probe can read them.
+    async fn read_heap(&self, board: &mut dyn Board) -> Result<(), Stop> {
+        if let Some(symbol) = &self.bench.plan.contract.heap.symbol
+            && let Some(read) = board.read_heap(self.image, symbol).await?
+        {
+            self.walk.heap_read(read);
+        }
+        Ok(())
     }
 
     async fn lock(&self, board: &mut dyn Board) -> Result<(), Stop> {

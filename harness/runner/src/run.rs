@@ -315,7 +315,13 @@ async fn one_board(
     // A CPU that is gone falls silent as firmware does that hangs.
     let stop = match stop {
         Some(Stop::Failed(why)) => Some(match member.board.sound().await {
-            Ok(()) => Stop::Failed(why),
+            Ok(()) => match member.board.stuck().await {
+                None => Stop::Failed(why),
+                Some(stuck) => {
+                    walk.tell(What::Note { text: stuck.clone() });
+                    Stop::Failed(format!("{why}; {stuck}"))
+                }
+            },
             Err(fault) => Stop::Rig(fault.to_string()),
         }),
         other => other,

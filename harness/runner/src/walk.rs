@@ -7,8 +7,10 @@ use hilrig_core::board::BoardFault;
 use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::crash::Crash;
 use hilrig_core::event::{Events, What};
-use hilrig_core::heap::{HeapLows, HeapSample};
+use hilrig_core::heap::{HeapLows, HeapRead, HeapSample};
 use hilrig_core::phase::{Phase, PhaseOutcome};
+
+use crate::heap_bounds::HeapBounds;
 
 /// Why a board's path ended before its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +59,7 @@ struct Notes {
     lows: HeapLows,
     phase: Option<(Phase, Instant)>,
     waited: Duration,
+    bounds: HeapBounds,
 }
 
 impl<'a> Walk<'a> {
@@ -151,8 +154,29 @@ impl<'a> Walk<'a> {
 
     /// Notes heap figures.
     pub fn heap(&self, sample: HeapSample) {
-        self.notes.borrow_mut().lows.add(&sample);
+        let mut notes = self.notes.borrow_mut();
+        notes.lows.add(&sample);
+        notes.bounds.told(&sample);
+        drop(notes);
         self.tell(What::Heap(sample));
+    }
+
+    /// The firmware starts anew, and with it the heap.
+    pub fn heap_anew(&self) {
+        self.notes.borrow_mut().bounds.anew();
+    }
+
+    /// Notes heap figures that were read from memory.
+    pub fn heap_read(&self, read: HeapRead) {
+        self.notes.borrow_mut().bounds.read(&read);
+        self.tell(What::HeapRead(read));
+    }
+
+    /// What came of holding figures from memory against the firmware's own: how many were, and
+    /// the first that does not agree.
+    pub fn heap_reads(&self) -> (usize, Option<String>) {
+        let bounds = &self.notes.borrow().bounds;
+        (bounds.held, bounds.wrong.clone())
     }
 
     /// The heap's lows so far.

@@ -1,7 +1,7 @@
 //! What can go wrong with a virtual board. None of it is the firmware's fault.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hilrig_core::mac::Mac;
 
@@ -58,8 +58,9 @@ pub enum VirtualError {
     },
     /// QEMU is not there.
     #[error(
-        "`{}` was not found, and no virtual board runs without it. Install it with `apt-get install qemu-system-misc`",
-        .0.display()
+        "`{}` was not found, and no virtual board runs without it. Install it with `apt-get install {}`",
+        .0.display(),
+        package(.0)
     )]
     NoQemu(PathBuf),
     /// The boot ROM is not there.
@@ -112,5 +113,13 @@ impl VirtualError {
     ) -> impl FnOnce(rustix::io::Errno) -> VirtualError {
         let tried = tried.into();
         move |source| VirtualError::Io { tried, source: source.into() }
+    }
+}
+
+/// Debian's package with this QEMU.
+fn package(qemu: &Path) -> &'static str {
+    match qemu.to_string_lossy().contains("arm") {
+        true => "qemu-system-arm",
+        false => "qemu-system-misc",
     }
 }

@@ -65,6 +65,7 @@ fn as_run(args: &args::HeapBoots) -> args::Run {
     args::Run {
         config: args.config.clone(),
         virtual_boards: args.virtual_boards,
+        kind: None,
         board: args.board.clone(),
         record: None,
         flash: false,

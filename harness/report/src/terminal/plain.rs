@@ -66,6 +66,7 @@ impl<W: Write + Send> Plain<W> {
             | What::LogLine { .. }
             | What::Reply { .. }
             | What::Heap(_)
+            | What::HeapRead(_)
             | What::Check(_)
             | What::RunEnded { .. } => return None,
         })

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use hilrig_core::check::Check;
 use hilrig_core::crash::{Crash, CrashKind, FailedAlloc, Frame, Hex, Role};
 use hilrig_core::event::{BoardFacts, BrokerFacts, Event, FirmwareFacts, RunStarted, SCHEMA, What};
-use hilrig_core::heap::{HeapPhase, HeapSample, HeapSource};
+use hilrig_core::heap::{HeapPhase, HeapRead, HeapSample, HeapSource};
 use hilrig_core::mac::Mac;
 use hilrig_core::phase::{Phase, PhaseOutcome};
 use hilrig_core::verdict::Verdict;
@@ -212,6 +212,8 @@ pub fn mixed() -> Stream {
     stream.board(name, What::PhaseStarted { phase: Phase::Flash }).board(name, kept);
     stream.after(0.002).done(name, Phase::Flash, 0.002).phase(name, Phase::Boot, 0.1);
     stream.heap(name, HeapPhase::Boot, 51_000).heap(name, HeapPhase::Handshake, 19_000);
+    let read = HeapRead { free: 51_200, lowest_ever: 19_000, failures: Some(0) };
+    stream.board(name, What::HeapRead(read));
     let title = "lowest free heap in the handshake is at least 20480 B";
     stream.check(name, Check::of("heap.handshake", title, false, "19000 B").at_line(120));
     let title = "lowest free heap while connected is at least 30000 B";
@@ -249,6 +251,7 @@ pub fn kind(what: &What) -> &'static str {
         What::Crash(_) => "crash",
         What::Reply { .. } => "reply",
         What::Heap(_) => "heap",
+        What::HeapRead(_) => "heap_read",
         What::Check(_) => "check",
         What::PhaseEnded { .. } => "phase_ended",
         What::BoardEnded { .. } => "board_ended",
@@ -257,7 +260,7 @@ pub fn kind(what: &What) -> &'static str {
 }
 
 /// The number of arms in [`kind`].
-pub const KINDS: usize = 16;
+pub const KINDS: usize = 17;
 
 /// A place to write to that the test can look into.
 #[derive(Clone, Default)]
