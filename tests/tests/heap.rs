@@ -123,10 +123,14 @@ fn a_history_that_cannot_be_written_loses_no_run() {
     let shown = bench.run(&["heap", "history"]).with_code(exit::PASSED).stdout;
     assert_eq!(shown.lines().filter(|line| line.contains("virtual-1")).count(), 2, "{shown}");
     assert!(shown.contains("lowest free heap, KiB") && shown.contains("2 runs, "), "{shown}");
+    // The next run's page has the runs before it.
+    bench.run(&["run"]).with_code(exit::PASSED);
+    let page = bench.record().text("report.html");
+    assert!(page.contains("The figures of 3 runs"), "no history on the page");
     let csv = bench.run(&["heap", "history", "--format", "csv", "--last", "1"]);
     let csv = csv.with_code(exit::PASSED).stdout;
     assert_eq!(csv.lines().count(), 1 + 4 * 2, "{csv}");
     let json = bench.run(&["heap", "history", "--format", "json"]).with_code(exit::PASSED).stdout;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(json.as_array().unwrap().len(), 2 * 4 * 2);
+    assert_eq!(json.as_array().unwrap().len(), 3 * 4 * 2);
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use hilrig_core::event::Event;
 use hilrig_report::{
-    EVENTS, HtmlFile, JUNIT, JunitFile, Reporter, RunModel, SUMMARY, SummaryFile, annotations,
-    markdown, read_events, replay,
+    EVENTS, HISTORY, HtmlFile, JUNIT, JunitFile, Reporter, RunModel, SUMMARY, SummaryFile,
+    annotations, markdown, read_events, replay,
 };
 
 use crate::args::{self, ReportFormat};
@@ -18,6 +18,10 @@ pub fn report(args: &args::Report) -> Result<u8, Failure> {
     match args.format {
         ReportFormat::Html => {
             let mut html = HtmlFile::new(folder.clone());
+            // A record mostly lies in the folder of records, and the history beside it.
+            if let Some(records) = folder.canonicalize().ok().as_deref().and_then(Path::parent) {
+                html = html.beside(records.join(HISTORY));
+            }
             if let Some(out) = &args.out {
                 html = html.to(out);
             }

@@ -99,7 +99,7 @@ pub async fn once(args: args::Run, shown: Shown) -> Result<Done, Failure> {
     broker_plan.listen = listen(&chosen);
     let secrets = load::secrets(secret_values, &broker_plan.login.password);
 
-    let reporters = Arc::new(reporters(&record, shown)?);
+    let reporters = Arc::new(reporters(&record, &config.records, shown)?);
     let events = Events::new(reporters.clone(), secrets.clone());
     events.run(What::RunStarted(RunStarted {
         schema: SCHEMA,
@@ -167,7 +167,7 @@ pub async fn once(args: args::Run, shown: Shown) -> Result<Done, Failure> {
     Ok(Done { code, record: record.folder().into() })
 }
 
-fn reporters(record: &Record, shown: Shown) -> Result<Reporters, Failure> {
+fn reporters(record: &Record, records: &Path, shown: Shown) -> Result<Reporters, Failure> {
     let events = EventsFile::create(&record.file(EVENTS)).map_err(|error| {
         Failure::rig(format!("making {}: {error}", record.file(EVENTS).display()))
     })?;
@@ -175,7 +175,7 @@ fn reporters(record: &Record, shown: Shown) -> Result<Reporters, Failure> {
         Box::new(events),
         Box::new(SummaryFile::new(record.file(SUMMARY))),
         Box::new(JunitFile::new(record.file(JUNIT))),
-        Box::new(HtmlFile::new(record.folder().into())),
+        Box::new(HtmlFile::new(record.folder().into()).beside(records.join(HISTORY))),
     ];
     if shown == Shown::All {
         reporters.push(hilrig_report::terminal(Stream::Stdout, Some(record.folder().into())));

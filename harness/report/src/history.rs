@@ -9,7 +9,7 @@ use hilrig_core::heap::HeapPhase;
 use hilrig_core::verdict::Verdict;
 use rusqlite::{Connection, OpenFlags, Transaction, params};
 
-use crate::heap::{Boots, Metric};
+use crate::heap::{Boots, Key, Metric};
 use crate::model::RunModel;
 
 /// The file's name in the folder of records.
@@ -93,6 +93,48 @@ pub struct Row {
     pub metric: Metric,
     /// Its value.
     pub bytes: u64,
+}
+
+impl Row {
+    /// The figures of a run, as its history will tell them.
+    pub fn of(run: &RunModel) -> Vec<Row> {
+        let Some(started) = &run.started else { return Vec::new() };
+        let mut rows = Vec::new();
+        for board in &run.boards {
+            // A board that was never had has no figures; its verdict is in the record.
+            let Some(key) = Boots::key(run, board) else { continue };
+            let firmware = started.firmware.iter().find(|firmware| firmware.kind == key.kind);
+            for (phase, low) in board.heap.iter() {
+                for metric in Metric::ALL {
+                    let Some(bytes) = metric.of(low) else { continue };
+                    rows.push(Row {
+                        run: started.run.clone(),
+                        started: started.started.clone(),
+                        commit: started.commit.clone(),
+                        build: firmware.and_then(|firmware| firmware.build.clone()),
+                        board: board.name.clone(),
+                        kind: key.kind.clone(),
+                        configuration: key.configuration.clone(),
+                        tls: key.tls.clone(),
+                        verdict: board.verdict().map(|verdict| verdict.word().to_owned()),
+                        phase,
+                        metric,
+                        bytes,
+                    });
+                }
+            }
+        }
+        rows
+    }
+
+    /// What it can be compared by.
+    pub fn key(&self) -> Key {
+        Key {
+            kind: self.kind.clone(),
+            configuration: self.configuration.clone(),
+            tls: self.tls.clone(),
+        }
+    }
 }
 
 /// Which rows are wanted.
@@ -254,35 +296,21 @@ fn insert(transaction: &Transaction<'_>, run: &RunModel, record: &Path) -> rusql
         ],
     )?;
     let id = transaction.last_insert_rowid();
-    for board in &run.boards {
-        // A board that was never had has no figures; its verdict is in the record.
-        let Some(key) = Boots::key(run, board) else { continue };
-        let build =
-            started.firmware.iter().find(|f| f.kind == key.kind).and_then(|f| f.build.clone());
+    let rows = Row::of(run);
+    for boot in rows.chunk_by(|a, b| a.board == b.board) {
+        let Row { board, kind, configuration, tls, build, verdict, .. } = &boot[0];
         transaction.execute(
             "INSERT INTO boot (run, board, kind, configuration, tls, build, verdict)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![
-                id,
-                board.name,
-                key.kind,
-                key.configuration,
-                key.tls,
-                build,
-                word(board.verdict())
-            ],
+            params![id, board, kind, configuration, tls, build, verdict],
         )?;
-        let boot = transaction.last_insert_rowid();
-        for (phase, low) in board.heap.iter() {
-            for metric in Metric::ALL {
-                let Some(bytes) = metric.of(low).and_then(|bytes| i64::try_from(bytes).ok()) else {
-                    continue;
-                };
-                transaction.execute(
-                    "INSERT INTO figure (boot, phase, metric, bytes) VALUES (?1, ?2, ?3, ?4)",
-                    params![boot, phase.name(), metric.name(), bytes],
-                )?;
-            }
+        let boot_id = transaction.last_insert_rowid();
+        for row in boot {
+            let Ok(bytes) = i64::try_from(row.bytes) else { continue };
+            transaction.execute(
+                "INSERT INTO figure (boot, phase, metric, bytes) VALUES (?1, ?2, ?3, ?4)",
+                params![boot_id, row.phase.name(), row.metric.name(), bytes],
+            )?;
         }
     }
     Ok(())

@@ -14,17 +14,13 @@ const WIDTH: usize = 66;
 
 /// One plot for each thing that can be compared: the lowest free heap, run by run.
 pub fn plots(rows: &[Row]) -> String {
-    let keys: BTreeSet<Key> = rows.iter().map(key).collect();
+    let keys: BTreeSet<Key> = rows.iter().map(Row::key).collect();
     keys.iter().map(|key| plot(key, rows)).collect()
-}
-
-fn key(row: &Row) -> Key {
-    Key { kind: row.kind.clone(), configuration: row.configuration.clone(), tls: row.tls.clone() }
 }
 
 fn plot(of: &Key, rows: &[Row]) -> String {
     let rows: Vec<&Row> =
-        rows.iter().filter(|row| row.metric == Metric::LowestFree && key(row) == *of).collect();
+        rows.iter().filter(|row| row.metric == Metric::LowestFree && row.key() == *of).collect();
     let runs: Vec<&[&Row]> = rows.chunk_by(|a, b| a.run == b.run).collect();
     let runs = &runs[runs.len().saturating_sub(WIDTH)..];
     let shown = || runs.iter().flat_map(|run| run.iter());

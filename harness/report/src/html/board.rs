@@ -9,6 +9,7 @@ use hilrig_core::phase::PhaseOutcome;
 use maud::{Markup, html};
 
 use super::boot_log::{Mark, boot_log};
+use super::crash;
 use super::page::{anchor, badge};
 use super::plot;
 use super::trace::Trace;
@@ -31,6 +32,7 @@ pub(super) fn section(
                 p.why { (why) }
             }
             (facts(board))
+            (crash::crashes(&board.crashes, &name))
             h3 { "Checks" }
             (checks(&board.checks, &name))
             h3 { "Free heap" }
@@ -216,8 +218,10 @@ fn log(board: &BoardModel, record: &Path, name: &str) -> Markup {
             Some((check.log_line?, words, !check.held()))
         })
         .collect();
+    let crashes: Vec<(u64, String, bool)> =
+        board.crashes.iter().map(|crash| (crash.line, crash.in_a_line(), true)).collect();
     let mut marks: BTreeMap<u64, Vec<Mark<'_>>> = BTreeMap::new();
-    for (line, words, bad) in &words {
+    for (line, words, bad) in words.iter().chain(&crashes) {
         marks.entry(*line).or_default().push(Mark { words, bad: *bad });
     }
     let shown = boot_log(&record.join(&folder).join(TIMED_LOG), name, &marks);

@@ -3,6 +3,8 @@
 
 mod board;
 mod boot_log;
+mod crash;
+mod history;
 mod page;
 mod plot;
 mod trace;
@@ -14,16 +16,21 @@ use std::path::{Path, PathBuf};
 use hilrig_core::event::{Event, What};
 
 use crate::file::WholeFile;
+use crate::history::{History, Row, Wanted};
 use crate::model::RunModel;
 use crate::record::REPORT;
 use crate::reporters::Reporter;
 use trace::Trace;
+
+/// Runs that the history shows.
+const MOST_RUNS: usize = 60;
 
 /// Writes the page when the run is over.
 pub struct HtmlFile {
     run: RunModel,
     traces: BTreeMap<String, Trace>,
     record: PathBuf,
+    history: Option<PathBuf>,
     file: WholeFile,
 }
 
@@ -31,7 +38,13 @@ impl HtmlFile {
     /// The page of the record in this folder, which the boards' boot logs are read from.
     pub fn new(record: PathBuf) -> HtmlFile {
         let file = WholeFile::new(record.join(REPORT));
-        HtmlFile { run: RunModel::default(), traces: BTreeMap::new(), record, file }
+        HtmlFile { run: RunModel::default(), traces: BTreeMap::new(), record, history: None, file }
+    }
+
+    /// The same with the runs of this history beside it, if it can be read.
+    #[must_use]
+    pub fn beside(self, history: PathBuf) -> HtmlFile {
+        HtmlFile { history: Some(history), ..self }
     }
 
     /// The same, written elsewhere.
@@ -40,8 +53,27 @@ impl HtmlFile {
         HtmlFile { file: WholeFile::new(path.into()), ..self }
     }
 
+    /// The figures of the runs before this one, and of this one.
+    fn rows(&self) -> Vec<Row> {
+        let Some(path) = self.history.as_ref().filter(|path| path.exists()) else {
+            return Vec::new();
+        };
+        let wanted = Wanted { last: Some(MOST_RUNS), ..Wanted::default() };
+        let rows = History::read(path).and_then(|history| history.rows(&wanted));
+        let mut rows = rows.unwrap_or_else(|error| {
+            tracing::warn!("{error}");
+            Vec::new()
+        });
+        // A page that is made again stands in the history as the run that it was, and what came
+        // after it is not its past.
+        let started = self.run.started.as_ref().map_or("", |started| started.started.as_str());
+        rows.retain(|row| row.started.as_str() < started);
+        rows.extend(Row::of(&self.run));
+        rows
+    }
+
     fn write(&self) -> io::Result<()> {
-        let page = page::page(&self.run, &self.traces, &self.record);
+        let page = page::page(&self.run, &self.traces, &self.record, &self.rows());
         self.file.write(page.into_string().as_bytes())
     }
 }

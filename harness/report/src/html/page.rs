@@ -7,8 +7,9 @@ use hilrig_core::heap::HeapPhase;
 use hilrig_core::verdict::Verdict;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::board;
 use super::trace::Trace;
+use super::{board, history};
+use crate::history::Row;
 use crate::model::{BoardModel, RunModel};
 use crate::record::folder_of;
 
@@ -18,7 +19,12 @@ const STYLE: &str = include_str!("page.css");
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
-pub(super) fn page(run: &RunModel, traces: &BTreeMap<String, Trace>, record: &Path) -> Markup {
+pub(super) fn page(
+    run: &RunModel,
+    traces: &BTreeMap<String, Trace>,
+    record: &Path,
+    history: &[Row],
+) -> Markup {
     let verdict = run.ended.as_ref().map(|end| end.verdict);
     let id = run.started.as_ref().map_or("", |started| started.run.as_str());
     let end = run.ended.as_ref().map_or(run.at, |end| end.seconds);
@@ -47,6 +53,7 @@ pub(super) fn page(run: &RunModel, traces: &BTreeMap<String, Trace>, record: &Pa
                 main {
                     (boards(run))
                     (notes(run))
+                    (history::section(history))
                     @for board in &run.boards {
                         (board::section(board, traces.get(&board.name).unwrap_or(&empty), record, end, &floors))
                     }

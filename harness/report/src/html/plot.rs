@@ -164,7 +164,7 @@ fn point(axes: &Axes, at: f64, sample: &HeapSample) -> Markup {
 
 /// Each of the firmware's phases has a form of its own beside its colour, for those who cannot tell
 /// the colours.
-fn mark(phase: HeapPhase, x: f64, y: f64) -> Markup {
+pub(super) fn mark(phase: HeapPhase, x: f64, y: f64) -> Markup {
     let place = format!("translate({} {})", px(x), px(y));
     let form = match phase {
         HeapPhase::Boot => "M-4.5 0a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0 -9 0Z",
@@ -176,18 +176,18 @@ fn mark(phase: HeapPhase, x: f64, y: f64) -> Markup {
 }
 
 /// A tenth of a unit is less than anybody sees.
-fn px(value: f64) -> String {
+pub(super) fn px(value: f64) -> String {
     short((value * 10.0).round() / 10.0)
 }
 
-fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     let text = format!("{value:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// The distance between marks of a scale up to `end`: 1, 2 or 5 times a power of ten, about `count`
 /// of them.
-fn step(end: f64, count: f64) -> f64 {
+pub(super) fn step(end: f64, count: f64) -> f64 {
     let rough = end / count;
     let power = 10f64.powf(rough.log10().floor());
     [1.0, 2.0, 5.0, 10.0]
