@@ -8,6 +8,7 @@ use hilrig_tests::artifacts;
 use hilrig_tests::attached::Attached;
 use hilrig_tests::bench::{Bench, Configuration, path_text};
 use hilrig_tests::machine::Machine;
+use hilrig_tests::skip::skipped;
 use hilrig_tests::usb::Adapter;
 use serde_json::Value;
 
@@ -142,4 +143,60 @@ fn a_name_that_depends_on_the_order_of_plugging_is_refused_with_the_key_to_write
     refused("/dev/ttyUSB0").saying("usb_serial = \"A7\": write that instead");
     refused("/dev/ttyACM3").saying("Write `usb_serial`, `position` or `mac` instead");
     bench.must_be_untouched();
+}
+
+#[test]
+fn init_writes_the_boards_that_are_attached_by_what_stays() {
+    let bench = Bench::new();
+    let Some(machine) = Machine::new(&bench) else { return };
+    // Blank boards wait in their loader, so they answer although a pty has no reset lines.
+    let boards = [1, 2, 3].map(|seed| Attached::seeded(&bench, &format!("state-{seed}"), seed));
+    for (number, (board, serial)) in boards.iter().zip(["A7", "0001", "0001"]).enumerate() {
+        let (tty, place) = (format!("ttyUSB{number}"), format!("{}", number + 1));
+        let adapter = Adapter { serial: Some(serial), ..Adapter::cp210x(&tty, &place) };
+        machine.usb.plug(&adapter, Path::new(board.port()));
+    }
+    machine.usb.plug(&Adapter::cp210x("ttyUSB9", "9"), Path::new("/dev/null"));
+    let read = |name: &str| std::fs::read_to_string(bench.path(name)).unwrap();
+    let entries = |name: &str| -> Vec<toml::Value> {
+        let table: toml::Table = read(name).parse().unwrap();
+        table.get("board").map_or(Vec::new(), |boards| boards.as_array().unwrap().clone())
+    };
+
+    // Nothing is touched unasked: the entries are there, behind a #.
+    machine.start(&["init", "plain.toml"]).ended().with_code(exit::PASSED);
+    assert_eq!(entries("plain.toml"), []);
+    assert!(read("plain.toml").contains("# usb_serial = \"A7\"\n"), "{}", read("plain.toml"));
+
+    machine.start(&["init", "--ask", "new.toml"]).ended().with_code(exit::PASSED);
+    if read("new.toml").contains("Not known: this machine's address") {
+        return skipped("this machine has no address, so no entry can be complete");
+    }
+    let new = entries("new.toml");
+    let keys: Vec<String> = new
+        .iter()
+        .map(|board| {
+            let table = board.as_table().unwrap();
+            let text = |key: &str| table.get(key).and_then(|value| value.as_str());
+            let named = text("usb_serial").or(text("position")).unwrap();
+            format!("{} {named} {}", text("kind").unwrap(), text("mac").unwrap())
+        })
+        .collect();
+    let mac = |board: &Attached| board.ready["mac"].as_str().unwrap().to_owned();
+    let expected = [
+        format!("esp8266 A7 {}", mac(&boards[0])),
+        format!("esp8266 pci-0000:00:14.0-usb-0:2:1.0-port0 {}", mac(&boards[1])),
+        format!("esp8266 pci-0000:00:14.0-usb-0:3:1.0-port0 {}", mac(&boards[2])),
+    ];
+    assert_eq!(keys, expected);
+    // What is written is read, and names what is attached.
+    let doctor = machine.start(&["doctor", "--config", "new.toml"]).ended();
+    doctor.showing("ok       configuration  new.toml: 3 board(s)");
+    let list = machine.start(&["boards", "--config", "new.toml"]).ended().with_code(exit::PASSED);
+    let list = list.showing("bench-1  /dev/ttyUSB0").showing("bench-3  /dev/ttyUSB2");
+    assert!(!list.stdout.contains("Board `"), "{list}");
+    for board in boards {
+        board.stop();
+    }
+    bench.nothing_may_be_left();
 }

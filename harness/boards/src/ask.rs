@@ -73,7 +73,12 @@ pub async fn ask(
     if let Err(fault) = lines.reset(port::fd(&port)).await {
         tracing::warn!(port = %path.display(), %fault, "the board stays in its loader");
     }
-    (Some(port), entered.and(told))
+    let told = match (entered, told) {
+        // The reason why nothing answers.
+        (Err(fault), Err(_)) => Err(fault),
+        (_, told) => told,
+    };
+    (Some(port), told)
 }
 
 impl Loader {

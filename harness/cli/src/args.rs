@@ -119,6 +119,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   hilrig init                            runner-config.toml in this folder
+  hilrig init --ask                      the boards' chips and MACs in it
   hilrig init bench/runner-config.toml")]
     Init(Init),
     /// Print a completion script.
@@ -457,6 +458,9 @@ pub struct Doctor {
 /// `hilrig init`.
 #[derive(Debug, clap::Args)]
 pub struct Init {
+    /// Reset every board on a USB adapter into its loader to learn its chip and its MAC.
+    #[arg(long)]
+    pub ask: bool,
     /// The file to write; one that is there is never overwritten.
     #[arg(default_value = "runner-config.toml")]
     pub file: PathBuf,

@@ -17,38 +17,47 @@ use crate::load;
 use crate::table::table;
 
 /// A port, and what is known of the board on it.
-struct Row<'a> {
-    port: FoundPort,
+pub struct Row<'a> {
+    /// The port.
+    pub port: FoundPort,
     /// The board that is named on it.
-    board: Option<&'a BoardConfig>,
+    pub board: Option<&'a BoardConfig>,
     /// The chip, as it was just asked or as it answered in an earlier run.
-    chip: Option<Identity>,
+    pub chip: Option<Identity>,
     /// Why it could not be asked.
-    trouble: Option<String>,
+    pub trouble: Option<String>,
+}
+
+/// The ports with their boards, and the words for each board that is not found. With `ask` the
+/// chips are asked.
+pub async fn look(
+    config: Option<&Config>,
+    ask: bool,
+) -> Result<(Vec<Row<'_>>, Vec<String>), Failure> {
+    let found = discover().map_err(Failure::rig)?;
+    let row = |port: &FoundPort| Row {
+        port: port.clone(),
+        board: None,
+        chip: Seen::of(&bench::state_folder(), port, &found).and_then(|seen| seen.read()),
+        trouble: None,
+    };
+    let mut rows: Vec<Row<'_>> = found.iter().map(row).collect();
+    let mut missing = name(config, &found, &mut rows);
+    if ask {
+        ask_all(&mut rows, &found).await;
+        missing = name(config, &found, &mut rows);
+    }
+    Ok((rows, missing))
 }
 
 /// Lists what is attached.
 pub async fn boards(args: &args::Boards) -> Result<u8, Failure> {
-    let found = discover().map_err(Failure::rig)?;
     // The list is of use without a configuration, too; one that is there must be right.
     let config = match args.config.config.exists() {
         true => Some(load::config(&args.config.config)?),
         false => None,
     };
-    let mut rows: Vec<Row<'_>> = found
-        .iter()
-        .map(|port| Row {
-            port: port.clone(),
-            board: None,
-            chip: Seen::of(&bench::state_folder(), port, &found).and_then(|seen| seen.read()),
-            trouble: None,
-        })
-        .collect();
-    let mut missing = name(config.as_ref(), &found, &mut rows);
-    if args.ask {
-        ask_all(&mut rows, &found).await;
-        missing = name(config.as_ref(), &found, &mut rows);
-    }
+    let (rows, missing) = look(config.as_ref(), args.ask).await?;
     let probes = probes();
     let probe_board = |probe: &FoundProbe| {
         let mut boards = config.iter().flat_map(|config| &config.boards);

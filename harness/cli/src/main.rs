@@ -72,7 +72,7 @@ async fn dispatch(args: Args) -> Result<u8, Failure> {
         Command::Report(report) => report::report(&report),
         Command::Heap { command } => heap::heap(command).await,
         Command::Doctor(doctor) => doctor::doctor(&doctor).await,
-        Command::Init(init) => init::init(&init),
+        Command::Init(init) => init::init(&init).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "hilrig", &mut script);
