@@ -5,10 +5,11 @@
 extern "C" {
 #include "port.h"
 #include "slots.h"
+}
 
 // Set by the linker script of the flash layout: where the EEPROM sector appears in memory.
-extern uint8_t _EEPROM_start[];
-}
+// Under a name of our own, so that no header of the core declares it otherwise.
+extern uint8_t eeprom_sector[] __asm__("_EEPROM_start");
 
 #define FLASH_MAPPED_AT 0x40200000u
 
@@ -19,7 +20,7 @@ static bool fits(unsigned slot, size_t offset, size_t length)
 
 static uint32_t address(unsigned slot, size_t offset)
 {
-	uint32_t eeprom = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(_EEPROM_start));
+	uint32_t eeprom = static_cast<uint32_t>(reinterpret_cast<uintptr_t>(eeprom_sector));
 
 	return eeprom - FLASH_MAPPED_AT - PORT_SLOT_SIZE * (PORT_SLOTS - 1 - slot) +
 	       static_cast<uint32_t>(offset);

@@ -2,6 +2,7 @@
 // again by itself when the network is lost.
 #include <Arduino.h>
 #include <ESP8266WiFi.h>
+#include <stdio.h>
 #include <string.h>
 
 extern "C" {
