@@ -3,9 +3,10 @@
 //!
 //!     cargo run --release --package hilrig-bench -- [--runs N] [TABLE...]
 //!
-//! Tables: `run`, `many`, `startup`, `flash`, `reader`, `qemu`; without a name, all of them.
+//! Tables: `run`, `many`, `startup`, `flash`, `reader`, `crowd`, `qemu`; without a name, all of them.
 
 mod board;
+mod crowd;
 mod figures;
 mod flashing;
 mod noise;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 use crate::figures::Figures;
 use crate::table::Table;
 
-const TABLES: [&str; 6] = ["run", "many", "startup", "flash", "reader", "qemu"];
+const TABLES: [&str; 7] = ["run", "many", "startup", "flash", "reader", "crowd", "qemu"];
 /// Of a whole run of one board; quicker things are measured more often, slower ones less.
 const RUNS: usize = 5;
 
@@ -51,6 +52,12 @@ fn wanted() -> Result<Wanted, String> {
 }
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some(crowd::FEED) {
+        return match crowd::feed() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
     let wanted = match wanted() {
         Ok(wanted) => wanted,
         Err(error) => {
@@ -77,7 +84,8 @@ async fn measure(wanted: &Wanted) -> Result<bool, String> {
     let wants = |table: &str| wanted.tables.is_empty() || wanted.tables.iter().any(|t| t == table);
     let runs = wanted.runs;
     say(&format!("Machine: {}\n", place::machine()));
-    let hilrig = place::hilrig()?;
+    let runs_it = ["run", "many", "startup", "qemu"].into_iter().any(wants);
+    let hilrig = if runs_it { place::hilrig()? } else { Default::default() };
     let contract = run::contract()?;
     let mut all = true;
     let mut tell = |name: &str, tables: Result<Vec<Table>, String>| match tables {
@@ -113,6 +121,10 @@ async fn measure(wanted: &Wanted) -> Result<bool, String> {
     }
     if wants("reader") {
         tell("reader", reader::reader(&contract, runs).await.map(|table| vec![table]));
+    }
+    if wants("crowd") {
+        let measured = crowd::crowd(&contract, runs.div_ceil(2)).await;
+        tell("many boards' logs", measured.map(|table| vec![table]));
     }
     if wants("qemu") {
         let handshakes: Figures =

@@ -80,7 +80,7 @@ fn memory(pid: u32) -> (u64, u64) {
 
 /// CPU seconds of the process and of the children that it waited for. `wait4` would tell the sum
 /// of both, and nothing here can take it apart again.
-fn cpu(pid: u32) -> io::Result<(f64, f64)> {
+pub fn cpu(pid: u32) -> io::Result<(f64, f64)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
     // The name may hold spaces and brackets; the fields behind it do not. utime is field 14.
     let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);

@@ -1,8 +1,10 @@
 //! The reader of a board's log under a flood, with all patterns of a run armed and the record
 //! written, beside a reader that throws away what it reads.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -126,12 +128,32 @@ struct Reader {
     _dir: tempfile::TempDir,
 }
 
-struct Sink {
+/// What a run does with what a console says.
+pub struct Sink {
     watch: Watch,
     record: BootLog,
     hits: u64,
+    came: Rc<Cell<u64>>,
     awaited: usize,
     all: Rc<Notify>,
+}
+
+impl Sink {
+    /// One that keeps its record in `folder`.
+    pub fn new(folder: &Path, patterns: Rc<Patterns>) -> Result<Sink, String> {
+        let record = Record::create_at(&folder.join("record")).map_err(|e| e.to_string())?;
+        // As in a run: the broker's password, and one from the configuration.
+        let secrets = ["3f1c9a5be0d24487b6a1", "correct horse battery"].map(ToOwned::to_owned);
+        let record = BootLog::create(&record, "bench", &Secrets::new(secrets), Instant::now())
+            .map_err(|error| error.to_string())?;
+        let watch = Watch::new(patterns);
+        Ok(Sink { watch, record, hits: 0, came: Rc::default(), awaited: 0, all: Rc::default() })
+    }
+
+    /// Bytes that came so far.
+    pub fn count(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.came)
+    }
 }
 
 impl ConsoleSink for Sink {
@@ -148,6 +170,7 @@ impl ConsoleSink for Sink {
         self.watch.feed(at, bytes, hit, |finding| {
             std::hint::black_box(finding);
         });
+        self.came.set(self.came.get() + bytes.len() as u64);
         self.awaited = self.awaited.saturating_sub(bytes.len());
         if self.awaited == 0 {
             self.all.notify_one();
@@ -159,17 +182,13 @@ impl Reader {
     fn new(contract: &Contract) -> Result<Reader, String> {
         let dir = tempfile::tempdir().map_err(|error| format!("making a folder: {error}"))?;
         let pty = Pty::open().map_err(|error| format!("making a pseudo terminal: {error}"))?;
-        let record = Record::create_at(&dir.path().join("record")).map_err(|e| e.to_string())?;
-        // As in a run: the broker's password, and one from the configuration.
-        let secrets = ["3f1c9a5be0d24487b6a1", "correct horse battery"].map(ToOwned::to_owned);
-        let record = BootLog::create(&record, "bench", &Secrets::new(secrets), Instant::now())
-            .map_err(|error| error.to_string())?;
-        let watch = Watch::new(Patterns::new(contract).map_err(|error| error.to_string())?.into());
+        let patterns = Patterns::new(contract).map_err(|error| error.to_string())?;
+        let sink = Sink::new(dir.path(), patterns.into())?;
         let control = ControlSocket::new(dir.path().join("none"));
         Ok(Reader {
             board: Arc::new(pty.board),
             rig: on_port(&pty.path, dir.path(), control),
-            sink: Sink { watch, record, hits: 0, awaited: 0, all: Rc::default() },
+            sink,
             _port: pty.port,
             _dir: dir,
         })
