@@ -127,3 +127,32 @@ fn a_power_line_is_one_of_four() {
     let both = refused(&power("hub = \"1-1\"\nport = 2\non = \"x\"\noff = \"y\"\n"));
     assert!(both.contains("a power line is one of"), "{both}");
 }
+
+#[test]
+fn a_power_line_is_one_thing_and_holds_no_password() {
+    let board = |name: &str, power: &str| {
+        format!(
+            "[[board]]\nname = \"{name}\"\nkind = \"virtual\"\nport = \"{name}\"\ncontrol = \"c\"\n[board.power]\n{power}\n"
+        )
+    };
+    let tasmota = "tasmota = \"http://relay\"";
+    let login = format!("{tasmota}\nuser = \"admin\"\npassword_env = \"RELAY\"");
+    let config = parse(&format!("{LEAST}{}", board("a", &login))).unwrap();
+    let power = config.boards[0].power.as_ref().unwrap();
+    assert_eq!(power.password_env.as_deref(), Some("RELAY"));
+    assert_eq!(power.off_time, Duration::from_secs(2));
+    for (power, says) in [
+        ("hub = \"1-1\"", "a power line is one of"),
+        ("hub = \"1-1\"\nport = 0", "counted from 1"),
+        ("tasmota = \"https://relay\"", "begins with `http://`"),
+        ("tasmota = \"http://admin:pw@relay\"", "holds no password"),
+        ("tasmota = \"http://relay\"\nuser = \"admin\"", "belong together"),
+        ("on = \"a\"\noff = \"b\"\nuser = \"u\"\npassword_env = \"P\"", "are for relays"),
+    ] {
+        let error = refused(&board("a", power));
+        assert!(error.contains(says), "{error}");
+        assert!(!error.contains("admin:pw"), "{error}");
+    }
+    let error = refused(&(board("a", tasmota) + &board("b", tasmota)));
+    assert!(error.contains("`a` and `b` have the same power line"), "{error}");
+}
