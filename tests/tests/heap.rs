@@ -4,7 +4,7 @@ use std::fs;
 
 use hilrig_core::exit;
 use hilrig_tests::artifacts;
-use hilrig_tests::bench::{Bench, Configuration};
+use hilrig_tests::bench::{Bench, Configuration, path_text};
 
 const BASELINE: &str = "heap-baseline.toml";
 
@@ -133,4 +133,57 @@ fn a_history_that_cannot_be_written_loses_no_run() {
     let json = bench.run(&["heap", "history", "--format", "json"]).with_code(exit::PASSED).stdout;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json.as_array().unwrap().len(), 3 * 4 * 2);
+}
+
+/// A repository whose builds are copies of what the file `which` names.
+fn repository(bench: &Bench, builds: &[&std::path::Path]) -> Vec<String> {
+    let git = |arguments: &[&str]| {
+        let mut command = bench.command("git");
+        command.args(["-c", "user.name=t", "-c", "user.email=t@localhost"]).args(arguments);
+        let output = command.output().expect("git runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    git(&["init", "--quiet", "."]);
+    let mut configuration = Configuration::new();
+    configuration
+        .set("firmware.virtual.image", "firmware.bin")
+        .set("heap.floor", toml::Table::new());
+    bench.configure(&configuration);
+    let commit = |(number, build): (usize, &&std::path::Path)| {
+        bench.write("which", path_text(build));
+        bench.write("number", number.to_string());
+        git(&["add", "which", "number", "runner-config.toml"]);
+        git(&["commit", "--quiet", "-m", &format!("commit {number}")]);
+        git(&["rev-parse", "HEAD"])
+    };
+    builds.iter().enumerate().map(commit).collect()
+}
+
+#[test]
+fn the_commit_that_cost_the_heap_is_found_in_a_tree_of_its_own() {
+    let bench = Bench::new();
+    let (lean, hungry) = (artifacts::firmware(), artifacts::faulty_firmware("HEAP_HUNGRY"));
+    let lean = lean.as_path();
+    let commits = repository(&bench, &[lean, lean, lean, &hungry, &hungry]);
+    let build = "cp \"$(cat which)\" firmware.bin";
+    let bisect = |good: &str, bad: &str| {
+        bench.run(&[
+            "heap", "bisect", "--good", good, "--bad", bad, "--build", build, "--boots", "1",
+        ])
+    };
+    let found = bisect(&commits[0], "HEAD").with_code(exit::PASSED);
+    let end = found.stdout.split("the first commit that leaves less heap free:").nth(1);
+    let end = end.unwrap_or_else(|| panic!("{}", found.stdout));
+    assert!(end.contains("commit 3"), "{end}");
+    // The user's tree was not touched, and the search left none.
+    assert!(!bench.path("firmware.bin").exists());
+    let trees = bench.command("git").args(["worktree", "list"]).output().unwrap();
+    assert_eq!(String::from_utf8(trees.stdout).unwrap().lines().count(), 1);
+    assert!(bench.path("hilrig-records/latest/report.html").exists(), "the evidence is gone");
+
+    let nothing = bisect(&commits[0], &commits[2]).with_code(exit::USAGE);
+    assert!(nothing.stderr.contains("there is nothing to be found"), "{}", nothing.stderr);
+    let unknown = bisect("nothing", "HEAD").with_code(exit::USAGE);
+    assert!(unknown.stderr.contains("nothing"), "{}", unknown.stderr);
 }

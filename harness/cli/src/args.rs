@@ -102,6 +102,7 @@ Examples:
   hilrig heap check                         five boots, held against it
   hilrig heap check --from hilrig-records/20261122-* --baseline heap-baseline.toml
   hilrig heap diff hilrig-records/A hilrig-records/B
+  hilrig heap bisect --good v1.2            the commit since v1.2 that cost heap
   hilrig heap history --last 30
   hilrig heap history --format csv > heap.csv")]
     Heap {
@@ -178,6 +179,8 @@ pub enum HeapCommand {
     Check(HeapBoots),
     /// Put two records or baselines side by side.
     Diff(HeapDiff),
+    /// Find the commit that cost the heap (a wrapper of `git bisect run`).
+    Bisect(HeapBisect),
     /// Show the runs so far as a table and a plot, or export them.
     History(HeapHistory),
 }
@@ -196,6 +199,9 @@ pub struct HeapBoots {
     /// Where the broker runs; overrides the configuration.
     #[arg(long, value_name = "KIND")]
     pub broker: Option<Place>,
+    /// Folder that the records go into, in place of the configuration's.
+    #[arg(long, value_name = "DIR")]
+    pub records: Option<PathBuf>,
     /// How many runs the figures are taken from.
     #[arg(long, value_name = "N", default_value = "5")]
     pub boots: std::num::NonZeroUsize,
@@ -214,6 +220,28 @@ pub struct HeapDiff {
     pub before: PathBuf,
     /// Another.
     pub after: PathBuf,
+}
+
+/// `hilrig heap bisect`.
+#[derive(Debug, clap::Args)]
+pub struct HeapBisect {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// A commit that left enough free.
+    #[arg(long, value_name = "COMMIT")]
+    pub good: String,
+    /// A commit that leaves less.
+    #[arg(long, value_name = "COMMIT", default_value = "HEAD")]
+    pub bad: String,
+    /// Builds what is checked out; run by `sh -c` in the repository's top folder.
+    #[arg(long, value_name = "COMMAND", default_value = "make firmware")]
+    pub build: String,
+    /// Run this many virtual boards in place of the configured ones.
+    #[arg(long = "virtual", value_name = "N")]
+    pub virtual_boards: Option<std::num::NonZeroUsize>,
+    /// How many runs each commit's figures are taken from.
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub boots: std::num::NonZeroUsize,
 }
 
 /// `hilrig heap history`.

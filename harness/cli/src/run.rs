@@ -42,15 +42,18 @@ pub struct Done {
 
 /// Runs the path on every board.
 pub async fn run(args: args::Run) -> Result<u8, Failure> {
-    once(args, Shown::All).await.map(|done| done.code)
+    once(args, None, Shown::All).await.map(|done| done.code)
 }
 
-/// The same for those who go on with the record.
-pub async fn once(args: args::Run, shown: Shown) -> Result<Done, Failure> {
+/// The same for those who go on with the record, which goes into `records` if that is given.
+pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Result<Done, Failure> {
     // Everything that can be refused is refused before anything is touched.
     let mut config = load::config(&args.config.config)?;
     if let Some(place) = args.broker {
         config.broker.kind = place.into();
+    }
+    if let Some(records) = records {
+        config.records = records.into();
     }
     let chosen = bench::choose(
         &config,

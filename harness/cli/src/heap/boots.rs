@@ -27,7 +27,7 @@ pub async fn runs(args: &args::HeapBoots) -> Result<Vec<RunModel>, Failure> {
     let boots = args.boots.get();
     let mut runs = Vec::new();
     for number in 1..=boots {
-        let done = run::once(as_run(args), Shown::OnlyTrouble).await?;
+        let done = run::once(as_run(args), args.records.as_deref(), Shown::OnlyTrouble).await?;
         let model = recorded(&done.record)?;
         let end = model.ended.as_ref();
         print(&format!(

@@ -1,6 +1,7 @@
 //! `hilrig heap`: the free heap from commit to commit.
 
 mod accept;
+mod bisect;
 mod boots;
 mod check;
 mod diff;
@@ -18,6 +19,7 @@ pub async fn heap(command: HeapCommand) -> Result<u8, Failure> {
         HeapCommand::Accept(args) => accept::accept(&args).await,
         HeapCommand::Check(args) => check::check(&args).await,
         HeapCommand::Diff(args) => diff::diff(&args),
+        HeapCommand::Bisect(args) => bisect::bisect(&args).await,
         HeapCommand::History(args) => history::history(&args),
     }
 }
