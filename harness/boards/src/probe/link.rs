@@ -61,15 +61,16 @@ impl Link {
         let (end, ended) = oneshot::channel::<()>();
         let of_thread = names.clone();
         let thread = move || {
-            // Dropped last, when the session is closed.
+            // Dropped last, when the session is closed and what it kept is free.
             let _end = end;
-            let _keep = keep;
             match open() {
                 Ok(session) => {
+                    let _keep = keep;
                     let _ = tell.send(Ok(()));
                     Chip { session, names: of_thread, ear: None }.serve(&receiver);
                 }
                 Err(error) => {
+                    drop(keep);
                     let _ = tell.send(Err(of_thread.error("attaching to the chip", &error)));
                 }
             }

@@ -378,15 +378,15 @@ fn stuck(core: &mut Core<'_>) -> Result<Option<String>, Error> {
         lr: word(core.read_core_reg(core.return_address())?),
         before: None,
     };
-    // Inside an exception LR tells which stack its frame is on (ARMv7-M, B1.5.8); the stack pointer
-    // of the exception itself has moved on, but the process stack's has not.
-    if registers.lr & 0xFFFF_FFF4 == 0xFFFF_FFF4
+    // Inside an exception LR says whether its frame is on the process stack (ARMv7-M, B1.5.8). Where
+    // it is on the main one, the handler's own frames lie above it and nothing tells how many. A
+    // frame that is nowhere is a reason for the fault, not one to tell nothing.
+    if registers.lr & 0xFFFF_FFE4 == 0xFFFF_FFE4
         && let Some(psp) = core.registers().psp()
+        && let Ok(frame) = core.read_core_reg(psp)
     {
-        let frame = word(core.read_core_reg(psp)?);
         let mut stored = [0; 2];
-        // A frame that is nowhere is a reason for the fault, not one to tell nothing.
-        if core.read_32(u64::from(frame) + 20, &mut stored).is_ok() {
+        if core.read_32(u64::from(word(frame)) + 20, &mut stored).is_ok() {
             registers.before = Some((stored[1], stored[0]));
         }
     }
