@@ -62,6 +62,20 @@ pub fn of_image(
     }
 }
 
+/// The ELF of what a kind of board is flashed with, for somebody who only watches it: what runs there
+/// may be another build.
+///
+/// # Errors
+/// The configuration names one that cannot be read.
+pub fn of_kind(config: &Config, kind: BoardKind) -> Result<Option<Firmware>, Failure> {
+    let Some(files) = config.firmware.get(&kind) else { return Ok(None) };
+    match &files.elf {
+        Some(file) if !file.path.exists() => Err(Failure::usage(file.needed(&config.path, HELP))),
+        Some(file) => firmware(&file.path).map(Some),
+        None => Ok(firmware(&beside(&files.image.path)).ok()),
+    }
+}
+
 fn beside(image: &Path) -> PathBuf {
     image.with_extension("elf")
 }

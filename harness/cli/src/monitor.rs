@@ -7,22 +7,27 @@ use anstyle::{AnsiColor, Style};
 use hilrig_core::board::ConsoleSink;
 use hilrig_core::line::{LineBlocks, trim_end};
 use hilrig_core::{exit, text};
-use hilrig_decode::{Classifier, Sighting};
+use hilrig_decode::{Classifier, Decoder, Finding, Firmware, Sighting};
 
 use crate::args;
 use crate::bench::{self, Rates};
+use crate::elf;
 use crate::error::{Failure, note};
 use crate::{load, signals};
 
 /// Shows what a board says until it is told to stop.
 pub async fn monitor(args: args::Monitor) -> Result<u8, Failure> {
     let rates = Rates { console: args.baud, ..Rates::default() };
-    let (mut board, _) = bench::named(&args.config, &args.which, rates)?;
+    let (mut board, kind) = bench::named(&args.config, &args.which, rates)?;
     // Without a configuration there are no heap figures to pick out, and the rest is shown.
-    let heap = match args.config.config.exists() {
-        true => load::contract(&load::config(&args.config.config)?)?.heap.line,
-        false => None,
-    };
+    let (mut heap, mut firmware) = (None, None);
+    if args.config.config.exists() {
+        let config = load::config(&args.config.config)?;
+        heap = load::contract(&config)?.heap.line;
+        if args.which.board.is_some() {
+            firmware = elf::of_kind(&config, kind)?;
+        }
+    }
     board.set_notes(Box::new(note));
     let stop = signals::told_to_stop().map_err(Failure::internal)?;
     tokio::pin!(stop);
@@ -34,7 +39,7 @@ pub async fn monitor(args: args::Monitor) -> Result<u8, Failure> {
             return Err(Failure::rig(fault));
         }
     };
-    let mut shown = Shown::new(Classifier::new(heap));
+    let mut shown = Shown::new(Classifier::new(heap), firmware);
     let reset = async {
         match args.reset {
             true => board.reset().await,
@@ -57,13 +62,25 @@ pub async fn monitor(args: args::Monitor) -> Result<u8, Failure> {
 
 struct Shown {
     classifier: Classifier,
+    /// Tells a crash in whole, where there is an ELF to tell more than the line does.
+    decoder: Decoder,
+    firmware: Option<Firmware>,
     blocks: LineBlocks,
     start: Instant,
 }
 
 impl Shown {
-    fn new(classifier: Classifier) -> Shown {
-        Shown { classifier, blocks: LineBlocks::default(), start: Instant::now() }
+    fn new(classifier: Classifier, firmware: Option<Firmware>) -> Shown {
+        let (decoder, blocks) = (Decoder::default(), LineBlocks::default());
+        Shown { classifier, decoder, firmware, blocks, start: Instant::now() }
+    }
+
+    fn crash(finding: &Finding, firmware: &Firmware) {
+        if finding.kind.is_crash() {
+            let style = Style::new().fg_color(Some(AnsiColor::Red.into()));
+            let _ =
+                writeln!(anstream::stdout(), "{style}{}{style:#}", finding.decoded(Some(firmware)));
+        }
     }
 
     fn line(classifier: &Classifier, seconds: f64, line: &[u8]) {
@@ -85,9 +102,12 @@ impl Shown {
         let _ = writeln!(anstream::stdout(), "[{seconds:11.6}] {style}{words}{style:#}{mark}");
     }
 
-    fn finish(&self) {
+    fn finish(self) {
         if !self.blocks.rest().is_empty() {
             Shown::line(&self.classifier, self.start.elapsed().as_secs_f64(), self.blocks.rest());
+        }
+        if let Some(firmware) = &self.firmware {
+            self.decoder.finish(|finding| Shown::crash(&finding, firmware));
         }
     }
 }
@@ -95,10 +115,13 @@ impl Shown {
 impl ConsoleSink for Shown {
     fn chunk(&mut self, at: Instant, bytes: &[u8]) {
         let seconds = at.saturating_duration_since(self.start).as_secs_f64();
-        let Shown { classifier, blocks, .. } = self;
+        let Shown { classifier, decoder, firmware, blocks, .. } = self;
         blocks.feed(bytes, |block| {
             for line in block.split_inclusive(|byte| *byte == b'\n') {
                 Shown::line(classifier, seconds, line);
+                if let Some(firmware) = firmware {
+                    decoder.feed(line, |finding| Shown::crash(&finding, firmware));
+                }
             }
         });
     }

@@ -74,6 +74,11 @@ fn not_passed(board: &BoardModel) -> String {
             line.unwrap_or_default(),
         );
     }
+    if !board.crashes.is_empty() {
+        let traces = board.traces().replace('&', "&amp;").replace('<', "&lt;");
+        let _ =
+            writeln!(text, "\n<details><summary>Crashes</summary><pre>\n{traces}</pre></details>");
+    }
     text
 }
 

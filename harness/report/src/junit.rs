@@ -9,7 +9,6 @@ use quick_junit::{
 };
 
 use hilrig_core::check::{Check, CheckOutcome};
-use hilrig_core::crash::Crash;
 use hilrig_core::event::Event;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::phase::PhaseOutcome;
@@ -122,7 +121,7 @@ fn board_suite(board: &BoardModel) -> TestSuite {
         }
     }
     let mut cases: Vec<TestCase> = board.phases.iter().map(phase_case).collect();
-    cases.extend(board.checks.iter().map(|check| check_case(check, &board.crashes)));
+    cases.extend(board.checks.iter().map(|check| check_case(check, board)));
     if let Some(status) = verdict_status(board, cases.is_empty()) {
         let mut case = TestCase::new("verdict", status);
         case.time = suite.time;
@@ -150,15 +149,14 @@ fn phase_case(run: &PhaseRun) -> TestCase {
     case
 }
 
-fn check_case(check: &Check, crashes: &[Crash]) -> TestCase {
+fn check_case(check: &Check, board: &BoardModel) -> TestCase {
     let found = check.found.as_deref().unwrap_or("nothing was found");
     let message = format!("{}: {found}", check.title);
     let at = check.log_line.map(|line| format!("\nboot log, line {line}")).unwrap_or_default();
     let mut description = format!("{}\nfound: {found}{at}", check.title);
     if check.id == "crash" && !check.held() {
-        for crash in crashes {
-            description.push_str(&format!("\n\n{crash}"));
-        }
+        description.push_str("\n\n");
+        description.push_str(board.traces().trim_end());
     }
     let status = match check.outcome {
         CheckOutcome::Held => TestCaseStatus::success(),

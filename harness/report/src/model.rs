@@ -113,6 +113,38 @@ impl BoardModel {
         self.checks.iter().filter(|check| !check.held())
     }
 
+    /// The crashes that differ, each with how often it came again: a board that crashes at one
+    /// place does so until somebody stops it.
+    pub fn distinct_crashes(&self) -> Vec<(&Crash, usize)> {
+        let same = |a: &Crash, b: &Crash| {
+            (a.kind, a.cause, &a.cause_words, &a.frames)
+                == (b.kind, b.cause, &b.cause_words, &b.frames)
+        };
+        let mut distinct: Vec<(&Crash, usize)> = Vec::new();
+        for crash in &self.crashes {
+            match distinct.iter_mut().find(|(known, _)| same(known, crash)) {
+                Some((_, again)) => *again += 1,
+                None => distinct.push((crash, 0)),
+            }
+        }
+        distinct
+    }
+
+    /// The traces of the crashes that differ, as text for people; the first few, for the others are
+    /// in the summary.
+    pub(crate) fn traces(&self) -> String {
+        const MOST: usize = 5;
+        let distinct = self.distinct_crashes();
+        let mut text = String::new();
+        for (crash, again) in distinct.iter().take(MOST) {
+            text.push_str(&format!("{crash}{}\n", came_again(*again)));
+        }
+        if let more @ 1.. = distinct.len().saturating_sub(MOST) {
+            text.push_str(&format!("{more} more in summary.json\n"));
+        }
+        text
+    }
+
     /// The verdict, once there is one.
     pub fn verdict(&self) -> Option<Verdict> {
         self.end.as_ref().map(|end| end.verdict)
@@ -247,6 +279,15 @@ impl BoardModel {
             | What::BrokerLost { .. }
             | What::RunEnded { .. } => {}
         }
+    }
+}
+
+/// A line on how often a crash came again; empty where it did not.
+pub(crate) fn came_again(again: usize) -> String {
+    match again {
+        0 => String::new(),
+        1 => "  the same came once more\n".into(),
+        n => format!("  the same came {n} times more\n"),
     }
 }
 

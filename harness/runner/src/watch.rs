@@ -242,10 +242,17 @@ mod tests {
     use hilrig_decode::Kind;
     use proptest::prelude::*;
 
+    thread_local! {
+        // Compiling them costs more than a case of any test.
+        static PATTERNS: Rc<Patterns> = {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../firmware/contract.toml");
+            let text = std::fs::read_to_string(&path).unwrap();
+            Rc::new(Patterns::new(&Contract::parse(&path, &text).unwrap()).unwrap())
+        };
+    }
+
     fn watch() -> Watch {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../firmware/contract.toml");
-        let text = std::fs::read_to_string(&path).unwrap();
-        Watch::new(Rc::new(Patterns::new(&Contract::parse(&path, &text).unwrap()).unwrap()))
+        PATTERNS.with(|patterns| Watch::new(patterns.clone()))
     }
 
     fn hits(watch: &mut Watch, chunks: &[&[u8]]) -> Vec<(Says, u64, String)> {

@@ -308,6 +308,10 @@ impl VirtualBoard {
                 self.rates = Some(Rates::new(firmware, most));
                 Ok(())
             }
+            ControlCommand::Say { text } => {
+                self.line.send(text.as_bytes(), |bytes| self.pty.write(bytes));
+                Ok(())
+            }
             ControlCommand::Normal => {
                 self.rates = None;
                 self.line.normal();

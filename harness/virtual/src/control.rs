@@ -18,6 +18,7 @@
 //! | `garbage` | `bytes` (default 256) random bytes go on the line; `seed` decides which (default: the board's) |
 //! | `flood` | `bytes` go on the line as fast as they are read; numbered lines, or with `"newline":false` one line without an end |
 //! | `rates` | from now on the line has rates: what is sent at one and read at another is garbage. `firmware` is the firmware's (default 115200); above `most` baud bytes to the loader are lost |
+//! | `say` | `text` goes on the line, as if the chip had said it |
 //! | `normal` | ends `silent`, `garbage`, `flood` and `rates` |
 //! | `status` | nothing; the answer has a `status` |
 //!
@@ -33,7 +34,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) const LINE_MOST: u64 = 4096;
 
 /// A command, as it stands on the line. What each does is in the table above.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ControlCommand {
     /// Starts the firmware anew.
@@ -81,6 +82,11 @@ pub enum ControlCommand {
         /// The highest at which bytes get to the loader whole, baud.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         most: Option<u32>,
+    },
+    /// Text that the chip did not say.
+    Say {
+        /// The text.
+        text: String,
     },
     /// Ends silence, garbage, flood and rates.
     Normal,

@@ -111,7 +111,7 @@ impl ControlSocket {
 
     /// Sends any command and waits for its answer; a refusal is an error.
     pub async fn send(&self, command: ControlCommand) -> Result<ControlReply, BoardFault> {
-        let reply = match timeout(ANSWER, self.exchange(command)).await {
+        let reply = match timeout(ANSWER, self.exchange(command.clone())).await {
             Ok(Ok(reply)) => reply,
             Ok(Err(error)) => {
                 return Err(self

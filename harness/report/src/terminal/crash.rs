@@ -6,11 +6,14 @@ use hilrig_core::crash::Crash;
 
 use super::looks::Looks;
 use super::words::clean;
+use crate::model::{BoardModel, came_again};
 
 /// Columns of a terminal that does not say how many it has.
 const COLUMNS: usize = 100;
 /// Traces that are shown; the others are in the record.
 const MOST: usize = 3;
+/// Crashes of a board that get a line when they happen.
+pub(super) const MOST_LINES: usize = 3;
 /// Frames of a trace that are shown.
 const MOST_FRAMES: usize = 16;
 /// Columns of the longest function's name.
@@ -24,13 +27,17 @@ pub(super) fn in_a_line(crash: &Crash) -> String {
 }
 
 /// The traces of a board's crashes.
-pub(super) fn traces(crashes: &[Crash], looks: Looks) -> String {
+pub(super) fn traces(board: &BoardModel, looks: Looks) -> String {
     let columns = looks.width.unwrap_or(COLUMNS).min(COLUMNS).saturating_sub(INDENT + 2).max(20);
+    let distinct = board.distinct_crashes();
     let mut out = String::new();
-    for crash in crashes.iter().take(MOST) {
+    for (crash, again) in distinct.iter().take(MOST) {
         trace(crash, columns, looks, &mut out);
+        if *again > 0 {
+            tell(came_again(*again).trim(), columns, &mut out);
+        }
     }
-    if let more @ 1.. = crashes.len().saturating_sub(MOST) {
+    if let more @ 1.. = distinct.len().saturating_sub(MOST) {
         let _ = writeln!(out, "{:INDENT$}{more} more in summary.json", "");
     }
     out

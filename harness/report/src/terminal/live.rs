@@ -96,7 +96,7 @@ impl<W: Write + Send> Live<W> {
                     bar.set_position(*written);
                 }
             }
-            What::Crash(crash) => {
+            What::Crash(crash) if self.crashes(name) <= crash::MOST_LINES => {
                 let name = words::fit(&words::clean(name), self.names);
                 let told = self.looks.bad(&crash::in_a_line(crash));
                 self.lines.println(format!("{name}  {told}"))?;
@@ -115,6 +115,10 @@ impl<W: Write + Send> Live<W> {
             _ => {}
         }
         Ok(())
+    }
+
+    fn crashes(&self, name: &str) -> usize {
+        self.run.board(name).map_or(0, |board| board.crashes.len())
     }
 
     fn tell_whole(&self) {

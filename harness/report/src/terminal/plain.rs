@@ -44,6 +44,7 @@ impl<W: Write + Send> Plain<W> {
             What::PhaseStarted { phase } => phase.words().to_owned(),
             What::Flashed { .. } => words::flashed(model?.flash.as_ref()?),
             What::Check(check) if !check.held() => looks.bad(&words::check(check)),
+            What::Crash(_) if model?.crashes.len() > crash::MOST_LINES => return None,
             What::Crash(crash) => looks.bad(&crash::in_a_line(crash)),
             What::PhaseEnded { phase, outcome, seconds, why, .. } => {
                 let how = match outcome {

@@ -137,7 +137,7 @@ fn trouble(board: &BoardModel, looks: Looks, out: &mut String) {
         let _ = writeln!(out, "    {}  {id}: {title}", looks.bad(&outcome));
         let _ = writeln!(out, "    {:OUTCOME$}  found: {}", "", words::found(check));
         if check.id == "crash" {
-            out.push_str(&crash::traces(&board.crashes, looks));
+            out.push_str(&crash::traces(board, looks));
         }
     }
 }

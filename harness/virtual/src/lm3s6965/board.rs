@@ -217,6 +217,7 @@ impl ArmBoard {
             | ControlCommand::Garbage { .. }
             | ControlCommand::Flood { .. }
             | ControlCommand::Rates { .. }
+            | ControlCommand::Say { .. }
             | ControlCommand::Normal => Err(VirtualError::Refused("the board has no serial port")),
         };
         match done {
