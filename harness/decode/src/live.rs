@@ -12,14 +12,15 @@ use crate::judge::LoopRule;
 
 /// Patterns of which one is in the first line of anything that a [`Decoder`](crate::Decoder) finds,
 /// and in each line of a start. Not every line that has one tells of a crash.
-pub const SIGNS: [&str; 17] = [
+pub const SIGNS: [&str; 18] = [
     r"xception \(",
     r"Fatal exception \d",
     r"epc1=0x",
     r"stack>>>",
-    r"[Ww](?:DT|dt) reset",
+    r"WDT reset",
+    r"wdt reset",
     r"Stack smashing detected",
-    r"[Ss]tack overflow",
+    r"tack overflow",
     r"Abort called",
     r"Unhandled C\+\+ exception",
     r"assert failed: ",
