@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hilrig_core::check::CheckOutcome;
+use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::phase::PhaseOutcome;
 use maud::{Markup, html};
@@ -34,7 +34,7 @@ pub(super) fn section(
             (facts(board))
             (crash::crashes(&board.crashes, &name))
             h3 { "Checks" }
-            (checks(board, &name))
+            (checks(&board.checks, &name))
             h3 { "Free heap" }
             (plot::heap(trace, &board.name, end, floors))
             (lows(board))
@@ -77,8 +77,7 @@ fn facts(board: &BoardModel) -> Markup {
     }
 }
 
-fn checks(board: &BoardModel, name: &str) -> Markup {
-    let checks = &board.checks;
+fn checks(checks: &[Check], name: &str) -> Markup {
     html! {
         @if checks.is_empty() {
             p { "No check was reached." }
@@ -91,12 +90,7 @@ fn checks(board: &BoardModel, name: &str) -> Markup {
                             tr.bad[!check.held()] {
                                 td { code { (check.id) } br; (check.title) }
                                 td { (outcome(check.outcome)) }
-                                td {
-                                    (check.found.as_deref().unwrap_or(""))
-                                    @if check.id == "crash" && !check.held() {
-                                        pre { (board.traces()) }
-                                    }
-                                }
+                                td { (check.found.as_deref().unwrap_or("")) }
                                 td.number {
                                     @if let Some(line) = check.log_line {
                                         a href={ "#" (name) "-line-" (line) } { (line) }
