@@ -3,10 +3,12 @@
 //!
 //!     cargo run --release --package hilrig-bench -- [--runs N] [TABLE...]
 //!
-//! Tables: `run`, `many`, `startup`, `flash`, `reader`, `crowd`, `qemu`; without a name, all of them.
+//! Tables: `run`, `many`, `startup`, `flash`, `reader`, `crowd`, `qemu`,
+//! `discovery`; without a name, all of them.
 
 mod board;
 mod crowd;
+mod discovery;
 mod figures;
 mod flashing;
 mod noise;
@@ -26,7 +28,8 @@ use std::process::ExitCode;
 use crate::figures::Figures;
 use crate::table::Table;
 
-const TABLES: [&str; 7] = ["run", "many", "startup", "flash", "reader", "crowd", "qemu"];
+const TABLES: [&str; 8] =
+    ["run", "many", "startup", "flash", "reader", "crowd", "qemu", "discovery"];
 /// Of a whole run of one board; quicker things are measured more often, slower ones less.
 const RUNS: usize = 5;
 
@@ -115,6 +118,9 @@ async fn measure(wanted: &Wanted) -> Result<bool, String> {
     if wants("startup") {
         let measured = startup::startup(&hilrig, 4 * runs + 1);
         tell("start-up", measured.map(|table| vec![table]));
+    }
+    if wants("discovery") {
+        tell("discovery", discovery::discovery(20 * runs + 1).map(|table| vec![table]));
     }
     if wants("flash") {
         tell("flashing", flashing::flashing(2 * runs + 1).await.map(|table| vec![table]));
