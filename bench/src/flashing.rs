@@ -79,8 +79,13 @@ async fn on_board(
 ) -> Result<(Figures, Figures), String> {
     let mut board = Board::start(boot_rom).await?;
     // Not parsed: noise is no firmware, and nothing is going to run it.
-    let image =
-        Image { path: file.into(), bytes: bytes.into(), sha256: String::new(), build: None };
+    let image = Image {
+        path: file.into(),
+        bytes: bytes.into(),
+        sha256: String::new(),
+        build: None,
+        data: Vec::new(),
+    };
     let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("flash_client.py");
     let (mut rig, mut python) = (Vec::new(), Vec::new());
     for _ in 0..runs {

@@ -9,6 +9,7 @@ use hilrig_tests::PATIENCE;
 use hilrig_tests::attached::Attached;
 use hilrig_tests::bench::{Bench, Configuration};
 use hilrig_tests::record::Record;
+use hilrig_tests::running::Running;
 
 /// A bench with a board of the kind `virtual` on a line with rates.
 fn on_line(rates: &str, keys: &[(&str, i64)]) -> (Bench, Attached, Configuration) {
@@ -120,4 +121,78 @@ fn a_port_that_goes_away_while_the_flash_is_written_is_the_rigs_trouble() {
         assert_eq!(flashed(&record).0, [0; 0], "nothing is said to be written");
     }
     drop(board);
+}
+
+#[test]
+fn settings_that_are_flashed_count_from_the_first_start_on() {
+    let bench = Bench::new();
+    let mut configuration = Configuration::new();
+    configuration
+        .set("firmware.virtual.settings", "flash")
+        .set("firmware.settings.svrport", "9705")
+        .set("firmware.settings.mqtt_ci", "from-the-flash")
+        .set("firmware.secrets.password", "WIFI_PASSWORD");
+    bench.configure(&configuration);
+    let mut command = bench.hilrig(&["run"]);
+    command.env("WIFI_PASSWORD", "never-to-be-seen");
+    Running::start(command).ended().with_code(exit::PASSED);
+    let record = bench.record();
+    let log = record.text("virtual-1/boot.log");
+    let mut stored = log.lines().filter(|line| line.starts_with("Settings: "));
+    assert_eq!(stored.next(), Some("Settings: stored (sequence 1)"), "{log}");
+    let flashed = record.board("virtual-1")["flashed_bytes"].as_u64().unwrap();
+    let image = std::fs::metadata(hilrig_tests::artifacts::firmware()).unwrap().len();
+    assert_eq!(flashed, image + 8192);
+    for name in ["events.jsonl", "summary.json", "virtual-1/boot.log"] {
+        assert!(!record.text(name).contains("never-to-be-seen"), "{name}");
+    }
+
+    // What cannot be stored is told before anything runs, by its key alone.
+    configuration.set("firmware.settings.mqtt_ci", "x".repeat(65));
+    bench.configure(&configuration);
+    let mut command = bench.hilrig(&["run"]);
+    command.env("WIFI_PASSWORD", "never-to-be-seen");
+    let ended = Running::start(command).ended().with_code(exit::USAGE);
+    assert!(ended.stderr.contains("`mqtt_ci`: longer than 64 bytes"), "{}", ended.stderr);
+}
+
+#[test]
+fn segments_lie_where_they_were_to_and_those_that_lie_over_others_are_refused() {
+    let bench = Bench::new();
+    let board = Attached::start(&bench, "desk");
+    let (first, second) = (vec![0xA5; 5000], (0..=255).collect::<Vec<u8>>());
+    bench.write("first.bin", &first);
+    bench.write("second.bin", &second);
+    let segment = |offset: i64, file: &str| {
+        let mut table = toml::Table::new();
+        table.insert("offset".into(), offset.into());
+        table.insert("file".into(), file.into());
+        toml::Value::from(table)
+    };
+    let mut configuration = Configuration::new();
+    configuration.board(board.as_board("desk"));
+    let segments = vec![segment(0x20_2000, "second.bin"), segment(0x20_0000, "first.bin")];
+    configuration.set("firmware.virtual.segments", segments);
+    bench.configure(&configuration);
+    bench.run(&["flash", "--board", "desk"]).with_code(exit::PASSED);
+    let flash = std::fs::read(bench.path("desk/flash.bin")).unwrap();
+    let image = std::fs::read(hilrig_tests::artifacts::firmware()).unwrap();
+    for (at, bytes) in [(0, &image), (0x20_0000, &first), (0x20_2000, &second)] {
+        assert!(flash[at..].starts_with(bytes), "what was to lie at {at:#x}");
+    }
+    assert_eq!(flash[0x20_2000 + 256..0x20_3000], [0xFF; 4096 - 256]);
+
+    for (offset, why) in [
+        (0x1000, "over the image"),
+        (0x20_1000, "over the data at 0x200000"),
+        (0x3F_F000 + 0x1000, "behind the end of the flash"),
+    ] {
+        let segments = vec![segment(0x20_0000, "first.bin"), segment(offset, "second.bin")];
+        configuration.set("firmware.virtual.segments", segments);
+        bench.configure(&configuration);
+        let ended = bench.run(&["flash", "--board", "desk"]).with_code(exit::USAGE);
+        assert!(ended.stderr.contains(why), "{}", ended.stderr);
+        assert!(ended.stderr.contains("runner-config.toml:"), "with its line: {}", ended.stderr);
+    }
+    board.stop();
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hilrig_core::board::{BoardFault, Flashed};
-use hilrig_core::image::Image;
+use hilrig_core::image::{Data, Image};
 
 use crate::loader::{Loader, Trouble};
 use crate::port;
@@ -90,15 +90,19 @@ impl SerialBoard {
         self.identified(mac);
         // From here on the old image is no more.
         self.record.set_image(None);
-        let (bytes, progress) = (image.bytes.clone(), Arc::clone(progress));
+        let progress = Arc::clone(progress);
+        // In the order of their places: where the ROM erases a sector too many, it is one of the next
+        // part, which is still to be written.
+        let mut parts = vec![Data { offset: 0, bytes: image.bytes.clone() }];
+        parts.extend(image.data.iter().cloned());
         let write = move |loader: &mut Loader| {
-            loader.write(&bytes, &*progress.lock().unwrap_or_else(PoisonError::into_inner))
+            loader.write(&parts, &*progress.lock().unwrap_or_else(PoisonError::into_inner))
         };
         let time = self.with_loader(write).await?;
         let on_board =
-            OnBoard { sha256: image.sha256.clone(), build: image.build.clone(), confirmed: false };
+            OnBoard { sha256: image.identity(), build: image.build.clone(), confirmed: false };
         self.record.set_image(Some(on_board));
-        let bytes = image.bytes.len() as u64;
+        let bytes = image.length();
         Ok(Flashed { bytes, time, kept: false, verified: None, baud: Some(baud) })
     }
 

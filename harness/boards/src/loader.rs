@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use espflash::command::{Command, CommandType};
 use espflash::connection::{Connection, ResetAfterOperation, ResetBeforeOperation};
 use hilrig_core::board::BoardFault;
+use hilrig_core::image::Data;
 use hilrig_core::mac::Mac;
 use hilrig_core::text::printable;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -238,34 +239,49 @@ impl Loader {
         }
     }
 
-    /// Erases what `bytes` will cover and writes them at flash offset 0, in the ROM's blocks.
-    /// Returns the time from the first block to the last one's answer.
+    /// Erases what each part will cover and writes it at its flash offset, in the ROM's blocks.
+    /// Returns the time that the blocks took, without the erasing.
     ///
     /// No FLASH_END at the end: it makes the ROM leave the loader and run what was written (esptool
     /// leaves it out for the same reason), while the board must run nothing until it is reset.
     pub fn write(
         &mut self,
-        bytes: &[u8],
+        parts: &[Data],
         progress: &dyn Fn(u64, u64),
     ) -> Result<Duration, Trouble> {
-        // An image is checked to be 1 MiB at most.
-        let size = bytes.len() as u32;
-        let total = bytes.len() as u64;
-        let erase = rom::erase_size(0, size);
+        let total = parts.iter().map(|part| part.bytes.len() as u64).sum();
+        let (mut before, mut time) = (0, Duration::ZERO);
         progress(0, total);
+        for part in parts {
+            let tell = |written| progress(before + written, total);
+            time += self.write_part(part, &tell).map_err(|mut trouble| {
+                if parts.len() > 1 {
+                    trouble.fault.tried += &format!(", part at {:#x}", part.offset);
+                }
+                trouble
+            })?;
+            before += part.bytes.len() as u64;
+        }
+        progress(total, total);
+        Ok(time)
+    }
+
+    fn write_part(&mut self, part: &Data, progress: &dyn Fn(u64)) -> Result<Duration, Trouble> {
+        // Parts are checked to lie within a flash of 16 MiB at most.
+        let size = part.bytes.len() as u32;
         self.command(
             Command::FlashBegin {
-                size: erase,
+                size: rom::erase_size(part.offset, size),
                 blocks: size.div_ceil(rom::BLOCK as u32),
                 block_size: rom::BLOCK as u32,
-                offset: 0,
+                offset: part.offset,
                 supports_encryption: false,
             },
             self.deadlines.erasing(size),
         )?;
         let start = Instant::now();
         let mut told = start;
-        for (number, data) in bytes.chunks(rom::BLOCK).enumerate() {
+        for (number, data) in part.bytes.chunks(rom::BLOCK).enumerate() {
             self.command(
                 Command::FlashData {
                     data,
@@ -277,20 +293,18 @@ impl Loader {
             )
             .map_err(|mut trouble| {
                 let at = number * rom::BLOCK;
-                trouble.fault.found = format!("at byte {at} of {total}: {}", trouble.fault.found);
+                trouble.fault.found = format!("at byte {at} of {size}: {}", trouble.fault.found);
                 trouble
             })?;
             if told.elapsed() >= PROGRESS {
                 told = Instant::now();
-                progress((number * rom::BLOCK + data.len()) as u64, total);
+                progress((number * rom::BLOCK + data.len()) as u64);
             }
         }
         // The loader works in order: once it answers this, it is through with every block, even
         // where an earlier answer came twice and was taken for a later one's.
         self.register(rom::MAGIC_REGISTER)?;
-        let time = start.elapsed();
-        progress(total, total);
-        Ok(time)
+        Ok(start.elapsed())
     }
 
     /// A register, by an answer that is surely the one to this question: a SYNC goes before it, and

@@ -121,7 +121,7 @@ impl Record {
     /// [`hilrig_core::board::Board::confirm_build`].
     pub fn confirm(&self, image: &Image, build: Option<&str>) {
         match self.image() {
-            Some(known) if known.sha256 == image.sha256 => {
+            Some(known) if known.sha256 == image.identity() => {
                 if build.is_some() && build == image.build.as_deref() {
                     if !known.confirmed {
                         self.set_image(Some(OnBoard { confirmed: true, ..known }));

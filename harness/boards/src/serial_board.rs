@@ -306,7 +306,8 @@ impl Board for SerialBoard {
             self.write_esp32(chip, image, force, progress).await
         } else {
             let known = self.record.image();
-            if !force && known.is_some_and(|known| known.confirmed && known.sha256 == image.sha256)
+            if !force
+                && known.is_some_and(|known| known.confirmed && known.sha256 == image.identity())
             {
                 return Ok(Flashed::kept());
             }

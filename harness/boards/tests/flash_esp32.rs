@@ -66,7 +66,13 @@ fn of_kind(rom: &Rom, folder: &Path, kind: BoardKind, deadlines: Deadlines) -> S
 }
 
 fn image(elf: Vec<u8>) -> Image {
-    Image { path: "firmware.elf".into(), sha256: String::new(), build: None, bytes: elf.into() }
+    Image {
+        path: "firmware.elf".into(),
+        sha256: String::new(),
+        build: None,
+        bytes: elf.into(),
+        data: Vec::new(),
+    }
 }
 
 fn riscv(seed: u32) -> Image {

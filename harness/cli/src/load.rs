@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use hilrig_boards::discover::discover;
 use hilrig_boards::identity;
-use hilrig_core::config::{BoardConfig, BoardKind, Config};
+use hilrig_core::config::{BoardConfig, BoardKind, Config, SettingsBy};
 use hilrig_core::contract::Contract;
-use hilrig_core::image::Image;
+use hilrig_core::image::{Image, ImageFormat};
 use hilrig_core::place::FileError;
 use hilrig_core::text::Secrets;
 
@@ -65,17 +65,45 @@ pub fn contract(config: &Config) -> Result<Contract, Failure> {
 
 /// The image for a kind of board.
 pub fn image(config: &Config, contract: &Contract, kind: BoardKind) -> Result<Image, Failure> {
-    let file = &config
-        .firmware
-        .get(&kind)
-        .ok_or_else(|| {
-            let message = format!("there is no [firmware.{}] with an image", kind.name());
-            Failure::usage(FileError::whole(&config.path, message))
-        })?
-        .image;
+    let files = config.firmware.get(&kind).ok_or_else(|| {
+        let message = format!("there is no [firmware.{}] with an image", kind.name());
+        Failure::usage(FileError::whole(&config.path, message))
+    })?;
+    let file = &files.image;
     let bytes = read(&file.path, || file.needed(&config.path, BUILD))?;
     let build = contract.build.as_ref().map(|build| &build.in_image);
-    Image::parse(&file.path, bytes, kind.image_format(), build).map_err(Failure::usage)
+    let mut image =
+        Image::parse(&file.path, bytes, kind.image_format(), build).map_err(Failure::usage)?;
+    for segment in &files.segments {
+        let wrong = |found: &str| Failure::usage(segment.file.wrong(&config.path, found));
+        if kind.image_format() != ImageFormat::Esp8266 {
+            return Err(wrong(
+                "an ELF file says itself what goes where; segments are for flat images",
+            ));
+        }
+        let help = "It is written beside the image.";
+        let bytes = read(&segment.file.path, || segment.file.needed(&config.path, help))?;
+        image.add(segment.offset, bytes).map_err(|found| wrong(&found))?;
+    }
+    if files.settings == SettingsBy::Flash {
+        let wrong = |found: String| {
+            let key = format!("firmware.{}.settings = \"flash\"", kind.name());
+            Failure::usage(FileError::whole(&config.path, format!("{key}: {found}")))
+        };
+        if kind.image_format() != ImageFormat::Esp8266 {
+            return Err(wrong(
+                "this needs a flat image; boards of this kind take an ELF file".into(),
+            ));
+        }
+        let stored = contract
+            .stored
+            .as_ref()
+            .ok_or_else(|| wrong("the contract does not say how settings are stored".into()))?;
+        let (values, _) = settings(config)?;
+        let (offset, slots) = stored.slots(kind, &values).map_err(wrong)?;
+        image.add(offset, slots).map_err(wrong)?;
+    }
+    Ok(image)
 }
 
 /// An image that the command line names.

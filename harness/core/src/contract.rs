@@ -12,6 +12,7 @@ use toml::Spanned;
 
 use crate::heap::{HeapPhase, HeapRead};
 use crate::place::FileError;
+use crate::stored::Stored;
 
 /// The schema version that this hilrig reads.
 pub const SCHEMA: u32 = 1;
@@ -45,6 +46,8 @@ pub struct Contract {
     pub invalid: Invalid,
     /// Texts that count as a crash, beyond those that hilrig knows by itself.
     pub crash: Vec<String>,
+    /// How its settings stand in the flash, if they can be written there.
+    pub stored: Option<Stored>,
 }
 
 /// How a build id is found.
@@ -261,7 +264,7 @@ pub struct Invalid {
 
 mod written {
     //! The file as it is written.
-    use super::{BTreeMap, Deserialize, HeapReply, HeapSymbol, Http, Settings, Spanned};
+    use super::{BTreeMap, Deserialize, HeapReply, HeapSymbol, Http, Settings, Spanned, Stored};
 
     pub type Pattern = Spanned<String>;
 
@@ -282,6 +285,7 @@ mod written {
         pub requests: Vec<Request>,
         pub invalid: Option<Invalid>,
         pub crash: Option<Crash>,
+        pub stored: Option<Spanned<Stored>>,
     }
 
     #[derive(Deserialize)]
@@ -403,6 +407,7 @@ impl Contract {
                     symbol: heap.symbol,
                 },
             },
+            stored: raw.stored.map(|stored| reader.stored(stored)).transpose()?,
             http: raw.http,
             settings: raw.settings,
             switch: Switch {
@@ -437,6 +442,13 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn wrong<T>(&self, at: &Spanned<T>, message: String) -> FileError {
         FileError::at_span(self.path, self.text, at.span(), message)
+    }
+
+    fn stored(&self, stored: Spanned<Stored>) -> Result<Stored, FileError> {
+        match stored.get_ref().check() {
+            Ok(()) => Ok(stored.into_inner()),
+            Err(why) => Err(self.wrong(&stored, format!("[stored]: {why}"))),
+        }
     }
 
     fn pattern(&self, pattern: written::Pattern) -> Result<Regex, FileError> {

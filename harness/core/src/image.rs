@@ -35,7 +35,21 @@ pub struct Image {
     pub sha256: String,
     /// Build id that the contract's pattern found in the bytes.
     pub build: Option<String>,
+    /// What is written beside it, in the order of its places.
+    pub data: Vec<Data>,
 }
+
+/// Data with a place of its own in the flash.
+#[derive(Clone, Debug)]
+pub struct Data {
+    /// Flash offset, bytes; a sector's.
+    pub offset: u32,
+    /// The data. Never shown: there may be secrets in them.
+    pub bytes: Arc<[u8]>,
+}
+
+/// Smallest part of a flash that is erased, bytes.
+pub const SECTOR: u32 = 4096;
 
 /// Why a file is no firmware image.
 #[derive(Debug, thiserror::Error)]
@@ -69,8 +83,89 @@ impl Image {
             .and_then(|pattern| pattern.captures(&bytes))
             .and_then(|found| found.get(1))
             .map(|id| crate::text::printable(id.as_bytes()));
-        let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Image { path: path.into(), bytes: bytes.into(), sha256, build })
+        let sha256 = hex(&Sha256::digest(&bytes));
+        Ok(Image { path: path.into(), bytes: bytes.into(), sha256, build, data: Vec::new() })
+    }
+
+    /// Puts data beside a flat image.
+    ///
+    /// # Errors
+    /// In words: they do not start with a sector, are empty, lie over the image or over others, or
+    /// reach behind the end of the flash that the image's header tells.
+    pub fn add(&mut self, offset: u32, bytes: Vec<u8>) -> Result<(), String> {
+        if bytes.is_empty() {
+            return Err("there is nothing in it".into());
+        }
+        if !offset.is_multiple_of(SECTOR) {
+            return Err(format!(
+                "its offset {offset:#x} is no multiple of {SECTOR:#x}: the flash is erased in sectors of that"
+            ));
+        }
+        let (start, length) = (u64::from(offset), bytes.len() as u64);
+        let end = (start + length).next_multiple_of(u64::from(SECTOR));
+        let flash = flash_size(&self.bytes);
+        if end > flash {
+            return Err(format!(
+                "{length} bytes at {offset:#x} reach behind the end of the flash, which the image's header says has {flash} bytes"
+            ));
+        }
+        let image_end = (self.bytes.len() as u64).next_multiple_of(u64::from(SECTOR));
+        let others = std::iter::once((0, image_end, "the image".to_owned())).chain(
+            self.data.iter().map(|other| {
+                let start = u64::from(other.offset);
+                let end = (start + other.bytes.len() as u64).next_multiple_of(u64::from(SECTOR));
+                (start, end, format!("the data at {start:#x}"))
+            }),
+        );
+        for (other_start, other_end, other) in others {
+            if start < other_end && other_start < end {
+                return Err(format!(
+                    "{length} bytes at {offset:#x} lie over {other}, which takes the sectors up to {other_end:#x}"
+                ));
+            }
+        }
+        let at = self.data.partition_point(|other| other.offset < offset);
+        self.data.insert(at, Data { offset, bytes: bytes.into() });
+        Ok(())
+    }
+
+    /// What tells whether all of it is on a board already: the image's SHA-256, or one over the image
+    /// and all that stands beside it.
+    pub fn identity(&self) -> String {
+        if self.data.is_empty() {
+            return self.sha256.clone();
+        }
+        let mut digest = Sha256::new().chain_update(&self.sha256);
+        for data in &self.data {
+            let length = data.bytes.len() as u64;
+            digest.update(data.offset.to_le_bytes());
+            digest.update(length.to_le_bytes());
+            digest.update(&data.bytes);
+        }
+        hex(&digest.finalize())
+    }
+
+    /// Bytes to be written in all.
+    pub fn length(&self) -> u64 {
+        self.bytes.len() as u64 + self.data.iter().map(|data| data.bytes.len() as u64).sum::<u64>()
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The flash size in an ESP8266 image's header, bytes (esptool's table for this chip).
+fn flash_size(image: &[u8]) -> u64 {
+    const KIB: u64 = 1024;
+    match image.get(3).map(|byte| byte >> 4) {
+        Some(0) => 512 * KIB,
+        Some(1) => 256 * KIB,
+        Some(2 | 5) => 1024 * KIB,
+        Some(3 | 6) => 2048 * KIB,
+        Some(8) => 8192 * KIB,
+        Some(9) => 16384 * KIB,
+        _ => 4096 * KIB,
     }
 }
 
@@ -203,6 +298,28 @@ pub(crate) mod tests {
         bytes.resize(31, 0);
         bytes.push(sum);
         bytes
+    }
+
+    #[test]
+    fn data_beside_an_image_have_a_place_of_their_own() {
+        let mut bytes = small();
+        bytes[3] = 0x40;
+        let mut image =
+            Image::parse(Path::new("f.bin"), bytes, ImageFormat::Esp8266, None).unwrap();
+        assert_eq!(image.identity(), image.sha256);
+        image.add(0x20_0000, vec![1; 5000]).unwrap();
+        let one = image.identity();
+        image.add(0x1000, vec![2]).unwrap();
+        assert!(one != image.identity() && one != image.sha256);
+        assert_eq!((image.data[0].offset, image.length()), (0x1000, 32 + 5001));
+        let mut refused = |offset, length| image.add(offset, vec![0; length]).unwrap_err();
+        assert!(refused(0, 1).contains("over the image"));
+        assert!(refused(0x20_1000, 1).contains("over the data at 0x200000"));
+        assert!(refused(0x1F_F000, 4097).contains("over the data"));
+        assert!(refused(0x3F_F000, 4097).contains("behind the end of the flash"));
+        assert!(refused(u32::MAX - 4095, 1).contains("behind the end"));
+        assert!(refused(0x0003_0001, 1).contains("no multiple"));
+        assert!(refused(0x30_0000, 0).contains("nothing in it"));
     }
 
     fn found(bytes: Vec<u8>) -> String {

@@ -13,6 +13,7 @@ pub mod line;
 pub mod mac;
 pub mod phase;
 pub mod place;
+pub mod stored;
 pub mod text;
 pub mod units;
 pub mod verdict;

@@ -76,6 +76,7 @@ mod tests {
             bytes: bytes.into(),
             sha256: String::new(),
             build: None,
+            data: Vec::new(),
         }
     }
 

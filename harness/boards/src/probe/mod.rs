@@ -185,7 +185,8 @@ impl Board for ProbeBoard {
         let segments = elf::segments(image)?;
         self.settings.firmware = Some(image.clone());
         let known = self.record.image();
-        if !force && known.is_some_and(|known| known.confirmed && known.sha256 == image.sha256) {
+        if !force && known.is_some_and(|known| known.confirmed && known.sha256 == image.identity())
+        {
             return Ok(Flashed {
                 bytes: 0,
                 time: Duration::ZERO,
@@ -201,7 +202,7 @@ impl Board for ProbeBoard {
         let (written, time) =
             link.ask("flashing", move |chip| write(chip, &bytes, &segments, &*progress)).await?;
         self.record.set_image(Some(OnBoard {
-            sha256: image.sha256.clone(),
+            sha256: image.identity(),
             build: image.build.clone(),
             confirmed: false,
         }));

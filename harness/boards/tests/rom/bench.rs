@@ -74,5 +74,6 @@ pub fn image(length: usize, seed: u32) -> Image {
         sha256: format!("{length:08x}{seed:08x}"),
         build: Some(format!("build-{seed}")),
         bytes: bytes.into(),
+        data: Vec::new(),
     }
 }

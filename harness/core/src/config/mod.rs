@@ -19,7 +19,7 @@ pub use board::{
     Attached, BoardConfig, BoardKind, FLASH_BAUD, LinesKind, PortId, RIG_SEEN_BY_VIRTUAL_BOARD,
 };
 pub use power::{PowerConfig, PowerLine};
-pub use written::BrokerKind;
+pub use written::{BrokerKind, SettingsBy};
 
 /// The schema version that this hilrig reads.
 pub const SCHEMA: u32 = 1;
@@ -61,6 +61,8 @@ pub struct FirmwareFiles {
     pub elf: Option<File>,
     /// Further data, each written at its own place.
     pub segments: Vec<SegmentFile>,
+    /// How the board gets its settings.
+    pub settings: SettingsBy,
 }
 
 /// Data that is written beside the image.
@@ -140,6 +142,17 @@ impl File {
                 config,
                 format!("{message} (the default of a key that is not set)"),
             ),
+        }
+    }
+}
+
+impl File {
+    /// Refuses what is in the file.
+    pub fn wrong(&self, config: &Path, found: &str) -> FileError {
+        let message = format!("`{}`: {}: {found}", self.key, self.path.display());
+        match self.line {
+            Some(line) => FileError::at_line(config, line, message),
+            None => FileError::whole(config, message),
         }
     }
 }
@@ -270,6 +283,7 @@ impl Resolver<'_> {
         FirmwareFiles {
             image: self.file(keys.image, &raw.image),
             elf: raw.elf.as_ref().map(|elf| self.file(keys.elf, elf)),
+            settings: raw.settings,
             segments: raw
                 .segments
                 .iter()

@@ -101,6 +101,19 @@ pub(super) struct FirmwareFiles {
     pub elf: Option<Spanned<String>>,
     #[serde(default)]
     pub segments: Vec<Segment>,
+    #[serde(default)]
+    pub settings: SettingsBy,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+/// How the board gets the settings of `[firmware.settings]` and `[firmware.secrets]`.
+pub enum SettingsBy {
+    /// Over its configuration page alone.
+    #[default]
+    Page,
+    /// Written to its flash beside the image as well, so that it starts with them.
+    Flash,
 }
 
 #[derive(Deserialize)]
