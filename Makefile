@@ -12,21 +12,21 @@
 #   make clean    removes what was built
 #
 # What is missing is installed from Debian's packages, and said before (tools/need.sh).
-# `make run ARGS="--virtual 8"` hands arguments on to `hilrig run`; with `--kind lm3s6965` among them
-# the board is a Cortex-M3 behind a debug probe, whose compiler is half a gigabyte of its own.
+# `make run ARGS="--virtual 8"` hands arguments on to `hilrig run`; `--kind lm3s6965` runs a
+# Cortex-M3 behind a debug probe.
 
 ARGS :=
 CARGO := cargo
 # The firmware's make uses every core; several makes at once would do so each.
 JOBS := $(shell nproc)
 
-.PHONY: run test lint bench install firmware firmware-arm faults need need-arm clean
+.PHONY: run test lint bench install firmware faults need clean
 
-run: firmware $(if $(findstring lm3s6965,$(ARGS)),firmware-arm)
+run: firmware
 	$(CARGO) build -p hilrig
 	$(CARGO) run --quiet -p hilrig -- run $(ARGS)
 
-test: faults firmware-arm
+test: faults
 	$(MAKE) -C firmware -j$(JOBS) test
 	$(CARGO) build -p hilrig
 	$(CARGO) test --workspace
@@ -47,18 +47,12 @@ install: firmware
 firmware: need
 	$(MAKE) -C firmware -j$(JOBS) all-ports
 
-firmware-arm: need-arm
-	$(MAKE) -C firmware -j$(JOBS) lm3s6965
-	$(MAKE) -C firmware -j$(JOBS) PORT=lm3s6965 faults
-
 faults: firmware
 	$(MAKE) -C firmware -j$(JOBS) faults
+	$(MAKE) -C firmware -j$(JOBS) PORT=lm3s6965 faults
 
 need:
 	@tools/need.sh
-
-need-arm:
-	@tools/need.sh arm
 
 clean:
 	$(MAKE) -C firmware clean

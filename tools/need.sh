@@ -1,8 +1,7 @@
 #!/bin/sh
 # Installs what the build and a run need, where it is missing: says what, then asks apt. Changes
-# nothing where everything is there. `need.sh arm` is about the Cortex-M3 board as well.
+# nothing where everything is there.
 set -eu
-arm=${1-}
 
 # A command or file, and Debian's package that brings it.
 wanted() {
@@ -19,11 +18,6 @@ wanted() {
 	qemu-system-arm qemu-system-arm
 	mosquitto mosquitto
 	openssl openssl
-	END
-	[ "$arm" != arm ] || cat <<-'END'
-	arm-none-eabi-gcc gcc-arm-none-eabi
-	/usr/lib/picolibc/arm-none-eabi/picolibc.specs picolibc-arm-none-eabi
-	qemu-system-arm qemu-system-arm
 	END
 }
 

@@ -47,13 +47,13 @@ pub fn firmware_elf() -> PathBuf {
 
 /// The LM3S6965's firmware.
 pub fn arm_firmware() -> PathBuf {
-    firmware_file("firmware/build/lm3s6965/firmware.elf", "make firmware-arm")
+    firmware_file("firmware/build/lm3s6965/firmware.elf", "make firmware")
 }
 
 /// The same with a fault built in.
 pub fn faulty_arm_firmware(fault: &str) -> PathBuf {
     let path = format!("firmware/build/lm3s6965-faults/{fault}/firmware.elf");
-    firmware_file(&path, "make firmware-arm")
+    firmware_file(&path, "make faults")
 }
 
 /// What stands in for the chip's boot ROM.
