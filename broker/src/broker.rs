@@ -27,6 +27,7 @@ pub struct Broker {
     ready: Ready,
     seconds: f64,
     keeper: Keeper,
+    inbox: mpsc::UnboundedReceiver<Message>,
 }
 
 /// What the keeper's thread works from.
@@ -47,10 +48,21 @@ pub(crate) struct Ready {
     pub impostor_port: u16,
 }
 
+/// Where a broker's listeners must be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ports {
+    /// Of the main one, or any free one.
+    pub main: Option<u16>,
+    /// Of the impostor's.
+    pub impostor: Option<u16>,
+}
+
 /// How a broker that was ready ended.
 pub(crate) enum End {
     /// It was told to.
     Stopped,
+    /// To be started anew, at the same ports.
+    Restart(Ready),
     /// By itself; what was found.
     Gone(String),
 }
@@ -65,6 +77,7 @@ enum Message {
 pub(crate) struct Desk {
     messages: mpsc::UnboundedSender<Message>,
     stop: watch::Receiver<bool>,
+    restarts: watch::Receiver<u64>,
     pub log: LogTail,
 }
 
@@ -88,11 +101,22 @@ impl Desk {
             let _ = stop.wait_for(|stop| *stop).await;
         }
     }
+
+    /// Resolves when the broker is to be stopped and started anew.
+    pub fn restart_asked(&self) -> impl Future<Output = ()> + use<> {
+        let mut restarts = self.restarts.clone();
+        async move {
+            if restarts.changed().await.is_err() {
+                std::future::pending().await
+            }
+        }
+    }
 }
 
 /// The other end: the thread, and what ends it.
 struct Keeper {
     stop: watch::Sender<bool>,
+    restarts: watch::Sender<u64>,
     /// Closed when the thread is through; holds what was found if the broker ended by itself.
     gone: watch::Receiver<Option<String>>,
     thread: Option<JoinHandle<()>>,
@@ -134,7 +158,27 @@ impl Broker {
                 Message::Failed(error) => return Err(error),
                 Message::Ready(ready) => {
                     let seconds = started.elapsed().as_secs_f64();
-                    return Ok(Broker { job, ready, seconds, keeper });
+                    return Ok(Broker { job, ready, seconds, keeper, inbox });
+                }
+            }
+        }
+        Err(BrokerError::Thread)
+    }
+
+    /// Ends the broker and starts it anew: the same certificates, ports and login, none of its
+    /// sessions. Returns when it answers again.
+    ///
+    /// # Errors
+    /// As of [`start`](Broker::start); then there is no broker any more.
+    pub async fn restart(&mut self, notes: &mut dyn FnMut(String)) -> Result<(), BrokerError> {
+        self.keeper.restarts.send_modify(|restarts| *restarts += 1);
+        while let Some(message) = self.inbox.recv().await {
+            match message {
+                Message::Note(text) => notes(text),
+                Message::Failed(error) => return Err(error),
+                Message::Ready(ready) => {
+                    self.ready = ready;
+                    return Ok(());
                 }
             }
         }
@@ -221,17 +265,19 @@ impl Keeper {
         messages: mpsc::UnboundedSender<Message>,
     ) -> Result<Keeper, BrokerError> {
         let (stop, stop_seen) = watch::channel(false);
+        let (restarts, restarts_seen) = watch::channel(0);
         let (gone_tell, gone) = watch::channel(None);
         let log = LogTail::default();
-        let desk = Desk { messages, stop: stop_seen, log: log.clone() };
+        let mut desk =
+            Desk { messages, stop: stop_seen, restarts: restarts_seen, log: log.clone() };
         let body = move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let end = match runtime {
-                Ok(runtime) => runtime.block_on(keep(&job, &desk)),
+                Ok(runtime) => runtime.block_on(keep_restarting(&job, &mut desk)),
                 Err(error) => Err(BrokerError::file("start", "the broker's runtime")(error)),
             };
             match end {
-                Ok(End::Stopped) => {}
+                Ok(End::Stopped | End::Restart(_)) => {}
                 Ok(End::Gone(found)) => {
                     gone_tell.send_replace(Some(found));
                 }
@@ -244,35 +290,50 @@ impl Keeper {
             .name("broker".into())
             .spawn(body)
             .map_err(BrokerError::file("start", "the broker's thread"))?;
-        Ok(Keeper { stop, gone, thread: Some(thread), log })
+        Ok(Keeper { stop, restarts, gone, thread: Some(thread), log })
+    }
+}
+
+/// Keeps a broker until its end. One that is to be started anew comes back where it was.
+async fn keep_restarting(job: &Job, desk: &mut Desk) -> Result<End, BrokerError> {
+    let mut ports = Ports { main: job.plan.port, impostor: None };
+    loop {
+        match keep(job, desk, ports).await? {
+            End::Restart(ready) => {
+                ports = Ports { main: Some(ready.port), impostor: Some(ready.impostor_port) };
+                desk.restarts.mark_unchanged();
+                desk.log.starts_anew();
+            }
+            end => return Ok(end),
+        }
     }
 }
 
 /// Runs the kind of broker that the plan asks for until its end.
-async fn keep(job: &Job, desk: &Desk) -> Result<End, BrokerError> {
+async fn keep(job: &Job, desk: &Desk, ports: Ports) -> Result<End, BrokerError> {
     match job.plan.kind {
-        BrokerKind::Process => process::serve(job, desk).await,
+        BrokerKind::Process => process::serve(job, desk, ports).await,
         BrokerKind::Container => {
             let engine =
                 engine::connect().await.map_err(|found| BrokerError::NoEngine { found })?;
-            container::serve(&engine, job, desk).await
+            container::serve(&engine, job, desk, ports).await
         }
         BrokerKind::Auto => match engine::connect().await {
             Err(engine) => {
                 desk.note(format!("no Docker engine answers ({engine}): the broker is a process"));
-                process::serve(job, desk).await.map_err(|error| match error {
+                process::serve(job, desk, ports).await.map_err(|error| match error {
                     BrokerError::NoExecutable { found: process } => {
                         BrokerError::NoBroker { engine, process }
                     }
                     error => error,
                 })
             }
-            Ok(engine) => match container::serve(&engine, job, desk).await {
+            Ok(engine) => match container::serve(&engine, job, desk, ports).await {
                 Err(BrokerError::Stopped) => Err(BrokerError::Stopped),
                 Err(error @ BrokerError::PortTaken { .. }) => Err(error),
                 Err(error) => {
                     desk.note(format!("no broker in a container, so it is a process: {error}"));
-                    process::serve(job, desk).await.map_err(|second| match second {
+                    process::serve(job, desk, ports).await.map_err(|second| match second {
                         BrokerError::NoExecutable { .. } => error,
                         second => second,
                     })

@@ -19,7 +19,7 @@ use testcontainers::{
 
 use tokio::time::timeout;
 
-use crate::broker::{Desk, End, Job, Ready};
+use crate::broker::{Desk, End, Job, Ports, Ready};
 use crate::engine::{self, why};
 use crate::error::BrokerError;
 use crate::folder::Folder;
@@ -34,18 +34,23 @@ const PORT: u16 = 8883;
 const IMPOSTOR_PORT: u16 = 8884;
 
 /// Starts it, tells that it is ready, and stays until it ends.
-pub(crate) async fn serve(engine: &Docker, job: &Job, desk: &Desk) -> Result<End, BrokerError> {
+pub(crate) async fn serve(
+    engine: &Docker,
+    job: &Job,
+    desk: &Desk,
+    ports: Ports,
+) -> Result<End, BrokerError> {
     let image = tokio::select! {
         image = image::get(engine, job, desk) => image?,
         () = desk.stopped() => return Err(BrokerError::Stopped),
     };
-    if let Some(port) = job.plan.port
+    if let Some(port) = ports.main
         && let Some(found) = ports::taken(port)
     {
         return Err(BrokerError::PortTaken { port, found });
     }
     let folder = Folder::create(&job.plan.dir)?;
-    let request = request(&image, &folder, job, desk)?;
+    let request = request(&image, &folder, job, desk, ports)?;
     // Not to be given up halfway: testcontainers would leave behind what the engine is making.
     let started = timeout(job.plan.deadline, request.start()).await;
     // The container has its files.
@@ -58,7 +63,7 @@ pub(crate) async fn serve(engine: &Docker, job: &Job, desk: &Desk) -> Result<End
             std::mem::forget(container);
             end
         }
-        Ok(Err(error)) => Err(not_started(error, image, job, desk)),
+        Ok(Err(error)) => Err(not_started(error, image, ports, desk)),
         Err(_) => Err(BrokerError::NotReady {
             from: image,
             waited: job.plan.deadline,
@@ -77,6 +82,7 @@ fn request(
     folder: &Folder,
     job: &Job,
     desk: &Desk,
+    ports: Ports,
 ) -> Result<ContainerRequest<GenericImage>, BrokerError> {
     let listeners =
         Listeners { address: Ipv4Addr::UNSPECIFIED, port: PORT, impostor_port: IMPOSTOR_PORT };
@@ -86,13 +92,14 @@ fn request(
         &job.certificates,
         &job.plan.login,
     )?)?;
-    let published = [(PORT, job.plan.port), (IMPOSTOR_PORT, None)].map(|(inside, outside)| {
-        let binding = PortBinding {
-            host_ip: Some(job.plan.listen.to_string()),
-            host_port: Some(outside.map(|port| port.to_string()).unwrap_or_default()),
-        };
-        (format!("{inside}/tcp"), Some(vec![binding]))
-    });
+    let published =
+        [(PORT, ports.main), (IMPOSTOR_PORT, ports.impostor)].map(|(inside, outside)| {
+            let binding = PortBinding {
+                host_ip: Some(job.plan.listen.to_string()),
+                host_port: Some(outside.map(|port| port.to_string()).unwrap_or_default()),
+            };
+            (format!("{inside}/tcp"), Some(vec![binding]))
+        });
     let published = HashMap::from(published);
     let log = desk.log.clone();
     let (name, tag) = image::split(image);
@@ -118,9 +125,9 @@ fn request(
         .with_copy_to(FOLDER, folder.path()))
 }
 
-fn not_started(error: TestcontainersError, from: String, job: &Job, desk: &Desk) -> BrokerError {
+fn not_started(error: TestcontainersError, from: String, ports: Ports, desk: &Desk) -> BrokerError {
     let found = why(&error);
-    match job.plan.port {
+    match ports.main {
         Some(port) if found.contains("already allocated") || found.contains("already in use") => {
             BrokerError::PortTaken { port, found }
         }
@@ -160,16 +167,18 @@ async fn attend(
         return Err(fault("a CONNACK over TLS", format!("{found} {hint}")));
     }
     let log = container.stderr_to_vec().await.unwrap_or_default();
-    desk.ready(Ready {
+    let ready = Ready {
         kind: "container",
         from: image.to_owned(),
         version: mosquitto::running_version(&String::from_utf8_lossy(&log)).unwrap_or_default(),
         port,
         impostor_port,
-    });
+    };
+    desk.ready(ready.clone());
     tokio::select! {
         found = ended(engine, container.id()) => Ok(End::Gone(found)),
         () = desk.stopped() => Ok(End::Stopped),
+        () = desk.restart_asked() => Ok(End::Restart(ready)),
     }
 }
 

@@ -66,6 +66,11 @@ impl LogTail {
         lines[lines.len().saturating_sub(12)..].join("\n")
     }
 
+    /// What comes now is of a broker that starts anew, which has not said that it runs.
+    pub fn starts_anew(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).version = None;
+    }
+
     /// The version that Mosquitto said it is, once it said that it runs.
     pub fn running_version(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).version.clone()

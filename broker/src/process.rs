@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStderr, Command};
 use tokio::time::{timeout, timeout_at};
 
-use crate::broker::{Desk, End, Job, Ready};
+use crate::broker::{Desk, End, Job, Ports, Ready};
 use crate::connack::{answer_over_tls, client_tls};
 use crate::error::BrokerError;
 use crate::folder::Folder;
@@ -26,7 +26,7 @@ const TO_END: Duration = Duration::from_secs(3);
 const TRIES: usize = 5;
 
 /// Starts it, tells that it is ready, and stays until it ends.
-pub(crate) async fn serve(job: &Job, desk: &Desk) -> Result<End, BrokerError> {
+pub(crate) async fn serve(job: &Job, desk: &Desk, ports: Ports) -> Result<End, BrokerError> {
     let executable = program::look_up(&job.plan.executable)
         .map_err(|found| BrokerError::NoExecutable { found })?;
     let deadline = Instant::now() + job.plan.deadline;
@@ -35,14 +35,17 @@ pub(crate) async fn serve(job: &Job, desk: &Desk) -> Result<End, BrokerError> {
     let mut tries = 0;
     let (mut running, port, impostor_port) = loop {
         tries += 1;
-        let port = match job.plan.port {
+        let port = match ports.main {
             Some(port) => match ports::taken(port) {
                 Some(found) => return Err(BrokerError::PortTaken { port, found }),
                 None => port,
             },
             None => next(&mut free)?,
         };
-        let impostor_port = next(&mut free.by_ref().filter(|other| *other != port))?;
+        let impostor_port = match ports.impostor {
+            Some(port) => port,
+            None => next(&mut free.by_ref().filter(|other| *other != port))?,
+        };
         folder.fill(&mosquitto::files(
             folder.path(),
             Listeners { address: job.plan.listen, port, impostor_port },
@@ -88,18 +91,23 @@ pub(crate) async fn serve(job: &Job, desk: &Desk) -> Result<End, BrokerError> {
             log: desk.log.last_lines(),
         });
     }
-    desk.ready(Ready {
+    let ready = Ready {
         kind: "process",
         from: executable.display().to_string(),
         version: desk.log.running_version().unwrap_or_default(),
         port,
         impostor_port,
-    });
+    };
+    desk.ready(ready.clone());
     tokio::select! {
         found = running.ended() => Ok(End::Gone(found)),
         () = desk.stopped() => {
             running.stop().await;
             Ok(End::Stopped)
+        }
+        () = desk.restart_asked() => {
+            running.stop().await;
+            Ok(End::Restart(ready))
         }
     }
 }

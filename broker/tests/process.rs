@@ -52,6 +52,24 @@ async fn it_serves_tls_to_whom_it_should_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn it_can_be_started_anew_at_the_same_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut broker, _) = start(plan(BrokerKind::Process, "restart", dir.path())).await;
+    let stranger = Certificates::new(broker.server_name()).unwrap();
+    for _ in 0..2 {
+        let before = (broker.port(), broker.impostor_port(), mosquittos(dir.path()));
+        broker.restart(&mut |note| panic!("{note}")).await.unwrap();
+        assert_eq!((broker.port(), broker.impostor_port()), (before.0, before.1));
+        let now = mosquittos(dir.path());
+        assert!(now.len() == 1 && now != before.2, "{now:?}, before {:?}", before.2);
+        // The same certificates and login.
+        serves_tls(&broker, stranger.ca_der()).await;
+    }
+    broker.stop().await;
+    nothing_left(dir.path());
+}
+
+#[tokio::test]
 async fn dropping_it_ends_it() {
     let dir = tempfile::tempdir().unwrap();
     let (broker, _) = start(plan(BrokerKind::Process, "drop", dir.path())).await;

@@ -6,6 +6,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use hilrig_core::config::{BoardKind, BrokerKind};
 use hilrig_core::mac::Mac;
+use hilrig_core::scenario::{FEWEST_STEPS, Scenario};
+use hilrig_core::units::Span;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -35,7 +37,9 @@ Examples:
   hilrig run                           the boards of runner-config.toml
   hilrig run --virtual 8               eight virtual boards instead
   hilrig run --board bench-1 --flash   one board, flashed even if the image is on it
-  hilrig run --record out/nightly      the record in this folder")]
+  hilrig run --record out/nightly      the record in this folder
+  hilrig run --scenario reconnect --count 50
+  hilrig run --scenario soak --for \"2 h\"")]
     Run(Run),
     /// List what is attached, and which board of the configuration it is.
     #[command(after_help = "\
@@ -168,6 +172,47 @@ pub struct Run {
     /// Seed of everything random in the run, to repeat an earlier one.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
     pub seed: Option<u64>,
+    /// Put the boards through this scenario, too (may be given more than once).
+    #[arg(long, value_name = "NAME")]
+    pub scenario: Vec<ScenarioName>,
+    /// Steps of each scenario; overrides the configuration.
+    #[arg(long, value_name = "N", requires = "scenario",
+        value_parser = clap::value_parser!(u32).range(i64::from(FEWEST_STEPS)..=100_000))]
+    pub count: Option<u32>,
+    /// How long a soak goes on, such as "10 min"; overrides the configuration.
+    #[arg(long = "for", value_name = "TIME", requires = "scenario", value_parser = time)]
+    pub soak_for: Option<Span>,
+}
+
+/// A scenario, as on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ScenarioName {
+    /// TLS connections in a row.
+    Handshake,
+    /// The configuration page, in a row and at once.
+    Page,
+    /// MQTT messages up to the buffer and over it.
+    Payload,
+    /// The broker goes away and comes back.
+    Reconnect,
+    /// A mix of all that MQTT mode has, for a time.
+    Soak,
+}
+
+impl From<ScenarioName> for Scenario {
+    fn from(name: ScenarioName) -> Scenario {
+        match name {
+            ScenarioName::Handshake => Scenario::Handshake,
+            ScenarioName::Page => Scenario::Page,
+            ScenarioName::Payload => Scenario::Payload,
+            ScenarioName::Reconnect => Scenario::Reconnect,
+            ScenarioName::Soak => Scenario::Soak,
+        }
+    }
+}
+
+fn time(text: &str) -> Result<Span, String> {
+    Span::parse(text)
 }
 
 /// The commands of `hilrig heap`.

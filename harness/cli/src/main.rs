@@ -16,6 +16,7 @@ mod monitor;
 mod power;
 mod report;
 mod run;
+mod scenarios;
 mod signals;
 mod table;
 mod virtual_board;

@@ -21,7 +21,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 use crate::error::Failure;
-use crate::{args, bench, commit, elf, load, signals};
+use crate::{args, bench, commit, elf, load, scenarios, signals};
 
 /// What is shown of a run while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,7 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
         &args.board,
     )?;
     let contract = load::contract(&config)?;
+    let scenarios = scenarios::asked(&args, &config, &contract)?;
     let kinds: std::collections::BTreeSet<BoardKind> =
         chosen.iter().map(|board| board.kind).collect();
     let images = kinds
@@ -112,6 +113,7 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
         seed,
         commit: commit::of(config.path.parent()),
         settings: config.settings.clone(),
+        scenarios: scenarios.iter().map(ToString::to_string).collect(),
         floors: config.floors.clone(),
         firmware: images.iter().map(|(kind, image)| firmware_facts(*kind, image)).collect(),
         boards: chosen.iter().map(|board| board.name.clone()).collect(),
@@ -143,6 +145,8 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
         elves,
         settings,
         floors: config.floors.clone(),
+        scenarios,
+        seed,
         deadlines: config.deadlines,
         force_flash: args.flash,
         reason: format!("the run {run}"),
@@ -259,6 +263,12 @@ impl BenchBroker for RunBroker {
         let facts = broker.facts();
         self.broker = Some(broker);
         Ok((endpoint, facts))
+    }
+
+    async fn restart(&mut self) -> Result<(), String> {
+        let broker = self.broker.as_mut().ok_or("the broker was never started")?;
+        let mut note = |text| self.events.run(What::Note { text });
+        broker.restart(&mut note).await.map_err(|error| error.to_string())
     }
 
     async fn gone(&mut self) -> String {

@@ -40,6 +40,9 @@ pub struct Contract {
     pub switch: Switch,
     /// MQTT payload of a request, `{request}` stands for it.
     pub payload: String,
+    /// The largest PUBLISH that the firmware takes: bytes behind the fixed header, which are 2, the topic
+    /// and the payload. A larger one it drops.
+    pub largest_publish: Option<usize>,
     /// Requests and the replies that they must get.
     pub requests: Vec<Request>,
     /// Requests that must be refused, and the refusal.
@@ -197,6 +200,8 @@ pub struct Http {
     pub request: String,
     /// Where the CA certificate is POSTed, if the firmware takes one.
     pub ca: Option<String>,
+    /// So many connections at once are answered; one that is over may be refused.
+    pub at_once: Option<usize>,
 }
 
 /// Names of the form fields. What a firmware has not is left out.
@@ -343,6 +348,7 @@ mod written {
     #[serde(deny_unknown_fields)]
     pub struct Mqtt {
         pub payload: String,
+        pub largest_publish: Option<usize>,
     }
 
     #[derive(Deserialize)]
@@ -372,6 +378,12 @@ mod written {
 }
 
 impl Contract {
+    /// The request whose reply tells the free heap of that moment.
+    pub fn heap_request(&self) -> Option<&Request> {
+        let fields = self.heap.reply.as_ref().filter(|fields| fields.free.is_some())?;
+        self.requests.iter().find(|request| request.request == fields.request)
+    }
+
     /// Reads and checks a contract.
     pub fn parse(path: &Path, text: &str) -> Result<Contract, FileError> {
         let raw: written::Contract =
@@ -415,6 +427,7 @@ impl Contract {
                 to_configuration: reader.switch(raw.switch.to_configuration)?,
             },
             payload: raw.mqtt.payload,
+            largest_publish: raw.mqtt.largest_publish,
             requests: raw
                 .requests
                 .into_iter()

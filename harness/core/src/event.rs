@@ -101,6 +101,17 @@ pub enum What {
         /// Seconds from asking to the answer.
         seconds: f64,
     },
+    /// A step of a scenario worked; the heap figures before it are those after the step.
+    Step {
+        /// The scenario.
+        scenario: String,
+        /// Which step, counted from 1.
+        step: u32,
+        /// What it was.
+        text: String,
+        /// Seconds that it took.
+        seconds: f64,
+    },
     /// A set of heap figures.
     Heap(HeapSample),
     /// Heap figures that were read from the board's memory while it ran.
@@ -167,6 +178,10 @@ pub struct RunStarted {
     /// The form fields that are set on every board, without secrets.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub settings: BTreeMap<String, String>,
+    /// The scenarios that the boards are put through beside the main path, as `handshake:20` (steps) or
+    /// `soak:600s`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub scenarios: Vec<String>,
     /// Lowest free heap that a phase must keep, bytes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub floors: BTreeMap<HeapPhase, u64>,
@@ -240,7 +255,9 @@ impl What {
 
     fn texts(&mut self) -> Vec<&mut String> {
         match self {
-            What::Note { text } | What::LogLine { text, .. } => vec![text],
+            What::Note { text } | What::LogLine { text, .. } | What::Step { text, .. } => {
+                vec![text]
+            }
             What::BrokerLost { found } => vec![found],
             What::Reply { request, reply, .. } => vec![request, reply],
             What::Check(check) => {

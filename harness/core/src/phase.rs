@@ -22,10 +22,20 @@ pub enum Phase {
     Mqtt,
     /// The switch back, up to configuration mode.
     SwitchBack,
+    /// A scenario: TLS connections in a row.
+    ScenarioHandshake,
+    /// A scenario: the configuration page under load.
+    ScenarioPage,
+    /// A scenario: MQTT messages of many sizes.
+    ScenarioPayload,
+    /// A scenario: restarts of the broker.
+    ScenarioReconnect,
+    /// A scenario: mixed load for a time.
+    ScenarioSoak,
 }
 
 impl Phase {
-    /// Every phase, in order.
+    /// Every phase of the main path, in order. Scenarios stand between them where a run asks for them.
     pub const ALL: [Phase; 8] = [
         Phase::Lock,
         Phase::Flash,
@@ -48,6 +58,11 @@ impl Phase {
             Phase::Switch => "switch to MQTT",
             Phase::Mqtt => "MQTT mode",
             Phase::SwitchBack => "switch back",
+            Phase::ScenarioHandshake => "scenario handshake",
+            Phase::ScenarioPage => "scenario page",
+            Phase::ScenarioPayload => "scenario payload",
+            Phase::ScenarioReconnect => "scenario reconnect",
+            Phase::ScenarioSoak => "scenario soak",
         }
     }
 }

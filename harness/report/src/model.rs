@@ -218,6 +218,7 @@ impl RunModel {
             | What::LogLine { .. }
             | What::Crash(_)
             | What::Reply { .. }
+            | What::Step { .. }
             | What::Heap(_)
             | What::HeapRead(_)
             | What::Check(_)
@@ -270,7 +271,7 @@ impl BoardModel {
                     Some(BoardEnd { verdict: *verdict, seconds: *seconds, why: why.clone() });
             }
             // A flood of lines or replies must not grow a run's memory: they stand in the record.
-            What::LogLine { .. } | What::Reply { .. } => {}
+            What::LogLine { .. } | What::Reply { .. } | What::Step { .. } => {}
             // The check that holds it against the firmware's own figures tells of it.
             What::HeapRead(_) => {}
             What::RunStarted(_)

@@ -35,7 +35,7 @@ impl Path<'_> {
                 rig,
                 time_port: self.bench.time_port,
                 attempts,
-                client_id: format!("hilrig-{}", self.number),
+                client_id: self.client_id(),
                 more: &self.bench.plan.settings,
             },
         );
@@ -51,6 +51,11 @@ impl Path<'_> {
         let switch = &contract.switch.to_mqtt;
         let reply = self.request_over_http(http, &switch.request).await?;
         mismatch(switch, &reply).map_or(Ok(()), |wrong| Err(Stop::Failed(wrong)))
+    }
+
+    /// The board's client id at the broker.
+    pub(crate) fn client_id(&self) -> String {
+        format!("hilrig-{}", self.number)
     }
 
     /// The page is served and has the fields that the run sets.

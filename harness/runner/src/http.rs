@@ -26,6 +26,23 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// What came of a request that may be refused.
+#[derive(Debug)]
+pub enum Tried {
+    /// An answer.
+    Answered(Answer),
+    /// No connection, or one that ended without a byte; how, in words.
+    Refused(String),
+}
+
+/// Why an exchange came to nothing.
+enum Ended {
+    /// Before a byte of the answer.
+    Before(String),
+    /// In the middle of the answer.
+    Within(String),
+}
+
 /// No answer, in words: what was tried, what was found.
 pub type NoAnswer = String;
 
@@ -44,6 +61,23 @@ pub async fn post(
     ask(to, hyper::Method::POST, path, body, deadline).await
 }
 
+/// GET from a board that may have no room for one more.
+pub async fn try_get(to: SocketAddr, path: &str, deadline: Duration) -> Result<Tried, NoAnswer> {
+    let shown = shown(&hyper::Method::GET, to, path);
+    let exchange = exchange(to, hyper::Method::GET, path, Vec::new());
+    match tokio::time::timeout(deadline, exchange).await {
+        Ok(Ok(answer)) => Ok(Tried::Answered(answer)),
+        Ok(Err(Ended::Before(found))) => Ok(Tried::Refused(found)),
+        Ok(Err(Ended::Within(found))) => Err(format!("{shown}: {found}")),
+        Err(_) => Err(format!("{shown}: no answer within {}", hilrig_core::units::Span(deadline))),
+    }
+}
+
+/// The query can hold a password, and so is no part of a message.
+fn shown(method: &hyper::Method, to: SocketAddr, path: &str) -> String {
+    format!("{method} http://{to}{}", path.split_once('?').map_or(path, |(path, _)| path))
+}
+
 async fn ask(
     to: SocketAddr,
     method: hyper::Method,
@@ -51,12 +85,10 @@ async fn ask(
     body: Vec<u8>,
     deadline: Duration,
 ) -> Result<Answer, NoAnswer> {
-    // The query can hold a password, and so is no part of a message.
-    let shown =
-        format!("{method} http://{to}{}", path.split_once('?').map_or(path, |(path, _)| path));
+    let shown = shown(&method, to, path);
     match tokio::time::timeout(deadline, exchange(to, method, path, body)).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(found)) => Err(format!("{shown}: {found}")),
+        Ok(Err(Ended::Before(found) | Ended::Within(found))) => Err(format!("{shown}: {found}")),
         Err(_) => Err(format!("{shown}: no answer within {}", hilrig_core::units::Span(deadline))),
     }
 }
@@ -66,26 +98,28 @@ async fn exchange(
     method: hyper::Method,
     path: &str,
     body: Vec<u8>,
-) -> Result<Answer, String> {
-    let stream = TcpStream::connect(to).await.map_err(|e| format!("cannot connect: {e}"))?;
+) -> Result<Answer, Ended> {
+    let stream =
+        TcpStream::connect(to).await.map_err(|e| Ended::Before(format!("cannot connect: {e}")))?;
     let (mut sender, mut connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
-        .map_err(|e| e.to_string())?;
+        .map_err(|e| Ended::Before(e.to_string()))?;
     let mut request =
         hyper::Request::builder().method(method).uri(path).header(HOST, to.to_string());
     if !body.is_empty() {
         request = request.header(CONTENT_TYPE, "application/octet-stream");
     }
-    let request = request.body(Full::new(Bytes::from(body))).map_err(|e| e.to_string())?;
+    let request =
+        request.body(Full::new(Bytes::from(body))).map_err(|e| Ended::Before(e.to_string()))?;
     let answer = async {
-        let answer = sender.send_request(request).await.map_err(causes)?;
+        let answer = sender.send_request(request).await.map_err(|e| Ended::Before(causes(e)))?;
         let status = answer.status().as_u16();
         let closes = answer.headers().get(CONNECTION).is_some_and(|value| value == "close");
-        let body = Limited::new(answer.into_body(), LARGEST)
-            .collect()
-            .await
-            .map_err(|e| format!("the answer broke off, or is larger than {LARGEST} B: {e}"))?;
-        Ok::<_, String>((Answer { status, body: body.to_bytes().to_vec() }, closes))
+        let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|e| {
+            let why = format!("the answer broke off, or is larger than {LARGEST} B: {e}");
+            Ended::Within(why)
+        })?;
+        Ok::<_, Ended>((Answer { status, body: body.to_bytes().to_vec() }, closes))
     };
     // The connection must be driven beside the request; it ends when the answer is whole.
     tokio::pin!(answer);
@@ -94,7 +128,10 @@ async fn exchange(
         ended = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)) => match ended {
             // A board that closes after its answer: the answer is there, in the sender's hands.
             Ok(()) => answer.await?,
-            Err(e) => answer.await.map_err(|_| causes(e))?,
+            Err(e) => answer.await.map_err(|ended| match ended {
+                Ended::Before(_) => Ended::Before(causes(e)),
+                within => within,
+            })?,
         },
     };
     if closes {

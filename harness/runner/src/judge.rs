@@ -1,14 +1,13 @@
 //! The checks that are judged once the path is over, and the verdict.
 
-use std::collections::BTreeMap;
-
 use hilrig_core::check::Check;
 use hilrig_core::contract::HeapReply;
-use hilrig_core::heap::{HeapPhase, HeapSample, HeapSource};
+use hilrig_core::heap::{HeapSample, HeapSource};
 use hilrig_core::verdict::Verdict;
 
 use crate::crashes;
 use crate::log::Log;
+use crate::run::Plan;
 use crate::walk::{Stop, Walk};
 use crate::watch::Hit;
 
@@ -30,12 +29,7 @@ pub fn title(id: &str) -> &'static str {
 }
 
 /// Judges what needs the whole path: crashes, heap floors, and what was not reached.
-pub fn at_the_end(
-    walk: &Walk<'_>,
-    log: Option<&Log>,
-    floors: &BTreeMap<HeapPhase, u64>,
-    stop: Option<&Stop>,
-) {
+pub fn at_the_end(walk: &Walk<'_>, log: Option<&Log>, plan: &Plan, stop: Option<&Stop>) {
     let why = match stop {
         None => "the run did not get to it".to_owned(),
         // Why it failed is told once, with the verdict.
@@ -49,6 +43,11 @@ pub fn at_the_end(
             walk.check(Check::not_measured(id, title, &why));
         }
     }
+    for scenario in plan.scenarios.iter().map(|asked| asked.scenario) {
+        if !walk.has(&scenario.check()) {
+            walk.check(Check::not_measured(scenario.check(), scenario.title(), &why));
+        }
+    }
 
     walk.check(crashes::check(walk, log, &why));
 
@@ -59,7 +58,7 @@ pub fn at_the_end(
     }
 
     let lows = walk.lows();
-    for (phase, floor) in floors {
+    for (phase, floor) in &plan.floors {
         let id = format!("heap.{}", phase.name());
         let title = format!("lowest free heap, {}: at least {floor} B", phase.name());
         walk.check(match lows.get(*phase) {

@@ -15,7 +15,8 @@ use tokio::sync::futures::Notified;
 use crate::alarms::{Alarm, Alarms};
 use crate::watch::{Hit, Patterns, Says, Watch};
 
-/// Hits that are kept. A board that says more has run wild; what it says further is counted.
+/// Hits that are minded from one mark to the next, and kept of those before. A board that says more in
+/// one step has run wild; what it says further is counted.
 const MOST_HITS: usize = 10_000;
 
 /// The last bytes that are kept to tell what came instead of what was awaited.
@@ -34,7 +35,11 @@ pub struct Log {
 
 struct Inner {
     watch: Watch,
-    hits: Vec<Hit>,
+    hits: VecDeque<Hit>,
+    /// Older hits that are not kept any more.
+    forgotten: usize,
+    /// Hits since the last mark.
+    fresh: usize,
     dropped: u64,
     alarms: Alarms,
     tail: VecDeque<u8>,
@@ -76,7 +81,9 @@ impl Log {
     pub fn new(patterns: Rc<Patterns>) -> Log {
         let inner = Inner {
             watch: Watch::new(patterns),
-            hits: Vec::new(),
+            hits: VecDeque::new(),
+            forgotten: 0,
+            fresh: 0,
             dropped: 0,
             alarms: Alarms::default(),
             tail: VecDeque::with_capacity(TAIL),
@@ -87,8 +94,13 @@ impl Log {
 
     /// The end of the log as it stands.
     pub fn mark(&self) -> Mark {
-        let inner = self.inner.borrow();
-        Mark { hits: inner.hits.len(), alarms: inner.alarms.count(), bytes: inner.bytes }
+        let inner = &mut *self.inner.borrow_mut();
+        // A scenario goes on for hours: what was said long ago is of no interest.
+        let old = inner.hits.len().saturating_sub(MOST_HITS);
+        inner.hits.drain(..old);
+        inner.forgotten += old;
+        inner.fresh = 0;
+        Mark { hits: inner.end(), alarms: inner.alarms.count(), bytes: inner.bytes }
     }
 
     /// Waits until `judge`, called with each hit behind `from` in order, gives an answer. A crash
@@ -128,12 +140,13 @@ impl Log {
     }
 
     fn hit(&self, index: usize) -> Option<Hit> {
-        self.inner.borrow().hits.get(index).cloned()
+        let inner = self.inner.borrow();
+        inner.hits.get(index.saturating_sub(inner.forgotten)).cloned()
     }
 
     fn mark_before(&self, line: u64) -> Mark {
         let inner = self.inner.borrow();
-        Mark { hits: inner.hits.len(), alarms: inner.alarms.before(line), bytes: inner.bytes }
+        Mark { hits: inner.end(), alarms: inner.alarms.before(line), bytes: inner.bytes }
     }
 
     /// Waits until nothing has come for [`QUIET`], so that a crash's dump is in the record whole. A
@@ -235,6 +248,13 @@ fn shortened(line: &str) -> String {
     }
 }
 
+impl Inner {
+    /// The number of the next hit.
+    fn end(&self) -> usize {
+        self.forgotten + self.hits.len()
+    }
+}
+
 /// Feeds a [`Log`] and the record of it.
 pub struct Feed<'a> {
     /// The log.
@@ -255,8 +275,8 @@ impl ConsoleSink for Feed<'_> {
         let stale = inner.tail.len().saturating_sub(room);
         inner.tail.drain(..stale);
         inner.tail.extend(new);
-        let before = (inner.hits.len(), inner.alarms.count(), inner.alarms.waiting());
-        let Inner { watch, hits, dropped, alarms, .. } = inner;
+        let before = (inner.fresh, inner.alarms.count(), inner.alarms.waiting());
+        let Inner { watch, hits, fresh, dropped, alarms, .. } = inner;
         let alarms = RefCell::new(alarms);
         watch.feed(
             at,
@@ -265,13 +285,14 @@ impl ConsoleSink for Feed<'_> {
                 if says == Says::Crash {
                     alarms.borrow_mut().by_contract(hit);
                 }
-                if hits.len() >= MOST_HITS {
+                if *fresh >= MOST_HITS {
                     *dropped += 1;
                     return;
                 }
                 let Some(hit) = hit() else { return };
                 (self.on_hit)(&hit);
-                hits.push(hit);
+                hits.push_back(hit);
+                *fresh += 1;
             },
             |finding| alarms.borrow_mut().found(finding),
         );
@@ -279,7 +300,7 @@ impl ConsoleSink for Feed<'_> {
         if let Some(open) = watch.open_crash() {
             alarms.opened(open);
         }
-        if (hits.len(), alarms.count(), alarms.waiting()) != before {
+        if (*fresh, alarms.count(), alarms.waiting()) != before {
             self.log.news.notify_waiters();
         }
     }
@@ -343,5 +364,22 @@ mod tests {
         }
         let inner = log.inner.borrow();
         assert!(inner.hits.len() <= MOST_HITS && inner.dropped > 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_said_step_by_step_is_minded_for_ever_and_stays_bounded() {
+        let log = log();
+        for step in 0..3 * MOST_HITS / 1000 {
+            let mark = log.mark();
+            feed(&log, &b"ESP8266 IP: 10.0.2.15\n".repeat(1000));
+            let mut seen = 0;
+            let found = log.wait(mark, Duration::from_secs(5), |hit| {
+                seen += 1;
+                (seen == 1000).then_some(hit.line)
+            });
+            assert_eq!(found.await.unwrap().answer, 1000 * (step as u64 + 1));
+        }
+        let inner = log.inner.borrow();
+        assert!(inner.hits.len() <= 2 * MOST_HITS && inner.dropped == 0);
     }
 }

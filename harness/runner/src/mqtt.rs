@@ -3,7 +3,7 @@
 //!
 //! rumqttc stays behind this file. Its event loop reconnects at once and for ever; here a
 //! connection that breaks is the end, because a broker that goes away in the middle of a run makes
-//! whatever follows worthless.
+//! whatever follows worthless. Only where the broker was restarted on purpose is it renewed.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -31,13 +31,12 @@ const MOST_WAITING: usize = 256;
 /// The connection.
 #[derive(Clone)]
 pub struct Mqtt {
-    client: AsyncClient,
     shared: Rc<Shared>,
     lost: watch::Receiver<Option<String>>,
 }
 
-#[derive(Default)]
 struct Shared {
+    client: RefCell<AsyncClient>,
     topics: RefCell<HashMap<String, mpsc::Sender<Message>>>,
     acknowledged: Cell<u64>,
     subscribed: Cell<u64>,
@@ -73,7 +72,7 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         self.mqtt.shared.topics.borrow_mut().remove(&self.topic);
         // Nobody is told if the broker is gone: it forgets with the session.
-        let _ = self.mqtt.client.try_unsubscribe(std::mem::take(&mut self.topic));
+        let _ = self.mqtt.client().try_unsubscribe(std::mem::take(&mut self.topic));
     }
 }
 
@@ -90,6 +89,24 @@ pub async fn connect(
     client_id: &str,
     deadline: Duration,
 ) -> Result<(Mqtt, Driver), String> {
+    let (client, events) = open(endpoint, client_id, deadline).await?;
+    let shared = Rc::new(Shared {
+        client: RefCell::new(client),
+        topics: RefCell::default(),
+        acknowledged: Cell::new(0),
+        subscribed: Cell::new(0),
+        news: Notify::new(),
+    });
+    let (lost, watch_lost) = watch::channel(None);
+    Ok((Mqtt { shared: shared.clone(), lost: watch_lost }, Driver { events, shared, lost }))
+}
+
+/// A connection that the broker has acknowledged.
+async fn open(
+    endpoint: &BrokerEndpoint,
+    client_id: &str,
+    deadline: Duration,
+) -> Result<(AsyncClient, EventLoop), String> {
     let tried =
         format!("connecting the rig to the broker at {}:{} over TLS", endpoint.host, endpoint.port);
     let tls = tls(endpoint).map_err(|found| format!("{tried}: {found}"))?;
@@ -115,13 +132,20 @@ pub async fn connect(
         }
     };
     match tokio::time::timeout(deadline, connected).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => return Err(format!("{tried}: {}", causes(&error))),
-        Err(_) => return Err(format!("{tried}: no CONNACK within {}", Span(deadline))),
+        Ok(Ok(())) => Ok((client, events)),
+        Ok(Err(error)) => Err(format!("{tried}: {}", causes(&error))),
+        Err(_) => Err(format!("{tried}: no CONNACK within {}", Span(deadline))),
     }
-    let shared = Rc::new(Shared::default());
-    let (lost, watch_lost) = watch::channel(None);
-    Ok((Mqtt { client, shared: shared.clone(), lost: watch_lost }, Driver { events, shared, lost }))
+}
+
+/// Connects under the id of another client, and leaves at once: the broker throws the other one out, as
+/// one of two with the same id must go (MQTT 3.1.1, 3.1.4).
+pub async fn throw_out(
+    endpoint: &BrokerEndpoint,
+    client_id: &str,
+    deadline: Duration,
+) -> Result<(), String> {
+    open(endpoint, client_id, deadline).await.map(drop)
 }
 
 fn tls(endpoint: &BrokerEndpoint) -> Result<ClientConfig, String> {
@@ -149,31 +173,86 @@ fn causes(error: &dyn std::error::Error) -> String {
 
 impl Driver {
     /// Keeps the connection going until it breaks, and tells why it did.
-    pub async fn run(mut self) -> String {
-        let found = loop {
-            match self.events.poll().await {
-                Ok(Event::Incoming(Packet::Publish(message))) => {
-                    let topics = self.shared.topics.borrow();
-                    if let Some(board) = topics.get(&message.topic) {
-                        let message =
-                            Message { at: Instant::now(), payload: message.payload.to_vec() };
-                        let _ = board.try_send(message);
-                    }
+    pub async fn run(&mut self) -> String {
+        loop {
+            if let Err(found) = self.step().await {
+                return found;
+            }
+        }
+    }
+
+    /// Nobody is to wait for messages any more.
+    pub fn give_up(&self, found: &str) {
+        self.lost.send_replace(Some(found.to_owned()));
+    }
+
+    /// Connects anew and subscribes to what was subscribed to. Only while nobody waits for an
+    /// acknowledgement.
+    pub async fn renew(
+        &mut self,
+        endpoint: &BrokerEndpoint,
+        client_id: &str,
+        deadline: Duration,
+    ) -> Result<(), String> {
+        let (client, events) = open(endpoint, client_id, deadline).await?;
+        self.events = events;
+        *self.shared.client.borrow_mut() = client.clone();
+        let topics: Vec<String> = self.shared.topics.borrow().keys().cloned().collect();
+        let tried = format!("subscribing anew to {} topics", topics.len());
+        let shared = self.shared.clone();
+        let all = shared.acknowledged.get() + topics.len() as u64;
+        shared.subscribed.set(all);
+        let subscribed = async {
+            let ask = async {
+                for topic in topics {
+                    client.subscribe(topic, QoS::AtMostOnce).await.map_err(|e| e.to_string())?;
                 }
-                Ok(Event::Incoming(Packet::SubAck(_))) => {
-                    self.shared.acknowledged.set(self.shared.acknowledged.get() + 1);
-                    self.shared.news.notify_waiters();
+                // The acknowledgements end it.
+                std::future::pending::<Result<(), String>>().await
+            };
+            let answered = async {
+                while shared.acknowledged.get() < all {
+                    self.step().await?;
                 }
-                Ok(_) => {}
-                Err(error) => break causes(&error),
+                Ok(())
+            };
+            tokio::select! {
+                failed = ask => failed,
+                done = answered => done,
             }
         };
-        let _ = self.lost.send(Some(found.clone()));
-        found
+        match tokio::time::timeout(deadline, subscribed).await {
+            Ok(done) => done.map_err(|found| format!("{tried}: {found}")),
+            Err(_) => Err(format!("{tried}: no SUBACK within {}", Span(deadline))),
+        }
+    }
+
+    /// The next packet, or why there is none any more.
+    async fn step(&mut self) -> Result<(), String> {
+        match self.events.poll().await {
+            Ok(Event::Incoming(Packet::Publish(message))) => {
+                let topics = self.shared.topics.borrow();
+                if let Some(board) = topics.get(&message.topic) {
+                    let message = Message { at: Instant::now(), payload: message.payload.to_vec() };
+                    let _ = board.try_send(message);
+                }
+            }
+            Ok(Event::Incoming(Packet::SubAck(_))) => {
+                self.shared.acknowledged.set(self.shared.acknowledged.get() + 1);
+                self.shared.news.notify_waiters();
+            }
+            Ok(_) => {}
+            Err(error) => return Err(causes(&error)),
+        }
+        Ok(())
     }
 }
 
 impl Mqtt {
+    fn client(&self) -> AsyncClient {
+        self.shared.client.borrow().clone()
+    }
+
     /// Subscribes to a board's topic, and waits until the broker has acknowledged it.
     pub async fn subscribe(&self, topic: &str, deadline: Duration) -> Result<Subscription, String> {
         let tried = || format!("subscribing to `{topic}`");
@@ -192,7 +271,7 @@ impl Mqtt {
         // The broker acknowledges in the order in which it was asked.
         let mine = self.shared.subscribed.get() + 1;
         self.shared.subscribed.set(mine);
-        self.client
+        self.client()
             .subscribe(topic, QoS::AtMostOnce)
             .await
             .map_err(|e| format!("{}: {e}", tried()))?;
@@ -213,8 +292,8 @@ impl Mqtt {
     }
 
     /// Publishes, QoS 0, as the firmware does.
-    pub async fn publish(&self, topic: &str, payload: &str) -> Result<(), String> {
-        let sent = self.client.publish(topic, QoS::AtMostOnce, false, payload).await;
+    pub async fn publish(&self, topic: &str, payload: impl Into<Vec<u8>>) -> Result<(), String> {
+        let sent = self.client().publish(topic, QoS::AtMostOnce, false, payload).await;
         sent.map_err(|e| format!("publishing on `{topic}`: {e}"))
     }
 

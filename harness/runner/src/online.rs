@@ -28,12 +28,48 @@ pub struct Online {
     /// Replies to the first request's repetitions that may come still. Messages keep their order,
     /// so none comes behind the reply to the second request.
     late: Option<(Regex, usize)>,
+    /// What may come for a message that was no request, and whether it came.
+    refusal: Option<Regex>,
+    refused: bool,
 }
 
 impl Online {
     /// Connected, with nothing asked yet.
     pub fn new(rx_topic: String, replies: Subscription) -> Online {
-        Online { rx_topic, replies, heard: false, late: None }
+        Online { rx_topic, replies, heard: false, late: None, refusal: None, refused: false }
+    }
+
+    /// The topic that the board takes requests on.
+    pub fn topic(&self) -> &str {
+        &self.rx_topic
+    }
+
+    /// The board has connected anew, and subscribes then.
+    pub fn reconnected(&mut self) {
+        self.heard = false;
+    }
+
+    /// Publishes something to the board.
+    pub async fn publish(&self, broker: &Broker, payload: Vec<u8>) -> Result<(), String> {
+        broker.mqtt.publish(&self.rx_topic, payload).await
+    }
+
+    /// Before the next reply such a refusal may come, of what was published before.
+    pub fn may_be_refused(&mut self, refusal: Option<Regex>) {
+        (self.refusal, self.refused) = (refusal, false);
+    }
+
+    /// Whether it came.
+    pub fn was_refused(&mut self) -> bool {
+        self.refusal = None;
+        self.refused
+    }
+
+    fn is_refusal(&mut self, message: &Message) -> bool {
+        let said = String::from_utf8_lossy(&message.payload);
+        let is = self.refusal.take_if(|refusal| refusal.is_match(&said)).is_some();
+        self.refused |= is;
+        is
     }
 
     /// Whether the message answers one of the first request's repetitions.
@@ -59,7 +95,7 @@ impl Path<'_> {
         request: &Request,
     ) -> Result<Vec<u8>, Stop> {
         while let Some(message) = online.replies.unasked() {
-            if !online.is_late(&message) {
+            if !online.is_late(&message) && !online.is_refusal(&message) {
                 return Err(Stop::Failed(format!(
                     "a message that nobody asked for: `{}`",
                     text::printable(&message.payload)
@@ -73,14 +109,16 @@ impl Path<'_> {
         let mut again = AGAIN;
         let mut repeated = 0;
         let mut asked = first;
-        broker.mqtt.publish(&online.rx_topic, &payload).await.map_err(Stop::Rig)?;
+        broker.mqtt.publish(&online.rx_topic, payload.as_str()).await.map_err(Stop::Rig)?;
         let message = loop {
             let left = deadline.saturating_sub(first.elapsed());
             let wait = if online.heard { left } else { left.min(again) };
             match online.replies.next(wait).await {
                 Ok(message) => {
                     let said = String::from_utf8_lossy(&message.payload);
-                    if request.reply.is_match(&said) || !online.is_late(&message) {
+                    if request.reply.is_match(&said)
+                        || !online.is_late(&message) && !online.is_refusal(&message)
+                    {
                         break message;
                     }
                 }
@@ -88,7 +126,11 @@ impl Path<'_> {
                     repeated += 1;
                     again = (again * 2).min(AGAIN_MOST);
                     asked = Instant::now();
-                    broker.mqtt.publish(&online.rx_topic, &payload).await.map_err(Stop::Rig)?;
+                    broker
+                        .mqtt
+                        .publish(&online.rx_topic, payload.as_str())
+                        .await
+                        .map_err(Stop::Rig)?;
                 }
                 Err(NoMessage::Deadline) => {
                     return Err(Stop::Failed(format!(

@@ -19,6 +19,7 @@ use crate::crashes::{self, Elf};
 use crate::http;
 use crate::judge;
 use crate::log::{Feed, Found, Log, Mark, Missed};
+use crate::meeting::Seat;
 use crate::online::Online;
 use crate::run::{Bench, Broker};
 use crate::walk::{Stop, Walk};
@@ -40,6 +41,8 @@ pub struct Path<'a> {
     pub log: &'a OnceCell<Log>,
     /// The board's number in this run, which tells its MQTT client from the others'.
     pub number: usize,
+    /// Where it meets the other boards.
+    pub seat: &'a Seat<'a>,
 }
 
 impl Path<'_> {
@@ -142,11 +145,13 @@ impl Path<'_> {
         self.read_heap(board).await?;
         let broker = walk.phase(Phase::Configuration, self.configure(&booted)).await?;
         self.read_heap(board).await?;
+        self.scenarios_of_configuration_mode(&booted).await?;
         let booted = walk.phase(Phase::Refusal, self.refuse(booted, log, &broker)).await?;
         self.read_heap(board).await?;
         let online = walk.phase(Phase::Switch, self.switch(booted, log, &broker)).await?;
         self.read_heap(board).await?;
         let online = walk.phase(Phase::Mqtt, self.ask(online, &broker)).await?;
+        let online = self.scenarios_of_mqtt_mode(online, log, &broker).await?;
         self.read_heap(board).await?;
         walk.phase(Phase::SwitchBack, self.switch_back(online, log, &broker)).await?;
         self.read_heap(board).await
@@ -300,7 +305,7 @@ impl Path<'_> {
     /// The switch to MQTT mode, up to the connection.
     async fn switch(&self, booted: Booted, log: &Log, broker: &Broker) -> Result<Online, Stop> {
         let mark = log.mark();
-        self.to_mqtt(&booted, broker.endpoint.port, 3, broker).await?;
+        self.to_mqtt(&booted, broker.endpoint.port, self.attempts(), broker).await?;
         let mode = self.boot_log(log, mark, Mode::Mqtt).await?;
         self.held(
             "boot_log.mqtt",
@@ -315,17 +320,8 @@ impl Path<'_> {
         let deadline = self.reply_deadline();
         let replies = self.walk.waiting(broker.mqtt.subscribe(&tx_topic, deadline)).await;
         let replies = replies.map_err(Stop::Rig)?;
-        let connected = self.connection(log, mark, |hit| match hit.says {
-            Says::Connected => Some(Ok(())),
-            Says::GivenUp => Some(Err(hit.text.clone())),
-            _ => None,
-        });
-        match connected.await?.answer {
-            Ok(()) => Ok(Online::new(rx_topic, replies)),
-            Err(why) => {
-                Err(Stop::Failed(format!("the board did not connect to the broker: `{why}`")))
-            }
-        }
+        self.connected(log, mark).await?;
+        Ok(Online::new(rx_topic, replies))
     }
 
     /// Requests over MQTT and their replies.
@@ -382,6 +378,27 @@ impl Path<'_> {
             Ok(samples) => samples.into_iter().for_each(|sample| self.walk.heap(sample)),
             Err(why) => wrong.push(format!("{request}: {why}")),
         }
+    }
+
+    /// Attempts to connect before the board gives up: a broker that is restarted is gone for longer.
+    fn attempts(&self) -> u32 {
+        let plan = &self.bench.plan;
+        match plan.scenarios.iter().any(|asked| asked.scenario.restarts_broker()) {
+            true => u32::from(u16::MAX),
+            false => 3,
+        }
+    }
+
+    /// Waits until the log says that the board is connected to the broker.
+    pub(crate) async fn connected(&self, log: &Log, mark: Mark) -> Result<(), Stop> {
+        let connected = self.connection(log, mark, |hit| match hit.says {
+            Says::Connected => Some(Ok(())),
+            Says::GivenUp => Some(Err(hit.text.clone())),
+            _ => None,
+        });
+        connected.await?.answer.map_err(|why| {
+            Stop::Failed(format!("the board did not connect to the broker: `{why}`"))
+        })
     }
 
     /// Waits for what the log says of the connection.

@@ -17,6 +17,7 @@ use hilrig_core::exit;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::image::Image;
 use hilrig_core::phase::Phase;
+use hilrig_core::scenario::Asked;
 use hilrig_core::units::Span;
 use hilrig_core::verdict::Verdict;
 use tokio::sync::watch;
@@ -25,6 +26,7 @@ use crate::BrokerEndpoint;
 use crate::crashes::{self, Elf};
 use crate::judge;
 use crate::log::Log;
+use crate::meeting::{Meeting, Seat};
 use crate::mqtt::{self, Mqtt};
 use crate::path::Path;
 use crate::time_server::TimeServer;
@@ -33,6 +35,9 @@ use crate::watch::Patterns;
 
 /// How long a broker whose connection broke has to say that it ended, and how.
 const TO_TELL: Duration = Duration::from_secs(1);
+
+/// The rig's own id at the broker.
+const CLIENT_ID: &str = "hilrig-rig";
 
 /// What a run is to do.
 pub struct Plan {
@@ -46,7 +51,11 @@ pub struct Plan {
     pub settings: BTreeMap<String, String>,
     /// Lowest free heap that a phase must keep, bytes.
     pub floors: BTreeMap<HeapPhase, u64>,
-    /// How long anything may take.
+    /// What the boards are put through beside the main path.
+    pub scenarios: Vec<Asked>,
+    /// What everything random comes from.
+    pub seed: u64,
+    /// How long anything may take; the board and the run without the scenarios.
     pub deadlines: Deadlines,
     /// Flash even what is on the board already.
     pub force_flash: bool,
@@ -54,6 +63,13 @@ pub struct Plan {
     pub reason: String,
     /// Where the time server listens.
     pub listen: IpAddr,
+}
+
+impl Plan {
+    /// The longest that a board's scenarios can take, which its deadline and the run's grow by.
+    fn scenarios_take(&self) -> Duration {
+        self.scenarios.iter().map(|asked| asked.longest(&self.deadlines)).sum()
+    }
 }
 
 /// A board of the run, with the place that its boot log goes to.
@@ -71,6 +87,8 @@ pub struct Member {
 pub trait BenchBroker {
     /// Starts it, up to a CONNACK over TLS.
     async fn start(&mut self) -> Result<(BrokerEndpoint, BrokerFacts), String>;
+    /// Ends it and starts it anew, up to a CONNACK over TLS: as it was, without its sessions.
+    async fn restart(&mut self) -> Result<(), String>;
     /// Waits until it is gone, and tells what was found.
     async fn gone(&mut self) -> String;
     /// Stops it and leaves nothing behind. Called however the run ended.
@@ -183,16 +201,18 @@ async fn with_services(
 ) -> RunOutcome {
     let (broker_state, broker_watch) = watch::channel(BrokerState::Starting);
     let (halt, halted) = watch::channel(None::<String>);
+    let meeting = Meeting::default();
     let bench =
         Bench { plan, events, patterns, time_port: time_server.port(), broker: broker_watch };
     let mut boards: FuturesUnordered<_> = members
         .into_iter()
         .enumerate()
-        .map(|(number, member)| one_board(&bench, number, member, halted.clone()))
+        .map(|(number, member)| one_board(&bench, number, meeting.seat(), member, halted.clone()))
         .collect();
-    let broker = serve_broker(plan, broker, events, &broker_state);
+    let broker = serve_broker(plan, broker, events, &meeting, &broker_state);
     let times = time_server.serve();
-    let deadline = tokio::time::sleep(plan.deadlines.run);
+    let run_deadline = plan.deadlines.run + plan.scenarios_take();
+    let deadline = tokio::time::sleep(run_deadline);
     tokio::pin!(broker, times, deadline, stop);
 
     let mut verdicts = Vec::new();
@@ -221,7 +241,7 @@ async fn with_services(
             }
             () = &mut deadline, if late => {
                 late = false;
-                end_early(format!("the run's deadline of {} passed", Span(plan.deadlines.run)));
+                end_early(format!("the run's deadline of {} passed", Span(run_deadline)));
             }
         }
     }
@@ -233,27 +253,51 @@ async fn serve_broker(
     plan: &Plan,
     broker: &mut dyn BenchBroker,
     events: &Events,
+    meeting: &Meeting,
     state: &watch::Sender<BrokerState>,
 ) {
     let found = match start_broker(plan, broker, events).await {
         Err(found) => found,
-        Ok((ready, driver)) => {
+        Ok((ready, mut driver)) => {
+            let endpoint = ready.endpoint.clone();
             let _ = state.send(BrokerState::Ready(ready));
-            let found = tokio::select! {
-                found = broker.gone() => found,
-                found = driver.run() => {
-                    // A broker that ended breaks the connection first, and then tells why.
-                    match tokio::time::timeout(TO_TELL, broker.gone()).await {
-                        Ok(found) => found,
-                        Err(_) => format!("the rig's connection to the broker broke: {found}"),
+            let found = loop {
+                tokio::select! {
+                    found = broker.gone() => break found,
+                    found = driver.run() => {
+                        // A broker that ended breaks the connection first, and then tells why.
+                        break match tokio::time::timeout(TO_TELL, broker.gone()).await {
+                            Ok(found) => found,
+                            Err(_) => format!("the rig's connection to the broker broke: {found}"),
+                        };
+                    }
+                    () = meeting.all_here() => {
+                        match restart_broker(plan, broker, &endpoint, &mut driver).await {
+                            Ok(()) => meeting.go_on(),
+                            Err(found) => break format!("restarting it: {found}"),
+                        }
                     }
                 }
             };
+            driver.give_up(&found);
             events.run(What::BrokerLost { found: found.clone() });
             format!("the broker is gone: {found}")
         }
     };
     let _ = state.send(BrokerState::Gone(found));
+}
+
+/// The boards all wait for it, so that nobody asks anything of the broker meanwhile.
+async fn restart_broker(
+    plan: &Plan,
+    broker: &mut dyn BenchBroker,
+    endpoint: &BrokerEndpoint,
+    driver: &mut mqtt::Driver,
+) -> Result<(), String> {
+    let deadline = plan.deadlines.broker;
+    let restarted = tokio::time::timeout(deadline, broker.restart()).await;
+    restarted.map_err(|_| format!("the broker was not ready within {}", Span(deadline)))??;
+    driver.renew(endpoint, CLIENT_ID, deadline).await
 }
 
 async fn start_broker(
@@ -265,7 +309,7 @@ async fn start_broker(
     let started = tokio::time::timeout(deadline, broker.start()).await;
     let (endpoint, facts) =
         started.map_err(|_| format!("the broker was not ready within {}", Span(deadline)))??;
-    let (mqtt, driver) = mqtt::connect(&endpoint, "hilrig-rig", deadline).await?;
+    let (mqtt, driver) = mqtt::connect(&endpoint, CLIENT_ID, deadline).await?;
     events.run(What::BrokerReady(facts));
     Ok((Broker { endpoint: Rc::new(endpoint), mqtt }, driver))
 }
@@ -274,6 +318,7 @@ async fn start_broker(
 async fn one_board(
     bench: &Bench<'_>,
     number: usize,
+    seat: Seat<'_>,
     mut member: Member,
     mut halted: watch::Receiver<Option<String>>,
 ) -> Verdict {
@@ -291,8 +336,9 @@ async fn one_board(
         Some(image) => {
             // Behind a debug probe nothing but the firmware speaks.
             let has_rom = !member.kind.has_probe();
-            let path = Path { bench, image, elf, has_rom, walk: &walk, log: &log, number };
-            let deadline = bench.plan.deadlines.board;
+            let path =
+                Path { bench, image, elf, has_rom, walk: &walk, log: &log, number, seat: &seat };
+            let deadline = bench.plan.deadlines.board + bench.plan.scenarios_take();
             tokio::select! {
                 done = path.walk(&mut *member.board, &mut *member.record) => done.err(),
                 reason = halted.wait_for(Option::is_some) => {
@@ -306,12 +352,16 @@ async fn one_board(
                     Some(match walk.now_in() {
                         // It did not get to anything: somebody else had it, or its power was cut.
                         None | Some(Phase::Lock) => Stop::Rig(why),
+                        Some(_) if walk.waits_for_others() => Stop::Rig(format!(
+                            "{why}; it waited for the other boards, to have the broker restarted"
+                        )),
                         Some(_) => Stop::Failed(why),
                     })
                 }
             }
         }
     };
+    drop(seat);
     // A CPU that is gone falls silent as firmware does that hangs.
     let stop = match stop {
         Some(Stop::Failed(why)) => Some(match member.board.sound().await {
@@ -332,7 +382,7 @@ async fn one_board(
     }
     let stop = stop.map(|stop| crashes::reason(&walk, stop));
     walk.end(stop.as_ref());
-    judge::at_the_end(&walk, log.get(), &bench.plan.floors, stop.as_ref());
+    judge::at_the_end(&walk, log.get(), bench.plan, stop.as_ref());
     member.board.release().await;
     let (verdict, why) = match (judge::verdict(&walk, stop), member.record.fault()) {
         ((Verdict::Passed, _), Some(fault)) => (Verdict::RigFault, Some(fault)),

@@ -60,6 +60,7 @@ struct Notes {
     phase: Option<(Phase, Instant)>,
     waited: Duration,
     bounds: HeapBounds,
+    with_others: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -123,6 +124,20 @@ impl<'a> Walk<'a> {
         let done = wait.await;
         self.waited(since, Instant::now());
         done
+    }
+
+    /// Runs a wait for the other boards of the run. Its time is not the rig's, and not the board's
+    /// fault.
+    pub async fn with_others<T>(&self, wait: impl Future<Output = T>) -> T {
+        self.notes.borrow_mut().with_others = true;
+        let done = self.waiting(wait).await;
+        self.notes.borrow_mut().with_others = false;
+        done
+    }
+
+    /// Whether it waits for the other boards, or did when it was cut off.
+    pub fn waits_for_others(&self) -> bool {
+        self.notes.borrow().with_others
     }
 
     /// Notes that the board was at work from `since` to `until`.

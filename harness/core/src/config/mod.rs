@@ -2,6 +2,7 @@
 
 mod board;
 mod power;
+mod scenario;
 mod written;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ pub use board::{
     Attached, BoardConfig, BoardKind, FLASH_BAUD, LinesKind, PortId, RIG_SEEN_BY_VIRTUAL_BOARD,
 };
 pub use power::{PowerConfig, PowerLine};
+pub use scenario::ScenarioConfig;
 pub use written::{BrokerKind, SettingsBy};
 
 /// The schema version that this hilrig reads.
@@ -42,6 +44,8 @@ pub struct Config {
     pub broker: BrokerConfig,
     /// Lowest free heap that a phase must keep, bytes.
     pub floors: BTreeMap<HeapPhase, u64>,
+    /// How much of each scenario there is where a run is asked for it.
+    pub scenarios: ScenarioConfig,
     /// How long anything may take.
     pub deadlines: Deadlines,
     /// The virtual boards.
@@ -266,6 +270,7 @@ impl Resolver<'_> {
                 .into_iter()
                 .map(|(phase, floor)| (phase, floor.into_inner().0))
                 .collect(),
+            scenarios: self.scenarios(&raw.scenario)?,
             deadlines: self.deadlines(&raw.deadlines)?,
             virtual_: VirtualConfig {
                 boards: *raw.virtual_.boards.get_ref(),

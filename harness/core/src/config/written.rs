@@ -23,6 +23,8 @@ pub(super) struct Config {
     #[serde(default)]
     pub heap: Heap,
     #[serde(default)]
+    pub scenario: Scenario,
+    #[serde(default)]
     pub deadlines: Deadlines,
     #[serde(default, rename = "virtual")]
     pub virtual_: Virtual,
@@ -160,6 +162,29 @@ impl Default for Broker {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Heap {
     pub floor: BTreeMap<HeapPhase, Spanned<Bytes>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Scenario {
+    pub handshake: Steps,
+    pub page: Steps,
+    pub payload: Steps,
+    pub reconnect: Steps,
+    pub soak: Soak,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Steps {
+    pub count: Option<Spanned<u32>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Soak {
+    #[serde(rename = "for")]
+    pub time: Option<Spanned<Span>>,
 }
 
 #[derive(Default, Deserialize)]

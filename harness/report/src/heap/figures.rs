@@ -147,7 +147,10 @@ impl Boots {
     /// What a board of a run can be compared by; `None` where the board was never had, or there was no
     /// broker to connect to.
     pub fn key(run: &RunModel, board: &BoardModel) -> Option<Key> {
-        let settings = run.started.as_ref()?.settings.iter().map(|(k, v)| format!("{k}={v}"));
+        let started = run.started.as_ref()?;
+        let settings = started.settings.iter().map(|(k, v)| format!("{k}={v}"));
+        // A board that was put through more is in its phases for longer.
+        let settings = settings.chain(started.scenarios.iter().map(|s| format!("scenario={s}")));
         Some(Key {
             kind: board.facts.as_ref()?.kind.clone(),
             configuration: settings.collect::<Vec<_>>().join(" "),
@@ -202,6 +205,7 @@ pub(crate) mod tests {
                 commit: Some("0123456789ab".into()),
                 firmware: Vec::new(),
                 settings: [("tls_mfl".to_owned(), "512".to_owned())].into(),
+                scenarios: Vec::new(),
                 floors: BTreeMap::new(),
                 boards: vec!["b".into()],
             }),

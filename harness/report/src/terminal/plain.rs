@@ -66,6 +66,7 @@ impl<W: Write + Send> Plain<W> {
             What::FlashProgress { .. }
             | What::LogLine { .. }
             | What::Reply { .. }
+            | What::Step { .. }
             | What::Heap(_)
             | What::HeapRead(_)
             | What::Check(_)

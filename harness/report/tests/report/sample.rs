@@ -35,6 +35,7 @@ impl Stream {
                 build: Some("0.1.0+9f9f9f9f".into()),
             }],
             settings: [("tls_mfl".to_owned(), "512".to_owned())].into(),
+            scenarios: vec!["handshake:20".into()],
             floors: [(HeapPhase::Handshake, 20_480)].into(),
             boards: boards.iter().map(|name| (*name).to_owned()).collect(),
         }));
@@ -214,6 +215,9 @@ pub fn mixed() -> Stream {
     stream.heap(name, HeapPhase::Boot, 51_000).heap(name, HeapPhase::Handshake, 19_000);
     let read = HeapRead { free: 51_200, lowest_ever: 19_000, failures: Some(0) };
     stream.board(name, What::HeapRead(read));
+    let text = "the page, 3177 B".into();
+    let step = What::Step { scenario: "page".into(), step: 1, text, seconds: 0.005 };
+    stream.board(name, step);
     let title = "lowest free heap in the handshake is at least 20480 B";
     stream.check(name, Check::of("heap.handshake", title, false, "19000 B").at_line(120));
     let title = "lowest free heap while connected is at least 30000 B";
@@ -250,6 +254,7 @@ pub fn kind(what: &What) -> &'static str {
         What::LogLine { .. } => "log_line",
         What::Crash(_) => "crash",
         What::Reply { .. } => "reply",
+        What::Step { .. } => "step",
         What::Heap(_) => "heap",
         What::HeapRead(_) => "heap_read",
         What::Check(_) => "check",
@@ -260,7 +265,7 @@ pub fn kind(what: &What) -> &'static str {
 }
 
 /// The number of arms in [`kind`].
-pub const KINDS: usize = 17;
+pub const KINDS: usize = 18;
 
 /// A place to write to that the test can look into.
 #[derive(Clone, Default)]

@@ -1,0 +1,144 @@
+//! Scenarios: what a board is put through beside the main path, many times over, to see whether its
+//! heap stays.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::config::Deadlines;
+use crate::phase::Phase;
+use crate::units::Span;
+
+/// The fewest steps of a scenario: fewer tell nothing of a leak ([`crate::leak`]).
+pub const FEWEST_STEPS: u32 = (WARM_UP + crate::leak::FEWEST) as u32;
+
+/// So many samples at a scenario's beginning do not count: what a firmware takes once, it may keep.
+pub const WARM_UP: usize = 2;
+
+/// What a board is put through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scenario {
+    /// TLS connections, one behind the other.
+    Handshake,
+    /// The configuration page, one request behind the other, then all at once.
+    Page,
+    /// MQTT messages up to the firmware's buffer, and over it.
+    Payload,
+    /// The broker goes away and comes back.
+    Reconnect,
+    /// A mix of requests, messages, connections and restarts of the broker, for a time.
+    Soak,
+}
+
+impl Scenario {
+    /// Every scenario.
+    pub const ALL: [Scenario; 5] = [
+        Scenario::Handshake,
+        Scenario::Page,
+        Scenario::Payload,
+        Scenario::Reconnect,
+        Scenario::Soak,
+    ];
+
+    /// The name, as on the command line, in the configuration and in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scenario::Handshake => "handshake",
+            Scenario::Page => "page",
+            Scenario::Payload => "payload",
+            Scenario::Reconnect => "reconnect",
+            Scenario::Soak => "soak",
+        }
+    }
+
+    /// The scenario of this name.
+    pub fn from_name(name: &str) -> Option<Scenario> {
+        Scenario::ALL.into_iter().find(|scenario| scenario.name() == name)
+    }
+
+    /// The phase of a board's path that it is.
+    pub fn phase(self) -> Phase {
+        match self {
+            Scenario::Handshake => Phase::ScenarioHandshake,
+            Scenario::Page => Phase::ScenarioPage,
+            Scenario::Payload => Phase::ScenarioPayload,
+            Scenario::Reconnect => Phase::ScenarioReconnect,
+            Scenario::Soak => Phase::ScenarioSoak,
+        }
+    }
+
+    /// The id of its check.
+    pub fn check(self) -> String {
+        format!("scenario.{}", self.name())
+    }
+
+    /// What its check says.
+    pub fn title(self) -> String {
+        let what = match self {
+            Scenario::Handshake => "TLS connections in a row",
+            Scenario::Page => "the page under requests in a row and at once",
+            Scenario::Payload => "MQTT messages up to the buffer and over it",
+            Scenario::Reconnect => "restarts of the broker",
+            Scenario::Soak => "a mixed load",
+        };
+        format!("{what}: every step works, and the free heap does not fall")
+    }
+
+    /// Whether it restarts the broker, which all boards of a run share.
+    pub fn restarts_broker(self) -> bool {
+        matches!(self, Scenario::Reconnect | Scenario::Soak)
+    }
+}
+
+/// How much of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// So many steps.
+    Steps(u32),
+    /// For so long.
+    For(Duration),
+}
+
+/// A scenario that a run is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Which.
+    pub scenario: Scenario,
+    /// How much of it.
+    pub length: Length,
+}
+
+impl fmt::Display for Asked {
+    /// `handshake:20`, `soak:600s`: as in records.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.length {
+            Length::Steps(steps) => write!(f, "{}:{steps}", self.scenario.name()),
+            Length::For(time) => write!(f, "{}:{}s", self.scenario.name(), time.as_secs_f64()),
+        }
+    }
+}
+
+impl Asked {
+    /// The longest that it can take: a step that takes longer than its own deadlines has failed. The
+    /// board's deadline and the run's grow by it, so that deadlines nest.
+    pub fn longest(&self, deadlines: &Deadlines) -> Duration {
+        let Deadlines { reply, connect, broker, .. } = *deadlines;
+        let step = match self.scenario {
+            Scenario::Handshake => connect + reply * 2,
+            Scenario::Page => reply * 3,
+            Scenario::Payload => reply * 2,
+            Scenario::Reconnect | Scenario::Soak => broker + connect + reply * 2,
+        };
+        match self.length {
+            Length::Steps(steps) => step * steps + step,
+            Length::For(time) => time + step * 2,
+        }
+    }
+
+    /// How much of it, in words.
+    pub fn words(&self) -> String {
+        match self.length {
+            Length::Steps(steps) => format!("{steps} steps"),
+            Length::For(time) => Span(time).to_string(),
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! `handshake`: TLS connections in a row. The rig connects to the broker under the board's own client
+//! id, so that the broker throws the board out, and the board connects anew.
+
+use crate::log::Log;
+use crate::mqtt;
+use crate::online::Online;
+use crate::path::Path;
+use crate::run::Broker;
+use crate::scenario::Steps;
+use crate::walk::Stop;
+
+impl Path<'_> {
+    pub(super) async fn handshakes(
+        &self,
+        steps: &Steps,
+        online: &mut Online,
+        log: &Log,
+        broker: &Broker,
+    ) -> Result<(), Stop> {
+        steps.begin(self.heap_over_mqtt(online, broker).await?);
+        while steps.more() {
+            self.handshake(steps, online, log, broker).await?;
+        }
+        Ok(())
+    }
+
+    /// One of them.
+    pub(super) async fn handshake(
+        &self,
+        steps: &Steps,
+        online: &mut Online,
+        log: &Log,
+        broker: &Broker,
+    ) -> Result<(), Stop> {
+        let mark = log.mark();
+        let deadline = self.bench.plan.deadlines.connect;
+        let client_id = self.client_id();
+        let thrown_out = mqtt::throw_out(&broker.endpoint, &client_id, deadline);
+        self.walk.waiting(thrown_out).await.map_err(Stop::Rig)?;
+        self.connected(log, mark).await?;
+        online.reconnected();
+        steps.reconnected();
+        let free = self.heap_over_mqtt(online, broker).await?;
+        steps.done(self.walk, "a TLS connection", free);
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! Scenarios beside the main path: a step many times over, the free heap after each, and whether it
+//! falls.
+
+mod handshake;
+mod page;
+mod payload;
+mod reconnect;
+mod soak;
+mod steps;
+
+use hilrig_core::check::Check;
+use hilrig_core::contract::Request;
+use hilrig_core::scenario::{Asked, Scenario};
+
+use crate::boot::Booted;
+use crate::configuration::mismatch;
+use crate::judge;
+use crate::log::Log;
+use crate::online::Online;
+use crate::path::Path;
+use crate::run::Broker;
+use crate::walk::Stop;
+
+use steps::Steps;
+
+impl Path<'_> {
+    /// The scenarios that want the web server.
+    pub(crate) async fn scenarios_of_configuration_mode(
+        &self,
+        booted: &Booted,
+    ) -> Result<(), Stop> {
+        for asked in self.scenarios(|scenario| scenario == Scenario::Page) {
+            let steps = Steps::new(asked);
+            let work = self.page_under_load(&steps, booted);
+            self.scenario(&steps, work).await?;
+        }
+        Ok(())
+    }
+
+    /// The scenarios that want the board connected to the broker.
+    pub(crate) async fn scenarios_of_mqtt_mode(
+        &self,
+        mut online: Online,
+        log: &Log,
+        broker: &Broker,
+    ) -> Result<Online, Stop> {
+        for asked in self.scenarios(|scenario| scenario != Scenario::Page) {
+            let steps = Steps::new(asked);
+            let work = async {
+                match asked.scenario {
+                    Scenario::Handshake => self.handshakes(&steps, &mut online, log, broker).await,
+                    Scenario::Payload => self.payloads(&steps, &mut online, broker).await,
+                    Scenario::Reconnect => self.reconnects(&steps, &mut online, log, broker).await,
+                    Scenario::Soak => self.soak(&steps, &mut online, log, broker).await,
+                    Scenario::Page => Ok(()),
+                }
+            };
+            self.scenario(&steps, work).await?;
+        }
+        Ok(online)
+    }
+
+    fn scenarios(&self, of: impl Fn(Scenario) -> bool) -> impl Iterator<Item = Asked> {
+        self.bench.plan.scenarios.iter().copied().filter(move |asked| of(asked.scenario))
+    }
+
+    /// One scenario as a phase, and its check.
+    async fn scenario(
+        &self,
+        steps: &Steps,
+        work: impl Future<Output = Result<(), Stop>>,
+    ) -> Result<(), Stop> {
+        let scenario = steps.asked.scenario;
+        self.walk
+            .phase(scenario.phase(), async {
+                let done = work.await;
+                match &done {
+                    Ok(()) => self.walk.check(steps.check()),
+                    Err(stop) => {
+                        if let Some(why) = stop.failed() {
+                            let found = format!("{}: {why}", steps.in_step());
+                            let title = scenario.title();
+                            self.walk.check(Check::of(scenario.check(), title, false, found));
+                        }
+                    }
+                }
+                done
+            })
+            .await
+    }
+
+    /// A request of the contract as a step.
+    async fn one_request(
+        &self,
+        steps: &Steps,
+        request: &Request,
+        online: &mut Online,
+        broker: &Broker,
+    ) -> Result<(), Stop> {
+        let reply = self.request(online, broker, request).await?;
+        if let Some(wrong) = mismatch(request, &reply) {
+            return Err(Stop::Failed(wrong));
+        }
+        let free = self.heap_over_mqtt(online, broker).await?;
+        steps.done(self.walk, format!("the request {}", request.request), free);
+        Ok(())
+    }
+
+    /// The heap figures over MQTT; `None` where the firmware tells none in a reply.
+    async fn heap_over_mqtt(
+        &self,
+        online: &mut Online,
+        broker: &Broker,
+    ) -> Result<Option<u64>, Stop> {
+        let contract = &self.bench.plan.contract;
+        let Some(request) = contract.heap_request() else { return Ok(None) };
+        let reply = self.request(online, broker, request).await?;
+        if let Some(wrong) = mismatch(request, &reply) {
+            return Err(Stop::Failed(wrong));
+        }
+        self.free_heap(&reply)
+    }
+
+    /// Notes the heap figures of a reply, and gives the free heap of that moment.
+    fn free_heap(&self, reply: &[u8]) -> Result<Option<u64>, Stop> {
+        let Some(fields) = &self.bench.plan.contract.heap.reply else { return Ok(None) };
+        let samples = judge::heap_of_reply(fields, reply).map_err(Stop::Failed)?;
+        let free = samples.last().and_then(|sample| sample.free);
+        samples.into_iter().for_each(|sample| self.walk.heap(sample));
+        Ok(free)
+    }
+}

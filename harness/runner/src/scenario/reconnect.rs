@@ -1,0 +1,43 @@
+//! `reconnect`: the broker goes away and comes back, with the same certificates, port and login. It is
+//! shared by all boards of the run, so that they meet for each restart.
+
+use crate::log::Log;
+use crate::online::Online;
+use crate::path::Path;
+use crate::run::Broker;
+use crate::scenario::Steps;
+use crate::walk::Stop;
+
+impl Path<'_> {
+    pub(super) async fn reconnects(
+        &self,
+        steps: &Steps,
+        online: &mut Online,
+        log: &Log,
+        broker: &Broker,
+    ) -> Result<(), Stop> {
+        steps.begin(self.heap_over_mqtt(online, broker).await?);
+        while steps.more() {
+            self.reconnect(steps, online, log, broker).await?;
+        }
+        Ok(())
+    }
+
+    /// One restart.
+    pub(super) async fn reconnect(
+        &self,
+        steps: &Steps,
+        online: &mut Online,
+        log: &Log,
+        broker: &Broker,
+    ) -> Result<(), Stop> {
+        let mark = log.mark();
+        self.walk.with_others(self.seat.broker_restarted()).await;
+        self.connected(log, mark).await?;
+        online.reconnected();
+        steps.reconnected();
+        let free = self.heap_over_mqtt(online, broker).await?;
+        steps.done(self.walk, "a restart of the broker", free);
+        Ok(())
+    }
+}
