@@ -44,18 +44,54 @@ void fault_trust_anyone(br_x509_minimal_context *x509)
 }
 #endif
 
-#ifdef FAULT_HEAP_HUNGRY
+#ifdef FAULT_HOLD_BYTES
 static void *held;
 
 void fault_hold_memory(struct core *core)
 {
-	held = core_alloc(core, 20 * 1024);
+	held = core_alloc(core, FAULT_HOLD_BYTES);
 }
 
 void fault_release_memory(struct core *core)
 {
 	core_free(core, held);
 	held = NULL;
+}
+#endif
+
+#ifdef FAULT_LEAK_ON_RECONNECT
+void fault_when_connected(struct core *core)
+{
+	static bool before;
+
+	/* 60 bytes and the allocator's header of 4: 64 B less each time. */
+	if (before)
+		core_alloc(core, 60);
+	before = true;
+}
+#endif
+
+#ifdef FAULT_ONE_MORE_FRAGMENT
+void fault_split_heap(struct core *core)
+{
+	static void *fragment;
+	void *in_front;
+
+	if (fragment != NULL)
+		return;
+	/* Smaller than what a connection allocates at once (tls.c), so that the
+	 * hole in front stays one; and no deeper than the handshake goes anyway,
+	 * so that the lowest free heap does not tell of it. */
+	in_front = core_alloc(core, 796);
+	/* The smallest that fits no hole that is there already. */
+	for (size_t size = 4; size < 200; size += 8) {
+		fragment = core_alloc(core, size);
+		if (in_front != NULL && (char *)fragment == (char *)in_front + 800)
+			break;
+		core_free(core, fragment);
+		fragment = NULL;
+	}
+	core_free(core, in_front);
 }
 #endif
 

@@ -8,6 +8,10 @@
  * FAULT_SILENT_MQTT        answers no request over MQTT
  * FAULT_ACCEPTS_ANY_CA     takes any CA's certificate, as the original did
  * FAULT_HEAP_HUNGRY        holds 20 KiB more during a handshake
+ * FAULT_LARGER_BUFFER      holds 512 B more during a handshake
+ * FAULT_LEAK_ON_RECONNECT  loses 64 B with each connection to the broker but the first
+ * FAULT_ONE_MORE_FRAGMENT  keeps about 100 B, from the first handshake on, so that they
+ *                          split the heap: the largest block is 900 B smaller
  */
 #ifndef HILRIG_FAULT_H
 #define HILRIG_FAULT_H
@@ -47,7 +51,12 @@ static inline void fault_trust_anyone(br_x509_minimal_context *x509)
 }
 #endif
 
-#ifdef FAULT_HEAP_HUNGRY
+#if defined(FAULT_HEAP_HUNGRY)
+#define FAULT_HOLD_BYTES (20 * 1024)
+#elif defined(FAULT_LARGER_BUFFER)
+#define FAULT_HOLD_BYTES 508 /* with the allocator's header of 4: 512 */
+#endif
+#ifdef FAULT_HOLD_BYTES
 void fault_hold_memory(struct core *core);
 void fault_release_memory(struct core *core);
 #else
@@ -56,6 +65,24 @@ static inline void fault_hold_memory(struct core *core)
 	(void)core;
 }
 static inline void fault_release_memory(struct core *core)
+{
+	(void)core;
+}
+#endif
+
+#ifdef FAULT_LEAK_ON_RECONNECT
+void fault_when_connected(struct core *core);
+#else
+static inline void fault_when_connected(struct core *core)
+{
+	(void)core;
+}
+#endif
+
+#ifdef FAULT_ONE_MORE_FRAGMENT
+void fault_split_heap(struct core *core);
+#else
+static inline void fault_split_heap(struct core *core)
 {
 	(void)core;
 }

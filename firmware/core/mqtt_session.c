@@ -108,6 +108,7 @@ static bool handle_suback(struct core *core)
 		return drop(core, RC_LOST, "the broker refused the subscription");
 	mqtt->attempts = 0;
 	mqtt->stage = STAGE_RUN;
+	fault_when_connected(core);
 	heap_settle(&core->heap);
 	heap_log(&core->heap, &core->log, HEAP_CONNECTED);
 	return true;

@@ -115,6 +115,7 @@ static int prepare(struct tls *tls, const char *name, uint16_t fragment)
 	tls->receive = core_alloc(core, fragment + RECEIVE_OVERHEAD);
 	if (tls->verifier == NULL || tls->receive == NULL)
 		return TLS_ERROR_NO_MEMORY;
+	fault_hold_memory(core);
 	why = ca_load(core, &tls->verifier->ca);
 	if (why != NULL)
 		return why == ca_no_memory ? TLS_ERROR_NO_MEMORY : TLS_ERROR_BAD_CA;
@@ -140,6 +141,7 @@ struct tls *tls_start(struct core *core, struct port_stream *stream, const char 
 					       TLS_ERROR_NONE;
 	if (*error != TLS_ERROR_NONE)
 		return NULL;
+	fault_split_heap(core);
 	tls = core_alloc(core, sizeof *tls);
 	if (tls == NULL) {
 		*error = TLS_ERROR_NO_MEMORY;
@@ -149,10 +151,8 @@ struct tls *tls_start(struct core *core, struct port_stream *stream, const char 
 	tls->core = core;
 	tls->stream = stream;
 	*error = prepare(tls, name, fragment);
-	if (*error == TLS_ERROR_NONE) {
-		fault_hold_memory(core);
+	if (*error == TLS_ERROR_NONE)
 		return tls;
-	}
 	tls_free(tls);
 	return NULL;
 }

@@ -49,6 +49,34 @@ fn the_same_firmware_holds_and_a_hungry_one_is_named_with_its_phase() {
 }
 
 #[test]
+fn a_larger_buffer_and_one_more_fragment_are_each_found_in_their_figure_alone() {
+    let bench = accepted();
+    // What is worse, and whether by `bytes`: certificates of another run are of another length, which
+    // moves a figure by some bytes.
+    let worse = |fault: &str, bytes: i64| {
+        let mut faulty = Configuration::new();
+        faulty.image(&artifacts::faulty_firmware(fault));
+        bench.configure(&faulty);
+        let failed = bench.run(&["heap", "check", "--boots", "2"]).with_code(exit::BOARD_FAILED);
+        let worse = failed.stdout.lines().filter(|line| line.ends_with("LESS FREE"));
+        let mut figures = Vec::new();
+        for line in worse {
+            let columns: Vec<&str> = line.split("  ").filter(|text| !text.is_empty()).collect();
+            let change: i64 = columns[4].trim().parse().expect("the change is a number");
+            assert!((change + bytes).abs() <= 32, "{fault}: {line}");
+            figures.push(format!("{} {}", columns[0].trim(), columns[1].trim()));
+        }
+        figures.sort();
+        figures
+    };
+    assert_eq!(worse("LARGER_BUFFER", 512), ["handshake lowest free"]);
+    assert_eq!(
+        worse("ONE_MORE_FRAGMENT", 920),
+        ["connected largest block", "handshake largest block"]
+    );
+}
+
+#[test]
 fn a_floor_fails_the_check_whatever_was_accepted() {
     let bench = accepted();
     let mut high = Configuration::new();
