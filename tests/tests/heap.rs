@@ -215,3 +215,14 @@ fn the_commit_that_cost_the_heap_is_found_in_a_tree_of_its_own() {
     let unknown = bisect("nothing", "HEAD").with_code(exit::USAGE);
     assert!(unknown.stderr.contains("nothing"), "{}", unknown.stderr);
 }
+
+#[test]
+fn the_page_holds_a_run_against_the_baseline() {
+    let bench = accepted();
+    bench.run(&["run"]).with_code(exit::PASSED);
+    assert!(bench.record().text("report.html").contains("Against the baseline"));
+    // One that cannot be read is told before anything runs.
+    bench.write(BASELINE, "schema = 1\n");
+    let refused = bench.run(&["run"]).with_code(exit::USAGE);
+    assert!(refused.stderr.contains("cut off"), "{}", refused.stderr);
+}

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use hilrig_broker::{Broker, BrokerPlan, RunDir};
-use hilrig_core::config::BoardKind;
+use hilrig_core::config::{BoardKind, Config};
 use hilrig_core::event::{BrokerFacts, Events, FirmwareFacts, RunStarted, SCHEMA, What};
 use hilrig_core::exit;
 use hilrig_core::image::Image;
+use hilrig_report::heap::{BASELINE, Baseline, BaselineError};
 use hilrig_report::{
     BootLog, EVENTS, EventsFile, HISTORY, History, HtmlFile, JUNIT, JunitFile, Record, Reporter,
     Reporters, RunModel, SUMMARY, Stream, SummaryFile, read_events,
@@ -103,7 +104,7 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
     broker_plan.listen = listen(&chosen);
     let secrets = load::secrets(secret_values, &broker_plan.login.password);
 
-    let reporters = Arc::new(reporters(&record, &config.records, shown)?);
+    let reporters = Arc::new(reporters(&record, &config, shown)?);
     let events = Events::new(reporters.clone(), secrets.clone());
     events.run(What::RunStarted(RunStarted {
         schema: SCHEMA,
@@ -174,15 +175,21 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
     Ok(Done { code, record: record.folder().into() })
 }
 
-fn reporters(record: &Record, records: &Path, shown: Shown) -> Result<Reporters, Failure> {
+fn reporters(record: &Record, config: &Config, shown: Shown) -> Result<Reporters, Failure> {
     let events = EventsFile::create(&record.file(EVENTS)).map_err(|error| {
         Failure::rig(format!("making {}: {error}", record.file(EVENTS).display()))
     })?;
+    let mut page = HtmlFile::new(record.folder().into()).beside(config.records.join(HISTORY));
+    match Baseline::read(&config.path.with_file_name(BASELINE)) {
+        Ok(baseline) => page = page.against(baseline),
+        Err(BaselineError::Missing { .. }) => {}
+        Err(error) => return Err(Failure::usage(error)),
+    }
     let mut reporters: Vec<Box<dyn Reporter>> = vec![
         Box::new(events),
         Box::new(SummaryFile::new(record.file(SUMMARY))),
         Box::new(JunitFile::new(record.file(JUNIT))),
-        Box::new(HtmlFile::new(record.folder().into()).beside(records.join(HISTORY))),
+        Box::new(page),
     ];
     if shown == Shown::All {
         reporters.push(hilrig_report::terminal(Stream::Stdout, Some(record.folder().into())));

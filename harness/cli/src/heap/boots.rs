@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hilrig_core::exit;
+use hilrig_report::heap::BASELINE;
 use hilrig_report::{EVENTS, RunModel, read_events};
 
 use crate::args;
@@ -11,7 +12,7 @@ use crate::run::{self, Shown};
 
 /// The baseline that is meant.
 pub fn baseline_file(args: &args::HeapBoots) -> PathBuf {
-    let beside = || args.config.config.with_file_name("heap-baseline.toml");
+    let beside = || args.config.config.with_file_name(BASELINE);
     args.baseline.clone().unwrap_or_else(beside)
 }
 

@@ -14,6 +14,9 @@ use toml::Spanned;
 use super::figures::{Boots, Figure, Key, PhaseFigures};
 use crate::file::WholeFile;
 
+/// The file's name, beside the configuration.
+pub const BASELINE: &str = "heap-baseline.toml";
+
 /// Version of the file's schema.
 const SCHEMA: u32 = 1;
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hilrig_core::heap::HeapPhase;
 
-use super::figures::{Figure, Metric, PhaseFigures};
+use super::baseline::Baseline;
+use super::figures::{Boots, Figure, Key, Metric, PhaseFigures};
+use crate::model::RunModel;
 
 /// Growth that is never told, bytes: one more small allocation with its header.
 pub const LEAST_GROWTH: u64 = 256;
@@ -74,6 +76,16 @@ impl Comparison {
 
 fn allowed(before: Figure) -> u64 {
     LEAST_GROWTH.max(SPREADS.saturating_mul(before.spread))
+}
+
+/// A run beside a baseline: what both have figures for.
+pub fn against(baseline: &Baseline, run: &RunModel) -> Vec<(Key, Comparison)> {
+    let boots = Boots::of([run]);
+    let common = boots.iter().filter_map(|(key, boots)| {
+        let entry = baseline.entries.get(key)?;
+        Some((key.clone(), compare(&entry.figures, &boots.figures())))
+    });
+    common.collect()
 }
 
 /// Compares phase by phase.

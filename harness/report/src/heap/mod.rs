@@ -4,8 +4,8 @@ mod baseline;
 mod compare;
 mod figures;
 
-pub use baseline::{Baseline, BaselineError, Entry};
-pub use compare::{Change, Comparison, Judged, LEAST_GROWTH, compare};
+pub use baseline::{BASELINE, Baseline, BaselineError, Entry};
+pub use compare::{Change, Comparison, Judged, LEAST_GROWTH, against, compare};
 #[cfg(test)]
 pub(crate) use figures::tests;
 pub use figures::{Boots, Figure, Key, Metric, PhaseFigures};

@@ -1,6 +1,7 @@
 //! `report.html`: a run on one page. It needs no server, and it runs no script: what a board said
 //! stands in it as text, and the browser is told to run nothing at all.
 
+mod against;
 mod board;
 mod boot_log;
 mod crash;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use hilrig_core::event::{Event, What};
 
 use crate::file::WholeFile;
+use crate::heap::{Baseline, against};
 use crate::history::{History, Row, Wanted};
 use crate::model::RunModel;
 use crate::record::REPORT;
@@ -31,6 +33,7 @@ pub struct HtmlFile {
     traces: BTreeMap<String, Trace>,
     record: PathBuf,
     history: Option<PathBuf>,
+    baseline: Option<Baseline>,
     file: WholeFile,
 }
 
@@ -38,13 +41,26 @@ impl HtmlFile {
     /// The page of the record in this folder, which the boards' boot logs are read from.
     pub fn new(record: PathBuf) -> HtmlFile {
         let file = WholeFile::new(record.join(REPORT));
-        HtmlFile { run: RunModel::default(), traces: BTreeMap::new(), record, history: None, file }
+        HtmlFile {
+            run: RunModel::default(),
+            traces: BTreeMap::new(),
+            record,
+            history: None,
+            baseline: None,
+            file,
+        }
     }
 
     /// The same with the runs of this history beside it, if it can be read.
     #[must_use]
     pub fn beside(self, history: PathBuf) -> HtmlFile {
         HtmlFile { history: Some(history), ..self }
+    }
+
+    /// The same held against this baseline.
+    #[must_use]
+    pub fn against(self, baseline: Baseline) -> HtmlFile {
+        HtmlFile { baseline: Some(baseline), ..self }
     }
 
     /// The same, written elsewhere.
@@ -73,7 +89,9 @@ impl HtmlFile {
     }
 
     fn write(&self) -> io::Result<()> {
-        let page = page::page(&self.run, &self.traces, &self.record, &self.rows());
+        let compared = self.baseline.as_ref().map(|baseline| against(baseline, &self.run));
+        let compared = compared.unwrap_or_default();
+        let page = page::page(&self.run, &self.traces, &self.record, &self.rows(), &compared);
         self.file.write(page.into_string().as_bytes())
     }
 }

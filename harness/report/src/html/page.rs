@@ -8,7 +8,8 @@ use hilrig_core::verdict::Verdict;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::trace::Trace;
-use super::{board, history};
+use super::{against, board, history};
+use crate::heap::{Comparison, Key};
 use crate::history::Row;
 use crate::model::{BoardModel, RunModel};
 use crate::record::folder_of;
@@ -24,6 +25,7 @@ pub(super) fn page(
     traces: &BTreeMap<String, Trace>,
     record: &Path,
     history: &[Row],
+    compared: &[(Key, Comparison)],
 ) -> Markup {
     let verdict = run.ended.as_ref().map(|end| end.verdict);
     let id = run.started.as_ref().map_or("", |started| started.run.as_str());
@@ -53,6 +55,7 @@ pub(super) fn page(
                 main {
                     (boards(run))
                     (notes(run))
+                    (against::section(compared))
                     (history::section(history))
                     @for board in &run.boards {
                         (board::section(board, traces.get(&board.name).unwrap_or(&empty), record, end, &floors))
