@@ -45,7 +45,7 @@ install: firmware
 	$(CARGO) install --path harness/cli
 
 firmware: need
-	$(MAKE) -C firmware -j$(JOBS) all-ports
+	$(MAKE) -C firmware -j$(JOBS)
 
 faults: firmware
 	$(MAKE) -C firmware -j$(JOBS) faults

@@ -13,9 +13,6 @@ wanted() {
 	xtensa-lx106-elf-gcc gcc-xtensa-lx106
 	/usr/lib/xtensa-lx106-elf/picolibc.specs picolibc-xtensa-lx106-elf
 	qemu-system-xtensa qemu-system-misc
-	arm-none-eabi-gcc gcc-arm-none-eabi
-	/usr/lib/picolibc/arm-none-eabi/picolibc.specs picolibc-arm-none-eabi
-	qemu-system-arm qemu-system-arm
 	mosquitto mosquitto
 	openssl openssl
 	END
