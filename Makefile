@@ -20,9 +20,9 @@ CARGO := cargo
 # The firmware's make uses every core; several makes at once would do so each.
 JOBS := $(shell nproc)
 
-.PHONY: run test lint bench install firmware faults need clean
+.PHONY: run test lint bench install firmware firmware-arm faults need need-arm clean
 
-run: firmware
+run: firmware $(if $(findstring lm3s6965,$(ARGS)),firmware-arm)
 	$(CARGO) build -p hilrig
 	$(CARGO) run --quiet -p hilrig -- run $(ARGS)
 
@@ -36,7 +36,7 @@ lint: need
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	tools/licences.sh
 
-bench: firmware
+bench: firmware firmware-arm
 	$(CARGO) build --release -p hilrig
 	$(CARGO) run --release -p hilrig-bench
 
@@ -47,12 +47,19 @@ install: firmware
 firmware: need
 	$(MAKE) -C firmware -j$(JOBS)
 
-faults: firmware
+firmware-arm: need-arm
+	$(MAKE) -C firmware -j$(JOBS) lm3s6965
+
+faults: firmware firmware-arm
 	$(MAKE) -C firmware -j$(JOBS) faults
 	$(MAKE) -C firmware -j$(JOBS) PORT=lm3s6965 faults
 
 need:
 	@tools/need.sh
+
+# The second chip's compiler and QEMU are half a gigabyte: only what uses them asks for them.
+need-arm:
+	@tools/need.sh arm
 
 clean:
 	$(MAKE) -C firmware clean

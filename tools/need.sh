@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what the build and a run need, where it is missing: says what, then asks apt. Changes
-# nothing where everything is there.
+# nothing where everything is there. `need.sh arm` asks for what the LM3S6965 takes as well.
 set -eu
+arm=${1-}
 
 # A command or file, and Debian's package that brings it.
 wanted() {
@@ -15,6 +16,11 @@ wanted() {
 	qemu-system-xtensa qemu-system-misc
 	mosquitto mosquitto
 	openssl openssl
+	END
+	[ "$arm" != arm ] || cat <<-'END'
+	arm-none-eabi-gcc gcc-arm-none-eabi
+	/usr/lib/picolibc/arm-none-eabi/picolibc.specs picolibc-arm-none-eabi
+	qemu-system-arm qemu-system-arm
 	END
 }
 

@@ -47,7 +47,7 @@ pub fn firmware_elf() -> PathBuf {
 
 /// The LM3S6965's firmware.
 pub fn arm_firmware() -> PathBuf {
-    firmware_file("firmware/build/lm3s6965/firmware.elf", "make firmware")
+    firmware_file("firmware/build/lm3s6965/firmware.elf", "make firmware-arm")
 }
 
 /// The same with a fault built in.

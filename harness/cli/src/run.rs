@@ -164,7 +164,9 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
     for fault in &faults {
         crate::error::say(&Failure::rig(fault));
     }
-    if let Err(error) = remember(&config.records, &record) {
+    // A record in a folder of its own (`--record`) begins no history where there was none.
+    let apart = args.record.is_some() && !config.records.is_dir();
+    if !apart && let Err(error) = remember(&config.records, &record) {
         crate::error::warn(&error);
     }
     // A verdict whose record is not whole cannot be shown to anybody.
