@@ -5,8 +5,12 @@ use hilrig_core::event::What;
 use hilrig_core::exit;
 use hilrig_core::phase::Phase;
 use hilrig_core::verdict::Verdict;
-use hilrig_tests::bench::{Bench, Configuration};
+use hilrig_tests::artifacts;
+use hilrig_tests::bench::{Bench, Configuration, path_text};
+use hilrig_tests::engine::Engine;
+use hilrig_tests::hold;
 use hilrig_tests::record::Record;
+use rustix::process::{Signal, kill_process};
 
 /// The scenario's check of a board.
 fn check(record: &Record, board: &str, scenario: &str) -> Check {
@@ -103,4 +107,141 @@ fn a_scenario_is_refused_where_nothing_would_come_of_it() {
         .with_code(exit::USAGE)
         .saying("3 steps are too few to tell a leak by");
     bench.must_be_untouched();
+}
+
+#[test]
+fn a_leak_of_64_bytes_a_reconnect_is_found() {
+    let bench = Bench::new();
+    let mut configuration = Configuration::new();
+    configuration.image(&artifacts::faulty_firmware("LEAK_ON_RECONNECT"));
+    bench.configure(&configuration);
+    for (scenario, each) in [("reconnect", "reconnect"), ("handshake", "connection")] {
+        bench
+            .run(&["run", "--scenario", scenario, "--count", "12"])
+            .with_code(exit::BOARD_FAILED)
+            .showing("It leaks");
+        let record = bench.record();
+        let check = check(&record, "virtual-1", scenario);
+        assert_eq!(check.outcome, CheckOutcome::NotHeld);
+        let found = check.found.unwrap();
+        // Exactly that where the machine is not busy: else a sample may hold a reply that is on its way.
+        let (before, _) = found.split_once(&format!(" B a {each} (99 %")).expect("the slope");
+        let slope: f64 = before.rsplit(' ').next().unwrap().parse().unwrap();
+        assert!((-80.0..-48.0).contains(&slope), "{found}");
+        assert!(found.contains(". It leaks: ") && found.ends_with("256 B are allowed"), "{found}");
+        assert_eq!(record.checks_that("virtual-1", CheckOutcome::NotHeld), [check.id.as_str()]);
+    }
+    bench.nothing_may_be_left();
+}
+
+#[test]
+fn a_soak_ends_in_time_with_boards_that_met_for_every_restart() {
+    let bench = Bench::new();
+    // A seed whose first steps have a restart among them.
+    bench
+        .run(&["run", "--virtual", "2", "--scenario", "soak", "--for", "15 s", "--seed", "3"])
+        .with_code(exit::PASSED);
+    bench.nothing_may_be_left();
+    let record = bench.record();
+    let [one, other] = ["virtual-1", "virtual-2"].map(|board| {
+        let check = check(&record, board, "soak");
+        assert_eq!(check.outcome, CheckOutcome::Held, "{check:?}");
+        let found = check.found.unwrap();
+        for each in ["B a step (99 %", "B an hour (99 %"] {
+            assert!(found.contains(each), "{found}");
+        }
+        steps(&record, board, "soak")
+    });
+    let restarts = one.iter().filter(|text| *text == "a restart of the broker").count();
+    assert!(restarts > 0, "{one:?}");
+    // The same steps in the same order, as far as the slower one got.
+    let both = one.len().min(other.len());
+    assert_eq!(one[..both], other[..both]);
+}
+
+#[test]
+fn the_seed_decides_what_is_sent() {
+    let bench = Bench::new();
+    let payloads = |seed: &str| {
+        bench
+            .run(&["run", "--scenario", "payload", "--count", "16", "--seed", seed])
+            .with_code(exit::PASSED);
+        steps(&bench.record(), "virtual-1", "payload")
+    };
+    let first = payloads("7");
+    assert_eq!(first.len(), 16);
+    assert_eq!(payloads("7"), first);
+    assert_ne!(payloads("8"), first);
+}
+
+#[test]
+fn a_message_that_fits_by_the_contract_must_be_refused_and_not_dropped() {
+    let bench = Bench::new();
+    let mut configuration = Configuration::new();
+    let edits = [("largest_publish = 384", "largest_publish = 500")];
+    hold::contract(&bench, &mut configuration, &edits);
+    bench.configure(&configuration);
+    bench.run(&["run", "--scenario", "payload"]).with_code(exit::BOARD_FAILED);
+    let record = bench.record();
+    record.must_be_whole();
+    let check = check(&record, "virtual-1", "payload");
+    assert_eq!(check.outcome, CheckOutcome::NotHeld);
+    let found = check.found.unwrap();
+    assert!(found.starts_with("step 3 of 20: a message of 47"), "{found}");
+    assert!(found.ends_with(" B was not refused, and it fits"), "{found}");
+    assert_eq!(record.phases("virtual-1").last(), Some(&Phase::ScenarioPayload));
+}
+
+#[test]
+fn a_broker_that_is_killed_during_a_scenario_is_the_benchs_trouble() {
+    let bench = Bench::new();
+    let mut run = bench.start(&["run", "--scenario", "handshake", "--count", "1000"]);
+    run.line_with("scenario handshake");
+    kill_process(bench.process("mosquitto.conf").pid, Signal::KILL).unwrap();
+    run.ended().with_code(exit::RIG_FAULT);
+    let record = bench.record();
+    record.must_be_whole();
+    assert_eq!(record.verdict("virtual-1").0, Verdict::RigFault);
+    assert_eq!(record.checks_that("virtual-1", CheckOutcome::NotHeld), [""; 0]);
+    let check = check(&record, "virtual-1", "handshake");
+    assert_eq!(check.outcome, CheckOutcome::NotMeasured);
+    bench.nothing_may_be_left();
+}
+
+#[test]
+fn a_broker_that_does_not_come_back_is_the_benchs_trouble() {
+    let bench = Bench::new();
+    // The second start is its last.
+    let once =
+        "if [ -e started ]; then echo no more >&2; exit 3; fi; : >started; exec mosquitto \"$@\"";
+    let program = bench.script("mosquitto-once", once);
+    let mut configuration = Configuration::new();
+    configuration.set("broker.executable", path_text(&program));
+    bench.configure(&configuration);
+    bench.run(&["run", "--virtual", "2", "--scenario", "reconnect"]).with_code(exit::RIG_FAULT);
+    let record = bench.record();
+    record.must_be_whole();
+    for board in ["virtual-1", "virtual-2"] {
+        let (verdict, why) = record.verdict(board);
+        assert_eq!(verdict, Verdict::RigFault, "{why}");
+        for words in ["the broker is gone: restarting it: ", "no more", "scenario reconnect"] {
+            assert!(why.contains(words), "`{words}` is not in: {why}");
+        }
+    }
+    bench.nothing_may_be_left();
+}
+
+#[test]
+fn a_broker_in_a_container_comes_back_at_its_ports() {
+    let Some(engine) = Engine::find() else { return };
+    let bench = Bench::new();
+    let mut configuration = Configuration::new();
+    configuration.set("broker.kind", "container").set("deadlines.broker", "4 min");
+    bench.configure(&configuration);
+    bench.run(&["run", "--scenario", "reconnect", "--count", "9"]).with_code(exit::PASSED);
+    let record = bench.record();
+    assert_eq!(record.summary()["broker"]["kind"], "container");
+    assert_eq!(steps(&record, "virtual-1", "reconnect").len(), 9);
+    bench.nothing_may_be_left();
+    assert_eq!(engine.containers_of(&record.run()), [""; 0], "containers that are left");
 }

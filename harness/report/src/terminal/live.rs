@@ -86,6 +86,12 @@ impl<W: Write + Send> Live<W> {
                     bar.set_message(phase.words());
                 }
             }
+            What::Step { scenario, step, text, .. } => {
+                if let Some(bar) = self.boards.get(name) {
+                    let step = format!("scenario {scenario}, step {step}: {text}");
+                    bar.set_message(words::clean(&step));
+                }
+            }
             What::FlashProgress { written, total } => {
                 let wide = self.looks.width.is_none_or(|width| width >= self.names + BAR_LINE);
                 if let Some(bar) = self.boards.get(name) {
