@@ -142,3 +142,38 @@ impl Asked {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deadlines_nest_with_scenarios_between_them() {
+        let second = Duration::from_secs(1);
+        let deadlines = Deadlines {
+            lock: second,
+            flash: second,
+            boot: second,
+            reply: second * 5,
+            connect: second * 20,
+            broker: second * 30,
+            board: second * 180,
+            run: second * 600,
+        };
+        for scenario in Scenario::ALL {
+            assert_eq!(Scenario::from_name(scenario.name()), Some(scenario));
+            for steps in [FEWEST_STEPS, 20, 100_000] {
+                let asked = Asked { scenario, length: Length::Steps(steps) };
+                // The least that a step waits for is a reply, and that is not cut short.
+                assert!(asked.longest(&deadlines) > deadlines.reply * 2 * steps, "{asked}");
+            }
+            let asked = Asked { scenario, length: Length::For(second * 600) };
+            assert!(asked.longest(&deadlines) > second * 600, "{asked}");
+        }
+        let soak = Asked { scenario: Scenario::Soak, length: Length::For(second * 600) };
+        // A restart that is begun at the last moment.
+        assert!(soak.longest(&deadlines) >= second * (600 + 30 + 20 + 5));
+        assert_eq!(soak.to_string(), "soak:600s");
+        assert_eq!(FEWEST_STEPS, 9);
+    }
+}

@@ -106,11 +106,21 @@ impl Path<'_> {
         http: SocketAddr,
         request: &str,
     ) -> Result<Vec<u8>, Stop> {
-        let path = self.bench.plan.contract.http.request.replace("{request}", request);
         let asked = Instant::now();
+        let reply = self.request_over_http_untold(http, request).await?;
+        self.reply("http", request, &reply, asked.elapsed().as_secs_f64());
+        Ok(reply)
+    }
+
+    /// The same without telling of it.
+    pub(crate) async fn request_over_http_untold(
+        &self,
+        http: SocketAddr,
+        request: &str,
+    ) -> Result<Vec<u8>, Stop> {
+        let path = self.bench.plan.contract.http.request.replace("{request}", request);
         let answer = self.walk.waiting(http::get(http, &path, self.reply_deadline())).await;
         let answer = answer.map_err(|why| Stop::Failed(format!("request {request}: {why}")))?;
-        self.reply("http", request, &answer.body, asked.elapsed().as_secs_f64());
         Ok(answer.body)
     }
 

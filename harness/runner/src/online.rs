@@ -94,6 +94,18 @@ impl Path<'_> {
         broker: &Broker,
         request: &Request,
     ) -> Result<Vec<u8>, Stop> {
+        let (reply, seconds) = self.request_untold(online, broker, request).await?;
+        self.reply("mqtt", &request.request, &reply, seconds);
+        Ok(reply)
+    }
+
+    /// The same without telling of it; the reply, and the seconds that it took.
+    pub(crate) async fn request_untold(
+        &self,
+        online: &mut Online,
+        broker: &Broker,
+        request: &Request,
+    ) -> Result<(Vec<u8>, f64), Stop> {
         while let Some(message) = online.replies.unasked() {
             if !online.is_late(&message) && !online.is_refusal(&message) {
                 return Err(Stop::Failed(format!(
@@ -146,7 +158,6 @@ impl Path<'_> {
         online.heard = true;
         self.walk.waited(first, message.at);
         let seconds = message.at.saturating_duration_since(asked).as_secs_f64();
-        self.reply("mqtt", name, &message.payload, seconds);
-        Ok(message.payload)
+        Ok((message.payload, seconds))
     }
 }

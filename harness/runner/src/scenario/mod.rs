@@ -10,6 +10,7 @@ mod steps;
 
 use hilrig_core::check::Check;
 use hilrig_core::contract::Request;
+use hilrig_core::heap::HeapSample;
 use hilrig_core::scenario::{Asked, Scenario};
 
 use crate::boot::Booted;
@@ -114,19 +115,25 @@ impl Path<'_> {
     ) -> Result<Option<u64>, Stop> {
         let contract = &self.bench.plan.contract;
         let Some(request) = contract.heap_request() else { return Ok(None) };
-        let reply = self.request(online, broker, request).await?;
+        let (reply, _) = self.request_untold(online, broker, request).await?;
         if let Some(wrong) = mismatch(request, &reply) {
             return Err(Stop::Failed(wrong));
         }
         self.free_heap(&reply)
     }
 
-    /// Notes the heap figures of a reply, and gives the free heap of that moment.
+    /// Notes the heap figures of a reply, and gives the free heap of that moment. Of the other phases'
+    /// only what is new: a soak would fill the record with what it knows.
     fn free_heap(&self, reply: &[u8]) -> Result<Option<u64>, Stop> {
         let Some(fields) = &self.bench.plan.contract.heap.reply else { return Ok(None) };
         let samples = judge::heap_of_reply(fields, reply).map_err(Stop::Failed)?;
         let free = samples.last().and_then(|sample| sample.free);
-        samples.into_iter().for_each(|sample| self.walk.heap(sample));
+        let lows = self.walk.lows();
+        let new = |sample: &HeapSample| {
+            let lowest = lows.get(sample.phase).map(|low| low.lowest_free);
+            sample.free.is_some() || lowest.is_none_or(|lowest| sample.lowest_free < lowest)
+        };
+        samples.into_iter().filter(new).for_each(|sample| self.walk.heap(sample));
         Ok(free)
     }
 }
