@@ -32,7 +32,7 @@ impl Board {
         });
         let serving = board.await.map_err(|error| error.to_string())?.serve();
         let control = ControlSocket::new(&serving.ready().control);
-        let rig = on_port(&serving.ready().port, dir.path(), control.clone());
+        let rig = on_port(&serving.ready().port, dir.path(), control.clone(), 115_200);
         Ok(Board { rig, control, serving, _dir: dir })
     }
 
@@ -60,8 +60,8 @@ impl Board {
     }
 }
 
-/// The rig's side of any port.
-pub fn on_port(port: &Path, dir: &Path, control: ControlSocket) -> SerialBoard {
+/// The rig's side of any port, flashed at `flash_baud`.
+pub fn on_port(port: &Path, dir: &Path, control: ControlSocket, flash_baud: u32) -> SerialBoard {
     let settings = Settings {
         name: "bench".into(),
         kind: BoardKind::Virtual,
@@ -71,7 +71,7 @@ pub fn on_port(port: &Path, dir: &Path, control: ControlSocket) -> SerialBoard {
         reach: Reach { http: None, rig: [127, 0, 0, 1].into() },
         baud: 115_200,
         rom_baud: 115_200,
-        flash_baud: 115_200,
+        flash_baud,
         state: dir.join("state"),
         locks: dir.join("locks"),
         deadlines: Deadlines { sync: Duration::from_secs(10), ..Deadlines::default() },

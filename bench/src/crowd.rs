@@ -166,7 +166,7 @@ async fn as_a_run(contract: &Contract) -> Result<Read, String> {
     let mut counts = Vec::new();
     for (number, port) in boards.ports.iter().enumerate() {
         let folder = dir.path().join(number.to_string());
-        let mut rig = on_port(port, &folder, ControlSocket::new(dir.path().join("none")));
+        let mut rig = on_port(port, &folder, ControlSocket::new(dir.path().join("none")), 115_200);
         rig.lock("hilrig-bench", Duration::ZERO).await.map_err(|fault| fault.to_string())?;
         let mut console = rig.console().await.map_err(|fault| fault.to_string())?;
         let mut sink = Sink::new(&folder, Rc::clone(&patterns))?;

@@ -3,15 +3,17 @@
 //!
 //!     cargo run --release --package hilrig-bench -- [--runs N] [TABLE...]
 //!
-//! Tables: `run`, `many`, `startup`, `flash`, `reader`, `crowd`, `qemu`,
-//! `discovery`; without a name, all of them.
+//! Tables: `run`, `many`, `startup`, `flash`, `line`, `reader`, `crowd`,
+//! `qemu`, `discovery`; without a name, all of them.
 
 mod board;
 mod crowd;
 mod discovery;
 mod figures;
 mod flashing;
+mod line_rate;
 mod noise;
+mod paced;
 mod place;
 mod process;
 mod pty;
@@ -28,8 +30,8 @@ use std::process::ExitCode;
 use crate::figures::Figures;
 use crate::table::Table;
 
-const TABLES: [&str; 8] =
-    ["run", "many", "startup", "flash", "reader", "crowd", "qemu", "discovery"];
+const TABLES: [&str; 9] =
+    ["run", "many", "startup", "flash", "line", "reader", "crowd", "qemu", "discovery"];
 /// Of a whole run of one board; quicker things are measured more often, slower ones less.
 const RUNS: usize = 5;
 
@@ -124,6 +126,10 @@ async fn measure(wanted: &Wanted) -> Result<bool, String> {
     }
     if wants("flash") {
         tell("flashing", flashing::flashing(2 * runs + 1).await.map(|table| vec![table]));
+    }
+    if wants("line") {
+        let measured = line_rate::line_rate(runs.div_ceil(3)).await;
+        tell("flashing over a line", measured.map(|table| vec![table]));
     }
     if wants("reader") {
         tell("reader", reader::reader(&contract, runs).await.map(|table| vec![table]));

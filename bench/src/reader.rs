@@ -187,7 +187,7 @@ impl Reader {
         let control = ControlSocket::new(dir.path().join("none"));
         Ok(Reader {
             board: Arc::new(pty.board),
-            rig: on_port(&pty.path, dir.path(), control),
+            rig: on_port(&pty.path, dir.path(), control, 115_200),
             sink,
             _port: pty.port,
             _dir: dir,
