@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::event::{Event, What};
 use hilrig_core::phase::Phase;
+use hilrig_core::start::ChipStart;
 use hilrig_core::verdict::Verdict;
 use serde_json::Value;
 
@@ -114,6 +115,15 @@ impl Record {
         }
         assert_eq!(begun, ended, "every phase of {board} that began has its end");
         begun
+    }
+
+    /// The starts of a board's chip.
+    pub fn starts(&self, board: &str) -> Vec<ChipStart> {
+        let starts = self.events().into_iter().filter_map(|event| match event.what {
+            What::ChipStart(start) if event.board.as_deref() == Some(board) => Some(start),
+            _ => None,
+        });
+        starts.collect()
     }
 
     /// The notes of the run and its boards.

@@ -106,6 +106,21 @@ fn one_board_passes_and_its_record_is_whole() {
     }
     assert!(named > 10, "{named} lines");
 
+    // Each start of the chip is told with its line, and in words on the page.
+    let starts = record.starts("virtual-1");
+    let by_log = lines.iter().filter(|line| line.contains("rst cause:")).count();
+    assert_eq!(starts.len(), by_log);
+    for (number, start) in starts.iter().enumerate() {
+        // A new board was never on before; then its firmware restarts it to switch modes.
+        let cause = if number == 0 { 1 } else { 2 };
+        assert_eq!((start.rst_cause, &start.boot_mode[..]), (cause, &[3, 6][..]));
+        let line = lines[start.line as usize - 1];
+        assert!(line.contains(&format!("rst cause:{cause}, boot mode:(3,6)")), "{start:?}");
+    }
+    let page = record.text("report.html");
+    assert!(page.contains("power-on, from flash; reset pin or software restart, from flash ("));
+    assert!(page.contains("started after: reset pin or software restart; boots from: flash"));
+
     insta::assert_snapshot!("boot_log", redact::boot_log(raw.as_bytes()));
     insta::assert_snapshot!("plain_output", redact::run_output(&ended.stdout, &bench.path("")));
     insta::assert_snapshot!(

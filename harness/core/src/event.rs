@@ -15,6 +15,7 @@ use crate::crash::Crash;
 use crate::heap::{HeapPhase, HeapRead, HeapSample};
 use crate::mac::Mac;
 use crate::phase::{Phase, PhaseOutcome};
+use crate::start::ChipStart;
 use crate::text::Secrets;
 use crate::verdict::Verdict;
 
@@ -87,6 +88,8 @@ pub enum What {
         /// The line as printable text.
         text: String,
     },
+    /// The chip started, by what its ROM says.
+    ChipStart(ChipStart),
     /// The board crashed, or several crashes and starts come to something: a boot loop, signs of a
     /// brownout.
     Crash(Crash),
@@ -263,6 +266,7 @@ impl What {
             What::Check(check) => {
                 [Some(&mut check.title), check.found.as_mut()].into_iter().flatten().collect()
             }
+            What::ChipStart(start) => vec![&mut start.reset, &mut start.boots],
             What::Crash(crash) => {
                 let evidence = crash.evidence.iter_mut().map(|evidence| &mut evidence.text);
                 evidence.chain([&mut crash.cause_words]).collect()

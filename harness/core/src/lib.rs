@@ -16,6 +16,7 @@ pub mod phase;
 pub mod place;
 pub mod scenario;
 pub mod seeded;
+pub mod start;
 pub mod stored;
 pub mod text;
 pub mod units;

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use hilrig_core::start::ChipStart;
+
 use crate::scan::Scan;
 
 /// What the ROM says of a start.
@@ -80,6 +82,48 @@ impl RomStart {
         }
     }
 
+    /// The reset cause in words.
+    pub fn cause_words(&self) -> String {
+        match self {
+            RomStart::Esp8266 { cause, .. } => match cause {
+                0 => "undefined",
+                1 => "power-on",
+                2 => "reset pin or software restart",
+                3 => "software reset",
+                4 => "watchdog",
+                _ => "unknown",
+            }
+            .to_owned(),
+            // The ROM of the ESP32 family has words of its own, more of them with each chip.
+            RomStart::Esp32 { cause_name, .. } => cause_name.clone(),
+        }
+    }
+
+    /// What the chip boots from, in words.
+    pub fn mode_words(&self) -> String {
+        match self {
+            RomStart::Esp8266 { mode, .. } => match mode.0 {
+                1 => "serial loader (GPIO0 is low)",
+                3 => "flash",
+                4..=7 => "SD card (GPIO15 is high)",
+                _ => "a mode that boots nothing (GPIO2 is low)",
+            }
+            .to_owned(),
+            RomStart::Esp32 { mode_name, .. } => mode_name.clone(),
+        }
+    }
+
+    /// As a run tells it, of line `line` of the boot log.
+    pub fn told(&self, line: u64) -> ChipStart {
+        ChipStart {
+            line,
+            rst_cause: self.cause(),
+            reset: self.cause_words(),
+            boot_mode: self.mode(),
+            boots: self.mode_words(),
+        }
+    }
+
     /// Whether a watchdog in hardware reset the chip.
     pub fn by_watchdog(&self) -> bool {
         match self {
@@ -123,26 +167,13 @@ fn numbered_name(scan: &mut Scan<'_>) -> Option<(u8, String)> {
 
 impl fmt::Display for RomStart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (cause, mode) = (self.cause_words(), self.mode_words());
         match self {
-            RomStart::Esp8266 { cause, mode } => {
-                let cause_words = match cause {
-                    0 => "undefined",
-                    1 => "power-on",
-                    2 => "reset pin or software restart",
-                    3 => "software reset",
-                    4 => "watchdog",
-                    _ => "unknown",
-                };
-                let mode_words = match mode.0 {
-                    1 => "serial loader (GPIO0 is low)",
-                    3 => "flash",
-                    4..=7 => "SD card (GPIO15 is high)",
-                    _ => "a mode that boots nothing (GPIO2 is low)",
-                };
-                write!(f, "reset cause {cause}: {cause_words}; boots from {}: {mode_words}", mode.0)
+            RomStart::Esp8266 { cause: number, mode: (first, _) } => {
+                write!(f, "reset cause {number}: {cause}; boots from {first}: {mode}")
             }
-            RomStart::Esp32 { cause, cause_name, mode, mode_name } => {
-                write!(f, "reset cause {cause:#x}: {cause_name}; boots by {mode:#x}: {mode_name}")
+            RomStart::Esp32 { cause: number, mode: strapping, .. } => {
+                write!(f, "reset cause {number:#x}: {cause}; boots by {strapping:#x}: {mode}")
             }
         }
     }

@@ -5,6 +5,7 @@ use hilrig_core::crash::Crash;
 use hilrig_core::event::{BoardFacts, BrokerFacts, Event, RunStarted, What};
 use hilrig_core::heap::HeapLows;
 use hilrig_core::phase::{Phase, PhaseOutcome};
+use hilrig_core::start::ChipStart;
 use hilrig_core::verdict::Verdict;
 
 /// A run as its events tell it, at any point of the stream.
@@ -58,6 +59,8 @@ pub struct BoardModel {
     pub phases: Vec<PhaseRun>,
     /// Checks with their outcomes, in order.
     pub checks: Vec<Check>,
+    /// Starts of the chip, in order. The run tells so many of a board.
+    pub starts: Vec<ChipStart>,
     /// Crashes, in order. The run tells so many of a board and counts the rest.
     pub crashes: Vec<Crash>,
     /// Lowest heap figures, phase by phase.
@@ -216,6 +219,7 @@ impl RunModel {
             | What::FlashProgress { .. }
             | What::Flashed { .. }
             | What::LogLine { .. }
+            | What::ChipStart(_)
             | What::Crash(_)
             | What::Reply { .. }
             | What::Step { .. }
@@ -253,6 +257,7 @@ impl BoardModel {
             }
             What::Heap(sample) => self.heap.add(sample),
             What::Check(check) => self.checks.push(check.clone()),
+            What::ChipStart(start) => self.starts.push(start.clone()),
             What::Crash(crash) => self.crashes.push(crash.clone()),
             What::PhaseEnded { phase, outcome, seconds, waited, why } => {
                 self.phase = None;

@@ -11,6 +11,7 @@ use hilrig_core::event::{BrokerFacts, Event, FirmwareFacts, What};
 use hilrig_core::heap::HeapLows;
 use hilrig_core::mac::Mac;
 use hilrig_core::phase::{Phase, PhaseOutcome};
+use hilrig_core::start::ChipStart;
 use hilrig_core::verdict::Verdict;
 
 use crate::file::WholeFile;
@@ -57,6 +58,7 @@ struct BoardSummary<'a> {
     flashed_bytes: u64,
     flash: Option<FlashSummary>,
     checks: &'a [Check],
+    starts: &'a [ChipStart],
     crashes: &'a [Crash],
     phases: Vec<PhaseSummary<'a>>,
     heap: &'a HeapLows,
@@ -132,6 +134,7 @@ impl<'a> BoardSummary<'a> {
             flashed_bytes: board.flash.map_or(0, |flash| flash.bytes),
             flash: board.flash.map(FlashSummary::of),
             checks: &board.checks,
+            starts: &board.starts,
             crashes: &board.crashes,
             phases: board
                 .phases

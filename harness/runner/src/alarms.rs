@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use hilrig_core::start::ChipStart;
 use hilrig_decode::{Finding, Kind};
 
 use crate::watch::Hit;
@@ -10,6 +11,9 @@ use crate::watch::Hit;
 /// Crashes of a board that are told with their frames; more are counted. A board that crashes at
 /// each boot does so thousands of times in a night.
 pub const MOST_TOLD: usize = 20;
+
+/// Starts of a board that are told; a boot loop has thousands.
+const MOST_STARTS: usize = 20;
 
 /// What a wait cannot outlast.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +38,10 @@ pub struct Alarms {
     /// Complete, and still to be told.
     waiting: VecDeque<Finding>,
     told: usize,
+    /// Starts of the chip that are still to be told.
+    starts: VecDeque<ChipStart>,
+    /// Those that were noted for it so far.
+    started: usize,
     /// The chip started into its loader, and not elsewhere since.
     in_loader: bool,
     /// The crash whose dump was coming when it raised its alarm.
@@ -82,6 +90,16 @@ impl Alarms {
         self.waiting.pop_front_if(|next| next.line == told.line && next.kind == told.kind);
     }
 
+    /// Starts of the chip that wait to be told.
+    pub fn starts_waiting(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Takes the oldest of them.
+    pub fn take_start(&mut self) -> Option<ChipStart> {
+        self.starts.pop_front()
+    }
+
     /// What stands in the log up to this line is not the firmware's under test.
     pub fn forget(&mut self, line: u64) {
         self.forgotten = line;
@@ -101,6 +119,7 @@ impl Alarms {
 
     /// A crash is complete, several come to a judgement, or the chip has started.
     pub fn found(&mut self, finding: Finding) {
+        self.start(&finding);
         let before = self.in_loader;
         if let Kind::Start | Kind::HardwareWatchdog = finding.kind {
             self.in_loader = finding.is_in_loader();
@@ -118,6 +137,19 @@ impl Alarms {
         if finding.line > self.forgotten && self.told < MOST_TOLD {
             self.told += 1;
             self.waiting.push_back(finding);
+        }
+    }
+
+    /// Notes a start of the chip. It stands by itself, or for a crash that left no other sign; what
+    /// followed another crash is told again by itself.
+    fn start(&mut self, finding: &Finding) {
+        let by_itself = matches!(finding.kind, Kind::Start | Kind::HardwareWatchdog)
+            || (finding.kind == Kind::Brownout && finding.evidence.is_empty());
+        if let Some(start) = finding.start.as_ref().filter(|_| by_itself)
+            && self.started < MOST_STARTS
+        {
+            self.started += 1;
+            self.starts.push_back(start.told(finding.line));
         }
     }
 

@@ -1,4 +1,4 @@
-//! Crashes told with their frames, as soon as their dumps are complete.
+//! Starts of the chip, and crashes told with their frames as soon as their dumps are complete.
 
 use std::cell::LazyCell;
 use std::convert::Infallible;
@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hilrig_core::check::Check;
 use hilrig_core::crash::{Crash, CrashKind};
+use hilrig_core::event::What;
 use hilrig_decode::{Finding, Firmware};
 
 use crate::alarms::MOST_TOLD;
@@ -41,8 +42,11 @@ impl Elf {
     }
 }
 
-/// Tells each crash that waits for it.
+/// Tells each start and each crash that waits for it.
 pub async fn tell(walk: &Walk<'_>, log: &Log, elf: Option<&Elf>) {
+    while let Some(start) = log.take_start() {
+        walk.tell(What::ChipStart(start));
+    }
     while let Some(finding) = log.next_crash() {
         let crash = match elf {
             Some(elf) => elf.decoded(finding.clone()).await,
@@ -54,7 +58,7 @@ pub async fn tell(walk: &Walk<'_>, log: &Log, elf: Option<&Elf>) {
     }
 }
 
-/// Tells crashes for as long as the log is fed.
+/// Tells starts and crashes for as long as the log is fed.
 pub async fn tell_all(walk: &Walk<'_>, log: &Log, elf: Option<&Elf>) -> Infallible {
     loop {
         let news = log.news();

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use hilrig_core::board::ConsoleSink;
+use hilrig_core::start::ChipStart;
 use hilrig_core::text;
 use hilrig_decode::Finding;
 use tokio::sync::Notify;
@@ -194,6 +195,11 @@ impl Log {
         watch.finish(|finding| alarms.found(finding));
     }
 
+    /// The oldest start of the chip that was not told yet; it is taken by this.
+    pub fn take_start(&self) -> Option<ChipStart> {
+        self.inner.borrow_mut().alarms.take_start()
+    }
+
     /// The oldest crash that was not [taken](Log::take_crash) yet.
     pub fn next_crash(&self) -> Option<Finding> {
         self.inner.borrow().alarms.next().cloned()
@@ -275,7 +281,10 @@ impl ConsoleSink for Feed<'_> {
         let stale = inner.tail.len().saturating_sub(room);
         inner.tail.drain(..stale);
         inner.tail.extend(new);
-        let before = (inner.fresh, inner.alarms.count(), inner.alarms.waiting());
+        let noted = |fresh, alarms: &Alarms| {
+            (fresh, alarms.count(), alarms.waiting(), alarms.starts_waiting())
+        };
+        let before = noted(inner.fresh, &inner.alarms);
         let Inner { watch, hits, fresh, dropped, alarms, .. } = inner;
         let alarms = RefCell::new(alarms);
         watch.feed(
@@ -300,7 +309,7 @@ impl ConsoleSink for Feed<'_> {
         if let Some(open) = watch.open_crash() {
             alarms.opened(open);
         }
-        if (*fresh, alarms.count(), alarms.waiting()) != before {
+        if noted(*fresh, alarms) != before {
             self.log.news.notify_waiters();
         }
     }
@@ -327,6 +336,22 @@ mod tests {
 
     fn feed(log: &Log, bytes: &[u8]) {
         Feed { log, record: &mut Nowhere, on_hit: &mut |_| {} }.chunk(Instant::now(), bytes);
+    }
+
+    #[test]
+    fn the_first_starts_are_told_and_the_others_left_to_the_log() {
+        let log = log();
+        for cause in [1, 4].into_iter().chain(std::iter::repeat_n(2, 1000)) {
+            feed(
+                &log,
+                format!(" ets Jan  8 2013,rst cause:{cause}, boot mode:(3,6)\r\n").as_bytes(),
+            );
+        }
+        let starts: Vec<ChipStart> = std::iter::from_fn(|| log.take_start()).collect();
+        assert_eq!(starts.len(), 20);
+        assert_eq!((starts[0].line, starts[0].reset.as_str()), (1, "power-on"));
+        assert_eq!((starts[1].line, starts[1].reset.as_str()), (2, "watchdog"));
+        assert_eq!((starts[19].line, starts[19].boots.as_str()), (20, "flash"));
     }
 
     #[tokio::test(start_paused = true)]

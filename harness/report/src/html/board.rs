@@ -70,11 +70,31 @@ fn facts(board: &BoardModel) -> Markup {
                     }
                 }
             }
+            @if !board.starts.is_empty() {
+                div { dt { "Chip started after" } dd { (starts(board)) } }
+            }
             @if let Some(end) = &board.end {
                 div { dt { "Time" } dd { (format!("{:.2}", end.seconds)) " s" } }
             }
         }
     }
+}
+
+/// Each way in which the chip started, with how often it did.
+fn starts(board: &BoardModel) -> String {
+    let mut ways: Vec<(String, usize)> = Vec::new();
+    for start in &board.starts {
+        let way = format!("{}, from {}", start.reset, start.boots);
+        match ways.iter_mut().find(|(known, _)| *known == way) {
+            Some((_, times)) => *times += 1,
+            None => ways.push((way, 1)),
+        }
+    }
+    let way = |(way, times): &(String, usize)| match times {
+        1 => way.clone(),
+        times => format!("{way} ({times} times)"),
+    };
+    ways.iter().map(way).collect::<Vec<_>>().join("; ")
 }
 
 fn checks(checks: &[Check], name: &str) -> Markup {
@@ -220,8 +240,10 @@ fn log(board: &BoardModel, record: &Path, name: &str) -> Markup {
         .collect();
     let crashes: Vec<(u64, String, bool)> =
         board.crashes.iter().map(|crash| (crash.line, crash.in_a_line(), true)).collect();
+    let starts: Vec<(u64, String, bool)> =
+        board.starts.iter().map(|start| (start.line, start.in_a_line(), false)).collect();
     let mut marks: BTreeMap<u64, Vec<Mark<'_>>> = BTreeMap::new();
-    for (line, words, bad) in words.iter().chain(&crashes) {
+    for (line, words, bad) in words.iter().chain(&starts).chain(&crashes) {
         marks.entry(*line).or_default().push(Mark { words, bad: *bad });
     }
     let shown = boot_log(&record.join(&folder).join(TIMED_LOG), name, &marks);

@@ -70,6 +70,7 @@ impl<W: Write + Send> Plain<W> {
             | What::Heap(_)
             | What::HeapRead(_)
             | What::Check(_)
+            | What::ChipStart(_)
             | What::RunEnded { .. } => return None,
         })
     }

@@ -8,6 +8,7 @@ use hilrig_core::event::{BoardFacts, BrokerFacts, Event, FirmwareFacts, RunStart
 use hilrig_core::heap::{HeapPhase, HeapRead, HeapSample, HeapSource};
 use hilrig_core::mac::Mac;
 use hilrig_core::phase::{Phase, PhaseOutcome};
+use hilrig_core::start::ChipStart;
 use hilrig_core::verdict::Verdict;
 use hilrig_report::Reporter;
 
@@ -146,6 +147,16 @@ impl Stream {
         let flashed = What::Flashed { bytes: 204_800, seconds: 0.06, kept: false, verified, baud };
         self.board(name, flashed);
         self.after(0.001).done(name, Phase::Flash, 0.061);
+        self.board(
+            name,
+            What::ChipStart(ChipStart {
+                line: 2,
+                rst_cause: 2,
+                reset: "reset pin or software restart".into(),
+                boot_mode: vec![3, 6],
+                boots: "flash".into(),
+            }),
+        );
         let line = What::LogLine { line: 3, text: "ESP8266 IP: 10.0.2.15".into() };
         self.board(name, line).phase(name, Phase::Boot, 0.093);
         self.heap(name, HeapPhase::Boot, 51_288);
@@ -252,6 +263,7 @@ pub fn kind(what: &What) -> &'static str {
         What::FlashProgress { .. } => "flash_progress",
         What::Flashed { .. } => "flashed",
         What::LogLine { .. } => "log_line",
+        What::ChipStart(_) => "chip_start",
         What::Crash(_) => "crash",
         What::Reply { .. } => "reply",
         What::Step { .. } => "step",
