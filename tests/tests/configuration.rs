@@ -75,6 +75,22 @@ fn a_wrong_unit_is_named_with_its_line() {
 }
 
 #[test]
+fn a_rate_that_no_line_has_is_named_with_its_line() {
+    let board =
+        "[[board]]\nname = \"x\"\nkind = \"esp8266\"\nport = \"/dev/null\"\nrig = \"192.0.2.1\"";
+    for key in ["baud", "rom_baud", "flash_baud"] {
+        for rate in [0, 110, 5_000_001] {
+            let text = with(&format!("{board}\n{key} = {rate}"));
+            refused_at(
+                &text,
+                &format!("{key} = {rate}"),
+                &[&format!("`{key}`"), "from 300 to 5000000 baud"],
+            );
+        }
+    }
+}
+
+#[test]
 fn values_that_do_not_fit_together_are_named() {
     let mut configuration = Configuration::new();
     configuration.set("deadlines.connect", "6 min");

@@ -1,5 +1,6 @@
 //! Boards on a line that has rates: the loader's, the ROM's, the firmware's.
 
+use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
 
 use hilrig_core::event::What;
@@ -82,6 +83,7 @@ fn a_wrong_rate_of_the_console_is_told_with_what_came() {
     assert_eq!(record.phases("desk"), [Phase::Lock, Phase::Flash, Phase::Boot]);
     let why = record.board("desk")["why"].as_str().unwrap().to_owned();
     assert!(why.contains("waited 4 s for the boot log's line 1"), "{why}");
+    assert!(why.contains("is `baud` right?"), "{why}");
     // The ROM's text is at the right rate.
     let log = String::from_utf8_lossy(&record.bytes("desk/boot.log")).into_owned();
     assert!(log.contains("rst cause:") && !log.contains("Build: "), "{log}");
@@ -121,6 +123,52 @@ fn a_port_that_goes_away_while_the_flash_is_written_is_the_rigs_trouble() {
         assert_eq!(flashed(&record).0, [0; 0], "nothing is said to be written");
     }
     drop(board);
+}
+
+#[test]
+fn a_board_with_half_an_image_is_flashed_anew_and_told_as_what_it_is() {
+    let (bench, board, mut configuration) = on_line(r#"{"do":"normal"}"#, &[]);
+    bench.run(&["run"]).with_code(exit::PASSED);
+
+    // Stopped in the middle of another image. The first one's record must not count any more.
+    let mut small = configuration.clone();
+    let big = bench.path("big.bin");
+    let firmware = std::fs::read(hilrig_tests::artifacts::firmware()).unwrap();
+    let size = firmware.len();
+    let mut image = firmware;
+    image.resize(1024 * 1024, 0x55);
+    std::fs::write(&big, image).unwrap();
+    bench.configure(configuration.image(&big));
+    let mut run = bench.start(&["run"]);
+    run.line_with("desk  flash");
+    let events = bench.path("hilrig-records/latest/events.jsonl");
+    let deadline = Instant::now() + PATIENCE;
+    // As text: its last line may be half written. The first progress is that of no byte.
+    let written = || std::fs::read_to_string(&events).unwrap_or_default();
+    while written().matches("flash_progress").count() < 2 {
+        assert!(Instant::now() < deadline, "nothing was written within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    run.signal(rustix::process::Signal::INT);
+    run.ended().with_code(exit::RIG_FAULT);
+    bench.configure(&small);
+    bench.run(&["run"]).with_code(exit::PASSED);
+    assert_eq!(bench.record().board("desk")["flashed_bytes"], size);
+
+    // Somebody else's flashing was cut short after the first block, of which the record knows nothing.
+    board.control(r#"{"do":"power_off"}"#);
+    let flash = std::fs::OpenOptions::new().write(true).open(bench.path("desk/flash.bin")).unwrap();
+    flash.write_all_at(&vec![0xFF; size - 1024], 1024).unwrap();
+    board.control(r#"{"do":"power_on"}"#);
+    bench.configure(small.set("deadlines.boot", "10 s"));
+    bench.run(&["run"]).with_code(exit::PASSED);
+    let record = bench.record();
+    assert_eq!(record.board("desk")["flashed_bytes"], size);
+    let (_, notes) = flashed(&record);
+    let anew = notes.iter().find(|note| note.starts_with("flashed anew")).expect("it is told");
+    assert!(anew.contains("no whole image in its flash"), "{anew}");
+    board.stop();
+    bench.nothing_may_be_left();
 }
 
 #[test]

@@ -243,8 +243,39 @@ impl Log {
             .map(|line| format!("`{}`", shortened(line)));
         words.push_str(", the last: ");
         words.push_str(&last.collect::<Vec<_>>().join(", "));
+        if no_whole_image(&tail) {
+            words.push_str(
+                ". The chip's ROM finds no whole image in its flash: what is there was written in part",
+            );
+        } else if is_no_text(&tail) {
+            words.push_str(". Much of it is no text: is `baud` right?");
+        }
         Missed::Deadline(words)
     }
+}
+
+/// Whether the ROM says that the image fails its checksum or has no header. `ets_main.c` is where the
+/// ESP8266's gives up.
+fn no_whole_image(bytes: &[u8]) -> bool {
+    const SAYS: [&[u8]; 3] = [b"csum err", b"ets_main.c ", b"invalid header: 0x"];
+    SAYS.iter().any(|says| memchr::memmem::find(bytes, says).is_some())
+}
+
+/// Whether so much of it is no text that it may have been read at another rate than it was sent at. Half
+/// of what a wrong rate makes of text are printable bytes all the same; a text has none of the others.
+/// What the ROM says has a rate of its own.
+fn is_no_text(bytes: &[u8]) -> bool {
+    const ROM_ENDS: &[u8] = b"~ld";
+    let bytes = match memchr::memmem::rfind(bytes, ROM_ENDS) {
+        Some(at) => &bytes[at + ROM_ENDS.len()..],
+        None => bytes,
+    };
+    let text = String::from_utf8_lossy(bytes);
+    let odd = |c: &char| {
+        *c == char::REPLACEMENT_CHARACTER
+            || (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\x1b'))
+    };
+    4 * text.chars().filter(odd).count() > text.chars().count()
 }
 
 fn shortened(line: &str) -> String {
@@ -336,6 +367,14 @@ mod tests {
 
     fn feed(log: &Log, bytes: &[u8]) {
         Feed { log, record: &mut Nowhere, on_hit: &mut |_| {} }.chunk(Instant::now(), bytes);
+    }
+
+    #[test]
+    fn what_came_at_another_rate_is_no_text() {
+        assert!(!is_no_text(b""));
+        assert!(!is_no_text("\x1b[32mI (312) größe: 温度 25 °C\x1b[0m\r\n".as_bytes()));
+        assert!(is_no_text(b"csum 0x5e\r\n~ld\r\n\x98\x88\x90\xfa\x98H\xfc\x90\xfd"));
+        assert!(is_no_text(b"\x80\xff\x00x\xf0\x1el\x9c\x03\xc0?\xe3"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The boards of the configuration.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,10 @@ const ESP8266_ROM_BAUD: u32 = 74_880;
 /// The highest rate that a loader is tried at unless the configuration says another, baud. Every
 /// usual adapter has it; above it the loader's own work on a block takes longer than the line's.
 pub const FLASH_BAUD: u32 = 460_800;
+
+/// Rates that a line may have, baud: from the slowest console that anybody has to the highest of an
+/// ESP32's UART (its datasheet, 5 Mbit/s).
+const RATES: RangeInclusive<u32> = 300..=5_000_000;
 
 /// The kind of a board: what flashes it and which image it gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -264,7 +268,9 @@ impl Resolver<'_> {
                 "board `{name}`: `rig` is missing, the address of this machine that the board can reach (`hostname -I` lists them)"
             ))),
         };
-        let baud = raw.baud.unwrap_or(115_200);
+        let baud = self.rate("baud", raw.baud)?.unwrap_or(115_200);
+        let rom_baud = self.rate("rom_baud", raw.rom_baud)?;
+        let flash_baud = self.rate("flash_baud", raw.flash_baud)?;
         Ok(BoardConfig {
             name,
             line,
@@ -272,12 +278,26 @@ impl Resolver<'_> {
             attached,
             mac: raw.mac,
             baud,
-            rom_baud: raw.rom_baud.unwrap_or(raw.kind.rom_baud(baud)),
-            flash_baud: raw.flash_baud.unwrap_or(FLASH_BAUD),
+            rom_baud: rom_baud.unwrap_or(raw.kind.rom_baud(baud)),
+            flash_baud: flash_baud.unwrap_or(FLASH_BAUD),
             http,
             rig,
             power: raw.power.map(|power| self.power(power)).transpose()?,
         })
+    }
+
+    fn rate(&self, key: &str, rate: Option<Spanned<u32>>) -> Result<Option<u32>, FileError> {
+        match rate {
+            Some(rate) if !RATES.contains(rate.get_ref()) => Err(self.wrong(
+                rate.span(),
+                format!(
+                    "`{key}` is a rate from {} to {} baud, such as 115200",
+                    RATES.start(),
+                    RATES.end()
+                ),
+            )),
+            rate => Ok(rate.map(Spanned::into_inner)),
+        }
     }
 
     fn attached(&self, raw: &written::Board, span: Range<usize>) -> Result<Attached, FileError> {
