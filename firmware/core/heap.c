@@ -35,8 +35,9 @@ void heap_log(struct heap *heap, struct log *log, enum heap_phase phase)
 	struct port_heap figures;
 
 	heap->port->heap_figures(heap->port->self, &figures);
-	log_line(log, "Heap %s: free %lu, lowest %lu, lowest ever %lu, largest %lu, failed %lu",
+	log_line(log, "Heap %s: free %lu, lowest %lu, lowest ever %lu, largest %lu, "
+		 "fragmentation %lu, failed %lu",
 		 names[phase], (unsigned long)figures.free, (unsigned long)heap->lowest[phase],
 		 (unsigned long)figures.lowest_ever, (unsigned long)figures.largest,
-		 (unsigned long)figures.failures);
+		 (unsigned long)figures.fragmentation, (unsigned long)figures.failures);
 }

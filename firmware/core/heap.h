@@ -36,7 +36,7 @@ enum heap_phase heap_enter(struct heap *heap, enum heap_phase phase);
 void heap_settle(struct heap *heap);
 
 /* The line that a rig reads:
- * Heap PHASE: free F, lowest L, lowest ever E, largest B, failed N */
+ * Heap PHASE: free F, lowest L, lowest ever E, largest B, fragmentation P, failed N */
 void heap_log(struct heap *heap, struct log *log, enum heap_phase phase);
 
 #endif

@@ -41,12 +41,14 @@ enum port_stream_state {
 	PORT_STREAM_FAILED, /* refused, reset, or timed out */
 };
 
-/* Heap figures in bytes. */
+/* Heap figures, in bytes where nothing else is said. */
 struct port_heap {
 	uint32_t free;        /* free now */
 	uint32_t lowest_ever; /* lowest free since the reset */
 	uint32_t lowest;      /* lowest free since `heap_mark` was last called */
 	uint32_t largest;     /* largest block that can be had now */
+	uint32_t fragmentation; /* how broken up the free heap is now, percent:
+				 * 100 * (1 - sqrt(sum of hole^2) / sum of holes) */
 	uint32_t failures;    /* allocations refused since the reset */
 	uint32_t last_failed; /* size of the last refused one, 0 if none */
 };

@@ -59,6 +59,7 @@ static bool get_sensors(struct core *core, const struct request *request, char r
 	used = append(reply, used, "SYS_Time", (unsigned long)(clock_uptime_ms(&core->clock) / 1000));
 	used = append(reply, used, "SYS_HeapLowest", figures.lowest_ever);
 	used = append(reply, used, "SYS_HeapLargest", figures.largest);
+	used = append(reply, used, "SYS_HeapFragmentation", figures.fragmentation);
 	used = append(reply, used, "SYS_HeapFailed", figures.failures);
 	for (unsigned phase = 0; phase < HEAP_PHASES; phase++)
 		if (core->heap.reached[phase])

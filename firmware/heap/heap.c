@@ -247,13 +247,26 @@ void heap_peek(struct port_heap *figures)
 	figures->lowest_ever = heap.lowest_ever * HEAP_UNIT;
 	figures->lowest = heap.lowest * HEAP_UNIT;
 	figures->largest = 0;
+	figures->fragmentation = 0;
 	figures->failures = heap.failures;
 	figures->last_failed = heap.last_failed;
+}
+
+/* The whole part of the square root. */
+static uint32_t root(uint32_t square)
+{
+	uint32_t found = 0;
+
+	for (uint32_t bit = 1u << 15; bit != 0; bit >>= 1)
+		if ((found | bit) * (found | bit) <= square)
+			found |= bit;
+	return found;
 }
 
 void heap_figures(struct port_heap *figures)
 {
 	uint16_t largest = 0;
+	uint32_t squares = 0; /* of all holes, in units: below 2^30, as their sum is below 2^15 */
 
 	/* Rarely asked for, and the walk is short: the place to look whole. */
 	if (!heap_sound())
@@ -261,9 +274,12 @@ void heap_figures(struct port_heap *figures)
 	for (uint16_t i = AT(0).body.links.next; i != 0; i = AT(i).body.links.next) {
 		if (SIZE(i) > largest)
 			largest = SIZE(i);
+		squares += (uint32_t)SIZE(i) * SIZE(i);
 	}
 	heap_peek(figures);
 	figures->largest = largest == 0 ? 0 : largest * HEAP_UNIT - HEAP_HEADER;
+	/* As umm_malloc has it, with its rounding: of whole units, the root cut. */
+	figures->fragmentation = heap.free == 0 ? 0 : 100 - root(squares) * 100 / heap.free;
 }
 
 void heap_mark(void)

@@ -37,7 +37,7 @@ void heap_free(void *block);
 
 /* Walks the heap for it, and for headers that cannot be. */
 void heap_figures(struct port_heap *figures);
-/* The counted figures only, `largest` is 0: touches no header, so it can be
+/* The counted figures only, `largest` and `fragmentation` are 0: touches no header, so it can be
  * had of a heap that is broken. */
 void heap_peek(struct port_heap *figures);
 /* Starts the window over which `lowest` is taken anew. */

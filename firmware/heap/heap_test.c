@@ -77,6 +77,21 @@ static unsigned run(unsigned at)
 	return length;
 }
 
+/* As the definition has it: 100 * (1 - sqrt(sum of hole^2) / sum of holes), with the
+ * root of whole units cut to whole ones. */
+static unsigned fragmentation(void)
+{
+	uint64_t sum = 0, squares = 0, root = 0;
+
+	for (unsigned i = 0; i < UNITS; i += run(i) + 1) {
+		sum += run(i);
+		squares += (uint64_t)run(i) * run(i);
+	}
+	while ((root + 1) * (root + 1) <= squares)
+		root++;
+	return sum == 0 ? 0 : (unsigned)(100 - 100 * root / sum);
+}
+
 /* The largest free run, and the smallest that still has `units`. */
 static void runs(unsigned units, unsigned *largest, unsigned *best)
 {
@@ -102,6 +117,7 @@ static void compare(void)
 	CHECK(figures.lowest_ever == model_lowest_ever * HEAP_UNIT);
 	CHECK(figures.lowest == model_lowest * HEAP_UNIT);
 	CHECK(figures.largest == (largest == 0 ? 0 : largest * HEAP_UNIT - HEAP_HEADER));
+	CHECK(figures.fragmentation == fragmentation());
 	CHECK(figures.failures == model_failures);
 	CHECK(figures.last_failed == model_last_failed);
 	CHECK(heap_sound());
@@ -302,6 +318,45 @@ static void edges(void)
 	CHECK(figures.free == 0 && figures.largest == 0);
 }
 
+/* Holes worked out by hand. The arena has 638 units; a block of 8 n - 4 bytes takes n. */
+static void broken_up(void)
+{
+	struct port_heap figures;
+	void *hole[3];
+
+	start();
+	heap_figures(&figures);
+	CHECK(figures.fragmentation == 0); /* one hole */
+
+	/* Holes of 30 and 40 units and nothing else: 100 * (1 - 50 / 70) = 28.6, and as
+	 * 100 * 50 / 70 is cut to 71, 29. */
+	hole[0] = heap_alloc(30 * HEAP_UNIT - HEAP_HEADER);
+	CHECK(heap_alloc(4) != NULL);
+	hole[1] = heap_alloc(40 * HEAP_UNIT - HEAP_HEADER);
+	CHECK(heap_alloc(4) != NULL);
+	heap_figures(&figures);
+	CHECK(heap_alloc(figures.largest) != NULL);
+	heap_figures(&figures);
+	CHECK(figures.free == 0 && figures.fragmentation == 0); /* no hole */
+	heap_free(hole[0]);
+	heap_free(hole[1]);
+	heap_figures(&figures);
+	CHECK(figures.free == 70 * HEAP_UNIT && figures.fragmentation == 29);
+
+	/* Of the 30 only 10 and 9 left: the root of 100 + 81 + 1600 is cut to 42, and
+	 * 100 * 42 / 59 to 71. */
+	hole[0] = heap_alloc(10 * HEAP_UNIT - HEAP_HEADER);
+	hole[1] = heap_alloc(4);
+	hole[2] = heap_alloc(9 * HEAP_UNIT - HEAP_HEADER);
+	CHECK(hole[0] != NULL && hole[1] != NULL && hole[2] != NULL);
+	CHECK(heap_alloc(4) != NULL && heap_alloc(9 * HEAP_UNIT - HEAP_HEADER) != NULL);
+	heap_free(hole[0]);
+	heap_free(hole[2]);
+	heap_figures(&figures);
+	CHECK(figures.free == (10 + 9 + 40) * HEAP_UNIT);
+	CHECK(figures.fragmentation == 29);
+}
+
 int main(int argc, char **argv)
 {
 	uint32_t seed = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 0) : 0x5EED0001u;
@@ -309,6 +364,7 @@ int main(int argc, char **argv)
 	arena = aligned_alloc(8, UNITS * HEAP_UNIT);
 	CHECK(arena != NULL);
 	edges();
+	broken_up();
 	expect_broken("a block freed twice", free_twice);
 	expect_broken("an address inside a block freed", free_inside);
 	expect_broken("an odd address freed", free_odd_address);

@@ -172,6 +172,7 @@ static void heap_figures(void *self, struct port_heap *figures)
 	figures->lowest = (uint32_t)(host->heap_size - host->heap_peak);
 	figures->lowest_ever = (uint32_t)(host->heap_size - host->heap_peak_ever);
 	figures->largest = figures->free;
+	figures->fragmentation = 0;
 	figures->failures = host->heap_failures;
 	figures->last_failed = (uint32_t)host->heap_last_failed;
 }

@@ -70,6 +70,7 @@ pub fn boot_log(bytes: &[u8]) -> String {
             (r"Waiting for time\.+", "Waiting for time..."),
             (r"Current GMT: .*", "Current GMT: [time]"),
             (r"(free|lowest|lowest ever|largest) \d+", "$1 [bytes]"),
+            (r"fragmentation \d+", "fragmentation [percent]"),
             (r"len \d+, room \d+ ", "len [bytes], room [bytes] "),
             (r"tail \d+", "tail [bytes]"),
             (r"(chksum|csum) 0x[0-9a-f]{2}", "$1 [sum]"),
@@ -88,7 +89,7 @@ pub fn summary(text: &str, bench: &Path) -> String {
             (r#""seconds": [0-9.e-]+"#, r#""seconds": "[seconds]""#),
             (r#""waited": [0-9.e-]+"#, r#""waited": "[seconds]""#),
             (
-                r#""(seed|bytes|flashed_bytes|lowest_free|largest|samples|log_line|port)": \d+"#,
+                r#""(seed|bytes|flashed_bytes|lowest_free|largest|fragmentation|samples|log_line|port)": \d+"#,
                 r#""$1": "[$1]""#,
             ),
             (r#""version": "[0-9.]+""#, r#""version": "[version]""#),

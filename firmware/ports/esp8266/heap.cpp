@@ -49,6 +49,7 @@ void heap_figures(struct port_heap *figures)
 	figures->lowest = lowest;
 	figures->lowest_ever = lowest < lowest_before_mark ? lowest : lowest_before_mark;
 	figures->largest = largest > HEADER ? largest - HEADER : 0;
+	figures->fragmentation = umm_fragmentation_metric();
 	figures->failures = umm_get_oom_count();
 	figures->last_failed = last_failed;
 }

@@ -79,7 +79,7 @@ pub struct Connection {
 #[derive(Clone, Debug)]
 pub struct Heap {
     /// A boot log line with groups `phase`, `lowest`, and if told `free`, `lowest_ever`,
-    /// `largest`, `failed`.
+    /// `largest`, `fragmentation`, `failed`.
     pub line: Option<Regex>,
     /// Fields of a reply.
     pub reply: Option<HeapReply>,
@@ -183,6 +183,8 @@ pub struct HeapReply {
     pub lowest_ever: Option<String>,
     /// Largest block.
     pub largest: Option<String>,
+    /// Fragmentation, percent.
+    pub fragmentation: Option<String>,
     /// Refused allocations.
     pub failed: Option<String>,
     /// Lowest free heap a phase.

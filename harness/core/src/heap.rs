@@ -1,4 +1,4 @@
-//! Heap figures, always in bytes.
+//! Heap figures: bytes, but for the fragmentation, which is a percentage.
 
 use std::collections::BTreeMap;
 
@@ -67,6 +67,10 @@ pub struct HeapSample {
     /// Largest block that could be had, bytes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub largest: Option<u64>,
+    /// How broken up the free heap was at the moment of the sample, percent, as the ESP8266's Arduino
+    /// core has it: 100 * (1 - sqrt(sum of hole^2) / sum of holes). See [`percent`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fragmentation: Option<u64>,
     /// Allocations that were refused since the reset.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub failures: Option<u64>,
@@ -85,10 +89,16 @@ impl HeapSample {
             free: figure("free"),
             lowest_ever: figure("lowest_ever"),
             largest: figure("largest"),
+            fragmentation: figure("fragmentation").and_then(percent),
             failures: figure("failed"),
             source: HeapSource::Log,
         })
     }
+}
+
+/// A percentage that a board told; `None` of what is none, so that it counts as not told.
+pub fn percent(told: u64) -> Option<u64> {
+    (told <= 100).then_some(told)
 }
 
 /// Heap figures that the rig read from the memory of a running board, through a debug probe. They
@@ -112,6 +122,9 @@ pub struct HeapLow {
     /// The smallest largest-block told in the phase, bytes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub largest: Option<u64>,
+    /// The highest fragmentation told in the phase, percent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fragmentation: Option<u64>,
     /// The most refused allocations told in the phase.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub failures: Option<u64>,
@@ -130,11 +143,13 @@ impl HeapLows {
         let low = self.0.entry(sample.phase).or_insert(HeapLow {
             lowest_free: sample.lowest_free,
             largest: sample.largest,
+            fragmentation: sample.fragmentation,
             failures: sample.failures,
             samples: 0,
         });
         low.lowest_free = low.lowest_free.min(sample.lowest_free);
         low.largest = [low.largest, sample.largest].into_iter().flatten().min();
+        low.fragmentation = low.fragmentation.max(sample.fragmentation);
         low.failures = low.failures.max(sample.failures);
         low.samples += 1;
     }
@@ -154,28 +169,43 @@ impl HeapLows {
 mod tests {
     use super::*;
 
-    fn sample(lowest_free: u64, largest: Option<u64>) -> HeapSample {
+    fn sample(lowest_free: u64, largest: Option<u64>, fragmentation: Option<u64>) -> HeapSample {
         HeapSample {
             phase: HeapPhase::Page,
             lowest_free,
             free: None,
             lowest_ever: None,
             largest,
+            fragmentation,
             failures: None,
             source: HeapSource::Log,
         }
     }
 
     #[test]
-    fn lows_keep_the_lowest_and_never_make_a_zero_of_what_was_not_told() {
+    fn a_line_tells_a_percentage_or_none() {
+        let of = |fragmentation: &'static str| {
+            HeapSample::of_line(|name| match name {
+                "phase" => Some("page"),
+                "lowest" => Some("400"),
+                "fragmentation" => Some(fragmentation),
+                _ => None,
+            })
+        };
+        assert_eq!(of("12").unwrap().fragmentation, Some(12));
+        assert_eq!(of("101").unwrap().fragmentation, None);
+    }
+
+    #[test]
+    fn lows_keep_the_worst_and_never_make_a_zero_of_what_was_not_told() {
         let mut lows = HeapLows::default();
         assert!(lows.get(HeapPhase::Page).is_none());
-        lows.add(&sample(500, None));
-        lows.add(&sample(400, Some(300)));
-        lows.add(&sample(450, Some(350)));
+        lows.add(&sample(500, None, Some(7)));
+        lows.add(&sample(400, Some(300), None));
+        lows.add(&sample(450, Some(350), Some(3)));
         let low = lows.get(HeapPhase::Page).unwrap();
         assert_eq!((low.lowest_free, low.largest, low.failures), (400, Some(300), None));
-        assert_eq!(low.samples, 3);
+        assert_eq!((low.fragmentation, low.samples), (Some(7), 3));
         assert!(lows.get(HeapPhase::Boot).is_none());
     }
 }

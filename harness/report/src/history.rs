@@ -16,7 +16,7 @@ use crate::model::RunModel;
 pub const HISTORY: &str = "history.sqlite";
 
 /// Version of the tables (SQLite's `user_version`).
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 
 /// Other runs write for milliseconds.
 const BUSY: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 5000 });
@@ -46,7 +46,7 @@ CREATE TABLE figure (
     boot   INTEGER NOT NULL REFERENCES boot (id) ON DELETE CASCADE,
     phase  TEXT NOT NULL,
     metric TEXT NOT NULL,
-    bytes  INTEGER NOT NULL,
+    value  INTEGER NOT NULL,  -- bytes; of fragmentation percent
     PRIMARY KEY (boot, phase, metric)
 ) WITHOUT ROWID;
 ";
@@ -91,8 +91,8 @@ pub struct Row {
     pub phase: HeapPhase,
     /// Which figure.
     pub metric: Metric,
-    /// Its value.
-    pub bytes: u64,
+    /// Its value, in the figure's unit.
+    pub value: u64,
 }
 
 impl Row {
@@ -106,7 +106,7 @@ impl Row {
             let firmware = started.firmware.iter().find(|firmware| firmware.kind == key.kind);
             for (phase, low) in board.heap.iter() {
                 for metric in Metric::ALL {
-                    let Some(bytes) = metric.of(low) else { continue };
+                    let Some(value) = metric.of(low) else { continue };
                     rows.push(Row {
                         run: started.run.clone(),
                         started: started.started.clone(),
@@ -119,7 +119,7 @@ impl Row {
                         verdict: board.verdict().map(|verdict| verdict.word().to_owned()),
                         phase,
                         metric,
-                        bytes,
+                        value,
                     });
                 }
             }
@@ -230,7 +230,7 @@ impl History {
     pub fn rows(&self, wanted: &Wanted) -> Result<Vec<Row>, HistoryError> {
         const QUERY: &str = "
             SELECT run.run, started, git, build, board, kind, configuration, tls, boot.verdict,
-                   phase, metric, bytes
+                   phase, metric, value
             FROM figure JOIN boot ON boot.id = figure.boot JOIN run ON run.id = boot.run
             WHERE (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR board = ?2)
               AND run.id IN (
@@ -262,7 +262,7 @@ impl History {
                         Some(metric) => metric,
                         None => return Ok(None),
                     },
-                    bytes: row.get::<_, i64>(11)?.max(0) as u64,
+                    value: row.get::<_, i64>(11)?.max(0) as u64,
                 }))
             })
             .map_err(failed)?;
@@ -306,10 +306,10 @@ fn insert(transaction: &Transaction<'_>, run: &RunModel, record: &Path) -> rusql
         )?;
         let boot_id = transaction.last_insert_rowid();
         for row in boot {
-            let Ok(bytes) = i64::try_from(row.bytes) else { continue };
+            let Ok(value) = i64::try_from(row.value) else { continue };
             transaction.execute(
-                "INSERT INTO figure (boot, phase, metric, bytes) VALUES (?1, ?2, ?3, ?4)",
-                params![boot_id, row.phase.name(), row.metric.name(), bytes],
+                "INSERT INTO figure (boot, phase, metric, value) VALUES (?1, ?2, ?3, ?4)",
+                params![boot_id, row.phase.name(), row.metric.name(), value],
             )?;
         }
     }
@@ -341,7 +341,7 @@ mod tests {
     fn boots(history: &History, wanted: &Wanted) -> Vec<u64> {
         let rows = history.rows(wanted).unwrap();
         let lowest = |row: &&Row| row.phase == HeapPhase::Boot && row.metric == Metric::LowestFree;
-        rows.iter().filter(lowest).map(|row| row.bytes).collect()
+        rows.iter().filter(lowest).map(|row| row.value).collect()
     }
 
     #[test]
@@ -369,8 +369,10 @@ mod tests {
         let expected = [
             ("boot", "lowest_free"),
             ("boot", "largest"),
+            ("boot", "fragmentation"),
             ("page", "lowest_free"),
             ("page", "largest"),
+            ("page", "fragmentation"),
         ];
         assert_eq!(names, expected);
     }

@@ -69,6 +69,7 @@ mod tests {
             free: None,
             lowest_ever: Some(lowest),
             largest: None,
+            fragmentation: None,
             failures: None,
             source,
         }

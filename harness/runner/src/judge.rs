@@ -2,7 +2,7 @@
 
 use hilrig_core::check::Check;
 use hilrig_core::contract::HeapReply;
-use hilrig_core::heap::{HeapSample, HeapSource};
+use hilrig_core::heap::{HeapSample, HeapSource, percent};
 use hilrig_core::verdict::Verdict;
 
 use crate::crashes;
@@ -109,6 +109,7 @@ pub fn heap_of_reply(fields: &HeapReply, reply: &[u8]) -> Result<Vec<HeapSample>
     };
     let optional = |field: &Option<String>| field.as_ref().map(figure).transpose();
     let (free, largest) = (optional(&fields.free)?, optional(&fields.largest)?);
+    let fragmentation = optional(&fields.fragmentation)?.and_then(percent);
     let (lowest_ever, failures) = (optional(&fields.lowest_ever)?, optional(&fields.failed)?);
     let mut samples = Vec::new();
     for (phase, field) in &fields.phases {
@@ -123,12 +124,14 @@ pub fn heap_of_reply(fields: &HeapReply, reply: &[u8]) -> Result<Vec<HeapSample>
             free: None,
             lowest_ever: None,
             largest: None,
+            fragmentation: None,
             failures,
             source: HeapSource::Reply,
         });
     }
     if let Some(last) = samples.last_mut() {
         (last.free, last.largest, last.lowest_ever) = (free, largest, lowest_ever);
+        last.fragmentation = fragmentation;
     }
     Ok(samples)
 }

@@ -10,7 +10,7 @@ use crate::error::Failure;
 /// One figure a line (RFC 4180).
 pub fn csv(rows: &[Row]) -> String {
     let mut text = String::from(
-        "run,started,commit,build,board,kind,configuration,tls,verdict,phase,metric,bytes\r\n",
+        "run,started,commit,build,board,kind,configuration,tls,verdict,phase,metric,value\r\n",
     );
     for row in rows {
         let or = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -26,7 +26,7 @@ pub fn csv(rows: &[Row]) -> String {
             or(&row.verdict),
             row.phase.name().into(),
             row.metric.name().into(),
-            row.bytes.to_string(),
+            row.value.to_string(),
         ];
         let quoted: Vec<String> = cells.iter().map(|cell| field(cell)).collect();
         text.push_str(&quoted.join(","));
@@ -56,7 +56,7 @@ pub fn bencher(rows: &[Row]) -> Result<String, Failure> {
         let name = format!("{}/{}", row.board, row.phase.name());
         let measures = benchmarks.entry(name).or_insert_with(|| Value::Object(Map::new()));
         // Bencher's slugs are written with dashes.
-        measures[row.metric.name().replace('_', "-")] = json!({ "value": row.bytes });
+        measures[row.metric.name().replace('_', "-")] = json!({ "value": row.value });
     }
     let text = serde_json::to_string_pretty(&benchmarks).map_err(Failure::internal)?;
     Ok(text + "\n")
@@ -66,12 +66,13 @@ pub fn bencher(rows: &[Row]) -> Result<String, Failure> {
 pub fn open_metrics(rows: &[Row]) -> String {
     let mut text = String::new();
     for metric in hilrig_report::heap::Metric::ALL {
-        let name = format!("hilrig_heap_{}_bytes", metric.name());
-        let _ = writeln!(text, "# TYPE {name} gauge\n# UNIT {name} bytes");
+        let unit = metric.unit();
+        let name = format!("hilrig_heap_{}_{unit}", metric.name());
+        let _ = writeln!(text, "# TYPE {name} gauge\n# UNIT {name} {unit}");
         let _ = writeln!(
             text,
             "# HELP {name} {} of a firmware's phase in the board's last run.",
-            metric.words()
+            metric.words().trim_end_matches(", %")
         );
         let newest = |row: &&Row| {
             let of_board = |other: &&Row| other.board == row.board;
@@ -87,7 +88,7 @@ pub fn open_metrics(rows: &[Row]) -> String {
             ];
             let labels: Vec<String> =
                 labels.iter().map(|(name, value)| format!("{name}=\"{}\"", label(value))).collect();
-            let _ = writeln!(text, "{name}{{{}}} {}", labels.join(","), row.bytes);
+            let _ = writeln!(text, "{name}{{{}}} {}", labels.join(","), row.value);
         }
     }
     text.push_str("# EOF\n");
@@ -105,7 +106,7 @@ mod tests {
 
     use super::*;
 
-    fn row(run: &str, board: &str, bytes: u64) -> Row {
+    fn row(run: &str, board: &str, value: u64) -> Row {
         Row {
             run: run.into(),
             started: "2026-11-22T10:00:00Z".into(),
@@ -118,7 +119,7 @@ mod tests {
             verdict: Some("passed".into()),
             phase: HeapPhase::Handshake,
             metric: Metric::LowestFree,
-            bytes,
+            value,
         }
     }
 

@@ -25,7 +25,7 @@ fn plot(of: &Key, rows: &[Row]) -> String {
     let runs = &runs[runs.len().saturating_sub(WIDTH)..];
     let shown = || runs.iter().flat_map(|run| run.iter());
     let (Some(low), Some(high)) =
-        (shown().map(|row| row.bytes).min(), shown().map(|row| row.bytes).max())
+        (shown().map(|row| row.value).min(), shown().map(|row| row.value).max())
     else {
         return String::new();
     };
@@ -38,7 +38,7 @@ fn plot(of: &Key, rows: &[Row]) -> String {
     let mut lines = vec![vec![None; runs.len()]; HEIGHT];
     for (column, run) in runs.iter().enumerate() {
         for phase in HeapPhase::ALL {
-            let values = run.iter().filter(|row| row.phase == phase).map(|row| row.bytes).collect();
+            let values = run.iter().filter(|row| row.phase == phase).map(|row| row.value).collect();
             if let Some(figure) = Figure::of(values) {
                 lines[line_of(figure.median)][column] = Some(phase);
             }

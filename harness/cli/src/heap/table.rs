@@ -16,12 +16,13 @@ pub fn figures(key: &Key, entry: &Entry) -> String {
             phase.name().to_owned(),
             figure(Metric::LowestFree),
             figure(Metric::Largest),
+            figure(Metric::Fragmentation),
         ]);
     }
     format!(
         "{key} ({} boots)\n{}\n",
         entry.boots,
-        table(&["phase", "lowest free, B", "largest block, B"], rows)
+        table(&["phase", "lowest free, B", "largest block, B", "fragmentation, %"], rows)
     )
 }
 
@@ -37,7 +38,7 @@ pub fn history(rows: &[Row]) -> String {
         ];
         line.extend(HeapPhase::ALL.map(|phase| {
             let figure = |row: &&Row| row.phase == phase && row.metric == Metric::LowestFree;
-            boot.iter().find(figure).map_or("-".into(), |row| row.bytes.to_string())
+            boot.iter().find(figure).map_or("-".into(), |row| row.value.to_string())
         }));
         line
     });
@@ -55,18 +56,15 @@ pub fn comparison(key: &Key, names: [&str; 2], comparison: &Comparison) -> Strin
             change.metric.words().to_owned(),
             figure(change.before),
             figure(change.now),
-            change.bytes().map_or("-".into(), |bytes| format!("{bytes:+}")),
-            change.allowed().map_or("-".into(), |allowed| format!("-{allowed}")),
+            change.difference().map_or("-".into(), |more| format!("{more:+}")),
+            change.allowed().map_or("-".into(), |allowed| format!("{allowed:+}")),
             match change.judged {
-                Judged::Same => "",
-                Judged::Better => "more free",
-                Judged::Worse => "LESS FREE",
-                Judged::NotMeasured => "NOT MEASURED",
-                Judged::New => "new",
-            }
-            .to_owned(),
+                // What fails a check stands out.
+                Judged::Worse | Judged::NotMeasured => change.words().to_uppercase(),
+                _ => change.words().to_owned(),
+            },
         ]
     });
-    let heads = ["phase", "bytes", names[0], names[1], "change", "allowed", ""];
+    let heads = ["phase", "figure", names[0], names[1], "change", "allowed", ""];
     format!("{key}\n{}\n", table(&heads, rows))
 }

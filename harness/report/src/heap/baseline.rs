@@ -21,8 +21,9 @@ pub const BASELINE: &str = "heap-baseline.toml";
 const SCHEMA: u32 = 1;
 
 const HEAD: &str = "\
-# The free heap that was accepted, in bytes. `hilrig heap accept` writes this file, `hilrig heap check` fails when
-# a board has less. median: the middle of all boots; spread: the farthest that a boot was from it.
+# The free heap that was accepted, in bytes, and its fragmentation, in percent. `hilrig heap accept` writes this file,
+# `hilrig heap check` fails when a board is worse off. median: the middle of all boots; spread: the farthest that a
+# boot was from it.
 # Commit it: a change here is a change of what the firmware costs.
 ";
 

@@ -8,8 +8,6 @@ use super::baseline::Baseline;
 use super::figures::{Boots, Figure, Key, Metric, PhaseFigures};
 use crate::model::RunModel;
 
-/// Growth that is never told, bytes: one more small allocation with its header.
-pub const LEAST_GROWTH: u64 = 256;
 /// So many spreads of the baseline are noise.
 const SPREADS: u64 = 3;
 
@@ -18,9 +16,9 @@ const SPREADS: u64 = 3;
 pub enum Judged {
     /// Within the noise.
     Same,
-    /// More is free than was.
+    /// Better than it was, by more than the noise.
     Better,
-    /// Less is free, by more than the noise.
+    /// Worse than it was, by more than the noise.
     Worse,
     /// It was measured before and is not now.
     NotMeasured,
@@ -44,14 +42,28 @@ pub struct Change {
 }
 
 impl Change {
-    /// Bytes more free than before (negative: fewer), where both were measured.
-    pub fn bytes(&self) -> Option<i64> {
+    /// How much more than before (negative: less), where both were measured.
+    pub fn difference(&self) -> Option<i64> {
         Some(self.now?.median as i64 - self.before?.median as i64)
     }
 
-    /// Bytes that may be lost before it is told.
-    pub fn allowed(&self) -> Option<u64> {
-        self.before.map(allowed)
+    /// The difference for the worse that is not told yet.
+    pub fn allowed(&self) -> Option<i64> {
+        let allowed = i64::try_from(allowed(self.metric, self.before?)).unwrap_or(i64::MAX);
+        Some(if self.metric.more_is_worse() { allowed } else { -allowed })
+    }
+
+    /// What came of it, for tables; nothing where it is the same.
+    pub fn words(&self) -> &'static str {
+        match (self.judged, self.metric) {
+            (Judged::Same, _) => "",
+            (Judged::Better, Metric::Fragmentation) => "less fragmented",
+            (Judged::Better, _) => "more free",
+            (Judged::Worse, Metric::Fragmentation) => "more fragmented",
+            (Judged::Worse, _) => "less free",
+            (Judged::NotMeasured, _) => "not measured",
+            (Judged::New, _) => "new",
+        }
     }
 }
 
@@ -74,8 +86,19 @@ impl Comparison {
     }
 }
 
-fn allowed(before: Figure) -> u64 {
-    LEAST_GROWTH.max(SPREADS.saturating_mul(before.spread))
+fn allowed(metric: Metric, before: Figure) -> u64 {
+    metric.least_told().max(SPREADS.saturating_mul(before.spread))
+}
+
+fn judged(metric: Metric, before: Figure, now: Figure) -> Judged {
+    let (more, less) =
+        (now.median.saturating_sub(before.median), before.median.saturating_sub(now.median));
+    let (worse, better) = if metric.more_is_worse() { (more, less) } else { (less, more) };
+    match allowed(metric, before) {
+        allowed if worse > allowed => Judged::Worse,
+        allowed if better > allowed => Judged::Better,
+        _ => Judged::Same,
+    }
 }
 
 /// A run beside a baseline: what both have figures for.
@@ -105,13 +128,7 @@ pub fn compare(
         let judged = match (before, now) {
             (None, _) => Judged::New,
             (Some(_), None) => Judged::NotMeasured,
-            (Some(was), Some(is)) if was.median.saturating_sub(is.median) > allowed(was) => {
-                Judged::Worse
-            }
-            (Some(was), Some(is)) if is.median.saturating_sub(was.median) > allowed(was) => {
-                Judged::Better
-            }
-            _ => Judged::Same,
+            (Some(was), Some(is)) => judged(metric, was, is),
         };
         Change { phase, metric, before, now, judged }
     });
@@ -123,7 +140,11 @@ mod tests {
     use super::*;
 
     fn of(median: u64, spread: u64) -> BTreeMap<HeapPhase, PhaseFigures> {
-        let figures = [(Metric::LowestFree, Figure { median, spread })].into();
+        of_metric(Metric::LowestFree, median, spread)
+    }
+
+    fn of_metric(metric: Metric, median: u64, spread: u64) -> BTreeMap<HeapPhase, PhaseFigures> {
+        let figures = [(metric, Figure { median, spread })].into();
         [(HeapPhase::Handshake, figures)].into()
     }
 
@@ -138,6 +159,21 @@ mod tests {
         assert_eq!(judged((40_000, 100), 40_000 - 300), Judged::Same);
         assert_eq!(judged((40_000, 100), 40_000 - 301), Judged::Worse);
         assert_eq!(judged((40_000, 0), 40_512), Judged::Better);
+    }
+
+    #[test]
+    fn more_fragmentation_is_worse_beyond_the_larger_of_5_points_and_three_spreads() {
+        let change = |before: (u64, u64), now: u64| {
+            let of = |median, spread| of_metric(Metric::Fragmentation, median, spread);
+            compare(&of(before.0, before.1), &of(now, 0)).changes.remove(0)
+        };
+        assert_eq!(change((10, 0), 15).judged, Judged::Same);
+        assert_eq!(change((10, 0), 16).judged, Judged::Worse);
+        assert_eq!(change((10, 0), 16).difference(), Some(6));
+        assert_eq!(change((10, 0), 16).allowed(), Some(5));
+        assert_eq!(change((10, 2), 16).judged, Judged::Same);
+        assert_eq!(change((10, 2), 17).judged, Judged::Worse);
+        assert_eq!(change((10, 0), 4).judged, Judged::Better);
     }
 
     #[test]

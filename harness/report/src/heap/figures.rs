@@ -37,17 +37,20 @@ pub enum Metric {
     LowestFree,
     /// The smallest largest block, bytes.
     Largest,
+    /// The highest fragmentation, percent.
+    Fragmentation,
 }
 
 impl Metric {
     /// Every one, in the order of tables.
-    pub const ALL: [Metric; 2] = [Metric::LowestFree, Metric::Largest];
+    pub const ALL: [Metric; 3] = [Metric::LowestFree, Metric::Largest, Metric::Fragmentation];
 
     /// The name, as in files.
     pub fn name(self) -> &'static str {
         match self {
             Metric::LowestFree => "lowest_free",
             Metric::Largest => "largest",
+            Metric::Fragmentation => "fragmentation",
         }
     }
 
@@ -56,11 +59,12 @@ impl Metric {
         Metric::ALL.into_iter().find(|metric| metric.name() == name)
     }
 
-    /// Its value in what a phase's samples come to, bytes.
+    /// Its value in what a phase's samples come to, in its [unit](Metric::unit).
     pub fn of(self, low: &HeapLow) -> Option<u64> {
         match self {
             Metric::LowestFree => Some(low.lowest_free),
             Metric::Largest => low.largest,
+            Metric::Fragmentation => low.fragmentation,
         }
     }
 
@@ -69,11 +73,36 @@ impl Metric {
         match self {
             Metric::LowestFree => "lowest free",
             Metric::Largest => "largest block",
+            Metric::Fragmentation => "fragmentation, %",
+        }
+    }
+
+    /// What it is counted in, as in the names of other tools' metrics.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Metric::LowestFree | Metric::Largest => "bytes",
+            Metric::Fragmentation => "percent",
+        }
+    }
+
+    /// Whether a board is worse off the more there is of it.
+    pub fn more_is_worse(self) -> bool {
+        self == Metric::Fragmentation
+    }
+
+    /// A change for the worse that is never told, however small the spread.
+    ///
+    /// 256 bytes are one more small allocation with its header. A point of fragmentation is moved by
+    /// the length of a certificate, and by the cut to whole points; 5 are not.
+    pub fn least_told(self) -> u64 {
+        match self {
+            Metric::LowestFree | Metric::Largest => 256,
+            Metric::Fragmentation => 5,
         }
     }
 }
 
-/// What the same figure of many boots comes to, bytes.
+/// What the same figure of many boots comes to, in the unit of its [`Metric`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Figure {
@@ -190,6 +219,7 @@ pub(crate) mod tests {
                 free: None,
                 lowest_ever: None,
                 largest: Some(*largest),
+                fragmentation: Some(3),
                 failures: None,
                 source: HeapSource::Log,
             });

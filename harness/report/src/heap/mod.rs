@@ -5,7 +5,7 @@ mod compare;
 mod figures;
 
 pub use baseline::{BASELINE, Baseline, BaselineError, Entry};
-pub use compare::{Change, Comparison, Judged, LEAST_GROWTH, against, compare};
+pub use compare::{Change, Comparison, Judged, against, compare};
 #[cfg(test)]
 pub(crate) use figures::tests;
 pub use figures::{Boots, Figure, Key, Metric, PhaseFigures};

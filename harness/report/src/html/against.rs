@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::heap::{Change, Comparison, Figure, Judged, Key};
+use crate::heap::{Comparison, Figure, Judged, Key};
 
 /// A table for each thing that can be compared.
 pub(super) fn section(comparisons: &[(Key, Comparison)]) -> Markup {
@@ -29,7 +29,7 @@ fn table(comparison: &Comparison) -> Markup {
             table {
                 thead {
                     tr {
-                        th { "Phase" } th { "Bytes" } th.number { "Accepted" } th.number { "This run" }
+                        th { "Phase" } th { "Figure" } th.number { "Accepted" } th.number { "This run" }
                         th.number { "Change" } th.number { "Allowed" } th { "" }
                     }
                 }
@@ -40,23 +40,13 @@ fn table(comparison: &Comparison) -> Markup {
                             td { (change.metric.words()) }
                             td.number { (figure(change.before)) }
                             td.number { (figure(change.now)) }
-                            td.number { (change.bytes().map_or(String::new(), |bytes| format!("{bytes:+}"))) }
-                            td.number { (change.allowed().map_or(String::new(), |bytes| format!("-{bytes}"))) }
-                            td { (words(change)) }
+                            td.number { (change.difference().map_or(String::new(), |more| format!("{more:+}"))) }
+                            td.number { (change.allowed().map_or(String::new(), |more| format!("{more:+}"))) }
+                            td { (change.words()) }
                         }
                     }
                 }
             }
         }
-    }
-}
-
-fn words(change: &Change) -> &'static str {
-    match change.judged {
-        Judged::Same => "",
-        Judged::Better => "more free",
-        Judged::Worse => "less free",
-        Judged::NotMeasured => "not measured",
-        Judged::New => "new",
     }
 }

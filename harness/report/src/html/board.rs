@@ -142,7 +142,7 @@ fn lows(board: &BoardModel) -> Markup {
                 thead {
                     tr {
                         th { "Phase" } th.number { "Lowest free, B" } th.number { "Largest block, B" }
-                        th.number { "Refused allocations" } th.number { "Samples" }
+                        th.number { "Fragmentation, %" } th.number { "Refused allocations" } th.number { "Samples" }
                     }
                 }
                 tbody {
@@ -153,10 +153,11 @@ fn lows(board: &BoardModel) -> Markup {
                                 Some(low) => {
                                     td.number { (low.lowest_free) }
                                     td.number { (figure(low.largest)) }
+                                    td.number { (figure(low.fragmentation)) }
                                     td.number { (figure(low.failures)) }
                                     td.number { (low.samples) }
                                 },
-                                None => { td.number colspan="4" { "not measured" } },
+                                None => { td.number colspan="5" { "not measured" } },
                             }
                         }
                     }
@@ -178,7 +179,8 @@ fn samples(trace: &Trace) -> Markup {
                             tr {
                                 th.number { "s" } th { "Phase" } th.number { "Lowest free, B" }
                                 th.number { "Free, B" } th.number { "Lowest ever, B" }
-                                th.number { "Largest block, B" } th.number { "Refused" }
+                                th.number { "Largest block, B" }
+                                th.number { "Fragmentation, %" } th.number { "Refused" }
                             }
                         }
                         tbody {
@@ -190,6 +192,7 @@ fn samples(trace: &Trace) -> Markup {
                                     td.number { (figure(sample.free)) }
                                     td.number { (figure(sample.lowest_ever)) }
                                     td.number { (figure(sample.largest)) }
+                                    td.number { (figure(sample.fragmentation)) }
                                     td.number { (figure(sample.failures)) }
                                 }
                             }

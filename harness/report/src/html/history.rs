@@ -56,7 +56,7 @@ fn points<'a>(rows: &'a [Row], key: &Key) -> Vec<Point<'a>> {
         run: &run[0].run,
         commit: run[0].commit.as_deref().unwrap_or(""),
         medians: HeapPhase::ALL.map(|phase| {
-            let values = run.iter().filter(|row| row.phase == phase).map(|row| row.bytes);
+            let values = run.iter().filter(|row| row.phase == phase).map(|row| row.value);
             Figure::of(values.collect()).map(|figure| figure.median)
         }),
     })

@@ -81,6 +81,7 @@ mod tests {
             free: None,
             lowest_ever: None,
             largest: None,
+            fragmentation: None,
             failures: None,
             source: HeapSource::Reply,
         })

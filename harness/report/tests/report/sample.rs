@@ -114,6 +114,7 @@ impl Stream {
                 free: Some(lowest_free + 1000),
                 lowest_ever: Some(lowest_free),
                 largest: Some(lowest_free / 2),
+                fragmentation: Some(12),
                 failures: Some(0),
                 source: HeapSource::Log,
             }),

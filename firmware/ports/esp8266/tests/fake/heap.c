@@ -58,6 +58,11 @@ size_t umm_max_block_size(void)
 	return HEAP_SIZE - used;
 }
 
+int umm_fragmentation_metric(void)
+{
+	return 0;
+}
+
 size_t umm_get_oom_count(void)
 {
 	return refused;

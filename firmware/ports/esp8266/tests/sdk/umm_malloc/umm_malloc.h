@@ -1,4 +1,5 @@
-/* From cores/esp8266/umm_malloc/umm_malloc_cfg.h of the Arduino core 3.1.2. All in bytes. */
+/* From cores/esp8266/umm_malloc/umm_malloc_cfg.h of the Arduino core 3.1.2. All in bytes but
+ * the fragmentation, which is in percent. */
 #ifndef UMM_MALLOC_H
 #define UMM_MALLOC_H
 
@@ -10,6 +11,7 @@ extern "C" {
 size_t umm_free_heap_size_lw(void);
 size_t umm_max_block_size(void);
 size_t umm_get_oom_count(void);
+int umm_fragmentation_metric(void);
 #ifdef UMM_STATS_FULL
 size_t umm_free_heap_size_min(void);
 size_t umm_free_heap_size_min_reset(void);
