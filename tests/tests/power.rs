@@ -4,6 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
+use hilrig_core::event::What;
 use hilrig_core::exit;
 use hilrig_core::phase::Phase;
 use hilrig_core::verdict::Verdict;
@@ -21,6 +22,10 @@ fn status(board: &Attached, key: &str) -> Value {
 
 fn cycles(record: &Record) -> usize {
     record.notes().iter().filter(|note| note.contains("switched off and on")).count()
+}
+
+fn crashes(record: &Record) -> usize {
+    record.events().iter().filter(|event| matches!(event.what, What::Crash(_))).count()
 }
 
 /// Adds a power line to a board.
@@ -57,10 +62,38 @@ fn a_board_that_hangs_is_switched_off_and_on_once_and_passes() {
     let record = bench.record();
     record.must_be_whole();
     assert_eq!(record.verdict("desk").0, Verdict::Passed);
-    assert_eq!(cycles(&record), 1);
+    assert_eq!((cycles(&record), crashes(&record)), (1, 0));
     let first = [Phase::Lock, Phase::Flash, Phase::Lock, Phase::Flash, Phase::Boot];
     assert_eq!(record.phases("desk")[..5], first);
     assert!(status(&board, "power_ons").as_u64().unwrap() > before);
+    board.stop();
+    bench.nothing_may_be_left();
+}
+
+#[test]
+fn a_power_cycle_is_not_taken_for_a_brownout() {
+    let bench = Bench::new();
+    let board = Attached::start(&bench, "desk");
+    let mut configuration = Configuration::new();
+    configuration.board(board.as_board("desk"));
+    bench.configure(&configuration);
+    bench.run(&["run"]).with_code(exit::PASSED);
+    // What is on it is kept, does not come up, and hangs: that shows when it is flashed anew.
+    board.control(r#"{"do":"silent"}"#);
+    let mut run = bench.start(&["run"]);
+    run.line_with("desk  boot");
+    // Without the rig's hand, this and the start that follows are the signs of one.
+    let dying = " ets Jan  8 2013,rst cause:2, boot mode:(3,6)\r\nthe firmware speaks here\r\n";
+    let dying = format!("{dying}{}\r\n", "\u{fffd}".repeat(16));
+    board.control(&serde_json::json!({ "do": "say", "text": dying }).to_string());
+    board.control(r#"{"do":"hang"}"#);
+    board.control(r#"{"do":"normal"}"#);
+    run.ended().with_code(exit::PASSED);
+    let record = bench.record();
+    record.must_be_whole();
+    assert_eq!(record.verdict("desk").0, Verdict::Passed);
+    assert!(record.text("desk/boot.log").contains("the firmware speaks here"));
+    assert_eq!((cycles(&record), crashes(&record)), (1, 0));
     board.stop();
     bench.nothing_may_be_left();
 }

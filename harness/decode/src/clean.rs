@@ -4,6 +4,7 @@
 //! quotes it, a blog turns `>>>stack>>>` into entities and `0x4000` into `0×4000`.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -120,19 +121,35 @@ fn without_prefixes(text: &str) -> &str {
     text
 }
 
-/// Whether `line` (as it came; `cleaned` without what was put on it) holds what no firmware prints:
-/// the sign of a wrong rate or of a supply that gives way.
-pub fn is_garbage(line: &[u8], cleaned: &str) -> bool {
-    let text = String::from_utf8_lossy(line);
-    let text = ESCAPES.replace_all(&text, "");
-    let is_bad = |c: &char| {
-        // Zeros do not count: they are half of a log that was saved as UTF-16. U+2E2E is what the
-        // Arduino IDE shows for a byte that is no text.
-        (c.is_control() && !matches!(c, '\t' | '\r' | '\n' | '\0'))
-            || matches!(c, '\u{fffd}' | '\u{2e2e}')
-    };
-    let bad = text.chars().filter(is_bad).count();
-    bad >= 4 && bad * 4 >= cleaned.chars().count()
+/// What a line, as it came, holds that no firmware prints: the sign of a wrong rate or of a supply
+/// that gives way. Counted when it is asked for, and once for all pieces of the line.
+pub struct Garbage<'a> {
+    line: &'a [u8],
+    characters: OnceCell<usize>,
+}
+
+impl<'a> Garbage<'a> {
+    /// That in `line`.
+    pub fn of(line: &'a [u8]) -> Garbage<'a> {
+        Garbage { line, characters: OnceCell::new() }
+    }
+
+    /// Whether it is more than `cleaned`, which is what is read of the line, can explain.
+    pub fn outweighs(&self, cleaned: &str) -> bool {
+        let bad = *self.characters.get_or_init(|| {
+            let text = String::from_utf8_lossy(self.line);
+            let text = ESCAPES.replace_all(&text, "");
+            text.chars().filter(is_bad).count()
+        });
+        bad >= 4 && bad * 4 >= cleaned.chars().count()
+    }
+}
+
+fn is_bad(c: &char) -> bool {
+    // Zeros do not count: they are half of a log that was saved as UTF-16. U+2E2E is what the
+    // Arduino IDE shows for a byte that is no text.
+    (c.is_control() && !matches!(c, '\t' | '\r' | '\n' | '\0'))
+        || matches!(c, '\u{fffd}' | '\u{2e2e}')
 }
 
 #[cfg(test)]
@@ -201,7 +218,7 @@ mod tests {
 
     #[test]
     fn what_no_firmware_prints_is_garbage() {
-        let garbage = |line: &[u8]| is_garbage(line, &clean(line));
+        let garbage = |line: &[u8]| Garbage::of(line).outweighs(&clean(line));
         assert!(garbage(b"\x82\xfe\x00\x91\xe0l\x9c|\xec\x8c"));
         assert!(garbage("\u{2e2e}\u{2e2e}\u{2e2e}\u{2e2e}".as_bytes()));
         assert!(garbage("12:34:56.789 -> \u{2e2e}\u{2e2e}\u{2e2e}\u{2e2e}".as_bytes()));
@@ -216,7 +233,7 @@ mod tests {
         fn any_bytes_come_out_without_control_characters(bytes: Vec<u8>) {
             let text = clean(&bytes);
             prop_assert!(!text.chars().any(char::is_control));
-            let _ = is_garbage(&bytes, &text);
+            let _ = Garbage::of(&bytes).outweighs(&text);
         }
     }
 }

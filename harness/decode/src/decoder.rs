@@ -1,6 +1,10 @@
 //! A stream of bytes in, findings out.
 
-use crate::clean::{clean, is_garbage};
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::clean::{Garbage, clean};
 use crate::crash_line::{CrashLine, Registers};
 use crate::finding::{Address, Finding, Kind, Role};
 use crate::judge::{Judge, LoopRule};
@@ -155,13 +159,13 @@ impl State {
                 m.age += 1;
                 m
             });
-        let text = clean(raw);
+        let (text, garbage) = (clean(raw), Garbage::of(raw));
         for (at, piece) in pieces(&text).enumerate() {
-            self.piece(At { line: number, first: at == 0 }, piece, raw, found);
+            self.piece(At { line: number, first: at == 0 }, piece, &garbage, found);
         }
     }
 
-    fn piece(&mut self, at: At, text: &str, raw: &[u8], found: Found<'_>) {
+    fn piece(&mut self, at: At, text: &str, garbage: &Garbage<'_>, found: Found<'_>) {
         if let Some(start) = RomStart::read(text.as_bytes()) {
             self.start(at.line, start, found);
         } else if let Some(said) = self.crash_line(text) {
@@ -170,7 +174,7 @@ impl State {
             self.cut_here = 0;
             self.heard();
         } else if !self.dump(text) {
-            self.other(at.line, text, raw, found);
+            self.other(at.line, text, garbage, found);
         }
     }
 
@@ -192,7 +196,7 @@ impl State {
         }
     }
 
-    fn other(&mut self, number: u64, text: &str, raw: &[u8], found: Found<'_>) {
+    fn other(&mut self, number: u64, text: &str, garbage: &Garbage<'_>, found: Found<'_>) {
         if let Some(cause) = mentioned_exception(text) {
             self.mentioned = Some(Mentioned { line: number, cause, age: 0 });
         }
@@ -203,7 +207,7 @@ impl State {
             }
         }
         if !text.trim().is_empty() {
-            self.judge.line(number, text, is_garbage(raw, text));
+            self.judge.line(number, text, garbage.outweighs(text));
         }
     }
 
@@ -448,26 +452,19 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
 
 /// Where the next piece of `text` begins: at a mark, or behind one that `text` begins with.
 fn next_mark(text: &str) -> Option<usize> {
-    const BEGINS: [&str; 6] = [
-        ">>>stack>>>",
-        "<<<stack<<<",
-        "epc1=0x",
-        "last failed alloc call:",
-        "ctx: ",
-        "Backtrace:0x",
-    ];
-    for mark in &BEGINS[..2] {
+    // One search for all of them: a line that is full of one mark is not read to its end again and
+    // again for the others.
+    static BEGINS: LazyLock<Regex> = LazyLock::new(|| {
+        let marks = r">>>stack>>>|<<<stack<<<|epc1=0x|last failed alloc call:|ctx: |Backtrace:0x";
+        Regex::new(marks).expect("a constant pattern compiles")
+    });
+    for mark in [">>>stack>>>", "<<<stack<<<"] {
         if text.starts_with(mark) && text.len() > mark.len() {
             return Some(mark.len());
         }
     }
-    BEGINS
-        .iter()
-        .filter_map(|mark| {
-            let skipped = text.chars().next()?.len_utf8();
-            Some(skipped + text[skipped..].find(mark)?)
-        })
-        .min()
+    let skipped = text.chars().next()?.len_utf8();
+    BEGINS.find_at(text, skipped).map(|mark| mark.start())
 }
 
 /// The cause of an exception that stands at the end of `text`, behind something else.

@@ -76,7 +76,8 @@ impl Live {
         while !text.is_empty() && kept.len() < BEFORE {
             let body = text.strip_suffix(b"\n").unwrap_or(text);
             let start = memchr::memrchr(b'\n', body).map_or(0, |at| at + 1);
-            kept.push_front(text[start..].iter().copied().take(MOST).collect());
+            let line = &text[start..];
+            kept.push_front(line[..line.len().min(MOST)].to_vec());
             text = &text[..start];
         }
         let stale = (self.before.len() + kept.len()).saturating_sub(BEFORE);

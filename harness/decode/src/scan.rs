@@ -22,7 +22,7 @@ impl<'a> Scan<'a> {
 
     /// Behind the first `text`.
     pub fn find(&self, text: &str) -> Option<Scan<'a>> {
-        let at = self.0.windows(text.len()).position(|window| window == text.as_bytes())?;
+        let at = memchr::memmem::find(self.0, text.as_bytes())?;
         Some(Scan(&self.0[at + text.len()..]))
     }
 

@@ -81,6 +81,10 @@ impl Path<'_> {
         self.walk.tell(What::Note {
             text: format!("no sign of life, so it is switched off and on by {line}"),
         });
+        // What a supply says that comes and goes is no sign of a brownout when the rig does it.
+        if let Some(log) = self.log.get() {
+            self.reset_asked(log);
+        }
         self.walk
             .waiting(board.power_cycle())
             .await
@@ -201,9 +205,7 @@ impl Path<'_> {
     /// Reset, and the boot log up to configuration mode.
     async fn boot(&self, board: &mut dyn Board, log: &Log, kept: bool) -> Result<Booted, Stop> {
         let mark = log.mark();
-        if !log.reset_asked(self.image.build.as_deref()) {
-            self.walk.forget_crashes();
-        }
+        self.reset_asked(log);
         self.walk.waiting(board.reset()).await?;
         let reach = board.reach();
         let booted = match self.boot_log(log, mark, Mode::Configuration).await {
@@ -363,6 +365,13 @@ impl Path<'_> {
     }
 
     // -- what the phases are made of --
+
+    /// The rig is about to start the board anew.
+    fn reset_asked(&self, log: &Log) {
+        if !log.reset_asked(self.image.build.as_deref()) {
+            self.walk.forget_crashes();
+        }
+    }
 
     pub(crate) fn reply(&self, over: &str, request: &str, reply: &[u8], seconds: f64) {
         let reply = text::printable(reply);

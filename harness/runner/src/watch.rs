@@ -157,15 +157,16 @@ impl Watch {
                 counted = start;
                 let text = trim_end(&block[start..end]);
                 let number = *line + 1;
-                let says: Vec<usize> = which.matches(text).iter().collect();
-                if says.iter().any(|index| each[*index].0 == Says::Sign) {
+                let matches = which.matches(text);
+                let says = || matches.iter().map(|index| &each[index]);
+                if says().any(|(says, _)| *says == Says::Sign) {
                     crashes.plain(decoded.1, &block[decoded.0..start], &mut found);
                     crashes.sign(number, &block[start..end], &mut found);
                     decoded = (end, number + 1);
                 }
                 // Within a dump that the decoder knows, the contract's texts tell nothing new.
                 let known = crashes.open().is_some();
-                let said = says.iter().map(|index| &each[*index]).filter(|(says, _)| match says {
+                let said = says().filter(|(says, _)| match says {
                     Says::Sign => false,
                     Says::Crash => !known,
                     _ => true,
