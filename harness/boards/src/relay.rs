@@ -290,11 +290,13 @@ impl<'a> Relay<'a> {
             [] => String::new(),
             heard => format!("; the board sends `{}`", printable(heard)),
         };
-        BoardFault::new(
+        let silent = sync && instead.is_empty() && heard.is_empty();
+        let fault = BoardFault::new(
             self.tried(),
             format!("no answer within {:.1} s{instead}{heard}", deadline.as_secs_f64()),
         )
-        .help(if sync { BUTTONS } else { LINE })
+        .help(if sync { BUTTONS } else { LINE });
+        if silent { fault.silent() } else { fault }
     }
 
     /// What was tried last, for messages.

@@ -263,6 +263,23 @@ async fn a_silent_board() {
     }
 }
 
+/// By this a run knows that switching the board off and on may help.
+#[tokio::test]
+async fn a_board_without_a_sign_of_life_is_told_from_one_that_fell_silent() {
+    let firmware = Trick::Firmware("I (31) boot: up\r\n");
+    for (trick, silent) in
+        [(Trick::SilentFrom(SYNC), true), (Trick::SilentFrom(READ_REG), false), (firmware, false)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let rom = Rom::start(Kind::Esp32c3, trick.clone());
+        let mut board = of_kind(&rom, folder.path(), BoardKind::Esp32c3, Deadlines::default());
+        let fault = flash(&mut board, &riscv(1)).await.unwrap_err();
+        assert_eq!(fault.silent, silent, "{trick:?}: {fault}");
+        board.release().await;
+        rom.off();
+    }
+}
+
 #[tokio::test]
 async fn a_loader_that_refuses() {
     says(&fault(Trick::Refuse(BEGIN, 5)).await.0, &["FLASH_BEGIN"]);
