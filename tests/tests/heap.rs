@@ -108,7 +108,7 @@ fn baselines_that_cannot_be_used_are_refused_before_anything_runs() {
         refused.stderr
     };
     let error = check(&whole.replace("schema = 1", "schema = 0"));
-    assert!(error.contains("heap-baseline.toml:4: a baseline of schema 0"), "{error}");
+    assert!(error.contains("heap-baseline.toml:5: a baseline of schema 0"), "{error}");
     let error = check(&whole[..whole.len() / 2]);
     assert!(error.contains("heap-baseline.toml:"), "{error}");
     let error = check(whole.trim_end().strip_suffix("[end]").unwrap());
