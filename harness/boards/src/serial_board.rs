@@ -288,7 +288,11 @@ impl Board for SerialBoard {
             let told = |words: &str| notes.iter().for_each(|notes| notes(words));
             let locked = power.lock(&self.settings.locks, reason, patience, told).await;
             locked.map_err(|mut fault| {
-                let port = self.settings.port.display();
+                // The port itself is not looked for yet.
+                let port = match &self.settings.seek {
+                    Some(seek) => seek.words(),
+                    None => self.settings.port.display().to_string(),
+                };
                 fault.tried = format!("{}, which powers the board on {port}", fault.tried);
                 fault
             })?;
