@@ -3,6 +3,8 @@
 //!
 //! Parsed once into checked types: every pattern compiled, every name known.
 
+mod written;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -267,116 +269,6 @@ pub struct Invalid {
     pub requests: Vec<String>,
     /// How each is answered.
     pub reply: Option<Regex>,
-}
-
-mod written {
-    //! The file as it is written.
-    use super::{BTreeMap, Deserialize, HeapReply, HeapSymbol, Http, Settings, Spanned, Stored};
-
-    pub type Pattern = Spanned<String>;
-
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    pub struct Contract {
-        pub schema: Spanned<u32>,
-        pub firmware: String,
-        pub build: Option<Build>,
-        pub modes: Modes,
-        pub connection: Connection,
-        pub heap: Option<Heap>,
-        pub http: Http,
-        pub settings: Settings,
-        pub switch: Switch,
-        pub mqtt: Mqtt,
-        #[serde(default)]
-        pub requests: Vec<Request>,
-        pub invalid: Option<Invalid>,
-        pub crash: Option<Crash>,
-        pub stored: Option<Spanned<Stored>>,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    pub struct Build {
-        pub in_image: Pattern,
-        pub in_log: Pattern,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    pub struct Modes {
-        pub configuration: Mode,
-        pub mqtt: Mode,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    pub struct Mode {
-        pub lines: Spanned<Vec<Pattern>>,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    pub struct Connection {
-        pub connected: Pattern,
-        pub failed: Pattern,
-        pub refused: Pattern,
-        pub given_up: Option<Pattern>,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    pub struct Heap {
-        pub line: Option<Pattern>,
-        pub reply: Option<HeapReply>,
-        pub symbol: Option<HeapSymbol>,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    pub struct Switch {
-        pub to_mqtt: SwitchRequest,
-        pub to_configuration: SwitchRequest,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    pub struct SwitchRequest {
-        pub request: String,
-        pub reply: Pattern,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    pub struct Mqtt {
-        pub payload: String,
-        pub largest_publish: Option<usize>,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    pub struct Request {
-        pub name: String,
-        #[serde(default)]
-        pub query: String,
-        pub reply: Pattern,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    pub struct Invalid {
-        pub requests: Vec<String>,
-        pub reply: Pattern,
-    }
-
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    pub struct Crash {
-        pub patterns: Vec<Pattern>,
-    }
-
-    // The map's keys are checked as heap phases by serde.
-    const _: fn(&BTreeMap<super::HeapPhase, String>) = |_| ();
 }
 
 impl Contract {

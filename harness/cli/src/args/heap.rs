@@ -1,0 +1,115 @@
+//! The command line of `hilrig heap`.
+
+use std::path::PathBuf;
+
+use clap::{Subcommand, ValueEnum};
+
+use super::{ConfigArg, Place};
+
+/// The commands of `hilrig heap`.
+#[derive(Debug, Subcommand)]
+pub enum HeapCommand {
+    /// Write the figures of some boots into the baseline, a file to be committed.
+    Accept(HeapBoots),
+    /// Fail where a board has less heap than the baseline says.
+    Check(HeapBoots),
+    /// Put two records or baselines side by side.
+    Diff(HeapDiff),
+    /// Find the commit that cost the heap (a wrapper of `git bisect run`).
+    Bisect(HeapBisect),
+    /// Show the runs so far as a table and a plot, or export them.
+    History(HeapHistory),
+}
+
+/// `hilrig heap accept` and `hilrig heap check`.
+#[derive(Debug, clap::Args)]
+pub struct HeapBoots {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Run this many virtual boards in place of the configured ones.
+    #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
+    pub virtual_boards: Option<std::num::NonZeroUsize>,
+    /// Run only the board of this name (may be given more than once).
+    #[arg(long, value_name = "NAME")]
+    pub board: Vec<String>,
+    /// Where the broker runs; overrides the configuration.
+    #[arg(long, value_name = "KIND")]
+    pub broker: Option<Place>,
+    /// Folder that the records go into, in place of the configuration's.
+    #[arg(long, value_name = "DIR")]
+    pub records: Option<PathBuf>,
+    /// How many runs the figures are taken from.
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub boots: std::num::NonZeroUsize,
+    /// Take the figures from these records, and run nothing.
+    #[arg(long, value_name = "RECORD", num_args = 1.., conflicts_with_all = ["boots", "virtual_boards", "board", "broker"])]
+    pub from: Vec<PathBuf>,
+    /// The baseline; left out, heap-baseline.toml beside the configuration.
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+}
+
+/// `hilrig heap diff`.
+#[derive(Debug, clap::Args)]
+pub struct HeapDiff {
+    /// A record's folder, or a baseline (.toml).
+    pub before: PathBuf,
+    /// Another.
+    pub after: PathBuf,
+}
+
+/// `hilrig heap bisect`.
+#[derive(Debug, clap::Args)]
+pub struct HeapBisect {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// A commit that left enough free.
+    #[arg(long, value_name = "COMMIT")]
+    pub good: String,
+    /// A commit that leaves less.
+    #[arg(long, value_name = "COMMIT", default_value = "HEAD")]
+    pub bad: String,
+    /// Builds what is checked out; run by `sh -c` in the repository's top folder.
+    #[arg(long, value_name = "COMMAND", default_value = "make firmware")]
+    pub build: String,
+    /// Run this many virtual boards in place of the configured ones.
+    #[arg(long = "virtual", value_name = "N")]
+    pub virtual_boards: Option<std::num::NonZeroUsize>,
+    /// How many runs each commit's figures are taken from.
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub boots: std::num::NonZeroUsize,
+}
+
+/// `hilrig heap history`.
+#[derive(Debug, clap::Args)]
+pub struct HeapHistory {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Only boards of this kind.
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<String>,
+    /// Only the board of this name.
+    #[arg(long, value_name = "NAME")]
+    pub board: Option<String>,
+    /// The last so many runs.
+    #[arg(long, value_name = "N", default_value = "50")]
+    pub last: std::num::NonZeroUsize,
+    /// What to print.
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: HistoryFormat,
+}
+
+/// How the history is printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum HistoryFormat {
+    /// A table and a plot.
+    Table,
+    /// One figure a line.
+    Csv,
+    /// The same as an array of objects.
+    Json,
+    /// Bencher Metric Format, of the last run.
+    Bencher,
+    /// OpenMetrics text, of each board's last run.
+    Openmetrics,
+}
