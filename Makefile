@@ -36,7 +36,7 @@ lint: need
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	tools/licences.sh
 
-bench: firmware firmware-arm
+bench: faults
 	$(CARGO) build --release -p hilrig
 	$(CARGO) run --release -p hilrig-bench
 

@@ -4,7 +4,7 @@
 //!     cargo run --release --package hilrig-bench -- [--runs N] [TABLE...]
 //!
 //! Tables: `run`, `many`, `startup`, `flash`, `line`, `reader`, `crowd`,
-//! `qemu`, `discovery`; without a name, all of them.
+//! `qemu`, `discovery`, `heap`; without a name, all of them.
 
 mod board;
 mod crowd;
@@ -19,6 +19,7 @@ mod process;
 mod pty;
 mod qemu;
 mod reader;
+mod regressions;
 mod run;
 mod startup;
 mod table;
@@ -30,8 +31,8 @@ use std::process::ExitCode;
 use crate::figures::Figures;
 use crate::table::Table;
 
-const TABLES: [&str; 9] =
-    ["run", "many", "startup", "flash", "line", "reader", "crowd", "qemu", "discovery"];
+const TABLES: [&str; 10] =
+    ["run", "many", "startup", "flash", "line", "reader", "crowd", "qemu", "discovery", "heap"];
 /// Of a whole run of one board; quicker things are measured more often, slower ones less.
 const RUNS: usize = 5;
 
@@ -89,7 +90,7 @@ async fn measure(wanted: &Wanted) -> Result<bool, String> {
     let wants = |table: &str| wanted.tables.is_empty() || wanted.tables.iter().any(|t| t == table);
     let runs = wanted.runs;
     say(&format!("Machine: {}\n", place::machine()));
-    let runs_it = ["run", "many", "startup", "qemu"].into_iter().any(wants);
+    let runs_it = ["run", "many", "startup", "qemu", "heap"].into_iter().any(wants);
     let hilrig = if runs_it { place::hilrig()? } else { Default::default() };
     let contract = run::contract()?;
     let mut all = true;
@@ -143,6 +144,11 @@ async fn measure(wanted: &Wanted) -> Result<bool, String> {
             one_board.iter().flat_map(|run| run.handshakes(&contract)).collect();
         let measured = qemu::qemu(&contract, handshakes, 2 * runs + 1).await;
         tell("QEMU", measured.map(|table| vec![table]));
+    }
+    if wants("heap") {
+        // 100 runs without a regression by default.
+        let measured = regressions::regressions(&hilrig, 4 * runs);
+        tell("heap regressions", measured.map(|table| vec![table]));
     }
     Ok(all)
 }

@@ -18,6 +18,15 @@ pub fn firmware(name: &str) -> Result<PathBuf, String> {
     }
 }
 
+/// An image with a known fault, which `make faults` builds.
+pub fn fault(name: &str) -> Result<PathBuf, String> {
+    let path = workspace().join("firmware/build/faults").join(name).join("firmware.bin");
+    match path.is_file() {
+        true => Ok(path),
+        false => Err(format!("there is no {}; `make faults` builds it", path.display())),
+    }
+}
+
 /// The binary that people run, built as they build it, so that nothing old is measured.
 pub fn hilrig() -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
