@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 
-use common::{PATIENCE, containers, engine, listener, plan, serves_tls, start};
+use common::{PATIENCE, containers, engine, give_free, listener, plan, serves_tls, start};
 use hilrig_broker::{Broker, BrokerError, BrokerKind, BrokerPlan, Certificates};
 use testcontainers::bollard::query_parameters::{
     KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
@@ -113,7 +113,7 @@ async fn a_fixed_port_is_used_and_one_that_is_taken_is_named() {
         Ok(_) => panic!("it started on a port that is taken"),
     }
     assert_eq!(containers(&engine, &plan.run).await, [""; 0]);
-    drop(listener);
+    give_free(listener).await;
     let (broker, _) = start(plan).await;
     assert_eq!(broker.port(), port);
 }

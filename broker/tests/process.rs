@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use common::{PATIENCE, listener, mosquittos, plan, serves_tls, start};
+use common::{PATIENCE, give_free, listener, mosquittos, plan, serves_tls, start};
 use hilrig_broker::{Broker, BrokerError, BrokerKind, BrokerPlan, Certificates};
 use rustix::process::{Signal, kill_process};
 
@@ -146,7 +146,7 @@ async fn a_fixed_port_is_used_and_one_that_is_taken_is_named() {
     assert!(text.contains("another program listens there"), "{text}");
     nothing_left(dir.path());
 
-    drop(listener);
+    give_free(listener).await;
     let (broker, _) = start(fixed).await;
     assert_eq!(broker.port(), port);
 }

@@ -171,3 +171,17 @@ pub fn listener() -> std::net::TcpListener {
     let mut ports = (first..first + 1000).map(|port| ("127.0.0.1", port));
     ports.find_map(|at| std::net::TcpListener::bind(at).ok()).expect("a free port")
 }
+
+/// Gives it free, and returns when nobody listens there any more. A child that another test is just
+/// starting has a copy of every descriptor from its fork to its exec, and nothing tells when that is
+/// gone.
+pub async fn give_free(listener: std::net::TcpListener) {
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let gone = async {
+        while tokio::net::TcpStream::connect(address).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("the port is given free");
+}
