@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use hilrig_core::board::{Board, BoardFault, ByHand, Console, Flashed, Lines, Notes, Reach};
@@ -21,16 +21,9 @@ use crate::esp32;
 use crate::loader::Deadlines;
 use crate::lock::PortLock;
 use crate::port;
-use crate::power::PowerSwitch;
+use crate::power::{self, PowerSwitch};
 use crate::record::Record;
 use crate::seek::{Claim, Held, Seek, hold};
-
-/// How long an adapter may take to be back after its power: to come up, to be found by the kernel,
-/// to get its mode and its links from udev, to be let go by what probes every new port.
-const BACK: Duration = Duration::from_secs(20);
-/// How often a port that is to come back is tried: of all that has to happen before it opens, no
-/// one thing tells the last.
-const BACK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What a [`SerialBoard`] is made of.
 #[derive(Clone, Debug)]
@@ -376,24 +369,10 @@ impl Board for SerialBoard {
         // A port that is held open would come back under another name.
         self.port = None;
         self.in_loader = false;
-        match &mut self.power {
-            Some(power) => power.cycle().await?,
-            None => return Err(BoardFault::new("switching the board off and on", "no power line")),
-        }
-        let end = Instant::now() + BACK;
+        power::cycle(self.power.as_mut()).await?;
         // Nobody else gets it in between, and it may come back as another device.
         let mut kept = self.lock.take();
-        loop {
-            match self.open(Duration::ZERO, &mut kept).await {
-                Ok(()) => return Ok(()),
-                Err(_) if Instant::now() < end => tokio::time::sleep(BACK_AGAIN).await,
-                Err(mut fault) => {
-                    let after = format!(" {} s after its power came back", BACK.as_secs());
-                    fault.found.push_str(&after);
-                    return Err(fault);
-                }
-            }
-        }
+        power::until_back(async || self.open(Duration::ZERO, &mut kept).await).await
     }
 
     async fn release(&mut self) {

@@ -8,7 +8,7 @@ mod relay;
 mod shell;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hilrig_core::board::{BoardFault, Power};
 use hilrig_core::config::{PowerConfig, PowerLine};
@@ -22,6 +22,39 @@ pub use shell::Commands;
 /// For one switching. A relay answers in a tenth of a second; uhubctl takes a second or two where
 /// hubs hang on hubs.
 const SWITCHING: Duration = Duration::from_secs(15);
+
+/// How long a board may take to be back after its power: its adapter or probe to come up, to be found
+/// by the kernel, to get its mode and its links from udev, to be let go by what probes every new
+/// port, and its chip to answer.
+const BACK: Duration = Duration::from_secs(20);
+/// How often it is tried: of all that has to happen before, no one thing tells the last.
+const BACK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Switches a board off and on, if anything does.
+pub(crate) async fn cycle(power: Option<&mut PowerSwitch>) -> Result<(), BoardFault> {
+    match power {
+        Some(power) => power.cycle().await,
+        None => Err(BoardFault::new("switching the board off and on", "no power line")),
+    }
+}
+
+/// Tries to open a board that was switched off and on, until it is back.
+pub(crate) async fn until_back(
+    mut open: impl AsyncFnMut() -> Result<(), BoardFault>,
+) -> Result<(), BoardFault> {
+    let end = Instant::now() + BACK;
+    loop {
+        match open().await {
+            Ok(()) => return Ok(()),
+            Err(_) if Instant::now() < end => tokio::time::sleep(BACK_AGAIN).await,
+            Err(mut fault) => {
+                let after = format!(" {} s after its power came back", BACK.as_secs());
+                fault.found.push_str(&after);
+                return Err(fault);
+            }
+        }
+    }
+}
 
 /// A board's power line, and how it is used.
 pub struct PowerSwitch {

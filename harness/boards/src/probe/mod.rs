@@ -23,7 +23,7 @@ use probe_rs::{Core, CoreStatus, Error, MemoryInterface as _, RegisterValue};
 use tokio::sync::mpsc;
 
 use crate::lock::PortLock;
-use crate::power::PowerSwitch;
+use crate::power::{self, PowerSwitch};
 use crate::record::{OnBoard, Record};
 use fault::FaultRegisters;
 use link::{Chip, Heard, Link};
@@ -36,11 +36,6 @@ const HALT: Duration = Duration::from_millis(500);
 /// How long the release of a board waits for a flashing that was given up: probe-rs ends it only at
 /// its end.
 const LEAVE: Duration = Duration::from_secs(2);
-/// How long a probe that is powered with its board may take to be back, and its chip to answer.
-const BACK: Duration = Duration::from_secs(20);
-/// How often that is tried: nothing tells when both are there.
-const BACK_AGAIN: Duration = Duration::from_millis(100);
-
 /// What a [`ProbeBoard`] is made of.
 pub struct ProbeSettings {
     /// Name in the configuration.
@@ -187,13 +182,7 @@ impl Board for ProbeBoard {
         let known = self.record.image();
         if !force && known.is_some_and(|known| known.confirmed && known.sha256 == image.identity())
         {
-            return Ok(Flashed {
-                bytes: 0,
-                time: Duration::ZERO,
-                kept: true,
-                verified: None,
-                baud: None,
-            });
+            return Ok(Flashed::kept());
         }
         let link = self.link("flashing")?;
         // From here on the old image is no more.
@@ -288,22 +277,8 @@ impl Board for ProbeBoard {
         if let Some(link) = self.link.take() {
             link.close(LEAVE).await;
         }
-        match &mut self.power {
-            Some(power) => power.cycle().await?,
-            None => return Err(BoardFault::new("switching the board off and on", "no power line")),
-        }
-        let end = Instant::now() + BACK;
-        loop {
-            match self.attach(Duration::ZERO).await {
-                Ok(()) => return Ok(()),
-                Err(_) if Instant::now() < end => tokio::time::sleep(BACK_AGAIN).await,
-                Err(mut fault) => {
-                    let after = format!(" {} s after its power came back", BACK.as_secs());
-                    fault.found.push_str(&after);
-                    return Err(fault);
-                }
-            }
-        }
+        power::cycle(self.power.as_mut()).await?;
+        power::until_back(async || self.attach(Duration::ZERO).await).await
     }
 
     async fn release(&mut self) {

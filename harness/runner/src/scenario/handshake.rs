@@ -37,10 +37,7 @@ impl Path<'_> {
         let client_id = self.client_id();
         let thrown_out = mqtt::throw_out(&broker.endpoint, &client_id, deadline);
         self.walk.waiting(thrown_out).await.map_err(Stop::Rig)?;
-        self.connected(log, mark).await?;
-        online.reconnected();
-        steps.reconnected();
-        let free = self.heap_over_mqtt(online, broker).await?;
+        let free = self.again_online(steps, online, log, broker, mark).await?;
         steps.done(self.walk, "a TLS connection", free);
         Ok(())
     }

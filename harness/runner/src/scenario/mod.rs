@@ -16,7 +16,7 @@ use hilrig_core::scenario::{Asked, Scenario};
 use crate::boot::Booted;
 use crate::configuration::mismatch;
 use crate::judge;
-use crate::log::Log;
+use crate::log::{Log, Mark};
 use crate::online::Online;
 use crate::path::Path;
 use crate::run::Broker;
@@ -105,6 +105,21 @@ impl Path<'_> {
         let free = self.heap_over_mqtt(online, broker).await?;
         steps.done(self.walk, format!("the request {}", request.request), free);
         Ok(())
+    }
+
+    /// The board has lost its connection, and connects anew. Gives the free heap of then.
+    async fn again_online(
+        &self,
+        steps: &Steps,
+        online: &mut Online,
+        log: &Log,
+        broker: &Broker,
+        mark: Mark,
+    ) -> Result<Option<u64>, Stop> {
+        self.connected(log, mark).await?;
+        online.reconnected();
+        steps.reconnected();
+        self.heap_over_mqtt(online, broker).await
     }
 
     /// The heap figures over MQTT; `None` where the firmware tells none in a reply.

@@ -33,10 +33,7 @@ impl Path<'_> {
     ) -> Result<(), Stop> {
         let mark = log.mark();
         self.walk.with_others(self.seat.broker_restarted()).await;
-        self.connected(log, mark).await?;
-        online.reconnected();
-        steps.reconnected();
-        let free = self.heap_over_mqtt(online, broker).await?;
+        let free = self.again_online(steps, online, log, broker, mark).await?;
         steps.done(self.walk, "a restart of the broker", free);
         Ok(())
     }

@@ -1,12 +1,10 @@
 //! What is left of a board whose process is killed: nothing that runs.
 
-use std::process::Stdio;
-
 use hilrig_virtual::{ControlSocket, Ready};
-use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::bench::{Bench, Board, DEADLINE, firmware};
+use crate::bench::{Bench, Board, firmware};
 use crate::process::Process;
+use crate::victim::Victim;
 
 const DIR: &str = "HILRIG_TEST_KILLED_DIR";
 
@@ -52,25 +50,10 @@ async fn a_killed_process_leaves_no_qemu_and_the_next_one_finds_its_way() {
     std::fs::create_dir(&dir).unwrap();
     flash.resize(4 * 1024 * 1024, 0xFF);
     std::fs::write(dir.join("flash.bin"), flash).unwrap();
-    let mut victim = tokio::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "killed::victim", "--ignored", "--nocapture"])
-        .env(DIR, &dir)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(victim.stderr.take().unwrap()).lines();
-    let ready: Ready = loop {
-        let line = tokio::time::timeout(DEADLINE, lines.next_line()).await.unwrap().unwrap();
-        if let Ok(ready) = serde_json::from_str(&line.expect("the victim ended")) {
-            break ready;
-        }
-    };
+    let (victim, ready) = Victim::start::<Ready>(DIR, &dir).await;
     let control = ControlSocket::new(&ready.control);
     let qemu = Process::open(control.status().await.unwrap().qemu.unwrap());
-    victim.kill().await.unwrap();
+    victim.kill().await;
     qemu.gone().await;
     assert!(dir.join("control").exists(), "the killed process could remove its socket");
     let (boot_rom, _) = firmware().unwrap();

@@ -11,3 +11,5 @@ mod killed;
 mod loader;
 #[path = "../common/process.rs"]
 mod process;
+#[path = "../common/victim.rs"]
+mod victim;

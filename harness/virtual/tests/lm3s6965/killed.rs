@@ -1,13 +1,11 @@
 //! What is left of a board whose process is killed: nothing that runs.
 
-use std::process::Stdio;
-
 use hilrig_virtual::ControlSocket;
 use hilrig_virtual::lm3s6965::{ArmBoardConfig, ArmReady};
-use tokio::io::{AsyncBufReadExt, BufReader};
 
-use crate::bench::{Bench, Board, DEADLINE};
+use crate::bench::{Bench, Board};
 use crate::process::Process;
+use crate::victim::Victim;
 
 const DIR: &str = "HILRIG_TEST_KILLED_ARM_DIR";
 
@@ -40,25 +38,10 @@ async fn a_board_that_is_dropped_leaves_no_qemu_and_no_probe() {
 async fn a_killed_process_leaves_no_qemu_and_the_next_one_finds_its_way() {
     let bench = Bench::new();
     let dir = bench.dir.path().join("a");
-    let mut victim = tokio::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "killed::victim", "--ignored", "--nocapture"])
-        .env(DIR, &dir)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(victim.stderr.take().unwrap()).lines();
-    let ready: ArmReady = loop {
-        let line = tokio::time::timeout(DEADLINE, lines.next_line()).await.unwrap().unwrap();
-        if let Ok(ready) = serde_json::from_str(&line.expect("the victim ended")) {
-            break ready;
-        }
-    };
+    let (victim, ready) = Victim::start::<ArmReady>(DIR, &dir).await;
     let control = ControlSocket::new(&ready.control);
     let qemu = Process::open(control.status().await.unwrap().qemu.unwrap());
-    victim.kill().await.unwrap();
+    victim.kill().await;
     qemu.gone().await;
     let board = bench.board("a", 2).await;
     assert_eq!(

@@ -10,3 +10,5 @@ mod http;
 mod killed;
 #[path = "../common/process.rs"]
 mod process;
+#[path = "../common/victim.rs"]
+mod victim;

@@ -1,0 +1,50 @@
+//! A process with a board that is there to be killed: this test binary once more, running its ignored
+//! test `killed::victim`.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStderr};
+
+/// A machine under load gets time.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The process. It ends with this value at the latest.
+pub struct Victim {
+    child: Child,
+    /// Open for as long as it writes.
+    _said: BufReader<ChildStderr>,
+}
+
+impl Victim {
+    /// Starts it; the environment variable `dir_name` tells it the board's folder. Gives what it says of
+    /// the board when that is ready.
+    pub async fn start<Ready: DeserializeOwned>(dir_name: &str, dir: &Path) -> (Victim, Ready) {
+        let mut child = tokio::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "killed::victim", "--ignored", "--nocapture"])
+            .env(dir_name, dir)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        loop {
+            let mut line = String::new();
+            let read = tokio::time::timeout(DEADLINE, said.read_line(&mut line)).await;
+            assert!(read.unwrap().unwrap() > 0, "the victim ended");
+            if let Ok(ready) = serde_json::from_str(&line) {
+                return (Victim { child, _said: said }, ready);
+            }
+        }
+    }
+
+    /// Kills it and waits for its end.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+}
