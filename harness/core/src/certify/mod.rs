@@ -1,0 +1,13 @@
+//! The certification of a broker for small devices: what is asked of it ([`matrix`]), with which set-up
+//! ([`setup`]), what is seen on the wire ([`wire`]), and what comes of it ([`certificate`]).
+
+pub mod case;
+pub mod certificate;
+pub mod matrix;
+pub mod setup;
+pub mod wire;
+
+pub use case::{Act, Case, Expected, Reason};
+pub use certificate::{CaseResult, Certificate, Cost, Outcome, Tally};
+pub use setup::{BoardTls, BrokerTls, Clock, Front, Identity, Line, Suites, Trust, Versions};
+pub use wire::{HandshakeAt, Side, WireSeen};
