@@ -147,6 +147,19 @@ pub enum Reason {
     Other(u16),
 }
 
+impl Reason {
+    /// What a fatal alert of the broker's says (RFC 5246, 7.2; RFC 8446, 6).
+    pub fn of_alert(number: u8) -> Reason {
+        match number {
+            40 | 70 => Reason::NothingInCommon,
+            42 | 43 | 46..=48 | 116 => Reason::CertificateWanted,
+            112 => Reason::UnknownName,
+            120 => Reason::NoProtocol,
+            _ => Reason::Alert(number),
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

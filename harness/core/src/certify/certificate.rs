@@ -44,11 +44,15 @@ pub enum Verdict {
 pub struct OtherClient {
     /// `rustls` or `openssl`.
     pub client: String,
-    /// Its version.
+    /// Its version; empty where it could not be asked.
     pub version: String,
-    /// It connected.
-    pub connected: bool,
-    /// What it said if not, or what it negotiated; printable.
+    /// [`Outcome::Connected`] with a CONNACK that lets it in, or [`Outcome::Refused`]. [`Outcome::NotRun`] if the
+    /// client has not what the case is about, [`Outcome::Broken`] if the bench had trouble.
+    pub outcome: Outcome,
+    /// Why it was refused, in the words that a board's refusal is told in.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<Reason>,
+    /// What it said, what it negotiated, or why it was not run; printable.
     pub said: String,
 }
 
