@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::certify::{CaseEnded, CertifyEnded, CertifyStarted};
 use crate::check::Check;
 use crate::crash::Crash;
 use crate::heap::{HeapPhase, HeapRead, HeapSample};
@@ -145,6 +146,19 @@ pub enum What {
         #[serde(skip_serializing_if = "Option::is_none", default)]
         why: Option<String>,
     },
+    /// The certification of a broker begins.
+    CertifyStarted(CertifyStarted),
+    /// A case of the matrix begins; told of the board that does it, where one does.
+    CaseStarted {
+        /// The broker as it was asked for.
+        broker: String,
+        /// The case.
+        id: String,
+    },
+    /// A case is over, or was left out with a reason. One that is told again replaces what was told of it.
+    CaseEnded(Box<CaseEnded>),
+    /// The certification of a broker is over: every case was told.
+    CertifyEnded(Box<CertifyEnded>),
     /// Last event of a run.
     RunEnded {
         /// The verdict over all boards.
@@ -271,6 +285,7 @@ impl What {
                 let evidence = crash.evidence.iter_mut().map(|evidence| &mut evidence.text);
                 evidence.chain([&mut crash.cause_words]).collect()
             }
+            What::CaseEnded(ended) => ended.result.texts(),
             What::PhaseEnded { why, .. }
             | What::BoardEnded { why, .. }
             | What::RunEnded { why, .. } => why.iter_mut().collect(),
@@ -281,7 +296,10 @@ impl What {
             | What::FlashProgress { .. }
             | What::Flashed { .. }
             | What::Heap(_)
-            | What::HeapRead(_) => Vec::new(),
+            | What::HeapRead(_)
+            | What::CertifyStarted(_)
+            | What::CaseStarted { .. }
+            | What::CertifyEnded(_) => Vec::new(),
         }
     }
 }

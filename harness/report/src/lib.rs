@@ -6,6 +6,7 @@
 //! are described in docs/records.md.
 
 mod boot_log;
+mod certificate;
 mod events_file;
 mod file;
 mod github;
@@ -22,6 +23,7 @@ mod terminal;
 mod timed;
 
 pub use boot_log::{BootLog, BootLogSizes, KEPT_BYTES};
+pub use certificate::Certification;
 pub use events_file::{EventsFile, ReadError, Recorded, Torn, read_events};
 pub use github::{annotations, markdown};
 pub use history::{HISTORY, History, HistoryError, Row, Wanted};

@@ -8,6 +8,8 @@ use hilrig_core::phase::{Phase, PhaseOutcome};
 use hilrig_core::start::ChipStart;
 use hilrig_core::verdict::Verdict;
 
+use crate::certificate::Certification;
+
 /// A run as its events tell it, at any point of the stream.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunModel {
@@ -21,6 +23,8 @@ pub struct RunModel {
     pub notes: Vec<String>,
     /// The boards, in the order of the run's start; one that was not named there comes after.
     pub boards: Vec<BoardModel>,
+    /// The certifications of brokers, in the order in which they began.
+    pub certifications: Vec<Certification>,
     /// How it ended.
     pub ended: Option<RunEnd>,
     /// Seconds from the run's start to the last event.
@@ -177,7 +181,9 @@ impl RunModel {
     /// Takes the next event in.
     pub fn add(&mut self, event: &Event) {
         self.at = event.at;
+        let of_a_broker = Certification::take(&mut self.certifications, &event.what);
         match &event.board {
+            _ if of_a_broker => {}
             Some(name) => {
                 let board = self.board_mut(name);
                 board.add(event.at, &event.what);
@@ -228,6 +234,10 @@ impl RunModel {
             | What::Check(_)
             | What::PhaseEnded { .. }
             | What::BoardEnded { .. } => {}
+            What::CertifyStarted(_)
+            | What::CaseStarted { .. }
+            | What::CaseEnded(_)
+            | What::CertifyEnded(_) => {}
         }
     }
 }
@@ -283,6 +293,10 @@ impl BoardModel {
             | What::Note { .. }
             | What::BrokerReady(_)
             | What::BrokerLost { .. }
+            | What::CertifyStarted(_)
+            | What::CaseStarted { .. }
+            | What::CaseEnded(_)
+            | What::CertifyEnded(_)
             | What::RunEnded { .. } => {}
         }
     }

@@ -40,7 +40,6 @@ pub enum Verdict {
 
 /// What another client met in the same set-up: who refused, then, is the broker or the device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct OtherClient {
     /// `rustls` or `openssl`.
     pub client: String,
@@ -58,7 +57,7 @@ pub struct OtherClient {
 
 /// What shows that it was so.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Evidence {
     /// What was found, in words.
     pub found: String,
@@ -80,7 +79,7 @@ pub struct Evidence {
 
 /// What it costs a board.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Cost {
     /// Lowest free heap in the handshake, bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -101,7 +100,6 @@ pub struct Cost {
 
 /// One case, and what came of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct CaseResult {
     /// The case.
     pub id: String,
@@ -142,7 +140,6 @@ pub struct CaseResult {
 
 /// The settings with the most heap left, of those that connected and kept what they negotiated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Profile {
     /// The case that showed it.
     pub case: String,
@@ -158,7 +155,7 @@ pub struct Profile {
 
 /// The device that was asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Device {
     /// The firmware's name, from its contract.
     pub firmware: String,
@@ -184,9 +181,40 @@ pub struct Tally {
     pub not_run: u32,
 }
 
-/// The certificate of one broker.
+/// What `certify_started` tells: the certification of a broker begins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertifyStarted {
+    /// The broker as it was asked for: `mosquitto`, or `HOST:PORT`.
+    pub broker: String,
+    /// How many cases there are to come, with those that will not be run.
+    pub cases: u32,
+}
+
+/// What `case_ended` tells: a case is over, or was left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+pub struct CaseEnded {
+    /// The broker as it was asked for.
+    pub broker: String,
+    /// What came of the case.
+    pub result: CaseResult,
+}
+
+/// What `certify_ended` tells: every case of this broker was told, and what is known of the broker by now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CertifyEnded {
+    /// The broker as it was asked for.
+    pub broker: String,
+    /// What it was found to be.
+    pub facts: BrokerFacts,
+    /// Its TLS library with the version, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tls_library: Option<String>,
+    /// The device.
+    pub device: Device,
+}
+
+/// The certificate of one broker. It is made of the events alone, so that a recorded run gives it again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Certificate {
     /// [`CERTIFICATE_SCHEMA`].
     pub schema: u32,
@@ -198,7 +226,9 @@ pub struct Certificate {
     pub started: String,
     /// The seed of everything random.
     pub seed: u64,
-    /// The broker.
+    /// The broker as it was asked for: `mosquitto`, or `HOST:PORT`.
+    pub name: String,
+    /// What it was found to be.
     pub broker: BrokerFacts,
     /// Its TLS library with the version, where it is known.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -214,6 +244,24 @@ pub struct Certificate {
     pub tally: Tally,
     /// SHA-256 over the rest, hex: docs/certify.md says over what exactly.
     pub digest: String,
+}
+
+impl CaseResult {
+    /// Every text in it that may hold what a board or a broker said.
+    pub(crate) fn texts(&mut self) -> Vec<&mut String> {
+        let evidence = &mut self.evidence;
+        let mut texts = vec![&mut self.set_up, &mut evidence.found];
+        texts.extend(self.why.iter_mut().chain(&mut evidence.said));
+        texts.extend(evidence.clients.iter_mut().map(|client| &mut client.said));
+        for seen in &mut evidence.wire {
+            if let Some(offered) = &mut seen.offered {
+                texts.extend(offered.server_name.iter_mut().chain(&mut offered.alpn));
+            }
+            texts.extend(seen.taken.iter_mut().filter_map(|taken| taken.alpn.as_mut()));
+            texts.extend(seen.not_tls.iter_mut().map(|(_, text)| text));
+        }
+        texts
+    }
 }
 
 impl Tally {

@@ -8,6 +8,8 @@ pub mod setup;
 pub mod wire;
 
 pub use case::{Act, Case, Expected, Reason};
-pub use certificate::{CaseResult, Certificate, Cost, Outcome, Tally};
+pub use certificate::{
+    CaseEnded, CaseResult, Certificate, CertifyEnded, CertifyStarted, Cost, Outcome, Tally,
+};
 pub use setup::{BoardTls, BrokerTls, Clock, Front, Identity, Line, Suites, Trust, Versions};
 pub use wire::{HandshakeAt, Side, WireSeen};

@@ -35,7 +35,7 @@ pub enum HandshakeAt {
 
 /// What the board's ClientHello offers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Offered {
     /// The highest version, as it stands there: 0x0303 is TLS 1.2.
     pub version: u16,
@@ -62,7 +62,7 @@ pub struct Offered {
 
 /// What the broker's ServerHello takes of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Taken {
     /// The version (that of supported_versions where it is there): 0x0303 is TLS 1.2.
     pub version: u16,
@@ -88,7 +88,6 @@ pub struct Taken {
 
 /// An alert in the clear (RFC 5246, 7.2). One that is encrypted shows its place alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Alert {
     /// Who sent it.
     pub from: Side,
@@ -114,7 +113,7 @@ pub enum Ended {
 
 /// One TCP connection, as the relay saw it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct WireSeen {
     /// ClientHello.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -86,6 +86,12 @@ impl<W: Write + Send> Live<W> {
                     bar.set_message(phase.words());
                 }
             }
+            What::CaseStarted { id, .. } => {
+                if let Some(bar) = self.boards.get(name) {
+                    bar.set_style(steps());
+                    bar.set_message(words::clean(&format!("case {id}")));
+                }
+            }
             What::Step { scenario, step, text, .. } => {
                 if let Some(bar) = self.boards.get(name) {
                     let step = format!("scenario {scenario}, step {step}: {text}");
@@ -137,6 +143,11 @@ impl<W: Write + Send> Live<W> {
                 told += &format!(", {count} {}", verdict.word());
             }
         }
+        for certification in self.run.certifications.iter().filter(|of| of.ended.is_none()) {
+            let broker = words::clean(&certification.broker);
+            let (cases, of) = (certification.cases.len(), certification.expected);
+            told += &format!(", {broker}: {cases} of {of} cases");
+        }
         whole.set_message(told);
     }
 
@@ -159,6 +170,10 @@ impl<W: Write + Send> Reporter for Live<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         self.run.add(event);
         match (&event.board, &event.what) {
+            (_, What::CaseEnded(ended)) => {
+                let told = words::case(&ended.broker, &ended.result, self.looks);
+                self.lines.println(told)?;
+            }
             (Some(name), what) => self.board(name, what)?,
             (None, What::RunStarted(run)) => {
                 self.lines.println(words::run(run))?;
@@ -171,7 +186,13 @@ impl<W: Write + Send> Reporter for Live<W> {
             }
             _ => {}
         }
-        if matches!(event.what, What::RunStarted(_) | What::BoardEnded { .. }) {
+        if matches!(
+            event.what,
+            What::RunStarted(_)
+                | What::BoardEnded { .. }
+                | What::CertifyStarted(_)
+                | What::CaseEnded(_)
+        ) {
             self.tell_whole();
         }
         Ok(())

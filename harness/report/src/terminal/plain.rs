@@ -63,7 +63,11 @@ impl<W: Write + Send> Plain<W> {
                 end.why.take_if(|_| board.phases.last().is_some_and(|run| run.why.is_some()));
                 words::end(&end, looks, 0)
             }
-            What::FlashProgress { .. }
+            What::CertifyStarted(started) => words::certify(started),
+            What::CaseEnded(ended) => words::case(&ended.broker, &ended.result, looks),
+            What::CaseStarted { .. }
+            | What::CertifyEnded(_)
+            | What::FlashProgress { .. }
             | What::LogLine { .. }
             | What::Reply { .. }
             | What::Step { .. }

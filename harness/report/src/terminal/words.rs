@@ -1,11 +1,13 @@
 //! The words for events, the same on every kind of terminal.
 
+use hilrig_core::certify::{CaseResult, CertifyStarted};
 use hilrig_core::check::Check;
 use hilrig_core::event::{BoardFacts, BrokerFacts, RunStarted};
 use hilrig_core::text::printable;
 use hilrig_core::verdict::Verdict;
 
 use super::looks::Looks;
+use crate::certificate;
 use crate::model::{BoardEnd, Flash, outcome_words};
 
 /// The most columns that a board's name takes where lines are to stand in columns.
@@ -69,6 +71,26 @@ pub(super) fn flashed(flash: &Flash) -> String {
     };
     let baud = flash.baud.map(|baud| format!(" at {baud} baud")).unwrap_or_default();
     format!("{} B written in {:.3} s{baud}{verified}", flash.bytes, flash.seconds)
+}
+
+pub(super) fn certify(started: &CertifyStarted) -> String {
+    let cases = started.cases;
+    let s = if cases == 1 { "" } else { "s" };
+    format!("certifying {}: {cases} case{s}", clean(&started.broker))
+}
+
+/// A case that is over, in one line.
+pub(super) fn case(broker: &str, case: &CaseResult, looks: Looks) -> String {
+    let verdict = match case.verdict {
+        certificate::Verdict::NotRun => String::new(),
+        verdict => format!("{}, ", certificate::verdict_words(verdict)),
+    };
+    let mut told = format!("{broker}, {}: {verdict}{}", case.id, certificate::came_of(case));
+    if case.verdict != certificate::Verdict::NotHeld {
+        return clean(&told);
+    }
+    told += &format!("; expected: {}", case.expected);
+    looks.bad(&clean(&told))
 }
 
 /// `indent` stands before further lines of the reason.

@@ -1,0 +1,75 @@
+//! What the events of a certification come to.
+
+use hilrig_core::certify::matrix::CASES;
+use hilrig_core::certify::{CaseResult, CertifyEnded, CertifyStarted, Tally};
+use hilrig_core::event::What;
+
+/// The certification of one broker, at any point of the stream.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Certification {
+    /// The broker as it was asked for.
+    pub broker: String,
+    /// How many cases there are in all.
+    pub expected: u32,
+    /// The cases that are being run.
+    pub running: Vec<String>,
+    /// The cases that are over, in the matrix's order, each once.
+    pub cases: Vec<CaseResult>,
+    /// What was told at the end.
+    pub ended: Option<CertifyEnded>,
+}
+
+impl Certification {
+    /// How many came out how, so far.
+    pub fn tally(&self) -> Tally {
+        Tally::of(&self.cases)
+    }
+
+    /// Takes what was told of a certification in; `false` for what is about something else.
+    pub(crate) fn take(all: &mut Vec<Certification>, what: &What) -> bool {
+        match what {
+            What::CertifyStarted(CertifyStarted { broker, cases }) => {
+                of(all, broker).expected = *cases;
+            }
+            What::CaseStarted { broker, id } => {
+                let running = &mut of(all, broker).running;
+                if !running.contains(id) {
+                    running.push(id.clone());
+                }
+            }
+            What::CaseEnded(ended) => of(all, &ended.broker).add(&ended.result),
+            What::CertifyEnded(ended) => {
+                let certification = of(all, &ended.broker);
+                certification.running.clear();
+                certification.ended = Some((**ended).clone());
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn add(&mut self, result: &CaseResult) {
+        self.running.retain(|id| *id != result.id);
+        if let Some(known) = self.cases.iter_mut().find(|case| case.id == result.id) {
+            *known = result.clone();
+            return;
+        }
+        // Several boards do cases at once, and the report has them in the matrix's order all the same.
+        let place = place(&result.id);
+        let at = self.cases.partition_point(|case| self::place(&case.id) <= place);
+        self.cases.insert(at, result.clone());
+    }
+}
+
+fn of<'a>(all: &'a mut Vec<Certification>, broker: &str) -> &'a mut Certification {
+    let at = all.iter().position(|known| known.broker == broker).unwrap_or_else(|| {
+        all.push(Certification { broker: broker.into(), ..Certification::default() });
+        all.len() - 1
+    });
+    &mut all[at]
+}
+
+/// Where a case stands in the matrix; one that another hilrig told of comes last.
+fn place(id: &str) -> usize {
+    CASES.iter().position(|case| case.id == id).unwrap_or(CASES.len())
+}
