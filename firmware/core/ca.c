@@ -94,7 +94,7 @@ const char *ca_load(struct core *core, struct ca *ca)
 	br_x509_decoder_context *decoder;
 	const char *why = NULL;
 	uint8_t chunk[64];
-	size_t length = core->store.ca_length;
+	size_t length = core->store.length[STORE_CA];
 
 	if (length == 0)
 		return "no CA is stored";
@@ -105,7 +105,7 @@ const char *ca_load(struct core *core, struct ca *ca)
 	for (size_t at = 0; at < length && why == NULL; at += sizeof chunk) {
 		size_t part = length - at < sizeof chunk ? length - at : sizeof chunk;
 
-		if (store_read_ca(&core->store, at, chunk, part))
+		if (store_read(&core->store, STORE_CA, at, chunk, part))
 			br_x509_decoder_push(decoder, chunk, part);
 		else
 			why = "the flash cannot be read";
@@ -120,7 +120,7 @@ bool ca_digest(struct core *core, char text[CA_DIGEST_TEXT_SIZE])
 {
 	br_sha256_context hash;
 	uint8_t chunk[64];
-	size_t length = core->store.ca_length;
+	size_t length = core->store.length[STORE_CA];
 
 	strcpy(text, "none");
 	if (length == 0)
@@ -129,7 +129,7 @@ bool ca_digest(struct core *core, char text[CA_DIGEST_TEXT_SIZE])
 	for (size_t at = 0; at < length; at += sizeof chunk) {
 		size_t part = length - at < sizeof chunk ? length - at : sizeof chunk;
 
-		if (!store_read_ca(&core->store, at, chunk, part))
+		if (!store_read(&core->store, STORE_CA, at, chunk, part))
 			return false;
 		br_sha256_update(&hash, chunk, part);
 	}

@@ -15,6 +15,7 @@
 
 struct http;
 struct mqtt;
+struct tls_session;
 
 /* What was chosen at start-up from the settings. */
 enum mode {
@@ -42,6 +43,7 @@ struct core {
 	struct blink blink;
 	struct http *http; /* NULL while the web server is not loaded */
 	struct mqtt *mqtt; /* NULL while the MQTT client is not loaded */
+	struct tls_session *tls_session; /* to be resumed; NULL: none */
 	bool reset_wanted; /* restart as soon as the answer has left */
 	uint32_t reset_asked_ms;
 };

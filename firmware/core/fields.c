@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "suites.h"
+
 #define AT(member) .size = sizeof(((struct settings *)0)->member), .offset = offsetof(struct settings, member)
 #define OCTET(key, text, member, index)                                                         \
 	{ .name = key, .label = text, .kind = FIELD_NUMBER, .size = 1,                          \
@@ -34,7 +36,12 @@ const struct field fields[FIELDS] = {
 	{ "mqtt_pw_en", "Use user and password", FIELD_BOX, AT(mqtt_use_password) },
 	{ "mqtt_ssl_en", "TLS", FIELD_BOX, AT(tls) },
 	{ "mqtt_cl_en", "MQTT", FIELD_BOX, AT(mqtt) },
+	{ "mqtt_wl", "Last will", FIELD_BOX, AT(mqtt_will) },
 	{ "tls_mfl", "Largest TLS record (512 to 16384)", FIELD_SIZE, AT(tls_fragment) },
+	{ "tls_cs", "TLS suites (all, aead, cbc, static-rsa, rsa)", FIELD_SUITES, AT(tls_suites) },
+	{ "tls_al", "TLS application protocol (ALPN)", FIELD_TEXT, AT(tls_alpn) },
+	{ "tls_pn", "SHA-256 of the broker's certificate", FIELD_DIGEST, AT(tls_pin) },
+	{ "tls_rs", "Resume TLS sessions", FIELD_BOX, AT(tls_resume) },
 	{ "ntp_sv", "Time server", FIELD_HOST, AT(ntp_server) },
 	{ "ntp_pt", "Time server's port", FIELD_NUMBER, AT(ntp_port), 1, 65535 },
 	{ "ser_baud", "Serial speed (baud)", FIELD_NUMBER, AT(baud), 300, 4000000 },
@@ -165,6 +172,40 @@ static const char *set_text(const struct field *field, struct settings *settings
 	return NULL;
 }
 
+static const char *set_suites(const struct field *field, struct settings *settings, const char *value)
+{
+	for (uint32_t i = 0; i < SUITES_CHOICES; i++)
+		if (strcmp(value, suites_words[i]) == 0) {
+			put_number(field, settings, i);
+			return NULL;
+		}
+	return "not all, aead, cbc, static-rsa or rsa";
+}
+
+static int hex_digit(char c)
+{
+	return c >= '0' && c <= '9' ? c - '0' :
+	       c >= 'a' && c <= 'f' ? c - 'a' + 10 :
+	       c >= 'A' && c <= 'F' ? c - 'A' + 10 :
+				      -1;
+}
+
+static const char *set_digest(const struct field *field, struct settings *settings, const char *value)
+{
+	uint8_t *at = (uint8_t *)settings + field->offset;
+	size_t length = strlen(value);
+
+	if (length != 0 && length != field->size * 2u)
+		return "not 64 hex digits";
+	for (size_t i = 0; i < length; i++)
+		if (hex_digit(value[i]) < 0)
+			return "not 64 hex digits";
+	memset(at, 0, field->size);
+	for (size_t i = 0; i < length; i++)
+		at[i / 2] = (uint8_t)(at[i / 2] << 4 | hex_digit(value[i]));
+	return NULL;
+}
+
 const char *field_set(const struct field *field, struct settings *settings, const char *value)
 {
 	uint32_t figure;
@@ -204,6 +245,10 @@ const char *field_set(const struct field *field, struct settings *settings, cons
 			return "not on or off";
 		put_number(field, settings, value[1] == 'n');
 		return NULL;
+	case FIELD_SUITES:
+		return set_suites(field, settings, value);
+	case FIELD_DIGEST:
+		return set_digest(field, settings, value);
 	}
 	return "unknown kind";
 }
@@ -242,6 +287,7 @@ const char *fields_check(const struct settings *s, const uint8_t mac[6], const c
 void field_text(const struct field *field, const struct settings *settings,
 		char text[FIELD_TEXT_SIZE])
 {
+	static const uint8_t none[SETTINGS_PIN_SIZE];
 	const uint8_t *at = (const uint8_t *)settings + field->offset;
 
 	text[0] = 0;
@@ -265,6 +311,15 @@ void field_text(const struct field *field, const struct settings *settings,
 	case FIELD_BOX:
 		if (*at != 0)
 			strcpy(text, "on");
+		break;
+	case FIELD_SUITES:
+		snprintf(text, FIELD_TEXT_SIZE, "%s", *at < SUITES_CHOICES ? suites_words[*at] : "");
+		break;
+	case FIELD_DIGEST:
+		if (memcmp(at, none, field->size) == 0)
+			break;
+		for (size_t i = 0; i < field->size; i++)
+			snprintf(text + 2 * i, 3, "%02x", at[i]);
 		break;
 	}
 }

@@ -14,6 +14,8 @@ enum field_kind {
 	FIELD_NUMBER,  /* unsigned, `least` to `most` */
 	FIELD_SIZE,    /* a record size that TLS can ask for */
 	FIELD_BOX,     /* check box */
+	FIELD_SUITES,  /* one of suites_words, stored as its place */
+	FIELD_DIGEST,  /* so many bytes in hex; empty is zeros */
 };
 
 struct field {
@@ -25,7 +27,7 @@ struct field {
 	uint32_t least, most;
 };
 
-#define FIELDS 39
+#define FIELDS 44
 
 extern const struct field fields[FIELDS];
 

@@ -248,8 +248,8 @@ static void answer_ca(struct core *core)
 			leave(core);
 			return;
 		}
-		if (!store_save_ca(&core->store, &core->settings, http->pem->der,
-				   http->pem->length)) {
+		if (!store_save_part(&core->store, &core->settings, STORE_CA, http->pem->der,
+				     http->pem->length)) {
 			answer_text(core, 500, "CA not stored. The flash failed.\n");
 			return;
 		}

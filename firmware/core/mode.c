@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "tls.h"
+
 enum mode mode_choose(const struct settings *settings)
 {
 	if (settings->mqtt && settings->tls)
@@ -42,7 +44,7 @@ void mode_switch(struct core *core, enum mode mode, char *reply, size_t size)
 {
 	/* Without a CA the board could not connect, and with attempts without
 	 * end it could not be reached any more. */
-	if (mode == MODE_MQTT_TLS && core->store.ca_length == 0) {
+	if (mode == MODE_MQTT_TLS && tls_hindrance(core) == TLS_ERROR_NO_CA) {
 		snprintf(reply, size, "MQTT SSL needs a CA first: POST it to /ca");
 		return;
 	}

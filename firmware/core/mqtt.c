@@ -53,6 +53,9 @@ void mqtt_disconnect(struct core *core)
 /* What stands behind a failure, on a line of its own: rc=-2 hides it. */
 static void log_reason(struct core *core, int tls_reason, const char *reason)
 {
+	char words[TLS_ERROR_TEXT_SIZE];
+
+	tls_error_text(tls_reason, words);
 	if (tls_reason == TLS_ERROR_NONE) {
 		log_line(&core->log, "MQTT reason: %s", reason);
 	} else if (tls_reason == TLS_ERROR_NO_MEMORY) {
@@ -60,10 +63,10 @@ static void log_reason(struct core *core, int tls_reason, const char *reason)
 
 		core->port->heap_figures(core->port->self, &figures);
 		log_line(&core->log, "TLS error %d: %s (%lu bytes refused, largest block now %lu)",
-			 tls_reason, tls_error_words(tls_reason), (unsigned long)figures.last_failed,
+			 tls_reason, words, (unsigned long)figures.last_failed,
 			 (unsigned long)figures.largest);
 	} else {
-		log_line(&core->log, "TLS error %d: %s", tls_reason, tls_error_words(tls_reason));
+		log_line(&core->log, "TLS error %d: %s", tls_reason, words);
 	}
 }
 
@@ -82,13 +85,17 @@ static void count_attempt(struct core *core)
 
 void mqtt_fail(struct core *core, int rc, int tls_reason, const char *reason)
 {
+	struct tls_facts facts = { 0 };
 	bool shook;
 
+	if (core->mqtt->tls != NULL)
+		facts = tls_facts(core->mqtt->tls);
 	mqtt_disconnect(core);
 	shook = heap_enter(&core->heap, HEAP_NO_PHASE) == HEAP_HANDSHAKE;
 	log_close(&core->log, "failed, rc=%d try again in %u seconds", rc,
 		  core->settings.mqtt_retry_seconds);
 	log_reason(core, tls_reason, reason);
+	tls_log_facts(&core->log, &facts);
 	if (shook)
 		heap_log(&core->heap, &core->log, HEAP_HANDSHAKE);
 	mqtt_enter(core, STAGE_WAIT, core->settings.mqtt_retry_seconds * 1000u);
@@ -135,15 +142,15 @@ static void attempt(struct core *core)
 {
 	static const uint8_t none[4];
 	struct mqtt *mqtt = core->mqtt;
+	bool tls = core->mode == MODE_MQTT_TLS;
+	int error = tls ? tls_hindrance(core) : TLS_ERROR_NONE;
 
 	announce(core);
 	log_open(&core->log, "Attempting MQTT connection...");
-	if (core->mode == MODE_MQTT_TLS && core->store.ca_length == 0) {
-		mqtt_fail(core, RC_CONNECT_FAILED, TLS_ERROR_NO_CA, NULL);
-	} else if (core->mode == MODE_MQTT_TLS && !core->clock.known) {
-		mqtt_fail(core, RC_CONNECT_FAILED, TLS_ERROR_TIME_UNKNOWN, NULL);
+	if (error != TLS_ERROR_NONE) {
+		mqtt_fail(core, RC_CONNECT_FAILED, error, NULL);
 	} else if (core->settings.broker[0] == 0 &&
-		   (core->mode == MODE_MQTT_TLS ||
+		   ((tls && !settings_have_pin(&core->settings)) ||
 		    memcmp(core->settings.broker_address, none, 4) == 0)) {
 		mqtt_fail(core, RC_CONNECT_FAILED, TLS_ERROR_NONE, "no broker is set (mqtt_bk)");
 	} else {
@@ -160,7 +167,7 @@ static bool poll_wait(struct core *core)
 	if (!core_due(core, mqtt->deadline_ms) ||
 	    core->port->net_state(core->port->self) != PORT_NET_UP)
 		return false;
-	if (core->mode == MODE_MQTT_TLS && !core->clock.known) {
+	if (core->mode == MODE_MQTT_TLS && !core->clock.known && !settings_have_pin(&core->settings)) {
 		log_line(&core->log, "Waiting for time....");
 		sntp_start(&mqtt->sntp, core);
 		mqtt->stage = STAGE_TIME;
@@ -238,8 +245,7 @@ static bool poll_connect(struct core *core)
 	if (core->mode != MODE_MQTT_TLS)
 		return start_session(core);
 	heap_enter(&core->heap, HEAP_HANDSHAKE);
-	mqtt->tls = tls_start(core, mqtt->stream, core->settings.broker, core->settings.tls_fragment,
-			      &error);
+	mqtt->tls = tls_start(core, mqtt->stream, &error);
 	if (mqtt->tls == NULL)
 		mqtt_fail(core, RC_CONNECT_FAILED, error, NULL);
 	else

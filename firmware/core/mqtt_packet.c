@@ -64,6 +64,10 @@ size_t mqtt_write_connect(uint8_t *to, size_t size, const struct mqtt_connect *c
 	uint8_t flags = 0x02; /* clean session */
 	struct writer writer;
 
+	if (c->will_topic != NULL) {
+		body += 2 + strlen(c->will_topic) + 2 + strlen(c->will);
+		flags |= 0x04;
+	}
 	if (c->user != NULL) {
 		body += 2 + strlen(c->user);
 		flags |= 0x80;
@@ -78,6 +82,10 @@ size_t mqtt_write_connect(uint8_t *to, size_t size, const struct mqtt_connect *c
 	put_byte(&writer, flags);
 	put_half(&writer, c->keepalive_seconds);
 	put_text(&writer, c->client_id);
+	if (flags & 0x04) {
+		put_text(&writer, c->will_topic);
+		put_text(&writer, c->will);
+	}
 	if (flags & 0x80)
 		put_text(&writer, c->user);
 	if (flags & 0x40)

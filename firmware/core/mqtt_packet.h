@@ -24,6 +24,8 @@ struct mqtt_connect {
 	const char *client_id;
 	const char *user;     /* NULL: none */
 	const char *password; /* NULL: none */
+	const char *will_topic; /* NULL: no will; else at QoS 0, not retained */
+	const char *will;
 	uint16_t keepalive_seconds;
 };
 size_t mqtt_write_connect(uint8_t *to, size_t size, const struct mqtt_connect *connect);

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "fault.h"
@@ -7,6 +8,8 @@
 /* A ping after so long without sending leaves the broker 5 s of slack. */
 #define PING_AFTER_MS 10000u
 #define PING_ANSWER_MS 10000u
+/* Behind the tx topic. Not that topic itself: there it would pass for a reply. */
+#define WILL_BEHIND "/will"
 #define ANSWER_MS 10000u /* CONNACK and SUBACK */
 
 void mqtt_session_start(struct core *core)
@@ -14,14 +17,18 @@ void mqtt_session_start(struct core *core)
 	struct mqtt *mqtt = core->mqtt;
 	const struct settings *settings = &core->settings;
 	char client_id[SETTINGS_TEXT_MAX + 1];
+	char will_topic[SETTINGS_TEXT_MAX + sizeof WILL_BEHIND];
 	struct mqtt_connect connect = {
 		.client_id = client_id,
 		.user = settings->mqtt_use_password ? settings->mqtt_user : NULL,
 		.password = settings->mqtt_use_password ? settings->mqtt_password : NULL,
+		.will_topic = settings->mqtt_will ? will_topic : NULL,
+		.will = client_id,
 		.keepalive_seconds = KEEPALIVE_SECONDS,
 	};
 
 	settings_client_id(settings, core->port->mac, client_id);
+	snprintf(will_topic, sizeof will_topic, "%s" WILL_BEHIND, mqtt->tx_topic);
 	mqtt_reader_start(&mqtt->reader);
 	mqtt->out_length = (uint32_t)mqtt_write_connect(mqtt->out, sizeof mqtt->out, &connect);
 	mqtt->ping_sent = false;
@@ -87,8 +94,12 @@ static bool handle_connack(struct core *core)
 	}
 	log_close(&core->log, "connected");
 	heap_enter(&core->heap, HEAP_CONNECTED);
-	if (mqtt->tls != NULL)
+	if (mqtt->tls != NULL) {
+		struct tls_facts facts = tls_facts(mqtt->tls);
+
+		tls_log_facts(&core->log, &facts);
 		heap_log(&core->heap, &core->log, HEAP_HANDSHAKE);
+	}
 	mqtt->connected_ms = core_now(core);
 	mqtt->out_length =
 		(uint32_t)mqtt_write_subscribe(mqtt->out, sizeof mqtt->out, 1, mqtt->rx_topic);

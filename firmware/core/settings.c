@@ -32,6 +32,14 @@ void settings_terminate(struct settings *s)
 	s->ntp_server[sizeof s->ntp_server - 1] = 0;
 	s->fota_password[sizeof s->fota_password - 1] = 0;
 	s->serial_server[sizeof s->serial_server - 1] = 0;
+	s->tls_alpn[sizeof s->tls_alpn - 1] = 0;
+}
+
+bool settings_have_pin(const struct settings *s)
+{
+	static const uint8_t none[SETTINGS_PIN_SIZE];
+
+	return memcmp(s->tls_pin, none, sizeof none) != 0;
 }
 
 static void own_or_mac(const char *own, const char *prefix, const uint8_t mac[6],

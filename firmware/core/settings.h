@@ -9,10 +9,14 @@
 /* Text holds this many bytes (UTF-8) and a NUL. */
 #define SETTINGS_TEXT_MAX 64
 #define SETTINGS_SSID_MAX 32 /* IEEE 802.11 */
+#define SETTINGS_ALPN_MAX 15
+#define SETTINGS_PIN_SIZE 32 /* SHA-256 */
 
 /*
  * The bytes of this struct are what stands in the flash, so: no padding, no
- * pointer, and a change of the layout is a new STORE_LAYOUT.
+ * pointer, and a change of the layout is a new STORE_LAYOUT. What is new goes
+ * to the end, where zeros stand for what a board did before it was there: a
+ * slot of an older layout is its start (store.c).
  */
 struct settings {
 	uint32_t baud;
@@ -26,7 +30,9 @@ struct settings {
 	uint8_t mqtt_use_password;
 	uint8_t tls;
 	uint8_t mqtt;
-	uint8_t reserved[3];
+	uint8_t tls_suites; /* enum suites */
+	uint8_t tls_resume;
+	uint8_t mqtt_will;
 	uint8_t ip[4]; /* 0.0.0.0: DHCP */
 	uint8_t netmask[4];
 	uint8_t gateway[4];
@@ -43,10 +49,12 @@ struct settings {
 	char ntp_server[SETTINGS_TEXT_MAX + 1];
 	char fota_password[SETTINGS_TEXT_MAX + 1];
 	char serial_server[16];
+	uint8_t tls_pin[SETTINGS_PIN_SIZE]; /* the broker's certificate; zeros: none */
+	char tls_alpn[SETTINGS_ALPN_MAX + 1]; /* empty: none */
 	uint8_t tail[2];
 };
 
-_Static_assert(sizeof(struct settings) == 4 + 7 * 2 + 6 + 5 * 4 + 33 + 9 * 65 + 16 + 2,
+_Static_assert(sizeof(struct settings) == 4 + 7 * 2 + 6 + 5 * 4 + 33 + 9 * 65 + 16 + 32 + 16 + 2,
 	       "struct settings has padding: its bytes stand in the flash");
 _Static_assert(sizeof(struct settings) % 4 == 0, "flash is written in words");
 
@@ -54,6 +62,9 @@ void settings_defaults(struct settings *settings);
 
 /* Makes sure that every text ends, whatever stood in the flash. */
 void settings_terminate(struct settings *settings);
+
+/* Whether the broker's certificate is known by its digest. */
+bool settings_have_pin(const struct settings *settings);
 
 /* The effective values, with the board's MAC where the setting is empty. */
 void settings_rx_topic(const struct settings *s, const uint8_t mac[6], char to[SETTINGS_TEXT_MAX + 1]);

@@ -1,5 +1,6 @@
 /*
- * Keeps settings and the CA certificate in flash, through power cuts.
+ * Keeps settings, the CA certificate and the client's own certificate in flash,
+ * through power cuts.
  *
  * There are two slots. A save erases the slot that is not in use, writes the
  * body there, then the header, and reads it all back. The header carries a
@@ -7,8 +8,12 @@
  * and of two good ones the higher sequence number counts: after a cut at any
  * byte the board has the old settings or the new ones.
  *
- * A slot: header (STORE_HEADER_SIZE bytes), settings, CA certificate (DER).
- * Numbers are as the chip has them; every chip so far is little-endian.
+ * A slot: header (STORE_HEADER_SIZE bytes), settings, CA certificate (DER), and
+ * from the next multiple of 4 on the client's certificate (identity.h). Numbers
+ * are as the chip has them; every chip so far is little-endian.
+ *
+ * Layout 1 had shorter settings and no client's certificate. It is read, and
+ * the next save writes the present one.
  */
 #ifndef HILRIG_STORE_H
 #define HILRIG_STORE_H
@@ -17,10 +22,14 @@
 #include "settings.h"
 
 #define STORE_HEADER_SIZE 32
-#define STORE_CA_MAX 2560 /* bytes of DER */
+#define STORE_CA_MAX 2560       /* bytes of DER */
+#define STORE_IDENTITY_MAX 2048 /* bytes of key and certificates */
+/* Both together. An RSA-4096 root of 1,400 bytes leaves over 1,900 for a chain
+ * of the client's; a share for each would hold less of either. */
+#define STORE_BOTH_MAX (PORT_SLOT_SIZE - STORE_HEADER_SIZE - sizeof(struct settings))
 
-_Static_assert(STORE_HEADER_SIZE + sizeof(struct settings) + STORE_CA_MAX <= PORT_SLOT_SIZE,
-	       "a slot holds settings and CA");
+_Static_assert(STORE_CA_MAX <= STORE_BOTH_MAX && STORE_IDENTITY_MAX <= STORE_BOTH_MAX,
+	       "a slot holds settings and either");
 
 enum store_state {
 	STORE_LOADED,
@@ -28,27 +37,38 @@ enum store_state {
 	STORE_DAMAGED, /* something stands there, but in neither slot a whole */
 };
 
+enum store_part {
+	STORE_CA,
+	STORE_IDENTITY,
+	STORE_PARTS,
+};
+
 struct store {
 	const struct port *port;
 	int slot;           /* the one in use, -1 for none */
 	uint32_t sequence;  /* of the slot in use, 0 for none */
-	uint32_t ca_length; /* 0: no CA stored */
+	uint16_t settings_length;     /* in the slot in use: shorter in an older layout */
+	uint16_t length[STORE_PARTS]; /* bytes; 0: not stored */
 	bool other_damaged; /* the other slot is neither whole nor blank */
 };
 
 /* Reads the newest whole slot; anything but STORE_LOADED gives the defaults. */
 enum store_state store_load(struct store *store, const struct port *port, struct settings *settings);
 
-/* Stores settings and keeps the CA. False if the flash failed; what was stored
+/* Stores settings and keeps both parts. False if the flash failed; what was stored
  * before still counts then. */
 bool store_save(struct store *store, const struct settings *settings);
 
-/* Stores settings and a new CA. */
-bool store_save_ca(struct store *store, const struct settings *settings, const void *der,
-		   size_t length);
+/* Whether a part of that length can be stored beside the other one. */
+bool store_fits(const struct store *store, enum store_part part, size_t length);
 
-/* Reads a part of the stored CA. */
-bool store_read_ca(const struct store *store, size_t offset, void *to, size_t length);
+/* Stores settings and a new part; length 0 removes it. */
+bool store_save_part(struct store *store, const struct settings *settings, enum store_part part,
+		     const void *bytes, size_t length);
+
+/* Reads some bytes of what is stored of a part. */
+bool store_read(const struct store *store, enum store_part part, size_t offset, void *to,
+		size_t length);
 
 /* CRC-32 (IEEE 802.3). Start with 0, feed on with the result. */
 uint32_t store_crc32(uint32_t crc, const void *bytes, size_t length);

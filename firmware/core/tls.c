@@ -5,6 +5,8 @@
 
 #include "ca.h"
 #include "fault.h"
+#include "pin.h"
+#include "suites.h"
 
 /* BearSSL's overhead on top of the largest record it takes. */
 #define RECEIVE_OVERHEAD 325
@@ -12,71 +14,96 @@
  * sends is small. */
 #define SEND_BUFFER 597
 
-/* What only the handshake needs, given back when it is over. */
+/* What only the handshake needs, given back when it is over: one of the two. */
 struct verifier {
 	br_x509_minimal_context x509;
 	struct ca ca;
+};
+/* What is kept from one connection to the next, to resume the session. */
+struct tls_session {
+	br_ssl_session_parameters parameters; /* an id of no bytes: none */
 };
 
 struct tls {
 	struct core *core;
 	struct port_stream *stream;
 	struct verifier *verifier;
+	struct pin *pin;
 	uint8_t *receive;
+	const char *protocol; /* that ALPN offers */
+	uint32_t started_ms;
+	struct tls_facts facts;
 	int error; /* found here, not by BearSSL */
 	bool open;
 	br_ssl_client_context client;
 	uint8_t send[SEND_BUFFER];
 };
 
-/* Forward secrecy with an authenticated cipher first; CBC and static RSA are
- * last, for brokers that have nothing else. ChaCha20 leads because a chip
- * without AES hardware is faster with it. */
-static const uint16_t suites[] = {
-	BR_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-	BR_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-	BR_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-	BR_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-	BR_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-	BR_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-	BR_TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA256,
-	BR_TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256,
-	BR_TLS_RSA_WITH_AES_128_GCM_SHA256,
-	BR_TLS_RSA_WITH_AES_256_GCM_SHA384,
-	BR_TLS_RSA_WITH_AES_128_CBC_SHA256,
-};
-
-static void set_algorithms(struct tls *tls)
+static bool set_algorithms(struct tls *tls)
 {
 	static const br_hash_class *const hashes[] = { &br_sha256_vtable, &br_sha384_vtable,
 						       &br_sha512_vtable };
 	br_ssl_engine_context *engine = &tls->client.eng;
-	br_x509_minimal_context *x509 = &tls->verifier->x509;
+	unsigned choice = tls->core->settings.tls_suites;
+	uint16_t suites[SUITES_MAX];
+	size_t count = suites_list(choice, suites);
 
 	br_ssl_client_zero(&tls->client);
 	br_ssl_engine_set_versions(engine, BR_TLS12, BR_TLS12);
-	br_ssl_engine_set_suites(engine, suites, sizeof suites / sizeof suites[0]);
+	br_ssl_engine_set_suites(engine, suites, count);
 	br_ssl_client_set_default_rsapub(&tls->client);
 	br_ssl_engine_set_default_rsavrfy(engine);
 	br_ssl_engine_set_default_ecdsa(engine);
+	if (!suites_have_ecdsa(choice))
+		br_ssl_engine_set_ecdsa(engine, NULL);
 	br_ssl_engine_set_prf_sha256(engine, &br_tls12_sha256_prf);
 	br_ssl_engine_set_prf_sha384(engine, &br_tls12_sha384_prf);
 	br_ssl_engine_set_default_aes_cbc(engine);
 	br_ssl_engine_set_default_aes_gcm(engine);
 	br_ssl_engine_set_default_chapol(engine);
+	for (size_t i = 0; i < sizeof hashes / sizeof hashes[0]; i++)
+		br_ssl_engine_set_hash(engine, (int)(br_sha256_ID + i), hashes[i]);
+	br_ssl_engine_add_flags(engine, BR_OPT_NO_RENEGOTIATION);
+	return count > 0;
+}
 
+static void set_time(struct tls *tls)
+{
+	uint64_t seconds = clock_unix(&tls->core->clock);
+
+	/* BearSSL counts days from 1 January of the year 0. */
+	br_x509_minimal_set_time(&tls->verifier->x509, (uint32_t)(seconds / 86400) + 719528,
+				 (uint32_t)(seconds % 86400));
+}
+
+/* The broker's certificate is one from the stored CA. */
+static int trust_ca(struct tls *tls)
+{
+	struct core *core = tls->core;
+	br_ssl_engine_context *engine = &tls->client.eng;
+	br_x509_minimal_context *x509 = &tls->verifier->x509;
+	const char *why = ca_load(core, &tls->verifier->ca);
+
+	if (why != NULL)
+		return why == ca_no_memory ? TLS_ERROR_NO_MEMORY : TLS_ERROR_BAD_CA;
 	br_x509_minimal_init(x509, &br_sha256_vtable, &tls->verifier->ca.anchor, 1);
 	br_x509_minimal_set_rsa(x509, br_ssl_engine_get_rsavrfy(engine));
-	br_x509_minimal_set_ecdsa(x509, br_ssl_engine_get_ec(engine),
-				  br_ssl_engine_get_ecdsa(engine));
-	for (size_t i = 0; i < sizeof hashes / sizeof hashes[0]; i++) {
-		int id = (int)(br_sha256_ID + i);
-
-		br_ssl_engine_set_hash(engine, id, hashes[i]);
-		br_x509_minimal_set_hash(x509, id, hashes[i]);
-	}
+	if (br_ssl_engine_get_ecdsa(engine) != NULL)
+		br_x509_minimal_set_ecdsa(x509, br_ssl_engine_get_ec(engine),
+					  br_ssl_engine_get_ecdsa(engine));
+	for (int id = br_sha256_ID; id <= br_sha512_ID; id++)
+		br_x509_minimal_set_hash(x509, id, br_ssl_engine_get_hash(engine, id));
+	set_time(tls);
+	fault_trust_anyone(x509);
 	br_ssl_engine_set_x509(engine, &x509->vtable);
-	br_ssl_engine_add_flags(engine, BR_OPT_NO_RENEGOTIATION);
+	return TLS_ERROR_NONE;
+}
+
+/* It is the one whose digest is set. */
+static void trust_pin(struct tls *tls)
+{
+	pin_start(tls->pin, tls->core->settings.tls_pin);
+	br_ssl_engine_set_x509(&tls->client.eng, &tls->pin->vtable);
 }
 
 static void set_buffers(struct tls *tls, uint16_t fragment)
@@ -95,52 +122,83 @@ static void set_buffers(struct tls *tls, uint16_t fragment)
 	engine->max_frag_len = fragment;
 }
 
-static void set_time(struct tls *tls)
-{
-	uint64_t seconds = clock_unix(&tls->core->clock);
-
-	/* BearSSL counts days from 1 January of the year 0. */
-	br_x509_minimal_set_time(&tls->verifier->x509, (uint32_t)(seconds / 86400) + 719528,
-				 (uint32_t)(seconds % 86400));
-}
-
-static int prepare(struct tls *tls, const char *name, uint16_t fragment)
+static bool allocate(struct tls *tls)
 {
 	struct core *core = tls->core;
-	const struct port *port = core->port;
-	const char *why;
-	uint8_t seed[32];
 
-	tls->verifier = core_alloc(core, sizeof *tls->verifier);
-	tls->receive = core_alloc(core, fragment + RECEIVE_OVERHEAD);
-	if (tls->verifier == NULL || tls->receive == NULL)
+	if (settings_have_pin(&core->settings))
+		tls->pin = core_alloc(core, sizeof *tls->pin);
+	else
+		tls->verifier = core_alloc(core, sizeof *tls->verifier);
+	tls->receive = core_alloc(core, core->settings.tls_fragment + RECEIVE_OVERHEAD);
+	return (tls->pin != NULL || tls->verifier != NULL) && tls->receive != NULL;
+}
+
+static int prepare(struct tls *tls)
+{
+	struct core *core = tls->core;
+	const struct settings *settings = &core->settings;
+	const struct port *port = core->port;
+	br_ssl_engine_context *engine = &tls->client.eng;
+	const char *name = settings->broker[0] != 0 ? settings->broker : NULL;
+	const struct tls_session *session = core->tls_session;
+	uint8_t seed[32];
+	int error = TLS_ERROR_NONE;
+
+	if (!allocate(tls))
 		return TLS_ERROR_NO_MEMORY;
 	fault_hold_memory(core);
-	why = ca_load(core, &tls->verifier->ca);
-	if (why != NULL)
-		return why == ca_no_memory ? TLS_ERROR_NO_MEMORY : TLS_ERROR_BAD_CA;
+	if (!set_algorithms(tls))
+		return TLS_ERROR_NO_SUITES;
+	if (tls->pin != NULL)
+		trust_pin(tls);
+	else
+		error = trust_ca(tls);
+	if (error != TLS_ERROR_NONE)
+		return error;
 	if (!port->random(port->self, seed, sizeof seed))
 		return TLS_ERROR_NO_RANDOM;
-	set_algorithms(tls);
-	set_buffers(tls, fragment);
-	set_time(tls);
-	fault_trust_anyone(&tls->verifier->x509);
-	br_ssl_engine_inject_entropy(&tls->client.eng, seed, sizeof seed);
-	if (!br_ssl_client_reset(&tls->client, name, 0))
-		return br_ssl_engine_last_error(&tls->client.eng);
+	set_buffers(tls, settings->tls_fragment);
+	tls->protocol = settings->tls_alpn;
+	if (settings->tls_alpn[0] != 0)
+		br_ssl_engine_set_protocol_names(engine, &tls->protocol, 1);
+	br_ssl_engine_inject_entropy(engine, seed, sizeof seed);
+	if (session != NULL)
+		br_ssl_engine_set_session_parameters(engine, &session->parameters);
+	if (!br_ssl_client_reset(&tls->client, name, session != NULL))
+		return br_ssl_engine_last_error(engine);
 	return TLS_ERROR_NONE;
 }
 
-struct tls *tls_start(struct core *core, struct port_stream *stream, const char *name,
-		      uint16_t fragment, int *error)
+int tls_hindrance(const struct core *core)
+{
+	/* Of a certificate that is known already neither CA nor date counts. */
+	if (settings_have_pin(&core->settings))
+		return TLS_ERROR_NONE;
+	if (core->store.length[STORE_CA] == 0)
+		return TLS_ERROR_NO_CA;
+	return core->clock.known ? TLS_ERROR_NONE : TLS_ERROR_TIME_UNKNOWN;
+}
+
+/* Before all that a connection gives back, so that it leaves no hole. */
+static void make_session(struct core *core)
+{
+	if (!core->settings.tls_resume || core->tls_session != NULL)
+		return;
+	core->tls_session = core_alloc(core, sizeof *core->tls_session);
+	/* Without memory for it each handshake is a full one. */
+	if (core->tls_session != NULL)
+		memset(core->tls_session, 0, sizeof *core->tls_session);
+}
+
+struct tls *tls_start(struct core *core, struct port_stream *stream, int *error)
 {
 	struct tls *tls;
 
-	*error = core->store.ca_length == 0  ? TLS_ERROR_NO_CA :
-		 !core->clock.known	     ? TLS_ERROR_TIME_UNKNOWN :
-					       TLS_ERROR_NONE;
+	*error = tls_hindrance(core);
 	if (*error != TLS_ERROR_NONE)
 		return NULL;
+	make_session(core);
 	fault_split_heap(core);
 	tls = core_alloc(core, sizeof *tls);
 	if (tls == NULL) {
@@ -150,19 +208,54 @@ struct tls *tls_start(struct core *core, struct port_stream *stream, const char 
 	memset(tls, 0, sizeof *tls);
 	tls->core = core;
 	tls->stream = stream;
-	*error = prepare(tls, name, fragment);
+	tls->started_ms = core_now(core);
+	*error = prepare(tls);
 	if (*error == TLS_ERROR_NONE)
 		return tls;
 	tls_free(tls);
 	return NULL;
 }
 
+static void note_facts(struct tls *tls)
+{
+	struct core *core = tls->core;
+	br_ssl_session_parameters now;
+
+	br_ssl_engine_get_session_parameters(&tls->client.eng, &now);
+	tls->facts = (struct tls_facts){
+		.version = now.version,
+		.suite = now.cipher_suite,
+		.record = core->settings.tls_fragment,
+		.milliseconds = core_now(core) - tls->started_ms,
+		.may_resume = core->settings.tls_resume,
+	};
+	if (core->tls_session != NULL) {
+		const br_ssl_session_parameters *old = &core->tls_session->parameters;
+
+		/* A broker that resumes sends the id back (RFC 5246, 7.4.1.3). */
+		tls->facts.resumed = now.session_id_len > 0 &&
+				     now.session_id_len == old->session_id_len &&
+				     memcmp(now.session_id, old->session_id,
+					    now.session_id_len) == 0;
+		core->tls_session->parameters = now;
+	}
+	memset(&now, 0, sizeof now);
+}
+
+static void free_verifier(struct tls *tls)
+{
+	core_free(tls->core, tls->verifier);
+	core_free(tls->core, tls->pin);
+	tls->verifier = NULL;
+	tls->pin = NULL;
+}
+
 static void end_handshake(struct tls *tls)
 {
 	tls->open = true;
+	note_facts(tls);
 	br_ssl_engine_set_x509(&tls->client.eng, NULL);
-	core_free(tls->core, tls->verifier);
-	tls->verifier = NULL;
+	free_verifier(tls);
 	fault_release_memory(tls->core);
 }
 
@@ -266,11 +359,19 @@ int tls_error(const struct tls *tls)
 	return error != BR_ERR_OK ? error : tls->error;
 }
 
+struct tls_facts tls_facts(const struct tls *tls)
+{
+	return tls->facts;
+}
+
 void tls_free(struct tls *tls)
 {
 	struct core *core = tls->core;
 
-	core_free(core, tls->verifier);
+	/* A session that led to nothing is not offered again. */
+	if (!tls->open && core->tls_session != NULL)
+		memset(core->tls_session, 0, sizeof *core->tls_session);
+	free_verifier(tls);
 	core_free(core, tls->receive);
 	memset(tls, 0, sizeof *tls); /* the session's keys */
 	core_free(core, tls);

@@ -154,7 +154,7 @@ static void test_silent_time_server(void)
 	prepare();
 	store_load(&store, &host.port, &settings);
 	tls_with_ca(&settings);
-	store_save_ca(&store, &settings, "any", 3);
+	store_save_part(&store, &settings, STORE_CA, "any", 3);
 	before = real_uptime(&host);
 	boot(5000);
 	CHECK(strstr(host.log, "No time from 127.0.0.1: no answer\r\n") != NULL, "%s", host.log);

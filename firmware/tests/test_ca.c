@@ -71,7 +71,7 @@ static void test_good(void)
 		why = upload(text, text_length + 9, 100);
 		CHECK(why == NULL, "%s with text around: %s", names[i], why);
 
-		CHECK(store_save_ca(&bench.core.store, &bench.core.settings, der, der_length), "store");
+		CHECK(store_save_part(&bench.core.store, &bench.core.settings, STORE_CA, der, der_length), "store");
 		why = ca_load(&bench.core, ca);
 		CHECK(why == NULL, "%s as an anchor: %s", names[i], why);
 		CHECK(ca->anchor.flags == BR_X509_TA_CA && ca->anchor.dn.len > 10, "anchor");

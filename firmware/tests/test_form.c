@@ -112,6 +112,44 @@ static void test_numbers(void)
 	refused("tls_mfl=0", "tls_mfl");
 }
 
+/* What TLS offers and whom it trusts. */
+static void test_tls(void)
+{
+	static const char *const words[] = { "all", "aead", "cbc", "static-rsa", "rsa" };
+	char text[128], shown[FIELD_TEXT_SIZE];
+
+	for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++) {
+		snprintf(text, sizeof text, "tls_cs=%s", words[i]);
+		TAKEN(text);
+		CHECK(form.settings.tls_suites == i, "%s is %u", words[i], form.settings.tls_suites);
+		field_text(field_find("tls_cs"), &form.settings, shown);
+		CHECK(strcmp(shown, words[i]) == 0, "%s is shown as %s", words[i], shown);
+	}
+	refused("tls_cs=", "tls_cs");
+	refused("tls_cs=ALL", "tls_cs");
+	refused("tls_cs=allx", "tls_cs");
+	TAKEN("tls_al=x-amzn-mqtt-ca1"); /* 14 bytes: the longest in use */
+	refused("tls_al=sixteen-bytes-xx", "tls_al");
+	TAKEN("tls_rs=on&mqtt_wl=on");
+	CHECK(form.settings.tls_resume == 1 && form.settings.mqtt_will == 1, "boxes");
+
+	memset(text, 'A', sizeof text);
+	memcpy(text, "tls_pn=0123456789abcdef", 23);
+	text[7 + 64] = 0;
+	TAKEN(text);
+	CHECK(settings_have_pin(&form.settings) && form.settings.tls_pin[1] == 0x23 &&
+		      form.settings.tls_pin[31] == 0xaa,
+	      "digits of both cases");
+	field_text(field_find("tls_pn"), &form.settings, shown);
+	CHECK(strncmp(shown, "0123456789abcdefaaaa", 20) == 0 && strlen(shown) == 64, "%s", shown);
+	text[7 + 63] = 'g';
+	refused(text, "tls_pn");
+	text[7 + 63] = 0;
+	refused(text, "tls_pn");
+	TAKEN("tls_pn=");
+	CHECK(!settings_have_pin(&form.settings), "and none again");
+}
+
 static void test_addresses(void)
 {
 	static const char *const wrong[] = { "256.0.0.1", "1.2.3", "1.2.3.4.5", "1.2.3.4 ", "a.b.c.d",
@@ -267,6 +305,7 @@ int main(void)
 	test_every_field();
 	test_lengths();
 	test_numbers();
+	test_tls();
 	test_addresses();
 	test_text();
 	test_boxes_and_secrets();

@@ -115,7 +115,7 @@ static void test_mode_switch(void)
 	start();
 	CHECK(get("/?request=MqttSslOn") == 200 && strstr(body(), "needs a CA") != NULL, "%s", body());
 	CHECK(!bench.core.reset_wanted, "without a CA the board stays where it can be reached");
-	store_save_ca(&bench.core.store, &bench.core.settings, "any", 3);
+	store_save_part(&bench.core.store, &bench.core.settings, STORE_CA, "any", 3);
 	CHECK(get("/?request=MqttSslOn") == 200, "%s", answer);
 	CHECK(strcmp(body(), "MQTT SSL Broker Connection Restored and HTTP Disabled") == 0, "%s",
 	      body());

@@ -435,7 +435,7 @@ static void test_tls_without_means(const char *folder)
 	bench.core.settings.mqtt_retry_attempts = 0;
 	bench.core.settings.mqtt_retry_seconds = 1;
 	strcpy(bench.core.settings.broker, "broker.test");
-	CHECK(store_save_ca(&bench.core.store, &bench.core.settings, der, length), "store");
+	CHECK(store_save_part(&bench.core.store, &bench.core.settings, STORE_CA, der, length), "store");
 	clock_set(&bench.core.clock, 1800000000);
 	before = bench.host.heap_used;
 	for (n = 0; n < 20; n++) {
@@ -462,7 +462,7 @@ static void test_tls_without_means(const char *folder)
 	CHECK(run(0, "TLS error 1003: no randomness"), "%s", bench.host.log);
 	bench.host.random_fails = false;
 
-	CHECK(store_save_ca(&bench.core.store, &bench.core.settings, "0garbage", 8), "store");
+	CHECK(store_save_part(&bench.core.store, &bench.core.settings, STORE_CA, "0garbage", 8), "store");
 	bench_forget_log(&bench);
 	bench.host.pushed_ms += 1100;
 	CHECK(run(0, "TLS error 1005: the stored CA cannot be used"), "%s", bench.host.log);

@@ -24,9 +24,9 @@ static bool ca_is(struct store *store, const uint8_t *der, size_t length)
 {
 	static uint8_t seen[STORE_CA_MAX];
 
-	return store->ca_length == length &&
+	return store->length[STORE_CA] == length &&
 	       (length == 0 ||
-		(store_read_ca(store, 0, seen, length) && memcmp(seen, der, length) == 0));
+		(store_read(store, STORE_CA, 0, seen, length) && memcmp(seen, der, length) == 0));
 }
 
 static void test_crc(void)
@@ -72,7 +72,7 @@ static void test_any_flipped_bit_is_seen(void)
 	make_settings(&settings, 1);
 	fill_ca(der, sizeof der, 3);
 	store_load(&store, &host.port, &seen);
-	CHECK(store_save_ca(&store, &settings, der, sizeof der), "save");
+	CHECK(store_save_part(&store, &settings, STORE_CA, der, sizeof der), "save");
 	for (size_t bit = 0; bit < used * 8; bit++) {
 		host.flash[0][bit / 8] ^= (uint8_t)(1u << bit % 8);
 		unseen += store_load(&store, &host.port, &seen) != STORE_DAMAGED;
@@ -92,8 +92,8 @@ static void test_saves_alternate(void)
 	host_start(&host);
 	fill_ca(der, sizeof der, 9);
 	store_load(&store, &host.port, &seen);
-	CHECK(!store_save_ca(&store, &seen, der, STORE_CA_MAX + 1), "a CA too large");
-	CHECK(store_save_ca(&store, &seen, der, STORE_CA_MAX), "the largest CA");
+	CHECK(!store_save_part(&store, &seen, STORE_CA, der, STORE_CA_MAX + 1), "a CA too large");
+	CHECK(store_save_part(&store, &seen, STORE_CA, der, STORE_CA_MAX), "the largest CA");
 	for (unsigned n = 1; n < 20; n++) {
 		make_settings(&settings, n);
 		CHECK(store_save(&store, &settings), "save %u", n);
@@ -141,11 +141,11 @@ static unsigned cut_at(long cut, bool first, bool new_ca)
 		make_settings(&old, 1);
 		store_save(&store, &old); /* both slots in use */
 		make_settings(&old, 2);
-		store_save_ca(&store, &old, old_ca, sizeof old_ca);
+		store_save_part(&store, &old, STORE_CA, old_ca, sizeof old_ca);
 	}
 	make_settings(&new, 3);
 	host.power_left = cut;
-	stored = new_ca ? store_save_ca(&store, &new, new_ca_bytes, sizeof new_ca_bytes) :
+	stored = new_ca ? store_save_part(&store, &new, STORE_CA, new_ca_bytes, sizeof new_ca_bytes) :
 			  store_save(&store, &new);
 	host.power_left = -1;
 	host.power_is_off = false;

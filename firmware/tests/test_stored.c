@@ -5,6 +5,7 @@
 #include "check.h"
 #include "fields.h"
 #include "store.h"
+#include "suites.h"
 
 static char *contract(void)
 {
@@ -29,31 +30,50 @@ static const char *kind(const struct field *field)
 		return "number";
 	case FIELD_BOX:
 		return "box";
+	case FIELD_SUITES:
+		return "choice";
+	case FIELD_DIGEST:
+		return "hex";
 	default:
 		return "text";
 	}
+}
+
+/* What stands behind the kind: the default, if it is not zero, or the choices. */
+static void rest(const struct field *field, char to[128])
+{
+	struct settings defaults;
+	char value[FIELD_TEXT_SIZE];
+
+	settings_defaults(&defaults);
+	field_text(field, &defaults, value);
+	to[0] = 0;
+	if (field->kind != FIELD_SUITES) {
+		if (value[0] != 0 && strcmp(value, "0") != 0)
+			snprintf(to, 128, ", default = \"%s\"", value);
+		return;
+	}
+	for (int i = 0; i < SUITES_CHOICES; i++)
+		snprintf(to + strlen(to), 128 - strlen(to), "%s\"%s\"", i == 0 ? ", of = [" : ", ",
+			 suites_words[i]);
+	strcat(to, "]");
 }
 
 int main(void)
 {
 	const char *text = contract();
 	const char *at = strstr(text, "\n[stored.fields]\n");
-	struct settings defaults;
 	char line[256];
-	char value[FIELD_TEXT_SIZE];
+	char more[128];
 	unsigned told = 0;
 
-	settings_defaults(&defaults);
 	snprintf(line, sizeof line, "\nlength = %zu ", sizeof(struct settings));
 	CHECK(strstr(text, line) != NULL, "the contract lacks:%s", line);
 	CHECK(at != NULL, "the contract lacks [stored.fields]");
 	for (unsigned i = 0; at != NULL && i < FIELDS; i++) {
-		field_text(&fields[i], &defaults, value);
-		snprintf(line, sizeof line, "\n%s = { at = %u, size = %u, kind = \"%s\"%s%s%s }\n",
-			 fields[i].name, fields[i].offset, fields[i].size, kind(&fields[i]),
-			 value[0] == 0 || strcmp(value, "0") == 0 ? "" : ", default = \"",
-			 value[0] == 0 || strcmp(value, "0") == 0 ? "" : value,
-			 value[0] == 0 || strcmp(value, "0") == 0 ? "" : "\"");
+		rest(&fields[i], more);
+		snprintf(line, sizeof line, "\n%s = { at = %u, size = %u, kind = \"%s\"%s }\n",
+			 fields[i].name, fields[i].offset, fields[i].size, kind(&fields[i]), more);
 		CHECK(strstr(at, line) != NULL, "the contract lacks:%s", line);
 	}
 	for (at = at == NULL ? text : at + 1; *at != 0 && strncmp(at, "\n[", 2) != 0; at++)

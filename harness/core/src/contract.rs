@@ -45,6 +45,9 @@ pub struct Contract {
     /// The largest PUBLISH that the firmware takes: bytes behind the fixed header, which are 2, the topic
     /// and the payload. A larger one it drops.
     pub largest_publish: Option<usize>,
+    /// Where the board's last will is published, `{tx_topic}` stands for its tx topic. The payload is the
+    /// client id.
+    pub will_topic: Option<String>,
     /// Requests and the replies that they must get.
     pub requests: Vec<Request>,
     /// Requests that must be refused, and the refusal.
@@ -75,6 +78,11 @@ pub struct Connection {
     pub refused: Regex,
     /// The firmware goes back to configuration mode by itself.
     pub given_up: Option<Regex>,
+    /// What a TLS handshake came to: group `suite` is the suite's number in hex as IANA has it,
+    /// `0xC02B`, and `milliseconds` how long it took. The line comes behind the attempt's own.
+    pub tls: Option<Regex>,
+    /// The handshake resumed a session, told behind the line of `tls`. Without such a line it was a full one.
+    pub resumed: Option<Regex>,
 }
 
 /// Where heap figures stand.
@@ -204,6 +212,9 @@ pub struct Http {
     pub request: String,
     /// Where the CA certificate is POSTed, if the firmware takes one.
     pub ca: Option<String>,
+    /// Where the client's own certificate and its key are POSTed together, as PEM, if the firmware takes
+    /// them; DELETE removes them.
+    pub certificate: Option<String>,
     /// So many connections at once are answered; one that is over may be refused.
     pub at_once: Option<usize>,
 }
@@ -242,6 +253,18 @@ pub struct Settings {
     pub retry_seconds: Option<String>,
     /// Attempts before the firmware gives up.
     pub retry_attempts: Option<String>,
+    /// Check box: a last will is left with the broker.
+    pub will: Option<String>,
+    /// The largest TLS record that is taken, bytes: 512, 1024, 2048, 4096 or 16384.
+    pub tls_record: Option<String>,
+    /// Which cipher suites are offered: `all`, `aead`, `cbc`, `static-rsa`, `rsa`.
+    pub tls_suites: Option<String>,
+    /// The application protocol that is offered (ALPN).
+    pub tls_alpn: Option<String>,
+    /// SHA-256 of the broker's certificate, 64 hex digits, in place of the check against a CA.
+    pub tls_pin: Option<String>,
+    /// Check box: TLS sessions are resumed.
+    pub tls_resume: Option<String>,
 }
 
 /// The two mode switches.
@@ -304,11 +327,20 @@ impl Contract {
                 failed: reader.pattern(raw.connection.failed)?,
                 refused: reader.pattern(raw.connection.refused)?,
                 given_up: raw.connection.given_up.map(|p| reader.pattern(p)).transpose()?,
+                tls: raw
+                    .connection
+                    .tls
+                    .map(|p| reader.with_groups(p, &["suite", "milliseconds"]))
+                    .transpose()?,
+                resumed: raw.connection.resumed.map(|p| reader.pattern(p)).transpose()?,
             },
             heap: match raw.heap {
                 None => Heap { line: None, reply: None, symbol: None },
                 Some(heap) => Heap {
-                    line: heap.line.map(|p| reader.heap_line(p)).transpose()?,
+                    line: heap
+                        .line
+                        .map(|p| reader.with_groups(p, &["phase", "lowest"]))
+                        .transpose()?,
                     reply: heap.reply,
                     symbol: heap.symbol,
                 },
@@ -322,6 +354,7 @@ impl Contract {
             },
             payload: raw.mqtt.payload,
             largest_publish: raw.mqtt.largest_publish,
+            will_topic: raw.mqtt.will_topic,
             requests: raw
                 .requests
                 .into_iter()
@@ -414,14 +447,12 @@ impl Reader<'_> {
         Ok(lines)
     }
 
-    fn heap_line(&self, pattern: written::Pattern) -> Result<Regex, FileError> {
+    fn with_groups(&self, pattern: written::Pattern, needed: &[&str]) -> Result<Regex, FileError> {
         let regex = self.pattern(pattern.clone())?;
-        for needed in ["phase", "lowest"] {
-            if !regex.capture_names().flatten().any(|name| name == needed) {
-                return Err(self.wrong(
-                    &pattern,
-                    format!("the heap line must hold the group (?P<{needed}>...)"),
-                ));
+        for needed in needed {
+            if !regex.capture_names().flatten().any(|name| name == *needed) {
+                return Err(self
+                    .wrong(&pattern, format!("this line must hold the group (?P<{needed}>...)")));
             }
         }
         Ok(regex)

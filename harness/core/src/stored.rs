@@ -33,6 +33,9 @@ struct Field {
     kind: Kind,
     #[serde(default)]
     default: String,
+    /// Of a choice: its words, each stored as its place in this list.
+    #[serde(default)]
+    of: Vec<String>,
 }
 
 /// How a value stands in its bytes.
@@ -47,6 +50,10 @@ enum Kind {
     Address,
     /// `on`, or empty.
     Box,
+    /// One of some words, in one byte; empty is the first.
+    Choice,
+    /// Two hex digits a byte; empty is zeros.
+    Hex,
 }
 
 impl Stored {
@@ -135,11 +142,28 @@ impl Field {
                 }
                 bytes[..place.len()].to_vec()
             }
+            Kind::Choice if place.len() == 1 => {
+                let at = self.of.iter().position(|word| word == value);
+                let at = at.or((value.is_empty() && !self.of.is_empty()).then_some(0));
+                let at = at.ok_or_else(|| format!("none of {}", self.of.join(", ")))?;
+                vec![u8::try_from(at).map_err(|_| "more choices than a byte holds")?]
+            }
+            Kind::Hex if value.is_empty() => Vec::new(),
+            Kind::Hex => hex(value)
+                .filter(|bytes| bytes.len() == place.len())
+                .ok_or_else(|| format!("not {} hex digits", 2 * place.len()))?,
             _ => return Err(format!("{} bytes for a value of this kind", place.len())),
         };
         place[..bytes.len()].copy_from_slice(&bytes);
         Ok(())
     }
+}
+
+fn hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|digit| Some(digit.to_digit(16)? as u8)).collect();
+    digits
+        .map(|digits| digits.chunks(2).map(|pair| pair.iter().fold(0, |n, d| n << 4 | d)).collect())
 }
 
 /// CRC-32 (IEEE 802.3). Start with 0, feed on with the result.
@@ -154,11 +178,13 @@ mod tests {
 
     fn stored() -> Stored {
         let stored: Stored = toml::from_str(
-            "magic = 0x47524c48\nlayout = 1\nlength = 16\n[offset]\nvirtual = 0x3E0000\n[fields]\n\
+            "magic = 0x47524c48\nlayout = 1\nlength = 20\n[offset]\nvirtual = 0x3E0000\n[fields]\n\
              port = { at = 0, size = 2, kind = \"number\", default = \"9705\" }\n\
              ip = { at = 2, size = 4, kind = \"address\" }\n\
              tls = { at = 6, size = 1, kind = \"box\" }\n\
-             ssid = { at = 8, size = 8, kind = \"text\" }\n",
+             ssid = { at = 8, size = 8, kind = \"text\" }\n\
+             suites = { at = 16, size = 1, kind = \"choice\", of = [\"all\", \"few\"] }\n\
+             pin = { at = 17, size = 3, kind = \"hex\" }\n",
         )
         .unwrap();
         stored.check().unwrap();
@@ -171,14 +197,15 @@ mod tests {
 
     #[test]
     fn settings_stand_where_the_contract_says() {
-        let set = values(&[("ip", "10.0.0.9"), ("tls", "on"), ("ssid", "bench")]);
+        let mut set = values(&[("ip", "10.0.0.9"), ("tls", "on"), ("ssid", "bench")]);
+        set.extend(values(&[("suites", "few"), ("pin", "00aBfe")]));
         let (offset, slots) = stored().slots(BoardKind::Virtual, &set).unwrap();
         assert_eq!((offset, slots.len()), (0x3E_0000, 8192));
-        assert_eq!(slots[..16], *b"HLRG\x01\0\x10\0\x01\0\0\0\0\0\0\0");
-        assert_eq!(slots[32..48], *b"\xe9\x25\x0a\0\0\x09\x01\0bench\0\0\0");
-        let crc = crc32(crc32(0, &slots[..28]), &slots[32..48]);
+        assert_eq!(slots[..16], *b"HLRG\x01\0\x14\0\x01\0\0\0\0\0\0\0");
+        assert_eq!(slots[32..52], *b"\xe9\x25\x0a\0\0\x09\x01\0bench\0\0\0\x01\x00\xab\xfe");
+        let crc = crc32(crc32(0, &slots[..28]), &slots[32..52]);
         assert_eq!(slots[28..32], crc.to_le_bytes());
-        assert!(slots[48..].iter().all(|byte| *byte == 0xFF));
+        assert!(slots[52..].iter().all(|byte| *byte == 0xFF));
         // The check value of CRC-32/ISO-HDLC.
         assert_eq!(crc32(crc32(0, b"1234"), b"56789"), 0xCBF4_3926);
     }
@@ -197,6 +224,10 @@ mod tests {
         refused("tls", "maybe");
         refused("ip", "10.0.0.256");
         refused("unknown", "");
+        refused("suites", "most");
+        refused("pin", "00");
+        refused("pin", "00112g");
+        refused("pin", "0011223");
         let error = stored().slots(BoardKind::Esp32, &values(&[])).unwrap_err();
         assert!(error.contains("esp32"), "{error}");
     }

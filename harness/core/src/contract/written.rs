@@ -50,6 +50,8 @@ pub struct Connection {
     pub failed: Pattern,
     pub refused: Pattern,
     pub given_up: Option<Pattern>,
+    pub tls: Option<Pattern>,
+    pub resumed: Option<Pattern>,
 }
 
 #[derive(Deserialize)]
@@ -79,6 +81,7 @@ pub struct SwitchRequest {
 pub struct Mqtt {
     pub payload: String,
     pub largest_publish: Option<usize>,
+    pub will_topic: Option<String>,
 }
 
 #[derive(Deserialize)]
