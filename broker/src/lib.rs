@@ -21,6 +21,7 @@ mod image;
 mod logtail;
 mod mosquitto;
 mod owner;
+pub mod pki;
 mod plan;
 mod ports;
 mod process;

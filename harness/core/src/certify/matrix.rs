@@ -42,7 +42,6 @@ pub const CASES: &[Case] = &[
         title: "TLS 1.2, ECDHE with an authenticated cipher, RSA-2048",
         proves: "The bench works: what is refused below is refused for its own reason.",
         seen: "the control",
-        broker: BrokerTls { versions: Versions::Only12, ..USUAL },
         board: BOARD.offering(Suites::Aead),
         ..CONTROL
     },
@@ -496,7 +495,7 @@ impl Case {
 
     /// It can be run at a broker that the rig does not control: nothing is asked of the broker's set-up.
     pub fn fits_any_broker(&self) -> bool {
-        let usual_broker = self.broker == BrokerTls::USUAL || self.id == "control";
+        let usual_broker = self.broker == BrokerTls::USUAL;
         let own_pin = !matches!(self.board.trust, Trust::FirstIntermediate | Trust::PinOfUsual);
         let act = !matches!(self.act, Act::Mqtt(WrongPassword | NoPermission | BrokerRestart));
         // Its certificate's dates are known from the wire alone where the rig did not make it.

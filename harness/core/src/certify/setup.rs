@@ -10,8 +10,6 @@ use serde::Serialize;
 pub enum Versions {
     /// 1.2 and what is newer, as brokers come.
     From12,
-    /// 1.2 alone.
-    Only12,
     /// 1.3 alone.
     Only13,
 }
@@ -43,6 +41,23 @@ pub enum Identity {
     RotatedIntermediate,
     /// As `Rsa2048`, issued anew: the same key and name, another serial number.
     Renewed,
+}
+
+impl Identity {
+    /// Each of them.
+    pub const ALL: &[Identity] = &[
+        Identity::Rsa2048,
+        Identity::Ecdsa256,
+        Identity::Rsa4096,
+        Identity::RsaSha1,
+        Identity::LongChain,
+        Identity::DeepEc,
+        Identity::OtherCa,
+        Identity::OtherName,
+        Identity::Intermediate,
+        Identity::RotatedIntermediate,
+        Identity::Renewed,
+    ];
 }
 
 /// What asks for more than brokers do, as the load balancer before one does: the rig's own TLS
