@@ -71,6 +71,8 @@ pub fn boot_log(bytes: &[u8]) -> String {
             (r"Current GMT: .*", "Current GMT: [time]"),
             (r"(free|lowest|lowest ever|largest) \d+", "$1 [bytes]"),
             (r"fragmentation \d+", "fragmentation [percent]"),
+            (r"suite 0x[0-9A-F]{4}", "suite [suite]"),
+            (r"handshake \d+ ms", "handshake [time]"),
             (r"len \d+, room \d+ ", "len [bytes], room [bytes] "),
             (r"tail \d+", "tail [bytes]"),
             (r"(chksum|csum) 0x[0-9a-f]{2}", "$1 [sum]"),
