@@ -12,4 +12,4 @@ pub use certificate::{
     CaseEnded, CaseResult, Certificate, CertifyEnded, CertifyStarted, Cost, Outcome, Tally,
 };
 pub use setup::{BoardTls, BrokerTls, Clock, Front, Identity, Line, Suites, Trust, Versions};
-pub use wire::{HandshakeAt, Side, WireSeen};
+pub use wire::{Alert, Ended, HandshakeAt, Offered, Side, Taken, WireSeen};

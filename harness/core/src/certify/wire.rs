@@ -91,7 +91,7 @@ pub struct Taken {
 pub struct Alert {
     /// Who sent it.
     pub from: Side,
-    /// Fatal, or a warning.
+    /// Fatal, or a warning; `false` where it is encrypted, as that cannot be told then.
     pub fatal: bool,
     /// The number, such as 40 for handshake_failure; `None` where it is encrypted.
     pub number: Option<u8>,
@@ -131,6 +131,8 @@ pub struct WireSeen {
     pub board_certificates: Vec<u32>,
     /// The broker took up an earlier session (RFC 5246, 7.3: ChangeCipherSpec right behind ServerHello).
     pub resumed: bool,
+    /// The broker asked for another ClientHello (HelloRetryRequest, RFC 8446, 4.1.4).
+    pub retry_asked: bool,
     /// Both sides have sent Finished.
     pub finished: bool,
     /// Seconds from ClientHello to the last Finished.
@@ -138,8 +140,8 @@ pub struct WireSeen {
     pub handshake_seconds: Option<f64>,
     /// How often the line turned from board to broker and back during the handshake.
     pub round_trips: u32,
-    /// The most bytes of content in one record, from the board: the record's length without what its cipher
-    /// adds (exact for AEAD, an upper bound for CBC).
+    /// The most bytes of content in one record, from the board: the length in the record's header without
+    /// what its cipher adds (exact for AEAD in TLS 1.2, an upper bound for CBC and TLS 1.3, which may pad).
     pub largest_from_board: u32,
     /// The same, from the broker.
     pub largest_from_broker: u32,
@@ -147,7 +149,7 @@ pub struct WireSeen {
     pub bytes_from_board: u64,
     /// The same, from the broker.
     pub bytes_from_broker: u64,
-    /// Of these, until the handshake was over, both ways.
+    /// Of these, until the handshake was over, both ways; all of them if it never was.
     pub handshake_bytes: u64,
     /// Alerts, in their order; at most 16.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -155,7 +157,7 @@ pub struct WireSeen {
     /// What was no TLS, from whom: the first bytes, printable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_tls: Option<(Side, String)>,
-    /// How it ended; `None` while it stands.
+    /// How it ended, or who began to; `None` while both sides hold it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
     /// Seconds that it stood.

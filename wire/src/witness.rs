@@ -1,0 +1,538 @@
+//! Reads TLS from outside: records (RFC 5246, 6.2), and what of the handshake goes in the clear.
+//!
+//! Any bytes may come, in any pieces. Nothing is copied of what is encrypted, and what is kept has
+//! bounds.
+
+use std::time::Duration;
+
+use hilrig_core::certify::{Alert, HandshakeAt, Side, WireSeen};
+use hilrig_core::text::printable;
+
+use crate::handshake::{Message, Messages};
+use crate::hello::{self, Server};
+use crate::suite::{self, TLS_1_2};
+
+/// Alerts that are kept.
+const MOST_ALERTS: usize = 16;
+
+/// Bytes that are shown of what is no TLS.
+const MOST_SHOWN: usize = 64;
+
+/// The most that a record of TLS 1.2 holds, bytes (RFC 5246, 6.2.3). TLS 1.3 has less.
+const LARGEST_RECORD: u16 = (1 << 14) + 2048;
+
+/// Type, version and length.
+const HEADER: usize = 5;
+
+/// Types of records, in IANA's registry. What lies between the last and 0x18 (heartbeat) is TLS, too.
+mod record {
+    pub const CHANGE_CIPHER_SPEC: u8 = 20;
+    pub const ALERT: u8 = 21;
+    pub const HANDSHAKE: u8 = 22;
+    pub const APPLICATION_DATA: u8 = 23;
+    pub const HEARTBEAT: u8 = 24;
+}
+
+/// Bytes of an alert (RFC 5246, 7.2).
+const ALERT: u16 = 2;
+
+/// The least bytes of a Finished in TLS 1.3: header and SHA-256 (RFC 8446, 4.4.4).
+const LEAST_FINISHED: u16 = 4 + 32;
+
+/// Reads one connection.
+#[derive(Debug, Default)]
+pub struct Witness {
+    seen: WireSeen,
+    board: Stream,
+    broker: Stream,
+    /// When the board's first byte came.
+    began: Option<Duration>,
+    /// Who sent last.
+    last: Option<Side>,
+    server_hello_done: bool,
+}
+
+/// What one side sends.
+#[derive(Debug, Default)]
+struct Stream {
+    at: At,
+    /// It has sent ChangeCipherSpec (TLS 1.2).
+    encrypted: bool,
+    messages: Messages,
+    /// The first byte of an alert whose second is to come.
+    half_alert: Option<u8>,
+    finished: bool,
+}
+
+/// Where in a record the stream is.
+#[derive(Debug)]
+enum At {
+    Header { bytes: [u8; HEADER], have: usize },
+    Content { kind: u8, length: u16, left: u16 },
+    NoTls { shown: Vec<u8> },
+}
+
+impl Default for At {
+    fn default() -> At {
+        At::Header { bytes: [0; HEADER], have: 0 }
+    }
+}
+
+/// Reads a whole connection out of its pieces, in the order in which they were sent. Times are
+/// left out.
+pub fn read_recording<'a>(pieces: impl IntoIterator<Item = (Side, &'a [u8])>) -> WireSeen {
+    let mut witness = Witness::default();
+    for (from, bytes) in pieces {
+        witness.feed(from, bytes, Duration::ZERO);
+    }
+    witness.seen.handshake_seconds = None;
+    witness.seen
+}
+
+impl Witness {
+    /// What was seen so far. [`WireSeen::ended`] and [`WireSeen::seconds`] are for whoever holds the
+    /// connection to fill in.
+    pub fn seen(&self) -> &WireSeen {
+        &self.seen
+    }
+
+    /// Takes a piece of what `from` sent; `at` is the time since the connection began.
+    pub fn feed(&mut self, from: Side, bytes: &[u8], at: Duration) {
+        self.feed_until(from, bytes, at, None);
+    }
+
+    /// The same, but stops behind a message: how many bytes belong to it and to what came before, if it
+    /// ends in this piece. What lies behind is not read. In TLS 1.3 only `ClientHello`, `ServerHello` and
+    /// `ClientFinished` can be told, and the last is taken for what comes first of the board's encrypted
+    /// messages, its certificate if it shows one.
+    pub fn feed_until(
+        &mut self,
+        from: Side,
+        bytes: &[u8],
+        at: Duration,
+        stop: Option<HandshakeAt>,
+    ) -> Option<usize> {
+        if bytes.is_empty() {
+            return None;
+        }
+        if !self.seen.finished && self.last == Some(Side::Board) && from == Side::Broker {
+            self.seen.round_trips += 1;
+        }
+        self.last = Some(from);
+        if from == Side::Board {
+            self.began.get_or_insert(at);
+        }
+        let mut used = 0;
+        while used < bytes.len() {
+            let (count, message) = self.step(from, &bytes[used..]);
+            used += count;
+            self.count(from, count);
+            let Some(message) = message else { continue };
+            if matches!(message, HandshakeAt::ClientFinished | HandshakeAt::ServerFinished) {
+                self.finish(from, at);
+            }
+            if Some(message) == stop {
+                return Some(used);
+            }
+        }
+        None
+    }
+
+    fn count(&mut self, from: Side, bytes: usize) {
+        let bytes = bytes as u64;
+        match from {
+            Side::Board => self.seen.bytes_from_board += bytes,
+            Side::Broker => self.seen.bytes_from_broker += bytes,
+        }
+        if !self.seen.finished {
+            self.seen.handshake_bytes += bytes;
+        }
+    }
+
+    fn stream(&mut self, from: Side) -> &mut Stream {
+        match from {
+            Side::Board => &mut self.board,
+            Side::Broker => &mut self.broker,
+        }
+    }
+
+    fn is_1_3(&self) -> bool {
+        self.seen.taken.as_ref().is_some_and(|taken| taken.version > TLS_1_2)
+    }
+
+    /// Takes bytes up to the end of what stands together, and tells how many, at least one; and the message
+    /// of the handshake that ends there.
+    fn step(&mut self, from: Side, bytes: &[u8]) -> (usize, Option<HandshakeAt>) {
+        match &mut self.stream(from).at {
+            At::Header { bytes: header, have } => {
+                header[*have] = bytes[0];
+                *have += 1;
+                if !may_be_header(&header[..*have]) {
+                    let shown = header[..*have].to_vec();
+                    self.no_tls(from, shown);
+                } else if *have == HEADER {
+                    let [kind, _, _, length @ ..] = *header;
+                    let length = u16::from_be_bytes(length);
+                    self.header(from, kind, length);
+                }
+                (1, None)
+            }
+            At::NoTls { shown } => {
+                let room = MOST_SHOWN - shown.len();
+                if room > 0 {
+                    let mut shown = std::mem::take(shown);
+                    shown.extend_from_slice(&bytes[..bytes.len().min(room)]);
+                    self.no_tls(from, shown);
+                }
+                (bytes.len(), None)
+            }
+            &mut At::Content { kind, length, left } => {
+                let part = &bytes[..bytes.len().min(left.into())];
+                let (count, message) = self.content(from, kind, part);
+                let left = left - count as u16;
+                if left > 0 {
+                    self.stream(from).at = At::Content { kind, length, left };
+                    return (count, message);
+                }
+                self.stream(from).at = At::default();
+                (count, message.or_else(|| self.record(from, kind, length)))
+            }
+        }
+    }
+
+    /// What follows is no TLS.
+    fn no_tls(&mut self, from: Side, shown: Vec<u8>) {
+        if self.seen.not_tls.as_ref().is_none_or(|(side, _)| *side == from) {
+            self.seen.not_tls = Some((from, printable(&shown)));
+        }
+        self.stream(from).at = At::NoTls { shown };
+    }
+
+    /// A record begins.
+    fn header(&mut self, from: Side, kind: u8, length: u16) {
+        let encrypted = match self.is_1_3() {
+            true => kind == record::APPLICATION_DATA,
+            false => self.stream(from).encrypted,
+        };
+        let added = match &self.seen.taken {
+            Some(taken) if encrypted => suite::adds(taken.version, taken.suite),
+            _ => 0,
+        };
+        let largest = match from {
+            Side::Board => &mut self.seen.largest_from_board,
+            Side::Broker => &mut self.seen.largest_from_broker,
+        };
+        *largest = (*largest).max(length.saturating_sub(added).into());
+        self.stream(from).at = match length {
+            0 => At::default(),
+            _ => At::Content { kind, length, left: length },
+        };
+    }
+
+    /// Takes content of a record that goes in the clear up to the end of a message; any other as a whole.
+    fn content(&mut self, from: Side, kind: u8, part: &[u8]) -> (usize, Option<HandshakeAt>) {
+        match kind {
+            _ if self.stream(from).encrypted => (part.len(), None),
+            record::HANDSHAKE => {
+                let (count, message) = self.stream(from).messages.feed(part);
+                (count, message.and_then(|message| self.message(from, message)))
+            }
+            record::ALERT => {
+                for byte in part {
+                    let half = &mut self.stream(from).half_alert;
+                    match half.take() {
+                        None => *half = Some(*byte),
+                        // 1 is a warning (RFC 5246, 7.2).
+                        Some(level) => self.alert(from, level != 1, Some(*byte)),
+                    }
+                }
+                (part.len(), None)
+            }
+            _ => (part.len(), None),
+        }
+    }
+
+    fn alert(&mut self, from: Side, fatal: bool, number: Option<u8>) {
+        if self.seen.alerts.len() < MOST_ALERTS {
+            self.seen.alerts.push(Alert { from, fatal, number });
+        }
+    }
+
+    /// A message in the clear.
+    fn message(&mut self, from: Side, message: Message) -> Option<HandshakeAt> {
+        let seen = &mut self.seen;
+        match (from, message) {
+            (Side::Board, Message::ClientHello(body)) => {
+                // The second one, behind a HelloRetryRequest, offers no more than the first.
+                let offered = || hello::client(&body);
+                seen.offered.get_or_insert_with(offered);
+                Some(HandshakeAt::ClientHello)
+            }
+            (Side::Broker, Message::ServerHello(body)) => match hello::server(&body) {
+                (Server::AsksAgain, _) => {
+                    seen.retry_asked = true;
+                    None
+                }
+                (Server::Takes(taken), resumed) => {
+                    seen.resumed |= resumed;
+                    seen.taken.get_or_insert(taken);
+                    Some(HandshakeAt::ServerHello)
+                }
+            },
+            (Side::Broker, Message::Certificate(lengths)) => {
+                seen.certificates = lengths;
+                Some(HandshakeAt::Certificate)
+            }
+            (Side::Board, Message::Certificate(lengths)) => {
+                seen.board_certificates = lengths;
+                None
+            }
+            (Side::Broker, Message::CertificateRequest) => {
+                seen.certificate_asked = true;
+                None
+            }
+            (Side::Broker, Message::ServerHelloDone) => {
+                self.server_hello_done = true;
+                Some(HandshakeAt::ServerHelloDone)
+            }
+            (Side::Board, Message::ClientKeyExchange) => Some(HandshakeAt::ClientKeyExchange),
+            _ => None,
+        }
+    }
+
+    /// A record is complete.
+    fn record(&mut self, from: Side, kind: u8, length: u16) -> Option<HandshakeAt> {
+        let answered = self.seen.taken.is_some();
+        if let Some(taken) = self.seen.taken.as_ref().filter(|taken| taken.version > TLS_1_2) {
+            // All is of one type, and told apart by its length. Behind the handshake an alert looks like
+            // any message of two bytes.
+            let added = suite::adds(taken.version, taken.suite);
+            if kind != record::APPLICATION_DATA || self.seen.finished {
+                return None;
+            }
+            if length == added + ALERT {
+                self.alert(from, false, None);
+            }
+            let finished = from == Side::Board && length >= added + LEAST_FINISHED;
+            return finished.then_some(HandshakeAt::ClientFinished);
+        }
+        let stream = self.stream(from);
+        match kind {
+            // Before the ServerHello it is one of TLS 1.3, and means nothing (RFC 8446, D.4).
+            record::CHANGE_CIPHER_SPEC if answered => {
+                stream.encrypted = true;
+                if from == Side::Broker && !self.server_hello_done {
+                    self.seen.resumed = true;
+                }
+                None
+            }
+            record::ALERT if stream.encrypted => {
+                self.alert(from, false, None);
+                None
+            }
+            record::HANDSHAKE if stream.encrypted && !stream.finished => Some(match from {
+                Side::Board => HandshakeAt::ClientFinished,
+                Side::Broker => HandshakeAt::ServerFinished,
+            }),
+            _ => None,
+        }
+    }
+
+    /// A side has sent its Finished.
+    fn finish(&mut self, from: Side, at: Duration) {
+        self.stream(from).finished = true;
+        // In TLS 1.3 the board's is the last, as the broker's cannot be told from what is about it.
+        if self.is_1_3() || self.board.finished && self.broker.finished {
+            self.seen.finished = true;
+            self.seen.handshake_seconds =
+                self.began.map(|began| at.saturating_sub(began).as_secs_f64());
+        }
+    }
+}
+
+/// Whether these may be the first bytes of a record's header. Looked at byte by byte: what is no TLS
+/// may end before it is as long as one.
+fn may_be_header(bytes: &[u8]) -> bool {
+    let kind = |kind| (record::CHANGE_CIPHER_SPEC..=record::HEARTBEAT).contains(&kind);
+    match *bytes {
+        [k] => kind(k),
+        [k, major] => kind(k) && major == 3,
+        [k, major, minor] | [k, major, minor, _] => kind(k) && major == 3 && minor <= 4,
+        [k, major, minor, a, b] => {
+            let length = u16::from_be_bytes([a, b]);
+            kind(k) && major == 3 && minor <= 4 && length <= LARGEST_RECORD
+        }
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hilrig_core::certify::Ended;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// One record.
+    fn record(kind: u8, content: &[u8]) -> Vec<u8> {
+        let [high, low] = (content.len() as u16).to_be_bytes();
+        [&[kind, 3, 3, high, low], content].concat()
+    }
+
+    /// One message of the handshake.
+    fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+        let [_, length @ ..] = (body.len() as u32).to_be_bytes();
+        [&[kind], &length[..], body].concat()
+    }
+
+    /// A ServerHello of TLS 1.2 that takes ECDHE-RSA-AES128-GCM-SHA256.
+    fn server_hello() -> Vec<u8> {
+        message(2, &[&[3, 3][..], &[7; 32], &[0, 0xc0, 0x2f, 0]].concat())
+    }
+
+    /// A hello, its answer, certificates and the end of the broker's part, in records of `size`.
+    fn broker_in_records(size: usize) -> Vec<u8> {
+        let list = message(11, &[&[0, 0, 13, 0, 0, 10][..], &[9; 10]].concat());
+        let all = [server_hello(), list, message(14, &[])].concat();
+        all.chunks(size).flat_map(|content| record(22, content)).collect()
+    }
+
+    #[test]
+    fn messages_are_told_wherever_records_cut_them() {
+        let hello = record(22, &message(1, &[3, 3]));
+        let whole =
+            read_recording([(Side::Board, &hello[..]), (Side::Broker, &broker_in_records(200))]);
+        assert_eq!(whole.taken.as_ref().unwrap().suite, 0xc02f);
+        assert_eq!(whole.certificates, [10]);
+        for size in 1..100 {
+            let broker = broker_in_records(size);
+            let seen = read_recording([(Side::Board, &hello[..]), (Side::Broker, &broker)]);
+            assert_eq!(seen.taken, whole.taken, "records of {size}");
+            assert_eq!(seen.certificates, whole.certificates, "records of {size}");
+            assert_eq!(seen.largest_from_broker as usize, size.min(66), "records of {size}");
+        }
+    }
+
+    #[test]
+    fn it_stops_behind_the_last_byte_of_a_message() {
+        // Two messages in one record, and a third in the next.
+        let both = record(22, &[server_hello(), message(14, &[])].concat());
+        let end = 5 + server_hello().len();
+        let mut witness = Witness::default();
+        let stop = Some(HandshakeAt::ServerHello);
+        assert_eq!(witness.feed_until(Side::Broker, &both, Duration::ZERO, stop), Some(end));
+        assert_eq!(witness.seen().bytes_from_broker, end as u64);
+        let mut witness = Witness::default();
+        let stop = Some(HandshakeAt::ServerHelloDone);
+        for (n, byte) in both.iter().enumerate() {
+            let stopped = witness.feed_until(Side::Broker, &[*byte], Duration::ZERO, stop);
+            assert_eq!(stopped, (n + 1 == both.len()).then_some(1));
+        }
+    }
+
+    #[test]
+    fn what_is_no_tls_is_told_from_the_first_byte_that_says_so() {
+        for (bytes, shown) in [
+            // A CONNACK, which is shorter than a record's header; a web server; a record too large.
+            (&b"\x20\x02\0\0"[..], " \\x02\\x00\\x00"),
+            (b"HTTP/1.1 400 Bad Request\r\n", "HTTP/1.1 400 Bad Request\\x0d\\x0a"),
+            (b"\x16\x03\x01\x48\x01", "\\x16\\x03\\x01H\\x01"),
+        ] {
+            let whole = read_recording([(Side::Broker, bytes)]);
+            let singles = read_recording(bytes.chunks(1).map(|byte| (Side::Broker, byte)));
+            assert_eq!(whole, singles);
+            assert_eq!(whole.not_tls, Some((Side::Broker, shown.to_owned())));
+        }
+        let two = record(21, &[1, 0]);
+        assert_eq!(read_recording([(Side::Broker, &two[..])]).not_tls, None);
+    }
+
+    #[test]
+    fn alerts_in_the_clear_have_a_number_and_encrypted_ones_their_place() {
+        let hello = record(22, &server_hello());
+        let change = record(20, &[1]);
+        let seen = read_recording([
+            (Side::Broker, &hello[..]),
+            (Side::Board, &record(21, &[1, 112, 2])),
+            (Side::Board, &record(21, &[40])),
+            (Side::Broker, &change),
+            (Side::Broker, &record(21, &[9; 26])),
+        ]);
+        let board = |fatal, number| Alert { from: Side::Board, fatal, number: Some(number) };
+        let broker = Alert { from: Side::Broker, fatal: false, number: None };
+        assert_eq!(seen.alerts, [board(false, 112), board(true, 40), broker]);
+        assert_eq!(seen.largest_from_broker as usize, hello.len() - 5);
+    }
+
+    #[test]
+    fn a_session_is_resumed_where_change_cipher_spec_follows_the_hello() {
+        let hello = record(22, &server_hello());
+        let (change, finished) = (record(20, &[1]), record(22, &[9; 40]));
+        let full = record(22, &message(14, &[]));
+        let begun = [(Side::Broker, &hello[..])];
+        let end = [(Side::Broker, &change[..]), (Side::Broker, &finished)];
+        let board = [(Side::Board, &change[..]), (Side::Board, &finished)];
+        let resumed = read_recording(begun.into_iter().chain(end).chain(board));
+        assert!(resumed.resumed && resumed.finished);
+        let done = [(Side::Broker, &full[..])];
+        let anew = read_recording(begun.into_iter().chain(done).chain(board).chain(end));
+        assert!(!anew.resumed && anew.finished);
+        assert_eq!(anew.handshake_bytes, anew.bytes_from_board + anew.bytes_from_broker);
+    }
+
+    /// Pieces of either side: noise, and what looks like TLS.
+    fn pieces() -> impl Strategy<Value = Vec<(bool, Vec<u8>)>> {
+        let noise = proptest::collection::vec(any::<u8>(), 0..80);
+        let some = prop_oneof![
+            noise.clone(),
+            (20u8..=24, noise.clone()).prop_map(|(kind, content)| record(kind, &content)),
+            (0u8..=20, noise).prop_map(|(kind, body)| record(22, &message(kind, &body))),
+            Just(record(22, &server_hello())),
+            Just(record(20, &[1])),
+            (1usize..90).prop_map(broker_in_records),
+        ];
+        proptest::collection::vec((any::<bool>(), some), 0..12)
+    }
+
+    proptest! {
+        #[test]
+        fn any_stream_gives_the_same_in_any_cuts(pieces in pieces(), cut in 1usize..40) {
+            let side = |board| if board { Side::Board } else { Side::Broker };
+            let whole = read_recording(pieces.iter().map(|(from, bytes)| (side(*from), &bytes[..])));
+            let cuts = read_recording(pieces.iter().flat_map(|(from, bytes)| {
+                bytes.chunks(cut).map(|piece| (side(*from), piece))
+            }));
+            prop_assert_eq!(&whole, &cuts);
+            prop_assert_eq!(whole.ended, None::<Ended>);
+            let all: usize = pieces.iter().map(|(_, bytes)| bytes.len()).sum();
+            prop_assert_eq!(whole.bytes_from_board + whole.bytes_from_broker, all as u64);
+        }
+
+        #[test]
+        fn stopping_at_a_message_cuts_at_the_same_byte(pieces in pieces(), cut in 1usize..40) {
+            let stops = [HandshakeAt::ServerHello, HandshakeAt::Certificate, HandshakeAt::ServerFinished];
+            for stop in stops {
+                let until = |size: usize| {
+                    let mut witness = Witness::default();
+                    let mut passed = 0;
+                    for (board, bytes) in &pieces {
+                        let from = if *board { Side::Board } else { Side::Broker };
+                        for piece in bytes.chunks(size.max(1)) {
+                            let used = witness.feed_until(from, piece, Duration::ZERO, Some(stop));
+                            passed += used.unwrap_or(piece.len());
+                            if used.is_some() {
+                                return (passed, witness.seen.clone());
+                            }
+                        }
+                    }
+                    (passed, witness.seen.clone())
+                };
+                let (passed, mut seen) = until(usize::MAX);
+                let (same, mut cuts) = until(cut);
+                seen.handshake_seconds = None;
+                cuts.handshake_seconds = None;
+                prop_assert_eq!((passed, seen), (same, cuts));
+            }
+        }
+    }
+}
