@@ -29,6 +29,7 @@ impl Board {
             seed: 1,
             qemu: "qemu-system-xtensa".into(),
             boot_rom,
+            gdb: false,
         });
         let serving = board.await.map_err(|error| error.to_string())?.serve();
         let control = ControlSocket::new(&serving.ready().control);

@@ -398,6 +398,9 @@ pub struct VirtualBoard {
     /// The boot ROM that QEMU starts.
     #[arg(long, value_name = "FILE", default_value = "firmware/build/virtual/bootrom.elf")]
     pub boot_rom: PathBuf,
+    /// Let the CPU wait, at each power-on, for a debugger at DIR/gdb.
+    #[arg(long)]
+    pub gdb: bool,
 }
 
 /// `hilrig decode`.

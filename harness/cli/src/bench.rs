@@ -375,6 +375,7 @@ async fn start_virtual(
         seed,
         qemu: config.virtual_.qemu.clone(),
         boot_rom: config.virtual_.boot_rom.path.clone(),
+        gdb: false,
     })
     .await
     .map_err(|error| BoardFault::new("starting a virtual board", error))?;

@@ -16,6 +16,7 @@ pub async fn virtual_board(args: args::VirtualBoard) -> Result<u8, Failure> {
         seed: args.seed,
         qemu: args.qemu,
         boot_rom: args.boot_rom,
+        gdb: args.gdb,
     })
     .await
     .map_err(Failure::rig)?;

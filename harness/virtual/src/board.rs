@@ -45,6 +45,8 @@ pub struct VirtualBoardConfig {
     pub qemu: PathBuf,
     /// The ELF that stands in for the chip's boot ROM.
     pub boot_rom: PathBuf,
+    /// A debugger is waited for, at [`Ready::gdb`], each time that the CPU is powered on.
+    pub gdb: bool,
 }
 
 /// How to reach a board that has started. As JSON it is the line that `hilrig virtual-board`
@@ -61,6 +63,9 @@ pub struct Ready {
     pub mac: Mac,
     /// The process that runs it.
     pub pid: u32,
+    /// QEMU's GDB server while firmware runs, a Unix socket, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gdb: Option<PathBuf>,
 }
 
 /// A board on a serial port. Needs a tokio runtime with I/O and time. The thread that polls
@@ -77,6 +82,7 @@ pub struct VirtualBoard {
     lost_to_board: u64,
     buffer: Vec<u8>,
     _port_link: PortLink,
+    _gdb: Option<GdbSocket>,
 }
 
 enum Event {
@@ -98,7 +104,7 @@ impl VirtualBoard {
     /// Makes the board and powers it on: a blank one waits in the loader, another one boots what is
     /// flashed.
     pub async fn start(config: VirtualBoardConfig) -> Result<VirtualBoard, VirtualError> {
-        let VirtualBoardConfig { state_dir, mac, seed, qemu, boot_rom } = config;
+        let VirtualBoardConfig { state_dir, mac, seed, qemu, boot_rom, gdb } = config;
         if !is_there(&qemu) {
             return Err(VirtualError::NoQemu(qemu));
         }
@@ -113,7 +119,9 @@ impl VirtualBoard {
         let http = HttpPort::take(seed)?;
         let mac = dir.mac();
         let mut line = PortLine::default();
-        let mut supply = Supply::new(qemu, boot_rom, seed, dir, flash, http);
+        let gdb = gdb.then(|| GdbSocket(dir.path().join("gdb")));
+        let at = gdb.as_ref().map(|socket| socket.0.clone());
+        let mut supply = Supply::new(qemu, boot_rom, seed, dir, flash, http, at.clone());
         let mut buffer = Vec::new();
         supply.first_power_on(&mut buffer).await?;
         line.send(&buffer, |bytes| pty.write(bytes));
@@ -123,9 +131,10 @@ impl VirtualBoard {
             http: supply.http(),
             mac,
             pid: std::process::id(),
+            gdb: at,
         };
         buffer.resize(PIECE, 0);
-        let (rates, lost_to_board, _port_link) = (None, 0, port_link);
+        let (rates, lost_to_board, _port_link, _gdb) = (None, 0, port_link, gdb);
         Ok(VirtualBoard {
             ready,
             supply,
@@ -136,6 +145,7 @@ impl VirtualBoard {
             lost_to_board,
             buffer,
             _port_link,
+            _gdb,
         })
     }
 
@@ -404,6 +414,16 @@ impl PortLink {
 }
 
 impl Drop for PortLink {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// The socket that QEMU makes in the board's folder, and leaves there when its power is cut.
+#[derive(Debug)]
+struct GdbSocket(PathBuf);
+
+impl Drop for GdbSocket {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }

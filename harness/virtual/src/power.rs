@@ -53,6 +53,7 @@ pub struct Supply {
     dir: StateDir,
     http: HttpPort,
     link: bool,
+    gdb: Option<PathBuf>,
 }
 
 impl Supply {
@@ -64,8 +65,9 @@ impl Supply {
         dir: StateDir,
         flash: FlashFile,
         http: HttpPort,
+        gdb: Option<PathBuf>,
     ) -> Supply {
-        Supply { power: Power::Off, flash, qemu, boot_rom, seed, dir, http, link: true }
+        Supply { power: Power::Off, flash, qemu, boot_rom, seed, dir, http, link: true, gdb }
     }
 
     /// Powers on for the first time: the web server's port may still change.
@@ -228,6 +230,7 @@ impl Supply {
                 flash: self.flash.path(),
                 identity: &identity,
                 http: self.http.address(),
+                gdb: self.gdb.as_deref(),
             };
             match Qemu::start(&machine).await {
                 Ok(cpu) => break cpu,

@@ -30,6 +30,8 @@ pub struct Machine<'a> {
     pub identity: &'a Path,
     /// Where the board's web server is to be reached.
     pub http: SocketAddr,
+    /// Where QEMU's GDB server listens, which the CPU waits for before its first instruction.
+    pub gdb: Option<&'a Path>,
 }
 
 /// A running QEMU with its UART.
@@ -110,6 +112,10 @@ fn arguments(machine: &Machine<'_>) -> Vec<OsString> {
     ];
     for (option, value) in options {
         arguments.extend([option.into(), value]);
+    }
+    if let Some(socket) = machine.gdb {
+        let server = with_path("unix:", socket, ",server=on,wait=off");
+        arguments.extend(["-S".into(), "-gdb".into(), server]);
     }
     arguments
 }

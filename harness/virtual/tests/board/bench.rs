@@ -32,6 +32,7 @@ impl Bench {
             seed: 1,
             qemu: "true".into(),
             boot_rom,
+            gdb: false,
         }
     }
 

@@ -20,6 +20,7 @@ async fn victim() {
         seed: 1,
         qemu: "qemu-system-xtensa".into(),
         boot_rom,
+        gdb: false,
     };
     let board = Board::start(config).await;
     eprintln!("{}", serde_json::to_string(board.serving.ready()).unwrap());
