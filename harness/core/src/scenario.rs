@@ -14,6 +14,11 @@ pub const FEWEST_STEPS: u32 = (WARM_UP + crate::leak::FEWEST) as u32;
 /// So many samples at a scenario's beginning do not count: what a firmware takes once, it may keep.
 pub const WARM_UP: usize = 2;
 
+/// Behind a step the heap may hold what is on its way: a segment that is not acknowledged, a connection
+/// that is closed and remembered (lwIP: for twice `TCP_MSL`, 2 s in our ports, and up to half a second
+/// more). It comes back within this time; a leak does not.
+pub const SETTLES: Duration = Duration::from_secs(3);
+
 /// What a board is put through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scenario {
@@ -123,10 +128,10 @@ impl Asked {
     pub fn longest(&self, deadlines: &Deadlines) -> Duration {
         let Deadlines { reply, connect, broker, .. } = *deadlines;
         let step = match self.scenario {
-            Scenario::Handshake => connect + reply * 2,
+            Scenario::Handshake => connect + reply * 3 + SETTLES,
             Scenario::Page => reply * 3,
-            Scenario::Payload => reply * 2,
-            Scenario::Reconnect | Scenario::Soak => broker + connect + reply * 2,
+            Scenario::Payload => reply * 2 + SETTLES,
+            Scenario::Reconnect | Scenario::Soak => broker + connect + reply * 3 + SETTLES,
         };
         match self.length {
             Length::Steps(steps) => step * steps + step,

@@ -25,9 +25,7 @@ pub struct Online {
     replies: Subscription,
     /// The board has answered, so it has subscribed.
     heard: bool,
-    /// Replies to the first request's repetitions that may come still. Messages keep their order,
-    /// so none comes behind the reply to the second request.
-    late: Option<(Regex, usize)>,
+    late: Late,
     /// What may come for a message that was no request, and whether it came.
     refusal: Option<Regex>,
     refused: bool,
@@ -36,7 +34,14 @@ pub struct Online {
 impl Online {
     /// Connected, with nothing asked yet.
     pub fn new(rx_topic: String, replies: Subscription) -> Online {
-        Online { rx_topic, replies, heard: false, late: None, refusal: None, refused: false }
+        Online {
+            rx_topic,
+            replies,
+            heard: false,
+            late: Late::default(),
+            refusal: None,
+            refused: false,
+        }
     }
 
     /// The topic that the board takes requests on.
@@ -71,12 +76,28 @@ impl Online {
         self.refused |= is;
         is
     }
+}
 
-    /// Whether the message answers one of the first request's repetitions.
-    fn is_late(&mut self, message: &Message) -> bool {
-        match &mut self.late {
+/// Replies to a first request's repetitions that may come still. Messages keep their order, so none comes
+/// behind the reply to another request.
+#[derive(Default)]
+struct Late(Option<(Regex, usize)>);
+
+impl Late {
+    /// A request was answered that had been repeated so many times.
+    fn repeated(&mut self, reply: &Regex, times: usize, answer: &[u8]) {
+        // The same request again: its answer may be a late one of before, and its own be late now.
+        let answer = String::from_utf8_lossy(answer);
+        let before = self.0.take().filter(|(reply, _)| reply.is_match(&answer));
+        let more = times + before.map_or(0, |(_, more)| more);
+        self.0 = (more > 0).then(|| (reply.clone(), more));
+    }
+
+    /// Whether the message is one of them.
+    fn takes(&mut self, message: &[u8]) -> bool {
+        match &mut self.0 {
             Some((reply, more))
-                if *more > 0 && reply.is_match(&String::from_utf8_lossy(&message.payload)) =>
+                if *more > 0 && reply.is_match(&String::from_utf8_lossy(message)) =>
             {
                 *more -= 1;
                 true
@@ -107,7 +128,7 @@ impl Path<'_> {
         request: &Request,
     ) -> Result<(Vec<u8>, f64), Stop> {
         while let Some(message) = online.replies.unasked() {
-            if !online.is_late(&message) && !online.is_refusal(&message) {
+            if !online.late.takes(&message.payload) && !online.is_refusal(&message) {
                 return Err(Stop::Failed(format!(
                     "a message that nobody asked for: `{}`",
                     text::printable(&message.payload)
@@ -129,7 +150,7 @@ impl Path<'_> {
                 Ok(message) => {
                     let said = String::from_utf8_lossy(&message.payload);
                     if request.reply.is_match(&said)
-                        || !online.is_late(&message) && !online.is_refusal(&message)
+                        || !online.late.takes(&message.payload) && !online.is_refusal(&message)
                     {
                         break message;
                     }
@@ -154,10 +175,30 @@ impl Path<'_> {
                 Err(NoMessage::Lost(_)) => return Err(Stop::Rig(self.bench.broker_gone().await)),
             }
         };
-        online.late = (repeated > 0).then(|| (request.reply.clone(), repeated));
+        online.late.repeated(&request.reply, repeated, &message.payload);
         online.heard = true;
         self.walk.waited(first, message.at);
         let seconds = message.at.saturating_duration_since(asked).as_secs_f64();
         Ok((message.payload, seconds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_reply_is_known_behind_the_same_request_and_not_behind_another() {
+        let [heap, led] = [r"^heap \d+$", "^on$"].map(|reply| Regex::new(reply).unwrap());
+        let mut late = Late::default();
+        assert!(!late.takes(b"heap 1"));
+        // Asked three times, answered once; the second answer was taken for that to the next request.
+        late.repeated(&heap, 2, b"heap 1");
+        assert!(!late.takes(b"on"));
+        late.repeated(&heap, 0, b"heap 2");
+        assert!(late.takes(b"heap 3") && late.takes(b"heap 4") && !late.takes(b"heap 5"));
+        late.repeated(&heap, 1, b"heap 6");
+        late.repeated(&led, 0, b"on");
+        assert!(!late.takes(b"heap 7"), "behind the reply to another request");
     }
 }

@@ -44,7 +44,7 @@ impl Path<'_> {
         let text = format!("a message of {size} B");
         online.publish(broker, random.bytes(size)).await.map_err(Stop::Rig)?;
         online.may_be_refused(refusal.cloned());
-        let free = self.heap_over_mqtt(online, broker).await.map_err(|stop| match stop {
+        let free = self.settled_heap(steps, online, broker).await.map_err(|stop| match stop {
             Stop::Failed(why) => Stop::Failed(format!("{text}: {why}")),
             stop => stop,
         })?;

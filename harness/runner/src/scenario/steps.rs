@@ -96,6 +96,11 @@ impl Steps {
         free.get(free.len() / 2).copied()
     }
 
+    /// Whether the free heap is below that of the last step.
+    pub fn below_last(&self, free: u64) -> bool {
+        self.samples.borrow().last().is_some_and(|last| free < last.free)
+    }
+
     /// The step under way, in words.
     pub fn in_step(&self) -> String {
         let step = self.done.get() + 1;
