@@ -268,6 +268,7 @@ impl BenchBroker for RunBroker {
             ca_der: broker.ca_der().to_vec(),
             server_name: broker.server_name().into(),
             credentials: Some((user.into(), password.into())),
+            client_certificate: None,
         };
         let facts = broker.facts();
         self.broker = Some(broker);

@@ -3,6 +3,7 @@
 //!
 //! Parsed once into checked types: every pattern compiled, every name known.
 
+mod reasons;
 mod written;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ use toml::Spanned;
 use crate::heap::{HeapPhase, HeapRead};
 use crate::place::FileError;
 use crate::stored::Stored;
+
+pub use reasons::{Numbers, TlsError};
 
 /// The schema version that this hilrig reads.
 pub const SCHEMA: u32 = 1;
@@ -83,6 +86,10 @@ pub struct Connection {
     pub tls: Option<Regex>,
     /// The handshake resumed a session, told behind the line of `tls`. Without such a line it was a full one.
     pub resumed: Option<Regex>,
+    /// Why TLS failed.
+    pub error: Option<TlsError>,
+    /// What the group `rc` of `failed` means.
+    pub rc: Numbers,
 }
 
 /// Where heap figures stand.
@@ -333,6 +340,8 @@ impl Contract {
                     .map(|p| reader.with_groups(p, &["suite", "milliseconds"]))
                     .transpose()?,
                 resumed: raw.connection.resumed.map(|p| reader.pattern(p)).transpose()?,
+                error: raw.connection.error.map(|e| reader.tls_error(e)).transpose()?,
+                rc: raw.connection.rc,
             },
             heap: match raw.heap {
                 None => Heap { line: None, reply: None, symbol: None },
@@ -456,6 +465,11 @@ impl Reader<'_> {
             }
         }
         Ok(regex)
+    }
+
+    fn tls_error(&self, error: written::TlsError) -> Result<TlsError, FileError> {
+        let line = self.with_groups(error.line, &["number"])?;
+        Ok(TlsError { line, alerts: error.alerts, reasons: error.reasons })
     }
 
     fn switch(&self, switch: written::SwitchRequest) -> Result<Request, FileError> {

@@ -6,6 +6,7 @@
 
 mod alarms;
 mod boot;
+pub mod certify;
 mod configuration;
 mod crashes;
 mod form;
@@ -41,4 +42,23 @@ pub struct BrokerEndpoint {
     pub server_name: String,
     /// User and password, where the broker asks for them.
     pub credentials: Option<(String, String)>,
+    /// What the rig shows of itself, where the broker asks for it.
+    pub client_certificate: Option<ClientCertificate>,
+}
+
+/// A certificate with its key.
+#[derive(Clone)]
+pub struct ClientCertificate {
+    /// The certificate, and those above it, DER.
+    pub chain: Vec<Vec<u8>>,
+    /// The private key, DER (PKCS #8). A secret.
+    pub key: Vec<u8>,
+}
+
+impl std::fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientCertificate")
+            .field("chain", &self.chain.len())
+            .finish_non_exhaustive()
+    }
 }

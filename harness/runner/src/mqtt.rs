@@ -15,7 +15,7 @@ use hilrig_core::units::Span;
 use rumqttc::{
     AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, TlsConfiguration, Transport,
 };
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -155,7 +155,11 @@ fn tls(endpoint: &BrokerEndpoint) -> Result<ClientConfig, String> {
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| e.to_string())?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    let config = config.with_root_certificates(roots);
+    let Some(own) = &endpoint.client_certificate else { return Ok(config.with_no_client_auth()) };
+    let chain = own.chain.iter().cloned().map(CertificateDer::from).collect();
+    let key = PrivatePkcs8KeyDer::from(own.key.clone()).into();
+    config.with_client_auth_cert(chain, key).map_err(|e| e.to_string())
 }
 
 fn causes(error: &dyn std::error::Error) -> String {

@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod matrix;
 pub mod setup;
 pub mod wire;
+mod words;
 
 pub use case::{Act, Case, Expected, Reason};
 pub use certificate::{

@@ -1,5 +1,7 @@
 //! The file as it is written.
-use super::{BTreeMap, Deserialize, HeapReply, HeapSymbol, Http, Settings, Spanned, Stored};
+use super::{
+    BTreeMap, Deserialize, HeapReply, HeapSymbol, Http, Numbers, Settings, Spanned, Stored,
+};
 
 pub type Pattern = Spanned<String>;
 
@@ -52,6 +54,18 @@ pub struct Connection {
     pub given_up: Option<Pattern>,
     pub tls: Option<Pattern>,
     pub resumed: Option<Pattern>,
+    pub error: Option<TlsError>,
+    #[serde(default)]
+    pub rc: Numbers,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsError {
+    pub line: Pattern,
+    pub alerts: Option<u16>,
+    #[serde(default)]
+    pub reasons: Numbers,
 }
 
 #[derive(Deserialize)]
