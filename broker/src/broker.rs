@@ -1,21 +1,15 @@
-//! A broker from start to stop.
-//!
-//! Whatever it is, a container or a process, one thread with a runtime of its own looks after it
-//! from the first step to the last. So a start that is given up halfway is still taken back
-//! properly, dropping works with and without a runtime, and the process is the child of a thread that
-//! lives as long as it does, which the parent-death signal needs.
+//! A broker of a run, from start to stop.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use hilrig_core::config::BrokerKind;
 use hilrig_core::event::BrokerFacts;
 use rustls::pki_types::CertificateDer;
-use tokio::sync::{mpsc, watch};
 
 use crate::certs::Certificates;
 use crate::error::BrokerError;
+use crate::keeper::{self, Keeper};
 use crate::logtail::LogTail;
 use crate::plan::BrokerPlan;
 use crate::{container, engine, process};
@@ -26,8 +20,7 @@ pub struct Broker {
     job: Arc<Job>,
     ready: Ready,
     seconds: f64,
-    keeper: Keeper,
-    inbox: mpsc::UnboundedReceiver<Message>,
+    keeper: Keeper<Ready, BrokerError>,
 }
 
 /// What the keeper's thread works from.
@@ -67,72 +60,8 @@ pub(crate) enum End {
     Gone(String),
 }
 
-enum Message {
-    Note(String),
-    Ready(Ready),
-    Failed(BrokerError),
-}
-
 /// The thread's end of the line.
-pub(crate) struct Desk {
-    messages: mpsc::UnboundedSender<Message>,
-    stop: watch::Receiver<bool>,
-    restarts: watch::Receiver<u64>,
-    pub log: LogTail,
-}
-
-impl Desk {
-    /// Tells the user something.
-    pub fn note(&self, text: impl Into<String>) {
-        // Nobody listens any more when the start was given up.
-        let _ = self.messages.send(Message::Note(text.into()));
-    }
-
-    /// The broker answers.
-    pub fn ready(&self, ready: Ready) {
-        let _ = self.messages.send(Message::Ready(ready));
-    }
-
-    /// Resolves when the broker is to be stopped.
-    pub fn stopped(&self) -> impl Future<Output = ()> + use<> {
-        let mut stop = self.stop.clone();
-        async move {
-            // The other end being gone means the same.
-            let _ = stop.wait_for(|stop| *stop).await;
-        }
-    }
-
-    /// Resolves when the broker is to be stopped and started anew.
-    pub fn restart_asked(&self) -> impl Future<Output = ()> + use<> {
-        let mut restarts = self.restarts.clone();
-        async move {
-            if restarts.changed().await.is_err() {
-                std::future::pending().await
-            }
-        }
-    }
-}
-
-/// The other end: the thread, and what ends it.
-struct Keeper {
-    stop: watch::Sender<bool>,
-    restarts: watch::Sender<u64>,
-    /// Closed when the thread is through; holds what was found if the broker ended by itself.
-    gone: watch::Receiver<Option<String>>,
-    thread: Option<JoinHandle<()>>,
-    log: LogTail,
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        self.stop.send_replace(true);
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the broker's thread panicked");
-        }
-    }
-}
+pub(crate) type Desk = keeper::Desk<Ready, BrokerError>;
 
 impl Broker {
     /// Starts a broker and returns when it answered a TLS connection with CONNACK. `notes` is told in a
@@ -150,19 +79,15 @@ impl Broker {
         let started = Instant::now();
         let certificates = Certificates::new(&plan.server_name)?;
         let job = Arc::new(Job { plan, certificates });
-        let (messages, mut inbox) = mpsc::unbounded_channel();
-        let keeper = Keeper::start(job.clone(), messages)?;
-        while let Some(message) = inbox.recv().await {
-            match message {
-                Message::Note(text) => notes(text),
-                Message::Failed(error) => return Err(error),
-                Message::Ready(ready) => {
-                    let seconds = started.elapsed().as_secs_f64();
-                    return Ok(Broker { job, ready, seconds, keeper, inbox });
-                }
-            }
-        }
-        Err(BrokerError::Thread)
+        let keepers = job.clone();
+        let work = async move |desk: &mut Desk| match keep_restarting(&keepers, desk).await? {
+            End::Stopped | End::Restart(_) => Ok(None),
+            End::Gone(found) => Ok(Some(found)),
+        };
+        let mut keeper = Keeper::start(LogTail::default(), work)
+            .map_err(BrokerError::file("start", "the broker's thread"))?;
+        let ready = keeper.ready(notes).await.ok_or(BrokerError::Thread)??;
+        Ok(Broker { job, ready, seconds: started.elapsed().as_secs_f64(), keeper })
     }
 
     /// Ends the broker and starts it anew: the same certificates, ports and login, none of its
@@ -171,18 +96,9 @@ impl Broker {
     /// # Errors
     /// As of [`start`](Broker::start); then there is no broker any more.
     pub async fn restart(&mut self, notes: &mut dyn FnMut(String)) -> Result<(), BrokerError> {
-        self.keeper.restarts.send_modify(|restarts| *restarts += 1);
-        while let Some(message) = self.inbox.recv().await {
-            match message {
-                Message::Note(text) => notes(text),
-                Message::Failed(error) => return Err(error),
-                Message::Ready(ready) => {
-                    self.ready = ready;
-                    return Ok(());
-                }
-            }
-        }
-        Err(BrokerError::Thread)
+        self.keeper.restart();
+        self.ready = self.keeper.ready(notes).await.ok_or(BrokerError::Thread)??;
+        Ok(())
     }
 
     /// What it is, for events and records.
@@ -231,14 +147,7 @@ impl Broker {
 
     /// Resolves with what was found when the broker ends by itself. Never does if it is stopped.
     pub fn gone(&self) -> impl Future<Output = String> + use<> {
-        let mut gone = self.keeper.gone.clone();
-        async move {
-            let found = gone.wait_for(Option::is_some).await.ok().and_then(|found| found.clone());
-            match found {
-                Some(found) => found,
-                None => std::future::pending().await,
-            }
-        }
+        self.keeper.gone()
     }
 
     /// The end of its log, bounded, every line printable.
@@ -248,49 +157,7 @@ impl Broker {
 
     /// Stops it and returns when nothing of it is left. A second time does nothing.
     pub async fn stop(&mut self) {
-        self.keeper.stop.send_replace(true);
-        // Changes until it is closed, which is the last thing that the thread does.
-        while self.keeper.gone.changed().await.is_ok() {}
-        if let Some(thread) = self.keeper.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the broker's thread panicked");
-        }
-    }
-}
-
-impl Keeper {
-    fn start(
-        job: Arc<Job>,
-        messages: mpsc::UnboundedSender<Message>,
-    ) -> Result<Keeper, BrokerError> {
-        let (stop, stop_seen) = watch::channel(false);
-        let (restarts, restarts_seen) = watch::channel(0);
-        let (gone_tell, gone) = watch::channel(None);
-        let log = LogTail::default();
-        let mut desk =
-            Desk { messages, stop: stop_seen, restarts: restarts_seen, log: log.clone() };
-        let body = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let end = match runtime {
-                Ok(runtime) => runtime.block_on(keep_restarting(&job, &mut desk)),
-                Err(error) => Err(BrokerError::file("start", "the broker's runtime")(error)),
-            };
-            match end {
-                Ok(End::Stopped | End::Restart(_)) => {}
-                Ok(End::Gone(found)) => {
-                    gone_tell.send_replace(Some(found));
-                }
-                Err(error) => {
-                    let _ = desk.messages.send(Message::Failed(error));
-                }
-            }
-        };
-        let thread = std::thread::Builder::new()
-            .name("broker".into())
-            .spawn(body)
-            .map_err(BrokerError::file("start", "the broker's thread"))?;
-        Ok(Keeper { stop, restarts, gone, thread: Some(thread), log })
+        self.keeper.stop().await;
     }
 }
 
@@ -301,8 +168,7 @@ async fn keep_restarting(job: &Job, desk: &mut Desk) -> Result<End, BrokerError>
         match keep(job, desk, ports).await? {
             End::Restart(ready) => {
                 ports = Ports { main: Some(ready.port), impostor: Some(ready.impostor_port) };
-                desk.restarts.mark_unchanged();
-                desk.log.starts_anew();
+                desk.starts_anew();
             }
             end => return Ok(end),
         }

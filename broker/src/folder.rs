@@ -6,7 +6,6 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::error::BrokerError;
-use crate::mosquitto;
 
 /// The folder of a broker's files, for its user only. Dropping removes it.
 pub(crate) struct Folder(PathBuf);
@@ -14,7 +13,11 @@ pub(crate) struct Folder(PathBuf);
 impl Folder {
     /// Makes the folder `broker` in the run's folder.
     pub fn create(run: &Path) -> Result<Folder, BrokerError> {
-        let path = run.join("broker");
+        Folder::at(run.join("broker"))
+    }
+
+    /// Makes this folder.
+    pub fn at(path: PathBuf) -> Result<Folder, BrokerError> {
         DirBuilder::new().mode(0o700).create(&path).map_err(BrokerError::file("make", &path))?;
         Ok(Folder(path))
     }
@@ -25,7 +28,7 @@ impl Folder {
     }
 
     /// Writes files, in place of what they held.
-    pub fn fill(&self, files: &[mosquitto::File]) -> Result<(), BrokerError> {
+    pub fn fill(&self, files: &[(impl AsRef<Path>, String)]) -> Result<(), BrokerError> {
         for (name, text) in files {
             let path = self.0.join(name);
             OpenOptions::new()

@@ -12,12 +12,14 @@
 
 mod broker;
 mod certs;
+mod child;
 mod connack;
 mod container;
 mod engine;
 mod error;
 mod folder;
 mod image;
+mod keeper;
 mod logtail;
 mod mosquitto;
 mod owner;
@@ -27,6 +29,8 @@ mod ports;
 mod process;
 mod program;
 mod rundir;
+pub mod software;
+mod strays;
 mod sweep;
 
 pub use broker::Broker;

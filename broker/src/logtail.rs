@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hilrig_core::text::printable;
+use hilrig_core::text::{Secrets, printable};
 
 /// The most that is kept, bytes: the record wants the whole log of a usual run, and a board that
 /// connects a thousand times a second must not fill the memory.
@@ -11,20 +11,43 @@ const KEPT: usize = 256 * 1024;
 /// A line longer than this is cut in two.
 const LINE: usize = 2048;
 
+/// What a line tells of a broker that is up, if it does.
+pub(crate) type Hint = Box<dyn Fn(&str) -> Option<String> + Send>;
+
 /// The end of a log. Clones share it.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct LogTail(Arc<Mutex<Tail>>);
 
-#[derive(Default)]
 struct Tail {
     lines: VecDeque<String>,
     bytes: usize,
     dropped: u64,
     partial: Vec<u8>,
-    version: Option<String>,
+    hint: Hint,
+    up: Option<String>,
+    secrets: Secrets,
+}
+
+impl Default for LogTail {
+    fn default() -> Self {
+        LogTail::new(Box::new(crate::mosquitto::running_version), Secrets::default())
+    }
 }
 
 impl LogTail {
+    /// One that looks for `hint` in every line, and keeps no secret.
+    pub fn new(hint: Hint, secrets: Secrets) -> LogTail {
+        LogTail(Arc::new(Mutex::new(Tail {
+            lines: VecDeque::new(),
+            bytes: 0,
+            dropped: 0,
+            partial: Vec::new(),
+            hint,
+            up: None,
+            secrets,
+        })))
+    }
+
     /// Takes the next bytes of the log. They are not trusted: a client's id is in them.
     pub fn push(&self, bytes: &[u8]) {
         let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,7 +77,7 @@ impl LogTail {
             text.push('\n');
         }
         if !tail.partial.is_empty() {
-            text.push_str(&printable(&tail.partial));
+            text.push_str(&tail.secrets.mask(&printable(&tail.partial)));
         }
         text
     }
@@ -68,21 +91,21 @@ impl LogTail {
 
     /// What comes now is of a broker that starts anew, which has not said that it runs.
     pub fn starts_anew(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).version = None;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).up = None;
     }
 
-    /// The version that Mosquitto said it is, once it said that it runs.
-    pub fn running_version(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).version.clone()
+    /// What the first line told that says that it is up: Mosquitto's version.
+    pub fn up(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).up.clone()
     }
 }
 
 impl Tail {
     fn end_line(&mut self) {
-        let line = printable(&self.partial);
+        let line = self.secrets.mask(&printable(&self.partial)).into_owned();
         self.partial.clear();
-        if self.version.is_none() {
-            self.version = crate::mosquitto::running_version(&line);
+        if self.up.is_none() {
+            self.up = (self.hint)(&line);
         }
         self.bytes += line.len() + 1;
         self.lines.push_back(line);
@@ -103,10 +126,17 @@ mod tests {
         let log = LogTail::default();
         log.push(b"a\x1b[2Jb");
         log.push(b"c\nmosquitto version 2.0.1");
-        assert_eq!(log.running_version(), None);
+        assert_eq!(log.up(), None);
         log.push(b"8 running\n");
         assert_eq!(log.text(), "a\\x1b[2Jbc\nmosquitto version 2.0.18 running\n");
-        assert_eq!(log.running_version().as_deref(), Some("2.0.18"));
+        assert_eq!(log.up().as_deref(), Some("2.0.18"));
+    }
+
+    #[test]
+    fn a_secret_is_not_kept() {
+        let log = LogTail::new(Box::new(|_| None), Secrets::new(["hunter2".to_owned()]));
+        log.push(b"password hunter2\nagain hunter2");
+        assert_eq!(log.text(), "password ***\nagain ***");
     }
 
     #[test]

@@ -86,7 +86,7 @@ fn config(folder: &Path, listeners: Listeners) -> String {
 
 /// A line of a password file, as `mosquitto_passwd` of Mosquitto 2 writes it: PBKDF2 with HMAC-SHA-512,
 /// 101 rounds, 12 bytes of salt, 64 bytes of hash.
-fn password_line(login: &Login) -> Result<String, BrokerError> {
+pub(crate) fn password_line(login: &Login) -> Result<String, BrokerError> {
     const ROUNDS: NonZeroU32 = NonZeroU32::new(101).unwrap();
     let mut salt = [0; 12];
     SystemRandom::new().fill(&mut salt).map_err(|_| BrokerError::Random)?;

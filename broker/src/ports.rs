@@ -11,7 +11,7 @@ const RANGE: std::ops::Range<u16> = 14000..20000;
 
 /// Ports of 127.0.0.1 that are free at this moment, each once. The start depends on `run` alone: runs
 /// at the same time look in different places, and nothing random is added to a run.
-pub(crate) fn free(run: &str) -> impl Iterator<Item = u16> {
+pub(crate) fn free(run: &str) -> impl Iterator<Item = u16> + use<> {
     let count = u64::from(RANGE.end - RANGE.start);
     let mut hasher = DefaultHasher::new();
     run.hash(&mut hasher);

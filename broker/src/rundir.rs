@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::owner::Owner;
+use crate::strays;
 
 const PREFIX: &str = "hilrig-";
 const MARKER: &str = "owner.json";
@@ -80,6 +81,7 @@ pub(crate) fn sweep_in(base: &Path, notes: &mut dyn FnMut(String)) {
             _ => None,
         };
         let Some(owner) = owner.filter(Owner::is_gone) else { continue };
+        strays::end(&path);
         match fs::remove_dir_all(&path) {
             Ok(()) => notes(format!(
                 "swept {}: the run that left it (pid {}) is gone",

@@ -152,7 +152,7 @@ pub async fn engine() -> Option<Docker> {
 }
 
 #[allow(clippy::print_stdout, reason = "a skip carries its reason to whoever reads the tests")]
-fn skipped(reason: &str) {
+pub fn skipped(reason: &str) {
     println!("SKIPPED: {reason}");
 }
 

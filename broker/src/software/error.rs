@@ -1,0 +1,95 @@
+//! What can go wrong when a broker is started for a case.
+
+use std::time::Duration;
+
+/// What can go wrong when a broker is started for a case. The first two are the case's, the rest are
+/// the bench's trouble or the broker's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// It is not on this machine.
+    #[error("{broker} is not installed: {missing}. Install it (`{install}`)")]
+    NotInstalled {
+        /// Its title.
+        broker: String,
+        /// What was looked for and where.
+        missing: String,
+        /// The command that installs it.
+        install: String,
+    },
+    /// It has no way to be set up as the case wants it.
+    #[error("{broker} cannot be set up so: {reason}")]
+    CannotSetUp {
+        /// Its title.
+        broker: String,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A file, a process or a port could not be had.
+    #[error("cannot {what}: {found}")]
+    Bench {
+        /// What was tried.
+        what: String,
+        /// What came instead.
+        found: String,
+    },
+    /// It ended before it was ready.
+    #[error("{broker} ended before it was ready: {found}{}", tail(log))]
+    Ended {
+        /// Its title.
+        broker: String,
+        /// How.
+        found: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// It was not ready in time.
+    #[error("{broker} is not ready: waited {:.1} s for {waited_for}, but {found}{}", waited.as_secs_f64(), tail(log))]
+    NeverReady {
+        /// Its title.
+        broker: String,
+        /// For how long.
+        waited: Duration,
+        /// For what.
+        waited_for: String,
+        /// What came instead.
+        found: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// It takes connections and closes them in the handshake.
+    #[error("{broker} takes a connection and closes it in the handshake{}", tail(log))]
+    ClosedAtOnce {
+        /// Its title.
+        broker: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// What it answers is no TLS.
+    #[error("{broker} speaks no TLS: {found}{}", tail(log))]
+    NoTls {
+        /// Its title.
+        broker: String,
+        /// What came.
+        found: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// It shows another certificate than it was given.
+    #[error("{broker} shows another certificate than the one that it was given{}", tail(log))]
+    OtherCertificate {
+        /// Its title.
+        broker: String,
+        /// The end of its log.
+        log: String,
+    },
+    /// It was stopped while it was being started.
+    #[error("the broker was stopped while it was being started")]
+    Stopped,
+}
+
+fn tail(log: &str) -> String {
+    match log.trim_end() {
+        "" => ". Its log is empty".into(),
+        log => format!(". The end of its log:\n{log}"),
+    }
+}

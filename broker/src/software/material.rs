@@ -1,0 +1,67 @@
+//! The certificates of one case, as a broker and the proof that it is ready need them.
+
+use hilrig_core::certify::{BrokerTls, Identity};
+use rustls::pki_types::CertificateDer;
+
+use crate::pki::{Issued, Pki, PkiError, pem};
+
+/// The certificates of one case.
+#[derive(Clone)]
+pub struct Material {
+    /// What the broker shows.
+    pub shown: Shown,
+    /// What it shows besides, at the same port.
+    pub second: Option<Shown>,
+    /// The CA of client certificates, PEM.
+    pub client_ca_pem: String,
+    /// A client certificate with its key, which the proof uses where one is asked for.
+    pub client: Shown,
+    /// A certificate is signed over SHA-1: some TLS libraries load it only when told to.
+    pub sha1: bool,
+}
+
+/// A certificate with its chain and key.
+#[derive(Clone)]
+pub struct Shown {
+    /// Leaf first, without the root.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The private key, PEM (PKCS #8). A secret.
+    pub key_pem: String,
+    /// The root behind it, PEM.
+    pub root_pem: String,
+    /// The name that it is for.
+    pub name: String,
+}
+
+impl Material {
+    /// What a case needs. Blocks while certificates are made that were not asked for before.
+    ///
+    /// # Errors
+    /// As of [`Pki::issued`].
+    pub fn of(pki: &Pki, tls: &BrokerTls) -> Result<Material, PkiError> {
+        let shown = |identity| pki.issued(identity).map(Shown::of);
+        Ok(Material {
+            shown: shown(tls.identity)?,
+            second: tls.second.map(shown).transpose()?,
+            client_ca_pem: pem(pki.client_ca()?),
+            client: Shown::of(pki.client()?),
+            sha1: [Some(tls.identity), tls.second].contains(&Some(Identity::RsaSha1)),
+        })
+    }
+}
+
+impl Shown {
+    fn of(issued: &Issued) -> Shown {
+        Shown {
+            chain: issued.chain().to_vec(),
+            key_pem: issued.key_pem().to_owned(),
+            root_pem: issued.root_pem(),
+            name: issued.name().to_owned(),
+        }
+    }
+
+    /// The chain as PEM, leaf first.
+    pub fn chain_pem(&self) -> String {
+        self.chain.iter().map(pem).collect()
+    }
+}

@@ -1,0 +1,34 @@
+//! What is asked of a broker of a case.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hilrig_core::certify::BrokerTls;
+
+use super::{Material, Software};
+use crate::plan::Login;
+
+/// No user may publish or subscribe to this topic or one below it, where the broker has such
+/// permissions ([`Software::can_forbid_topics`]).
+pub const FORBIDDEN: &str = "forbidden";
+
+/// What is asked of a broker of a case.
+#[derive(Clone)]
+pub struct Order {
+    /// Which broker.
+    pub software: &'static Software,
+    /// A folder that is not there yet, on a short path: it is made for the broker's files, and removed
+    /// when the broker has ended.
+    pub dir: PathBuf,
+    /// How it does TLS. What stands before it ([`BrokerTls::front`]) is not its own and is not heeded.
+    pub tls: BrokerTls,
+    /// The certificates for that.
+    pub material: Material,
+    /// Who is let in, and nobody else, where the broker can tell ([`Software::can_ask_for_login`]).
+    pub login: Login,
+    /// Where it listens: loopback, unless boards must reach it over a network.
+    pub listen: Ipv4Addr,
+    /// For it to answer.
+    pub deadline: Duration,
+}
