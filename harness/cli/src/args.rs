@@ -1,5 +1,6 @@
 //! The command line.
 
+mod certify;
 mod heap;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use hilrig_core::mac::Mac;
 use hilrig_core::scenario::{FEWEST_STEPS, Scenario};
 use hilrig_core::units::Span;
 
+pub use certify::{CertifyCheck, CertifyCommand};
 pub use heap::{HeapBisect, HeapBoots, HeapCommand, HeapDiff, HeapHistory, HistoryFormat};
 
 const EXIT_CODES: &str = "\
@@ -117,6 +119,15 @@ Examples:
         /// What to do.
         #[command(subcommand)]
         command: HeapCommand,
+    },
+    /// Read the certificates of brokers.
+    #[command(after_help = "\
+Examples:
+  hilrig certify check hilrig-records/latest")]
+    Certify {
+        /// What to do.
+        #[command(subcommand)]
+        command: CertifyCommand,
     },
     /// Tell what this machine has and what is missing, with the command that mends it.
     #[command(after_help = "\

@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod boards;
+mod certify;
 mod commit;
 mod decode;
 mod doctor;
@@ -72,6 +73,7 @@ async fn dispatch(args: Args) -> Result<u8, Failure> {
         Command::Decode(decode) => decode::decode(&decode),
         Command::Report(report) => report::report(&report),
         Command::Heap { command } => heap::heap(command).await,
+        Command::Certify { command } => certify::certificates(&command),
         Command::Doctor(doctor) => doctor::doctor(&doctor).await,
         Command::Init(init) => init::init(&init).await,
         Command::Completions { shell } => {

@@ -23,7 +23,7 @@ mod terminal;
 mod timed;
 
 pub use boot_log::{BootLog, BootLogSizes, KEPT_BYTES};
-pub use certificate::Certification;
+pub use certificate::{CertificateError, Certification, certificates_in, read_certificate, seal};
 pub use events_file::{EventsFile, ReadError, Recorded, Torn, read_events};
 pub use github::{annotations, markdown};
 pub use history::{HISTORY, History, HistoryError, Row, Wanted};
@@ -31,7 +31,8 @@ pub use html::HtmlFile;
 pub use junit::JunitFile;
 pub use model::{BoardEnd, BoardModel, Flash, PhaseRun, RunEnd, RunModel};
 pub use record::{
-    BOOT_LOG, EVENTS, JUNIT, REPORT, Record, RecordError, SUMMARY, TIMED_LOG, folder_of,
+    BOOT_LOG, CERTIFICATE, CERTIFICATE_TEXT, EVENTS, JUNIT, REPORT, Record, RecordError, SUMMARY,
+    TIMED_LOG, folder_of,
 };
 pub use reporters::{Reporter, ReporterFault, Reporters, replay};
 pub use summary::SummaryFile;

@@ -11,6 +11,10 @@ pub const SUMMARY: &str = "summary.json";
 pub const JUNIT: &str = "junit.xml";
 /// The same as a page for people.
 pub const REPORT: &str = "report.html";
+/// The certificate of a broker, in the broker's own folder.
+pub const CERTIFICATE: &str = "certificate.json";
+/// The same for people, in Markdown.
+pub const CERTIFICATE_TEXT: &str = "certificate.md";
 /// A board's boot log, byte for byte.
 pub const BOOT_LOG: &str = "boot.log";
 /// A board's boot log as printable text, with times.
@@ -104,6 +108,11 @@ impl Record {
 
     /// The folder of a board's own files; made by the first file in it.
     pub fn board(&self, name: &str) -> PathBuf {
+        self.folder.join(folder_of(name))
+    }
+
+    /// The folder of a broker's certificate; made by the first file in it.
+    pub fn broker(&self, name: &str) -> PathBuf {
         self.folder.join(folder_of(name))
     }
 
