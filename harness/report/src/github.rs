@@ -121,7 +121,7 @@ fn word(verdict: Option<Verdict>) -> &'static str {
 
 /// Text from outside as code, in which neither links, mentions nor HTML count. Its fence is longer
 /// than any run of backticks in it.
-fn code(text: &str) -> String {
+pub(crate) fn code(text: &str) -> String {
     let text = text.replace(['\n', '\r'], " ");
     let runs = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(runs + 1);
@@ -132,7 +132,7 @@ fn code(text: &str) -> String {
 }
 
 /// The same in a table, where a `|` ends a cell even in code.
-fn cell(text: &str) -> String {
+pub(crate) fn cell(text: &str) -> String {
     code(text).replace('|', "\\|")
 }
 

@@ -6,7 +6,7 @@
 //! are described in docs/records.md.
 
 mod boot_log;
-mod certificate;
+pub mod certificate;
 mod events_file;
 mod file;
 mod github;
@@ -23,7 +23,9 @@ mod terminal;
 mod timed;
 
 pub use boot_log::{BootLog, BootLogSizes, KEPT_BYTES};
-pub use certificate::{CertificateError, Certification, certificates_in, read_certificate, seal};
+pub use certificate::{
+    CertificateError, CertificateFiles, Certification, certificates_in, read_certificate, seal,
+};
 pub use events_file::{EventsFile, ReadError, Recorded, Torn, read_events};
 pub use github::{annotations, markdown};
 pub use history::{HISTORY, History, HistoryError, Row, Wanted};

@@ -1,5 +1,6 @@
 //! What a stream of events comes to. Summary, JUnit and terminal all read this one fold.
 
+use hilrig_core::certify::Certificate;
 use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::crash::Crash;
 use hilrig_core::event::{BoardFacts, BrokerFacts, Event, RunStarted, What};
@@ -176,6 +177,13 @@ impl RunModel {
     /// The board of this name.
     pub fn board(&self, name: &str) -> Option<&BoardModel> {
         self.boards.iter().find(|board| board.name == name)
+    }
+
+    /// The certificate of this broker, as it was asked for, without its digest; none before every
+    /// case was told.
+    pub fn certificate(&self, broker: &str) -> Option<Certificate> {
+        let certification = self.certifications.iter().find(|of| of.broker == broker)?;
+        certification.certificate(self.started.as_ref()?)
     }
 
     /// Takes the next event in.

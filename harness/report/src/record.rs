@@ -111,11 +111,6 @@ impl Record {
         self.folder.join(folder_of(name))
     }
 
-    /// The folder of a broker's certificate; made by the first file in it.
-    pub fn broker(&self, name: &str) -> PathBuf {
-        self.folder.join(folder_of(name))
-    }
-
     /// Points `latest` here. A convenience: a bench where it cannot be had (a file system without
     /// links, a folder of that name) still gets its record.
     fn link_latest(&self, dir: &Path) {

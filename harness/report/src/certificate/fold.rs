@@ -1,8 +1,11 @@
 //! What the events of a certification come to.
 
+use hilrig_core::certify::certificate::CERTIFICATE_SCHEMA;
 use hilrig_core::certify::matrix::CASES;
-use hilrig_core::certify::{CaseResult, CertifyEnded, CertifyStarted, Tally};
-use hilrig_core::event::What;
+use hilrig_core::certify::{CaseResult, Certificate, CertifyEnded, CertifyStarted, Tally};
+use hilrig_core::event::{RunStarted, What};
+
+use super::profile::profile;
 
 /// The certification of one broker, at any point of the stream.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +26,26 @@ impl Certification {
     /// How many came out how, so far.
     pub fn tally(&self) -> Tally {
         Tally::of(&self.cases)
+    }
+
+    /// The certificate, once all was told; its digest is still to be filled in.
+    pub(crate) fn certificate(&self, run: &RunStarted) -> Option<Certificate> {
+        let ended = self.ended.as_ref()?;
+        Some(Certificate {
+            schema: CERTIFICATE_SCHEMA,
+            hilrig: run.hilrig.clone(),
+            run: run.run.clone(),
+            started: run.started.clone(),
+            seed: run.seed,
+            name: self.broker.clone(),
+            broker: ended.facts.clone(),
+            tls_library: ended.tls_library.clone(),
+            device: ended.device.clone(),
+            cases: self.cases.clone(),
+            profile: profile(&self.cases, &ended.facts),
+            tally: self.tally(),
+            digest: String::new(),
+        })
     }
 
     /// Takes what was told of a certification in; `false` for what is about something else.

@@ -1,10 +1,17 @@
 //! The certificate of a broker: what the events of a certification come to.
 
 mod file;
+mod files;
 mod fold;
-mod words;
+mod markdown;
+mod profile;
+#[cfg(test)]
+#[allow(dead_code, reason = "the tests of the crate as a whole use the rest")]
+mod sample;
+mod suite;
+pub(crate) mod words;
 
 pub use file::{CertificateError, certificates_in, read_certificate, seal};
+pub use files::CertificateFiles;
 pub use fold::Certification;
-pub(crate) use hilrig_core::certify::certificate::Verdict;
-pub(crate) use words::{came_of, verdict_words};
+pub use markdown::markdown;

@@ -1,6 +1,11 @@
 //! The words for cases, the same in every report.
 
-use hilrig_core::certify::certificate::{CaseResult, Outcome, Verdict};
+use hilrig_core::certify::certificate::{CaseResult, Certificate, Outcome, Profile, Verdict};
+use hilrig_core::certify::wire::Ended;
+use hilrig_core::certify::{Case, Side, Tally, WireSeen};
+
+use super::profile::kept_records;
+use super::suite::Suite;
 
 /// How an outcome stands to what was expected.
 pub(crate) fn verdict_words(verdict: Verdict) -> &'static str {
@@ -23,14 +28,180 @@ pub(crate) fn outcome_words(outcome: Outcome) -> &'static str {
     }
 }
 
+/// What came of a case and for what reason.
+pub(crate) fn outcome(case: &CaseResult) -> String {
+    let reason = case.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    outcome_words(case.outcome).to_owned() + &reason
+}
+
 /// What came of a case and why, in a line.
 pub(crate) fn came_of(case: &CaseResult) -> String {
-    let mut text = outcome_words(case.outcome).to_owned();
-    if let Some(reason) = case.reason {
-        text += &format!(" ({reason})");
+    let why = case.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    outcome(case) + &why
+}
+
+pub(crate) fn tally(tally: &Tally) -> String {
+    let Tally { held, not_held, reported, not_run } = tally;
+    format!("{held} held, {not_held} not held, {reported} reported, {not_run} not run")
+}
+
+/// The connection that tells most of a case: the last whose handshake was finished, or the last.
+pub(crate) fn telling(case: &CaseResult) -> Option<&WireSeen> {
+    let wire = &case.evidence.wire;
+    wire.iter().rfind(|seen| seen.finished).or(wire.last())
+}
+
+/// What shows it, in a line: the connection on the wire, or what was found where there was none.
+pub(crate) fn evidence(case: &CaseResult) -> String {
+    match telling(case).map(wire) {
+        Some(seen) if !seen.is_empty() => seen,
+        _ => case.evidence.found.clone(),
     }
-    if let Some(why) = &case.why {
-        text += &format!(": {why}");
+}
+
+/// A connection as the relay saw it, in a line.
+pub(crate) fn wire(seen: &WireSeen) -> String {
+    let mut words: Vec<String> = Vec::new();
+    if let Some(taken) = &seen.taken {
+        words.push(format!("{} 0x{:04X}", version(taken.version), taken.suite));
     }
-    text
+    let asked = seen.offered.as_ref().and_then(|offered| offered.max_fragment);
+    if let (Some(asked), Some(kept)) = (asked, kept_records(std::slice::from_ref(seen))) {
+        words.push(format!("MFLN {asked} {}", kept.words()));
+    }
+    if seen.resumed {
+        words.push("session resumed".into());
+    }
+    if seen.largest_from_broker > 0 {
+        words.push(format!("largest record {} B", seen.largest_from_broker));
+    }
+    if !seen.certificates.is_empty() {
+        let lengths: Vec<String> = seen.certificates.iter().map(u32::to_string).collect();
+        words.push(format!("chain {} B", lengths.join(" + ")));
+    }
+    for alert in &seen.alerts {
+        let from = side(alert.from);
+        words.push(match (alert.number, alert.fatal) {
+            // Both close in order with an alert, too.
+            (Some(0), _) => continue,
+            (Some(number), true) => format!("alert {number} from {from}"),
+            (Some(number), false) => format!("warning {number} from {from}"),
+            // Behind a handshake that was finished it is the end, in order.
+            (None, _) if seen.finished => continue,
+            (None, _) => format!("an encrypted alert from {from}"),
+        });
+    }
+    if let Some((from, text)) = &seen.not_tls {
+        words.push(format!("no TLS from {}: {text}", side(*from)));
+    }
+    if !seen.finished {
+        words.extend(seen.ended.map(|ended| match ended {
+            Ended::Closed(by) => format!("closed by {}", side(by)),
+            Ended::Reset(by) => format!("reset by {}", side(by)),
+            Ended::Cut => "cut by the rig".into(),
+            Ended::NoBroker => "the broker could not be reached".into(),
+        }));
+    }
+    words.join(", ")
+}
+
+fn side(side: Side) -> &'static str {
+    match side {
+        Side::Board => "the board",
+        Side::Broker => "the broker",
+    }
+}
+
+fn version(number: u16) -> String {
+    match number {
+        0x0301 => "TLS 1.0".into(),
+        0x0302 => "TLS 1.1".into(),
+        0x0303 => "TLS 1.2".into(),
+        0x0304 => "TLS 1.3".into(),
+        number => format!("version 0x{number:04X}"),
+    }
+}
+
+/// What other clients met in the same set-up, and who refused, then; none where none was asked.
+pub(crate) fn others(case: &CaseResult) -> Option<String> {
+    let came = |outcome: Outcome| -> Vec<&str> {
+        let clients = case.evidence.clients.iter().filter(|client| client.outcome == outcome);
+        clients.map(|client| client.client.as_str()).collect()
+    };
+    let (connected, refused) = (came(Outcome::Connected), came(Outcome::Refused));
+    let was = |clients: &[&str]| if clients.len() == 1 { "was" } else { "were" };
+    Some(match (case.outcome, connected.is_empty(), refused.is_empty()) {
+        (_, true, true) => return None,
+        (Outcome::Refused, true, false) => {
+            let by_broker = telling(case).is_some_and(|seen| {
+                seen.alerts.iter().any(|alert| alert.fatal && alert.from == Side::Broker)
+            });
+            let by = if by_broker { "refused by the broker" } else { "not the device alone" };
+            format!("{by}: {} {} refused, too", and(&refused), was(&refused))
+        }
+        (Outcome::Refused, false, true) => {
+            format!("refused by the device alone: {} connected", and(&connected))
+        }
+        (Outcome::Connected, false, true) => format!("{} connected, too", and(&connected)),
+        (_, true, false) => format!("{} {} refused", and(&refused), was(&refused)),
+        (_, false, true) => format!("{} connected", and(&connected)),
+        (_, false, false) => {
+            format!("{} connected, {} {} refused", and(&connected), and(&refused), was(&refused))
+        }
+    })
+}
+
+fn and(names: &[&str]) -> String {
+    match names {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+/// The profile in words, with the settings.
+pub(crate) fn profile(profile: &Profile) -> String {
+    let Profile { case, record, suite, certificate, lowest_free } = profile;
+    let mut text = match record {
+        16_384 => "Let the board take whole records (`tls_mfl=16384`)".into(),
+        record => {
+            format!("Let the board ask for records of at most {record} B (`tls_mfl={record}`)")
+        }
+    };
+    if let Some(suites) = Case::named(case).map(|case| case.board.suites.name()) {
+        text += &format!(" and offer the suites `tls_cs={suites}`");
+    }
+    let certificate = match certificate.as_str() {
+        own @ "the broker's own" => format!("{own} certificate"),
+        kind => format!("a certificate of {kind}"),
+    };
+    text + &format!(
+        ". With {certificate} at the broker they agree on {}. Lowest free heap: {lowest_free} B, shown by the case `{case}`.",
+        Suite(*suite)
+    )
+}
+
+/// The broker and its version, in a line.
+pub(crate) fn broker(certificate: &Certificate) -> String {
+    format!("{} {}", certificate.broker.software, certificate.broker.version)
+}
+
+/// The device, in a line.
+pub(crate) fn device(certificate: &Certificate) -> String {
+    let device = &certificate.device;
+    let build = device.build.as_ref().map(|build| format!(" {build}")).unwrap_or_default();
+    let boards = device.boards.join(", ");
+    format!("{}{build} on {} ({boards})", device.firmware, device.kind)
+}
+
+/// Milliseconds, for tables.
+pub(crate) fn milliseconds(seconds: f64) -> String {
+    format!("{:.0}", seconds * 1e3)
+}
+
+/// `text` of at most so many characters: evidence stands whole in certificate.json.
+pub(crate) fn clip(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => text[..at].to_owned() + "…",
+        None => text.to_owned(),
+    }
 }

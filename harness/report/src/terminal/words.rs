@@ -1,5 +1,6 @@
 //! The words for events, the same on every kind of terminal.
 
+use hilrig_core::certify::certificate::Verdict as CaseVerdict;
 use hilrig_core::certify::{CaseResult, CertifyStarted};
 use hilrig_core::check::Check;
 use hilrig_core::event::{BoardFacts, BrokerFacts, RunStarted};
@@ -7,7 +8,7 @@ use hilrig_core::text::printable;
 use hilrig_core::verdict::Verdict;
 
 use super::looks::Looks;
-use crate::certificate;
+use crate::certificate::words as certificate;
 use crate::model::{BoardEnd, Flash, outcome_words};
 
 /// The most columns that a board's name takes where lines are to stand in columns.
@@ -82,11 +83,11 @@ pub(super) fn certify(started: &CertifyStarted) -> String {
 /// A case that is over, in one line.
 pub(super) fn case(broker: &str, case: &CaseResult, looks: Looks) -> String {
     let verdict = match case.verdict {
-        certificate::Verdict::NotRun => String::new(),
+        CaseVerdict::NotRun => String::new(),
         verdict => format!("{}, ", certificate::verdict_words(verdict)),
     };
     let mut told = format!("{broker}, {}: {verdict}{}", case.id, certificate::came_of(case));
-    if case.verdict != certificate::Verdict::NotHeld {
+    if case.verdict != CaseVerdict::NotHeld {
         return clean(&told);
     }
     told += &format!("; expected: {}", case.expected);

@@ -2,12 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use hilrig_core::certify::certificate::{Device, Evidence, Verdict as CaseVerdict};
-use hilrig_core::certify::wire::{Alert, Ended, Offered, Taken};
-use hilrig_core::certify::{
-    Case, CaseEnded, CaseResult, CertifyEnded, CertifyStarted, Cost, Outcome, Reason, Side,
-    WireSeen,
-};
+use hilrig_core::certify::certificate::Verdict as CaseVerdict;
+use hilrig_core::certify::{CaseEnded, CertifyEnded, CertifyStarted, Outcome};
 use hilrig_core::check::Check;
 use hilrig_core::crash::{Crash, CrashKind, FailedAlloc, Frame, Hex, Role};
 use hilrig_core::event::{BoardFacts, BrokerFacts, Event, FirmwareFacts, RunStarted, SCHEMA, What};
@@ -17,6 +13,10 @@ use hilrig_core::phase::{Phase, PhaseOutcome};
 use hilrig_core::start::ChipStart;
 use hilrig_core::verdict::Verdict;
 use hilrig_report::Reporter;
+
+/// Cases and certificates, which the library's own tests use, too.
+#[path = "../../src/certificate/sample.rs"]
+pub mod certificate;
 
 /// A stream in the making, with a clock that moves as it is told.
 pub struct Stream {
@@ -131,22 +131,9 @@ impl Stream {
     pub fn certified(&mut self, broker: &str) -> &mut Stream {
         self.run(What::CertifyEnded(Box::new(CertifyEnded {
             broker: broker.into(),
-            facts: BrokerFacts {
-                kind: "process".into(),
-                software: "mosquitto".into(),
-                version: "2.0.11".into(),
-                from: "mosquitto".into(),
-                tls: Some("TLS 1.2 or later, RSA-2048".into()),
-                port: 41_883,
-                seconds: 0.031,
-            },
+            facts: certificate::broker(),
             tls_library: Some("OpenSSL 3.0.17".into()),
-            device: Device {
-                firmware: "virtual".into(),
-                build: Some("0.1.0+9f9f9f9f".into()),
-                kind: "virtual".into(),
-                boards: vec!["v1".into()],
-            },
+            device: certificate::device(),
         })))
     }
 
@@ -205,76 +192,6 @@ impl Stream {
         self.heap(name, HeapPhase::Connected, 39_960).phase(name, Phase::Mqtt, 0.08);
         self.phase(name, Phase::SwitchBack, 0.1);
         self.end(name, Verdict::Passed, None)
-    }
-}
-
-/// A case with what a relay sees of it: an alert where it was refused, a TLS 1.2 handshake where not.
-pub fn case(id: &str, outcome: Outcome, verdict: CaseVerdict) -> CaseResult {
-    let case = Case::named(id).unwrap();
-    let connected = outcome == Outcome::Connected;
-    let run = outcome != Outcome::NotRun;
-    let seen = WireSeen {
-        offered: Some(Offered {
-            version: 0x0303,
-            suites: vec![0xc02f, 0xc02b],
-            server_name: Some("broker.test".into()),
-            extensions: vec![0, 10, 13],
-            ..Offered::default()
-        }),
-        taken: connected.then(|| Taken {
-            version: 0x0303,
-            suite: 0xc02f,
-            extensions: vec![0],
-            ..Taken::default()
-        }),
-        certificates: if connected { vec![812] } else { Vec::new() },
-        finished: connected,
-        handshake_seconds: connected.then_some(0.842),
-        round_trips: if connected { 2 } else { 1 },
-        largest_from_board: 512,
-        largest_from_broker: 1400,
-        bytes_from_board: 700,
-        bytes_from_broker: 2100,
-        handshake_bytes: 1650,
-        alerts: if connected {
-            Vec::new()
-        } else {
-            vec![Alert { from: Side::Broker, fatal: true, number: Some(70) }]
-        },
-        ended: Some(Ended::Closed(Side::Board)),
-        seconds: 1.2,
-        ..WireSeen::default()
-    };
-    CaseResult {
-        id: id.into(),
-        row: case.row,
-        title: case.title.into(),
-        proves: case.proves.into(),
-        seen: case.seen.into(),
-        expected: case.expected.to_string(),
-        outcome,
-        verdict,
-        reason: (outcome == Outcome::Refused).then_some(Reason::NothingInCommon),
-        why: (!run).then(|| "the broker is not the rig's".into()),
-        board: run.then(|| "v1".into()),
-        set_up: "as it comes".into(),
-        evidence: Evidence {
-            found: if connected { "connected in 0.842 s" } else { "alert 70 of the broker's" }
-                .into(),
-            said: (outcome == Outcome::Refused).then(|| "ESP8266 TLS: error 326".into()),
-            log_line: (outcome == Outcome::Refused).then_some(40),
-            connections: u32::from(run),
-            wire: if run { vec![seen] } else { Vec::new() },
-            ..Evidence::default()
-        },
-        cost: Cost {
-            heap_handshake: connected.then_some(22_480),
-            heap_connected: connected.then_some(39_960),
-            handshake_seconds: connected.then_some(0.842),
-            handshake_bytes: connected.then_some(1650),
-            ..Cost::default()
-        },
-        seconds: 1.5,
     }
 }
 
@@ -348,12 +265,35 @@ pub fn mixed() -> Stream {
     stream.run(What::CertifyStarted(CertifyStarted { broker: "mosquitto".into(), cases: 1 }));
     let (broker, id) = ("mosquitto".to_owned(), "tls13-only".to_owned());
     stream.board("v1", What::CaseStarted { broker: broker.clone(), id });
-    let result = case("tls13-only", Outcome::Refused, CaseVerdict::Held);
+    let result = certificate::case("tls13-only", Outcome::Refused, CaseVerdict::Held);
     stream.after(0.9).board("v1", What::CaseEnded(Box::new(CaseEnded { broker, result })));
     stream.certified("mosquitto");
     stream.run(What::BrokerLost { found: "connection reset by peer".into() });
     stream.over(Verdict::Failed, 100, None);
     stream
+}
+
+/// A run that certifies a broker, with cases of every kind.
+pub fn certified() -> Stream {
+    let mut stream = Stream::of(&["v1"]);
+    stream.begin("v1", 1);
+    certify(&mut stream, "mosquitto");
+    stream.end("v1", Verdict::Passed, None);
+    stream.over(Verdict::Failed, 100, Some("1 case did not hold"));
+    stream
+}
+
+/// The certification of one broker, its cases told out of order.
+pub fn certify(stream: &mut Stream, broker: &str) {
+    let cases = certificate::cases();
+    let (broker, count) = (broker.to_owned(), cases.len() as u32);
+    stream.run(What::CertifyStarted(CertifyStarted { broker: broker.clone(), cases: count }));
+    for result in cases.into_iter().rev() {
+        let started = What::CaseStarted { broker: broker.clone(), id: result.id.clone() };
+        let ended = What::CaseEnded(Box::new(CaseEnded { broker: broker.clone(), result }));
+        stream.board("v1", started).after(1.5).board("v1", ended);
+    }
+    stream.certified(&broker);
 }
 
 /// Gives an event's kind. Adding one to core breaks this, and with it comes the reminder to

@@ -1,0 +1,137 @@
+//! A certificate as Markdown, for a job's summary, a comment or a repository.
+
+use std::fmt::Write as _;
+
+use hilrig_core::certify::certificate::{CaseResult, Certificate, Verdict};
+
+use super::words;
+use crate::github::{cell, code};
+
+/// Characters of a text in a cell.
+const CELL: usize = 160;
+
+/// The certificate as Markdown.
+pub fn markdown(certificate: &Certificate) -> String {
+    let mut text = format!("## Certificate: {}\n\n", code(&words::broker(certificate)));
+    let _ = writeln!(text, "{}.\n", words::tally(&certificate.tally));
+    let broker = &certificate.broker;
+    let library = certificate.tls_library.as_deref().unwrap_or("not known");
+    text.push_str("| | |\n| --- | --- |\n");
+    for (name, value) in [
+        ("Asked for as", certificate.name.as_str()),
+        ("Broker", &format!("{} ({}, {})", words::broker(certificate), broker.kind, broker.from)),
+        ("TLS library", library),
+        ("TLS as it comes", broker.tls.as_deref().unwrap_or("not known")),
+        ("Device", &words::device(certificate)),
+        ("hilrig", &format!("{}, seed {}", certificate.hilrig, certificate.seed)),
+        ("Run", &format!("{}, {}", certificate.run, certificate.started)),
+    ] {
+        let _ = writeln!(text, "| {name} | {} |", cell(&words::clip(value, CELL)));
+    }
+    text.push_str("\n### Profile to use\n\n");
+    match &certificate.profile {
+        Some(profile) => text.push_str(&words::profile(profile)),
+        None => text.push_str("None: no case connected and kept what was agreed on."),
+    }
+    text.push_str("\n\n### Cases\n\n");
+    text.push_str(HEAD);
+    let ran = |case: &&CaseResult| case.verdict != Verdict::NotRun;
+    for case in certificate.cases.iter().filter(ran) {
+        text.push_str(&row(case));
+    }
+    not_held(certificate, &mut text);
+    others(certificate, &mut text);
+    not_run(certificate, &mut text);
+    if !certificate.digest.is_empty() {
+        let _ = writeln!(text, "\nDigest {}, of certificate.json.", code(&certificate.digest));
+    }
+    text
+}
+
+const HEAD: &str = "\
+| Case | Expected | Outcome | Free in the handshake, B | Handshake, ms | Handshake, B | Evidence |
+| --- | --- | --- | ---: | ---: | ---: | --- |
+";
+
+fn row(case: &CaseResult) -> String {
+    let figure = |figure: Option<u64>| figure.map_or("–".into(), |figure| figure.to_string());
+    let cost = &case.cost;
+    format!(
+        "| {} | {} | {} {} | {} | {} | {} | {} |\n",
+        cell(&case.id),
+        plain(&case.expected),
+        sign(case.verdict),
+        plain(&words::outcome(case)),
+        figure(cost.heap_handshake),
+        cost.handshake_seconds.map_or("–".into(), words::milliseconds),
+        figure(cost.handshake_bytes),
+        plain(&words::clip(&words::evidence(case), CELL)),
+    )
+}
+
+fn not_held(certificate: &Certificate, text: &mut String) {
+    let mut cases =
+        certificate.cases.iter().filter(|case| case.verdict == Verdict::NotHeld).peekable();
+    if cases.peek().is_none() {
+        return;
+    }
+    text.push_str("\n### Not held\n\n");
+    for case in cases {
+        let _ = write!(text, "- {}, {}: ", code(&case.id), code(&words::clip(&case.title, CELL)));
+        let found = words::clip(&case.evidence.found, CELL);
+        let _ = write!(text, "{}. Found: {}", plain(&words::came_of(case)), code(&found));
+        if let Some(said) = &case.evidence.said {
+            let line = case.evidence.log_line.map(|line| format!(" (boot log, line {line})"));
+            let said = code(&words::clip(said, CELL));
+            let _ = write!(text, ". The board said: {said}{}", line.unwrap_or_default());
+        }
+        let _ = writeln!(text, ". It stands for {}.", plain(&case.seen));
+    }
+}
+
+fn others(certificate: &Certificate, text: &mut String) {
+    let told = |case: &CaseResult| Some((case.id.clone(), words::others(case)?));
+    let told: Vec<_> = certificate.cases.iter().filter_map(told).collect();
+    if told.is_empty() {
+        return;
+    }
+    let summary = "What other clients met in the same set-up";
+    let _ = writeln!(text, "\n<details><summary>{summary}</summary>\n");
+    for (id, words) in told {
+        let _ = writeln!(text, "- {}: {}", code(&id), plain(&words::clip(&words, CELL)));
+    }
+    text.push_str("\n</details>\n");
+}
+
+fn not_run(certificate: &Certificate, text: &mut String) {
+    let mut cases =
+        certificate.cases.iter().filter(|case| case.verdict == Verdict::NotRun).peekable();
+    if cases.peek().is_none() {
+        return;
+    }
+    text.push_str("\n### Not run\n\n");
+    for case in cases {
+        let why = case.why.as_deref().unwrap_or("no reason was told");
+        let outcome = words::outcome_words(case.outcome);
+        let _ = writeln!(text, "- {} {outcome}: {}", code(&case.id), code(&words::clip(why, CELL)));
+    }
+}
+
+fn sign(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Held => "✅",
+        Verdict::NotHeld => "❌",
+        Verdict::Reported => "ℹ️",
+        Verdict::NotRun => "⏭️",
+    }
+}
+
+/// The rig's own words as they are. Where a text from outside stands in them that could be markup, a
+/// mention or a link, they are code.
+fn plain(text: &str) -> String {
+    let word = |c: char| c.is_ascii_alphanumeric() || " .,:;()+-/#'–…".contains(c);
+    match text.chars().all(word) && !text.contains("//") && !text.contains("www.") {
+        true => text.to_owned(),
+        false => cell(text),
+    }
+}
