@@ -148,7 +148,7 @@ pub async fn throw_out(
     open(endpoint, client_id, deadline).await.map(drop)
 }
 
-fn tls(endpoint: &BrokerEndpoint) -> Result<ClientConfig, String> {
+pub(crate) fn tls(endpoint: &BrokerEndpoint) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from(endpoint.ca_der.clone())).map_err(|e| e.to_string())?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -162,7 +162,7 @@ fn tls(endpoint: &BrokerEndpoint) -> Result<ClientConfig, String> {
     config.with_client_auth_cert(chain, key).map_err(|e| e.to_string())
 }
 
-fn causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
