@@ -62,8 +62,9 @@ static inline uint32_t core_now(const struct core *core)
 	return core->port->uptime_ms(core->port->self);
 }
 
-/* Memory is had here and nowhere else. NULL when there is none. */
-static inline void *core_alloc(struct core *core, size_t size)
+/* Memory is had here and nowhere else. NULL when there is none. Always inlined: who calls the
+ * port's allocator is who asked (heap/callers.h). */
+__attribute__((always_inline)) static inline void *core_alloc(struct core *core, size_t size)
 {
 	return core->port->heap_alloc(core->port->self, size);
 }

@@ -2,6 +2,38 @@
 
 static const char *const names[HEAP_PHASES] = { "boot", "page", "handshake", "connected" };
 
+#ifdef HEAP_CALLERS
+_Static_assert((unsigned)HEAP_PHASES == PORT_CALLERS_SLOTS, "a slot for each phase");
+
+/* Who held the heap when it was lowest in the phase, if that was not told already. */
+static void log_callers(struct log *log, enum heap_phase phase)
+{
+	struct port_callers told;
+
+	if (!port_callers_tell(phase, &told))
+		return;
+	log_first(log, "Heap callers %s: lowest %lu of %lu", names[phase],
+		  (unsigned long)told.free_bytes, (unsigned long)told.heap_bytes);
+	for (unsigned i = 0; i < PORT_CALLERS_MOST && told.each[i].blocks != 0; i++)
+		log_more(log, ", 0x%08lx %lu B in %lu", (unsigned long)told.each[i].address,
+			 (unsigned long)told.each[i].bytes, (unsigned long)told.each[i].blocks);
+	log_more(log, ", others %lu B in %lu", (unsigned long)told.others.bytes,
+		 (unsigned long)told.others.blocks);
+	log_end(log);
+}
+#else
+static void port_callers_keep(enum heap_phase phase)
+{
+	(void)phase;
+}
+
+static void log_callers(struct log *log, enum heap_phase phase)
+{
+	(void)log;
+	(void)phase;
+}
+#endif
+
 void heap_start(struct heap *heap, const struct port *port)
 {
 	/* No mark here: what the port spent before the core ran belongs to boot. */
@@ -14,8 +46,10 @@ void heap_settle(struct heap *heap)
 
 	if (heap->phase != HEAP_NO_PHASE) {
 		heap->port->heap_figures(heap->port->self, &figures);
-		if (!heap->reached[heap->phase] || figures.lowest < heap->lowest[heap->phase])
+		if (!heap->reached[heap->phase] || figures.lowest < heap->lowest[heap->phase]) {
 			heap->lowest[heap->phase] = figures.lowest;
+			port_callers_keep(heap->phase);
+		}
 		heap->reached[heap->phase] = true;
 	}
 	heap->port->heap_mark(heap->port->self);
@@ -33,11 +67,18 @@ enum heap_phase heap_enter(struct heap *heap, enum heap_phase phase)
 void heap_log(struct heap *heap, struct log *log, enum heap_phase phase)
 {
 	struct port_heap figures;
+	struct port_stack stack;
 
 	heap->port->heap_figures(heap->port->self, &figures);
-	log_line(log, "Heap %s: free %lu, lowest %lu, lowest ever %lu, largest %lu, "
+	heap->port->stack(heap->port->self, &stack);
+	log_first(log, "Heap %s: free %lu, lowest %lu, lowest ever %lu, largest %lu, "
 		 "fragmentation %lu, failed %lu",
 		 names[phase], (unsigned long)figures.free, (unsigned long)heap->lowest[phase],
 		 (unsigned long)figures.lowest_ever, (unsigned long)figures.largest,
 		 (unsigned long)figures.fragmentation, (unsigned long)figures.failures);
+	if (stack.size != 0)
+		log_more(log, ", stack %lu of %lu", (unsigned long)stack.used,
+			 (unsigned long)stack.size);
+	log_end(log);
+	log_callers(log, phase);
 }

@@ -36,7 +36,9 @@ enum heap_phase heap_enter(struct heap *heap, enum heap_phase phase);
 void heap_settle(struct heap *heap);
 
 /* The line that a rig reads:
- * Heap PHASE: free F, lowest L, lowest ever E, largest B, fragmentation P, failed N */
+ * Heap PHASE: free F, lowest L, lowest ever E, largest B, fragmentation P, failed N, stack U of S
+ * (the stack's part where the chip tells it), and, where they are kept, who held the heap:
+ * Heap callers PHASE: lowest L of T, 0xADDRESS B B in N, ..., others B B in N */
 void heap_log(struct heap *heap, struct log *log, enum heap_phase phase);
 
 #endif

@@ -32,17 +32,46 @@ static void write_clean(struct log *log, const char *format, va_list arguments)
 	log->port->serial_write(log->port->self, line, (size_t)length);
 }
 
-void log_line(struct log *log, const char *format, ...)
+static void break_open(struct log *log)
 {
-	va_list arguments;
-
 	if (log->open != NULL && !log->broken) {
 		write_end(log);
 		log->broken = true;
 	}
+}
+
+void log_line(struct log *log, const char *format, ...)
+{
+	va_list arguments;
+
+	break_open(log);
 	va_start(arguments, format);
 	write_clean(log, format, arguments);
 	va_end(arguments);
+	write_end(log);
+}
+
+void log_first(struct log *log, const char *format, ...)
+{
+	va_list arguments;
+
+	break_open(log);
+	va_start(arguments, format);
+	write_clean(log, format, arguments);
+	va_end(arguments);
+}
+
+void log_more(struct log *log, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	write_clean(log, format, arguments);
+	va_end(arguments);
+}
+
+void log_end(struct log *log)
+{
 	write_end(log);
 }
 

@@ -20,6 +20,11 @@ void log_start(struct log *log, const struct port *port);
 /* Writes a whole line. */
 void log_line(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Writes a line in pieces, for one that is longer: its first, any more, its end. */
+void log_first(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void log_more(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void log_end(struct log *log);
+
 /* Writes the start of a line. `start` is kept, so it has to be constant. */
 void log_open(struct log *log, const char *start);
 

@@ -53,6 +53,37 @@ struct port_heap {
 	uint32_t last_failed; /* size of the last refused one, 0 if none */
 };
 
+/* The stack on which the core runs, in bytes; `size` is 0 where the chip does not tell. */
+struct port_stack {
+	uint32_t size;
+	uint32_t used; /* at most since the reset */
+};
+
+#ifdef HEAP_CALLERS
+/* Of an image that keeps who holds the heap (heap/callers.h). Linked, and not in the table
+ * below: the table is data memory, and the heap is to be as large as without. */
+#define PORT_CALLERS_MOST 10u
+#define PORT_CALLERS_SLOTS 4u
+
+struct port_caller {
+	uintptr_t address; /* behind the call */
+	uint32_t bytes;    /* with what the allocator adds to each block */
+	uint32_t blocks;   /* 0: no caller */
+};
+
+struct port_callers {
+	uint32_t heap_bytes; /* free when nothing was taken yet */
+	uint32_t free_bytes;
+	struct port_caller each[PORT_CALLERS_MOST]; /* the largest first */
+	struct port_caller others;
+};
+
+/* Keeps in `slot` who held the heap when it was lowest since `heap_mark`. */
+void port_callers_keep(unsigned slot);
+/* Tells what was kept there last; false if that was told already. */
+bool port_callers_tell(unsigned slot, struct port_callers *told);
+#endif
+
 /* How to join the network. An `address` of 0.0.0.0 asks for DHCP. */
 struct port_net {
 	const char *ssid;     /* of use to a radio only */
@@ -136,6 +167,9 @@ struct port {
 	void (*heap_free)(void *self, void *block);   /* NULL is allowed */
 	void (*heap_figures)(void *self, struct port_heap *figures);
 	void (*heap_mark)(void *self); /* starts `lowest` anew */
+
+	/* -- stack -- */
+	void (*stack)(void *self, struct port_stack *stack);
 
 	/* -- pins -- */
 	void (*led)(void *self, bool on);

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "callers.h"
+
 /* Marks a free block, in the `next` of its header. */
 #define FREE 0x8000u
 #define INDEX 0x7FFFu
@@ -115,6 +117,7 @@ void heap_init(void *base, size_t size)
 	heap.free = SIZE(1);
 	heap.lowest_ever = heap.free;
 	heap.lowest = heap.free;
+	callers_start(heap.free * HEAP_UNIT);
 }
 
 static uint16_t units_for(size_t size)
@@ -165,16 +168,24 @@ static void *allocate(size_t size, const void *caller)
 		link_free(rest);
 	}
 	heap.free = (uint16_t)(heap.free - units);
+	callers_took(i, units, caller);
 	if (heap.free < heap.lowest_ever)
 		heap.lowest_ever = heap.free;
-	if (heap.free < heap.lowest)
+	if (heap.free < heap.lowest) {
 		heap.lowest = heap.free;
+		callers_lowest(heap.lowest * HEAP_UNIT);
+	}
 	return AT(i).body.data;
 }
 
 void *heap_alloc(size_t size)
 {
 	return allocate(size, __builtin_return_address(0));
+}
+
+void *heap_alloc_for(size_t size, const void *caller)
+{
+	return allocate(size, caller);
 }
 
 void *heap_calloc(size_t count, size_t size)
@@ -206,6 +217,7 @@ void heap_free(void *block)
 	check(i, "header of a block being freed");
 
 	heap.free = (uint16_t)(heap.free + SIZE(i));
+	callers_gave(i, SIZE(i));
 	if (NEXT(i) != heap.last && IS_FREE(NEXT(i))) {
 		unlink_free(NEXT(i));
 		join(i);
@@ -285,6 +297,7 @@ void heap_figures(struct port_heap *figures)
 void heap_mark(void)
 {
 	heap.lowest = heap.free;
+	callers_lowest(heap.lowest * HEAP_UNIT);
 }
 
 const void *heap_last_failed_caller(void)

@@ -29,7 +29,10 @@ void heap_init(void *base, size_t size);
 /* NULL when there is no block of that size, which is counted, or when the size
  * is 0, which is not. */
 void *heap_alloc(size_t size);
-/* The same, and fills it with zeros. */
+/* The same for a function that allocates on behalf of its own caller: what is told of who
+ * asked names that one. */
+void *heap_alloc_for(size_t size, const void *caller);
+/* The same as heap_alloc(), and fills it with zeros. */
 void *heap_calloc(size_t count, size_t size);
 /* NULL is allowed. A block that is not one, or that is free already, ends in
  * heap_corrupt(). */

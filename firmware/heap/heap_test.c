@@ -6,6 +6,7 @@
 #include "heap.h"
 
 #include <setjmp.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,10 @@
 #define UNITS 640u      /* of the arena, with the two that the heap keeps */
 #define BLOCKS 200u     /* alive at most */
 #define OPERATIONS 60000u
+
+#ifdef HEAP_CALLERS
+#include "callers.h"
+#endif
 
 static uint64_t *arena; /* 8-byte aligned, exactly as long as the heap */
 static jmp_buf broken;
@@ -40,12 +45,26 @@ static struct {
 	size_t size;
 	unsigned at, units;
 	unsigned char fill;
+	unsigned caller;
 } block[BLOCKS];
 static int map[UNITS]; /* -1 free, else the block's number */
 static unsigned model_free, model_lowest_ever, model_lowest;
 static uint32_t model_failures, model_last_failed;
 
 static uint32_t random_state;
+
+#ifdef HEAP_CALLERS
+/* Who holds how much, and who did at the lowest point of the window; a caller is a number. */
+#define CALLERS 300u
+struct holders {
+	unsigned units[CALLERS];
+	unsigned blocks[CALLERS];
+};
+static struct holders model_now, model_then;
+#endif
+
+/* How many callers the random operations have. */
+static unsigned callers_number = 1;
 
 static uint32_t next_random(void)
 {
@@ -55,8 +74,69 @@ static uint32_t next_random(void)
 	return random_state;
 }
 
+static void model_took(unsigned caller, unsigned units)
+{
+	model_free -= units;
+	if (model_free < model_lowest_ever)
+		model_lowest_ever = model_free;
+#ifdef HEAP_CALLERS
+	model_now.units[caller] += units;
+	model_now.blocks[caller]++;
+	if (model_free < model_lowest)
+		model_then = model_now;
+#else
+	(void)caller;
+#endif
+	if (model_free < model_lowest)
+		model_lowest = model_free;
+}
+
+static void model_gave(unsigned caller, unsigned units)
+{
+	model_free += units;
+#ifdef HEAP_CALLERS
+	model_now.units[caller] -= units;
+	model_now.blocks[caller]--;
+#else
+	(void)caller;
+#endif
+}
+
+static void model_mark(void)
+{
+	model_lowest = model_free;
+#ifdef HEAP_CALLERS
+	model_then = model_now;
+#endif
+}
+
+/* Allocates for the caller of that number. */
+static void *allocate_for(unsigned caller, size_t size, bool zeroed)
+{
+	void *bytes;
+
+	if (!zeroed)
+		return heap_alloc_for(size, (void *)(uintptr_t)(caller + 1));
+#ifdef HEAP_CALLERS
+	/* A wrapper around a wrapper: the outer one's caller is meant. */
+	const void *before = callers_for((void *)(uintptr_t)(caller + 1));
+	const void *inner = callers_for(&bytes);
+#endif
+	bytes = heap_calloc(1, size);
+#ifdef HEAP_CALLERS
+	CHECK(before == NULL && inner != NULL);
+	callers_for(inner);
+	callers_for(before);
+#endif
+	return bytes;
+}
+
 static void start(void)
 {
+#ifdef HEAP_CALLERS
+	memset(&model_now, 0, sizeof model_now);
+	memset(&model_then, 0, sizeof model_then);
+#endif
 	memset(arena, 0xA5, UNITS * HEAP_UNIT);
 	heap_init(arena, UNITS * HEAP_UNIT);
 	memset(block, 0, sizeof block);
@@ -123,6 +203,47 @@ static void compare(void)
 	CHECK(heap_sound());
 }
 
+#ifdef HEAP_CALLERS
+/* What is told of callers, of whom `exact` says that none is without an entry. */
+static void compare_callers(bool exact)
+{
+	struct port_callers told;
+	unsigned slot = next_random() % PORT_CALLERS_SLOTS;
+	uint32_t sum;
+	uint32_t smallest = UINT32_MAX;
+
+	port_callers_keep(slot);
+	CHECK(port_callers_tell(slot, &told));
+	CHECK(told.heap_bytes == (UNITS - 2) * HEAP_UNIT);
+	CHECK(told.free_bytes == model_lowest * HEAP_UNIT);
+	sum = told.others.bytes;
+	for (unsigned i = 0; i < PORT_CALLERS_MOST && told.each[i].blocks != 0; i++) {
+		unsigned caller = (unsigned)told.each[i].address - 1;
+
+		CHECK(caller < callers_number);
+		CHECK(told.each[i].bytes <= model_then.units[caller] * HEAP_UNIT);
+		CHECK(told.each[i].blocks <= model_then.blocks[caller]);
+		CHECK(!exact || told.each[i].bytes == model_then.units[caller] * HEAP_UNIT);
+		CHECK(!exact || told.each[i].blocks == model_then.blocks[caller]);
+		CHECK(told.each[i].bytes <= smallest);
+		smallest = told.each[i].bytes;
+		sum += told.each[i].bytes;
+	}
+	/* To the byte, whoever has an entry and who does not. */
+	CHECK(sum == told.heap_bytes - told.free_bytes);
+	for (unsigned i = 0, larger = 0; exact && i < callers_number; i++) {
+		larger += model_then.units[i] * HEAP_UNIT > smallest;
+		CHECK(larger <= PORT_CALLERS_MOST);
+	}
+	CHECK(!port_callers_tell(slot, &told));
+}
+#else
+static void compare_callers(bool exact)
+{
+	(void)exact;
+}
+#endif
+
 static size_t random_size(void)
 {
 	switch (next_random() % 8) {
@@ -144,7 +265,8 @@ static void try_alloc(unsigned n)
 	unsigned char *bytes;
 
 	runs(units, &largest, &best);
-	bytes = zeroed ? heap_calloc(1, size) : heap_alloc(size);
+	block[n].caller = next_random() % callers_number;
+	bytes = allocate_for(block[n].caller, size, zeroed);
 	if (best == 0) {
 		CHECK(bytes == NULL);
 		CHECK(heap_last_failed_caller() != NULL);
@@ -169,11 +291,7 @@ static void try_alloc(unsigned n)
 	block[n].units = units;
 	block[n].fill = (unsigned char)next_random();
 	memset(bytes, block[n].fill, size);
-	model_free -= units;
-	if (model_free < model_lowest_ever)
-		model_lowest_ever = model_free;
-	if (model_free < model_lowest)
-		model_lowest = model_free;
+	model_took(block[n].caller, units);
 }
 
 static void release(unsigned n)
@@ -183,12 +301,13 @@ static void release(unsigned n)
 	heap_free(block[n].bytes);
 	for (unsigned i = block[n].at; i < block[n].at + block[n].units; i++)
 		map[i] = -1;
-	model_free += block[n].units;
+	model_gave(block[n].caller, block[n].units);
 	block[n].bytes = NULL;
 }
 
-static void random_operations(uint32_t seed)
+static void random_operations(uint32_t seed, unsigned callers)
 {
+	callers_number = callers;
 	random_state = seed;
 	start();
 	compare();
@@ -197,13 +316,15 @@ static void random_operations(uint32_t seed)
 
 		if (next_random() % 64 == 0) {
 			heap_mark();
-			model_lowest = model_free;
+			model_mark();
 		}
 		if (block[n].bytes == NULL)
 			try_alloc(n);
 		else
 			release(n);
 		compare();
+		/* The heap has entries for 47 callers. */
+		compare_callers(callers < 40);
 	}
 	for (unsigned n = 0; n < BLOCKS; n++) {
 		if (block[n].bytes != NULL)
@@ -374,7 +495,7 @@ int main(int argc, char **argv)
 	expect_broken("an overrun, at alloc", overrun_then_alloc);
 	expect_broken("a write after free", write_after_free);
 	for (uint32_t i = 0; i < 4; i++)
-		random_operations(seed + i == 0 ? 1 : seed + i);
+		random_operations(seed + i == 0 ? 1 : seed + i, i % 2 == 0 ? 20 : 299);
 	free(arena);
 	printf("heap: all held, seed 0x%08x\n", seed);
 	return 0;

@@ -184,6 +184,13 @@ static void heap_mark(void *self)
 	host->heap_peak = host->heap_used;
 }
 
+static void stack(void *self, struct port_stack *figures)
+{
+	(void)self;
+	figures->size = 4096;
+	figures->used = 1234;
+}
+
 static void led(void *self, bool on)
 {
 	struct host *host = self;
@@ -232,6 +239,7 @@ void host_start(struct host *host)
 		.heap_free = heap_free,
 		.heap_figures = heap_figures,
 		.heap_mark = heap_mark,
+		.stack = stack,
 		.led = led,
 		.analog = analog,
 		.reset = reset,

@@ -14,7 +14,7 @@ def main():
     for address, content, size in elf.segments:
         if 0x3FFE8000 <= address < 0x3FFFC000:
             taken["data" if content else "bss"] += size
-        else:
+        elif address < 0x60000000:  # not the image's that keeps callers
             taken["iram" if address < 0x40200000 else "irom"] += size
     heap = symbol["_heap_end"] - symbol["_heap_start"]
     rows = [

@@ -69,7 +69,7 @@ pub fn boot_log(bytes: &[u8]) -> String {
             (r"mqtt_([rt]x)_[0-9a-f]{12}", "mqtt_${1}_[mac]"),
             (r"Waiting for time\.+", "Waiting for time..."),
             (r"Current GMT: .*", "Current GMT: [time]"),
-            (r"(free|lowest|lowest ever|largest) \d+", "$1 [bytes]"),
+            (r"(free|lowest|lowest ever|largest|stack) \d+", "$1 [bytes]"),
             (r"fragmentation \d+", "fragmentation [percent]"),
             (r"suite 0x[0-9A-F]{4}", "suite [suite]"),
             (r"handshake \d+ ms", "handshake [time]"),
@@ -91,7 +91,7 @@ pub fn summary(text: &str, bench: &Path) -> String {
             (r#""seconds": [0-9.e-]+"#, r#""seconds": "[seconds]""#),
             (r#""waited": [0-9.e-]+"#, r#""waited": "[seconds]""#),
             (
-                r#""(seed|bytes|flashed_bytes|lowest_free|largest|fragmentation|samples|log_line|port)": \d+"#,
+                r#""(seed|bytes|flashed_bytes|lowest_free|largest|fragmentation|samples|used|log_line|port)": \d+"#,
                 r#""$1": "[$1]""#,
             ),
             (r#""version": "[0-9.]+""#, r#""version": "[version]""#),

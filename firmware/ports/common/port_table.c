@@ -13,6 +13,7 @@
 #include "random.h"
 #include "serial.h"
 #include "slots.h"
+#include "stack.h"
 #include "tcp.h"
 
 /* The build id stands in the image behind this name, so that a tool can find
@@ -187,7 +188,7 @@ static int port_udp_receive(void *self, void *to, size_t length)
 static void *port_heap_alloc(void *self, size_t size)
 {
 	(void)self;
-	return heap_alloc(size);
+	return heap_alloc_for(size, __builtin_return_address(0));
 }
 
 static void port_heap_free(void *self, void *block)
@@ -206,6 +207,12 @@ static void port_heap_mark(void *self)
 {
 	(void)self;
 	heap_mark();
+}
+
+static void port_stack(void *self, struct port_stack *stack)
+{
+	(void)self;
+	stack_figures(stack);
 }
 
 /* -- pins and reset -- */
@@ -256,6 +263,7 @@ static struct port port = {
 	.heap_free = port_heap_free,
 	.heap_figures = port_heap_figures,
 	.heap_mark = port_heap_mark,
+	.stack = port_stack,
 	.led = port_led,
 	.analog = port_analog,
 	.reset = port_reset,

@@ -5,7 +5,7 @@ SPECS := /usr/lib/xtensa-lx106-elf/picolibc.specs
 CPU_FLAGS := -mlongcalls -mtext-section-literals -falign-functions=4
 PORT_MISSING := $(call need,$(CROSS)gcc,gcc-xtensa-lx106) \
 	$(if $(wildcard $(SPECS)),,picolibc-xtensa-lx106-elf)
-PORT_IMAGES := $(if $(FAULT),,$(OUT)/bootrom.elf)
+PORT_IMAGES := $(if $(FAULT)$(CALLERS),,$(OUT)/bootrom.elf)
 PORT_ID_FILES := tools/elf2image.py tools/elf.py
 SIZES = python3 tools/sizes.py $(OUT)/firmware.elf $(OUT)/firmware.bin
 

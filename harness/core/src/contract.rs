@@ -102,6 +102,20 @@ pub struct Heap {
     pub reply: Option<HeapReply>,
     /// A variable of the firmware, read from its memory where a debug probe is attached.
     pub symbol: Option<HeapSymbol>,
+    /// Who held the heap.
+    pub callers: Option<CallerLines>,
+}
+
+/// How the boot log of an image that keeps callers tells who held the heap.
+#[derive(Clone, Debug)]
+pub struct CallerLines {
+    /// A boot log line with groups `phase`, `lowest`, `callers`, and if told `heap`.
+    pub line: Regex,
+    /// One caller in the group `callers`: groups `bytes`, `blocks`, and `address` (hex) where it is
+    /// one and not all others.
+    pub each: Regex,
+    /// Functions that allocate on behalf of their callers.
+    pub wrappers: Vec<String>,
 }
 
 /// The variable that holds the heap's figures.
@@ -344,7 +358,7 @@ impl Contract {
                 rc: raw.connection.rc,
             },
             heap: match raw.heap {
-                None => Heap { line: None, reply: None, symbol: None },
+                None => Heap { line: None, reply: None, symbol: None, callers: None },
                 Some(heap) => Heap {
                     line: heap
                         .line
@@ -352,6 +366,7 @@ impl Contract {
                         .transpose()?,
                     reply: heap.reply,
                     symbol: heap.symbol,
+                    callers: heap.callers.map(|callers| reader.callers(callers)).transpose()?,
                 },
             },
             stored: raw.stored.map(|stored| reader.stored(stored)).transpose()?,
@@ -470,6 +485,14 @@ impl Reader<'_> {
     fn tls_error(&self, error: written::TlsError) -> Result<TlsError, FileError> {
         let line = self.with_groups(error.line, &["number"])?;
         Ok(TlsError { line, alerts: error.alerts, reasons: error.reasons })
+    }
+
+    fn callers(&self, callers: written::Callers) -> Result<CallerLines, FileError> {
+        Ok(CallerLines {
+            line: self.with_groups(callers.line, &["phase", "lowest", "callers"])?,
+            each: self.with_groups(callers.each, &["address", "bytes", "blocks"])?,
+            wrappers: callers.wrappers,
+        })
     }
 
     fn switch(&self, switch: written::SwitchRequest) -> Result<Request, FileError> {

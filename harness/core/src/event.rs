@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::callers::HeapCallers;
 use crate::certify::{CaseEnded, CertifyEnded, CertifyStarted};
 use crate::check::Check;
 use crate::crash::Crash;
@@ -120,6 +121,8 @@ pub enum What {
     Heap(HeapSample),
     /// Heap figures that were read from the board's memory while it ran.
     HeapRead(HeapRead),
+    /// Who held the heap when it was lowest in a phase.
+    HeapCallers(HeapCallers),
     /// A check with its outcome.
     Check(Check),
     /// A phase ended.
@@ -299,7 +302,8 @@ impl What {
             | What::HeapRead(_)
             | What::CertifyStarted(_)
             | What::CaseStarted { .. }
-            | What::CertifyEnded(_) => Vec::new(),
+            | What::CertifyEnded(_)
+            | What::HeapCallers(_) => Vec::new(),
         }
     }
 }

@@ -51,6 +51,15 @@ pub enum HeapSource {
     Reply,
 }
 
+/// How much of its stack the firmware has used since the reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct StackUse {
+    /// Used at most, bytes.
+    pub used: u64,
+    /// There are, bytes.
+    pub size: u64,
+}
+
 /// One set of heap figures. What the board did not tell is `None`, never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeapSample {
@@ -74,6 +83,9 @@ pub struct HeapSample {
     /// Allocations that were refused since the reset.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub failures: Option<u64>,
+    /// The stack's high-water mark.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stack: Option<StackUse>,
     /// Where it was read.
     pub source: HeapSource,
 }
@@ -91,6 +103,9 @@ impl HeapSample {
             largest: figure("largest"),
             fragmentation: figure("fragmentation").and_then(percent),
             failures: figure("failed"),
+            stack: figure("stack")
+                .zip(figure("stack_size"))
+                .map(|(used, size)| StackUse { used, size }),
             source: HeapSource::Log,
         })
     }
@@ -128,6 +143,9 @@ pub struct HeapLow {
     /// The most refused allocations told in the phase.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub failures: Option<u64>,
+    /// The stack's high-water mark, the highest told in the phase.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stack: Option<StackUse>,
     /// How many samples there were.
     pub samples: u64,
 }
@@ -145,12 +163,14 @@ impl HeapLows {
             largest: sample.largest,
             fragmentation: sample.fragmentation,
             failures: sample.failures,
+            stack: sample.stack,
             samples: 0,
         });
         low.lowest_free = low.lowest_free.min(sample.lowest_free);
         low.largest = [low.largest, sample.largest].into_iter().flatten().min();
         low.fragmentation = low.fragmentation.max(sample.fragmentation);
         low.failures = low.failures.max(sample.failures);
+        low.stack = low.stack.max(sample.stack);
         low.samples += 1;
     }
 
@@ -178,6 +198,7 @@ mod tests {
             largest,
             fragmentation,
             failures: None,
+            stack: None,
             source: HeapSource::Log,
         }
     }

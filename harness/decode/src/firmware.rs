@@ -54,6 +54,7 @@ pub struct Firmware {
     code: Vec<Code>,
     functions: Vec<Function>,
     xtensa: bool,
+    thumb: bool,
 }
 
 struct Code {
@@ -88,7 +89,8 @@ impl Firmware {
         code.sort_by_key(|code| code.start);
         let functions = functions(&file, &code);
         let xtensa = file.architecture() == object::Architecture::Xtensa;
-        Ok(Firmware { context: context(&file), code, functions, xtensa })
+        let thumb = file.architecture() == object::Architecture::Arm;
+        Ok(Firmware { context: context(&file), code, functions, xtensa, thumb })
     }
 
     /// Whether there is debug information, so that files and lines can be told.
@@ -149,6 +151,14 @@ impl Firmware {
                 .extend(symbol().map(|name| Place { function: Some(name), ..Place::default() })),
         }
         places
+    }
+
+    /// The places of the call that returns to an address, as [`Firmware::places`] has them.
+    pub fn call_places(&self, return_to: u32) -> Vec<Place> {
+        // A Cortex-M has a mark in the lowest bit. The byte before is one of the call's, however
+        // long that is.
+        let behind = if self.thumb { return_to & !1 } else { return_to };
+        self.places(behind.saturating_sub(1), Role::Epc1)
     }
 
     fn debug_places(&self, address: u64) -> Vec<Place> {
@@ -258,6 +268,8 @@ mod tests {
         for role in [Role::Stack, Role::FailedAlloc] {
             assert_eq!(firmware.places(BEHIND_CALL, role), place("Net::loop()", net, Some(12)));
         }
+        assert_eq!(firmware.call_places(BEHIND_CALL), place("Net::loop()", net, Some(12)));
+        assert_eq!(firmware.call_places(0), []);
         // No call stands in front of this one.
         assert_eq!(
             firmware.places(LOOP + 4, Role::FailedAlloc),

@@ -1,10 +1,13 @@
 //! What a stream of events comes to. Summary, JUnit and terminal all read this one fold.
 
+use std::collections::BTreeMap;
+
+use hilrig_core::callers::HeapCallers;
 use hilrig_core::certify::Certificate;
 use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::crash::Crash;
 use hilrig_core::event::{BoardFacts, BrokerFacts, Event, RunStarted, What};
-use hilrig_core::heap::HeapLows;
+use hilrig_core::heap::{HeapLows, HeapPhase};
 use hilrig_core::phase::{Phase, PhaseOutcome};
 use hilrig_core::start::ChipStart;
 use hilrig_core::verdict::Verdict;
@@ -70,6 +73,8 @@ pub struct BoardModel {
     pub crashes: Vec<Crash>,
     /// Lowest heap figures, phase by phase.
     pub heap: HeapLows,
+    /// Who held the heap when it was lowest, phase by phase.
+    pub callers: BTreeMap<HeapPhase, HeapCallers>,
     /// How its path ended.
     pub end: Option<BoardEnd>,
 }
@@ -239,6 +244,7 @@ impl RunModel {
             | What::Step { .. }
             | What::Heap(_)
             | What::HeapRead(_)
+            | What::HeapCallers(_)
             | What::Check(_)
             | What::PhaseEnded { .. }
             | What::BoardEnded { .. } => {}
@@ -297,6 +303,12 @@ impl BoardModel {
             What::LogLine { .. } | What::Reply { .. } | What::Step { .. } => {}
             // The check that holds it against the firmware's own figures tells of it.
             What::HeapRead(_) => {}
+            What::HeapCallers(told) => {
+                let known = self.callers.get(&told.phase);
+                if known.is_none_or(|known| told.lowest_free < known.lowest_free) {
+                    self.callers.insert(told.phase, told.clone());
+                }
+            }
             What::RunStarted(_)
             | What::Note { .. }
             | What::BrokerReady(_)

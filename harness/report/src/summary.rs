@@ -1,14 +1,16 @@
 //! `summary.json`: what a run came to, for other tools.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
+use hilrig_core::callers::HeapCallers;
 use hilrig_core::check::Check;
 use hilrig_core::crash::Crash;
 use hilrig_core::event::{BrokerFacts, Event, FirmwareFacts, What};
-use hilrig_core::heap::HeapLows;
+use hilrig_core::heap::{HeapLows, HeapPhase};
 use hilrig_core::mac::Mac;
 use hilrig_core::phase::{Phase, PhaseOutcome};
 use hilrig_core::start::ChipStart;
@@ -62,6 +64,8 @@ struct BoardSummary<'a> {
     crashes: &'a [Crash],
     phases: Vec<PhaseSummary<'a>>,
     heap: &'a HeapLows,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    callers: &'a BTreeMap<HeapPhase, HeapCallers>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -148,6 +152,7 @@ impl<'a> BoardSummary<'a> {
                 })
                 .collect(),
             heap: &board.heap,
+            callers: &board.callers,
         }
     }
 }

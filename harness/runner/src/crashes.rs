@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hilrig_core::check::Check;
 use hilrig_core::crash::{Crash, CrashKind};
 use hilrig_core::event::What;
-use hilrig_decode::{Finding, Firmware};
+use hilrig_decode::{Finding, Firmware, Place};
 
 use crate::alarms::MOST_TOLD;
 use crate::log::Log;
@@ -39,6 +39,19 @@ impl Elf {
             }
         });
         decoded.await.unwrap_or(bare)
+    }
+
+    /// The places of calls, each by the address that it returns to; none where the ELF cannot be
+    /// read, which a crash tells with its reason.
+    pub(crate) async fn calls(&self, return_to: Vec<Option<u32>>) -> Vec<Vec<Place>> {
+        let elf = self.0.clone();
+        let found = tokio::task::spawn_blocking(move || {
+            let firmware = elf.lock().unwrap_or_else(PoisonError::into_inner);
+            let Ok(firmware) = &**firmware else { return Vec::new() };
+            let places = |address: Option<u32>| address.map(|a| firmware.call_places(a));
+            return_to.into_iter().map(|address| places(address).unwrap_or_default()).collect()
+        });
+        found.await.unwrap_or_default()
     }
 }
 

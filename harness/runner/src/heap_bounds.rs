@@ -71,6 +71,7 @@ mod tests {
             largest: None,
             fragmentation: None,
             failures: None,
+            stack: None,
             source,
         }
     }

@@ -1,7 +1,8 @@
 //! The checks that are judged once the path is over, and the verdict.
 
+use hilrig_core::callers::HeapCallers;
 use hilrig_core::check::Check;
-use hilrig_core::contract::HeapReply;
+use hilrig_core::contract::{Contract, HeapReply};
 use hilrig_core::heap::{HeapSample, HeapSource, percent};
 use hilrig_core::verdict::Verdict;
 
@@ -94,6 +95,12 @@ pub fn heap_of_line(hit: &Hit) -> Option<HeapSample> {
     HeapSample::of_line(|name| hit.groups.get(name).map(String::as_str))
 }
 
+/// Who held the heap, by a boot log line.
+pub fn callers_of_line(hit: &Hit, contract: &Contract) -> Option<HeapCallers> {
+    let each = &contract.heap.callers.as_ref()?.each;
+    HeapCallers::of_line(|name| hit.groups.get(name).map(String::as_str), each)
+}
+
 /// The heap figures of a reply, or what is wrong with it.
 pub fn heap_of_reply(fields: &HeapReply, reply: &[u8]) -> Result<Vec<HeapSample>, String> {
     let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(reply)
@@ -126,6 +133,7 @@ pub fn heap_of_reply(fields: &HeapReply, reply: &[u8]) -> Result<Vec<HeapSample>
             largest: None,
             fragmentation: None,
             failures,
+            stack: None,
             source: HeapSource::Reply,
         });
     }

@@ -6,6 +6,7 @@
 
 mod alarms;
 mod boot;
+mod callers;
 pub mod certify;
 mod configuration;
 mod crashes;

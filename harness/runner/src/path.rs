@@ -14,6 +14,7 @@ use hilrig_core::units::Span;
 
 use crate::alarms::Alarm;
 use crate::boot::{Booted, Mode};
+use crate::callers;
 use crate::configuration::{invalid, mismatch};
 use crate::crashes::{self, Elf};
 use crate::http;
@@ -140,6 +141,7 @@ impl Path<'_> {
             // From here on a port that goes away took its board with it in the middle of something.
             fault = console.read_into(&mut feed) => Err(Stop::Rig(fault.to_string())),
             never = crashes::tell_all(self.walk, log, self.elf) => match never {},
+            never = callers::tell_all(self.walk, log, self.elf, self.bench.wrappers()) => match never {},
         }
     }
 
@@ -458,6 +460,12 @@ impl Path<'_> {
                 Some(sample) => self.walk.heap(sample),
                 None => self.walk.tell(What::Note {
                     text: format!("heap figures that cannot be read: `{}`", hit.text),
+                }),
+            },
+            Says::Callers => match judge::callers_of_line(hit, &self.bench.plan.contract) {
+                Some(callers) => self.walk.callers(callers),
+                None => self.walk.tell(What::Note {
+                    text: format!("holders of the heap that cannot be read: `{}`", hit.text),
                 }),
             },
             // A line of both modes' logs is told once.

@@ -23,6 +23,7 @@ use hilrig_core::verdict::Verdict;
 use tokio::sync::watch;
 
 use crate::BrokerEndpoint;
+use crate::callers;
 use crate::crashes::{self, Elf};
 use crate::judge;
 use crate::log::Log;
@@ -143,6 +144,11 @@ impl Bench<'_> {
             Ok(BrokerState::Gone(found)) => Err(found.clone()),
             _ => Err("the broker was never started".into()),
         }
+    }
+
+    /// The firmware's functions that allocate on behalf of others.
+    pub(crate) fn wrappers(&self) -> &[String] {
+        self.plan.contract.heap.callers.as_ref().map_or(&[], |callers| &callers.wrappers)
     }
 
     /// Resolves when the broker is gone.
@@ -379,6 +385,7 @@ async fn one_board(
     if let Some(log) = log.get() {
         log.finish();
         crashes::tell(&walk, log, elf).await;
+        callers::tell(&walk, elf, bench.wrappers()).await;
     }
     let stop = stop.map(|stop| crashes::reason(&walk, stop));
     walk.end(stop.as_ref());

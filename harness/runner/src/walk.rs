@@ -4,12 +4,14 @@ use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use hilrig_core::board::BoardFault;
+use hilrig_core::callers::HeapCallers;
 use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::crash::Crash;
 use hilrig_core::event::{Events, What};
 use hilrig_core::heap::{HeapLows, HeapRead, HeapSample};
 use hilrig_core::phase::{Phase, PhaseOutcome};
 
+use crate::callers::Pending;
 use crate::heap_bounds::HeapBounds;
 
 /// Why a board's path ended before its end.
@@ -60,6 +62,7 @@ struct Notes {
     phase: Option<(Phase, Instant)>,
     waited: Duration,
     bounds: HeapBounds,
+    callers: Pending,
     with_others: bool,
 }
 
@@ -174,6 +177,16 @@ impl<'a> Walk<'a> {
         notes.bounds.told(&sample);
         drop(notes);
         self.tell(What::Heap(sample));
+    }
+
+    /// Notes who held the heap, to be told with the functions.
+    pub fn callers(&self, callers: HeapCallers) {
+        self.notes.borrow_mut().callers.add(callers);
+    }
+
+    /// The oldest of these; it is taken by this.
+    pub fn take_callers(&self) -> Option<HeapCallers> {
+        self.notes.borrow_mut().callers.take()
     }
 
     /// The firmware starts anew, and with it the heap.

@@ -38,6 +38,8 @@ pub enum Says {
     GivenUp,
     /// Heap figures.
     Heap,
+    /// Who held the heap.
+    Callers,
     /// What the contract counts as a crash, beyond those that the decoder knows.
     Crash,
     /// What may be of a crash, or tells the decoder that the board came up. Never handed on.
@@ -104,6 +106,7 @@ impl Patterns {
         patterns.push((Says::Refused, connection.refused.as_str()));
         patterns.extend(connection.given_up.iter().map(|p| (Says::GivenUp, p.as_str())));
         patterns.extend(contract.heap.line.iter().map(|p| (Says::Heap, p.as_str())));
+        patterns.extend(contract.heap.callers.iter().map(|c| (Says::Callers, c.line.as_str())));
         patterns.extend(contract.crash.iter().map(|p| (Says::Crash, p.as_str())));
         patterns.extend(SIGNS.map(|sign| (Says::Sign, sign)));
         let up = [contract.configuration.last(), contract.mqtt.last()];

@@ -20,7 +20,7 @@ MAKE_CERTS = os.path.join(os.path.dirname(__file__), "../../../tests/make_certs.
 MAC = "18fe34a26629"
 HOST = "10.0.2.2"  # this machine, for the board
 CONFIGURATION = "ESP8266 Mode: Web Server Running - Type = SDK API\r\n"
-HEAP = r"free (\d+), lowest (\d+), lowest ever \d+, largest \d+, fragmentation \d+, failed 0\r\n"
+HEAP = r"free (\d+), lowest (\d+), lowest ever \d+, largest \d+, fragmentation \d+, failed 0, stack \d+ of \d+\r\n"
 SWITCHED = "MQTT SSL Broker Connection Restored and HTTP Disabled"
 
 

@@ -74,6 +74,16 @@ pub struct Heap {
     pub line: Option<Pattern>,
     pub reply: Option<HeapReply>,
     pub symbol: Option<HeapSymbol>,
+    pub callers: Option<Callers>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Callers {
+    pub line: Pattern,
+    pub each: Pattern,
+    #[serde(default)]
+    pub wrappers: Vec<String>,
 }
 
 #[derive(Deserialize)]

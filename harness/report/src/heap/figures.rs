@@ -221,6 +221,7 @@ pub(crate) mod tests {
                 largest: Some(*largest),
                 fragmentation: Some(3),
                 failures: None,
+                stack: None,
                 source: HeapSource::Log,
             });
         }

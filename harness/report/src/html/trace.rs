@@ -83,6 +83,7 @@ mod tests {
             largest: None,
             fragmentation: None,
             failures: None,
+            stack: None,
             source: HeapSource::Reply,
         })
     }

@@ -73,6 +73,7 @@ impl<W: Write + Send> Plain<W> {
             | What::Step { .. }
             | What::Heap(_)
             | What::HeapRead(_)
+            | What::HeapCallers(_)
             | What::Check(_)
             | What::ChipStart(_)
             | What::RunEnded { .. } => return None,

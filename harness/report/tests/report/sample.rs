@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
+use hilrig_core::callers::{HeapCaller, HeapCallers};
 use hilrig_core::certify::certificate::Verdict as CaseVerdict;
 use hilrig_core::certify::{CaseEnded, CertifyEnded, CertifyStarted, Outcome};
 use hilrig_core::check::Check;
 use hilrig_core::crash::{Crash, CrashKind, FailedAlloc, Frame, Hex, Role};
 use hilrig_core::event::{BoardFacts, BrokerFacts, Event, FirmwareFacts, RunStarted, SCHEMA, What};
-use hilrig_core::heap::{HeapPhase, HeapRead, HeapSample, HeapSource};
+use hilrig_core::heap::{HeapPhase, HeapRead, HeapSample, HeapSource, StackUse};
 use hilrig_core::mac::Mac;
 use hilrig_core::phase::{Phase, PhaseOutcome};
 use hilrig_core::start::ChipStart;
@@ -122,6 +123,7 @@ impl Stream {
                 largest: Some(lowest_free / 2),
                 fragmentation: Some(12),
                 failures: Some(0),
+                stack: Some(StackUse { used: 5_504, size: 12_272 }),
                 source: HeapSource::Log,
             }),
         )
@@ -229,6 +231,35 @@ pub fn crash() -> Crash {
     }
 }
 
+/// Who held the heap at a handshake's lowest point.
+pub fn callers() -> HeapCallers {
+    let caller = |function: &str, file: &str, line, bytes| HeapCaller {
+        address: Some(Hex(0x4021_49b8)),
+        bytes,
+        blocks: 1,
+        function: Some(function.into()),
+        file: Some(format!("firmware/core/{file}")),
+        line: Some(line),
+    };
+    HeapCallers {
+        phase: HeapPhase::Handshake,
+        lowest_free: 19_000,
+        heap: Some(51_920),
+        callers: vec![
+            caller("prepare", "tls.c", 115, 16_720),
+            caller("tls_start", "tls.c", 145, 16_184),
+            HeapCaller {
+                address: None,
+                bytes: 16,
+                blocks: 2,
+                function: None,
+                file: None,
+                line: None,
+            },
+        ],
+    }
+}
+
 /// One of each verdict, with every kind of event in it.
 pub fn mixed() -> Stream {
     let mut stream = Stream::of(&["v1", "bench-left", "v3", "v4"]);
@@ -243,6 +274,7 @@ pub fn mixed() -> Stream {
     stream.heap(name, HeapPhase::Boot, 51_000).heap(name, HeapPhase::Handshake, 19_000);
     let read = HeapRead { free: 51_200, lowest_ever: 19_000, failures: Some(0) };
     stream.board(name, What::HeapRead(read));
+    stream.board(name, What::HeapCallers(callers()));
     let text = "the page, 3177 B".into();
     let step = What::Step { scenario: "page".into(), step: 1, text, seconds: 0.005 };
     stream.board(name, step);
@@ -315,6 +347,7 @@ pub fn kind(what: &What) -> &'static str {
         What::Step { .. } => "step",
         What::Heap(_) => "heap",
         What::HeapRead(_) => "heap_read",
+        What::HeapCallers(_) => "heap_callers",
         What::Check(_) => "check",
         What::PhaseEnded { .. } => "phase_ended",
         What::BoardEnded { .. } => "board_ended",
@@ -327,7 +360,7 @@ pub fn kind(what: &What) -> &'static str {
 }
 
 /// The number of arms in [`kind`].
-pub const KINDS: usize = 23;
+pub const KINDS: usize = 24;
 
 /// A place to write to that the test can look into.
 #[derive(Clone, Default)]

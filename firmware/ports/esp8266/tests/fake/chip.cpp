@@ -201,6 +201,13 @@ bool EspClass::flashRead(uint32_t address, uint8_t *data, size_t size)
 	return true;
 }
 
+// -- stack --
+
+uint32_t EspClass::getFreeContStack()
+{
+	return 1900;
+}
+
 // -- reset --
 
 struct rst_info *EspClass::getResetInfoPtr()

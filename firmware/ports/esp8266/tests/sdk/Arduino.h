@@ -44,6 +44,7 @@ public:
 	static bool flashRead(uint32_t address, uint32_t *data, size_t size);
 	static bool flashRead(uint32_t address, uint8_t *data, size_t size);
 	static struct rst_info *getResetInfoPtr();
+	static uint32_t getFreeContStack();
 	static uint8_t *random(uint8_t *result, const size_t size);
 };
 
