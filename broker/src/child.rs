@@ -21,30 +21,30 @@ pub(crate) struct Running {
     output: Output,
 }
 
+/// Ties a program to the thread that starts it. It gets a process group of its own: Ctrl-C on the
+/// terminal is for the run, which ends it in order. Should the run be killed, so is the program.
+pub(crate) fn tie(command: &mut Command) {
+    let parent = Pid::from_raw(std::process::id().cast_signed());
+    command.process_group(0).kill_on_drop(true);
+    // SAFETY: between fork and exec only two system calls are made, nothing is allocated.
+    unsafe {
+        command.pre_exec(move || {
+            set_parent_process_death_signal(Some(Signal::KILL))?;
+            match getppid() == parent {
+                true => Ok(()),
+                false => Err(io::ErrorKind::BrokenPipe.into()),
+            }
+        });
+    }
+}
+
 impl Running {
     /// Starts `command`, whose output and errors go to `log`.
     pub fn start(name: &str, mut command: Command, log: LogTail) -> io::Result<Running> {
-        let parent = Pid::from_raw(std::process::id().cast_signed());
         // One pipe for both, so that the log is in the order in which it was written.
         let (pipe, into) = io::pipe()?;
-        command
-            .stdin(Stdio::null())
-            .stdout(into.try_clone()?)
-            .stderr(into)
-            // A group of its own: Ctrl-C on the terminal is for the run, which ends it in order.
-            .process_group(0)
-            .kill_on_drop(true);
-        // SAFETY: between fork and exec only two system calls are made, nothing is allocated.
-        unsafe {
-            command.pre_exec(move || {
-                // Should the run be killed, so is the broker.
-                set_parent_process_death_signal(Some(Signal::KILL))?;
-                match getppid() == parent {
-                    true => Ok(()),
-                    false => Err(io::ErrorKind::BrokenPipe.into()),
-                }
-            });
-        }
+        command.stdin(Stdio::null()).stdout(into.try_clone()?).stderr(into);
+        tie(&mut command);
         let child = command.spawn()?;
         // With it goes this side's copy of the pipe's other end, or the log would never end.
         drop(command);

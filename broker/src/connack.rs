@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -53,7 +53,20 @@ pub async fn answer_over_tls(
     // Or the CONNECT waits 40 ms for the acknowledgement of the handshake's last flight.
     tcp.set_nodelay(true)?;
     let mut stream = TlsConnector::from(tls).connect(name, tcp).await?;
-    stream.write_all(&connect(login)?).await?;
+    let code = exchange(&mut stream, "hilrig-ready", login).await?;
+    let tls = stream.get_ref().1.protocol_version();
+    // The answer is what counts; a broker that refused may have closed already.
+    let _ = stream.shutdown().await;
+    Ok(Answered { code, tls: tls.map(|v| format!("{v:?}")).unwrap_or_default() })
+}
+
+/// Sends CONNECT, waits for the CONNACK, and takes its leave if it was let in. Returns the code.
+pub(crate) async fn exchange(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    id: &str,
+    login: Option<&Login>,
+) -> io::Result<u8> {
+    stream.write_all(&connect(id, login)?).await?;
     stream.flush().await?;
     let mut answer = [0; 4];
     stream.read_exact(&mut answer).await?;
@@ -63,23 +76,20 @@ pub async fn answer_over_tls(
             format!("{answer:02x?} came instead of a CONNACK"),
         ));
     };
-    let tls = stream.get_ref().1.protocol_version();
     if code == 0 {
         stream.write_all(&[0xe0, 0]).await?;
+        stream.flush().await?;
     }
-    // The answer is what counts; a broker that refused may have closed already.
-    let _ = stream.shutdown().await;
-    Ok(Answered { code, tls: tls.map(|v| format!("{v:?}")).unwrap_or_default() })
+    Ok(code)
 }
 
 /// A CONNECT packet of MQTT 3.1.1 (3.1) with a clean session.
-fn connect(login: Option<&Login>) -> io::Result<Vec<u8>> {
+fn connect(id: &str, login: Option<&Login>) -> io::Result<Vec<u8>> {
     let flags = if login.is_some() { 0xc2 } else { 0x02 };
     let mut body = b"\0\x04MQTT\x04".to_vec();
     body.extend([flags, 0, 10]);
     let login = login.map(|login| [&login.user, &login.password]);
-    for text in ["hilrig-ready"].into_iter().chain(login.into_iter().flatten().map(|s| s.as_str()))
-    {
+    for text in [id].into_iter().chain(login.into_iter().flatten().map(|s| s.as_str())) {
         let length = u16::try_from(text.len()).map_err(io::Error::other)?;
         body.extend(length.to_be_bytes());
         body.extend(text.as_bytes());
@@ -101,10 +111,10 @@ mod tests {
 
     #[test]
     fn the_connect_packet_is_as_the_standard_has_it() {
-        let plain = connect(None).unwrap();
+        let plain = connect("hilrig-ready", None).unwrap();
         assert_eq!(plain, b"\x10\x18\0\x04MQTT\x04\x02\0\x0a\0\x0chilrig-ready");
         let login = Login { user: "u".into(), password: "p".repeat(200) };
-        let long = connect(Some(&login)).unwrap();
+        let long = connect("hilrig-ready", Some(&login)).unwrap();
         // 24 + 3 + 202 bytes: two bytes of length.
         assert_eq!(long[..3], [0x10, 0xe5, 0x01]);
         assert_eq!(long.len(), 3 + 229);

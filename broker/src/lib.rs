@@ -13,6 +13,7 @@
 mod broker;
 mod certs;
 mod child;
+pub mod clients;
 mod connack;
 mod container;
 mod engine;

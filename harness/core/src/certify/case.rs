@@ -158,6 +158,17 @@ impl Reason {
             _ => Reason::Alert(number),
         }
     }
+
+    /// The same with what was seen on the wire. In TLS 1.2 alert 40 is also the answer to a client that
+    /// shows no certificate (RFC 5246, 7.4.6): with a ServerHello, version and suite were agreed on.
+    pub fn seen_with(self, wire: &super::WireSeen) -> Reason {
+        match self {
+            Reason::NothingInCommon if wire.taken.is_some() && wire.certificate_asked => {
+                Reason::CertificateWanted
+            }
+            reason => reason,
+        }
+    }
 }
 
 impl fmt::Display for Reason {

@@ -1,0 +1,146 @@
+//! The rig's own clients. They run a case of the certification beside the board, so that a report can tell
+//! whether a refusal is the broker's or the device's:
+//!
+//! - [`with_rustls`]: a client that takes nothing which is out of date;
+//! - [`with_openssl`]: the program `openssl s_client`, which offers the very suites that the board does;
+//! - [`ask_for_mfln`] and [`stall`]: cases that the rig runs alone.
+
+mod hello;
+mod mfln;
+mod openssl;
+mod rustls;
+mod stall;
+mod suites;
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use ::rustls::pki_types::CertificateDer;
+use hilrig_core::certify::wire::Ended;
+use hilrig_core::certify::{BoardTls, Outcome, Reason, WireSeen};
+use hilrig_wire::Relay;
+use time::OffsetDateTime;
+use tokio::time::timeout;
+
+pub use self::mfln::{Answer, MflnAsked, ask_for_mfln};
+pub use self::openssl::{openssl_version, with_openssl};
+pub use self::rustls::with_rustls;
+pub use self::stall::{GaveUp, Stalled, stall};
+use crate::plan::Login;
+
+/// From a client's end to the end of its connection.
+const TO_CLOSE: Duration = Duration::from_secs(1);
+
+/// What a client is to do: what the board does in the case.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// Where the broker is.
+    pub address: SocketAddr,
+    /// The name that is asked for (SNI) and that the certificate must be for; an address is not sent.
+    pub server_name: &'a str,
+    /// The board's side of TLS. Of its trust, [`goes_by`](Ask::goes_by) is what counts.
+    pub board: BoardTls,
+    /// What the broker's certificate is held against.
+    pub goes_by: GoesBy<'a>,
+    /// The client certificate, where there is one.
+    pub certificate: Option<ClientCertificate<'a>>,
+    /// The time that the certificates are held against; `None` is now.
+    pub time: Option<OffsetDateTime>,
+    /// User and password.
+    pub login: Option<&'a Login>,
+    /// For all of it.
+    pub deadline: Duration,
+}
+
+/// What a broker's certificate is held against.
+#[derive(Clone, Copy, Debug)]
+pub enum GoesBy<'a> {
+    /// It must come from this CA, a root or an intermediate, and be for the broker's name.
+    Ca(&'a CertificateDer<'a>),
+    /// Its SHA-256 (of the DER) must be this; its name, its dates and who signed it do not count.
+    Pin([u8; 32]),
+}
+
+/// A client certificate.
+#[derive(Clone, Copy)]
+pub struct ClientCertificate<'a> {
+    /// The certificates as PEM, the client's own first.
+    pub chain: &'a str,
+    /// The key as PEM. A secret.
+    pub key: &'a str,
+}
+
+impl fmt::Debug for ClientCertificate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientCertificate").field("chain", &self.chain).finish_non_exhaustive()
+    }
+}
+
+/// What came of a try, before it goes into an
+/// [`OtherClient`](hilrig_core::certify::certificate::OtherClient).
+struct Told {
+    outcome: Outcome,
+    reason: Option<Reason>,
+    said: String,
+}
+
+impl Told {
+    fn refused(reason: Option<Reason>, said: impl Into<String>) -> Told {
+        Told { outcome: Outcome::Refused, reason, said: said.into() }
+    }
+
+    fn not_run(why: impl Into<String>) -> Told {
+        Told { outcome: Outcome::NotRun, reason: None, said: why.into() }
+    }
+
+    fn broken(why: impl Into<String>) -> Told {
+        Told { outcome: Outcome::Broken, reason: None, said: why.into() }
+    }
+
+    /// By the return code of a CONNACK (MQTT 3.1.1, 3.2.2.3), over TLS that is as `negotiated` says.
+    fn by_connack(code: u8, negotiated: &str) -> Told {
+        match code {
+            0 => Told { outcome: Outcome::Connected, reason: None, said: negotiated.into() },
+            4 | 5 => Told::refused(
+                Some(Reason::BadLogin),
+                format!("CONNACK with return code {code}, over {negotiated}"),
+            ),
+            _ => Told::refused(None, format!("CONNACK with return code {code}, over {negotiated}")),
+        }
+    }
+
+    /// What the wire says beside what the client says.
+    fn seen_with(self, wire: &WireSeen, ask: &Ask<'_>) -> Told {
+        match wire.ended {
+            Some(Ended::NoBroker) => Told::broken(format!("{} takes no connection", ask.address)),
+            _ => Told { reason: self.reason.map(|reason| reason.seen_with(wire)), ..self },
+        }
+    }
+
+    fn late(ask: &Ask<'_>) -> Told {
+        let waited = ask.deadline.as_secs_f64();
+        Told::refused(Some(Reason::TimedOut), format!("no CONNACK within {waited:.1} s"))
+    }
+}
+
+/// A line of a client's own to the broker: what went over it says for certain what was negotiated.
+async fn line(ask: &Ask<'_>) -> Result<Relay, Told> {
+    let relay = Relay::start(Ipv4Addr::LOCALHOST, ask.address).await;
+    relay.map_err(|error| Told::broken(format!("no port for a line to the broker: {error}")))
+}
+
+/// What was seen of the last connection, which its client has ended.
+async fn seen_on(line: &Relay) -> WireSeen {
+    let ended = line.until(|progress| progress.ended == progress.connections);
+    // A broker that does not close its side holds the connection.
+    let _ = timeout(TO_CLOSE, ended).await;
+    line.seen().pop().unwrap_or_default()
+}
+
+/// A client id that nobody else has at this broker: who comes with one that is taken throws the other out.
+fn client_id(client: &str) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("hilrig-{client}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}

@@ -1,0 +1,291 @@
+//! The client on rustls: TLS 1.2 as the board has it, as far as rustls has it too.
+
+use std::error::Error as _;
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hilrig_core::certify::certificate::OtherClient;
+use hilrig_core::certify::{Outcome, Reason};
+use hilrig_core::text::printable;
+use hilrig_wire::Relay;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, Tls12Resumption};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, HandshakeKind, PeerIncompatible,
+    RootCertStore, SignatureScheme, SupportedProtocolVersion, version,
+};
+use sha2::{Digest as _, Sha256};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::TlsConnector;
+
+use super::{Ask, GoesBy, Told, client_id, line, seen_on, suites};
+use crate::connack::exchange;
+
+/// Connects as `ask` says, with TLS 1.2 and the suites that the board offers, and asks for a CONNACK.
+/// What rustls cannot do, because it does nothing that is out of date and has no MFLN, is not run and says
+/// so. One that finds no version in common is tried once more with TLS 1.3, and `said` tells what came.
+pub async fn with_rustls(ask: &Ask<'_>) -> OtherClient {
+    let told = run(ask).await;
+    OtherClient {
+        client: "rustls".into(),
+        version: env!("RUSTLS_VERSION").into(),
+        outcome: told.outcome,
+        reason: told.reason,
+        said: printable(told.said.as_bytes()),
+    }
+}
+
+async fn run(ask: &Ask<'_>) -> Told {
+    if ask.board.record < 16384 {
+        return Told::not_run("rustls cannot ask for smaller records (MFLN)");
+    }
+    let provider = match provider(ask) {
+        Some(provider) => Arc::new(provider),
+        None => return Told::not_run("rustls has none of these cipher suites"),
+    };
+    let end = Instant::now() + ask.deadline;
+    let mut told = once(ask, &provider, &[&version::TLS12], end).await;
+    if told.reason == Some(Reason::NothingInCommon) {
+        let newer = once(ask, &provider, &[&version::TLS13], end).await;
+        let came = match newer.outcome {
+            Outcome::Connected => "with TLS 1.3 it connects",
+            _ => "with TLS 1.3 neither",
+        };
+        told.said = format!("{}; {came}", told.said);
+    }
+    told
+}
+
+/// rustls with the suites that the board offers; none if it has none of them.
+fn provider(ask: &Ask<'_>) -> Option<CryptoProvider> {
+    let mut provider = rustls::crypto::ring::default_provider();
+    let offered = |number| suites::offered(ask.board.suites).any(|suite| suite.number == number);
+    provider.cipher_suites.retain(|suite| match suite {
+        rustls::SupportedCipherSuite::Tls12(_) => offered(u16::from(suite.suite())),
+        // All of them go with any certificate.
+        rustls::SupportedCipherSuite::Tls13(_) => true,
+    });
+    // The board's order is what a broker goes by that has none of its own.
+    let order = |suite: &rustls::SupportedCipherSuite| {
+        suites::offered(ask.board.suites).position(|one| one.number == u16::from(suite.suite()))
+    };
+    provider.cipher_suites.sort_by_key(order);
+    let any = provider.cipher_suites.iter().any(|suite| suite.tls13().is_none());
+    any.then_some(provider)
+}
+
+async fn once(
+    ask: &Ask<'_>,
+    provider: &Arc<CryptoProvider>,
+    versions: &[&'static SupportedProtocolVersion],
+    end: Instant,
+) -> Told {
+    let config = match config(ask, provider, versions) {
+        Ok(config) => Arc::new(config),
+        Err(error) => return Told::broken(format!("rustls cannot be set up: {error}")),
+    };
+    let wire = match line(ask).await {
+        Ok(wire) => wire,
+        Err(told) => return told,
+    };
+    // What a session is resumed from is in the configuration.
+    if ask.board.resume {
+        let first = connect(ask, &config, &wire, end).await;
+        if first.outcome != Outcome::Connected {
+            return first;
+        }
+    }
+    connect(ask, &config, &wire, end).await
+}
+
+fn config(
+    ask: &Ask<'_>,
+    provider: &Arc<CryptoProvider>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<ClientConfig, Error> {
+    let time: Arc<dyn TimeProvider> = match ask.time {
+        // Nothing is older than 1970 to rustls.
+        Some(time) => Arc::new(Fixed(time.unix_timestamp().try_into().unwrap_or(0))),
+        None => Arc::new(DefaultTimeProvider),
+    };
+    let builder = ClientConfig::builder_with_details(provider.clone(), time)
+        .with_protocol_versions(versions)?;
+    let builder = match ask.goes_by {
+        GoesBy::Ca(ca) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(ca.clone().into_owned())?;
+            builder.with_root_certificates(roots)
+        }
+        GoesBy::Pin(digest) => {
+            let pin = Pin { digest, provider: provider.clone() };
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(pin))
+        }
+    };
+    let mut config = match ask.certificate {
+        Some(certificate) => {
+            let general = |error: rustls::pki_types::pem::Error| Error::General(error.to_string());
+            let chain = CertificateDer::pem_slice_iter(certificate.chain.as_bytes())
+                .collect::<Result<_, _>>()
+                .map_err(general)?;
+            let key = PrivateKeyDer::from_pem_slice(certificate.key.as_bytes()).map_err(general)?;
+            builder.with_client_auth_cert(chain, key)?
+        }
+        None => builder.with_no_client_auth(),
+    };
+    if ask.board.alpn {
+        config.alpn_protocols = vec![b"mqtt".to_vec()];
+    }
+    // As BearSSL has it: by the session's id alone.
+    config.resumption = match ask.board.resume {
+        true => Resumption::in_memory_sessions(1).tls12_resumption(Tls12Resumption::SessionIdOnly),
+        false => Resumption::disabled(),
+    };
+    Ok(config)
+}
+
+async fn connect(ask: &Ask<'_>, config: &Arc<ClientConfig>, wire: &Relay, end: Instant) -> Told {
+    let name = match ServerName::try_from(ask.server_name.to_owned()) {
+        Ok(name) => name,
+        Err(error) => return Told::broken(format!("{:?}: {error}", ask.server_name)),
+    };
+    let exchanged = async {
+        let tcp = TcpStream::connect((Ipv4Addr::LOCALHOST, wire.port())).await?;
+        tcp.set_nodelay(true)?;
+        let mut stream = TlsConnector::from(config.clone()).connect(name, tcp).await?;
+        let code = exchange(&mut stream, &client_id("rustls"), ask.login).await;
+        let (_, tls) = stream.get_ref();
+        let negotiated = [
+            tls.protocol_version().map(|version| format!("{version:?}")),
+            tls.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite())),
+            tls.alpn_protocol().map(|name| format!("ALPN {}", printable(name))),
+            ask.board.resume.then(|| match tls.handshake_kind() {
+                Some(HandshakeKind::Resumed) => "session resumed".into(),
+                _ => "session not resumed".into(),
+            }),
+        ];
+        // The answer is what counts; a broker that refused may have closed already.
+        let _ = stream.shutdown().await;
+        Ok((code?, negotiated.into_iter().flatten().collect::<Vec<_>>().join(", ")))
+    };
+    let told = match timeout_at(end, exchanged).await {
+        Ok(Ok((code, negotiated))) => Told::by_connack(code, &negotiated),
+        Ok(Err(error)) => refusal(&error),
+        Err(_) => Told::late(ask),
+    };
+    told.seen_with(&seen_on(wire).await, ask)
+}
+
+fn refusal(error: &io::Error) -> Told {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    let reason = match tls {
+        Some(tls) => reason(tls),
+        None => match error.kind() {
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe => Some(Reason::Closed),
+            _ => None,
+        },
+    };
+    Told::refused(reason, error.to_string())
+}
+
+fn reason(error: &Error) -> Option<Reason> {
+    Some(match error {
+        Error::AlertReceived(alert) => Reason::of_alert(u8::from(*alert)),
+        Error::InvalidCertificate(error) => match error {
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Reason::NotTrusted,
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => Reason::OutOfDate,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Reason::WrongName
+            }
+            CertificateError::ApplicationVerificationFailure => Reason::WrongPin,
+            CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+                Reason::UnsupportedCertificate
+            }
+            // webpki's own errors, such as a chain that is too long for it.
+            CertificateError::Other(other) => {
+                tracing::debug!("webpki: {:?}", other.source());
+                return None;
+            }
+            _ => return None,
+        },
+        Error::PeerIncompatible(
+            PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+            | PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::NoCipherSuitesInCommon,
+        ) => Reason::NothingInCommon,
+        Error::NoApplicationProtocol => Reason::NoProtocol,
+        Error::PeerSentOversizedRecord => Reason::RecordTooLarge,
+        _ => return None,
+    })
+}
+
+/// A clock that stands.
+#[derive(Debug)]
+struct Fixed(u64);
+
+impl TimeProvider for Fixed {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(self.0)))
+    }
+}
+
+/// Goes by the digest of the leaf alone. That the broker has the key to it is proven as ever.
+#[derive(Debug)]
+struct Pin {
+    digest: [u8; 32],
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pin {
+    fn verify_server_cert(
+        &self,
+        leaf: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match <[u8; 32]>::from(Sha256::digest(leaf)) == self.digest {
+            true => Ok(ServerCertVerified::assertion()),
+            false => Err(CertificateError::ApplicationVerificationFailure.into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, leaf, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        leaf: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, leaf, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
