@@ -1,6 +1,5 @@
 #include "ca.h"
 
-#include <stdio.h>
 #include <string.h>
 
 const char ca_no_memory[] = "no memory to decode it";
@@ -116,25 +115,9 @@ const char *ca_load(struct core *core, struct ca *ca)
 	return why;
 }
 
-bool ca_digest(struct core *core, char text[CA_DIGEST_TEXT_SIZE])
+bool ca_digest(const struct store *store, char text[DIGEST_TEXT_SIZE])
 {
-	br_sha256_context hash;
-	uint8_t chunk[64];
-	size_t length = core->store.length[STORE_CA];
-
 	strcpy(text, "none");
-	if (length == 0)
-		return true;
-	br_sha256_init(&hash);
-	for (size_t at = 0; at < length; at += sizeof chunk) {
-		size_t part = length - at < sizeof chunk ? length - at : sizeof chunk;
-
-		if (!store_read(&core->store, STORE_CA, at, chunk, part))
-			return false;
-		br_sha256_update(&hash, chunk, part);
-	}
-	br_sha256_out(&hash, chunk);
-	for (int i = 0; i < 32; i++)
-		snprintf(text + i * 2, 3, "%02x", chunk[i]);
-	return true;
+	return store->length[STORE_CA] == 0 ||
+	       digest_text(store, STORE_CA, 0, store->length[STORE_CA], text);
 }

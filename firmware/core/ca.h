@@ -5,6 +5,7 @@
 #include <bearssl.h>
 
 #include "core.h"
+#include "digest.h"
 
 /* Longest distinguished name and key that an anchor holds, bytes. The key is
  * an RSA modulus of 4096 bits and its exponent, or a curve point. */
@@ -31,7 +32,6 @@ const char *ca_decode(struct core *core, const uint8_t *der, size_t length);
 const char *ca_load(struct core *core, struct ca *ca);
 
 /* "none" or the SHA-256 of the stored DER in hex. */
-#define CA_DIGEST_TEXT_SIZE 65
-bool ca_digest(struct core *core, char text[CA_DIGEST_TEXT_SIZE]);
+bool ca_digest(const struct store *store, char text[DIGEST_TEXT_SIZE]);
 
 #endif

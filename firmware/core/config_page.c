@@ -4,6 +4,7 @@
 
 #include "ca.h"
 #include "fields.h"
+#include "identity.h"
 
 static const char head[] =
 	"<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>ESP8266 configuration</title>"
@@ -35,7 +36,8 @@ static void render_input(struct out *out, const struct field *field, const struc
 
 static void render_facts(struct out *out, const char *note)
 {
-	char digest[CA_DIGEST_TEXT_SIZE];
+	const struct store *store = &out->core->store;
+	char digest[DIGEST_TEXT_SIZE];
 
 	if (note != NULL) {
 		out_text(out, "<p><b>");
@@ -45,7 +47,9 @@ static void render_facts(struct out *out, const char *note)
 	out_text(out, "<p>Build ");
 	out_escaped(out, out->core->build);
 	out_text(out, "<br>CA (SHA-256): ");
-	out_text(out, ca_digest(out->core, digest) ? digest : "cannot be read");
+	out_text(out, ca_digest(store, digest) ? digest : "cannot be read");
+	out_text(out, "<br>Own certificate (SHA-256): ");
+	out_text(out, identity_digest(store, digest) ? digest : "cannot be read");
 	out_text(out, "</p>\n");
 }
 

@@ -44,6 +44,8 @@ static enum http_event end_method(struct http_parse *parse)
 		parse->method = HTTP_GET;
 	else if (strcmp(parse->word, "POST") == 0)
 		parse->method = HTTP_POST;
+	else if (strcmp(parse->word, "DELETE") == 0)
+		parse->method = HTTP_DELETE;
 	clear_word(parse);
 	parse->step = HTTP_PATH;
 	return HTTP_NOTHING;

@@ -9,11 +9,11 @@
 /* A whole form is under 4 KiB even if every byte of it is escaped. */
 #define HTTP_LINE_MAX 8192u    /* request line, bytes; more is a 414 */
 #define HTTP_HEADERS_MAX 8192u /* all headers, bytes; more is a 431 */
-#define HTTP_BODY_MAX 4608u    /* PEM of the largest CA with text around; more is a 413 */
+#define HTTP_BODY_MAX 4608u    /* PEM of the largest certificates with text around; more is a 413 */
 #define HTTP_PATH_MAX 15
 #define HTTP_WORD_MAX 31
 
-enum http_method { HTTP_OTHER, HTTP_GET, HTTP_POST };
+enum http_method { HTTP_OTHER, HTTP_GET, HTTP_POST, HTTP_DELETE };
 
 enum http_step {
 	HTTP_METHOD,

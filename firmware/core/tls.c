@@ -5,6 +5,7 @@
 
 #include "ca.h"
 #include "fault.h"
+#include "identity.h"
 #include "pin.h"
 #include "suites.h"
 
@@ -29,12 +30,14 @@ struct tls {
 	struct port_stream *stream;
 	struct verifier *verifier;
 	struct pin *pin;
+	struct identity *identity; /* for the handshake */
 	uint8_t *receive;
 	const char *protocol; /* that ALPN offers */
 	uint32_t started_ms;
 	struct tls_facts facts;
 	int error; /* found here, not by BearSSL */
 	bool open;
+	bool deaf; /* the peer takes no more */
 	br_ssl_client_context client;
 	uint8_t send[SEND_BUFFER];
 };
@@ -154,6 +157,8 @@ static int prepare(struct tls *tls)
 		trust_pin(tls);
 	else
 		error = trust_ca(tls);
+	if (error == TLS_ERROR_NONE)
+		error = identity_load(core, &tls->client, &tls->identity);
 	if (error != TLS_ERROR_NONE)
 		return error;
 	if (!port->random(port->self, seed, sizeof seed))
@@ -242,12 +247,14 @@ static void note_facts(struct tls *tls)
 	memset(&now, 0, sizeof now);
 }
 
-static void free_verifier(struct tls *tls)
+static void free_for_handshake(struct tls *tls)
 {
 	core_free(tls->core, tls->verifier);
 	core_free(tls->core, tls->pin);
+	identity_free(tls->core, tls->identity);
 	tls->verifier = NULL;
 	tls->pin = NULL;
+	tls->identity = NULL;
 }
 
 static void end_handshake(struct tls *tls)
@@ -255,7 +262,8 @@ static void end_handshake(struct tls *tls)
 	tls->open = true;
 	note_facts(tls);
 	br_ssl_engine_set_x509(&tls->client.eng, NULL);
-	free_verifier(tls);
+	br_ssl_client_set_client_certificate(&tls->client, NULL);
+	free_for_handshake(tls);
 	fault_release_memory(tls->core);
 }
 
@@ -269,15 +277,17 @@ static bool move(struct tls *tls, unsigned state)
 	uint8_t *bytes;
 	int done;
 
-	if (state & BR_SSL_SENDREC) {
+	if ((state & BR_SSL_SENDREC) && !tls->deaf) {
 		bytes = br_ssl_engine_sendrec_buf(engine, &length);
 		done = port->tcp_write(port->self, tls->stream, bytes, length);
 		if (done > 0)
 			br_ssl_engine_sendrec_ack(engine, (size_t)done);
-		if (done < 0)
-			tls->error = TLS_ERROR_STREAM_CLOSED;
+		/* What it said before it closed tells why: that is still read. */
+		tls->deaf = done < 0;
 		moved = done > 0;
 	}
+	if (tls->deaf && !(state & BR_SSL_RECVREC))
+		tls->error = TLS_ERROR_STREAM_CLOSED;
 	if ((state & BR_SSL_RECVREC) && !moved) {
 		bytes = br_ssl_engine_recvrec_buf(engine, &length);
 		done = port->tcp_read(port->self, tls->stream, bytes, length);
@@ -286,7 +296,7 @@ static bool move(struct tls *tls, unsigned state)
 			if (!tls->open)
 				fault_in_handshake();
 		}
-		if (done < 0)
+		if (done < 0 || (done == 0 && tls->deaf))
 			tls->error = TLS_ERROR_STREAM_CLOSED;
 		moved |= done > 0;
 	}
@@ -371,7 +381,7 @@ void tls_free(struct tls *tls)
 	/* A session that led to nothing is not offered again. */
 	if (!tls->open && core->tls_session != NULL)
 		memset(core->tls_session, 0, sizeof *core->tls_session);
-	free_verifier(tls);
+	free_for_handshake(tls);
 	core_free(core, tls->receive);
 	memset(tls, 0, sizeof *tls); /* the session's keys */
 	core_free(core, tls);

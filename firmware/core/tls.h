@@ -29,6 +29,7 @@ enum tls_error {
 	TLS_ERROR_BAD_CA = 1005,
 	TLS_ERROR_OTHER_PIN = 1006,
 	TLS_ERROR_NO_SUITES = 1007,
+	TLS_ERROR_BAD_IDENTITY = 1008,
 };
 
 /* What a handshake came to. */

@@ -75,6 +75,7 @@ static const struct words errors[] = {
 	{ TLS_ERROR_BAD_CA, "the stored CA cannot be used" },
 	{ TLS_ERROR_OTHER_PIN, "another certificate than the one that is set (tls_pn)" },
 	{ TLS_ERROR_NO_SUITES, "the stored choice of suites is none (tls_cs)" },
+	{ TLS_ERROR_BAD_IDENTITY, "the stored client certificate cannot be used" },
 };
 
 /* IANA's names, and where they hide what happened, what it means here. */

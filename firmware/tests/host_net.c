@@ -185,10 +185,8 @@ static int tcp_write(void *self, struct port_stream *stream, const void *from, s
 	done = send(stream->fd, from, length, MSG_NOSIGNAL);
 	if (done >= 0)
 		return (int)done;
-	if (errno == EAGAIN || errno == EINTR)
-		return 0;
-	stream->failed = true;
-	return -1;
+	/* What came before can still be read, as with lwIP. */
+	return errno == EAGAIN || errno == EINTR ? 0 : -1;
 }
 
 static size_t tcp_unacknowledged(void *self, struct port_stream *stream)

@@ -44,4 +44,10 @@ leaf broker_of_rsa rsa2048 broker.test -algorithm RSA -pkeyopt rsa_keygen_bits:2
 leaf broker_of_rsa4096 rsa4096 broker.test -algorithm RSA -pkeyopt rsa_keygen_bits:4096
 leaf broker_of_impostor impostor broker.test $p256
 leaf wrong_name ec256 elsewhere.test $p256
+leaf client ec256 "a client" $p256
+# As openssl ecparam writes a key, and as nobody can use it here.
+openssl ecparam -name prime256v1 >client.sec1 2>/dev/null
+openssl ec -in client.key >>client.sec1 2>/dev/null
+openssl pkcs8 -topk8 -in client.key -passout pass:secret -out client.locked
+leaf client_of_impostor impostor "a client" $p256
 touch made

@@ -20,13 +20,13 @@ static void fill_ca(uint8_t *der, size_t length, unsigned seed)
 		der[i] = (uint8_t)(seed + i * 7);
 }
 
-static bool ca_is(struct store *store, const uint8_t *der, size_t length)
+static bool part_is(struct store *store, enum store_part part, const uint8_t *bytes, size_t length)
 {
 	static uint8_t seen[STORE_CA_MAX];
 
-	return store->length[STORE_CA] == length &&
+	return store->length[part] == length &&
 	       (length == 0 ||
-		(store_read(store, STORE_CA, 0, seen, length) && memcmp(seen, der, length) == 0));
+		(store_read(store, part, 0, seen, length) && memcmp(seen, bytes, length) == 0));
 }
 
 static void test_crc(void)
@@ -100,9 +100,82 @@ static void test_saves_alternate(void)
 		CHECK(store_load(&store, &host.port, &seen) == STORE_LOADED, "load %u", n);
 		CHECK(memcmp(&settings, &seen, sizeof seen) == 0, "round %u", n);
 		CHECK(store.sequence == n + 1, "sequence %u", store.sequence);
-		CHECK(ca_is(&store, der, STORE_CA_MAX), "the CA stays, round %u", n);
+		CHECK(part_is(&store, STORE_CA, der, STORE_CA_MAX), "the CA stays, round %u", n);
 		CHECK(!store.other_damaged, "both copies whole");
 	}
+	host_stop(&host);
+}
+
+/* The two parts beside each other, of every remainder of a word. */
+static void test_both_parts(void)
+{
+	struct store store;
+	struct settings settings;
+	static uint8_t ca[STORE_CA_MAX], own[STORE_IDENTITY_MAX];
+
+	fill_ca(ca, sizeof ca, 5);
+	fill_ca(own, sizeof own, 6);
+	for (size_t i = 0; i < 16; i++) {
+		size_t ca_length = 60 + i % 4, own_length = 700 + i / 4;
+
+		host_start(&host);
+		store_load(&store, &host.port, &settings);
+		CHECK(store_save_part(&store, &settings, STORE_CA, ca, ca_length), "CA");
+		CHECK(store_save_part(&store, &settings, STORE_IDENTITY, own, own_length), "own");
+		CHECK(store_save_part(&store, &settings, STORE_CA, ca, ca_length + 7), "another CA");
+		CHECK(store_save(&store, &settings), "settings alone");
+		CHECK(store_load(&store, &host.port, &settings) == STORE_LOADED, "load");
+		CHECK(part_is(&store, STORE_CA, ca, ca_length + 7), "the CA stays, %zu", i);
+		CHECK(part_is(&store, STORE_IDENTITY, own, own_length), "and the other, %zu", i);
+		CHECK(store_save_part(&store, &settings, STORE_IDENTITY, NULL, 0), "removed");
+		CHECK(store_load(&store, &host.port, &settings) == STORE_LOADED, "load");
+		CHECK(part_is(&store, STORE_IDENTITY, NULL, 0), "it is gone, %zu", i);
+		CHECK(part_is(&store, STORE_CA, ca, ca_length + 7), "the CA is not, %zu", i);
+		host_stop(&host);
+	}
+	host_start(&host);
+	store_load(&store, &host.port, &settings);
+	CHECK(store_save_part(&store, &settings, STORE_IDENTITY, own, sizeof own), "the largest");
+	CHECK(!store_save_part(&store, &settings, STORE_CA, ca, STORE_BOTH_MAX - sizeof own + 1),
+	      "a CA that is too large beside it");
+	CHECK(store_save_part(&store, &settings, STORE_CA, ca, STORE_BOTH_MAX - sizeof own),
+	      "and one that just fits");
+	CHECK(store_load(&store, &host.port, &settings) == STORE_LOADED, "load");
+	CHECK(part_is(&store, STORE_IDENTITY, own, sizeof own), "whole");
+	host_stop(&host);
+}
+
+/* What a firmware of layout 1 stored: settings of 680 bytes, and behind them the CA. */
+static void test_older_layout(void)
+{
+	struct store store;
+	struct settings settings, seen;
+	uint8_t ca[90];
+	uint8_t *slot = host.flash[0];
+	uint32_t word;
+
+	host_start(&host);
+	make_settings(&settings, 7);
+	fill_ca(ca, sizeof ca, 8);
+	memcpy(slot, "HLRG\1\0\xa8\2\5\0\0\0", 12);
+	memset(slot + 12, 0, 20);
+	slot[12] = sizeof ca;
+	memcpy(slot + 32, &settings, 680);
+	memcpy(slot + 32 + 680, ca, sizeof ca);
+	word = store_crc32(store_crc32(0, slot, 28), slot + 32, 680 + sizeof ca);
+	memcpy(slot + 28, &word, 4);
+	memset(&seen, 0xaa, sizeof seen);
+	CHECK(store_load(&store, &host.port, &seen) == STORE_LOADED, "it is read");
+	CHECK(store.sequence == 5 && memcmp(&seen, &settings, sizeof seen) == 0,
+	      "and what it lacks has its default");
+	CHECK(part_is(&store, STORE_CA, ca, sizeof ca) && part_is(&store, STORE_IDENTITY, NULL, 0),
+	      "the CA");
+	CHECK(store_save(&store, &seen), "a save");
+	CHECK(host.flash[1][4] == 2, "of the present layout");
+	CHECK(store_load(&store, &host.port, &seen) == STORE_LOADED && store.sequence == 6 &&
+		      memcmp(&seen, &settings, sizeof seen) == 0 &&
+		      part_is(&store, STORE_CA, ca, sizeof ca),
+	      "keeps all of it");
 	host_stop(&host);
 }
 
@@ -152,11 +225,11 @@ static unsigned cut_at(long cut, bool first, bool new_ca)
 
 	state = store_load(&store, &host.port, &seen);
 	is_new = state == STORE_LOADED && memcmp(&seen, &new, sizeof seen) == 0 &&
-		 (new_ca ? ca_is(&store, new_ca_bytes, sizeof new_ca_bytes) :
-			   ca_is(&store, old_ca, first ? 0 : sizeof old_ca));
+		 (new_ca ? part_is(&store, STORE_CA, new_ca_bytes, sizeof new_ca_bytes) :
+			   part_is(&store, STORE_CA, old_ca, first ? 0 : sizeof old_ca));
 	is_old = (first ? state != STORE_LOADED : state == STORE_LOADED) &&
 		 memcmp(&seen, &old, sizeof seen) == 0 &&
-		 ca_is(&store, old_ca, first ? 0 : sizeof old_ca);
+		 part_is(&store, STORE_CA, old_ca, first ? 0 : sizeof old_ca);
 	/* What was confirmed stays; what was not is one or the other. */
 	if (!(stored ? is_new : is_old || is_new)) {
 		fprintf(stderr, "cut after %ld bytes: stored %d, state %d, neither old nor new\n", cut,
@@ -206,6 +279,8 @@ int main(void)
 	test_blank_and_damaged();
 	test_any_flipped_bit_is_seen();
 	test_saves_alternate();
+	test_both_parts();
+	test_older_layout();
 	test_sequence_wraps();
 	test_power_cuts();
 	test_dead_flash();
