@@ -282,6 +282,19 @@ static void test_password(void)
 	stop();
 }
 
+static void test_will(void)
+{
+	static const uint8_t will[] = "\0\31mqtt_tx_18fe34a26629/will\0\24ESP8266-18fe34a26629";
+
+	start();
+	bench.core.settings.mqtt_will = 1;
+	got_length = 0;
+	CHECK(run(CONNECT_SIZE + sizeof will - 1, NULL), "CONNECT");
+	CHECK(got[9] == 0x06 && memcmp(got + CONNECT_SIZE, will, sizeof will - 1) == 0,
+	      "a will of QoS 0, not retained");
+	stop();
+}
+
 /* Whatever a broker sends, and in whatever pieces: no crash, nothing leaks. */
 static void test_mad_broker(void)
 {
@@ -413,15 +426,41 @@ static void test_malformed_publish(void)
 	}
 }
 
-/* Each allocation of a TLS connection fails in turn; and there is no
- * connection without randomness or with a CA gone bad. */
+/* Each of the allocations of a TLS connection fails in turn. */
+static void starve(long most)
+{
+	size_t before = bench.host.heap_used;
+	long n;
+
+	for (n = 0; n < 20; n++) {
+		bench_forget_log(&bench);
+		bench.host.allocs_left = n;
+		got_length = 0;
+		if (run(1, "failed, rc=-2 try again in 1 seconds\r\nTLS error") && got_length > 0)
+			break; /* a ClientHello: enough for all */
+		CHECK(bench_logged(&bench, "TLS error 1000: no memory ("), "%ld allocations: %s", n,
+		      bench.host.log);
+		CHECK(bench.host.heap_used == before, "nothing leaks after %ld", n);
+		close_peer();
+		bench.host.pushed_ms += 1100;
+	}
+	CHECK(n == most, "the handshake takes %ld allocations, not %ld", most, n);
+	bench.host.allocs_left = -1;
+	close_peer();
+	CHECK(run(0, "TLS error 1001: the stream was closed"), "%s", bench.host.log);
+	CHECK(bench.host.heap_used == before, "nothing leaks");
+	bench.host.pushed_ms += 1100;
+}
+
+/* No connection without memory, randomness, or with a CA gone bad. */
 static void test_tls_without_means(const char *folder)
 {
 	static uint8_t der[STORE_CA_MAX];
 	char path[512];
 	FILE *file;
-	size_t length, before;
-	long n;
+	size_t length;
+	/* A key, and a certificate of one byte. */
+	static const uint8_t own[32 + 2 + 1] = { [32] = 1 };
 
 	snprintf(path, sizeof path, "%s/certs/ec256.der", folder);
 	file = fopen(path, "rb");
@@ -437,28 +476,23 @@ static void test_tls_without_means(const char *folder)
 	strcpy(bench.core.settings.broker, "broker.test");
 	CHECK(store_save_part(&bench.core.store, &bench.core.settings, STORE_CA, der, length), "store");
 	clock_set(&bench.core.clock, 1800000000);
-	before = bench.host.heap_used;
-	for (n = 0; n < 20; n++) {
-		bench_forget_log(&bench);
-		bench.host.allocs_left = n;
-		got_length = 0;
-		if (run(1, "failed, rc=-2 try again in 1 seconds\r\nTLS error") && got_length > 0)
-			break; /* a ClientHello: enough for all */
-		CHECK(bench_logged(&bench, "TLS error 1000: no memory ("), "%ld allocations: %s", n,
-		      bench.host.log);
-		CHECK(bench.host.heap_used == before, "nothing leaks after %ld", n);
-		close_peer();
-		bench.host.pushed_ms += 1100;
-	}
-	CHECK(n == 4, "the handshake takes four allocations, not %ld", n);
-	bench.host.allocs_left = -1;
-	close_peer();
-	CHECK(run(0, "TLS error 1001: the stream was closed"), "%s", bench.host.log);
-	CHECK(bench.host.heap_used == before, "nothing leaks");
+	starve(4);
+	/* What is read from the flash is not looked at before a broker asks. */
+	CHECK(store_save_part(&bench.core.store, &bench.core.settings, STORE_IDENTITY, own, sizeof own),
+	      "store");
+	starve(5);
+	CHECK(store_save_part(&bench.core.store, &bench.core.settings, STORE_IDENTITY, NULL, 0), "store");
+	bench.core.settings.tls_pin[0] = 1;
+	starve(3);
+	bench.core.settings.tls_pin[0] = 0;
+	bench.core.settings.tls_suites = 200;
+	bench_forget_log(&bench);
+	CHECK(run(0, "TLS error 1007: the stored choice of suites is none"), "%s", bench.host.log);
+	bench.core.settings.tls_suites = 0;
+	bench.host.pushed_ms += 1100;
 
 	bench_forget_log(&bench);
 	bench.host.random_fails = true;
-	bench.host.pushed_ms += 1100;
 	CHECK(run(0, "TLS error 1003: no randomness"), "%s", bench.host.log);
 	bench.host.random_fails = false;
 
@@ -489,6 +523,7 @@ int main(int argc, char **argv)
 	test_refusals();
 	test_gives_up();
 	test_password();
+	test_will();
 	test_mad_broker();
 	return checks_end("MQTT client");
 }

@@ -1,6 +1,7 @@
 """The firmware against a real Mosquitto, on whatever board: what the ports' test_core.py and
 test_esp8266.py share. Certificates are made by tests/make_certs.sh."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -43,7 +44,7 @@ class TimeServer:
 class Broker:
     """Mosquitto with a TLS listener for the board and a plain one for the test."""
 
-    def __init__(self, folder, certs, certificate):
+    def __init__(self, folder, certs, certificate, *more):
         self.port, self.plain = free_port(), free_port()
         path = f"{folder}/{certificate}.conf"
         lines = ["user root"] if os.geteuid() == 0 else []
@@ -53,6 +54,7 @@ class Broker:
             f"certfile {certs}/{certificate}.pem",
             f"keyfile {certs}/{certificate}.key",
             "allow_anonymous true",
+            *more,
         ]
         with open(path, "w", encoding="ascii") as file:
             file.write("\n".join(lines) + "\n")
@@ -162,8 +164,8 @@ class Firmware(Http):
         boot = self.board.expect("Heap boot: " + HEAP)
         self.assertGreater(int(boot[1]), self.free_at_boot, "free heap with the network up")
 
-    def broker(self, certificate):
-        broker = Broker(self.folder.name, self.certs, certificate)
+    def broker(self, certificate, *more):
+        broker = Broker(self.folder.name, self.certs, certificate, *more)
         self.addCleanup(broker.process.stdout.close)
         self.addCleanup(broker.end)
         return broker
@@ -174,7 +176,7 @@ class Firmware(Http):
         self.assertRegex(answer, "^CA stored: [0-9a-f]{64}$")
         return answer.removeprefix("CA stored: ")
 
-    def to_mqtt(self, broker, **more):
+    def to_mqtt(self, broker, asks_time=True, **more):
         fields = {
             "mqtt_bk": "broker.test",
             "mqtt_ba": HOST,
@@ -189,7 +191,8 @@ class Firmware(Http):
         answer = self.http("/?request=MqttSslOn")
         self.assertEqual(answer, SWITCHED)
         self.board.expect("Reset reason: 4\r\nSettings: stored ")
-        self.board.expect("Current GMT: ")
+        if asks_time:
+            self.board.expect("Current GMT: ")
 
     def walk(self, broker, floor, **more):
         """MQTT mode over TLS, requests, and back."""
@@ -224,6 +227,35 @@ class Firmware(Http):
     def test_rsa(self):
         self.store_ca("rsa2048")
         self.walk(self.broker("broker_of_rsa"), self.free_in_handshake)
+
+    def test_own_certificate(self):
+        """Signed with its own key in the handshake, beside all else that a handshake needs."""
+        self.store_ca("ec256")
+        pem = b""
+        for name in "client.pem", "client.key":
+            with open(f"{self.certs}/{name}", "rb") as file:
+                pem += file.read()
+        self.assertRegex(self.http("/cert", pem), "^Certificate stored: [0-9a-f]{64}$")
+        closed = ("require_certificate true", f"cafile {self.certs}/ec256.pem")
+        self.walk(self.broker("broker", *closed), self.free_in_small_handshake - 2048, tls_mfl=512)
+        self.assertEqual(self.http("/cert", b""), "Certificate removed")
+
+    def test_pinned_and_resumed(self):
+        with open(f"{self.certs}/broker.der", "rb") as file:
+            pin = hashlib.sha256(file.read()).hexdigest()
+        broker = self.broker("broker")
+        # Neither CA nor time.
+        self.to_mqtt(broker, asks_time=False, tls_pn=pin, tls_rs="on", mqtt_ra=0)
+        self.board.expect("TLS session: full handshake\r\n")
+        self.board.expect("Heap connected: ")
+        for _ in range(2):
+            # Another client of its name throws it out.
+            connect = b"\0\4MQTT\4\2\0\0" + struct.pack(">H", 20) + f"ESP8266-{MAC}".encode()
+            with socket.create_connection(("127.0.0.1", broker.plain), DEADLINE) as other:
+                other.sendall(bytes([0x10, len(connect)]) + connect)
+                self.board.expect("MQTT connection lost: closed by the broker")
+            self.board.expect("TLS session: resumed\r\n")
+            self.board.expect("Heap connected: ")
 
     def test_wrong_ca_is_refused(self):
         self.store_ca("impostor")
