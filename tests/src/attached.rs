@@ -27,10 +27,18 @@ impl Attached {
 
     /// The same with a seed, of which a new board makes its MAC.
     pub fn seeded(bench: &Bench, name: &str, seed: u64) -> Attached {
-        let seed = seed.to_string();
+        Attached::with(bench, name, &["--seed", &seed.to_string()])
+    }
+
+    /// The same with a debugger's socket: the CPU waits for one at each power-on.
+    pub fn debugged(bench: &Bench, name: &str) -> Attached {
+        Attached::with(bench, name, &["--gdb"])
+    }
+
+    fn with(bench: &Bench, name: &str, more: &[&str]) -> Attached {
         let boot_rom = path_text(&artifacts::boot_rom());
-        let arguments =
-            ["virtual-board", "--state", name, "--seed", &seed, "--boot-rom", boot_rom.as_str()];
+        let mut arguments = vec!["virtual-board", "--state", name, "--boot-rom", &boot_rom];
+        arguments.extend(more);
         let mut running = bench.start(&arguments);
         let line = running.line_with("{");
         let ready = serde_json::from_str(&line).expect("one line of JSON");
@@ -40,6 +48,11 @@ impl Attached {
     /// Its serial port.
     pub fn port(&self) -> &str {
         self.text("port")
+    }
+
+    /// Its debugger's socket.
+    pub fn gdb(&self) -> &str {
+        self.text("gdb")
     }
 
     /// Its control socket.

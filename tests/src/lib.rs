@@ -9,6 +9,8 @@ pub mod attached;
 pub mod bench;
 pub mod browser;
 pub mod engine;
+pub mod gdb;
+pub mod guest_heap;
 pub mod hold;
 pub mod machine;
 pub mod processes;
