@@ -1,11 +1,21 @@
-//! What is asked of a broker at MQTT's level, held against a Mosquitto of its own.
+//! What is asked of a broker at MQTT's level, held against a Mosquitto of its own, and against a broker
+//! that misbehaves.
+
+mod fake_broker;
 
 use std::time::Duration;
 
+use fake_broker::Fault;
+use hilrig_broker::pki::Pki;
+use hilrig_broker::software::{FORBIDDEN, Instance, Material, Order, Software};
+
 use hilrig_broker::{Broker, BrokerKind, BrokerPlan, Login};
+use hilrig_core::certify::BrokerTls;
 use hilrig_core::certify::case::Behaviour;
 use hilrig_runner::BrokerEndpoint;
 use hilrig_runner::certify::behaviour::{Missed, Question, ask};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 
 /// For anything that is waited for; far more than it takes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -84,4 +94,106 @@ async fn a_broker_that_is_gone_is_the_benchs_trouble() {
     let Err(Missed::Broken(found)) = missed else { panic!("{missed:?}") };
     assert!(found.starts_with("connecting `gp` to the broker at 127.0.0.1:"), "{found}");
     assert!(found.contains("refused"), "{found}");
+}
+
+#[tokio::test]
+async fn what_mosquitto_does_to_who_may_not_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let login = Login::random().unwrap();
+    let pki = Pki::new(hilrig_broker::SERVER_NAME, dir.path());
+    let material = Material::of(&pki, &BrokerTls::USUAL).unwrap();
+    let root = material.shown.root_pem.clone();
+    let mut broker = Instance::start(Order {
+        software: Software::named("mosquitto").unwrap(),
+        dir: dir.path().join("b"),
+        tls: BrokerTls::USUAL,
+        material,
+        login: login.clone(),
+        listen: std::net::Ipv4Addr::LOCALHOST,
+        deadline: PATIENCE,
+    })
+    .await
+    .unwrap();
+    let endpoint = BrokerEndpoint {
+        host: "127.0.0.1".into(),
+        port: broker.port(),
+        impostor_port: 0,
+        ca_der: CertificateDer::from_pem_slice(root.as_bytes()).unwrap().to_vec(),
+        server_name: hilrig_broker::SERVER_NAME.into(),
+        credentials: Some((login.user, login.password)),
+        client_certificate: None,
+    };
+    let forbidden = format!("{FORBIDDEN}/any");
+    let asked = Question { forbidden: Some(&forbidden), ..question(&endpoint, "p") };
+    // Mosquitto tells neither: it grants the subscription, and acknowledges what it then drops.
+    assert_eq!(
+        ask(Behaviour::NoPermission, &asked).await.unwrap(),
+        "subscribing is granted; publishing is acknowledged; the message is passed on to nobody"
+    );
+    let allowed = Question { forbidden: Some("a/topic"), ..question(&endpoint, "q") };
+    let missed = ask(Behaviour::NoPermission, &allowed).await;
+    let Err(Missed::NotHeld(found)) = missed else { panic!("{missed:?}") };
+    assert!(found.ends_with("the message is passed on"), "{found}");
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_broker_that_does_otherwise_is_told_so() {
+    // Some of it is that nothing comes.
+    const LONG: Duration = Duration::from_secs(5);
+    let cases = [
+        (Fault::None, Behaviour::KeepAlive, "was not dropped: nothing within 8 s"),
+        (Fault::DropsWhoPings, Behaviour::KeepAlive, "was not left alone: it closed"),
+        (
+            Fault::None,
+            Behaviour::Takeover,
+            "both clients of one id stay; to the first came nothing",
+        ),
+        (Fault::RefusesSecond, Behaviour::Takeover, "was refused with return code 2"),
+        (Fault::None, Behaviour::Retained, "to a later subscriber came nothing within 5 s"),
+        (Fault::ForgetsMark, Behaviour::Retained, "but not marked as retained"),
+        (
+            Fault::NeverAcknowledges,
+            Behaviour::Retained,
+            "came nothing within 5 s instead of a PUBACK",
+        ),
+        (Fault::None, Behaviour::Will, "instead of the will came nothing"),
+        (Fault::GrantsQos0, Behaviour::Qos, "QoS 1 was granted as QoS 0"),
+        (Fault::NeverAcknowledges, Behaviour::Qos, "came nothing within 5 s instead of a PUBACK"),
+        (Fault::None, Behaviour::WrongPassword, "a wrong password is let in"),
+        (
+            Fault::ClosesAtWrongPassword,
+            Behaviour::WrongPassword,
+            "it closed the connection instead of a CONNACK",
+        ),
+        (
+            Fault::ForgetsSome,
+            Behaviour::ReconnectStorm,
+            "of 20 clients at once 2 were not let in within 5 s (round 1 of 3); the first of them: nothing within 5 s instead of a CONNACK",
+        ),
+    ];
+    let all = cases.map(async |(fault, behaviour, expected)| {
+        let fake = fake_broker::start(fault).await;
+        let question = Question { deadline: LONG, ..question(&fake.endpoint, "t") };
+        let missed = ask(behaviour, &question).await;
+        let Err(Missed::NotHeld(found)) = missed else { panic!("{fault:?}: {missed:?}") };
+        assert!(found.contains(expected), "{fault:?}, {behaviour:?}: {found}");
+    });
+    futures_util::future::join_all(all).await;
+
+    let fake = fake_broker::start(Fault::DropsLarge).await;
+    let found = ask(Behaviour::PayloadLimit, &question(&fake.endpoint, "l")).await.unwrap();
+    assert_eq!(
+        found,
+        "the largest payload that goes through: 8192 B; of 16384 B: it is dropped without a word"
+    );
+    let fake = fake_broker::start(Fault::None).await;
+    let found = ask(Behaviour::PayloadLimit, &question(&fake.endpoint, "m")).await.unwrap();
+    assert_eq!(found, "payloads go through up to 262144 B; more was not tried");
+
+    let fake = fake_broker::start(Fault::Garbage).await;
+    let missed = ask(Behaviour::Qos, &question(&fake.endpoint, "g")).await;
+    let Err(Missed::Broken(found)) = missed else { panic!("{missed:?}") };
+    assert!(found.contains("it sent what is no packet of MQTT"), "{found}");
+    assert!(!found.contains('\x1b'), "{found}");
 }

@@ -1,6 +1,7 @@
 //! A client that does just what it is told: it pings nobody, acknowledges nothing and never comes back
 //! by itself, which rumqttc's event loop does. Its packets are rumqttc's.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,9 @@ use crate::mqtt::{causes, tls};
 /// Larger than any packet that is asked for.
 const LARGEST_PACKET: usize = 512 * 1024;
 
+/// Messages that may come before a SUBACK. No question has more on a topic.
+const MOST_EARLY: usize = 4;
+
 /// Keep-alive where it is not what is asked about: longer than any question takes.
 const KEEP_ALIVE: Duration = Duration::from_secs(600);
 
@@ -33,6 +37,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(600);
 pub(super) struct Client {
     stream: TlsStream<TcpStream>,
     received: BytesMut,
+    /// Messages that came before the SUBACK, as they may (MQTT 3.1.1, 3.8.4).
+    early: VecDeque<Packet>,
     deadline: Duration,
 }
 
@@ -97,7 +103,7 @@ pub(super) async fn connect(
         Ok(stream) => stream.map_err(|error| causes(&error))?,
         Err(_) => return Err(format!("no TLS connection within {}", Span(deadline))),
     };
-    let mut client = Client { stream, received: BytesMut::new(), deadline };
+    let mut client = Client { stream, received: BytesMut::new(), early: VecDeque::new(), deadline };
     let mut packet = Connect::new(wanted.id);
     packet.keep_alive = wanted.keep_alive.as_secs() as u16;
     packet.last_will =
@@ -176,6 +182,9 @@ impl Client {
 
     /// The next packet. Nothing is lost if this is given up.
     pub(super) async fn receive(&mut self) -> Came {
+        if let Some(packet) = self.early.pop_front() {
+            return Came::Packet(packet);
+        }
         loop {
             match Packet::read(&mut self.received, LARGEST_PACKET) {
                 Ok(packet) => return Came::Packet(packet),
@@ -202,15 +211,23 @@ impl Client {
         let mut packet = Subscribe::new(topic, qos);
         packet.pkid = 1;
         self.send(Packet::Subscribe(packet)).await.map_err(Came::Closed)?;
-        match self.next().await {
-            Came::Packet(Packet::SubAck(SubAck { return_codes, .. })) => {
-                match return_codes.as_slice() {
-                    [SubscribeReasonCode::Success(qos)] => Ok(Granted::Qos(*qos)),
-                    _ => Ok(Granted::Refused),
+        let mut early = VecDeque::new();
+        let granted = loop {
+            match self.next().await {
+                Came::Packet(Packet::SubAck(SubAck { return_codes, .. })) => {
+                    break match return_codes.as_slice() {
+                        [SubscribeReasonCode::Success(qos)] => Ok(Granted::Qos(*qos)),
+                        _ => Ok(Granted::Refused),
+                    };
                 }
+                Came::Packet(packet @ Packet::Publish(_)) if early.len() < MOST_EARLY => {
+                    early.push_back(packet);
+                }
+                other => break Err(other),
             }
-            other => Err(other),
-        }
+        };
+        self.early = early;
+        granted
     }
 
     /// Subscribes where that must work for anything to be asked.

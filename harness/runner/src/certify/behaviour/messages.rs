@@ -13,7 +13,7 @@ const MARKER: &[u8] = b"the last one";
 pub(super) async fn retained(question: &Question<'_>) -> Result<String, Missed> {
     let topic = format!("{}/retained", question.tag);
     let mut publisher = let_in(question, As::id(&format!("{}p", question.tag))).await?;
-    publish_retained(&mut publisher, &topic, b"kept").await?;
+    publish_retained(&mut publisher, question, &topic, b"kept").await?;
 
     let mut subscriber = let_in(question, As::id(&format!("{}a", question.tag))).await?;
     subscriber.must_subscribe(&topic).await?;
@@ -24,7 +24,7 @@ pub(super) async fn retained(question: &Question<'_>) -> Result<String, Missed> 
         other => Err(other.told(question.deadline)),
     };
     // It must not stay, whatever was found.
-    publish_retained(&mut publisher, &topic, b"").await?;
+    publish_retained(&mut publisher, question, &topic, b"").await?;
     match kept {
         Ok(true) => {}
         Ok(false) => {
@@ -52,10 +52,16 @@ pub(super) async fn retained(question: &Question<'_>) -> Result<String, Missed> 
     }
 }
 
-async fn publish_retained(client: &mut Client, topic: &str, payload: &[u8]) -> Result<(), Missed> {
+async fn publish_retained(
+    client: &mut Client,
+    question: &Question<'_>,
+    topic: &str,
+    payload: &[u8],
+) -> Result<(), Missed> {
     let sent = client.publish_acknowledged(topic, payload, true).await;
     sent.map_err(|came| {
-        Missed::NotHeld(format!("a retained message of QoS 1: {came:?} instead of a PUBACK"))
+        let came = came.told(question.deadline);
+        Missed::NotHeld(format!("to a retained message of QoS 1 came {came} instead of a PUBACK"))
     })
 }
 
@@ -71,10 +77,14 @@ pub(super) async fn qos(question: &Question<'_>) -> Result<String, Missed> {
     let mut subscriber = let_in(question, As::id(&format!("{}s", question.tag))).await?;
     match subscriber.subscribe(&topic, QoS::AtLeastOnce).await {
         Ok(Granted::Qos(QoS::AtLeastOnce)) => {}
-        Ok(granted) => {
+        Ok(Granted::Qos(granted)) => {
             return Err(Missed::NotHeld(format!(
-                "a subscription of QoS 1 was granted as {granted:?}"
+                "a subscription of QoS 1 was granted as QoS {}",
+                granted as u8
             )));
+        }
+        Ok(Granted::Refused) => {
+            return Err(Missed::NotHeld("a subscription was refused (0x80)".into()));
         }
         Err(came) => {
             return Err(Missed::NotHeld(format!("subscribing with QoS 1: {}", told(came))));

@@ -103,6 +103,9 @@ pub(super) async fn no_permission(question: &Question<'_>) -> Result<String, Mis
     };
     let told = |came: &Came| came.told(question.deadline);
     let mut subscriber = let_in(question, As::id(&format!("{}s", question.tag))).await?;
+    // The marker's, first: whoever asks for what it may not may lose its connection.
+    let allowed = format!("{}/allowed", question.tag);
+    subscriber.must_subscribe(&allowed).await?;
     let granted = subscriber.subscribe(forbidden, QoS::AtMostOnce).await;
     let subscribing = match &granted {
         Ok(Granted::Qos(_)) => "is granted".into(),
@@ -119,8 +122,6 @@ pub(super) async fn no_permission(question: &Question<'_>) -> Result<String, Mis
     let mut found = format!("subscribing {subscribing}; publishing {publishing}");
     if matches!(granted, Ok(Granted::Qos(_))) {
         // Whether it is passed on is seen by what comes first: it, or a message on a topic that is allowed.
-        let allowed = format!("{}/allowed", question.tag);
-        subscriber.must_subscribe(&allowed).await?;
         let mut other = let_in(question, As::id(&format!("{}m", question.tag))).await?;
         let marked = other.publish(&allowed, MARKER).await;
         marked.map_err(|found| Missed::Broken(format!("publishing on `{allowed}`: {found}")))?;

@@ -1,0 +1,181 @@
+//! A broker that misbehaves on demand. It lets everybody in, passes every message on to every
+//! subscriber, and never drops anybody.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+
+use bytes::BytesMut;
+use hilrig_broker::Certificates;
+use hilrig_runner::BrokerEndpoint;
+use rumqttc::mqttbytes::Error as Malformed;
+use rumqttc::{
+    ConnAck, ConnectReturnCode, Packet, PubAck, Publish, QoS, SubAck, SubscribeReasonCode,
+};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+const NAME: &str = "broker.hilrig.test";
+const RIGHT: &str = "right";
+
+/// What it does wrong beside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    /// Closes the connection of who pings.
+    DropsWhoPings,
+    /// Refuses the second client of an id.
+    RefusesSecond,
+    /// Closes without a CONNACK.
+    ClosesAtWrongPassword,
+    /// Gives each subscriber a message that is not marked as retained.
+    ForgetsMark,
+    GrantsQos0,
+    NeverAcknowledges,
+    /// Passes on no message of more than 10,000 bytes.
+    DropsLarge,
+    /// Answers with what is no MQTT.
+    Garbage,
+    /// Lets every seventh client wait for ever.
+    ForgetsSome,
+}
+
+/// Ends when dropped.
+pub struct Fake {
+    pub endpoint: BrokerEndpoint,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Default)]
+struct State {
+    clients: usize,
+    ids: Vec<String>,
+    subscribers: Vec<mpsc::UnboundedSender<Publish>>,
+}
+
+pub async fn start(fault: Fault) -> Fake {
+    let certificates = Certificates::new(NAME).unwrap();
+    let chain = certificates.leaf().certificate_pem().as_bytes();
+    let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(certificates.leaf().key_pem().as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider);
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let acceptor = TlsAcceptor::from(Arc::new(config.with_single_cert(chain, key).unwrap()));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let endpoint = BrokerEndpoint {
+        host: "127.0.0.1".into(),
+        port: listener.local_addr().unwrap().port(),
+        impostor_port: 0,
+        ca_der: certificates.ca_der().to_vec(),
+        server_name: NAME.into(),
+        credentials: Some(("user".into(), RIGHT.into())),
+        client_certificate: None,
+    };
+    let state = Arc::new(Mutex::new(State::default()));
+    let task = tokio::spawn(async move {
+        let mut clients = tokio::task::JoinSet::new();
+        loop {
+            let (tcp, _) = listener.accept().await.unwrap();
+            clients.spawn(serve(tcp, acceptor.clone(), fault, state.clone()));
+        }
+    });
+    Fake { endpoint, task }
+}
+
+async fn serve(tcp: TcpStream, acceptor: TlsAcceptor, fault: Fault, state: Arc<Mutex<State>>) {
+    let Ok(mut stream) = acceptor.accept(tcp).await else { return };
+    let (passed_on, mut to_pass_on) = mpsc::unbounded_channel();
+    let mut received = BytesMut::new();
+    loop {
+        let mut answers = Vec::new();
+        match Packet::read(&mut received, 1 << 20) {
+            Ok(packet) => {
+                let Some(packets) = answer(packet, fault, &state, &passed_on) else { break };
+                answers = packets;
+            }
+            Err(Malformed::InsufficientBytes(_)) => tokio::select! {
+                read = stream.read_buf(&mut received) => match read {
+                    Ok(count) if count > 0 => {}
+                    _ => break,
+                },
+                Some(message) = to_pass_on.recv() => answers.push(Packet::Publish(message)),
+            },
+            Err(error) => panic!("{error}"),
+        }
+        for packet in answers {
+            let mut bytes = BytesMut::new();
+            packet.write(&mut bytes, 1 << 20).unwrap();
+            if fault == Fault::Garbage {
+                bytes = (&b"\x00\xff\xff\xff\xff\xff\x1b[31m"[..]).into();
+            }
+            if stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err() {
+                return;
+            }
+        }
+    }
+    let _ = stream.shutdown().await;
+}
+
+/// What is answered; `None` ends the connection.
+fn answer(
+    packet: Packet,
+    fault: Fault,
+    state: &Mutex<State>,
+    passed_on: &mpsc::UnboundedSender<Publish>,
+) -> Option<Vec<Packet>> {
+    let mut state = state.lock().unwrap();
+    match packet {
+        Packet::Connect(connect) => {
+            let known = state.ids.contains(&connect.client_id);
+            state.ids.push(connect.client_id);
+            state.clients += 1;
+            let right = connect.login.is_some_and(|login| login.password == RIGHT);
+            let code = match fault {
+                Fault::ClosesAtWrongPassword if !right => return None,
+                Fault::ForgetsSome if state.clients.is_multiple_of(7) => return Some(Vec::new()),
+                Fault::RefusesSecond if known => ConnectReturnCode::BadClientId,
+                _ => ConnectReturnCode::Success,
+            };
+            Some(vec![Packet::ConnAck(ConnAck { session_present: false, code })])
+        }
+        Packet::Subscribe(subscribe) => {
+            state.subscribers.push(passed_on.clone());
+            let granted = match fault {
+                Fault::GrantsQos0 => QoS::AtMostOnce,
+                _ => subscribe.filters[0].qos,
+            };
+            let granted = vec![SubscribeReasonCode::Success(granted)];
+            let mut answers = vec![Packet::SubAck(SubAck::new(subscribe.pkid, granted))];
+            if fault == Fault::ForgetsMark {
+                let topic = &subscribe.filters[0].path;
+                answers.push(Packet::Publish(Publish::new(topic, QoS::AtMostOnce, "kept")));
+            }
+            Some(answers)
+        }
+        Packet::Publish(message) => {
+            let mut answers = Vec::new();
+            if message.qos == QoS::AtLeastOnce && fault != Fault::NeverAcknowledges {
+                answers.push(Packet::PubAck(PubAck::new(message.pkid)));
+            }
+            if fault != Fault::DropsLarge || message.payload.len() <= 10_000 {
+                state.subscribers.retain(|subscriber| subscriber.send(message.clone()).is_ok());
+            }
+            Some(answers)
+        }
+        Packet::PingReq if fault == Fault::DropsWhoPings => None,
+        Packet::PingReq => Some(vec![Packet::PingResp]),
+        Packet::Disconnect => None,
+        _ => Some(Vec::new()),
+    }
+}
