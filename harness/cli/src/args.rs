@@ -12,7 +12,7 @@ use hilrig_core::mac::Mac;
 use hilrig_core::scenario::{FEWEST_STEPS, Scenario};
 use hilrig_core::units::Span;
 
-pub use certify::{CertifyCheck, CertifyCommand};
+pub use certify::{CertifyCheck, CertifyCommand, CertifyDiff, CertifyShow};
 pub use heap::{HeapBisect, HeapBoots, HeapCommand, HeapDiff, HeapHistory, HistoryFormat};
 
 const EXIT_CODES: &str = "\
@@ -123,7 +123,10 @@ Examples:
     /// Read the certificates of brokers.
     #[command(after_help = "\
 Examples:
-  hilrig certify check hilrig-records/latest")]
+  hilrig certify check hilrig-records/latest
+  hilrig certify show hilrig-records/latest --markdown >> $GITHUB_STEP_SUMMARY
+  hilrig certify show certificate.json --html -o certificate.html
+  hilrig certify diff hilrig-records/A hilrig-records/B")]
     Certify {
         /// What to do.
         #[command(subcommand)]
@@ -256,6 +259,8 @@ pub enum ReportFormat {
     Markdown,
     /// GitHub's workflow commands, one for each board that did not pass.
     Annotations,
+    /// certificate.json and certificate.md of each broker that the run certified, in a folder each.
+    Certificates,
 }
 
 /// A kind of virtual board.

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use hilrig_core::event::Event;
 use hilrig_report::{
-    EVENTS, HISTORY, HtmlFile, JUNIT, JunitFile, Reporter, RunModel, SUMMARY, SummaryFile,
-    annotations, markdown, read_events, replay,
+    CertificateFiles, EVENTS, HISTORY, HtmlFile, JUNIT, JunitFile, Reporter, RunModel, SUMMARY,
+    SummaryFile, annotations, markdown, read_events, replay,
 };
 
 use crate::args::{self, ReportFormat};
@@ -29,6 +29,9 @@ pub fn report(args: &args::Report) -> Result<u8, Failure> {
         }
         ReportFormat::Summary => write(&events, SummaryFile::new(out(SUMMARY))),
         ReportFormat::Junit => write(&events, JunitFile::new(out(JUNIT))),
+        ReportFormat::Certificates => {
+            write(&events, CertificateFiles::new(args.out.clone().unwrap_or(folder)))
+        }
         ReportFormat::Markdown => text(args, &markdown(&RunModel::of(&events))),
         ReportFormat::Annotations => text(args, &annotations(&RunModel::of(&events))),
     }

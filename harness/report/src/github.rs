@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 
+use hilrig_core::certify::Outcome;
+use hilrig_core::certify::certificate::Verdict as CaseVerdict;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::verdict::Verdict;
 
+use crate::certificate::{self, Certification, words};
 use crate::model::{BoardModel, RunModel, outcome_words};
 
 /// By this line a later run finds the comment that it is to update.
@@ -30,7 +33,8 @@ pub fn markdown(run: &RunModel) -> String {
     text.push_str("\n| --- | --- | ---: | ---: | ---: | ---: |\n");
     let rows = run.boards.iter().map(row);
     let failures = run.boards.iter().map(not_passed);
-    for part in rows.chain([String::new()]).chain(failures) {
+    let certificates = run.certifications.iter().map(|of| certificate(of, run));
+    for part in rows.chain([String::new()]).chain(certificates).chain(failures) {
         if text.len() + part.len() > MOST {
             text.push_str("\nMore is in the record.\n");
             break;
@@ -38,6 +42,17 @@ pub fn markdown(run: &RunModel) -> String {
         text.push_str(&part);
     }
     text
+}
+
+fn certificate(certification: &Certification, run: &RunModel) -> String {
+    match run.certificate(&certification.broker) {
+        Some(certificate) => format!("\n{}", certificate::markdown(&certificate)),
+        None => {
+            let (told, of) = (certification.cases.len(), certification.expected);
+            let broker = code(&certification.broker);
+            format!("\n## Certificate: {broker}\n\nCut short: {told} of {of} cases were told.\n")
+        }
+    }
 }
 
 fn row(board: &BoardModel) -> String {
@@ -82,10 +97,24 @@ fn not_passed(board: &BoardModel) -> String {
     text
 }
 
-/// The run as workflow commands: one `::error` for each board that failed, a `::warning` for one that
-/// met a rig fault.
+/// The run as workflow commands: one `::error` for each board that failed and each case that did not
+/// hold, a `::warning` for a board that met a rig fault or a case that broke.
 pub fn annotations(run: &RunModel) -> String {
     let mut text = String::new();
+    for certification in &run.certifications {
+        for case in &certification.cases {
+            let kind = match (case.verdict, case.outcome) {
+                (CaseVerdict::NotHeld, _) => "error",
+                (_, Outcome::Broken) => "warning",
+                _ => continue,
+            };
+            let verdict = words::verdict_words(case.verdict);
+            let title = format!("{}, {} {verdict}", certification.broker, case.id);
+            let came = words::came_of(case);
+            let told = format!("{}: {came}\nexpected: {}", case.title, case.expected);
+            let _ = writeln!(text, "::{kind} title={}::{}", property(&title), data(&told));
+        }
+    }
     for board in &run.boards {
         let kind = match board.verdict() {
             Some(Verdict::Failed) => "error",

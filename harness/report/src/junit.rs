@@ -8,12 +8,15 @@ use quick_junit::{
     NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite, XmlString,
 };
 
+use hilrig_core::certify::certificate::Verdict as CaseVerdict;
+use hilrig_core::certify::{CaseResult, Outcome};
 use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::event::Event;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::phase::PhaseOutcome;
 use hilrig_core::verdict::Verdict;
 
+use crate::certificate::{Certification, words};
 use crate::file::WholeFile;
 use crate::model::{BoardModel, PhaseRun, RunModel};
 use crate::record::{BOOT_LOG, folder_of};
@@ -56,6 +59,9 @@ fn report(run: &RunModel) -> Report {
     report.time = Some(duration(ended.map_or(run.at, |end| end.seconds)));
     for board in &run.boards {
         report.add_test_suite(board_suite(board));
+    }
+    for certification in &run.certifications {
+        report.add_test_suite(certificate_suite(certification, run));
     }
     report.add_test_suite(run_suite(run));
     for suite in &mut report.test_suites {
@@ -134,6 +140,83 @@ fn board_suite(board: &BoardModel) -> TestSuite {
     let log = format!("boot log: {}/{BOOT_LOG}, beside this file", folder_of(&board.name));
     suite.set_system_out(text(&log));
     suite
+}
+
+/// A broker's certification, a test case for each case of the matrix.
+fn certificate_suite(certification: &Certification, run: &RunModel) -> TestSuite {
+    let name = text(&format!("certify: {}", certification.broker));
+    let mut suite = TestSuite::new(name.clone());
+    let mut cases: Vec<TestCase> = certification.cases.iter().map(certified_case).collect();
+    match run.certificate(&certification.broker) {
+        Some(certificate) => {
+            let broker = words::broker(&certificate);
+            suite.add_property(Property::new("broker", text(&broker)));
+            if let Some(library) = &certificate.tls_library {
+                suite.add_property(Property::new("tls_library", text(library)));
+            }
+            if let Some(profile) = &certificate.profile {
+                suite.add_property(Property::new("profile", text(&words::profile(profile))));
+            }
+        }
+        None => {
+            let (told, of) = (certification.cases.len(), certification.expected);
+            let why = format!("the record stops after {told} of {of} cases");
+            cases.push(TestCase::new("complete", error("incomplete", &why)));
+        }
+    }
+    for mut case in cases {
+        case.set_classname(name.clone());
+        suite.add_test_case(case);
+    }
+    suite
+}
+
+fn certified_case(case: &CaseResult) -> TestCase {
+    let came = words::came_of(case);
+    let evidence = &case.evidence;
+    let said = evidence.said.as_ref().map(|said| format!("\nthe board said: {said}"));
+    let wire = words::telling(case).map(|seen| format!("\non the wire: {}", words::wire(seen)));
+    let description = format!(
+        "{}\nproves: {}\nstands for: {}\nexpected: {}\nfound: {}{}{}",
+        case.title,
+        case.proves,
+        case.seen,
+        case.expected,
+        evidence.found,
+        said.unwrap_or_default(),
+        wire.unwrap_or_default()
+    );
+    let status = match (case.verdict, case.outcome) {
+        (CaseVerdict::Held | CaseVerdict::Reported, _) => TestCaseStatus::success(),
+        (CaseVerdict::NotHeld, _) => {
+            let message = format!("{came}; expected: {}", case.expected);
+            failure("not_held", &message, &description)
+        }
+        (CaseVerdict::NotRun, Outcome::Broken) => error("broken", &came),
+        (CaseVerdict::NotRun, _) => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(text(&came));
+            status
+        }
+    };
+    let mut test = TestCase::new(text(&case.id), status);
+    test.set_time(duration(case.seconds));
+    if case.verdict == CaseVerdict::Reported {
+        test.add_property(Property::new("reported", text(&came)));
+    }
+    for (name, figure) in [
+        ("heap.handshake.lowest_free", case.cost.heap_handshake),
+        ("heap.connected.lowest_free", case.cost.heap_connected),
+        ("handshake.bytes", case.cost.handshake_bytes),
+    ] {
+        if let Some(figure) = figure {
+            test.add_property(Property::new(name, figure.to_string()));
+        }
+    }
+    if matches!(case.verdict, CaseVerdict::Held | CaseVerdict::Reported) {
+        test.set_system_out(text(&description));
+    }
+    test
 }
 
 fn phase_case(run: &PhaseRun) -> TestCase {

@@ -29,7 +29,7 @@ pub use certificate::{
 pub use events_file::{EventsFile, ReadError, Recorded, Torn, read_events};
 pub use github::{annotations, markdown};
 pub use history::{HISTORY, History, HistoryError, Row, Wanted};
-pub use html::HtmlFile;
+pub use html::{HtmlFile, certificate_page};
 pub use junit::JunitFile;
 pub use model::{BoardEnd, BoardModel, Flash, PhaseRun, RunEnd, RunModel};
 pub use record::{
@@ -38,4 +38,4 @@ pub use record::{
 };
 pub use reporters::{Reporter, ReporterFault, Reporters, replay};
 pub use summary::SummaryFile;
-pub use terminal::{Live, Looks, Plain, Stream, terminal};
+pub use terminal::{Live, Looks, Plain, Stream, certificate_text, terminal};

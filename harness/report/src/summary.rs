@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use hilrig_core::callers::HeapCallers;
+use hilrig_core::certify::Tally;
+use hilrig_core::certify::certificate::{Profile, Verdict as CaseVerdict};
 use hilrig_core::check::Check;
 use hilrig_core::crash::Crash;
 use hilrig_core::event::{BrokerFacts, Event, FirmwareFacts, What};
@@ -16,9 +18,10 @@ use hilrig_core::phase::{Phase, PhaseOutcome};
 use hilrig_core::start::ChipStart;
 use hilrig_core::verdict::Verdict;
 
+use crate::certificate::Certification;
 use crate::file::WholeFile;
 use crate::model::{BoardModel, Flash, RunModel};
-use crate::record::{BOOT_LOG, folder_of};
+use crate::record::{BOOT_LOG, CERTIFICATE, folder_of};
 use crate::reporters::Reporter;
 
 /// Version of the summary's schema. It rises when a reader of an older one would go wrong.
@@ -43,7 +46,21 @@ struct Summary<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     broker_lost: Option<&'a str>,
     boards: Vec<BoardSummary<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    certifications: Vec<CertificationSummary<'a>>,
     notes: &'a [String],
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct CertificationSummary<'a> {
+    name: &'a str,
+    complete: bool,
+    software: Option<&'a str>,
+    version: Option<&'a str>,
+    certificate: Option<String>,
+    tally: Tally,
+    not_held: Vec<&'a str>,
+    profile: Option<Profile>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -112,6 +129,11 @@ impl<'a> Summary<'a> {
             broker: run.broker.as_ref(),
             broker_lost: run.broker_lost.as_deref(),
             boards: run.boards.iter().map(BoardSummary::of).collect(),
+            certifications: run
+                .certifications
+                .iter()
+                .map(|of| CertificationSummary::of(of, run))
+                .collect(),
             notes: &run.notes,
         }
     }
@@ -119,6 +141,25 @@ impl<'a> Summary<'a> {
     /// As the file holds it.
     fn to_json(&self) -> serde_json::Result<String> {
         serde_json::to_string_pretty(self).map(|json| json + "\n")
+    }
+}
+
+impl<'a> CertificationSummary<'a> {
+    fn of(certification: &'a Certification, run: &RunModel) -> CertificationSummary<'a> {
+        let facts = certification.ended.as_ref().map(|ended| &ended.facts);
+        let not_held =
+            certification.cases.iter().filter(|case| case.verdict == CaseVerdict::NotHeld);
+        let folder = || format!("{}/{CERTIFICATE}", folder_of(&certification.broker));
+        CertificationSummary {
+            name: &certification.broker,
+            complete: certification.ended.is_some(),
+            software: facts.map(|facts| facts.software.as_str()),
+            version: facts.map(|facts| facts.version.as_str()),
+            certificate: certification.ended.is_some().then(folder),
+            tally: certification.tally(),
+            not_held: not_held.map(|case| case.id.as_str()).collect(),
+            profile: run.certificate(&certification.broker).and_then(|of| of.profile),
+        }
     }
 }
 
@@ -191,7 +232,10 @@ impl Reporter for SummaryFile {
         self.run.add(event);
         match event.what {
             // From the start on, so that a record without a board's verdict says that it has none.
-            What::RunStarted(_) | What::BoardEnded { .. } | What::RunEnded { .. } => self.write(),
+            What::RunStarted(_)
+            | What::BoardEnded { .. }
+            | What::CertifyEnded(_)
+            | What::RunEnded { .. } => self.write(),
             _ => Ok(()),
         }
     }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use hilrig_core::certify::certificate::{CaseResult, Certificate, Verdict};
 
+use super::compare::{Difference, Differences, Meaning};
 use super::words;
 use crate::github::{cell, code};
 
@@ -44,6 +45,37 @@ pub fn markdown(certificate: &Certificate) -> String {
     not_run(certificate, &mut text);
     if !certificate.digest.is_empty() {
         let _ = writeln!(text, "\nDigest {}, of certificate.json.", code(&certificate.digest));
+    }
+    text
+}
+
+/// What differs between two certificates, as Markdown.
+pub fn differences_markdown(
+    before: &Certificate,
+    now: &Certificate,
+    differences: &Differences,
+) -> String {
+    let name = |of: &Certificate| code(&words::broker(of));
+    let mut text = format!("## Certificates: {} and {}\n\n", name(before), name(now));
+    if differences.differences.is_empty() {
+        return text + "Nothing differs.\n";
+    }
+    text.push_str("| Case | What | Before | Now | |\n| --- | --- | --- | --- | --- |\n");
+    for difference in &differences.differences {
+        let Difference { case, what, before, now, meaning } = difference;
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} |",
+            case.as_deref().map_or(String::new(), cell),
+            plain(what),
+            plain(&words::clip(before, CELL)),
+            plain(&words::clip(now, CELL)),
+            match meaning {
+                Meaning::Worse => "❌ worse",
+                Meaning::Other => "",
+                Meaning::Better => "✅ better",
+            },
+        );
     }
     text
 }

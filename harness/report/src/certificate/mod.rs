@@ -1,5 +1,6 @@
 //! The certificate of a broker: what the events of a certification come to.
 
+mod compare;
 mod file;
 mod files;
 mod fold;
@@ -11,7 +12,8 @@ mod sample;
 mod suite;
 pub(crate) mod words;
 
+pub use compare::{Difference, Differences, Meaning, differences};
 pub use file::{CertificateError, certificates_in, read_certificate, seal};
 pub use files::CertificateFiles;
 pub use fold::Certification;
-pub use markdown::markdown;
+pub use markdown::{differences_markdown, markdown};

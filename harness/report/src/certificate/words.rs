@@ -69,6 +69,9 @@ pub(crate) fn wire(seen: &WireSeen) -> String {
     if let (Some(asked), Some(kept)) = (asked, kept_records(std::slice::from_ref(seen))) {
         words.push(format!("MFLN {asked} {}", kept.words()));
     }
+    if seen.retry_asked {
+        words.push("another ClientHello asked for".into());
+    }
     if seen.resumed {
         words.push("session resumed".into());
     }
@@ -112,7 +115,7 @@ fn side(side: Side) -> &'static str {
     }
 }
 
-fn version(number: u16) -> String {
+pub(crate) fn version(number: u16) -> String {
     match number {
         0x0301 => "TLS 1.0".into(),
         0x0302 => "TLS 1.1".into(),

@@ -4,11 +4,15 @@
 mod against;
 mod board;
 mod boot_log;
+mod certificate;
+mod certificate_plot;
 mod crash;
 mod history;
 mod page;
 mod plot;
 mod trace;
+
+pub use certificate::certificate_page;
 
 use std::collections::BTreeMap;
 use std::io;

@@ -8,7 +8,8 @@ use hilrig_core::verdict::Verdict;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::trace::Trace;
-use super::{against, board, history};
+use super::{against, board, certificate, history};
+use crate::certificate::{Certification, seal};
 use crate::heap::{Comparison, Key};
 use crate::history::Row;
 use crate::model::{BoardModel, RunModel};
@@ -32,6 +33,41 @@ pub(super) fn page(
     let end = run.ended.as_ref().map_or(run.at, |end| end.seconds);
     let empty = Trace::default();
     let floors = run.started.as_ref().map(|started| started.floors.clone()).unwrap_or_default();
+    let certificate = |of: &Certification| {
+        let mut certificate = run.certificate(&of.broker)?;
+        seal(&mut certificate);
+        Some(certificate)
+    };
+    let title = format!("{} · hilrig {id}", verdict.map_or("incomplete", Verdict::word));
+    whole(
+        &title,
+        html! {
+            a.skip href="#boards" { "To the boards" }
+            header {
+                h1 { "hilrig run " (id) " " (badge(verdict)) }
+                @if let Some(why) = run.ended.as_ref().and_then(|end| end.why.as_deref()) {
+                    p.why { (why) }
+                }
+                (facts(run))
+            }
+            main {
+                (boards(run))
+                (notes(run))
+                @for of in &run.certifications {
+                    (certificate::section(of, certificate(of).as_ref(), &floors))
+                }
+                (against::section(compared))
+                (history::section(history))
+                @for board in &run.boards {
+                    (board::section(board, traces.get(&board.name).unwrap_or(&empty), record, end, &floors))
+                }
+            }
+        },
+    )
+}
+
+/// A page of this title with its look and its policy.
+pub(super) fn whole(title: &str, body: Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -40,28 +76,10 @@ pub(super) fn page(
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (verdict.map_or("incomplete", Verdict::word)) " · hilrig " (id) }
+                title { (title) }
                 style { (PreEscaped(STYLE)) }
             }
-            body {
-                a.skip href="#boards" { "To the boards" }
-                header {
-                    h1 { "hilrig run " (id) " " (badge(verdict)) }
-                    @if let Some(why) = run.ended.as_ref().and_then(|end| end.why.as_deref()) {
-                        p.why { (why) }
-                    }
-                    (facts(run))
-                }
-                main {
-                    (boards(run))
-                    (notes(run))
-                    (against::section(compared))
-                    (history::section(history))
-                    @for board in &run.boards {
-                        (board::section(board, traces.get(&board.name).unwrap_or(&empty), record, end, &floors))
-                    }
-                }
-            }
+            body { (body) }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The run on the terminal: as it goes, and as a table at the end.
 
+mod certificate;
 mod crash;
 mod live;
 mod looks;
@@ -10,6 +11,7 @@ mod words;
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
+use hilrig_core::certify::Certificate;
 use indicatif::ProgressDrawTarget;
 
 pub use live::Live;
@@ -25,6 +27,16 @@ pub enum Stream {
     Stdout,
     /// Standard error.
     Stderr,
+}
+
+/// A certificate as a table for `stream`, or for a file.
+pub fn certificate_text(stream: Option<Stream>, certificate: &Certificate) -> String {
+    let looks = match stream {
+        None => Looks::default(),
+        Some(Stream::Stdout) => Looks::of(&io::stdout()),
+        Some(Stream::Stderr) => Looks::of(&io::stderr()),
+    };
+    certificate::text(certificate, looks)
 }
 
 /// The reporter that suits `stream`: a picture that is updated in place on a terminal, plain lines

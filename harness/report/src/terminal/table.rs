@@ -6,9 +6,9 @@ use std::path::Path;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::verdict::Verdict;
 
-use super::crash;
 use super::looks::Looks;
 use super::words::{self, block, clean, fit};
+use super::{certificate, crash};
 use crate::model::{BoardModel, RunModel, outcome_words};
 
 const GAP: &str = "  ";
@@ -33,6 +33,7 @@ pub(super) fn end(run: &RunModel, looks: Looks, record: Option<&Path>) -> String
     if out.len() > before {
         out += "\n";
     }
+    out += &certificate::end(run, looks);
     for note in &run.notes {
         let _ = writeln!(out, "note: {}", block(note, 6));
     }

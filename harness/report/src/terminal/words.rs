@@ -87,6 +87,9 @@ pub(super) fn case(broker: &str, case: &CaseResult, looks: Looks) -> String {
         verdict => format!("{}, ", certificate::verdict_words(verdict)),
     };
     let mut told = format!("{broker}, {}: {verdict}{}", case.id, certificate::came_of(case));
+    if case.verdict == CaseVerdict::Reported {
+        told += &format!("; {}", certificate::evidence(case));
+    }
     if case.verdict != CaseVerdict::NotHeld {
         return clean(&told);
     }

@@ -1,14 +1,17 @@
 //! The certificate of a broker: written, read back, and refused where it was changed.
 
-use hilrig_core::certify::certificate::{CERTIFICATE_SCHEMA, Certificate};
-use hilrig_report::certificate::markdown;
+use hilrig_core::certify::Reason;
+use hilrig_core::certify::certificate::{CERTIFICATE_SCHEMA, Certificate, Outcome, Verdict};
+use hilrig_report::certificate::{
+    Difference, Meaning, differences, differences_markdown, markdown,
+};
 use hilrig_report::{
     CERTIFICATE, CERTIFICATE_TEXT, CertificateError, CertificateFiles, RunModel, certificates_in,
     read_certificate, replay, seal,
 };
 use proptest::prelude::*;
 
-use crate::sample::{certified, certify};
+use crate::sample::{certificate as sample, certified, certify};
 
 fn certificate() -> Certificate {
     RunModel::of(&certified().events).certificate("mosquitto").unwrap()
@@ -72,6 +75,57 @@ fn the_certificate_as_markdown() {
     let mut certificate = certificate();
     seal(&mut certificate);
     insta::assert_snapshot!(markdown(&certificate));
+}
+
+/// The same broker after an upgrade that did it no good.
+fn upgraded() -> Certificate {
+    let mut now = certificate();
+    now.broker.version = "2.1.0".into();
+    now.tls_library = Some("OpenSSL 3.5.0".into());
+    let case = |now: &mut Certificate, id: &str| {
+        now.cases.iter().position(|case| case.id == id).unwrap_or_else(|| panic!("no case {id}"))
+    };
+    // It loses heap, renegotiates no less, and ignores MFLN from now on.
+    let at = case(&mut now, "control");
+    now.cases[at].cost.heap_handshake = Some(22_480 - 257);
+    now.cases[at].cost.heap_connected = Some(39_960 - 256);
+    now.cases[at].cost.handshake_bytes = Some(1650 + 65);
+    let at = case(&mut now, "mfln-512");
+    now.cases[at].evidence.wire[0].largest_from_broker = 4096;
+    now.cases[at].cost.heap_after_message = None;
+    let at = case(&mut now, "tls13-only");
+    now.cases[at].verdict = Verdict::NotHeld;
+    now.cases[at].outcome = Outcome::Connected;
+    now.cases[at].reason = None;
+    let at = case(&mut now, "client-certificate-missing");
+    now.cases[at].verdict = Verdict::Held;
+    now.cases[at].outcome = Outcome::Refused;
+    now.cases[at].reason = Some(Reason::CertificateWanted);
+    let at = case(&mut now, "mfln-asked");
+    now.cases.remove(at);
+    now.cases.push(sample::case("mqtt-qos", Outcome::Connected, Verdict::Held));
+    now
+}
+
+#[test]
+fn what_an_upgrade_changed_is_told_the_worst_first() {
+    let (before, now) = (certificate(), upgraded());
+    let found = differences(&before, &now);
+    assert!(!found.holds());
+    insta::assert_snapshot!(differences_markdown(&before, &now, &found));
+    // The other way round it is the better what was worse, but for what is not there any more.
+    let back = differences(&now, &before);
+    let of = |all: &[Difference], meaning| all.iter().filter(|d| d.meaning == meaning).count();
+    let (worse, better) =
+        (of(&found.differences, Meaning::Worse), of(&back.differences, Meaning::Better));
+    assert_eq!((worse, better), (6, 4), "{back:?}");
+}
+
+#[test]
+fn a_certificate_beside_itself_differs_in_nothing() {
+    let certificate = certificate();
+    let found = differences(&certificate, &certificate);
+    assert!(found.holds() && found.differences.is_empty(), "{found:?}");
 }
 
 #[test]

@@ -65,7 +65,9 @@ fn the_examples_are_what_is_written() {
     let examples: Vec<&str> =
         blocks(&docs, "jsonl").iter().flat_map(|block| block.lines()).collect();
     for example in &examples {
-        assert!(lines.iter().any(|line| line == example), "no such event: {example}");
+        let event: Event = serde_json::from_str(example).unwrap();
+        let now = serde_json::to_string(&event).unwrap();
+        assert!(lines.iter().any(|line| line == example), "no such event: {example}\nnow: {now}");
     }
     let kinds: std::collections::BTreeSet<&str> = examples
         .iter()

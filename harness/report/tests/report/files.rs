@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use quick_xml::events::Event as Xml;
 use serde_json::Value;
 
-use crate::sample::{Stream, mixed, written};
+use crate::sample::{Stream, certified, mixed, written};
 
 fn summary(events: &[Event]) -> Value {
     let json = written(events, |path| Box::new(SummaryFile::new(path.into())));
@@ -138,4 +138,17 @@ proptest! {
         let xml = junit(&stream.events);
         prop_assert_eq!(count(&xml), (5, 2, 1, 1), "{}", xml);
     }
+}
+
+#[test]
+fn a_certification_in_junit_and_in_the_summary() {
+    let events = certified().events;
+    let xml = junit(&events);
+    let (_, suite) = xml.split_once("<testsuite name=\"certify: mosquitto\"").unwrap();
+    let (suite, _) = suite.split_once("</testsuite>").unwrap();
+    insta::assert_snapshot!(suite);
+    let json: serde_json::Value =
+        serde_json::from_str(&written(&events, |path| Box::new(SummaryFile::new(path.into()))))
+            .unwrap();
+    insta::assert_json_snapshot!(json["certifications"]);
 }

@@ -10,7 +10,7 @@ use hilrig_report::{Live, Looks, Plain, Reporter as _, replay};
 use indicatif::{InMemoryTerm, ProgressDrawTarget};
 use proptest::prelude::*;
 
-use crate::sample::{Page, Stream, mixed};
+use crate::sample::{Page, Stream, certified, mixed};
 
 fn plain(events: &[Event], looks: Looks) -> String {
     let page = Page::default();
@@ -56,6 +56,17 @@ fn thirty_two_boards() {
     let widths: Vec<usize> = text.lines().skip(1).take(33).map(|l| l.chars().count()).collect();
     assert!(widths.iter().all(|width| *width == widths[0]), "{text}");
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_certification_as_lines_and_a_table() {
+    insta::assert_snapshot!(plain(&certified().events, Looks::default()));
+    let cut_short: Vec<Event> = certified().events.into_iter().take(9).collect();
+    let text = table(&cut_short, wide(80));
+    assert!(text.contains("cut short: 3 of 10 cases were told"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 80 || line.contains(": ")), "{text}");
+    let narrow = table(&certified().events, wide(40));
+    assert!(narrow.contains("\nclient-certificate-missing\n  not held, connected\n"), "{narrow}");
 }
 
 #[test]

@@ -1,0 +1,248 @@
+//! The certificate of a broker on the page, or as a page of its own.
+
+use hilrig_core::certify::certificate::{CaseResult, Certificate, Verdict};
+use hilrig_core::verdict::Verdict as RunVerdict;
+use maud::{Markup, html};
+
+use super::certificate_plot::plot;
+use super::page::{badge, whole};
+use super::plot::Floors;
+use crate::certificate::{Certification, words};
+use crate::record::folder_of;
+
+/// A certificate as a page of its own, for one that has no run beside it.
+pub fn certificate_page(certificate: &Certificate) -> String {
+    let verdict = verdict(&certificate.cases, true);
+    let title = format!("{} · certificate", words::broker(certificate));
+    let page = whole(
+        &title,
+        html! {
+            header { h1 { "Certificate of " (words::broker(certificate)) " " (badge(verdict)) } }
+            main {
+                section id=(anchor(&certificate.name)) {
+                    (facts(certificate))
+                    (body(&certificate.name, &certificate.cases, Some(certificate), &Floors::new()))
+                }
+            }
+        },
+    );
+    page.into_string()
+}
+
+/// The section of a run's page.
+pub(super) fn section(
+    certification: &Certification,
+    certificate: Option<&Certificate>,
+    floors: &Floors,
+) -> Markup {
+    let Certification { broker, cases, expected, .. } = certification;
+    html! {
+        section id=(anchor(broker)) {
+            h2 { "Certificate of " (broker) " " (badge(verdict(cases, certificate.is_some()))) }
+            @match certificate {
+                Some(certificate) => (facts(certificate)),
+                None => p.why { "Cut short: " (cases.len()) " of " (expected) " cases were told." },
+            }
+            (body(broker, cases, certificate, floors))
+        }
+    }
+}
+
+/// A broker's name as an anchor, as a board's is made.
+fn anchor(broker: &str) -> String {
+    format!("broker-{}", folder_of(broker))
+}
+
+fn verdict(cases: &[CaseResult], complete: bool) -> Option<RunVerdict> {
+    let any = |verdict| cases.iter().any(|case| case.verdict == verdict);
+    match (any(Verdict::NotHeld), complete) {
+        (true, _) => Some(RunVerdict::Failed),
+        (false, false) => None,
+        (false, true) if any(Verdict::Held) => Some(RunVerdict::Passed),
+        (false, true) => Some(RunVerdict::Skipped),
+    }
+}
+
+fn facts(certificate: &Certificate) -> Markup {
+    let broker = &certificate.broker;
+    html! {
+        dl {
+            div { dt { "Broker" } dd { (words::broker(certificate)) " (" (broker.kind) ", " (broker.from) ")" } }
+            div { dt { "TLS library" } dd { (certificate.tls_library.as_deref().unwrap_or("not known")) } }
+            @if let Some(tls) = &broker.tls { div { dt { "TLS as it comes" } dd { (tls) } } }
+            div { dt { "Device" } dd { (words::device(certificate)) } }
+            div { dt { "Run" } dd { (certificate.run) ", " (certificate.started) } }
+            div { dt { "hilrig" } dd { (certificate.hilrig) ", seed " (certificate.seed) } }
+            @if !certificate.digest.is_empty() {
+                div { dt { "Digest of certificate.json" } dd { code { (certificate.digest) } } }
+            }
+        }
+    }
+}
+
+fn body(
+    broker: &str,
+    cases: &[CaseResult],
+    certificate: Option<&Certificate>,
+    floors: &Floors,
+) -> Markup {
+    let tally = hilrig_core::certify::Tally::of(cases);
+    html! {
+        p { (words::tally(&tally)) "." }
+        @if let Some(certificate) = certificate {
+            h3 { "Profile to use" }
+            p {
+                @match &certificate.profile {
+                    Some(profile) => (code_spans(&words::profile(profile))),
+                    None => "None: no case connected and kept what was agreed on.",
+                }
+            }
+        }
+        h3 { "Lowest free heap by case" }
+        (plot(cases, broker, floors))
+        h3 { "Cases" }
+        (table(cases, broker))
+        h3 { "Evidence" }
+        @for case in cases { (evidence(case, broker)) }
+    }
+}
+
+/// Words with code between backticks.
+fn code_spans(text: &str) -> Markup {
+    html! {
+        @for (at, part) in text.split('`').enumerate() {
+            @if at % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
+fn case_anchor(broker: &str, case: &CaseResult) -> String {
+    format!("{}-{}", anchor(broker), folder_of(&case.id))
+}
+
+fn table(cases: &[CaseResult], broker: &str) -> Markup {
+    let figure = |figure: Option<u64>| figure.map_or("–".into(), |figure| figure.to_string());
+    html! {
+        div.wide tabindex="0" role="region" aria-label={ "cases of " (broker) } {
+            table {
+                thead {
+                    tr {
+                        th { "Case" } th { "Expected" } th { "Verdict" } th { "Outcome" }
+                        th.number { "Free in the handshake, B" } th.number { "connected, B" }
+                        th.number { "Handshake, ms" } th.number { "Handshake, B" }
+                    }
+                }
+                tbody {
+                    @for case in cases {
+                        tr.bad[case.verdict == Verdict::NotHeld] {
+                            td { a href={ "#" (case_anchor(broker, case)) } { (case.id) } }
+                            td { (case.expected) }
+                            td { (sign(case.verdict)) }
+                            td { (words::outcome(case)) }
+                            td.number { (figure(case.cost.heap_handshake)) }
+                            td.number { (figure(case.cost.heap_connected)) }
+                            td.number { (case.cost.handshake_seconds.map_or("–".into(), words::milliseconds)) }
+                            td.number { (figure(case.cost.handshake_bytes)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn sign(verdict: Verdict) -> Markup {
+    let (class, sign) = match verdict {
+        Verdict::Held => ("outcome", "✓"),
+        Verdict::NotHeld => ("outcome", "✗"),
+        Verdict::Reported => ("reported", "i"),
+        Verdict::NotRun => ("skipped", "–"),
+    };
+    html! { span class=(class) { span aria-hidden="true" { (sign) } " " (words::verdict_words(verdict)) } }
+}
+
+fn evidence(case: &CaseResult, broker: &str) -> Markup {
+    let found = &case.evidence;
+    html! {
+        details id=(case_anchor(broker, case)) {
+            summary { code { (case.id) } " " (sign(case.verdict)) ", " (words::outcome(case)) }
+            p { (case.title) ". " (case.proves) }
+            @if let Some(why) = &case.why { p.why { (why) } }
+            dl {
+                div { dt { "Stands for" } dd { (case.seen) } }
+                div { dt { "Expected" } dd { (case.expected) } }
+                div { dt { "Set-up" } dd { (case.set_up) } }
+                @if let Some(board) = &case.board { div { dt { "Board" } dd { (board) } } }
+                div { dt { "Time" } dd { (format!("{:.2}", case.seconds)) " s" } }
+                @if !found.found.is_empty() { div { dt { "Found" } dd { (found.found) } } }
+                @if let Some(said) = &found.said {
+                    div {
+                        dt { "The board said" }
+                        dd { code { (said) } @if let Some(line) = found.log_line { " (boot log, line " (line) ")" } }
+                    }
+                }
+                @if let Some(bytes) = case.cost.heap_after_message {
+                    div { dt { "Free after the large message" } dd { (bytes) " B" } }
+                }
+                @if let Some(others) = words::others(case) { div { dt { "Other clients" } dd { (others) } } }
+            }
+            (wire(case))
+            (clients(case))
+        }
+    }
+}
+
+fn wire(case: &CaseResult) -> Markup {
+    let wire = &case.evidence.wire;
+    html! {
+        @if !wire.is_empty() {
+            p.small { "Connections on the wire: " (wire.len()) " of " (case.evidence.connections) "." }
+            div.wide tabindex="0" role="region" aria-label={ "connections of " (case.id) } {
+                table {
+                    thead {
+                        tr {
+                            th { "Seen" } th.number { "Round trips" } th.number { "Handshake, ms" }
+                            th.number { "From the board, B" } th.number { "From the broker, B" } th.number { "s" }
+                        }
+                    }
+                    tbody {
+                        @for seen in wire {
+                            tr {
+                                td { (words::wire(seen)) }
+                                td.number { (seen.round_trips) }
+                                td.number { (seen.handshake_seconds.map_or("–".into(), words::milliseconds)) }
+                                td.number { (seen.bytes_from_board) }
+                                td.number { (seen.bytes_from_broker) }
+                                td.number { (format!("{:.3}", seen.seconds)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn clients(case: &CaseResult) -> Markup {
+    html! {
+        @if !case.evidence.clients.is_empty() {
+            div.wide tabindex="0" role="region" aria-label={ "other clients in " (case.id) } {
+                table {
+                    thead { tr { th { "Client" } th { "Outcome" } th { "Said" } } }
+                    tbody {
+                        @for client in &case.evidence.clients {
+                            tr {
+                                td { (client.client) " " (client.version) }
+                                td {
+                                    (words::outcome_words(client.outcome))
+                                    @if let Some(reason) = client.reason { ": " (reason) }
+                                }
+                                td { (client.said) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
