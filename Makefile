@@ -28,6 +28,7 @@ run: firmware $(if $(findstring lm3s6965,$(ARGS)),firmware-arm)
 
 test: faults
 	$(MAKE) -C firmware -j$(JOBS) test
+	$(MAKE) -C firmware -j$(JOBS) brssl
 	$(CARGO) build -p hilrig
 	$(CARGO) test --workspace
 

@@ -45,6 +45,11 @@ pub fn firmware_elf() -> PathBuf {
     firmware_file("firmware/build/virtual/firmware.elf", "make firmware")
 }
 
+/// BearSSL's own command line, from the sources that the firmware is built of.
+pub fn brssl() -> PathBuf {
+    firmware_file("firmware/build/host-tests/brssl", "make -C firmware brssl")
+}
+
 /// The LM3S6965's firmware.
 pub fn arm_firmware() -> PathBuf {
     firmware_file("firmware/build/lm3s6965/firmware.elf", "make firmware-arm")
