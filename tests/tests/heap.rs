@@ -109,6 +109,8 @@ fn baselines_that_cannot_be_used_are_refused_before_anything_runs() {
     };
     let error = check(&whole.replace("schema = 1", "schema = 0"));
     assert!(error.contains("heap-baseline.toml:5: a baseline of schema 0"), "{error}");
+    let error = check(&whole.replace("schema = 1", "schema = 2"));
+    assert!(error.contains("heap-baseline.toml:5: a baseline of schema 2"), "{error}");
     let error = check(&whole[..whole.len() / 2]);
     assert!(error.contains("heap-baseline.toml:"), "{error}");
     let error = check(whole.trim_end().strip_suffix("[end]").unwrap());
@@ -130,6 +132,41 @@ fn baselines_that_cannot_be_used_are_refused_before_anything_runs() {
     fs::remove_file(bench.path(BASELINE)).unwrap();
     let refused = bench.run(&["heap", "check", "--boots", "1"]).with_code(exit::USAGE);
     assert!(refused.stderr.contains("`hilrig heap accept` writes one"), "{}", refused.stderr);
+}
+
+#[test]
+fn boots_with_scenarios_have_figures_of_their_own() {
+    let bench = Bench::new();
+    let scenario = ["--scenario", "handshake", "--count", "9", "--boots", "1"];
+    bench.run(&[&["heap", "accept"], &scenario[..]].concat()).with_code(exit::PASSED);
+    let baseline = fs::read_to_string(bench.path(BASELINE)).unwrap();
+    assert!(baseline.contains("scenario=handshake:9\""), "{baseline}");
+    bench.run(&[&["heap", "check"], &scenario[..]].concat()).with_code(exit::PASSED);
+    // Another path is not held against them.
+    let refused = bench.run(&["heap", "check", "--boots", "1"]).with_code(exit::USAGE);
+    assert!(refused.stderr.contains("has no figures for these boots"), "{refused}");
+    bench.run(&["heap", "accept", "--boots", "1"]).with_code(exit::PASSED);
+    let both = fs::read_to_string(bench.path(BASELINE)).unwrap();
+    assert_eq!(both.matches("[[baseline]]").count(), 2, "{both}");
+    assert!(both.contains("scenario=handshake:9\""), "{both}");
+}
+
+#[test]
+fn a_record_that_is_none_is_refused() {
+    let bench = accepted();
+    let events = bench.path("hilrig-records/latest/events.jsonl");
+    let whole = fs::read_to_string(&events).unwrap();
+    let refused = |text: &str| {
+        bench.write("events.jsonl", text);
+        let check = ["heap", "check", "--from", "events.jsonl"];
+        bench.run(&check).with_code(exit::USAGE).stderr
+    };
+    let error = refused(&whole.replacen("\"schema\":1", "\"schema\":99", 1));
+    assert!(error.contains("events.jsonl") && error.contains("99"), "{error}");
+    let error = refused("");
+    assert!(error.contains("events.jsonl is the record of no run"), "{error}");
+    let error = refused("notes, not events\n\n");
+    assert!(error.contains("events.jsonl"), "{error}");
 }
 
 #[test]

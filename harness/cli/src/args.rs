@@ -190,6 +190,13 @@ pub struct Run {
     /// Seed of everything random in the run, to repeat an earlier one.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
     pub seed: Option<u64>,
+    #[command(flatten)]
+    pub scenarios: Scenarios,
+}
+
+/// What the boards are put through beside the main path.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Scenarios {
     /// Put the boards through this scenario, too (may be given more than once).
     #[arg(long, value_name = "NAME")]
     pub scenario: Vec<ScenarioName>,

@@ -63,7 +63,7 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
         &args.board,
     )?;
     let contract = load::contract(&config)?;
-    let scenarios = scenarios::asked(&args, &config, &contract)?;
+    let scenarios = scenarios::asked(&args.scenarios, &config, &contract)?;
     let kinds: std::collections::BTreeSet<BoardKind> =
         chosen.iter().map(|board| board.kind).collect();
     let images = kinds

@@ -12,7 +12,7 @@ use crate::error::Failure;
 /// # Errors
 /// The contract does not tell what a scenario needs.
 pub fn asked(
-    args: &args::Run,
+    args: &args::Scenarios,
     config: &Config,
     contract: &Contract,
 ) -> Result<Vec<Asked>, Failure> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 
-use super::{ConfigArg, Place};
+use super::{ConfigArg, Place, Scenarios};
 
 /// The commands of `hilrig heap`.
 #[derive(Debug, Subcommand)]
@@ -41,8 +41,10 @@ pub struct HeapBoots {
     /// How many runs the figures are taken from.
     #[arg(long, value_name = "N", default_value = "5")]
     pub boots: std::num::NonZeroUsize,
+    #[command(flatten)]
+    pub scenarios: Scenarios,
     /// Take the figures from these records, and run nothing.
-    #[arg(long, value_name = "RECORD", num_args = 1.., conflicts_with_all = ["boots", "virtual_boards", "board", "broker"])]
+    #[arg(long, value_name = "RECORD", num_args = 1.., conflicts_with_all = ["boots", "virtual_boards", "board", "broker", "scenario"])]
     pub from: Vec<PathBuf>,
     /// The baseline; left out, heap-baseline.toml beside the configuration.
     #[arg(long, value_name = "FILE")]

@@ -72,8 +72,6 @@ fn as_run(args: &args::HeapBoots) -> args::Run {
         flash: false,
         broker: args.broker,
         seed: None,
-        scenario: Vec::new(),
-        count: None,
-        soak_for: None,
+        scenarios: args.scenarios.clone(),
     }
 }
