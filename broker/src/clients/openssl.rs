@@ -33,8 +33,7 @@ const TO_END: Duration = Duration::from_secs(1);
 /// # Errors
 /// What was found instead, and what to do.
 pub async fn openssl_version(deadline: Duration) -> Result<String, String> {
-    let path = program::look_up(Path::new("openssl"))
-        .map_err(|found| format!("{found}; install it (`apt-get install openssl`)"))?;
+    let path = executable()?;
     let mut command = Command::new(&path);
     command.arg("version").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let output = match timeout(deadline, command.output()).await {
@@ -48,6 +47,11 @@ pub async fn openssl_version(deadline: Duration) -> Result<String, String> {
         (Some("OpenSSL"), Some(version)) => Ok(printable(version.as_bytes())),
         _ => Err(format!("{} does not say that it is OpenSSL", path.display())),
     }
+}
+
+fn executable() -> Result<PathBuf, String> {
+    program::look_up(Path::new("openssl"))
+        .map_err(|found| format!("{found}; install it (`apt-get install openssl`)"))
 }
 
 /// Connects as `ask` says with `openssl s_client`, and asks for a CONNACK. Its files, which are gone
@@ -105,7 +109,10 @@ async fn once(
     further: &[String],
     end: Instant,
 ) -> Told {
-    let mut command = Command::new("openssl");
+    let mut command = match executable() {
+        Ok(path) => Command::new(path),
+        Err(found) => return Told::not_run(found),
+    };
     command
         .args(arguments(ask, files, wire.port()))
         .args(further)

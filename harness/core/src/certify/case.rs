@@ -160,10 +160,12 @@ impl Reason {
     }
 
     /// The same with what was seen on the wire. In TLS 1.2 alert 40 is also the answer to a client that
-    /// shows no certificate (RFC 5246, 7.4.6): with a ServerHello, version and suite were agreed on.
+    /// shows no certificate (RFC 5246, 7.4.6): where one was asked for, version and suite were agreed on.
     pub fn seen_with(self, wire: &super::WireSeen) -> Reason {
         match self {
-            Reason::NothingInCommon if wire.taken.is_some() && wire.certificate_asked => {
+            Reason::NothingInCommon
+                if wire.certificate_asked && wire.board_certificates.is_empty() =>
+            {
                 Reason::CertificateWanted
             }
             reason => reason,
