@@ -19,6 +19,7 @@ mod container;
 mod engine;
 mod error;
 mod folder;
+mod front;
 mod image;
 mod keeper;
 mod logtail;

@@ -7,12 +7,13 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use common::{PATIENCE, skipped};
 use hilrig_broker::pki::Pki;
 use hilrig_broker::software::{Instance, Material, Order, Software, StartError};
 use hilrig_broker::{Login, SERVER_NAME, answer_over_tls, client_tls};
-use hilrig_core::certify::{BrokerTls, Identity, Versions};
+use hilrig_core::certify::{BrokerTls, Front, Identity, Versions};
 use rustls::ClientConfig;
 
 /// One for all tests, as a run has.
@@ -135,7 +136,184 @@ const SET_UPS: &[BrokerTls] = &[
     BrokerTls::USUAL.showing(Identity::OtherName),
 ];
 
+/// A fake broker: a script, described as a real one is.
+fn fake(script: &str, ready: &str) -> &'static Software {
+    let text = format!(
+        "name = 'fake'\ntitle = 'Fake'\nprogram = ['python3']\nfiles = {{ 'fake.py' = 'fake.py' }}\n\
+         install = {{ from = 'apt', packages = ['fake'] }}\n\
+         run = {{ arguments = ['{{{{ dir }}}}/fake.py'] }}\nready = {{ {ready} }}\n\
+         end = {{ signal = 'TERM', grace_s = 1, codes = [] }}\nversion = {{ log = 'v(.*)' }}\n\
+         tls_library = {{ name = 'none', log = 'v(.*)' }}\n\
+         can = {{ only_1_3 = true, sha1 = true, second_certificate = true, \
+         client_certificate = true, login = true, permission = true }}\n"
+    );
+    let software = Software::parse(&text, &[("fake.py", script)]).unwrap();
+    Box::leak(Box::new(software))
+}
+
+/// A server that does `then` with every connection `c`.
+fn server(then: &str) -> String {
+    format!(
+        "import socket, time\ns = socket.socket()\n\
+         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n\
+         s.bind(('{{{{ address }}}}', {{{{ port }}}}))\ns.listen()\nprint('up', flush=True)\n\
+         kept = []\nwhile True:\n    c, _ = s.accept()\n    {then}\n"
+    )
+}
+
+async fn fails(script: &str, ready: &str, deadline: Duration) -> StartError {
+    let dir = tempfile::tempdir().unwrap();
+    let order = Order {
+        deadline,
+        ..order(fake(script, ready), dir.path(), BrokerTls::USUAL.showing(Identity::Ecdsa256))
+    };
+    let password = order.login.password.clone();
+    let error = Instance::start(order).await.err().expect("it cannot be ready");
+    assert!(!error.to_string().contains(&password), "{error}");
+    nothing_left(dir.path());
+    error
+}
+
+#[tokio::test]
+async fn a_broker_that_never_gets_ready_is_told() {
+    let short = Duration::from_millis(300);
+    let script = "import time\nprint('starting {{ password }}', flush=True)\ntime.sleep(600)\n";
+    let error = fails(script, "log = 'up'", short).await;
+    assert!(matches!(error, StartError::NeverReady { .. }), "{error}");
+    assert!(error.to_string().contains("to say that it is up"), "{error}");
+    // It says nothing, and nobody listens.
+    let error = fails(script, "", short).await;
+    assert!(error.to_string().contains("nobody listens"), "{error}");
+    // It takes connections and is silent.
+    let error = fails(&server("kept.append(c)"), "log = 'up'", 4 * short).await;
+    assert!(matches!(error, StartError::NeverReady { .. }), "{error}");
+    // It ends.
+    let error = fails("print('no licence')\nraise SystemExit(3)\n", "log = 'up'", PATIENCE).await;
+    assert!(matches!(error, StartError::Ended { .. }), "{error}");
+    let told = error.to_string();
+    assert!(told.contains("exit status: 3") && told.contains("no licence"), "{told}");
+}
+
+#[tokio::test]
+async fn a_broker_that_closes_at_once_is_told() {
+    let error = fails(&server("c.close()"), "log = 'up'", PATIENCE).await;
+    assert!(matches!(error, StartError::ClosedAtOnce { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_broker_that_speaks_no_tls_is_told() {
+    let plain = server("c.recv(1); c.sendall(b'\\x20\\x02\\x00\\x00' * 9); kept.append(c)");
+    let error = fails(&plain, "log = 'up'", PATIENCE).await;
+    assert!(matches!(error, StartError::NoTls { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_it_starts_and_leaves_is_ended_with_it() {
+    // In a session of its own, and with the log's pipe in hand.
+    let script = "import subprocess, time\n\
+                  subprocess.Popen(['sleep', '600'], start_new_session=True)\n\
+                  print('no', flush=True)\ntime.sleep(600)\n";
+    fails(script, "log = 'up'", Duration::from_secs(2)).await;
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_with_what_installs_it() {
+    let text = "name = 'none'\ntitle = 'None'\nprogram = ['no-such-broker']\n\
+                install = { from = 'pip', packages = ['no-such'] }\n\
+                run = { arguments = [] }\nready = {}\n\
+                end = { signal = 'TERM', grace_s = 1, codes = [] }\n\
+                version = { log = 'v(.*)' }\ntls_library = { name = 'none', log = 'v(.*)' }\n\
+                can = { only_1_3 = 'it is old', sha1 = true, second_certificate = true, \
+                client_certificate = true, login = true, permission = true }\n";
+    let software = Box::leak(Box::new(Software::parse(text, &[]).unwrap()));
+    let dir = tempfile::tempdir().unwrap();
+    let ec = BrokerTls::USUAL.showing(Identity::Ecdsa256);
+    let error = Instance::start(order(software, dir.path(), ec)).await.err().unwrap();
+    let told = error.to_string();
+    assert!(told.contains("no-such-broker") && told.contains("pip install no-such"), "{told}");
+    let newer = BrokerTls { versions: Versions::Only13, ..ec };
+    let error = Instance::start(order(software, dir.path(), newer)).await.err().unwrap();
+    assert_eq!(error.to_string(), "None cannot be set up so: it is old");
+    nothing_left(dir.path());
+}
+
+#[tokio::test]
+async fn the_front_asks_for_more_than_the_broker() {
+    let software = Software::named("mosquitto").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let root = pki().issued(Identity::Rsa2048).unwrap().root();
+    let usual = client_tls(root).unwrap();
+    let with = |change: &dyn Fn(&mut ClientConfig)| {
+        let mut tls = (*usual).clone();
+        change(&mut tls);
+        Arc::new(tls)
+    };
+    let no_sni = with(&|tls| tls.enable_sni = false);
+    let alpn = with(&|tls| tls.alpn_protocols = vec![b"mqtt".to_vec()]);
+    let other_alpn = with(&|tls| tls.alpn_protocols = vec![b"http/1.1".to_vec()]);
+    for (front, let_in, refused) in [
+        (Front::Plain, vec![&usual, &no_sni, &alpn], vec![]),
+        (Front::SniRequired, vec![&usual, &alpn], vec![(&no_sni, "UnrecognisedName")]),
+        (
+            Front::AlpnRequired,
+            vec![&alpn],
+            vec![(&usual, "NoApplicationProtocol"), (&other_alpn, "NoApplicationProtocol")],
+        ),
+    ] {
+        let order = order(software, dir.path(), BrokerTls::USUAL.behind(front));
+        let login = order.login.clone();
+        let mut instance = Instance::start(order).await.unwrap();
+        let port = instance.port();
+        for round in 0..2 {
+            for tls in &let_in {
+                let code = code(&instance, (*tls).clone(), &login).await;
+                assert_eq!(code.unwrap_or_else(|error| panic!("{front:?}: {error}")), 0);
+            }
+            for (tls, alert) in &refused {
+                let error = code(&instance, (*tls).clone(), &login).await.unwrap_err();
+                assert!(error.to_string().contains(alert), "{front:?}: {error}");
+            }
+            if round == 0 {
+                instance.restart().await.unwrap();
+                assert_eq!(instance.port(), port);
+            }
+        }
+        instance.stop().await;
+        nothing_left(dir.path());
+    }
+}
+
 #[tokio::test]
 async fn mosquitto_holds() {
     holds("mosquitto").await;
+}
+
+#[tokio::test]
+async fn rabbitmq_holds() {
+    holds("rabbitmq").await;
+}
+
+#[tokio::test]
+async fn nats_holds() {
+    holds("nats").await;
+}
+
+#[tokio::test]
+async fn activemq_holds() {
+    holds("activemq").await;
+}
+
+#[tokio::test]
+async fn amqtt_holds() {
+    holds("amqtt").await;
+}
+
+#[tokio::test]
+async fn aedes_holds() {
+    holds("aedes").await;
+}
+
+#[tokio::test]
+async fn rumqttd_holds() {
+    holds("rumqttd").await;
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use hilrig_core::certify::{BrokerTls, Versions};
+use hilrig_core::certify::{BrokerTls, Identity, Versions};
 use regex::Regex;
 use serde::{Deserialize, Deserializer};
 
@@ -27,6 +27,21 @@ const SOURCES: &[Source] = described! {
         "permissions" in "mosquitto",
         "openssl.cnf" in "shared"
     ],
+    "rabbitmq": [
+        "rabbitmq.conf" in "rabbitmq",
+        "advanced.config" in "rabbitmq",
+        "definitions.json" in "rabbitmq",
+        "enabled_plugins" in "rabbitmq"
+    ],
+    "nats": ["nats.conf" in "nats"],
+    "activemq": [
+        "activemq.xml" in "activemq",
+        "log4j.properties" in "activemq",
+        "log4j2.properties" in "activemq"
+    ],
+    "amqtt": ["amqtt.yaml" in "amqtt", "openssl.cnf" in "shared"],
+    "aedes": ["broker.mjs" in "aedes"],
+    "rumqttd": ["rumqttd.toml" in "rumqttd"],
 };
 
 /// A broker that can be started, as its file describes it. Its keys are explained in
@@ -184,6 +199,7 @@ pub(super) struct TlsLibrary {
 #[serde(deny_unknown_fields)]
 pub(super) struct Can {
     only_1_3: Able,
+    sha1: Able,
     second_certificate: Able,
     client_certificate: Able,
     login: Able,
@@ -278,9 +294,16 @@ impl Software {
     pub fn can(&self, tls: &BrokerTls) -> Result<(), String> {
         let asked = [
             (tls.versions == Versions::Only13, &self.can.only_1_3),
+            (tls.identity == Identity::RsaSha1, &self.can.sha1),
             (tls.second.is_some(), &self.can.second_certificate),
             (tls.client_certificate, &self.can.client_certificate),
         ];
+        if tls.front.is_some() && tls.client_certificate {
+            return Err("what the rig puts before it asks for no client certificate".into());
+        }
+        if tls.front.is_some() && tls.second.is_some() {
+            return Err("what the rig puts before it shows one certificate".into());
+        }
         asked.into_iter().filter(|(asked, _)| *asked).try_for_each(|(_, able)| able.0.clone())
     }
 

@@ -34,7 +34,7 @@ pub struct InstanceFacts {
     pub kind: &'static str,
     /// Its program.
     pub from: String,
-    /// The port that it listens at.
+    /// The port that it listens at, or what stands before it does.
     pub port: u16,
     /// From the start to the CONNACK, seconds.
     pub seconds: f64,
@@ -87,7 +87,7 @@ impl Instance {
         &self.order
     }
 
-    /// Its port for MQTT over TLS.
+    /// Its port for MQTT over TLS, or the one of what stands before it.
     pub fn port(&self) -> u16 {
         self.facts.port
     }

@@ -21,7 +21,8 @@ pub struct Order {
     /// A folder that is not there yet, on a short path: it is made for the broker's files, and removed
     /// when the broker has ended.
     pub dir: PathBuf,
-    /// How it does TLS. What stands before it ([`BrokerTls::front`]) is not its own and is not heeded.
+    /// How it does TLS. What is to stand before it ([`BrokerTls::front`]) is started with it, and its
+    /// port is then the one of the broker.
     pub tls: BrokerTls,
     /// The certificates for that.
     pub material: Material,

@@ -16,6 +16,7 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, Signa
 
 use super::Order;
 use crate::connack::answer_over_tls;
+use crate::front::MQTT;
 use crate::plan::Login;
 
 /// What came instead of a CONNACK.
@@ -44,29 +45,24 @@ pub(super) struct Prover {
 impl Prover {
     /// For a broker at `address`.
     pub fn new(order: &Order, address: SocketAddr) -> Result<Prover, Error> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let material = &order.material;
-        let shown = [Some(&material.shown), material.second.as_ref()];
-        let leaves = shown.into_iter().flatten().map(|shown| shown.chain[0].clone()).collect();
-        let verifier = Arc::new(Given { leaves, provider: provider.clone() });
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier);
-        let tls = match order.tls.client_certificate {
-            false => config.with_no_client_auth(),
-            true => {
-                let key = PrivateKeyDer::from_pem_slice(material.client.key_pem.as_bytes())
-                    .map_err(|error| Error::General(error.to_string()))?;
-                config.with_client_auth_cert(material.client.chain.clone(), key)?
-            }
-        };
         Ok(Prover {
             address,
-            name: material.shown.name.clone(),
-            tls: Arc::new(tls),
+            name: order.material.shown.name.clone(),
+            tls: Arc::new(given(order)?),
             login: order.software.can_ask_for_login().is_ok().then(|| order.login.clone()),
         })
+    }
+
+    /// The same for the front before it, which may ask for MQTT's protocol.
+    pub fn through_front(&self, address: SocketAddr) -> Prover {
+        let mut tls = (*self.tls).clone();
+        tls.alpn_protocols = vec![MQTT.to_vec()];
+        Prover { address, name: self.name.clone(), tls: Arc::new(tls), login: self.login.clone() }
+    }
+
+    /// What verifies the broker.
+    pub fn tls(&self) -> Arc<ClientConfig> {
+        self.tls.clone()
     }
 
     /// Asks once. Has no deadline of its own.
@@ -81,6 +77,27 @@ impl Prover {
             Err(error) => Err(what(&error)),
         }
     }
+}
+
+/// A client that takes the certificates of the order and shows the one of a board where one is wanted.
+fn given(order: &Order) -> Result<ClientConfig, Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let material = &order.material;
+    let shown = [Some(&material.shown), material.second.as_ref()];
+    let leaves = shown.into_iter().flatten().map(|shown| shown.chain[0].clone()).collect();
+    let verifier = Arc::new(Given { leaves, provider: provider.clone() });
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    Ok(match order.tls.client_certificate {
+        false => config.with_no_client_auth(),
+        true => {
+            let key = PrivateKeyDer::from_pem_slice(material.client.key_pem.as_bytes())
+                .map_err(|error| Error::General(error.to_string()))?;
+            config.with_client_auth_cert(material.client.chain.clone(), key)?
+        }
+    })
 }
 
 fn what(error: &std::io::Error) -> NotYet {

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::process::Command;
-use tokio::time::{sleep, timeout_at};
+use tokio::time::{sleep, timeout, timeout_at};
 
 use super::describe::{EndSignal, Only, Step};
 use super::instance::Desk;
@@ -20,6 +20,7 @@ use super::render::{self, Renderer};
 use super::{Found, InstanceFacts, Order, Shown, StartError};
 use crate::child::Running;
 use crate::folder::Folder;
+use crate::front::Front;
 use crate::{ports, strays};
 
 /// So many sets of free ports are tried when somebody else is quicker.
@@ -68,6 +69,20 @@ impl Place<'_> {
     async fn keep(&self, desk: &mut Desk) -> Result<Option<String>, StartError> {
         let (mut running, mut helper, ports) = self.first_start(desk).await?;
         let mut facts = self.facts(&running, &ports, desk).await?;
+        let front = tokio::select! {
+            front = self.front(&ports) => front,
+            () = desk.stopped() => Err(StartError::Stopped),
+        };
+        let front = match front {
+            Ok(front) => front,
+            Err(error) => {
+                self.stop(&mut running, helper).await;
+                return Err(error);
+            }
+        };
+        if let Some(front) = &front {
+            facts.port = front.port();
+        }
         loop {
             desk.ready(facts.clone());
             let end = tokio::select! {
@@ -83,7 +98,6 @@ impl Place<'_> {
                     desk.starts_anew();
                     let deadline = Instant::now() + self.order.deadline;
                     (running, helper) = self.start(&ports, deadline, desk).await?;
-                    facts.port = ports["mqtt"];
                 }
             }
         }
@@ -273,11 +287,7 @@ impl Place<'_> {
                 .map_err(|_| never("it to say that it is up", "it did not".into()))?
                 .map_err(|found| StartError::Ended { broker: broker(), found, log: log() })?;
         }
-        let at = match self.order.listen {
-            Ipv4Addr::UNSPECIFIED => Ipv4Addr::LOCALHOST,
-            at => at,
-        };
-        let address = SocketAddr::from((at, port));
+        let address = self.address(port);
         let prover = Prover::new(self.order, address).map_err(bench("set up the rig's TLS"))?;
         let mut settled: Option<Instant> = None;
         loop {
@@ -292,7 +302,8 @@ impl Place<'_> {
                 Ok(Err(found)) => found,
                 Err(_) => NotYet::Other("nothing came".into()),
             };
-            let over = Instant::now() >= deadline;
+            // It would not be asked again in time.
+            let over = Instant::now() + BETWEEN >= deadline;
             let stays = match found {
                 NotYet::Refused => false,
                 _ => settled.get_or_insert_with(Instant::now).elapsed() >= TO_SETTLE,
@@ -323,6 +334,32 @@ impl Place<'_> {
                 }
             }
         }
+    }
+
+    /// What stands before it, if anything does, proved as the broker itself is.
+    async fn front(&self, ports: &Ports) -> Result<Option<Front>, StartError> {
+        const WHAT: &str = "put the rig's own TLS server before the broker";
+        let Order { tls, material, listen, .. } = self.order;
+        let Some(kind) = tls.front else { return Ok(None) };
+        let behind = self.address(ports["mqtt"]);
+        let prover = Prover::new(self.order, behind).map_err(bench(WHAT))?;
+        let front = Front::open(kind, tls.versions, *listen, &material.shown, behind, prover.tls());
+        let front = front.await.map_err(bench(WHAT))?;
+        let asked = prover.through_front(self.address(front.port()));
+        match timeout(self.order.deadline, asked.ask()).await {
+            Ok(Ok(())) => Ok(Some(front)),
+            Ok(Err(found)) => Err(bench(WHAT)(format!("asked for a CONNACK, {found:?}"))),
+            Err(_) => Err(bench(WHAT)("no CONNACK came through it")),
+        }
+    }
+
+    /// Where the rig reaches what listens at a port.
+    fn address(&self, port: u16) -> SocketAddr {
+        let at = match self.order.listen {
+            Ipv4Addr::UNSPECIFIED => Ipv4Addr::LOCALHOST,
+            at => at,
+        };
+        SocketAddr::from((at, port))
     }
 
     async fn facts(
