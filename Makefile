@@ -6,6 +6,7 @@
 # and for those who change something:
 #
 #   make lint     formatting, clippy, licences
+#   make test-brokers  the seven brokers that can be certified, installed where missing
 #   make bench    tables of what the rig costs, with ratios; nothing passes or fails
 #   make install  the optimised binary, where cargo installs
 #   make firmware the images alone
@@ -20,7 +21,7 @@ CARGO := cargo
 # The firmware's make uses every core; several makes at once would do so each.
 JOBS := $(shell nproc)
 
-.PHONY: run test lint bench install firmware firmware-arm faults need need-arm clean
+.PHONY: run test test-brokers lint bench install firmware firmware-arm faults need need-arm clean
 
 run: firmware $(if $(findstring lm3s6965,$(ARGS)),firmware-arm)
 	$(CARGO) build -p hilrig
@@ -31,6 +32,10 @@ test: faults
 	$(MAKE) -C firmware -j$(JOBS) brssl
 	$(CARGO) build -p hilrig
 	$(CARGO) test --workspace
+
+# Every broker that `hilrig certify` can start; what is missing is installed before, and said.
+test-brokers:
+	tools/brokers.sh $(CARGO) test -p hilrig-broker --test software
 
 lint: need
 	$(CARGO) fmt --all --check

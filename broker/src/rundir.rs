@@ -127,6 +127,8 @@ mod tests {
         let mut owner = Owner::me();
         owner.boot.push('9');
         fs::write(dead.path().join(MARKER), serde_json::to_vec(&owner).unwrap()).unwrap();
+        let mut sleep = std::process::Command::new("sleep");
+        let mut left = sleep.arg("60").env(strays::MARK, dead.path().join("b")).spawn().unwrap();
         let somebodys = base.path().join("hilrig-notes");
         fs::create_dir(&somebodys).unwrap();
         let link = base.path().join("hilrig-link");
@@ -135,6 +137,7 @@ mod tests {
         let notes = swept(base.path());
         assert_eq!(notes.len(), 1, "{notes:?}");
         assert!(!dead.path().exists());
+        assert!(left.wait().unwrap().to_string().contains("signal: 9"), "what it ran is ended");
         assert!(alive.path().exists() && somebodys.exists() && link.is_symlink());
         assert!(swept(base.path()).is_empty());
     }

@@ -291,7 +291,17 @@ fn doctor_finds_everything_or_names_the_command_that_mends_it() {
         Running::start(command).ended()
     };
     let well = doctor(&|_| {}).with_code(exit::PASSED);
-    well.showing("ok       firmware").showing("Everything that a run needs is there.");
+    let well = well.showing("ok       firmware").showing("Everything that a run needs is there.");
+    // Of the brokers that only a certification asks for, one is certainly not in an empty PATH.
+    let bare = doctor(&|command| {
+        command.env("PATH", "");
+    });
+    for (broker, mend) in [("aedes", "npm install --global aedes"), ("amqtt", "pip install amqtt")]
+    {
+        assert!(well.stdout.contains(broker), "{well}");
+        assert!(bare.stdout.contains(&format!("without  {broker}")), "{bare}");
+        assert!(bare.stdout.contains(mend), "{bare}");
+    }
 
     let mut configuration = Configuration::new();
     configuration.set("broker.executable", "no-such-mosquitto");

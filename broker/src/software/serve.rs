@@ -274,9 +274,10 @@ impl Place<'_> {
     ) -> Result<(), StartError> {
         let broker = || self.order.software.title.clone();
         let log = || desk.log.last_lines();
+        let started = Instant::now();
         let never = |waited_for: &str, found: String| StartError::NeverReady {
             broker: broker(),
-            waited: self.order.deadline,
+            waited: started.elapsed(),
             waited_for: waited_for.to_owned(),
             found,
             log: log(),

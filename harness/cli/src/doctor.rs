@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anstyle::{AnsiColor, Style};
 use hilrig_boards::discover::discover;
 use hilrig_broker::engine_status;
+use hilrig_broker::software::Software;
 use hilrig_core::config::{BoardKind, BrokerKind, Config};
 use hilrig_core::exit;
 
@@ -31,6 +32,7 @@ pub async fn doctor(args: &args::Doctor) -> Result<u8, Failure> {
     firmware(config.as_ref(), &mut findings);
     qemu(config.as_ref(), &mut findings);
     broker(config.as_ref(), &mut findings).await;
+    certified(&mut findings);
     ports(&mut findings);
 
     let bad = findings.iter().any(|finding| finding.needed && finding.mend.is_some());
@@ -187,6 +189,20 @@ async fn broker(config: Option<&Config>, findings: &mut Vec<Finding>) {
             needed: kind == BrokerKind::Process || (kind == BrokerKind::Auto && !engine),
         },
     });
+}
+
+/// The brokers that `hilrig certify` can start, beside Mosquitto.
+fn certified(findings: &mut Vec<Finding>) {
+    let others = Software::all().iter().filter(|software| software.name != "mosquitto");
+    findings.extend(others.map(|software| match software.find() {
+        Ok(found) => ok(&software.name, found.program.display().to_string()),
+        Err(_) => Finding {
+            what: &software.name,
+            found: format!("{} is not installed; only `certify` asks for it", software.title),
+            mend: Some(software.install_with()),
+            needed: false,
+        },
+    }));
 }
 
 fn ports(findings: &mut Vec<Finding>) {
