@@ -12,7 +12,7 @@ use hilrig_core::mac::Mac;
 use hilrig_core::scenario::{FEWEST_STEPS, Scenario};
 use hilrig_core::units::Span;
 
-pub use certify::{CertifyCheck, CertifyCommand, CertifyDiff, CertifyShow};
+pub use certify::{Certify, CertifyCheck, CertifyCommand, CertifyDiff, CertifyRun, CertifyShow};
 pub use heap::{HeapBisect, HeapBoots, HeapCommand, HeapDiff, HeapHistory, HistoryFormat};
 
 const EXIT_CODES: &str = "\
@@ -120,18 +120,21 @@ Examples:
         #[command(subcommand)]
         command: HeapCommand,
     },
-    /// Read the certificates of brokers.
+    /// Certify brokers for small devices: which TLS settings a board can talk to, and what they cost.
     #[command(after_help = "\
+Exit code 100 where a case that must hold did not, 0 where all of these held that could be run.
+
 Examples:
+  hilrig certify                                   mosquitto, with the boards of runner-config.toml
+  hilrig certify --broker all --virtual 8          each broker that is installed, on eight virtual boards
+  hilrig certify --broker broker.example:8883 --ca ca.pem --user u --password-file secret
+  hilrig certify --case mfln-512 --case wrong-pin
+  hilrig certify --list
   hilrig certify check hilrig-records/latest
   hilrig certify show hilrig-records/latest --markdown >> $GITHUB_STEP_SUMMARY
   hilrig certify show certificate.json --html -o certificate.html
   hilrig certify diff hilrig-records/A hilrig-records/B")]
-    Certify {
-        /// What to do.
-        #[command(subcommand)]
-        command: CertifyCommand,
-    },
+    Certify(Box<Certify>),
     /// Tell what this machine has and what is missing, with the command that mends it.
     #[command(after_help = "\
 Examples:

@@ -18,6 +18,7 @@ mod power;
 mod report;
 mod run;
 mod scenarios;
+mod session;
 mod signals;
 mod table;
 mod virtual_board;
@@ -73,7 +74,7 @@ async fn dispatch(args: Args) -> Result<u8, Failure> {
         Command::Decode(decode) => decode::decode(&decode),
         Command::Report(report) => report::report(&report),
         Command::Heap { command } => heap::heap(command).await,
-        Command::Certify { command } => certify::certificates(&command),
+        Command::Certify(certify) => certify::certify(*certify).await,
         Command::Doctor(doctor) => doctor::doctor(&doctor).await,
         Command::Init(init) => init::init(&init).await,
         Command::Completions { shell } => {

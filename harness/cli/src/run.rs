@@ -3,26 +3,23 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
 use hilrig_broker::{Broker, BrokerPlan, RunDir};
 use hilrig_core::config::{BoardKind, Config};
-use hilrig_core::event::{BrokerFacts, Events, FirmwareFacts, RunStarted, SCHEMA, What};
+use hilrig_core::event::{BrokerFacts, Events, What};
 use hilrig_core::exit;
-use hilrig_core::image::Image;
 use hilrig_report::heap::{BASELINE, Baseline, BaselineError};
 use hilrig_report::{
-    BootLog, EVENTS, EventsFile, HISTORY, History, HtmlFile, JUNIT, JunitFile, Record, Reporter,
-    Reporters, RunModel, SUMMARY, Stream, SummaryFile, read_events,
+    CertificateFiles, EVENTS, EventsFile, HISTORY, History, HtmlFile, JUNIT, JunitFile, Record,
+    Reporter, Reporters, RunModel, SUMMARY, Stream, SummaryFile, read_events,
 };
-use hilrig_runner::{BenchBroker, BrokerEndpoint, Member, Plan};
+use hilrig_runner::{BenchBroker, BrokerEndpoint, Plan};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-use time::macros::format_description;
 
 use crate::error::Failure;
-use crate::{args, bench, commit, elf, load, scenarios, signals};
+use crate::session::{self, Boards, Loaded, fresh_seed, run_id};
+use crate::{args, bench, load, scenarios, signals};
 
 /// What is shown of a run while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,32 +53,11 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
     if let Some(records) = records {
         config.records = records.into();
     }
-    let chosen = bench::choose(
-        &config,
-        args.virtual_boards.map(usize::from),
-        args.kind.map(BoardKind::from),
-        &args.board,
-    )?;
-    let contract = load::contract(&config)?;
-    let scenarios = scenarios::asked(&args.scenarios, &config, &contract)?;
-    let kinds: std::collections::BTreeSet<BoardKind> =
-        chosen.iter().map(|board| board.kind).collect();
-    let images = kinds
-        .into_iter()
-        .map(|kind| Ok((kind, load::image(&config, &contract, kind)?)))
-        .collect::<Result<std::collections::BTreeMap<BoardKind, Image>, Failure>>()?;
-    let mut elves = std::collections::BTreeMap::new();
-    let mut without_elf = Vec::new();
-    for (kind, image) in &images {
-        let (elf, why) = elf::of_image(&config, &contract, *kind, image)?;
-        elves.extend(elf.map(|elf| (*kind, elf)));
-        without_elf.extend(why);
-    }
-    if chosen.iter().any(bench::has_boot_rom) {
-        load::boot_rom(&config)?;
-    }
-    let (settings, mut secret_values) = load::settings(&config)?;
-    secret_values.extend(load::power_passwords(&config, &chosen)?);
+    let virtual_boards = args.virtual_boards.map(usize::from);
+    let kind = args.kind.map(BoardKind::from);
+    let boards = Boards { virtual_boards, kind, names: &args.board };
+    let mut loaded = Loaded::read(config, &boards)?;
+    let scenarios = scenarios::asked(&args.scenarios, &loaded.config, &loaded.contract)?;
     let stop = signals::told_to_stop().map_err(Failure::internal)?;
 
     let seed = args.seed.unwrap_or_else(fresh_seed);
@@ -89,7 +65,7 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
     let run = run_id(now);
     let record = match &args.record {
         Some(folder) => Record::create_at(folder),
-        None => Record::create(&config.records, &run),
+        None => Record::create(&loaded.config.records, &run),
     }
     .map_err(Failure::usage)?;
     let run_dir = RunDir::create(&run).map_err(|error| {
@@ -98,48 +74,26 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
             std::env::temp_dir().display()
         ))
     })?;
-    let mut broker_plan =
-        BrokerPlan::new(&config.broker, &run, run_dir.path(), config.deadlines.broker)
-            .map_err(Failure::rig)?;
-    broker_plan.listen = listen(&chosen);
+    let mut broker_plan = BrokerPlan::new(
+        &loaded.config.broker,
+        &run,
+        run_dir.path(),
+        loaded.config.deadlines.broker,
+    )
+    .map_err(Failure::rig)?;
+    broker_plan.listen = loaded.listen();
+    let secret_values = std::mem::take(&mut loaded.secrets);
     let secrets = load::secrets(secret_values, &broker_plan.login.password);
 
-    let reporters = Arc::new(reporters(&record, &config, shown)?);
+    let reporters = Arc::new(reporters(&record, &loaded.config, shown)?);
     let events = Events::new(reporters.clone(), secrets.clone());
-    events.run(What::RunStarted(RunStarted {
-        schema: SCHEMA,
-        hilrig: env!("CARGO_PKG_VERSION").into(),
-        run: run.clone(),
-        started: now.format(&Rfc3339).map_err(Failure::internal)?,
-        seed,
-        commit: commit::of(config.path.parent()),
-        settings: config.settings.clone(),
-        scenarios: scenarios.iter().map(ToString::to_string).collect(),
-        floors: config.floors.clone(),
-        firmware: images.iter().map(|(kind, image)| firmware_facts(*kind, image)).collect(),
-        boards: chosen.iter().map(|board| board.name.clone()).collect(),
-    }));
-    for text in without_elf {
-        events.run(What::Note { text });
-    }
-    hilrig_broker::sweep(&mut |text| events.run(What::Note { text })).await;
-    match hilrig_boards::sweep_locks(&bench::lock_folder()) {
-        0 => {}
-        swept => events.run(What::Note {
-            text: format!("swept {swept} lock(s) of ports: the runs that left them are gone"),
-        }),
-    }
+    let asked = scenarios.iter().map(ToString::to_string).collect();
+    loaded.tell_start(&events, &run, now, seed, asked).await?;
 
-    let mut bench = bench::Bench::start(&config, &chosen, run_dir.path(), seed).await;
-    let members = bench
-        .take_boards()
-        .into_iter()
-        .map(|(board, kind)| {
-            let record = BootLog::create(&record, board.name(), &secrets, events.start())
-                .map_err(Failure::rig)?;
-            Ok(Member { board, kind, record: Box::new(record) })
-        })
-        .collect::<Result<Vec<_>, Failure>>()?;
+    let mut bench = bench::Bench::start(&loaded.config, &loaded.chosen, run_dir.path(), seed).await;
+    let members = session::members(&mut bench, &record, &secrets, &events)?;
+    let listen = loaded.listen().into();
+    let Loaded { config, contract, images, elves, settings, .. } = loaded;
     let plan = Plan {
         contract,
         images,
@@ -151,7 +105,7 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
         deadlines: config.deadlines,
         force_flash: args.flash,
         reason: format!("the run {run}"),
-        listen: listen(&chosen).into(),
+        listen,
     };
     let mut broker = RunBroker { plan: Some(broker_plan), broker: None, events: events.clone() };
     let record_fault = || reporters.faults().first().map(ToString::to_string);
@@ -177,7 +131,7 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
     Ok(Done { code, record: record.folder().into() })
 }
 
-fn reporters(record: &Record, config: &Config, shown: Shown) -> Result<Reporters, Failure> {
+pub fn reporters(record: &Record, config: &Config, shown: Shown) -> Result<Reporters, Failure> {
     let events = EventsFile::create(&record.file(EVENTS)).map_err(|error| {
         Failure::rig(format!("making {}: {error}", record.file(EVENTS).display()))
     })?;
@@ -191,6 +145,7 @@ fn reporters(record: &Record, config: &Config, shown: Shown) -> Result<Reporters
         Box::new(events),
         Box::new(SummaryFile::new(record.file(SUMMARY))),
         Box::new(JunitFile::new(record.file(JUNIT))),
+        Box::new(CertificateFiles::new(record.folder().into())),
         Box::new(page),
     ];
     if shown == Shown::All {
@@ -201,49 +156,12 @@ fn reporters(record: &Record, config: &Config, shown: Shown) -> Result<Reporters
 
 /// Puts the run into the bench's history. The record holds it all, so that one that cannot be written
 /// to loses nothing and is no fault of the run.
-fn remember(records: &Path, record: &Record) -> Result<(), String> {
+pub fn remember(records: &Path, record: &Record) -> Result<(), String> {
     let recorded = read_events(&record.file(EVENTS)).map_err(|error| error.to_string())?;
     let run = RunModel::of(&recorded.events);
     History::open(&records.join(HISTORY))
         .and_then(|mut history| history.add(&run, record.folder()))
         .map_err(|error| error.to_string())
-}
-
-fn firmware_facts(kind: BoardKind, image: &Image) -> FirmwareFacts {
-    FirmwareFacts {
-        kind: kind.name().into(),
-        image: image.path.display().to_string(),
-        bytes: image.bytes.len() as u64,
-        sha256: image.sha256.clone(),
-        build: image.build.clone(),
-    }
-}
-
-/// Virtual boards find the rig on loopback; a board on the network must reach it from there.
-fn listen(boards: &[bench::Chosen]) -> Ipv4Addr {
-    match boards.iter().all(|board| board.kind.is_virtual()) {
-        true => Ipv4Addr::LOCALHOST,
-        false => Ipv4Addr::UNSPECIFIED,
-    }
-}
-
-fn fresh_seed() -> u64 {
-    // The clock's nanoseconds and the process: not secret, only different from run to run. 32 bits
-    // are short to type, and whole in every reader of JSON (which may stop at 53).
-    let now = OffsetDateTime::now_utc().unix_timestamp_nanos() as u64;
-    (now.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) ^ u64::from(std::process::id())
-}
-
-/// Sorts by time, and two runs that start in one second differ by their process, or by their number
-/// in it.
-fn run_id(now: OffsetDateTime) -> String {
-    let format = format_description!("[year][month][day]-[hour][minute][second]");
-    let time = now.format(&format).unwrap_or_default();
-    static RUNS: AtomicU32 = AtomicU32::new(0);
-    match RUNS.fetch_add(1, Ordering::Relaxed) {
-        0 => format!("{time}-{}", std::process::id()),
-        more => format!("{time}-{}-{}", std::process::id(), more + 1),
-    }
 }
 
 /// The broker of the run, as the runner knows it.

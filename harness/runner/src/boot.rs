@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::log::{Found, Log, Mark};
 use crate::path::Path;
@@ -107,6 +107,19 @@ impl Order {
 impl Path<'_> {
     /// Waits until the log says that `mode` is up, all of its lines in order.
     pub async fn boot_log(&self, log: &Log, from: Mark, mode: Mode) -> Result<Booted, Stop> {
+        let deadline = self.bench.plan.deadlines.boot;
+        self.boot_log_within(log, from, mode, deadline, false).await
+    }
+
+    /// The same within another deadline; `by_other`: it may come up in the other mode before.
+    pub async fn boot_log_within(
+        &self,
+        log: &Log,
+        from: Mark,
+        mode: Mode,
+        deadline: Duration,
+        by_other: bool,
+    ) -> Result<Booted, Stop> {
         let contract = &self.bench.plan.contract;
         let (lines, other) = match mode {
             Mode::Configuration => (&contract.configuration, &contract.mqtt),
@@ -120,9 +133,9 @@ impl Path<'_> {
             build: None,
             groups: BTreeMap::new(),
         };
-        let deadline = self.bench.plan.deadlines.boot;
         let since = Instant::now();
-        let found = log.wait(from, deadline, |hit| order.take(hit, other.len() - 1)).await;
+        let other = if by_other { usize::MAX } else { other.len() - 1 };
+        let found = log.wait(from, deadline, |hit| order.take(hit, other)).await;
         match found {
             Ok(Found { answer: Step::Up(line), at, .. }) => {
                 self.walk.waited(since, at);

@@ -7,35 +7,42 @@ use hilrig_core::check::Check;
 use hilrig_core::contract::{Contract, Request};
 use hilrig_core::text;
 
+use crate::BrokerEndpoint;
 use crate::boot::Booted;
 use crate::form;
 use crate::http;
 use crate::judge;
 use crate::path::Path;
-use crate::run::Broker;
 use crate::walk::Stop;
+
+/// What a board is to connect to.
+pub(crate) struct Target<'a> {
+    /// The broker.
+    pub endpoint: &'a BrokerEndpoint,
+    /// The port that the board is told.
+    pub port: u16,
+    /// Attempts before it gives up.
+    pub attempts: u32,
+    /// Fields that count more than those of the configuration.
+    pub first: &'a [(String, String)],
+}
 
 impl Path<'_> {
     /// Sets the broker and switches the board to MQTT mode.
-    pub(crate) async fn to_mqtt(
-        &self,
-        booted: &Booted,
-        port: u16,
-        attempts: u32,
-        broker: &Broker,
-    ) -> Result<(), Stop> {
+    pub(crate) async fn to_mqtt(&self, booted: &Booted, to: &Target<'_>) -> Result<(), Stop> {
         let contract = &self.bench.plan.contract;
         let http = self.http(booted)?;
         let rig = booted.rig.ok_or_else(|| Stop::Rig("the rig's address is not known".into()))?;
         let form = form::settings(
             contract,
             &form::Values {
-                endpoint: &broker.endpoint,
-                port,
+                endpoint: to.endpoint,
+                port: to.port,
                 rig,
                 time_port: self.bench.time_port,
-                attempts,
+                attempts: to.attempts,
                 client_id: self.client_id(),
+                first: to.first,
                 more: &self.bench.plan.settings,
             },
         );

@@ -25,6 +25,8 @@ pub struct Values<'a> {
     pub attempts: u32,
     /// MQTT client id.
     pub client_id: String,
+    /// Further fields that `more` does not change.
+    pub first: &'a [(String, String)],
     /// Further fields, secrets among them.
     pub more: &'a BTreeMap<String, String>,
 }
@@ -60,6 +62,7 @@ pub fn settings(contract: &Contract, values: &Values<'_>) -> String {
     let optional =
         optional.into_iter().filter_map(|(name, value)| Some((name.as_deref()?, value?)));
     fields.extend(optional);
+    fields.extend(values.first.iter().map(|(name, value)| (name.as_str(), value.clone())));
     // What the configuration sets goes first, so that it cannot undo what the run needs.
     let more = values.more.iter().map(|(name, value)| (name.as_str(), value.clone()));
     let more = more.filter(|(name, _)| !fields.contains_key(name)).collect::<Vec<_>>();

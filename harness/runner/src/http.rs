@@ -61,6 +61,11 @@ pub async fn post(
     ask(to, hyper::Method::POST, path, body, deadline).await
 }
 
+/// DELETE.
+pub async fn delete(to: SocketAddr, path: &str, deadline: Duration) -> Result<Answer, NoAnswer> {
+    ask(to, hyper::Method::DELETE, path, Vec::new(), deadline).await
+}
+
 /// GET from a board that may have no room for one more.
 pub async fn try_get(to: SocketAddr, path: &str, deadline: Duration) -> Result<Tried, NoAnswer> {
     let shown = shown(&hyper::Method::GET, to, path);

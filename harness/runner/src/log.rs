@@ -140,6 +140,22 @@ impl Log {
         }
     }
 
+    /// The same without a deadline, for what may never come.
+    pub async fn comes<T>(
+        &self,
+        from: Mark,
+        judge: impl FnMut(&Hit) -> Option<T>,
+    ) -> Result<Found<T>, Missed> {
+        self.wait(from, Duration::MAX, judge).await
+    }
+
+    /// The first answer of `judge` to what stands behind `from` already.
+    pub fn so_far<T>(&self, from: Mark, judge: impl FnMut(&Hit) -> Option<T>) -> Option<T> {
+        let inner = self.inner.borrow();
+        let first = from.hits.saturating_sub(inner.forgotten);
+        inner.hits.iter().skip(first).find_map(judge)
+    }
+
     fn hit(&self, index: usize) -> Option<Hit> {
         let inner = self.inner.borrow();
         inner.hits.get(index.saturating_sub(inner.forgotten)).cloned()

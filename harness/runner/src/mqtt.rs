@@ -301,6 +301,12 @@ impl Mqtt {
         sent.map_err(|e| format!("publishing on `{topic}`: {e}"))
     }
 
+    /// The same for the broker to keep; an empty one takes back what was kept.
+    pub async fn retain(&self, topic: &str, payload: impl Into<Vec<u8>>) -> Result<(), String> {
+        let sent = self.client().publish(topic, QoS::AtMostOnce, true, payload).await;
+        sent.map_err(|e| format!("publishing on `{topic}`, to be kept: {e}"))
+    }
+
     /// `waited`, unless the deadline passes or the connection breaks.
     async fn while_up<T>(
         &self,
@@ -319,6 +325,11 @@ impl Mqtt {
 }
 
 impl Subscription {
+    /// What it is to.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
     /// The next message, or why there is none.
     pub async fn next(&mut self, deadline: Duration) -> Result<Message, NoMessage> {
         let mqtt = self.mqtt.clone();

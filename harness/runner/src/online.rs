@@ -49,6 +49,17 @@ impl Online {
         &self.rx_topic
     }
 
+    /// The topic that its replies come on.
+    pub fn replies_topic(&self) -> &str {
+        self.replies.topic()
+    }
+
+    /// Waits for the next message of the board's, whatever it says.
+    pub async fn answered(&mut self, deadline: Duration) -> Result<(), String> {
+        let answer = self.replies.next(deadline).await;
+        answer.map(drop).map_err(|_| format!("no answer within {}", Span(deadline)))
+    }
+
     /// The board has connected anew, and subscribes then.
     pub fn reconnected(&mut self) {
         self.heard = false;

@@ -15,7 +15,7 @@ use hilrig_core::units::Span;
 use crate::alarms::Alarm;
 use crate::boot::{Booted, Mode};
 use crate::callers;
-use crate::configuration::{invalid, mismatch};
+use crate::configuration::{Target, invalid, mismatch};
 use crate::crashes::{self, Elf};
 use crate::http;
 use crate::judge;
@@ -148,6 +148,9 @@ impl Path<'_> {
     async fn modes(&self, board: &mut dyn Board, log: &Log, kept: bool) -> Result<(), Stop> {
         let walk = self.walk;
         let booted = walk.phase(Phase::Boot, self.boot(board, log, kept)).await?;
+        if let Some(share) = self.bench.share {
+            return share.cases(self, board, log, booted).await;
+        }
         self.read_heap(board).await?;
         let broker = walk.phase(Phase::Configuration, self.configure(&booted)).await?;
         self.read_heap(board).await?;
@@ -281,7 +284,7 @@ impl Path<'_> {
             return Ok(booted);
         };
         let mark = log.mark();
-        self.to_mqtt(&booted, broker.endpoint.impostor_port, 1, broker).await?;
+        self.to_mqtt(&booted, &target(broker, broker.endpoint.impostor_port, 1)).await?;
         self.boot_log(log, mark, Mode::Mqtt).await?;
         let verdict = self.connection(log, mark, |hit| match hit.says {
             Says::Refused => Some(Ok((hit.line, hit.text.clone()))),
@@ -309,7 +312,8 @@ impl Path<'_> {
     /// The switch to MQTT mode, up to the connection.
     async fn switch(&self, booted: Booted, log: &Log, broker: &Broker) -> Result<Online, Stop> {
         let mark = log.mark();
-        self.to_mqtt(&booted, broker.endpoint.port, self.attempts(), broker).await?;
+        let target = target(broker, broker.endpoint.port, self.attempts());
+        self.to_mqtt(&booted, &target).await?;
         let mode = self.boot_log(log, mark, Mode::Mqtt).await?;
         self.held(
             "boot_log.mqtt",
@@ -369,7 +373,7 @@ impl Path<'_> {
     // -- what the phases are made of --
 
     /// The rig is about to start the board anew.
-    fn reset_asked(&self, log: &Log) {
+    pub(crate) fn reset_asked(&self, log: &Log) {
         if !log.reset_asked(self.image.build.as_deref()) {
             self.walk.forget_crashes();
         }
@@ -413,7 +417,7 @@ impl Path<'_> {
     }
 
     /// Waits for what the log says of the connection.
-    async fn connection<T>(
+    pub(crate) async fn connection<T>(
         &self,
         log: &Log,
         mark: Mark,
@@ -468,8 +472,9 @@ impl Path<'_> {
                     text: format!("holders of the heap that cannot be read: `{}`", hit.text),
                 }),
             },
-            // A line of both modes' logs is told once.
+            // A line of both modes' logs is told once, and so is one that says why a broker was refused.
             Says::Mqtt(_) if self.in_both(hit) => {}
+            Says::TlsError if self.bench.plan.contract.connection.refused.is_match(&hit.text) => {}
             _ => self.walk.tell(What::LogLine { line: hit.line, text: hit.text.clone() }),
         }
     }
@@ -493,4 +498,8 @@ impl Path<'_> {
     pub(crate) fn reply_deadline(&self) -> Duration {
         self.bench.plan.deadlines.reply
     }
+}
+
+fn target(broker: &Broker, port: u16, attempts: u32) -> Target<'_> {
+    Target { endpoint: &broker.endpoint, port, attempts, first: &[] }
 }

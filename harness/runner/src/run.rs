@@ -24,6 +24,7 @@ use tokio::sync::watch;
 
 use crate::BrokerEndpoint;
 use crate::callers;
+use crate::certify::Share;
 use crate::crashes::{self, Elf};
 use crate::judge;
 use crate::log::Log;
@@ -115,6 +116,10 @@ pub struct Bench<'a> {
     pub patterns: Rc<Patterns>,
     /// Port of the time server.
     pub time_port: u16,
+    /// The cases of a certification that a board takes in place of the path.
+    pub(crate) share: Option<&'a Share<'a>>,
+    /// How long a board may take.
+    pub(crate) board_deadline: Duration,
     broker: watch::Receiver<BrokerState>,
 }
 
@@ -134,7 +139,21 @@ enum BrokerState {
     Gone(String),
 }
 
-impl Bench<'_> {
+impl<'a> Bench<'a> {
+    /// What one board of a certification needs. Its brokers come with the cases.
+    pub(crate) fn for_cases(
+        plan: &'a Plan,
+        events: &'a Events,
+        patterns: Rc<Patterns>,
+        time_port: u16,
+        share: &'a Share<'a>,
+        board_deadline: Duration,
+    ) -> Bench<'a> {
+        // Without its sender nobody finds a broker in it, and none that is gone.
+        let (_, broker) = watch::channel(BrokerState::Starting);
+        Bench { plan, events, patterns, time_port, share: Some(share), board_deadline, broker }
+    }
+
     /// The broker, once it is ready.
     pub async fn broker(&self) -> Result<Broker, String> {
         let mut state = self.broker.clone();
@@ -208,8 +227,15 @@ async fn with_services(
     let (broker_state, broker_watch) = watch::channel(BrokerState::Starting);
     let (halt, halted) = watch::channel(None::<String>);
     let meeting = Meeting::default();
-    let bench =
-        Bench { plan, events, patterns, time_port: time_server.port(), broker: broker_watch };
+    let bench = Bench {
+        plan,
+        events,
+        patterns,
+        time_port: time_server.port(),
+        share: None,
+        board_deadline: plan.deadlines.board + plan.scenarios_take(),
+        broker: broker_watch,
+    };
     let mut boards: FuturesUnordered<_> = members
         .into_iter()
         .enumerate()
@@ -321,7 +347,7 @@ async fn start_broker(
 }
 
 /// One board from its start to its verdict, whatever happens to the run.
-async fn one_board(
+pub(crate) async fn one_board(
     bench: &Bench<'_>,
     number: usize,
     seat: Seat<'_>,
@@ -344,7 +370,7 @@ async fn one_board(
             let has_rom = !member.kind.has_probe();
             let path =
                 Path { bench, image, elf, has_rom, walk: &walk, log: &log, number, seat: &seat };
-            let deadline = bench.plan.deadlines.board + bench.plan.scenarios_take();
+            let deadline = bench.board_deadline;
             tokio::select! {
                 done = path.walk(&mut *member.board, &mut *member.record) => done.err(),
                 reason = halted.wait_for(Option::is_some) => {
@@ -389,7 +415,10 @@ async fn one_board(
     }
     let stop = stop.map(|stop| crashes::reason(&walk, stop));
     walk.end(stop.as_ref());
-    judge::at_the_end(&walk, log.get(), bench.plan, stop.as_ref());
+    match bench.share {
+        None => judge::at_the_end(&walk, log.get(), bench.plan, stop.as_ref()),
+        Some(share) => share.ended(&walk, log.get(), stop.as_ref()),
+    }
     member.board.release().await;
     let (verdict, why) = match (judge::verdict(&walk, stop), member.record.fault()) {
         ((Verdict::Passed, _), Some(fault)) => (Verdict::RigFault, Some(fault)),

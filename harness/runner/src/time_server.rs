@@ -1,10 +1,12 @@
-//! The rig's own time server: SNTP (RFC 4330), server mode, answers from this machine's clock.
+//! The rig's own time server: SNTP (RFC 4330), server mode, answers from this machine's clock, or as
+//! if it were another time.
 //!
 //! The boards check certificate dates, a bench has no route to a public time server, and the rig
 //! must know what time a board was told.
 
+use std::cell::Cell;
 use std::net::IpAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::net::UdpSocket;
 
@@ -18,6 +20,16 @@ const PACKET: usize = 48;
 pub struct TimeServer {
     socket: UdpSocket,
     port: u16,
+    told: Cell<(Told, Instant)>,
+}
+
+/// The time that is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// This machine's.
+    Now,
+    /// As if it were so many seconds after 1970, and going on from there.
+    At(i64),
 }
 
 impl TimeServer {
@@ -25,12 +37,27 @@ impl TimeServer {
     pub async fn bind(address: IpAddr) -> std::io::Result<TimeServer> {
         let socket = UdpSocket::bind((address, 0)).await?;
         let port = socket.local_addr()?.port();
-        Ok(TimeServer { socket, port })
+        Ok(TimeServer { socket, port, told: Cell::new((Told::Now, Instant::now())) })
     }
 
     /// Its port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// What is told from now on.
+    pub fn tell(&self, told: Told) {
+        self.told.set((told, Instant::now()));
+    }
+
+    /// The time to tell, since 1970.
+    fn now(&self) -> Duration {
+        match self.told.get() {
+            (Told::Now, _) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
+            (Told::At(then), since) => {
+                Duration::from_secs(u64::try_from(then).unwrap_or(0)) + since.elapsed()
+            }
+        }
     }
 
     /// Answers until dropped. What is no time request is not answered.
@@ -45,8 +72,7 @@ impl TimeServer {
                 }
                 continue;
             };
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            if let Some(reply) = answer(&request[..length], now) {
+            if let Some(reply) = answer(&request[..length], self.now()) {
                 let _ = self.socket.send_to(&reply, from).await;
             }
         }

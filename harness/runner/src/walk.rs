@@ -212,6 +212,11 @@ impl<'a> Walk<'a> {
         self.notes.borrow().lows.clone()
     }
 
+    /// What comes from now on has lows of its own.
+    pub fn lows_anew(&self) {
+        self.notes.borrow_mut().lows = HeapLows::default();
+    }
+
     /// Whether a check of this id was noted.
     pub fn has(&self, id: &str) -> bool {
         self.notes.borrow().checks.iter().any(|check| check.id == id)

@@ -36,6 +36,8 @@ pub enum Says {
     Refused,
     /// Back to configuration mode by itself.
     GivenUp,
+    /// Why TLS failed.
+    TlsError,
     /// Heap figures.
     Heap,
     /// Who held the heap.
@@ -105,6 +107,7 @@ impl Patterns {
         patterns.push((Says::AttemptFailed, connection.failed.as_str()));
         patterns.push((Says::Refused, connection.refused.as_str()));
         patterns.extend(connection.given_up.iter().map(|p| (Says::GivenUp, p.as_str())));
+        patterns.extend(connection.error.iter().map(|e| (Says::TlsError, e.line.as_str())));
         patterns.extend(contract.heap.line.iter().map(|p| (Says::Heap, p.as_str())));
         patterns.extend(contract.heap.callers.iter().map(|c| (Says::Callers, c.line.as_str())));
         patterns.extend(contract.crash.iter().map(|p| (Says::Crash, p.as_str())));

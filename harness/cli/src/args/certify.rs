@@ -1,8 +1,69 @@
 //! The command line of `hilrig certify`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+
+use super::{ConfigArg, VirtualKind};
+
+/// `hilrig certify`.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Certify {
+    #[command(flatten)]
+    pub run: CertifyRun,
+    /// What to do with certificates that are there.
+    #[command(subcommand)]
+    pub command: Option<CertifyCommand>,
+}
+
+/// `hilrig certify` on boards.
+#[derive(Debug, clap::Args)]
+pub struct CertifyRun {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// The broker: a name (`--list` tells them), `all` that are installed, or HOST:PORT of one that runs
+    /// already, with --ca.
+    #[arg(long, value_name = "BROKER", default_value = "mosquitto")]
+    pub broker: String,
+    /// The CA of a broker at HOST:PORT, PEM or DER.
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+    /// The name in its certificate, where that is not HOST.
+    #[arg(long, value_name = "NAME", requires = "ca")]
+    pub name: Option<String>,
+    /// The user at it.
+    #[arg(long, value_name = "USER", requires_all = ["ca", "password_file"])]
+    pub user: Option<String>,
+    /// A file with the password in its first line.
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub password_file: Option<PathBuf>,
+    /// Run only the case of this id (may be given more than once).
+    #[arg(long = "case", value_name = "ID")]
+    pub cases: Vec<String>,
+    /// Print the matrix and the brokers, and run nothing.
+    #[arg(long)]
+    pub list: bool,
+    /// Run this many virtual boards in place of the configured ones.
+    #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
+    pub virtual_boards: Option<NonZeroUsize>,
+    /// The kind of these virtual boards; overrides the configuration.
+    #[arg(long, value_name = "KIND", requires = "virtual_boards")]
+    pub kind: Option<VirtualKind>,
+    /// Run only the board of this name (may be given more than once).
+    #[arg(long, value_name = "NAME")]
+    pub board: Vec<String>,
+    /// Put the record into exactly this folder, which must be new or empty.
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
+    /// Flash even if the image is on the board already.
+    #[arg(long)]
+    pub flash: bool,
+    /// Seed of everything random in the run, to repeat an earlier one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
+    pub seed: Option<u64>,
+}
 
 /// The commands of `hilrig certify` on certificates that are there.
 #[derive(Debug, Subcommand)]

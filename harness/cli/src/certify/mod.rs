@@ -1,17 +1,26 @@
 //! `hilrig certify`: which TLS settings of a broker a small device can talk to.
 
+mod ask;
 mod check;
+mod dates;
 mod diff;
+mod line;
+mod list;
+mod ours;
+mod outside;
+mod run;
 mod show;
 
-use crate::args::CertifyCommand;
+use crate::args::{Certify, CertifyCommand};
 use crate::error::Failure;
 
-/// Does what the command says.
-pub fn certificates(command: &CertifyCommand) -> Result<u8, Failure> {
-    match command {
-        CertifyCommand::Check(args) => check::check(args),
-        CertifyCommand::Diff(args) => diff::diff(args),
-        CertifyCommand::Show(args) => show::show(args),
+/// Does what the command line says.
+pub async fn certify(args: Certify) -> Result<u8, Failure> {
+    match args.command {
+        Some(CertifyCommand::Check(args)) => check::check(&args),
+        Some(CertifyCommand::Diff(args)) => diff::diff(&args),
+        Some(CertifyCommand::Show(args)) => show::show(&args),
+        None if args.run.list => list::list(),
+        None => run::run(args.run).await,
     }
 }

@@ -42,6 +42,9 @@ pub trait CaseBroker {
     /// Where the rig reaches it, past the relay. The name is the one that the boards check.
     fn endpoint(&self) -> &BrokerEndpoint;
 
+    /// A topic that nobody may publish on or subscribe to, where there is one.
+    fn forbidden(&self) -> Option<&str>;
+
     /// What the boards are to go by.
     fn trust(&self) -> &Trust;
 
@@ -102,4 +105,9 @@ pub struct Trust {
     pub client_certificate: Option<String>,
     /// First and last second in which the leaf is valid, since 1970.
     pub validity: Option<(i64, i64)>,
+}
+
+impl Trust {
+    /// The SHA-256 of no certificate.
+    pub const NO_PIN: [u8; 32] = [0x5a; 32];
 }

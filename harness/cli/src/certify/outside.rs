@@ -1,0 +1,291 @@
+//! A broker that runs already, which the rig only looks at.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hilrig_broker::{Login, client_tls};
+use hilrig_core::certify::certificate::OtherClient;
+use hilrig_core::certify::{BrokerTls, Case, Line};
+use hilrig_core::event::BrokerFacts;
+use hilrig_core::text;
+use hilrig_runner::BrokerEndpoint;
+use hilrig_runner::certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use sha2::{Digest as _, Sha256};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::ask::{self, Rig};
+use super::dates;
+use super::line::BoardLine;
+use crate::args::CertifyRun;
+use crate::error::Failure;
+
+/// What the command line says of it.
+pub struct Outside {
+    name: String,
+    host: String,
+    port: u16,
+    server_name: String,
+    ca: CertificateDer<'static>,
+    login: Option<Login>,
+}
+
+impl Outside {
+    /// Reads it, and the files that it names.
+    pub fn of(args: &CertifyRun) -> Result<Outside, Failure> {
+        let wrong = |found: &str| Failure::usage(format!("--broker {}: {found}", args.broker));
+        let (host, port) =
+            args.broker.rsplit_once(':').ok_or_else(|| wrong("with --ca this is HOST:PORT"))?;
+        let port = port.parse().ok().filter(|port| *port > 0);
+        let port = port.ok_or_else(|| wrong("the port is a number from 1 to 65535"))?;
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        if host.is_empty() {
+            return Err(wrong("this is HOST:PORT"));
+        }
+        let Some(file) = &args.ca else {
+            return Err(wrong("it needs the broker's CA, --ca FILE: what it shows is verified"));
+        };
+        let server_name = args.name.clone().unwrap_or_else(|| host.into());
+        ServerName::try_from(server_name.clone()).map_err(|_| {
+            wrong(&format!("`{server_name}` is no name that a certificate can be for (--name)"))
+        })?;
+        let login = match (&args.user, &args.password_file) {
+            (Some(user), Some(file)) => {
+                Some(Login { user: user.clone(), password: password(file)? })
+            }
+            _ => None,
+        };
+        Ok(Outside {
+            name: args.broker.clone(),
+            host: host.into(),
+            port,
+            server_name,
+            ca: ca(file)?,
+            login,
+        })
+    }
+
+    /// What must be shown nowhere.
+    pub fn password(&self) -> Option<&str> {
+        self.login.as_ref().map(|login| login.password.as_str())
+    }
+
+    /// As something to certify. Relays listen at `listen`, files go below `dir`, and an answer must come
+    /// within `deadline`.
+    pub fn at(self, listen: Ipv4Addr, dir: PathBuf, deadline: Duration) -> OutsideBroker {
+        OutsideBroker { what: self, listen, rig: Rig { dir, deadline } }
+    }
+}
+
+fn ca(file: &Path) -> Result<CertificateDer<'static>, Failure> {
+    let wrong = |found: String| Failure::usage(format!("--ca {}: {found}", file.display()));
+    let bytes =
+        std::fs::read(file).map_err(|error| wrong(format!("it cannot be read: {error}")))?;
+    let certificate = match CertificateDer::from_pem_slice(&bytes) {
+        Ok(certificate) => certificate,
+        // What is no PEM may be DER.
+        Err(_) => CertificateDer::from(bytes),
+    };
+    match client_tls(&certificate) {
+        Ok(_) if dates::validity(&certificate).is_some() => Ok(certificate),
+        Ok(_) => Err(wrong("it is no CA certificate, neither PEM nor DER".into())),
+        Err(error) => Err(wrong(format!("it is no CA certificate, neither PEM nor DER ({error})"))),
+    }
+}
+
+fn password(file: &Path) -> Result<String, Failure> {
+    let wrong =
+        |found: String| Failure::usage(format!("--password-file {}: {found}", file.display()));
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| wrong(format!("it cannot be read: {error}")))?;
+    match text.lines().next() {
+        Some(password) if !password.is_empty() => Ok(password.into()),
+        _ => Err(wrong("its first line, the password, is empty".into())),
+    }
+}
+
+/// It, as something to certify.
+pub struct OutsideBroker {
+    what: Outside,
+    listen: Ipv4Addr,
+    rig: Rig,
+}
+
+#[async_trait(?Send)]
+impl CertifyBench for OutsideBroker {
+    fn name(&self) -> &str {
+        &self.what.name
+    }
+
+    fn cannot(&self, case: &Case) -> Option<String> {
+        (!case.fits_any_broker()).then(|| {
+            "the broker would have to be set up for it, and the rig does not control this one"
+                .into()
+        })
+    }
+
+    async fn set_up(&self, _: &BrokerTls) -> Result<Box<dyn CaseBroker>, NotSetUp> {
+        let since = std::time::Instant::now();
+        let looked = tokio::time::timeout(self.rig.deadline, self.look()).await;
+        let (upstream, leaf, tls) = looked
+            .unwrap_or_else(|_| {
+                let within = hilrig_core::units::Span(self.rig.deadline);
+                Err(format!("no TLS handshake with {} within {within}", self.what.name))
+            })
+            .map_err(NotSetUp::Broken)?;
+        let what = &self.what;
+        let login = what.login.as_ref();
+        Ok(Box::new(OutsideCase {
+            rig: self.rig.clone(),
+            endpoint: BrokerEndpoint {
+                host: upstream.ip().to_string(),
+                port: what.port,
+                impostor_port: 0,
+                ca_der: what.ca.to_vec(),
+                server_name: what.server_name.clone(),
+                credentials: login.map(|login| (login.user.clone(), login.password.clone())),
+                client_certificate: None,
+            },
+            trust: Trust {
+                root: what.ca.to_vec(),
+                pin: Some(Sha256::digest(&leaf).into()),
+                validity: dates::validity(&leaf),
+                ..Trust::default()
+            },
+            line: BoardLine::new(self.listen, upstream),
+            facts: BrokerFacts {
+                kind: "outside".into(),
+                software: what.name.clone(),
+                version: "unknown".into(),
+                from: what.name.clone(),
+                tls: Some(tls),
+                port: what.port,
+                seconds: since.elapsed().as_secs_f64(),
+            },
+        }))
+    }
+}
+
+impl OutsideBroker {
+    /// Its address, its certificate, and the version of TLS that is agreed on with it.
+    async fn look(&self) -> Result<(SocketAddr, Vec<u8>, String), String> {
+        let Outside { name, host, port, server_name, ca, .. } = &self.what;
+        let looked_up = tokio::net::lookup_host((host.as_str(), *port)).await;
+        let mut addresses = looked_up.map_err(|error| format!("looking up {host}: {error}"))?;
+        let address = addresses.next().ok_or_else(|| format!("{host} has no address"))?;
+        let tcp = TcpStream::connect(address)
+            .await
+            .map_err(|error| format!("connecting to {name} ({address}): {error}"))?;
+        let tls = client_tls(ca).map_err(|error| error.to_string())?;
+        let asked = ServerName::try_from(server_name.clone()).map_err(|error| error.to_string())?;
+        let stream = TlsConnector::from(Arc::clone(&tls)).connect(asked, tcp).await;
+        let stream = stream.map_err(|error| format!("{name}: {}", in_words(&error)))?;
+        let (_, session) = stream.get_ref();
+        let leaf = session.peer_certificates().and_then(|chain| chain.first());
+        let leaf = leaf.ok_or_else(|| format!("{name} showed no certificate"))?.to_vec();
+        let version = session.protocol_version().map(|version| format!("{version:?}"));
+        Ok((address, leaf, version.unwrap_or_default()))
+    }
+}
+
+fn in_words(error: &io::Error) -> String {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match (error.kind(), tls) {
+        (io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset, _) => {
+            "it takes the connection and closes it in the handshake".into()
+        }
+        (_, Some(rustls::Error::InvalidMessage(what))) => {
+            format!("what it answers is no TLS ({what:?})")
+        }
+        (_, Some(rustls::Error::InvalidCertificate(what))) => {
+            format!("its certificate does not hold against --ca and its name: {what:?}")
+        }
+        _ => text::printable(format!("the TLS handshake failed: {error}").as_bytes()),
+    }
+}
+
+/// It, with a line to it.
+struct OutsideCase {
+    rig: Rig,
+    endpoint: BrokerEndpoint,
+    trust: Trust,
+    line: BoardLine,
+    facts: BrokerFacts,
+}
+
+#[async_trait(?Send)]
+impl CaseBroker for OutsideCase {
+    fn facts(&self) -> BrokerFacts {
+        self.facts.clone()
+    }
+
+    fn tls_library(&self) -> Option<String> {
+        None
+    }
+
+    fn endpoint(&self) -> &BrokerEndpoint {
+        &self.endpoint
+    }
+
+    fn forbidden(&self) -> Option<&str> {
+        None
+    }
+
+    fn trust(&self) -> &Trust {
+        &self.trust
+    }
+
+    async fn begin(&mut self, line: Line) -> Result<u16, String> {
+        self.line.begin(line).await
+    }
+
+    fn cut(&self) {
+        self.line.cut();
+    }
+
+    async fn hang_up(&mut self) {
+        self.line.hang_up();
+    }
+
+    fn seen(&self) -> Seen {
+        self.line.seen()
+    }
+
+    async fn other_clients(&self, case: &Case) -> Vec<OtherClient> {
+        ask::other_clients(&self.rig, self.line.upstream(), &self.endpoint, &self.trust, case).await
+    }
+
+    async fn ask_for_mfln(&self) -> Result<String, String> {
+        ask::mfln(&self.rig, self.line.upstream(), &self.endpoint).await
+    }
+
+    async fn stall(&self) -> Result<String, String> {
+        ask::stall(&self.rig, self.line.upstream(), &self.endpoint, &self.trust).await
+    }
+
+    async fn restart(&mut self) -> Result<(), String> {
+        Err("the rig does not control this broker".into())
+    }
+
+    /// It is asked once more only when it is set up for other cases; a broker that went away meanwhile
+    /// shows in the boards' refusals.
+    async fn gone(&mut self) -> Option<String> {
+        let connected =
+            tokio::time::timeout(self.rig.deadline, TcpStream::connect(self.line.upstream()));
+        match connected.await {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some("no connection within the deadline".into()),
+        }
+    }
+
+    async fn stop(mut self: Box<Self>) {
+        self.line.hang_up();
+    }
+}

@@ -1,0 +1,173 @@
+//! `hilrig certify` on boards: wires boards, brokers and reporters to the runner.
+
+use std::sync::Arc;
+
+use hilrig_broker::pki::Pki;
+use hilrig_broker::software::Software;
+use hilrig_broker::{Login, RunDir, SERVER_NAME};
+use hilrig_core::certify::Case;
+use hilrig_core::certify::matrix::CASES;
+use hilrig_core::config::BoardKind;
+use hilrig_core::event::{Events, What};
+use hilrig_core::exit;
+use hilrig_report::Record;
+use hilrig_runner::Plan;
+use hilrig_runner::certify::{Certification, CertifyBench};
+use time::OffsetDateTime;
+
+use super::ours::{OurBroker, Workshop};
+use super::outside::Outside;
+use crate::args::CertifyRun;
+use crate::error::{Failure, say};
+use crate::run::{Shown, reporters};
+use crate::session::{self, Boards, Loaded, fresh_seed, run_id};
+use crate::{bench, load, signals};
+
+/// What `--broker` names.
+enum Asked {
+    /// These, and what is to be told of those that are not there.
+    Ours(Vec<&'static Software>, Vec<String>),
+    /// One that runs already.
+    Outside(Outside),
+}
+
+/// Certifies.
+pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
+    // Everything that can be refused is refused before anything is touched.
+    let cases = cases(&args.cases)?;
+    let asked = asked(&args)?;
+    let config = load::config(&args.config.config)?;
+    let boards = Boards {
+        virtual_boards: args.virtual_boards.map(usize::from),
+        kind: args.kind.map(BoardKind::from),
+        names: &args.board,
+    };
+    let mut loaded = Loaded::read(config, &boards)?;
+    if loaded.contract.connection.given_up.is_none() {
+        return Err(Failure::usage(format!(
+            "{}: a board that is refused could not be had back, for the firmware never gives up (connection.given_up)",
+            loaded.config.contract.path.display()
+        )));
+    }
+    let stop = signals::told_to_stop().map_err(Failure::internal)?;
+
+    let seed = args.seed.unwrap_or_else(fresh_seed);
+    let now = OffsetDateTime::now_utc();
+    let run = run_id(now);
+    let record = match &args.record {
+        Some(folder) => Record::create_at(folder),
+        None => Record::create(&loaded.config.records, &run),
+    }
+    .map_err(Failure::usage)?;
+    let run_dir = RunDir::create(&run).map_err(|error| {
+        Failure::rig(format!(
+            "making the run's temporary folder in {}: {error}",
+            std::env::temp_dir().display()
+        ))
+    })?;
+    let login = Login::random().map_err(Failure::rig)?;
+    let mut secrets = std::mem::take(&mut loaded.secrets);
+    if let Asked::Outside(outside) = &asked {
+        secrets.extend(outside.password().map(Into::into));
+    }
+    let secrets = load::secrets(secrets, &login.password);
+    let reporters = Arc::new(reporters(&record, &loaded.config, Shown::All)?);
+    let events = Events::new(reporters.clone(), secrets.clone());
+    loaded.tell_start(&events, &run, now, seed, Vec::new()).await?;
+
+    let workshop = Workshop {
+        pki: Arc::new(Pki::new(SERVER_NAME, run_dir.path())),
+        dir: run_dir.path().into(),
+        listen: loaded.listen(),
+        login,
+        deadline: loaded.config.deadlines.broker,
+    };
+    let brokers = brokers(asked, &workshop, &events);
+    let brokers: Vec<&dyn CertifyBench> = brokers.iter().map(AsRef::as_ref).collect();
+
+    let mut bench = bench::Bench::start(&loaded.config, &loaded.chosen, run_dir.path(), seed).await;
+    let members = session::members(&mut bench, &record, &secrets, &events)?;
+    let listen = loaded.listen().into();
+    let Loaded { config, contract, images, elves, settings, .. } = loaded;
+    let plan = Plan {
+        contract,
+        images,
+        elves,
+        settings,
+        floors: config.floors.clone(),
+        scenarios: Vec::new(),
+        seed,
+        deadlines: config.deadlines,
+        force_flash: args.flash,
+        reason: format!("the certification {run}"),
+        listen,
+    };
+    let record_fault = || reporters.faults().first().map(ToString::to_string);
+    let what = Certification { plan: &plan, brokers: &brokers, cases: &cases, events: &events };
+    let outcome = hilrig_runner::certify::certify(&what, members, stop, record_fault).await;
+    bench.stop().await;
+    drop(run_dir);
+
+    let faults = reporters.finish();
+    for fault in &faults {
+        say(&Failure::rig(fault));
+    }
+    Ok(match exit::of(outcome.verdict) {
+        exit::PASSED if !faults.is_empty() => exit::RIG_FAULT,
+        code => code,
+    })
+}
+
+fn cases(ids: &[String]) -> Result<Vec<&'static Case>, Failure> {
+    if let Some(unknown) = ids.iter().find(|id| Case::named(id).is_none()) {
+        return Err(Failure::usage(format!(
+            "there is no case `{unknown}`; `hilrig certify --list` prints them"
+        )));
+    }
+    let wanted = |case: &&Case| ids.is_empty() || ids.iter().any(|id| id == case.id);
+    Ok(CASES.iter().filter(wanted).collect())
+}
+
+fn asked(args: &CertifyRun) -> Result<Asked, Failure> {
+    if args.ca.is_some() || args.broker.contains(':') {
+        return Outside::of(args).map(Asked::Outside);
+    }
+    if args.broker != "all" {
+        let Some(software) = Software::named(&args.broker) else {
+            let known: Vec<&str> = Software::all().iter().map(|one| one.name.as_str()).collect();
+            return Err(Failure::usage(format!(
+                "there is no broker `{}`; there are {}, or all of them: all, or HOST:PORT with --ca",
+                args.broker,
+                known.join(", ")
+            )));
+        };
+        software.find().map_err(Failure::rig)?;
+        return Ok(Asked::Ours(vec![software], Vec::new()));
+    }
+    let (mut here, mut missing) = (Vec::new(), Vec::new());
+    for software in Software::all() {
+        match software.find() {
+            Ok(_) => here.push(software),
+            Err(error) => missing.push(error.to_string()),
+        }
+    }
+    match here.is_empty() {
+        true => Err(Failure::rig(format!("no broker is installed: {}", missing.join("; ")))),
+        false => Ok(Asked::Ours(here, missing)),
+    }
+}
+
+fn brokers(asked: Asked, workshop: &Workshop, events: &Events) -> Vec<Box<dyn CertifyBench>> {
+    match asked {
+        Asked::Outside(outside) => {
+            vec![Box::new(outside.at(workshop.listen, workshop.dir.clone(), workshop.deadline))]
+        }
+        Asked::Ours(here, missing) => {
+            for text in missing {
+                events.run(What::Note { text });
+            }
+            let ours = |software| Box::new(OurBroker::new(software, workshop.clone())) as _;
+            here.into_iter().map(ours).collect()
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What a run and a certification share: reading what they go by, and the record's beginning.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use hilrig_core::config::{BoardKind, Config};
+use hilrig_core::contract::Contract;
+use hilrig_core::event::{Events, FirmwareFacts, RunStarted, SCHEMA, What};
+use hilrig_core::image::Image;
+use hilrig_core::text::Secrets;
+use hilrig_report::{BootLog, Record};
+use hilrig_runner::{Elf, Member};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+
+use crate::error::Failure;
+use crate::{bench, commit, elf, load};
+
+/// What the command line says of the boards.
+pub struct Boards<'a> {
+    /// So many virtual ones.
+    pub virtual_boards: Option<usize>,
+    /// Their kind.
+    pub kind: Option<BoardKind>,
+    /// Or those of these names.
+    pub names: &'a [String],
+}
+
+/// All that is read before anything is touched.
+pub struct Loaded {
+    pub config: Config,
+    pub chosen: Vec<bench::Chosen>,
+    pub contract: Contract,
+    pub images: BTreeMap<BoardKind, Image>,
+    pub elves: BTreeMap<BoardKind, Elf>,
+    /// Why there is no ELF file, where there is none.
+    pub without_elf: Vec<String>,
+    pub settings: BTreeMap<String, String>,
+    /// Values that must be shown nowhere.
+    pub secrets: Vec<String>,
+}
+
+impl Loaded {
+    /// Reads what the configuration names.
+    pub fn read(config: Config, boards: &Boards<'_>) -> Result<Loaded, Failure> {
+        let chosen = bench::choose(&config, boards.virtual_boards, boards.kind, boards.names)?;
+        let contract = load::contract(&config)?;
+        let kinds: BTreeSet<BoardKind> = chosen.iter().map(|board| board.kind).collect();
+        let images = kinds
+            .into_iter()
+            .map(|kind| Ok((kind, load::image(&config, &contract, kind)?)))
+            .collect::<Result<BTreeMap<BoardKind, Image>, Failure>>()?;
+        let mut elves = BTreeMap::new();
+        let mut without_elf = Vec::new();
+        for (kind, image) in &images {
+            let (elf, why) = elf::of_image(&config, &contract, *kind, image)?;
+            elves.extend(elf.map(|elf| (*kind, elf)));
+            without_elf.extend(why);
+        }
+        if chosen.iter().any(bench::has_boot_rom) {
+            load::boot_rom(&config)?;
+        }
+        let (settings, mut secrets) = load::settings(&config)?;
+        secrets.extend(load::power_passwords(&config, &chosen)?);
+        Ok(Loaded { config, chosen, contract, images, elves, without_elf, settings, secrets })
+    }
+
+    /// The first event, and what is to be told behind it.
+    pub async fn tell_start(
+        &self,
+        events: &Events,
+        run: &str,
+        now: OffsetDateTime,
+        seed: u64,
+        scenarios: Vec<String>,
+    ) -> Result<(), Failure> {
+        events.run(What::RunStarted(RunStarted {
+            schema: SCHEMA,
+            hilrig: env!("CARGO_PKG_VERSION").into(),
+            run: run.into(),
+            started: now.format(&Rfc3339).map_err(Failure::internal)?,
+            seed,
+            commit: commit::of(self.config.path.parent()),
+            settings: self.config.settings.clone(),
+            scenarios,
+            floors: self.config.floors.clone(),
+            firmware: self.images.iter().map(|(kind, image)| facts(*kind, image)).collect(),
+            boards: self.chosen.iter().map(|board| board.name.clone()).collect(),
+        }));
+        for text in &self.without_elf {
+            events.run(What::Note { text: text.clone() });
+        }
+        hilrig_broker::sweep(&mut |text| events.run(What::Note { text })).await;
+        match hilrig_boards::sweep_locks(&bench::lock_folder()) {
+            0 => {}
+            swept => events.run(What::Note {
+                text: format!("swept {swept} lock(s) of ports: the runs that left them are gone"),
+            }),
+        }
+        Ok(())
+    }
+
+    /// Where broker and time server listen. Virtual boards find the rig on loopback; a board on the
+    /// network must reach it from there.
+    pub fn listen(&self) -> Ipv4Addr {
+        match self.chosen.iter().all(|board| board.kind.is_virtual()) {
+            true => Ipv4Addr::LOCALHOST,
+            false => Ipv4Addr::UNSPECIFIED,
+        }
+    }
+}
+
+/// The boards of a bench, each with its place in the record.
+pub fn members(
+    bench: &mut bench::Bench,
+    record: &Record,
+    secrets: &Secrets,
+    events: &Events,
+) -> Result<Vec<Member>, Failure> {
+    let boards = bench.take_boards().into_iter();
+    boards
+        .map(|(board, kind)| {
+            let record = BootLog::create(record, board.name(), secrets, events.start())
+                .map_err(Failure::rig)?;
+            Ok(Member { board, kind, record: Box::new(record) })
+        })
+        .collect()
+}
+
+fn facts(kind: BoardKind, image: &Image) -> FirmwareFacts {
+    FirmwareFacts {
+        kind: kind.name().into(),
+        image: image.path.display().to_string(),
+        bytes: image.bytes.len() as u64,
+        sha256: image.sha256.clone(),
+        build: image.build.clone(),
+    }
+}
+
+/// A seed that no run before had.
+pub fn fresh_seed() -> u64 {
+    // The clock's nanoseconds and the process: not secret, only different from run to run. 32 bits
+    // are short to type, and whole in every reader of JSON (which may stop at 53).
+    let now = OffsetDateTime::now_utc().unix_timestamp_nanos() as u64;
+    (now.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) ^ u64::from(std::process::id())
+}
+
+/// Sorts by time, and two runs that start in one second differ by their process, or by their number
+/// in it.
+pub fn run_id(now: OffsetDateTime) -> String {
+    let format = format_description!("[year][month][day]-[hour][minute][second]");
+    let time = now.format(&format).unwrap_or_default();
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    match RUNS.fetch_add(1, Ordering::Relaxed) {
+        0 => format!("{time}-{}", std::process::id()),
+        more => format!("{time}-{}-{}", std::process::id(), more + 1),
+    }
+}

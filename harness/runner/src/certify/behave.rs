@@ -1,0 +1,168 @@
+//! The behaviours at MQTT's level: what the rig finds alone, and what the board itself does.
+
+use hilrig_core::certify::case::Behaviour;
+use hilrig_core::text;
+use hilrig_core::units::Span;
+
+use super::behaviour::{self, Missed, Question};
+use super::bench::CaseBroker;
+use super::case::{OnBoard, Share};
+use crate::BrokerEndpoint;
+use crate::mqtt::{self, NoMessage};
+use crate::online::Online;
+use crate::run::Broker;
+use crate::walk::Stop;
+
+/// Clients of a storm beside the board.
+const CROWD: usize = 50;
+/// How often they all come.
+const ROUNDS: usize = 3;
+
+impl Share<'_> {
+    /// Does it, and tells what was found.
+    pub(super) async fn behave(
+        &self,
+        on: &OnBoard<'_>,
+        behaviour: Behaviour,
+        broker: &mut dyn CaseBroker,
+        online: &mut Online,
+        rig: &Broker,
+    ) -> Result<String, Stop> {
+        let forbidden = broker.forbidden().map(str::to_owned);
+        let alone = self.alone(on, behaviour, &rig.endpoint, forbidden.as_deref());
+        let (alone, board) = match behaviour {
+            // All at once.
+            Behaviour::ReconnectStorm => {
+                let (alone, back) = tokio::join!(alone, self.cut(on, broker, online));
+                back?;
+                (alone?, "the board came back in it")
+            }
+            // The board is quiet meanwhile.
+            Behaviour::KeepAlive => {
+                let mark = on.log.mark();
+                let alone = tokio::select! {
+                    alone = alone => alone?,
+                    lost = self.lost(on, mark) => return Err(lost),
+                };
+                (alone, "the board was left alone")
+            }
+            Behaviour::BrokerRestart => (String::new(), "the board came back by itself"),
+            Behaviour::Retained => (alone.await?, self.retained(on, broker, online, rig).await?),
+            Behaviour::Takeover => (alone.await?, self.takeover(on, online, rig).await?),
+            Behaviour::Will => (alone.await?, self.will(on, broker, online, rig).await?),
+            Behaviour::Qos
+            | Behaviour::PayloadLimit
+            | Behaviour::WrongPassword
+            | Behaviour::NoPermission => (alone.await?, "the board lives beside it"),
+        };
+        self.alive(on, online, rig).await?;
+        Ok(match alone.is_empty() {
+            true => board.into(),
+            false => format!("{alone}; {board}"),
+        })
+    }
+
+    /// What the rig finds alone.
+    pub(super) async fn alone(
+        &self,
+        on: &OnBoard<'_>,
+        behaviour: Behaviour,
+        endpoint: &BrokerEndpoint,
+        forbidden: Option<&str>,
+    ) -> Result<String, Stop> {
+        if behaviour == Behaviour::BrokerRestart {
+            return Ok(String::new());
+        }
+        let seed = on.path.bench.plan.seed & 0xff_ffff;
+        let question = Question {
+            endpoint,
+            tag: &format!("h{seed:x}b{}", on.path.number),
+            forbidden,
+            crowd: CROWD,
+            rounds: ROUNDS,
+            deadline: on.path.reply_deadline(),
+        };
+        match behaviour::ask(behaviour, &question).await {
+            Ok(found) => Ok(found),
+            Err(Missed::NotRun(why)) => Ok(format!("not asked by the rig alone: {why}")),
+            Err(Missed::NotHeld(found)) => Err(Stop::Failed(found)),
+            Err(Missed::Broken(why)) => Err(Stop::Rig(why)),
+        }
+    }
+
+    /// A request that is kept for the board, which it must not do when it comes anew.
+    async fn retained(
+        &self,
+        on: &OnBoard<'_>,
+        broker: &mut dyn CaseBroker,
+        online: &mut Online,
+        rig: &Broker,
+    ) -> Result<&'static str, Stop> {
+        let contract = &on.path.bench.plan.contract;
+        let asked = contract.heap_request().map(|request| &request.request);
+        let Some(other) = contract.requests.iter().find(|one| Some(&one.request) != asked) else {
+            return Ok("the board has no second request to tell it by");
+        };
+        let payload = contract.payload.replace("{request}", &other.request);
+        // The board has this one as it comes, and answers.
+        rig.mqtt.retain(online.topic(), payload.into_bytes()).await.map_err(Stop::Rig)?;
+        let comes_anew = async {
+            online.answered(on.path.reply_deadline()).await.map_err(Stop::Failed)?;
+            self.cut(on, broker, online).await?;
+            self.alive(on, online, rig).await
+        };
+        let alive = comes_anew.await;
+        // It is taken back whatever came of it: the broker may not be the rig's.
+        rig.mqtt.retain(online.topic(), Vec::new()).await.map_err(Stop::Rig)?;
+        // What takes it back is a message, too.
+        online.may_be_refused(contract.invalid.reply.clone());
+        alive.map(|_| "the board did not do what was kept for it")
+    }
+
+    async fn takeover(
+        &self,
+        on: &OnBoard<'_>,
+        online: &mut Online,
+        rig: &Broker,
+    ) -> Result<&'static str, Stop> {
+        let mark = on.log.mark();
+        let deadline = on.path.bench.plan.deadlines.connect;
+        let id = on.path.client_id();
+        let thrown_out = mqtt::throw_out(&rig.endpoint, &id, deadline);
+        on.path.walk.waiting(thrown_out).await.map_err(Stop::Rig)?;
+        on.path.connected(on.log, mark).await?;
+        online.reconnected();
+        Ok("the board was thrown out by a second client of its id, and came back")
+    }
+
+    async fn will(
+        &self,
+        on: &OnBoard<'_>,
+        broker: &mut dyn CaseBroker,
+        online: &mut Online,
+        rig: &Broker,
+    ) -> Result<&'static str, Stop> {
+        let Some(topic) = &on.path.bench.plan.contract.will_topic else {
+            return Ok("where the board's will goes is not told (contract: mqtt.will_topic)");
+        };
+        let topic = topic.replace("{tx_topic}", online.replies_topic());
+        let deadline = on.path.reply_deadline();
+        let wills = rig.mqtt.subscribe(&topic, deadline).await;
+        let mut wills = wills.map_err(Stop::Rig)?;
+        self.cut(on, broker, online).await?;
+        match wills.next(deadline).await {
+            Ok(will) if will.payload == on.path.client_id().into_bytes() => {
+                Ok("the board's own will was published")
+            }
+            Ok(will) => Err(Stop::Failed(format!(
+                "the board's will is `{}`, and its client id was left with the broker",
+                text::printable(&will.payload)
+            ))),
+            Err(NoMessage::Deadline) => Err(Stop::Failed(format!(
+                "the board was lost, and its will was not published within {}",
+                Span(deadline)
+            ))),
+            Err(NoMessage::Lost(found)) => Err(Stop::Rig(found)),
+        }
+    }
+}

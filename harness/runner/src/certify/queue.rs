@@ -1,0 +1,140 @@
+//! The cases that are still to be done, by what the broker must be for them.
+//!
+//! A board that has a broker goes on with the cases that it fits; then it takes those that nobody has
+//! begun with, and at last it helps out where another has the most left. So a broker that takes long to
+//! start is started once for all of its cases, as far as that saves anything.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use hilrig_core::certify::{BrokerTls, Case};
+
+/// What a case takes a board, about: what helping out is held against.
+const A_CASE: Duration = Duration::from_secs(3);
+
+/// What a broker must be: which one of those that are certified, and how it is set up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// Its place among those that are certified.
+    pub broker: usize,
+    /// Its set-up.
+    pub tls: BrokerTls,
+}
+
+/// A case that is to be done, and its place in the matrix that was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Task {
+    /// The broker's place among those that are certified.
+    pub broker: usize,
+    /// The case's place among those that were asked for.
+    pub place: usize,
+    /// The case.
+    pub case: &'static Case,
+}
+
+struct Group {
+    need: Need,
+    left: VecDeque<Task>,
+    /// Boards that have such a broker.
+    holders: usize,
+}
+
+/// The queue.
+#[derive(Default)]
+pub struct Queue {
+    groups: Vec<Group>,
+}
+
+impl Queue {
+    /// Puts one in, behind those with the same need.
+    pub fn push(&mut self, task: Task) {
+        let need = Need { broker: task.broker, tls: task.case.broker };
+        match self.groups.iter_mut().find(|group| group.need == need) {
+            Some(group) => group.left.push_back(task),
+            None => {
+                self.groups.push(Group { need, left: VecDeque::from([task]), holders: 0 });
+            }
+        }
+    }
+
+    /// The next case that goes with the broker that is there already.
+    pub fn same(&mut self, need: &Need) -> Option<Task> {
+        let group = self.groups.iter_mut().find(|group| group.need == *need)?;
+        group.left.pop_front()
+    }
+
+    /// What a board that has no broker any more is to set up; `starts` is how long a broker takes to start.
+    pub fn other(&mut self, starts: Duration) -> Option<Need> {
+        let first =
+            self.groups.iter().position(|group| group.holders == 0 && !group.left.is_empty());
+        let worth = |group: &&mut Group| A_CASE * group.left.len() as u32 / 2 > starts;
+        let group = match first {
+            Some(first) => &mut self.groups[first],
+            None => self
+                .groups
+                .iter_mut()
+                .filter(|group| group.left.len() > 1)
+                .max_by_key(|group| group.left.len())
+                .filter(worth)?,
+        };
+        group.holders += 1;
+        Some(group.need)
+    }
+
+    /// Everything that is left with this need, because there is no such broker.
+    pub fn give_up(&mut self, need: &Need) -> Vec<Task> {
+        let group = self.groups.iter_mut().find(|group| group.need == *need);
+        group.map(|group| group.left.drain(..).collect()).unwrap_or_default()
+    }
+
+    /// Everything that is left.
+    pub fn rest(&mut self) -> Vec<Task> {
+        self.groups.iter_mut().flat_map(|group| group.left.drain(..)).collect()
+    }
+
+    /// A board has such a broker no more.
+    pub fn leave(&mut self, need: &Need) {
+        if let Some(group) = self.groups.iter_mut().find(|group| group.need == *need) {
+            group.holders = group.holders.saturating_sub(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(ids: &[&str]) -> Queue {
+        let mut queue = Queue::default();
+        for (place, id) in ids.iter().enumerate() {
+            let case = Case::named(id).unwrap();
+            queue.push(Task { broker: 0, place, case });
+        }
+        queue
+    }
+
+    #[test]
+    fn a_broker_is_set_up_once_for_all_of_its_cases() {
+        let mut queue = queue(&["cbc", "tls13-only", "static-rsa", "mfln-512"]);
+        let usual = queue.other(Duration::ZERO).unwrap();
+        let ids: Vec<_> =
+            std::iter::from_fn(|| queue.same(&usual)).map(|task| task.case.id).collect();
+        assert_eq!(ids, ["cbc", "static-rsa", "mfln-512"]);
+        let other = queue.other(Duration::ZERO).unwrap();
+        assert_eq!(queue.give_up(&other).len(), 1);
+        assert!(queue.other(Duration::ZERO).is_none() && queue.rest().is_empty());
+    }
+
+    #[test]
+    fn a_board_helps_out_where_that_is_worth_a_start() {
+        let mut queue = queue(&["cbc", "static-rsa", "mfln-512", "mfln-1024"]);
+        let first = queue.other(Duration::from_secs(20)).unwrap();
+        assert!(queue.other(Duration::from_secs(20)).is_none());
+        assert_eq!(queue.other(Duration::from_millis(20)), Some(first));
+        queue.leave(&first);
+        assert!(queue.other(Duration::from_secs(20)).is_none());
+        queue.leave(&first);
+        assert_eq!(queue.other(Duration::from_secs(20)), Some(first));
+        assert_eq!(queue.rest().len(), 4);
+    }
+}

@@ -1,0 +1,373 @@
+//! A certification: many boards take the cases of one or several brokers.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use hilrig_core::certify::certificate::{Device, Verdict as CaseVerdict};
+use hilrig_core::certify::{Case, CaseEnded, CaseResult, CertifyEnded, CertifyStarted, Outcome};
+use hilrig_core::event::{BrokerFacts, Events, What};
+use hilrig_core::exit;
+use hilrig_core::units::Span;
+use hilrig_core::verdict::Verdict;
+use tokio::sync::{Notify, watch};
+
+use super::bench::{CaseBroker, CertifyBench, NotSetUp, Seen};
+use super::case::{Now, Share};
+use super::judge::{self, Came};
+use super::queue::{Need, Queue, Task};
+use crate::meeting::Meeting;
+use crate::run::{Bench, Member, Plan, RunOutcome, one_board};
+use crate::time_server::TimeServer;
+use crate::watch::Patterns;
+
+/// What is to be certified.
+pub struct Certification<'a> {
+    /// As for a run.
+    pub plan: &'a Plan,
+    /// The brokers, in the order in which they come.
+    pub brokers: &'a [&'a dyn CertifyBench],
+    /// The cases, in the matrix's order.
+    pub cases: &'a [&'static Case],
+    /// Where events go.
+    pub events: &'a Events,
+}
+
+/// What all boards of a certification share.
+pub(crate) struct Shared<'a> {
+    what: &'a Certification<'a>,
+    device: Device,
+    queue: RefCell<Queue>,
+    brokers: RefCell<Vec<OfBroker>>,
+    /// Cases that nothing is known of yet.
+    open: Cell<u32>,
+    /// How long a broker took to start, the longest so far.
+    starts: Cell<Duration>,
+    news: Notify,
+}
+
+/// What is known of a broker so far.
+#[derive(Default)]
+struct OfBroker {
+    told: bool,
+    facts: Option<(BrokerFacts, Option<String>)>,
+    /// For each case, why it cannot be run with this broker, if it cannot.
+    cannot: Vec<Option<String>>,
+    /// For each case, what came of it.
+    results: Vec<Option<(CaseVerdict, Outcome)>>,
+}
+
+/// Certifies. `stop` and `record_fault` are as for a run. What comes of each case is told by events.
+pub async fn certify(
+    what: &Certification<'_>,
+    members: Vec<Member>,
+    stop: impl Future<Output = String>,
+    record_fault: impl Fn() -> Option<String>,
+) -> RunOutcome {
+    let events = what.events;
+    let all = Shared::new(what, &members);
+    let why = on_boards(&all, members, stop).await.err();
+    all.end(why.as_deref());
+    let mut outcome = RunOutcome { verdict: all.verdict(why.is_some()), why };
+    if let (Verdict::Passed, Some(fault)) = (outcome.verdict, record_fault()) {
+        outcome = RunOutcome { verdict: Verdict::RigFault, why: Some(fault) };
+    }
+    events.run(What::RunEnded {
+        verdict: outcome.verdict,
+        exit_code: exit::of(outcome.verdict),
+        seconds: events.start().elapsed().as_secs_f64(),
+        why: outcome.why.clone(),
+    });
+    outcome
+}
+
+/// Puts the boards to work until nothing is left, or says why that ended early.
+async fn on_boards(
+    all: &Shared<'_>,
+    members: Vec<Member>,
+    stop: impl Future<Output = String>,
+) -> Result<(), String> {
+    let plan = all.what.plan;
+    let patterns = Rc::new(Patterns::new(&plan.contract).map_err(|error| error.to_string())?);
+    let mut shares = Vec::new();
+    for member in &members {
+        let time = TimeServer::bind(plan.listen)
+            .await
+            .map_err(|error| format!("binding the time server on {}: {error}", plan.listen))?;
+        let name = member.board.name().to_owned();
+        shares.push(Share { all, name, time, now: RefCell::new(Now::default()) });
+    }
+    let deadline = plan.deadlines.board * (1 + all.open.get());
+    let benches: Vec<Bench<'_>> = shares
+        .iter()
+        .map(|share| {
+            let (patterns, port) = (patterns.clone(), share.time.port());
+            Bench::for_cases(plan, all.what.events, patterns, port, share, deadline)
+        })
+        .collect();
+    let meeting = Meeting::default();
+    let (halt, halted) = watch::channel(None::<String>);
+    let mut boards: FuturesUnordered<_> = members
+        .into_iter()
+        .zip(&benches)
+        .enumerate()
+        .map(|(number, (member, bench))| {
+            one_board(bench, number, meeting.seat(), member, halted.clone())
+        })
+        .collect();
+    let deadline = plan.deadlines.run + deadline;
+    let late = tokio::time::sleep(deadline);
+    tokio::pin!(late, stop);
+    let mut why = None;
+    let mut ended = false;
+    loop {
+        let reason = tokio::select! {
+            board = boards.next() => match board {
+                Some(_) => continue,
+                None => break,
+            },
+            reason = &mut stop, if !ended => reason,
+            () = &mut late, if !ended => format!("the run's deadline of {} passed", Span(deadline)),
+        };
+        ended = true;
+        why = Some(reason.clone());
+        let _ = halt.send(Some(reason));
+    }
+    why.map_or(Ok(()), Err)
+}
+
+impl<'a> Shared<'a> {
+    fn new(what: &'a Certification<'a>, members: &[Member]) -> Shared<'a> {
+        let mut queue = Queue::default();
+        let mut brokers = Vec::new();
+        let mut open = 0;
+        for (broker, bench) in what.brokers.iter().enumerate() {
+            brokers.push(OfBroker {
+                results: vec![None; what.cases.len()],
+                cannot: what.cases.iter().map(|case| bench.cannot(case)).collect(),
+                ..OfBroker::default()
+            });
+            for (place, case) in what.cases.iter().enumerate() {
+                if brokers[broker].cannot[place].is_none() {
+                    queue.push(Task { broker, place, case });
+                    open += 1;
+                }
+            }
+        }
+        Shared {
+            what,
+            device: device(what.plan, members),
+            queue: RefCell::new(queue),
+            brokers: RefCell::new(brokers),
+            open: Cell::new(open),
+            starts: Cell::default(),
+            news: Notify::new(),
+        }
+    }
+
+    /// The next case that goes with the broker that is there.
+    pub(super) fn same(&self, need: &Need) -> Option<Task> {
+        self.queue.borrow_mut().same(need)
+    }
+
+    /// What a board without a broker is to set up. It waits while others are at the last cases: they may
+    /// not get through.
+    pub(super) async fn other(&self) -> Option<Need> {
+        loop {
+            let news = self.news.notified();
+            if let Some(need) = self.queue.borrow_mut().other(self.starts.get()) {
+                return Some(need);
+            }
+            if self.open.get() == 0 {
+                return None;
+            }
+            news.await;
+        }
+    }
+
+    /// Sets a broker up.
+    pub(super) async fn set_up(&self, need: &Need) -> Result<Box<dyn CaseBroker>, NotSetUp> {
+        self.tell_start(need.broker);
+        let deadline = self.what.plan.deadlines.broker;
+        let since = Instant::now();
+        let set_up = self.what.brokers[need.broker].set_up(&need.tls);
+        let broker = tokio::time::timeout(deadline, set_up).await.unwrap_or_else(|_| {
+            let why = format!("the broker was not ready within {}", Span(deadline));
+            Err(NotSetUp::Broken(why))
+        })?;
+        self.starts.set(self.starts.get().max(since.elapsed()));
+        let facts = &mut self.brokers.borrow_mut()[need.broker].facts;
+        if facts.is_none() {
+            *facts = Some((broker.facts(), broker.tls_library()));
+            self.what.events.run(What::BrokerReady(broker.facts()));
+        }
+        Ok(broker)
+    }
+
+    /// There is no such broker: so much for all cases that need it.
+    pub(super) fn without_broker(&self, need: &Need, not: &NotSetUp) {
+        let tasks = self.queue.borrow_mut().give_up(need);
+        for task in tasks {
+            self.put(task, left_out(task.case, not));
+        }
+    }
+
+    /// The board has this broker no more.
+    pub(super) fn leave(&self, share: &Share<'_>) {
+        if let Some(need) = share.now.borrow_mut().need.take() {
+            self.queue.borrow_mut().leave(&need);
+        }
+        self.news.notify_waiters();
+    }
+
+    /// A board has begun with a case.
+    pub(super) fn began(&self, share: &Share<'_>, task: Task) {
+        share.now.borrow_mut().task = Some((task, Instant::now()));
+        let broker = self.name(task.broker);
+        let what = What::CaseStarted { broker, id: task.case.id.into() };
+        self.what.events.board(&share.name, what);
+    }
+
+    /// It is through with it.
+    pub(super) fn ended(&self, share: &Share<'_>, mut result: CaseResult) {
+        if let Some((task, since)) = share.now.borrow_mut().task.take() {
+            result.seconds = since.elapsed().as_secs_f64();
+            self.put(task, result);
+        }
+    }
+
+    /// A board's work is over, however it ended.
+    pub(crate) fn board_ended(&self, share: &Share<'_>, why: Option<&str>) {
+        let task = share.now.borrow().task;
+        if let Some((task, _)) = task {
+            let why = why.unwrap_or("the board's work ended").to_owned();
+            let came = Came::broken(why);
+            let result =
+                judge::result(task.case, came, Seen::default(), Vec::new(), Some(&share.name));
+            self.ended(share, result);
+        }
+        self.leave(share);
+    }
+
+    fn name(&self, broker: usize) -> String {
+        self.what.brokers[broker].name().to_owned()
+    }
+
+    fn tell_start(&self, broker: usize) {
+        let of = &mut self.brokers.borrow_mut()[broker];
+        if std::mem::replace(&mut of.told, true) {
+            return;
+        }
+        let cases = self.what.cases;
+        let count = u32::try_from(cases.len()).unwrap_or(u32::MAX);
+        let started = CertifyStarted { broker: self.name(broker), cases: count };
+        self.what.events.run(What::CertifyStarted(started));
+        for (place, why) in of.cannot.iter().enumerate() {
+            let Some(why) = why else { continue };
+            let result = left_out(cases[place], &NotSetUp::NotRun(why.clone()));
+            of.results[place] = Some((result.verdict, result.outcome));
+            self.tell(broker, result);
+        }
+    }
+
+    fn put(&self, task: Task, result: CaseResult) {
+        self.brokers.borrow_mut()[task.broker].results[task.place] =
+            Some((result.verdict, result.outcome));
+        self.open.set(self.open.get() - 1);
+        self.tell(task.broker, result);
+        self.tell_end(task.broker);
+        self.news.notify_waiters();
+    }
+
+    fn tell(&self, broker: usize, result: CaseResult) {
+        let ended = CaseEnded { broker: self.name(broker), result };
+        self.what.events.run(What::CaseEnded(Box::new(ended)));
+    }
+
+    fn tell_end(&self, broker: usize) {
+        let brokers = self.brokers.borrow();
+        let of = &brokers[broker];
+        if of.results.iter().any(Option::is_none) {
+            return;
+        }
+        let name = self.name(broker);
+        let (facts, tls_library) = of.facts.clone().unwrap_or_else(|| (unknown(&name), None));
+        self.what.events.run(What::CertifyEnded(Box::new(CertifyEnded {
+            broker: name,
+            facts,
+            tls_library,
+            device: self.device.clone(),
+        })));
+    }
+
+    /// What nobody got to is told as such.
+    fn end(&self, why: Option<&str>) {
+        let rest = self.queue.borrow_mut().rest();
+        let not = match why {
+            Some(why) => NotSetUp::NotRun(why.into()),
+            None => NotSetUp::Broken("no board was left to do it".into()),
+        };
+        for broker in 0..self.what.brokers.len() {
+            self.tell_start(broker);
+        }
+        for task in rest {
+            self.put(task, left_out(task.case, &not));
+        }
+        for broker in 0..self.what.brokers.len() {
+            // Every case of it was one that cannot be run.
+            let all_cannot = self.brokers.borrow()[broker].cannot.iter().all(Option::is_some);
+            if all_cannot {
+                self.tell_end(broker);
+            }
+        }
+    }
+
+    fn verdict(&self, ended_early: bool) -> Verdict {
+        let brokers = self.brokers.borrow();
+        let results = || brokers.iter().flat_map(|of| of.results.iter().flatten());
+        let broken = |(verdict, outcome): &(CaseVerdict, Outcome)| {
+            *outcome == Outcome::Broken && *verdict == CaseVerdict::NotRun
+        };
+        match () {
+            () if results().any(|(verdict, _)| *verdict == CaseVerdict::NotHeld) => Verdict::Failed,
+            () if ended_early || results().any(broken) => Verdict::RigFault,
+            () => Verdict::Passed,
+        }
+    }
+}
+
+/// What is told of a case that no board got to.
+fn left_out(case: &Case, not: &NotSetUp) -> CaseResult {
+    let came = match not {
+        NotSetUp::NotRun(why) => Came::not_run(why.clone()),
+        NotSetUp::Broken(why) => Came::broken(why.clone()),
+    };
+    judge::result(case, came, Seen::default(), Vec::new(), None)
+}
+
+fn device(plan: &Plan, members: &[Member]) -> Device {
+    let kinds: std::collections::BTreeSet<_> = members.iter().map(|member| member.kind).collect();
+    let builds = kinds.iter().filter_map(|kind| plan.images.get(kind)?.build.clone());
+    let kinds: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();
+    Device {
+        firmware: plan.contract.firmware.clone(),
+        build: Some(builds.collect::<Vec<_>>().join(", ")).filter(|build| !build.is_empty()),
+        kind: kinds.join(", "),
+        boards: members.iter().map(|member| member.board.name().to_owned()).collect(),
+    }
+}
+
+/// A broker that never answered.
+fn unknown(name: &str) -> BrokerFacts {
+    BrokerFacts {
+        kind: "none".into(),
+        software: name.into(),
+        version: "unknown".into(),
+        from: String::new(),
+        tls: None,
+        port: 0,
+        seconds: 0.0,
+    }
+}
