@@ -4,7 +4,7 @@
 //!     cargo run --release --package hilrig-bench -- [--runs N] [TABLE...]
 //!
 //! Tables: `run`, `many`, `startup`, `flash`, `line`, `reader`, `crowd`,
-//! `qemu`, `discovery`, `heap`; without a name, all of them.
+//! `wire`, `qemu`, `discovery`, `heap`; without a name, all of them.
 
 mod board;
 mod crowd;
@@ -24,6 +24,7 @@ mod run;
 mod startup;
 mod table;
 mod whole_run;
+mod wire;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -31,8 +32,19 @@ use std::process::ExitCode;
 use crate::figures::Figures;
 use crate::table::Table;
 
-const TABLES: [&str; 10] =
-    ["run", "many", "startup", "flash", "line", "reader", "crowd", "qemu", "discovery", "heap"];
+const TABLES: [&str; 11] = [
+    "run",
+    "many",
+    "startup",
+    "flash",
+    "line",
+    "reader",
+    "crowd",
+    "wire",
+    "qemu",
+    "discovery",
+    "heap",
+];
 /// Of a whole run of one board; quicker things are measured more often, slower ones less.
 const RUNS: usize = 5;
 
@@ -138,6 +150,9 @@ async fn measure(wanted: &Wanted) -> Result<bool, String> {
     if wants("crowd") {
         let measured = crowd::crowd(&contract, runs.div_ceil(2)).await;
         tell("many boards' logs", measured.map(|table| vec![table]));
+    }
+    if wants("wire") {
+        tell("the line to the broker", wire::wire(runs).map(|table| vec![table]));
     }
     if wants("qemu") {
         let handshakes: Figures =
