@@ -1,7 +1,8 @@
 //! The certificate of a broker: written, read back, and refused where it was changed.
 
-use hilrig_core::certify::Reason;
 use hilrig_core::certify::certificate::{CERTIFICATE_SCHEMA, Certificate, Outcome, Verdict};
+use hilrig_core::certify::matrix::CASES;
+use hilrig_core::certify::{Case, Reason};
 use hilrig_report::certificate::{
     Difference, Meaning, differences, differences_markdown, markdown,
 };
@@ -212,6 +213,23 @@ fn the_digest_can_be_made_again_with_other_tools() {
         std::fs::write(dir.path().join(CERTIFICATE), edited).unwrap();
         assert_eq!(told("python3", block("python")).unwrap(), "False");
     }
+}
+
+/// The matrix as the table in docs/certify.md, which is made of it.
+#[test]
+fn the_matrix_is_documented_as_it_is() {
+    const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/certify.md");
+    let mut table = String::from(
+        "| Row | Case | What it is | What it proves | Expected | Seen |\n\
+         | ---: | --- | --- | --- | --- | --- |\n",
+    );
+    for case in CASES {
+        let row = if case.row == 0 { "–".into() } else { case.row.to_string() };
+        let Case { id, title, proves, expected, seen, .. } = case;
+        table += &format!("| {row} | `{id}` | {title} | {proves} | {expected} | {seen} |\n");
+    }
+    let docs = std::fs::read_to_string(DOCS).unwrap();
+    assert!(docs.contains(&table), "docs/certify.md is to have this table:\n{table}");
 }
 
 proptest! {
