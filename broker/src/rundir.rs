@@ -127,8 +127,7 @@ mod tests {
         let mut owner = Owner::me();
         owner.boot.push('9');
         fs::write(dead.path().join(MARKER), serde_json::to_vec(&owner).unwrap()).unwrap();
-        let mut sleep = std::process::Command::new("sleep");
-        let mut left = sleep.arg("60").env(strays::MARK, dead.path().join("b")).spawn().unwrap();
+        let mut left = strays::sleeper(&dead.path().join("b"));
         let somebodys = base.path().join("hilrig-notes");
         fs::create_dir(&somebodys).unwrap();
         let link = base.path().join("hilrig-link");

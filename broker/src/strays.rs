@@ -62,16 +62,23 @@ fn is_marked(pid: Pid, dir: &Path) -> bool {
     })
 }
 
+/// A process with this mark, for tests.
+#[cfg(test)]
+pub(crate) fn sleeper(mark: &Path) -> std::process::Child {
+    let mut sleep = std::process::Command::new("sleep");
+    let child = sleep.arg("60").env(MARK, mark).stdin(std::process::Stdio::null()).spawn();
+    let child = child.unwrap();
+    let pid = Pid::from_child(&child);
+    // Where the system forks by vfork(2), it returns a moment before the environment can be read.
+    while !is_marked(pid, mark) {
+        std::thread::yield_now();
+    }
+    child
+}
+
 #[cfg(test)]
 mod tests {
-    use std::process::{Command, Stdio};
-
     use super::*;
-
-    fn sleeper(mark: &Path) -> std::process::Child {
-        let mut sleep = Command::new("sleep");
-        sleep.arg("60").env(MARK, mark).stdin(Stdio::null()).spawn().unwrap()
-    }
 
     #[test]
     fn what_is_marked_is_ended_and_nothing_else() {

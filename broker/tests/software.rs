@@ -242,6 +242,44 @@ async fn what_is_not_there_is_told_with_what_installs_it() {
 }
 
 #[tokio::test]
+async fn one_that_is_killed_is_told_and_one_that_is_given_up_is_taken_back() {
+    let software = Software::named("mosquitto").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let tls = BrokerTls::USUAL.showing(Identity::Ecdsa256);
+    let mut instance = Instance::start(order(software, dir.path(), tls)).await.unwrap();
+    let gone = instance.gone();
+    let [pid] = &marked(dir.path())[..] else { panic!("there should be one process") };
+    let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    let found = tokio::time::timeout(PATIENCE, gone).await.expect("it was not told");
+    assert!(found.contains("signal: 9"), "{found}");
+    instance.stop().await;
+    nothing_left(dir.path());
+
+    let starting = Instance::start(order(software, dir.path(), tls));
+    // Polled once, so that its thread is on the way.
+    tokio::select! {
+        biased;
+        _ = starting => panic!("it cannot be ready at once"),
+        () = std::future::ready(()) => {}
+    }
+    nothing_left(dir.path());
+}
+
+#[tokio::test]
+async fn two_at_once_get_ports_of_their_own() {
+    let software = Software::named("mosquitto").unwrap();
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let tls = BrokerTls::USUAL.showing(Identity::Ecdsa256);
+    let start = |dir: &tempfile::TempDir| Instance::start(order(software, dir.path(), tls));
+    let (one, two) = tokio::join!(start(&dirs[0]), start(&dirs[1]));
+    let (one, two) = (one.unwrap(), two.unwrap());
+    assert_ne!(one.port(), two.port());
+    drop((one, two));
+    dirs.iter().for_each(|dir| nothing_left(dir.path()));
+}
+
+#[tokio::test]
 async fn the_front_asks_for_more_than_the_broker() {
     let software = Software::named("mosquitto").unwrap();
     let dir = tempfile::tempdir().unwrap();
