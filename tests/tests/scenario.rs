@@ -127,6 +127,14 @@ fn leak_is_found(scenario: &str, each: &str) {
     assert!(found.contains(&format!(", -64.0 B a {each} (99 %")), "{found}");
     assert!(found.contains(". It leaks: ") && found.ends_with("256 B are allowed"), "{found}");
     assert_eq!(record.checks_that("virtual-1", CheckOutcome::NotHeld), [check.id.as_str()]);
+    // The same for other tools.
+    let scenarios = record.board("virtual-1")["scenarios"].clone();
+    assert_eq!(scenarios.as_array().map(Vec::len), Some(1), "{scenarios}");
+    let told = &scenarios[0];
+    assert_eq!((&told["scenario"], &told["steps"]), (&scenario.into(), &12.into()));
+    assert_eq!(told["outcome"], "not_held");
+    let slope = serde_json::json!({ "each": each, "slope": -64.0, "low": -64.0, "high": -64.0 });
+    assert_eq!(told["slopes"], serde_json::json!([slope]));
     bench.nothing_may_be_left();
 }
 

@@ -17,6 +17,7 @@ use crate::crash::Crash;
 use crate::heap::{HeapPhase, HeapRead, HeapSample};
 use crate::mac::Mac;
 use crate::phase::{Phase, PhaseOutcome};
+use crate::scenario::ScenarioFound;
 use crate::start::ChipStart;
 use crate::text::Secrets;
 use crate::verdict::Verdict;
@@ -117,6 +118,8 @@ pub enum What {
         /// Seconds that it took.
         seconds: f64,
     },
+    /// What the steps of a scenario came to.
+    Scenario(ScenarioFound),
     /// A set of heap figures.
     Heap(HeapSample),
     /// Heap figures that were read from the board's memory while it ran.
@@ -298,6 +301,7 @@ impl What {
             | What::PhaseStarted { .. }
             | What::FlashProgress { .. }
             | What::Flashed { .. }
+            | What::Scenario(_)
             | What::Heap(_)
             | What::HeapRead(_)
             | What::CertifyStarted(_)

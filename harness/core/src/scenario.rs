@@ -4,6 +4,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use crate::check::CheckOutcome;
 use crate::config::Deadlines;
 use crate::phase::Phase;
 use crate::units::Span;
@@ -146,6 +149,38 @@ impl Asked {
             Length::For(time) => Span(time).to_string(),
         }
     }
+}
+
+/// What the steps of a scenario came to, for other tools; people read its check.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScenarioFound {
+    /// Its name.
+    pub scenario: String,
+    /// The steps that worked.
+    pub steps: u32,
+    /// As that of its check.
+    pub outcome: CheckOutcome,
+    /// Free heap of the first sample that counts, bytes; `None` where too few were measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_free: Option<u64>,
+    /// Of the last, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_free: Option<u64>,
+    /// How the free heap moves; none where too few samples were measured.
+    pub slopes: Vec<SlopeFound>,
+}
+
+/// How the free heap moves with something.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SlopeFound {
+    /// With each of what: `connection`, `request`, `message`, `reconnect`, `step` or `hour`.
+    pub each: String,
+    /// Bytes for each; less than 0 where it falls.
+    pub slope: f64,
+    /// The lower end of the confidence interval ([`crate::leak::CONFIDENCE_PERCENT`]).
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use hilrig_core::crash::Crash;
 use hilrig_core::event::{BoardFacts, BrokerFacts, Event, RunStarted, What};
 use hilrig_core::heap::{HeapLows, HeapPhase};
 use hilrig_core::phase::{Phase, PhaseOutcome};
+use hilrig_core::scenario::ScenarioFound;
 use hilrig_core::start::ChipStart;
 use hilrig_core::verdict::Verdict;
 
@@ -75,6 +76,8 @@ pub struct BoardModel {
     pub heap: HeapLows,
     /// Who held the heap when it was lowest, phase by phase.
     pub callers: BTreeMap<HeapPhase, HeapCallers>,
+    /// What its scenarios came to, in order.
+    pub scenarios: Vec<ScenarioFound>,
     /// How its path ended.
     pub end: Option<BoardEnd>,
 }
@@ -242,6 +245,7 @@ impl RunModel {
             | What::Crash(_)
             | What::Reply { .. }
             | What::Step { .. }
+            | What::Scenario(_)
             | What::Heap(_)
             | What::HeapRead(_)
             | What::HeapCallers(_)
@@ -279,6 +283,7 @@ impl BoardModel {
                     baud: *baud,
                 });
             }
+            What::Scenario(found) => self.scenarios.push(found.clone()),
             What::Heap(sample) => self.heap.add(sample),
             What::Check(check) => self.checks.push(check.clone()),
             What::ChipStart(start) => self.starts.push(start.clone()),

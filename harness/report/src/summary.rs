@@ -15,6 +15,7 @@ use hilrig_core::event::{BrokerFacts, Event, FirmwareFacts, What};
 use hilrig_core::heap::{HeapLows, HeapPhase};
 use hilrig_core::mac::Mac;
 use hilrig_core::phase::{Phase, PhaseOutcome};
+use hilrig_core::scenario::ScenarioFound;
 use hilrig_core::start::ChipStart;
 use hilrig_core::verdict::Verdict;
 
@@ -83,6 +84,8 @@ struct BoardSummary<'a> {
     heap: &'a HeapLows,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     callers: &'a BTreeMap<HeapPhase, HeapCallers>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    scenarios: &'a [ScenarioFound],
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -194,6 +197,7 @@ impl<'a> BoardSummary<'a> {
                 .collect(),
             heap: &board.heap,
             callers: &board.callers,
+            scenarios: &board.scenarios,
         }
     }
 }

@@ -71,6 +71,7 @@ impl<W: Write + Send> Plain<W> {
             | What::LogLine { .. }
             | What::Reply { .. }
             | What::Step { .. }
+            | What::Scenario(_)
             | What::Heap(_)
             | What::HeapRead(_)
             | What::HeapCallers(_)

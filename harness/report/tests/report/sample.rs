@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 use hilrig_core::callers::{HeapCaller, HeapCallers};
 use hilrig_core::certify::certificate::Verdict as CaseVerdict;
 use hilrig_core::certify::{CaseEnded, CertifyEnded, CertifyStarted, Outcome};
-use hilrig_core::check::Check;
+use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::crash::{Crash, CrashKind, FailedAlloc, Frame, Hex, Role};
 use hilrig_core::event::{BoardFacts, BrokerFacts, Event, FirmwareFacts, RunStarted, SCHEMA, What};
 use hilrig_core::heap::{HeapPhase, HeapRead, HeapSample, HeapSource, StackUse};
 use hilrig_core::mac::Mac;
 use hilrig_core::phase::{Phase, PhaseOutcome};
+use hilrig_core::scenario::{ScenarioFound, SlopeFound};
 use hilrig_core::start::ChipStart;
 use hilrig_core::verdict::Verdict;
 use hilrig_report::Reporter;
@@ -278,6 +279,15 @@ pub fn mixed() -> Stream {
     let text = "the page, 3177 B".into();
     let step = What::Step { scenario: "page".into(), step: 1, text, seconds: 0.005 };
     stream.board(name, step);
+    let found = ScenarioFound {
+        scenario: "page".into(),
+        steps: 20,
+        outcome: CheckOutcome::Held,
+        first_free: Some(50_712),
+        last_free: Some(50_712),
+        slopes: vec![SlopeFound { each: "request".into(), slope: 0.0, low: -1.5, high: 0.5 }],
+    };
+    stream.board(name, What::Scenario(found));
     let title = "lowest free heap in the handshake is at least 20480 B";
     stream.check(name, Check::of("heap.handshake", title, false, "19000 B").at_line(120));
     let title = "lowest free heap while connected is at least 30000 B";
@@ -345,6 +355,7 @@ pub fn kind(what: &What) -> &'static str {
         What::Crash(_) => "crash",
         What::Reply { .. } => "reply",
         What::Step { .. } => "step",
+        What::Scenario(_) => "scenario",
         What::Heap(_) => "heap",
         What::HeapRead(_) => "heap_read",
         What::HeapCallers(_) => "heap_callers",
@@ -360,7 +371,7 @@ pub fn kind(what: &What) -> &'static str {
 }
 
 /// The number of arms in [`kind`].
-pub const KINDS: usize = 24;
+pub const KINDS: usize = 25;
 
 /// A place to write to that the test can look into.
 #[derive(Clone, Default)]

@@ -10,8 +10,9 @@ mod steps;
 
 use std::time::{Duration, Instant};
 
-use hilrig_core::check::Check;
+use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::contract::Request;
+use hilrig_core::event::What;
 use hilrig_core::heap::HeapSample;
 use hilrig_core::scenario::{Asked, SETTLES, Scenario};
 
@@ -84,9 +85,15 @@ impl Path<'_> {
             .phase(scenario.phase(), async {
                 let done = work.await;
                 match &done {
-                    Ok(()) => self.walk.check(steps.check()),
+                    Ok(()) => {
+                        let check = steps.check();
+                        self.walk.tell(What::Scenario(steps.found(check.outcome)));
+                        self.walk.check(check);
+                    }
                     Err(stop) => {
                         if let Some(why) = stop.failed() {
+                            let held = CheckOutcome::NotHeld;
+                            self.walk.tell(What::Scenario(steps.found(held)));
                             let found = format!("{}: {why}", steps.in_step());
                             let title = scenario.title();
                             self.walk.check(Check::of(scenario.check(), title, false, found));

@@ -3,10 +3,10 @@
 use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
-use hilrig_core::check::Check;
+use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::event::What;
 use hilrig_core::leak::{self, Slope};
-use hilrig_core::scenario::{Asked, Length, Scenario, WARM_UP};
+use hilrig_core::scenario::{Asked, Length, Scenario, ScenarioFound, SlopeFound, WARM_UP};
 
 use crate::walk::Walk;
 
@@ -111,6 +111,46 @@ impl Steps {
         }
     }
 
+    /// The steps so far, as a scenario whose check came to this.
+    pub fn found(&self, outcome: CheckOutcome) -> ScenarioFound {
+        let samples = self.samples.borrow();
+        let counted = samples.get(WARM_UP..).unwrap_or_default();
+        let slopes = self.slopes(counted);
+        let free = |sample: Option<&Sample>| sample.filter(|_| !slopes.is_empty()).map(|s| s.free);
+        let found = |(slope, each): &(Slope, &str)| SlopeFound {
+            each: (*each).into(),
+            slope: slope.slope,
+            low: slope.low,
+            high: slope.high,
+        };
+        ScenarioFound {
+            scenario: self.asked.scenario.name().into(),
+            steps: self.done.get(),
+            outcome,
+            first_free: free(counted.first()),
+            last_free: free(counted.last()),
+            slopes: slopes.iter().map(found).collect(),
+        }
+    }
+
+    /// The slopes with what is one step, the first, and where there is more than that, with the rest.
+    fn slopes(&self, counted: &[Sample]) -> Vec<(Slope, &'static str)> {
+        let scenario = self.asked.scenario;
+        let slope = |place: fn(&Sample) -> f64, each| {
+            let points: Vec<_> = counted.iter().map(|s| (place(s), s.free as f64)).collect();
+            Slope::of(&points).map(|slope| (slope, each))
+        };
+        let by_step = slope(|sample| f64::from(sample.step), each(scenario));
+        let soak = scenario == Scenario::Soak && by_step.is_some();
+        let more = soak.then(|| {
+            [
+                slope(|sample| f64::from(sample.reconnects), "reconnect"),
+                slope(|sample| sample.hours, "hour"),
+            ]
+        });
+        by_step.into_iter().chain(more.into_iter().flatten().flatten()).collect()
+    }
+
     /// What the steps, all of which worked, come to.
     pub fn check(&self) -> Check {
         let scenario = self.asked.scenario;
@@ -118,12 +158,9 @@ impl Steps {
         let samples = self.samples.borrow();
         let steps = format!("{} steps worked", self.done.get());
         let counted = samples.get(WARM_UP..).unwrap_or_default();
-        let slope = |place: fn(&Sample) -> f64| {
-            let points: Vec<_> = counted.iter().map(|s| (place(s), s.free as f64)).collect();
-            Slope::of(&points)
-        };
-        let (Some(first), Some(last), Some(by_step)) =
-            (counted.first(), counted.last(), slope(|sample| f64::from(sample.step)))
+        let slopes = self.slopes(counted);
+        let (Some(first), Some(last), Some((by_step, _))) =
+            (counted.first(), counted.last(), slopes.first())
         else {
             let why = match samples.is_empty() {
                 true => {
@@ -138,15 +175,7 @@ impl Steps {
             return Check::not_measured(id, title, format!("{steps}, but {why}"));
         };
         let mut found = format!("{steps}; free heap {} to {} B", first.free, last.free);
-        let mut add = |slope: Option<Slope>, each: &str| {
-            let slope = slope.map(|slope| format!(", {}", words(&slope, each)));
-            found.extend(slope);
-        };
-        add(Some(by_step), each(scenario));
-        if scenario == Scenario::Soak {
-            add(slope(|sample| f64::from(sample.reconnects)), "reconnect");
-            add(slope(|sample| sample.hours), "hour");
-        }
+        found.extend(slopes.iter().map(|(slope, each)| format!(", {}", words(slope, each))));
         let fell = by_step.surely_fell();
         let held = fell <= leak::ALLOWED;
         if !held {
