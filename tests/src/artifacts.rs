@@ -40,6 +40,16 @@ pub fn faulty_firmware(fault: &str) -> PathBuf {
     firmware_file(&format!("firmware/build/faults/{fault}/firmware.bin"), "make faults")
 }
 
+/// The firmware that keeps who holds the heap.
+pub fn callers_firmware() -> PathBuf {
+    firmware_file("firmware/build/callers/firmware.bin", "make firmware")
+}
+
+/// The same with a fault built in.
+pub fn callers_faulty_firmware(fault: &str) -> PathBuf {
+    firmware_file(&format!("firmware/build/callers-faults/{fault}/firmware.bin"), "make faults")
+}
+
 /// The firmware as an ELF file, which no board boots.
 pub fn firmware_elf() -> PathBuf {
     firmware_file("firmware/build/virtual/firmware.elf", "make firmware")

@@ -13,7 +13,9 @@ use hilrig_core::scenario::{FEWEST_STEPS, Scenario};
 use hilrig_core::units::Span;
 
 pub use certify::{Certify, CertifyCheck, CertifyCommand, CertifyDiff, CertifyRun, CertifyShow};
-pub use heap::{HeapBisect, HeapBoots, HeapCommand, HeapDiff, HeapHistory, HistoryFormat};
+pub use heap::{
+    HeapBisect, HeapBoots, HeapCallers, HeapCommand, HeapDiff, HeapHistory, HistoryFormat,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -187,6 +189,9 @@ pub struct Run {
     /// Flash even if the image is on the board already.
     #[arg(long)]
     pub flash: bool,
+    /// Run the image that keeps who holds the heap (`callers` in the configuration).
+    #[arg(long)]
+    pub callers: bool,
     /// Where the broker runs; overrides the configuration.
     #[arg(long, value_name = "KIND")]
     pub broker: Option<Place>,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use hilrig_core::config::{BoardKind, Config};
 use hilrig_core::contract::Contract;
 use hilrig_core::image::Image;
+use hilrig_core::sections::Section;
 use hilrig_decode::Firmware;
 use hilrig_runner::Elf;
 
@@ -24,9 +25,19 @@ pub fn firmware(path: &Path) -> Result<Firmware, Failure> {
     Firmware::read(&bytes).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }
 
+/// What is known of an image's ELF file.
+#[derive(Default)]
+pub struct OfImage {
+    /// The file, where there is one.
+    pub elf: Option<Elf>,
+    /// Its sections.
+    pub sections: Vec<Section>,
+    /// Why there is none, if that is worth a line.
+    pub why: Option<String>,
+}
+
 /// The ELF that belongs to `image`: the one that the configuration names, else the one beside it with
-/// the same stem, or the image where that is one itself. None where there is none, with the reason
-/// if it is worth a line.
+/// the same stem, or the image where that is one itself.
 ///
 /// # Errors
 /// The configuration names one that is not there, is none or is of another build.
@@ -35,7 +46,7 @@ pub fn of_image(
     contract: &Contract,
     kind: BoardKind,
     image: &Image,
-) -> Result<(Option<Elf>, Option<String>), Failure> {
+) -> Result<OfImage, Failure> {
     let build = Build::of(contract, image);
     let named = config.firmware.get(&kind).and_then(|files| files.elf.as_ref());
     let path = match named {
@@ -43,21 +54,25 @@ pub fn of_image(
         None => beside(&image.path),
     };
     if named.is_none() && !path.is_file() {
-        return Ok((None, None));
+        return Ok(OfImage::default());
     }
     let checked = match (named, read(&path)) {
         (Some(file), Err(_)) if !path.exists() => {
             return Err(Failure::usage(file.needed(&config.path, HELP)));
         }
-        (_, read) => read.and_then(|bytes| build.check(&path, &bytes)),
+        (_, read) => read.and_then(|bytes| {
+            build.check(&path, &bytes)?;
+            hilrig_decode::sections(&bytes).map_err(|error| format!("{}: {error}", path.display()))
+        }),
     };
     match (checked, named) {
-        (Ok(()), _) => Ok((Some(lazily(path, build)), None)),
+        (Ok(sections), _) => Ok(OfImage { elf: Some(lazily(path, build)), sections, why: None }),
         (Err(why), Some(_)) => {
             Err(Failure::usage(format!("`firmware.{}.elf`: {why}. {HELP}", kind.name())))
         }
         (Err(why), None) => {
-            Ok((None, Some(format!("crashes are told without functions and lines: {why}"))))
+            let why = format!("crashes are told without functions and lines: {why}");
+            Ok(OfImage { why: Some(why), ..OfImage::default() })
         }
     }
 }

@@ -106,6 +106,29 @@ pub fn image(config: &Config, contract: &Contract, kind: BoardKind) -> Result<Im
     Ok(image)
 }
 
+/// Takes the images that keep who holds the heap in place of the others, each with the ELF beside it.
+pub fn take_callers_images(config: &mut Config) {
+    for files in config.firmware.values_mut() {
+        if let Some(callers) = &files.callers {
+            (files.image, files.elf) = (callers.clone(), None);
+        }
+    }
+}
+
+/// There is an image for the kind that keeps who holds the heap.
+pub fn keeps_callers(config: &Config, kind: BoardKind) -> Result<(), Failure> {
+    match config.firmware.get(&kind).and_then(|files| files.callers.as_ref()) {
+        Some(_) => Ok(()),
+        None => {
+            let key = format!("firmware.{}.callers", kind.name());
+            let message = format!(
+                "there is no `{key}`: it names the image that keeps who holds the heap (docs/heap.md)"
+            );
+            Err(Failure::usage(FileError::whole(&config.path, message)))
+        }
+    }
+}
+
 /// An image that the command line names.
 pub fn named_image(
     path: &Path,

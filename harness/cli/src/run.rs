@@ -55,7 +55,7 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
     }
     let virtual_boards = args.virtual_boards.map(usize::from);
     let kind = args.kind.map(BoardKind::from);
-    let boards = Boards { virtual_boards, kind, names: &args.board };
+    let boards = Boards { virtual_boards, kind, names: &args.board, callers: args.callers };
     let mut loaded = Loaded::read(config, &boards)?;
     let scenarios = scenarios::asked(&args.scenarios, &loaded.config, &loaded.contract)?;
     let stop = signals::told_to_stop().map_err(Failure::internal)?;

@@ -26,6 +26,8 @@ pub struct Boards<'a> {
     pub kind: Option<BoardKind>,
     /// Or those of these names.
     pub names: &'a [String],
+    /// They get the image that keeps who holds the heap.
+    pub callers: bool,
 }
 
 /// All that is read before anything is touched.
@@ -34,6 +36,7 @@ pub struct Loaded {
     pub chosen: Vec<bench::Chosen>,
     pub contract: Contract,
     pub images: BTreeMap<BoardKind, Image>,
+    pub firmware: Vec<FirmwareFacts>,
     pub elves: BTreeMap<BoardKind, Elf>,
     /// Why there is no ELF file, where there is none.
     pub without_elf: Vec<String>,
@@ -44,7 +47,10 @@ pub struct Loaded {
 
 impl Loaded {
     /// Reads what the configuration names.
-    pub fn read(config: Config, boards: &Boards<'_>) -> Result<Loaded, Failure> {
+    pub fn read(mut config: Config, boards: &Boards<'_>) -> Result<Loaded, Failure> {
+        if boards.callers {
+            load::take_callers_images(&mut config);
+        }
         let chosen = bench::choose(&config, boards.virtual_boards, boards.kind, boards.names)?;
         let contract = load::contract(&config)?;
         let kinds: BTreeSet<BoardKind> = chosen.iter().map(|board| board.kind).collect();
@@ -54,17 +60,34 @@ impl Loaded {
             .collect::<Result<BTreeMap<BoardKind, Image>, Failure>>()?;
         let mut elves = BTreeMap::new();
         let mut without_elf = Vec::new();
+        let mut firmware = Vec::new();
         for (kind, image) in &images {
-            let (elf, why) = elf::of_image(&config, &contract, *kind, image)?;
+            if boards.callers {
+                load::keeps_callers(&config, *kind)?;
+            }
+            let elf::OfImage { elf, sections, why } =
+                elf::of_image(&config, &contract, *kind, image)?;
             elves.extend(elf.map(|elf| (*kind, elf)));
             without_elf.extend(why);
+            let keeps_callers = boards.callers;
+            firmware.push(FirmwareFacts { keeps_callers, sections, ..facts(*kind, image) });
         }
         if chosen.iter().any(bench::has_boot_rom) {
             load::boot_rom(&config)?;
         }
         let (settings, mut secrets) = load::settings(&config)?;
         secrets.extend(load::power_passwords(&config, &chosen)?);
-        Ok(Loaded { config, chosen, contract, images, elves, without_elf, settings, secrets })
+        Ok(Loaded {
+            config,
+            chosen,
+            contract,
+            images,
+            firmware,
+            elves,
+            without_elf,
+            settings,
+            secrets,
+        })
     }
 
     /// The first event, and what is to be told behind it.
@@ -86,7 +109,7 @@ impl Loaded {
             settings: self.config.settings.clone(),
             scenarios,
             floors: self.config.floors.clone(),
-            firmware: self.images.iter().map(|(kind, image)| facts(*kind, image)).collect(),
+            firmware: self.firmware.clone(),
             boards: self.chosen.iter().map(|board| board.name.clone()).collect(),
         }));
         for text in &self.without_elf {
@@ -136,6 +159,8 @@ fn facts(kind: BoardKind, image: &Image) -> FirmwareFacts {
         bytes: image.bytes.len() as u64,
         sha256: image.sha256.clone(),
         build: image.build.clone(),
+        keeps_callers: false,
+        sections: Vec::new(),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::heap::{HeapPhase, HeapRead, HeapSample};
 use crate::mac::Mac;
 use crate::phase::{Phase, PhaseOutcome};
 use crate::scenario::ScenarioFound;
+use crate::sections::Section;
 use crate::start::ChipStart;
 use crate::text::Secrets;
 use crate::verdict::Verdict;
@@ -226,6 +227,12 @@ pub struct FirmwareFacts {
     /// The build id in it, where the contract says how to find one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub build: Option<String>,
+    /// It is the image that keeps who holds the heap: its heap figures are no other's.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub keeps_callers: bool,
+    /// What it takes of the chip's memory before it runs, by its ELF file; empty without one.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub sections: Vec<Section>,
 }
 
 /// A board, as the run found it.

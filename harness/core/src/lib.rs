@@ -17,6 +17,7 @@ pub mod mac;
 pub mod phase;
 pub mod place;
 pub mod scenario;
+pub mod sections;
 pub mod seeded;
 pub mod start;
 pub mod stored;

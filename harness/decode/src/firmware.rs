@@ -5,7 +5,9 @@ use std::sync::Arc;
 use addr2line::Context;
 use gimli::{EndianArcSlice, RunTimeEndian};
 use hilrig_core::text;
-use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionKind, SymbolKind};
+use object::{
+    Object as _, ObjectKind, ObjectSection as _, ObjectSymbol as _, SectionKind, SymbolKind,
+};
 use thiserror::Error;
 
 use crate::finding::Role;
@@ -78,7 +80,9 @@ impl Firmware {
         let file = object::File::parse(elf).map_err(FirmwareError::NoElf)?;
         let mut code: Vec<Code> = file
             .sections()
-            .filter(|section| section.kind() == SectionKind::Text && section.address() != 0)
+            .filter(|section| section.kind() == SectionKind::Text)
+            // A Cortex-M's code begins at 0; in an object file all of it does.
+            .filter(|section| section.address() != 0 || file.kind() == ObjectKind::Executable)
             .filter_map(|section| {
                 Some(Code { start: section.address(), bytes: section.data().ok()?.to_vec() })
             })

@@ -16,6 +16,7 @@ mod judge;
 mod lines;
 mod live;
 mod scan;
+mod sections;
 mod stack;
 mod start;
 #[cfg(test)]
@@ -28,4 +29,5 @@ pub use finding::{Address, Evidence, Finding, Kind, Role};
 pub use firmware::{Firmware, FirmwareError, Place};
 pub use judge::LoopRule;
 pub use live::{Live, SIGNS};
+pub use sections::sections;
 pub use start::RomStart;

@@ -8,6 +8,7 @@ use hilrig_core::heap::HeapPhase;
 use hilrig_core::verdict::Verdict;
 
 use crate::certificate::{self, Certification, words};
+use crate::heap::{at_lowest, held, lowest};
 use crate::model::{BoardModel, RunModel, outcome_words};
 
 /// By this line a later run finds the comment that it is to update.
@@ -34,7 +35,9 @@ pub fn markdown(run: &RunModel) -> String {
     let rows = run.boards.iter().map(row);
     let failures = run.boards.iter().map(not_passed);
     let certificates = run.certifications.iter().map(|of| certificate(of, run));
-    for part in rows.chain([String::new()]).chain(certificates).chain(failures) {
+    let holders = run.boards.iter().map(holders);
+    let rest = certificates.chain(failures).chain([static_memory(run)]).chain(holders);
+    for part in rows.chain([String::new()]).chain(rest) {
         if text.len() + part.len() > MOST {
             text.push_str("\nMore is in the record.\n");
             break;
@@ -67,6 +70,35 @@ fn row(board: &BoardModel) -> String {
         }
     }
     row + "\n"
+}
+
+/// What the images take of their chips' memory before they run.
+fn static_memory(run: &RunModel) -> String {
+    let mut text = String::new();
+    for firmware in run.started.iter().flat_map(|started| &started.firmware) {
+        if firmware.sections.is_empty() {
+            continue;
+        }
+        let sizes = firmware.sections.iter().map(|s| format!("{} {} B", code(&s.name), s.bytes));
+        let sizes: Vec<String> = sizes.collect();
+        let _ = writeln!(text, "\nStatic memory, {}: {}.", code(&firmware.kind), sizes.join(", "));
+    }
+    text
+}
+
+/// Who held a board's heap when it was lowest.
+fn holders(board: &BoardModel) -> String {
+    let Some(told) = lowest(board) else { return String::new() };
+    let mut text = format!(
+        "\n<details><summary>Who held the heap: {}</summary>\n\n{}\n\n",
+        at_lowest(told),
+        code(&board.name)
+    );
+    text.push_str("| Bytes | Function | Place |\n| ---: | --- | --- |\n");
+    for row in held(told) {
+        let _ = writeln!(text, "| {} | {} | {} |", row.bytes, cell(&row.name), cell(&row.place));
+    }
+    text + "\n</details>\n"
 }
 
 fn not_passed(board: &BoardModel) -> String {

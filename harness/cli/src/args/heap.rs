@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 
-use super::{ConfigArg, Place, Scenarios};
+use super::{ConfigArg, Place, Scenarios, VirtualKind};
 
 /// The commands of `hilrig heap`.
 #[derive(Debug, Subcommand)]
@@ -13,6 +13,8 @@ pub enum HeapCommand {
     Accept(HeapBoots),
     /// Fail where a board has less heap than the baseline says.
     Check(HeapBoots),
+    /// Show who held the heap when it was lowest, of a run with the image that keeps it.
+    Callers(HeapCallers),
     /// Put two records or baselines side by side.
     Diff(HeapDiff),
     /// Find the commit that cost the heap (a wrapper of `git bisect run`).
@@ -49,6 +51,33 @@ pub struct HeapBoots {
     /// The baseline; left out, heap-baseline.toml beside the configuration.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
+}
+
+/// `hilrig heap callers`.
+#[derive(Debug, clap::Args)]
+pub struct HeapCallers {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Run this many virtual boards in place of the configured ones.
+    #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
+    pub virtual_boards: Option<std::num::NonZeroUsize>,
+    /// The kind of these virtual boards; overrides the configuration.
+    #[arg(long, value_name = "KIND", requires = "virtual_boards")]
+    pub kind: Option<VirtualKind>,
+    /// Run only the board of this name (may be given more than once).
+    #[arg(long, value_name = "NAME")]
+    pub board: Vec<String>,
+    /// Where the broker runs; overrides the configuration.
+    #[arg(long, value_name = "KIND")]
+    pub broker: Option<Place>,
+    /// Folder that the record goes into, in place of the configuration's.
+    #[arg(long, value_name = "DIR")]
+    pub records: Option<PathBuf>,
+    /// Show this record, and run nothing.
+    #[arg(long, value_name = "RECORD", conflicts_with_all = ["virtual_boards", "board", "broker", "records", "scenario"])]
+    pub from: Option<PathBuf>,
+    #[command(flatten)]
+    pub scenarios: Scenarios,
 }
 
 /// `hilrig heap diff`.

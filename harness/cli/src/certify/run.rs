@@ -38,6 +38,7 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
     let asked = asked(&args)?;
     let config = load::config(&args.config.config)?;
     let boards = Boards {
+        callers: false,
         virtual_boards: args.virtual_boards.map(usize::from),
         kind: args.kind.map(BoardKind::from),
         names: &args.board,

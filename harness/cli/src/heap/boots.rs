@@ -70,6 +70,7 @@ fn as_run(args: &args::HeapBoots) -> args::Run {
         board: args.board.clone(),
         record: None,
         flash: false,
+        callers: false,
         broker: args.broker,
         seed: None,
         scenarios: args.scenarios.clone(),

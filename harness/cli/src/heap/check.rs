@@ -32,6 +32,8 @@ pub async fn check(args: &args::HeapBoots) -> Result<u8, Failure> {
         let Some(entry) = baseline.entries.get(key) else { continue };
         let comparison = compare(&entry.figures, &boots.figures());
         text.push_str(&table::comparison(key, ["accepted", "now"], &comparison));
+        // Not judged: what it costs the heap shows in the phases.
+        text.push_str(&table::static_memory(["accepted", "now"], &entry.sections, &boots.sections));
         holds &= comparison.holds();
         better |= comparison.better();
     }

@@ -3,6 +3,7 @@
 mod accept;
 mod bisect;
 mod boots;
+mod callers;
 mod check;
 mod diff;
 mod export;
@@ -18,6 +19,7 @@ pub async fn heap(command: HeapCommand) -> Result<u8, Failure> {
     match command {
         HeapCommand::Accept(args) => accept::accept(&args).await,
         HeapCommand::Check(args) => check::check(&args).await,
+        HeapCommand::Callers(args) => callers::callers(args).await,
         HeapCommand::Diff(args) => diff::diff(&args),
         HeapCommand::Bisect(args) => bisect::bisect(&args).await,
         HeapCommand::History(args) => history::history(&args),

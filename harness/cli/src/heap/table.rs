@@ -1,8 +1,13 @@
 //! Heap figures as tables.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use hilrig_core::callers::HeapCallers;
 use hilrig_core::heap::HeapPhase;
-use hilrig_report::Row;
-use hilrig_report::heap::{Comparison, Entry, Judged, Key, Metric};
+use hilrig_report::heap::{
+    CallerChange, Comparison, Entry, Held, Judged, Key, MOST_CALLERS, Metric, at_lowest, held,
+};
+use hilrig_report::{Row, RunModel};
 
 use super::history::by_boot;
 use crate::table::table;
@@ -17,12 +22,16 @@ pub fn figures(key: &Key, entry: &Entry) -> String {
             figure(Metric::LowestFree),
             figure(Metric::Largest),
             figure(Metric::Fragmentation),
+            figure(Metric::Stack),
         ]);
     }
     format!(
         "{key} ({} boots)\n{}\n",
         entry.boots,
-        table(&["phase", "lowest free, B", "largest block, B", "fragmentation, %"], rows)
+        table(
+            &["phase", "lowest free, B", "largest block, B", "fragmentation, %", "stack used, B"],
+            rows
+        )
     )
 }
 
@@ -67,4 +76,79 @@ pub fn comparison(key: &Key, names: [&str; 2], comparison: &Comparison) -> Strin
     });
     let heads = ["phase", "figure", names[0], names[1], "change", "allowed", ""];
     format!("{key}\n{}\n", table(&heads, rows))
+}
+
+/// Static memory before and now; nothing where one of the two has none.
+pub fn static_memory(
+    names: [&str; 2],
+    before: &BTreeMap<String, u64>,
+    now: &BTreeMap<String, u64>,
+) -> String {
+    if before.is_empty() || now.is_empty() {
+        return String::new();
+    }
+    let all: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
+    let rows = all.into_iter().map(|section| {
+        let size = |of: &BTreeMap<String, u64>| of.get(section).copied().unwrap_or(0);
+        let (before, now) = (size(before), size(now));
+        let change = now as i64 - before as i64;
+        vec![section.clone(), before.to_string(), now.to_string(), format!("{change:+}")]
+    });
+    let heads = ["static memory, B", names[0], names[1], "change"];
+    format!("{}\n", table(&heads, rows))
+}
+
+/// What the images of a run take of their chips' memory before they run.
+pub fn sections(run: &RunModel) -> String {
+    let firmware = run.started.iter().flat_map(|started| &started.firmware);
+    let with = firmware.filter(|firmware| !firmware.sections.is_empty());
+    let tables = with.map(|firmware| {
+        let rows = firmware.sections.iter().map(|section| {
+            let holds = section.holds.words().to_owned();
+            vec![section.name.clone(), holds, section.bytes.to_string()]
+        });
+        format!("\n{}", table(&[&format!("{}, static", firmware.kind), "", "bytes"], rows))
+    });
+    tables.collect()
+}
+
+/// Who held the heap of a board when it was lowest in a phase.
+pub fn callers(board: &str, told: &HeapCallers) -> String {
+    let mut rows: Vec<Vec<String>> = held(told)
+        .into_iter()
+        .map(|Held { name, place, bytes, blocks }| {
+            let blocks = blocks.map_or(String::new(), |blocks| blocks.to_string());
+            vec![bytes.to_string(), blocks, name, place]
+        })
+        .collect();
+    rows.push(vec![told.told().to_string(), String::new(), "told in all".into()]);
+    let heads = ["bytes", "blocks", "function", "place"];
+    format!("{board}, {}; held then by\n{}", at_lowest(told), table(&heads, rows))
+}
+
+/// Which functions hold another share of the heap than before.
+pub fn caller_changes(changes: &BTreeMap<HeapPhase, Vec<CallerChange>>) -> String {
+    if changes.is_empty() {
+        return String::new();
+    }
+    let rows = changes.iter().flat_map(|(phase, changes)| {
+        let grown = changes.iter().filter(|change| change.difference() > 0).take(MOST_CALLERS);
+        let shrunk = changes.iter().rev().filter(|change| change.difference() < 0);
+        let shrunk: Vec<_> = shrunk.take(MOST_CALLERS).collect();
+        grown.chain(shrunk.into_iter().rev()).map(|change| {
+            vec![
+                phase.name().to_owned(),
+                change.name.clone(),
+                change.before.to_string(),
+                change.now.to_string(),
+                format!("{:+}", change.difference()),
+            ]
+        })
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
+    if rows.is_empty() {
+        return "no function holds more or less of the heap than before\n\n".into();
+    }
+    let heads = ["phase", "held at the lowest, B", "before", "after", "change"];
+    format!("{}\n", table(&heads, rows))
 }

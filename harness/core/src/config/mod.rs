@@ -63,6 +63,8 @@ pub struct FirmwareFiles {
     pub image: File,
     /// Its ELF file, for the addresses in crashes.
     pub elf: Option<File>,
+    /// The image of the same firmware that keeps who holds the heap.
+    pub callers: Option<File>,
     /// Further data, each written at its own place.
     pub segments: Vec<SegmentFile>,
     /// How the board gets its settings.
@@ -288,6 +290,7 @@ impl Resolver<'_> {
         FirmwareFiles {
             image: self.file(keys.image, &raw.image),
             elf: raw.elf.as_ref().map(|elf| self.file(keys.elf, elf)),
+            callers: raw.callers.as_ref().map(|callers| self.file(keys.callers, callers)),
             settings: raw.settings,
             segments: raw
                 .segments

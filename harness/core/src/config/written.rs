@@ -62,6 +62,7 @@ pub(super) struct Firmware {
 pub(super) struct FirmwareKeys {
     pub image: &'static str,
     pub elf: &'static str,
+    pub callers: &'static str,
     pub segments: &'static str,
 }
 
@@ -70,6 +71,7 @@ macro_rules! keys {
         FirmwareKeys {
             image: concat!("firmware.", $kind, ".image"),
             elf: concat!("firmware.", $kind, ".elf"),
+            callers: concat!("firmware.", $kind, ".callers"),
             segments: concat!("firmware.", $kind, ".segments.file"),
         }
     };
@@ -101,6 +103,7 @@ impl Firmware {
 pub(super) struct FirmwareFiles {
     pub image: Spanned<String>,
     pub elf: Option<Spanned<String>>,
+    pub callers: Option<Spanned<String>>,
     #[serde(default)]
     pub segments: Vec<Segment>,
     #[serde(default)]

@@ -43,6 +43,8 @@ pub struct Entry {
     pub commit: Option<String>,
     /// The firmware's build id, if it was one.
     pub build: Option<String>,
+    /// Static memory of the firmware: sections of its ELF file with their sizes, bytes.
+    pub sections: BTreeMap<String, u64>,
     /// The figures.
     pub figures: BTreeMap<HeapPhase, PhaseFigures>,
 }
@@ -100,6 +102,8 @@ struct WrittenEntry {
     boots: usize,
     commit: Option<String>,
     build: Option<String>,
+    #[serde(default)]
+    sections: BTreeMap<String, u64>,
     phase: BTreeMap<HeapPhase, PhaseFigures>,
 }
 
@@ -113,6 +117,7 @@ impl Entry {
             boots: boots.boots,
             commit: only(&boots.commits),
             build: only(&boots.builds),
+            sections: boots.sections.clone(),
             figures: boots.figures(),
         }
     }
@@ -148,10 +153,10 @@ impl Baseline {
         let mut entries = BTreeMap::new();
         for entry in written.baseline {
             let span = entry.span();
-            let WrittenEntry { kind, configuration, tls, boots, commit, build, phase } =
+            let WrittenEntry { kind, configuration, tls, boots, commit, build, sections, phase } =
                 entry.into_inner();
             let key = Key { kind, configuration, tls };
-            let entry = Entry { boots, commit, build, figures: phase };
+            let entry = Entry { boots, commit, build, sections, figures: phase };
             if entries.insert(key.clone(), entry).is_some() {
                 return Err(FileError::at_span(path, text, span, format!("{key} is there twice")));
             }
@@ -180,6 +185,12 @@ impl Baseline {
                 if let Some(value) = value {
                     let _ = writeln!(out, "{name} = {}", quoted(value));
                 }
+            }
+            if !entry.sections.is_empty() {
+                let _ = writeln!(out, "[baseline.sections]");
+            }
+            for (name, bytes) in &entry.sections {
+                let _ = writeln!(out, "{} = {bytes}", quoted(name));
             }
             for (phase, figures) in &entry.figures {
                 let _ = writeln!(out, "[baseline.phase.{}]", phase.name());

@@ -58,8 +58,10 @@ impl Change {
         match (self.judged, self.metric) {
             (Judged::Same, _) => "",
             (Judged::Better, Metric::Fragmentation) => "less fragmented",
+            (Judged::Better, Metric::Stack) => "less stack",
             (Judged::Better, _) => "more free",
             (Judged::Worse, Metric::Fragmentation) => "more fragmented",
+            (Judged::Worse, Metric::Stack) => "more stack",
             (Judged::Worse, _) => "less free",
             (Judged::NotMeasured, _) => "not measured",
             (Judged::New, _) => "new",

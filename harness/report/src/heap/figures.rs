@@ -39,11 +39,14 @@ pub enum Metric {
     Largest,
     /// The highest fragmentation, percent.
     Fragmentation,
+    /// The stack's high-water mark, bytes.
+    Stack,
 }
 
 impl Metric {
     /// Every one, in the order of tables.
-    pub const ALL: [Metric; 3] = [Metric::LowestFree, Metric::Largest, Metric::Fragmentation];
+    pub const ALL: [Metric; 4] =
+        [Metric::LowestFree, Metric::Largest, Metric::Fragmentation, Metric::Stack];
 
     /// The name, as in files.
     pub fn name(self) -> &'static str {
@@ -51,6 +54,7 @@ impl Metric {
             Metric::LowestFree => "lowest_free",
             Metric::Largest => "largest",
             Metric::Fragmentation => "fragmentation",
+            Metric::Stack => "stack",
         }
     }
 
@@ -65,6 +69,7 @@ impl Metric {
             Metric::LowestFree => Some(low.lowest_free),
             Metric::Largest => low.largest,
             Metric::Fragmentation => low.fragmentation,
+            Metric::Stack => low.stack.map(|stack| stack.used),
         }
     }
 
@@ -74,20 +79,21 @@ impl Metric {
             Metric::LowestFree => "lowest free",
             Metric::Largest => "largest block",
             Metric::Fragmentation => "fragmentation, %",
+            Metric::Stack => "stack used",
         }
     }
 
     /// What it is counted in, as in the names of other tools' metrics.
     pub fn unit(self) -> &'static str {
         match self {
-            Metric::LowestFree | Metric::Largest => "bytes",
+            Metric::LowestFree | Metric::Largest | Metric::Stack => "bytes",
             Metric::Fragmentation => "percent",
         }
     }
 
     /// Whether a board is worse off the more there is of it.
     pub fn more_is_worse(self) -> bool {
-        self == Metric::Fragmentation
+        matches!(self, Metric::Fragmentation | Metric::Stack)
     }
 
     /// A change for the worse that is never told, however small the spread.
@@ -96,7 +102,7 @@ impl Metric {
     /// the length of a certificate, and by the cut to whole points; 5 are not.
     pub fn least_told(self) -> u64 {
         match self {
-            Metric::LowestFree | Metric::Largest => 256,
+            Metric::LowestFree | Metric::Largest | Metric::Stack => 256,
             Metric::Fragmentation => 5,
         }
     }
@@ -144,6 +150,8 @@ pub struct Boots {
     pub commits: BTreeSet<String>,
     /// Builds of the firmware.
     pub builds: BTreeSet<String>,
+    /// Static memory of the last of them: sections with their sizes, bytes.
+    pub sections: BTreeMap<String, u64>,
     values: BTreeMap<(HeapPhase, Metric), Vec<u64>>,
 }
 
@@ -156,12 +164,14 @@ impl Boots {
             let Some(started) = &run.started else { continue };
             for board in &run.boards {
                 let Some(key) = Boots::key(run, board) else { continue };
-                let firmware = started.firmware.iter().filter(|f| f.kind == key.kind);
-                let builds: Vec<String> = firmware.filter_map(|f| f.build.clone()).collect();
+                let firmware = started.firmware.iter().find(|f| f.kind == key.kind);
+                let builds = firmware.and_then(|f| f.build.clone());
                 let boots = all.entry(key).or_default();
                 boots.boots += 1;
                 boots.commits.extend(started.commit.clone());
                 boots.builds.extend(builds);
+                let sections = firmware.map_or(&[][..], |firmware| &firmware.sections);
+                boots.sections = sections.iter().map(|s| (s.name.clone(), s.bytes)).collect();
                 for (phase, low) in board.heap.iter() {
                     for metric in Metric::ALL {
                         let values = boots.values.entry((phase, metric)).or_default();
@@ -180,9 +190,13 @@ impl Boots {
         let settings = started.settings.iter().map(|(k, v)| format!("{k}={v}"));
         // A board that was put through more is in its phases for longer.
         let settings = settings.chain(started.scenarios.iter().map(|s| format!("scenario={s}")));
+        // What keeps who holds the heap may take of it.
+        let kind = &board.facts.as_ref()?.kind;
+        let keeps = started.firmware.iter().any(|f| f.kind == *kind && f.keeps_callers);
+        let callers = keeps.then(|| "image=callers".to_owned()).into_iter();
         Some(Key {
             kind: board.facts.as_ref()?.kind.clone(),
-            configuration: settings.collect::<Vec<_>>().join(" "),
+            configuration: callers.chain(settings).collect::<Vec<_>>().join(" "),
             tls: run.broker.as_ref()?.tls.clone()?,
         })
     }

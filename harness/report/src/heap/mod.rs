@@ -1,10 +1,12 @@
 //! Heap figures over many boots: what they come to, how they are kept, and how two of them compare.
 
 mod baseline;
+mod callers;
 mod compare;
 mod figures;
 
 pub use baseline::{BASELINE, Baseline, BaselineError, Entry};
+pub use callers::{CallerChange, Held, MOST_CALLERS, at_lowest, compare_callers, held, lowest};
 pub use compare::{Change, Comparison, Judged, against, compare};
 #[cfg(test)]
 pub(crate) use figures::tests;

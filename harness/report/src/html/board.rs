@@ -10,6 +10,7 @@ use maud::{Markup, html};
 
 use super::boot_log::{Mark, boot_log};
 use super::crash;
+use super::memory;
 use super::page::{anchor, badge};
 use super::plot;
 use super::trace::Trace;
@@ -39,6 +40,7 @@ pub(super) fn section(
             (plot::heap(trace, &board.name, end, floors))
             (lows(board))
             (samples(trace))
+            (memory::holders(board))
             h3 { "Phases" }
             (phases(board))
             h3 { "Boot log" }
@@ -142,7 +144,8 @@ fn lows(board: &BoardModel) -> Markup {
                 thead {
                     tr {
                         th { "Phase" } th.number { "Lowest free, B" } th.number { "Largest block, B" }
-                        th.number { "Fragmentation, %" } th.number { "Refused allocations" } th.number { "Samples" }
+                        th.number { "Fragmentation, %" } th.number { "Refused allocations" }
+                        th.number { "Stack used, B" } th.number { "Samples" }
                     }
                 }
                 tbody {
@@ -155,9 +158,10 @@ fn lows(board: &BoardModel) -> Markup {
                                     td.number { (figure(low.largest)) }
                                     td.number { (figure(low.fragmentation)) }
                                     td.number { (figure(low.failures)) }
+                                    td.number { (figure(low.stack.map(|stack| stack.used))) }
                                     td.number { (low.samples) }
                                 },
-                                None => { td.number colspan="5" { "not measured" } },
+                                None => { td.number colspan="6" { "not measured" } },
                             }
                         }
                     }

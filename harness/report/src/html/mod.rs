@@ -8,6 +8,7 @@ mod certificate;
 mod certificate_plot;
 mod crash;
 mod history;
+mod memory;
 mod page;
 mod plot;
 mod trace;

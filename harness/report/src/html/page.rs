@@ -7,6 +7,7 @@ use hilrig_core::heap::HeapPhase;
 use hilrig_core::verdict::Verdict;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::memory;
 use super::trace::Trace;
 use super::{against, board, certificate, history};
 use crate::certificate::{Certification, seal};
@@ -57,6 +58,7 @@ pub(super) fn page(
                     (certificate::section(of, certificate(of).as_ref(), &floors))
                 }
                 (against::section(compared))
+                (memory::sections(run.started.as_ref().map_or(&[], |started| &started.firmware)))
                 (history::section(history))
                 @for board in &run.boards {
                     (board::section(board, traces.get(&board.name).unwrap_or(&empty), record, end, &floors))

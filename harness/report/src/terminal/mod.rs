@@ -4,6 +4,7 @@ mod certificate;
 mod crash;
 mod live;
 mod looks;
+mod memory;
 mod plain;
 mod table;
 mod words;

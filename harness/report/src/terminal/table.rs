@@ -7,6 +7,7 @@ use hilrig_core::heap::HeapPhase;
 use hilrig_core::verdict::Verdict;
 
 use super::looks::Looks;
+use super::memory;
 use super::words::{self, block, clean, fit};
 use super::{certificate, crash};
 use crate::model::{BoardModel, RunModel, outcome_words};
@@ -37,6 +38,7 @@ pub(super) fn end(run: &RunModel, looks: Looks, record: Option<&Path>) -> String
     for note in &run.notes {
         let _ = writeln!(out, "note: {}", block(note, 6));
     }
+    out += &memory::memory(run);
     if let Some(broker) = &run.broker {
         let _ = writeln!(out, "{}", words::broker(broker));
     }

@@ -12,6 +12,7 @@ use hilrig_core::heap::{HeapPhase, HeapRead, HeapSample, HeapSource, StackUse};
 use hilrig_core::mac::Mac;
 use hilrig_core::phase::{Phase, PhaseOutcome};
 use hilrig_core::scenario::{ScenarioFound, SlopeFound};
+use hilrig_core::sections::{Holds, Section};
 use hilrig_core::start::ChipStart;
 use hilrig_core::verdict::Verdict;
 use hilrig_report::Reporter;
@@ -42,6 +43,14 @@ impl Stream {
                 bytes: 204_800,
                 sha256: "9f".repeat(32),
                 build: Some("0.1.0+9f9f9f9f".into()),
+                keeps_callers: false,
+                sections: [
+                    (".data", Holds::Data, 144),
+                    (".bss", Holds::Bss, 2_096),
+                    (".irom0.text", Holds::Code, 173_984),
+                ]
+                .map(|(name, holds, bytes)| Section { name: name.into(), holds, bytes })
+                .into(),
             }],
             settings: [("tls_mfl".to_owned(), "512".to_owned())].into(),
             scenarios: vec!["handshake:20".into()],
