@@ -39,6 +39,7 @@ pub fn run_output(text: &str, bench: &Path) -> String {
             (r" +\d+\.\d{3} s", " [time]"),
             (r"seed \d+", "seed [seed]"),
             (r", port \d+,", ", port [port],"),
+            (r"(\.[a-z0-9.]+) \d+ B", "$1 [bytes]"),
             (r" +\d{5}\b", " [heap]"),
             (r" {3,}", "   "),
         ],
