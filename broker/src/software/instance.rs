@@ -36,6 +36,8 @@ pub struct InstanceFacts {
     pub from: String,
     /// The port that it listens at, or what stands before it does.
     pub port: u16,
+    /// Its own port, where something stands before it at `port`.
+    pub own_port: u16,
     /// From the start to the CONNACK, seconds.
     pub seconds: f64,
 }

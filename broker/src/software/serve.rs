@@ -381,6 +381,7 @@ impl Place<'_> {
             kind: "process",
             from: self.found.program.display().to_string(),
             port: ports["mqtt"],
+            own_port: ports["mqtt"],
             seconds: 0.0,
         })
     }

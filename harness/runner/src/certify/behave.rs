@@ -1,5 +1,7 @@
 //! The behaviours at MQTT's level: what the rig finds alone, and what the board itself does.
 
+use std::time::Duration;
+
 use hilrig_core::certify::case::Behaviour;
 use hilrig_core::text;
 use hilrig_core::units::Span;
@@ -15,6 +17,8 @@ use crate::walk::Stop;
 
 /// Clients of a storm beside the board.
 const CROWD: usize = 50;
+/// Brokers look for silent clients every few seconds only.
+const LOOKS_AROUND: Duration = Duration::from_secs(15);
 /// How often they all come.
 const ROUNDS: usize = 3;
 
@@ -80,7 +84,7 @@ impl Share<'_> {
             forbidden,
             crowd: CROWD,
             rounds: ROUNDS,
-            deadline: on.path.reply_deadline(),
+            deadline: on.path.reply_deadline().max(LOOKS_AROUND),
         };
         match behaviour::ask(behaviour, &question).await {
             Ok(found) => Ok(found),

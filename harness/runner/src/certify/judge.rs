@@ -95,12 +95,14 @@ pub fn result(
     clients: Vec<OtherClient>,
     board: Option<&str>,
 ) -> CaseResult {
-    let reason = came.reason.map(|reason| by_wire(reason, &seen.wire));
+    let by_wire = |reason: Reason| seen.wire.iter().fold(reason, Reason::seen_with);
+    let reason = came.reason.map(by_wire);
     let reason = reason.filter(|_| came.outcome == Outcome::Refused);
     let finished = seen.wire.iter().find(|wire| wire.finished);
     let mut found = came.found;
     if let Some(words) = finished.map(|wire| on_the_wire(wire, &seen.wire)) {
-        found.push_str(&format!("; {words}"));
+        let behind = if found.is_empty() { "" } else { "; " };
+        found.push_str(&format!("{behind}{words}"));
     }
     let cost = Cost {
         handshake_seconds: finished.and_then(|wire| wire.handshake_seconds),
@@ -131,18 +133,6 @@ pub fn result(
         },
         cost,
         seconds: 0.0,
-    }
-}
-
-/// What an alert means depends on when it comes: behind a request for a certificate that the board had
-/// none for, `handshake_failure` is about that (OpenSSL sends it so in TLS 1.2), not about suites.
-fn by_wire(reason: Reason, wire: &[WireSeen]) -> Reason {
-    let asked = |wire: &WireSeen| wire.certificate_asked && wire.board_certificates.is_empty();
-    match reason {
-        Reason::NothingInCommon | Reason::Alert(_) if wire.iter().any(asked) => {
-            Reason::CertificateWanted
-        }
-        other => other,
     }
 }
 
@@ -215,18 +205,6 @@ mod tests {
         }
         assert_eq!(judged("control", Came::died("x".into())).verdict, Verdict::NotHeld);
         assert_eq!(judged("deep-ec", Came::died("x".into())).verdict, Verdict::Reported);
-    }
-
-    #[test]
-    fn an_alert_behind_a_request_for_a_certificate_is_about_that() {
-        let wire = WireSeen { certificate_asked: true, ..WireSeen::default() };
-        assert_eq!(
-            by_wire(Reason::NothingInCommon, std::slice::from_ref(&wire)),
-            Reason::CertificateWanted
-        );
-        assert_eq!(by_wire(Reason::NotTrusted, &[wire]), Reason::NotTrusted);
-        let none = WireSeen::default();
-        assert_eq!(by_wire(Reason::NothingInCommon, &[none]), Reason::NothingInCommon);
     }
 
     #[test]

@@ -1,0 +1,283 @@
+//! `hilrig certify`: the matrix on virtual boards, and what can go wrong with it.
+
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use hilrig_core::certify::matrix::CASES;
+use hilrig_core::certify::{Act, Expected};
+use hilrig_tests::bench::{Bench, Configuration};
+use hilrig_tests::running::Running;
+use hilrig_tests::{PATIENCE, artifacts};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// The certificate that a certification of this broker has left.
+fn certificate(folder: &Path, broker: &str) -> Value {
+    let path = folder.join(broker).join("certificate.json");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).unwrap()
+}
+
+fn case<'a>(certificate: &'a Value, id: &str) -> &'a Value {
+    let cases = certificate["cases"].as_array().unwrap();
+    cases.iter().find(|case| case["id"] == id).unwrap_or_else(|| panic!("no case {id}"))
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+#[test]
+fn the_matrix_of_mosquitto_comes_out_as_it_must() {
+    let bench = Bench::new();
+    let record = bench.path("record");
+    let ended = bench
+        .run(&["certify", "--virtual", "2", "--seed", "5", "--record", record.to_str().unwrap()])
+        .with_code(0);
+    let certificate = certificate(&record, "mosquitto");
+
+    let ids: Vec<&str> =
+        certificate["cases"].as_array().unwrap().iter().map(|case| text(case, "id")).collect();
+    assert_eq!(ids, CASES.iter().map(|case| case.id).collect::<Vec<_>>());
+    for known in CASES {
+        let case = case(&certificate, known.id);
+        let verdict = match known.expected {
+            // Mosquitto's listener has one certificate.
+            _ if known.id == "two-leaves-pin" => "not_run",
+            Expected::Reported => "reported",
+            Expected::MustConnect | Expected::MustRefuse(_) => "held",
+        };
+        assert_eq!(text(case, "verdict"), verdict, "{case:#}");
+        // What a board connected for has its cost, and the wire as its witness.
+        if text(case, "outcome") == "connected" {
+            for cost in ["heap_handshake", "heap_connected", "handshake_bytes"] {
+                assert!(case["cost"][cost].as_u64().is_some_and(|cost| cost > 0), "{case:#}");
+            }
+            assert!(case["evidence"]["wire"][0]["finished"].as_bool().unwrap(), "{case:#}");
+        }
+        let large =
+            matches!(known.act, Act::LargeMessage(_)) && text(case, "outcome") == "connected";
+        assert_eq!(case["cost"]["heap_after_message"].is_u64(), large, "{case:#}");
+    }
+
+    // What is known of this broker: OpenSSL keeps to MFLN, resumes by tickets and ids, and has no suite for
+    // those who stop at 1.2 where it takes 1.3 alone.
+    for (id, found) in [
+        ("mfln-512", "MFLN of 512 B was confirmed and kept to"),
+        ("mfln-4096", "MFLN of 4096 B was confirmed and kept to"),
+        ("reconnects", "came back 10 times of 10"),
+        ("mqtt-will", "the board's own will was published"),
+        ("mqtt-retained", "the board did not do what was kept for it"),
+        ("mqtt-broker-restart", "the board came back by itself"),
+    ] {
+        let found_here = text(&case(&certificate, id)["evidence"], "found");
+        assert!(found_here.contains(found), "{id}: {found_here}");
+    }
+    let small = case(&certificate, "mfln-512")["cost"]["heap_connected"].as_u64().unwrap();
+    let whole = case(&certificate, "control")["cost"]["heap_connected"].as_u64().unwrap();
+    assert!(
+        small > whole + 14_000,
+        "{small} B free with records of 512 B, {whole} B with whole ones"
+    );
+
+    // Who refused is the device: the same set-up lets others in.
+    let clients = &case(&certificate, "clock-1970")["evidence"]["clients"];
+    assert_eq!(clients.as_array().map(Vec::len), Some(2), "{clients}");
+
+    bench.run(&["certify", "check", record.to_str().unwrap()]).with_code(0);
+    ended.showing("mosquitto, control: held");
+    bench.nothing_may_be_left();
+}
+
+#[test]
+fn a_board_that_dies_in_a_case_is_told_there_and_the_matrix_goes_on() {
+    let bench = Bench::new();
+    bench.configure(Configuration::new().image(&artifacts::faulty_firmware("CRASH_IN_HANDSHAKE")));
+    let record = bench.path("record");
+    let arguments = ["certify", "--virtual", "1", "--record", record.to_str().unwrap()];
+    let cases = ["--case", "control", "--case", "mfln-asked", "--case", "other-ca"];
+    bench.run(&[&arguments[..], &cases].concat()).with_code(100);
+    let certificate = certificate(&record, "mosquitto");
+    for id in ["control", "other-ca"] {
+        let case = case(&certificate, id);
+        assert_eq!(
+            (text(case, "outcome"), text(case, "verdict")),
+            ("broken", "not_held"),
+            "{case:#}"
+        );
+        assert!(text(case, "why").contains("the board crashed"), "{case:#}");
+    }
+    assert_eq!(text(case(&certificate, "mfln-asked"), "outcome"), "measured");
+    bench.nothing_may_be_left();
+}
+
+#[test]
+fn a_certification_that_is_stopped_leaves_its_certificate() {
+    let bench = Bench::new();
+    let record = bench.path("record");
+    let mut running =
+        bench.start(&["certify", "--virtual", "1", "--record", record.to_str().unwrap()]);
+    running.line_with("control: held");
+    running.signal(Signal::INT);
+    running.ended().with_code(120);
+    let certificate = certificate(&record, "mosquitto");
+    assert_eq!(text(case(&certificate, "control"), "verdict"), "held");
+    let last = case(&certificate, "mqtt-reconnect-storm");
+    assert_eq!(text(last, "outcome"), "not_run", "{last:#}");
+    assert!(text(last, "why").contains("stopped by SIGINT"), "{last:#}");
+    assert_eq!(certificate["cases"].as_array().unwrap().len(), CASES.len());
+    bench.nothing_may_be_left();
+}
+
+#[test]
+fn what_is_no_case_no_broker_and_no_ca_is_refused_before_anything_runs() {
+    let bench = Bench::new();
+    bench.write("ca.pem", "this is no certificate");
+    bench.write("empty", "");
+    let refused = |arguments: &[&str], saying: &str| {
+        bench
+            .run(&[&["certify", "--virtual", "1"], arguments].concat())
+            .with_code(2)
+            .saying(saying);
+        bench.must_be_untouched();
+    };
+    refused(&["--case", "mfln-513"], "there is no case `mfln-513`");
+    refused(&["--broker", "mosquito"], "there is no broker `mosquito`");
+    refused(&["--broker", "localhost:8883"], "it needs the broker's CA");
+    refused(&["--broker", "localhost:88833", "--ca", "ca.pem"], "the port is a number");
+    let at = ["--broker", "localhost:8883"];
+    refused(&[&at[..], &["--ca", "ca.pem"]].concat(), "it is no CA certificate");
+    refused(&[&at[..], &["--ca", "missing.pem"]].concat(), "it cannot be read");
+}
+
+/// A CA and a certificate of it for `localhost`, made by the program `openssl`.
+struct Certificates {
+    ca: PathBuf,
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+impl Certificates {
+    fn new(bench: &Bench) -> Certificates {
+        let openssl = |arguments: &str| {
+            let mut command = bench.command("openssl");
+            let ended = command.args(arguments.split(' ')).output().expect("openssl is installed");
+            assert!(
+                ended.status.success(),
+                "{arguments}: {}",
+                String::from_utf8_lossy(&ended.stderr)
+            );
+        };
+        openssl(
+            "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=ca -addext keyUsage=critical,keyCertSign",
+        );
+        openssl("req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost");
+        bench.write("names", "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
+        openssl(
+            "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out certificate.pem",
+        );
+        let path = |name: &str| bench.path(name);
+        Certificates {
+            ca: path("ca.pem"),
+            certificate: path("certificate.pem"),
+            key: path("key.pem"),
+        }
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Mosquitto as somebody else runs it.
+fn mosquitto(bench: &Bench, certificates: &Certificates) -> (Running, u16) {
+    let port = free_port();
+    let Certificates { certificate, key, .. } = certificates;
+    let file = bench.write(
+        "outside.conf",
+        format!(
+            "user root\nlog_dest stderr\nlistener {port} 127.0.0.1\nallow_anonymous true\ncertfile {}\nkeyfile {}\n",
+            certificate.display(),
+            key.display()
+        ),
+    );
+    let mut command = Command::new("mosquitto");
+    command.env("PATH", format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default()));
+    command.arg("-c").arg(file);
+    let running = Running::start(command);
+    // It keeps what it says until its buffer is full; an open port is enough, for hilrig looks itself.
+    let deadline = Instant::now() + PATIENCE;
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < deadline, "mosquitto opens no port {port} within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    (running, port)
+}
+
+#[test]
+fn a_broker_that_runs_already_is_asked_what_needs_nothing_of_it() {
+    let bench = Bench::new();
+    let certificates = Certificates::new(&bench);
+    let (running, port) = mosquitto(&bench, &certificates);
+    let record = bench.path("record");
+    let broker = format!("localhost:{port}");
+    let cases = ["control", "mfln-1024", "wrong-pin", "leaf-pinned", "expired", "other-ca"];
+    let mut arguments = vec!["certify", "--virtual", "1", "--record", record.to_str().unwrap()];
+    arguments.extend(["--broker", &broker, "--ca", certificates.ca.to_str().unwrap()]);
+    arguments.extend(cases.iter().flat_map(|id| ["--case", id]));
+    let ended = bench.run(&arguments).with_code(0);
+    let folder = std::fs::read_dir(&record).unwrap().flatten();
+    let folder =
+        folder.map(|entry| entry.path()).find(|path| path.join("certificate.json").is_file());
+    let folder = folder.unwrap_or_else(|| panic!("no certificate of {broker}: {ended}"));
+    let certificate = certificate(&folder, "");
+    assert_eq!(certificate["name"], broker);
+    for (id, verdict) in [
+        ("control", "held"),
+        ("mfln-1024", "reported"),
+        ("wrong-pin", "held"),
+        ("leaf-pinned", "held"),
+        ("expired", "held"),
+        ("other-ca", "not_run"),
+    ] {
+        let case = case(&certificate, id);
+        assert_eq!(text(case, "verdict"), verdict, "{case:#}");
+    }
+    assert!(text(case(&certificate, "other-ca"), "why").contains("does not control"));
+    running.signal(Signal::TERM);
+    running.ended();
+    bench.nothing_may_be_left();
+}
+
+#[test]
+fn a_broker_that_is_none_is_the_bench_s_trouble_and_is_named() {
+    let bench = Bench::new();
+    let certificates = Certificates::new(&bench);
+    let told = |broker: &str, name: &str, why: &str| {
+        let record = bench.path(name);
+        let mut arguments = vec!["certify", "--virtual", "1", "--case", "control"];
+        arguments.extend(["--broker", broker, "--ca", certificates.ca.to_str().unwrap()]);
+        arguments.extend(["--record", record.to_str().unwrap()]);
+        bench.run(&arguments).with_code(120).showing(broker).showing(why);
+        bench.nothing_may_be_left();
+    };
+    told(&format!("localhost:{}", free_port()), "refuses", "refused");
+    for (name, says, why) in [
+        ("closes", &b""[..], "closes it in the handshake"),
+        ("no-tls", b"220 mail.example ESMTP\r\n", "is no TLS"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                // What it says may find nobody any more.
+                let _ = stream.write_all(says);
+            }
+        });
+        told(&format!("localhost:{port}"), name, why);
+    }
+}
