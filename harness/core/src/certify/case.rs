@@ -111,7 +111,7 @@ impl fmt::Display for Expected {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// No version or cipher suite in common (alerts 40 and 70).
+    /// No version or cipher suite in common (alerts 40, 70 and 71).
     NothingInCommon,
     /// The certificate is not from a CA that is trusted.
     NotTrusted,
@@ -151,7 +151,7 @@ impl Reason {
     /// What a fatal alert of the broker's says (RFC 5246, 7.2; RFC 8446, 6).
     pub fn of_alert(number: u8) -> Reason {
         match number {
-            40 | 70 => Reason::NothingInCommon,
+            40 | 70 | 71 => Reason::NothingInCommon,
             42 | 43 | 46..=48 | 116 => Reason::CertificateWanted,
             112 => Reason::UnknownName,
             120 => Reason::NoProtocol,

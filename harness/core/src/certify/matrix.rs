@@ -113,7 +113,8 @@ pub const CASES: &[Case] = &[
         proves: "Nobody takes it: such a signature can be forged.",
         seen: "otp#8376",
         broker: USUAL.showing(Identity::RsaSha1),
-        expected: Expected::MustRefuse(&[UnsupportedCertificate, NotTrusted]),
+        // Erlang's ssl does not even show it to a client that does not ask for SHA-1 (alert 71).
+        expected: Expected::MustRefuse(&[UnsupportedCertificate, NotTrusted, NothingInCommon]),
         ..CONTROL
     },
     mfln("mfln-512", "records of at most 512 bytes are asked for (MFLN)", 512),

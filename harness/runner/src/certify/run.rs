@@ -45,6 +45,8 @@ pub(crate) struct Shared<'a> {
     open: Cell<u32>,
     /// How long a broker took to start, the longest so far.
     starts: Cell<Duration>,
+    /// The first case that the bench broke, in words.
+    broken: RefCell<Option<String>>,
     news: Notify,
 }
 
@@ -70,7 +72,9 @@ pub async fn certify(
     let all = Shared::new(what, &members);
     let why = on_boards(&all, members, stop).await.err();
     all.end(why.as_deref());
-    let mut outcome = RunOutcome { verdict: all.verdict(why.is_some()), why };
+    let verdict = all.verdict(why.is_some());
+    let why = why.or(all.broken.take().filter(|_| verdict == Verdict::RigFault));
+    let mut outcome = RunOutcome { verdict, why };
     if let (Verdict::Passed, Some(fault)) = (outcome.verdict, record_fault()) {
         outcome = RunOutcome { verdict: Verdict::RigFault, why: Some(fault) };
     }
@@ -163,6 +167,7 @@ impl<'a> Shared<'a> {
             brokers: RefCell::new(brokers),
             open: Cell::new(open),
             starts: Cell::default(),
+            broken: RefCell::default(),
             news: Notify::new(),
         }
     }
@@ -276,6 +281,11 @@ impl<'a> Shared<'a> {
         self.brokers.borrow_mut()[task.broker].results[task.place] =
             Some((result.verdict, result.outcome));
         self.open.set(self.open.get() - 1);
+        if result.outcome == Outcome::Broken && result.verdict == CaseVerdict::NotRun {
+            let why = result.why.as_deref().unwrap_or_default();
+            let broken = || format!("{}, {}: {why}", self.name(task.broker), result.id);
+            self.broken.borrow_mut().get_or_insert_with(broken);
+        }
         self.tell(task.broker, result);
         self.tell_end(task.broker);
         self.news.notify_waiters();
