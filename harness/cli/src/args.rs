@@ -113,7 +113,8 @@ Examples:
   hilrig heap accept                        five boots, written to heap-baseline.toml
   hilrig heap check                         five boots, held against it
   hilrig heap check --from hilrig-records/20261122-* --baseline heap-baseline.toml
-  hilrig heap diff hilrig-records/A hilrig-records/B
+  hilrig heap diff hilrig-records/A latest  two runs, by record or by id
+  hilrig heap diff v1.2 HEAD --measure      two commits, built and booted where they have no figures
   hilrig heap bisect --good v1.2            the commit since v1.2 that cost heap
   hilrig heap history --last 30
   hilrig heap history --format csv > heap.csv")]

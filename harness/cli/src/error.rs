@@ -28,6 +28,11 @@ impl Failure {
         Failure { code: exit::RIG_FAULT, message: message.to_string() }
     }
 
+    /// The same failure in other words.
+    pub fn reworded(self, message: String) -> Failure {
+        Failure { message, ..self }
+    }
+
     /// What is said.
     pub fn message(&self) -> &str {
         &self.message

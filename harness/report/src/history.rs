@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::verdict::Verdict;
-use rusqlite::{Connection, OpenFlags, Transaction, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, params};
 
 use crate::heap::{Boots, Key, Metric};
 use crate::model::RunModel;
@@ -144,6 +144,10 @@ pub struct Wanted {
     pub kind: Option<String>,
     /// Of this board.
     pub board: Option<String>,
+    /// Of the run of this id.
+    pub run: Option<String>,
+    /// Of this commit, by its whole hash, whether files were changed or not ([`Row::commit`] tells).
+    pub commit: Option<String>,
     /// Of the last so many runs.
     pub last: Option<usize>,
 }
@@ -223,6 +227,18 @@ impl History {
         rows.collect::<Result<_, _>>().map_err(failed)
     }
 
+    /// Where the record of a run was when it ended; `None` where the run is not in it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn record(&self, run: &str) -> Result<Option<PathBuf>, HistoryError> {
+        let record =
+            self.database.query_row("SELECT record FROM run WHERE run = ?1", params![run], |row| {
+                Ok(PathBuf::from(row.get::<_, String>(0)?))
+            });
+        record.optional().map_err(|error| broken("reading", &self.path, error))
+    }
+
     /// The figures that are wanted, oldest first.
     ///
     /// # Errors
@@ -233,6 +249,9 @@ impl History {
                    phase, metric, value
             FROM figure JOIN boot ON boot.id = figure.boot JOIN run ON run.id = boot.run
             WHERE (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR board = ?2)
+              AND (?4 IS NULL OR run.run = ?4)
+              AND (?5 IS NULL OR (length(git) >= 12
+                AND substr(?5, 1, length(rtrim(git, '+'))) = rtrim(git, '+')))
               AND run.id IN (
                 SELECT DISTINCT run.id FROM run JOIN boot ON boot.run = run.id
                 WHERE (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR board = ?2)
@@ -242,7 +261,7 @@ impl History {
         let last = wanted.last.map_or(-1, |last| i64::try_from(last).unwrap_or(i64::MAX));
         let mut query = self.database.prepare(QUERY).map_err(failed)?;
         let rows = query
-            .query_map(params![wanted.kind, wanted.board, last], |row| {
+            .query_map(params![wanted.kind, wanted.board, last, wanted.run, wanted.commit], |row| {
                 Ok(Some(Row {
                     run: row.get(0)?,
                     started: row.get(1)?,
@@ -375,6 +394,31 @@ mod tests {
             ("page", "fragmentation"),
         ];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_run_is_found_by_its_id_and_runs_by_their_commit() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut history = History::open(&folder.path().join(HISTORY)).unwrap();
+        for (number, commit) in ["0123456789ab", "0123456789ab+", "0123456789ac", "0"]
+            .into_iter()
+            .map(str::to_owned)
+            .map(Some)
+            .chain([None])
+            .enumerate()
+        {
+            let mut run = at(number as u32);
+            run.started.as_mut().unwrap().commit = commit;
+            history.add(&run, &Path::new("records").join(number.to_string())).unwrap();
+        }
+        let run = |id: &str| Wanted { run: Some(id.into()), ..Wanted::default() };
+        assert_eq!(boots(&history, &run("r-2")), [50_002]);
+        assert!(boots(&history, &run("r-")).is_empty());
+        assert_eq!(history.record("r-2").unwrap(), Some("records/2".into()));
+        assert_eq!(history.record("r-9").unwrap(), None);
+        let commit = "0123456789abcdef0123456789abcdef01234567".to_owned();
+        let of_commit = Wanted { commit: Some(commit), ..Wanted::default() };
+        assert_eq!(boots(&history, &of_commit), [50_000, 50_001]);
     }
 
     #[test]

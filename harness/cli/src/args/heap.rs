@@ -15,7 +15,7 @@ pub enum HeapCommand {
     Check(HeapBoots),
     /// Show who held the heap when it was lowest, of a run with the image that keeps it.
     Callers(HeapCallers),
-    /// Put two records or baselines side by side.
+    /// Put two runs, commits or files side by side.
     Diff(HeapDiff),
     /// Find the commit that cost the heap (a wrapper of `git bisect run`).
     Bisect(HeapBisect),
@@ -83,10 +83,25 @@ pub struct HeapCallers {
 /// `hilrig heap diff`.
 #[derive(Debug, clap::Args)]
 pub struct HeapDiff {
-    /// A record's folder, or a baseline (.toml).
+    /// A record's folder, a baseline (.toml), a run's id (or `latest`), or a commit.
     pub before: PathBuf,
     /// Another.
     pub after: PathBuf,
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Build a commit that has no figures and boot it, in a working tree of its own, and one that does
+    /// not tell who holds the heap once more with the image that does.
+    #[arg(long)]
+    pub measure: bool,
+    /// Builds what is checked out; run by `sh -c` in the repository's top folder.
+    #[arg(long, value_name = "COMMAND", default_value = "make firmware", requires = "measure")]
+    pub build: String,
+    /// Run this many virtual boards in place of the configured ones.
+    #[arg(long = "virtual", value_name = "N", requires = "measure")]
+    pub virtual_boards: Option<std::num::NonZeroUsize>,
+    /// How many runs the figures of a commit are taken from.
+    #[arg(long, value_name = "N", default_value = "5", requires = "measure")]
+    pub boots: std::num::NonZeroUsize,
 }
 
 /// `hilrig heap bisect`.

@@ -25,10 +25,21 @@ pub async fn runs(args: &args::HeapBoots) -> Result<Vec<RunModel>, Failure> {
     if !args.from.is_empty() {
         return args.from.iter().map(|record| recorded(record)).collect();
     }
-    let boots = args.boots.get();
+    many(|| as_run(args), args.records.as_deref(), args.boots.get()).await
+}
+
+/// Runs that often, and says of each what came of it.
+///
+/// # Errors
+/// As [`runs`].
+pub async fn many(
+    run: impl Fn() -> args::Run,
+    records: Option<&Path>,
+    boots: usize,
+) -> Result<Vec<RunModel>, Failure> {
     let mut runs = Vec::new();
     for number in 1..=boots {
-        let done = run::once(as_run(args), args.records.as_deref(), Shown::OnlyTrouble).await?;
+        let done = run::once(run(), records, Shown::OnlyTrouble).await?;
         let model = recorded(&done.record)?;
         let end = model.ended.as_ref();
         print(&format!(

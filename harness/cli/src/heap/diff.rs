@@ -3,40 +3,41 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hilrig_core::callers::HeapCallers;
 use hilrig_core::exit;
-use hilrig_core::heap::HeapPhase;
-use hilrig_report::heap::{Baseline, Boots, Entry, Key, compare, compare_callers};
+use hilrig_report::heap::{Entry, Key, compare, compare_callers};
 
-use super::{boots, table};
+use super::measure::measure;
+use super::sides::{Named, Side, Sources};
+use super::table;
 use crate::args;
 use crate::error::{Failure, print};
 
-/// Puts two records or baselines side by side. What they differ by is no failure: `check` judges.
-pub fn diff(args: &args::HeapDiff) -> Result<u8, Failure> {
-    let (before, now) = (Side::of(&args.before)?, Side::of(&args.after)?);
-    let (callers_before, callers_now) = (before.callers, now.callers);
-    let (before, now) = (before.entries, now.entries);
-    let common: Vec<&Key> = before.keys().filter(|key| now.contains_key(key)).collect();
+/// Puts two runs, commits or files side by side. What they differ by is no failure: `check` judges.
+pub async fn diff(args: &args::HeapDiff) -> Result<u8, Failure> {
+    let [before, now] = sides(args).await?;
+    let mut text = head("before", &args.before, &before);
+    text.push_str(&head("after", &args.after, &now));
+    let common: Vec<&Key> =
+        before.entries.keys().filter(|key| now.entries.contains_key(key)).collect();
     if common.is_empty() {
         let list = |of: &BTreeMap<Key, Entry>| {
             of.keys().map(|key| format!("  {key}\n")).collect::<String>()
         };
         return Err(Failure::usage(format!(
-            "nothing in common can be compared. {} has:\n{}{} has:\n{}",
+            "nothing in common can be compared. {} has:\n{}{} has:\n{}taken from\n{text}",
             args.before.display(),
-            list(&before),
+            list(&before.entries),
             args.after.display(),
-            list(&now)
+            list(&now.entries)
         )));
     }
-    let mut text = String::new();
+    text.push('\n');
     for key in common {
-        let comparison = compare(&before[key].figures, &now[key].figures);
+        let (was, is) = (&before.entries[key], &now.entries[key]);
+        let comparison = compare(&was.figures, &is.figures);
         text.push_str(&table::comparison(key, ["before", "after"], &comparison));
-        let (before, now) = (&before[key].sections, &now[key].sections);
-        text.push_str(&table::static_memory(["before", "after"], before, now));
-        if let (Some(before), Some(now)) = (callers_before.get(key), callers_now.get(key)) {
+        text.push_str(&table::static_memory(["before", "after"], &was.sections, &is.sections));
+        if let (Some(before), Some(now)) = (before.callers.get(key), now.callers.get(key)) {
             text.push_str(&table::caller_changes(&compare_callers(before, now)));
         }
     }
@@ -44,27 +45,70 @@ pub fn diff(args: &args::HeapDiff) -> Result<u8, Failure> {
     Ok(exit::PASSED)
 }
 
-/// One of the two: figures, and who held the heap, of the first board of each key.
-struct Side {
-    entries: BTreeMap<Key, Entry>,
-    callers: BTreeMap<Key, BTreeMap<HeapPhase, HeapCallers>>,
+/// Finds both before anything is measured: a slip in the second costs no boots of the first.
+async fn sides(args: &args::HeapDiff) -> Result<[Side; 2], Failure> {
+    let arguments = [&args.before, &args.after];
+    let Some(sources) = sources(args, arguments).await? else {
+        return Ok([Side::of_file(&args.before)?, Side::of_file(&args.after)?]);
+    };
+    let mut found = Vec::new();
+    for argument in arguments {
+        let (named, others) = sources.named(argument).await?;
+        let side = sources.side(&named).await.map_err(|failure| {
+            let told = [&[failure.message().to_owned()], &*others].concat().join("; ");
+            failure.reworded(told)
+        });
+        let mut side = side?;
+        side.from.extend(others);
+        found.push((argument, named, side));
+    }
+    let tell = |(_, named, side): &(_, Named, Side)| {
+        matches!(named, Named::Commit(_)) || !side.callers.is_empty()
+    };
+    let callers = args.measure && found.iter().all(tell);
+    let mut sides = Vec::new();
+    for (argument, named, mut side) in found {
+        if let Named::Commit(hash) = &named {
+            if args.measure {
+                measure(args, &sources, hash, &mut side, callers).await?;
+            } else if side.entries.is_empty() {
+                return Err(Failure::usage(format!(
+                    "`{}` (commit {}) has no heap figures: {}. `hilrig heap diff {} {} --measure` builds it and boots it, in a working tree of its own",
+                    argument.display(),
+                    &hash[..12],
+                    side.from.join("; "),
+                    args.before.display(),
+                    args.after.display()
+                )));
+            }
+            side.from.insert(0, format!("commit {}", &hash[..12]));
+        }
+        sides.push(side);
+    }
+    sides.try_into().map_err(|_| Failure::internal("a diff has two sides"))
 }
 
-impl Side {
-    fn of(path: &Path) -> Result<Side, Failure> {
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            let entries = Baseline::read(path).map_err(Failure::usage)?.entries;
-            return Ok(Side { entries, callers: BTreeMap::new() });
+/// What runs and commits are found by. Two files need no configuration.
+async fn sources(
+    args: &args::HeapDiff,
+    all: [&std::path::PathBuf; 2],
+) -> Result<Option<Sources>, Failure> {
+    match (Sources::of(&args.config.config).await, all.iter().find(|path| !path.exists())) {
+        (Ok(sources), _) => Ok(Some(sources)),
+        (Err(_), None) => Ok(None),
+        (Err(failure), Some(path)) => {
+            let why = format!(
+                "`{}` is no file or folder; runs and commits are found by the configuration, and {}",
+                path.display(),
+                failure.message()
+            );
+            Err(failure.reworded(why))
         }
-        let run = boots::recorded(path)?;
-        let boots = Boots::of([&run]).into_iter();
-        let mut callers = BTreeMap::new();
-        for board in run.boards.iter().filter(|board| !board.callers.is_empty()) {
-            if let Some(key) = Boots::key(&run, board) {
-                callers.entry(key).or_insert_with(|| board.callers.clone());
-            }
-        }
-        let entries = boots.map(|(key, boots)| (key, Entry::of(&boots))).collect();
-        Ok(Side { entries, callers })
     }
+}
+
+/// What was taken from where.
+fn head(name: &str, argument: &Path, side: &Side) -> String {
+    let from: String = side.from.iter().map(|from| format!("  {from}\n")).collect();
+    format!("{name}: {}\n{from}", argument.display())
 }

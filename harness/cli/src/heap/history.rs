@@ -12,18 +12,13 @@ use crate::load;
 /// Shows or exports the figures of the runs so far.
 pub fn history(args: &args::HeapHistory) -> Result<u8, Failure> {
     let records = load::config(&args.config.config)?.records;
-    let file = records.join(HISTORY);
-    let history = match take_in(&records, &file) {
-        Ok(history) => history,
-        // What is there can still be shown.
-        Err(failure) if file.exists() => {
-            warn(failure.message());
-            History::read(&file).map_err(Failure::rig)?
-        }
-        Err(failure) => return Err(failure),
+    let history = opened(&records)?;
+    let wanted = Wanted {
+        kind: args.kind.clone(),
+        board: args.board.clone(),
+        last: Some(args.last.get()),
+        ..Wanted::default()
     };
-    let wanted =
-        Wanted { kind: args.kind.clone(), board: args.board.clone(), last: Some(args.last.get()) };
     let rows = history.rows(&wanted).map_err(Failure::rig)?;
     print(&match args.format {
         HistoryFormat::Table if rows.is_empty() => "No run has told heap figures yet.\n".into(),
@@ -33,6 +28,20 @@ pub fn history(args: &args::HeapHistory) -> Result<u8, Failure> {
         HistoryFormat::Bencher => export::bencher(&rows)?,
         HistoryFormat::Openmetrics => export::open_metrics(&rows),
     })
+}
+
+/// The history of a folder of records, with all that are in there.
+pub fn opened(records: &Path) -> Result<History, Failure> {
+    let file = records.join(HISTORY);
+    match take_in(records, &file) {
+        Ok(history) => Ok(history),
+        // What is there can still be shown.
+        Err(failure) if file.exists() => {
+            warn(failure.message());
+            History::read(&file).map_err(Failure::rig)
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Takes in the records that the history does not have: of runs that could not write to it, and of

@@ -8,8 +8,11 @@ mod check;
 mod diff;
 mod export;
 mod history;
+mod measure;
 mod plot;
+mod sides;
 mod table;
+mod worktree;
 
 use crate::args::HeapCommand;
 use crate::error::Failure;
@@ -20,7 +23,7 @@ pub async fn heap(command: HeapCommand) -> Result<u8, Failure> {
         HeapCommand::Accept(args) => accept::accept(&args).await,
         HeapCommand::Check(args) => check::check(&args).await,
         HeapCommand::Callers(args) => callers::callers(args).await,
-        HeapCommand::Diff(args) => diff::diff(&args),
+        HeapCommand::Diff(args) => diff::diff(&args).await,
         HeapCommand::Bisect(args) => bisect::bisect(&args).await,
         HeapCommand::History(args) => history::history(&args),
     }

@@ -136,7 +136,11 @@ impl Baseline {
         Baseline::parse(path, &text).map_err(BaselineError::Wrong)
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Baseline, FileError> {
+    /// One that was read; `path` is what errors call it.
+    ///
+    /// # Errors
+    /// The text is no whole baseline of a schema that this hilrig reads.
+    pub fn parse(path: &Path, text: &str) -> Result<Baseline, FileError> {
         let written: Written =
             toml::from_str(text).map_err(|error| FileError::toml(path, text, &error))?;
         let schema = *written.schema.get_ref();

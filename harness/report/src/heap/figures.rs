@@ -6,7 +6,11 @@ use std::fmt;
 use hilrig_core::heap::{HeapLow, HeapPhase};
 use serde::{Deserialize, Serialize};
 
+use crate::history::Row;
 use crate::model::{BoardModel, RunModel};
+
+/// In a key's configuration: the image keeps who holds the heap.
+const CALLERS: &str = "image=callers";
 
 /// What two boots must have in common for their heap to be compared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -17,6 +21,13 @@ pub struct Key {
     pub configuration: String,
     /// What the board meets at the broker.
     pub tls: String,
+}
+
+impl Key {
+    /// Whether the image keeps who holds the heap, which may take of it.
+    pub fn keeps_callers(&self) -> bool {
+        self.configuration.split(' ').any(|word| word == CALLERS)
+    }
 }
 
 impl fmt::Display for Key {
@@ -183,6 +194,22 @@ impl Boots {
         all
     }
 
+    /// The boots that a history tells of, by what they can be compared by. Rows of one boot stand
+    /// together, as [`History::rows`](crate::History::rows) has them. A history has no static memory.
+    pub fn of_rows(rows: &[Row]) -> BTreeMap<Key, Boots> {
+        let mut all: BTreeMap<Key, Boots> = BTreeMap::new();
+        for boot in rows.chunk_by(|a, b| (&a.run, &a.board) == (&b.run, &b.board)) {
+            let boots = all.entry(boot[0].key()).or_default();
+            boots.boots += 1;
+            boots.commits.extend(boot[0].commit.clone());
+            boots.builds.extend(boot[0].build.clone());
+            for row in boot {
+                boots.values.entry((row.phase, row.metric)).or_default().push(row.value);
+            }
+        }
+        all
+    }
+
     /// What a board of a run can be compared by; `None` where the board was never had, or there was no
     /// broker to connect to.
     pub fn key(run: &RunModel, board: &BoardModel) -> Option<Key> {
@@ -193,7 +220,7 @@ impl Boots {
         // What keeps who holds the heap may take of it.
         let kind = &board.facts.as_ref()?.kind;
         let keeps = started.firmware.iter().any(|f| f.kind == *kind && f.keeps_callers);
-        let callers = keeps.then(|| "image=callers".to_owned()).into_iter();
+        let callers = keeps.then(|| CALLERS.to_owned()).into_iter();
         Some(Key {
             kind: board.facts.as_ref()?.kind.clone(),
             configuration: callers.chain(settings).collect::<Vec<_>>().join(" "),
@@ -222,6 +249,7 @@ pub(crate) mod tests {
     use hilrig_core::heap::{HeapLows, HeapSample, HeapSource};
 
     use super::*;
+    use crate::heap::Entry;
 
     /// A run of one board with these lowest figures.
     pub fn run(lows: &[(HeapPhase, u64, u64)]) -> RunModel {
@@ -280,6 +308,21 @@ pub(crate) mod tests {
         assert_eq!(of(&[7]), Some((7, 0)));
         assert_eq!(of(&[10, 30]), Some((10, 20)));
         assert_eq!(of(&[50, 10, 30, 32, 29]), Some((30, 20)));
+    }
+
+    #[test]
+    fn boots_of_a_history_come_to_what_the_runs_come_to() {
+        let mut runs = [
+            run(&[(HeapPhase::Boot, 500, 400), (HeapPhase::Page, 300, 200)]),
+            run(&[(HeapPhase::Boot, 510, 400)]),
+        ];
+        runs[1].started.as_mut().unwrap().run = "s".into();
+        let rows: Vec<Row> = runs.iter().flat_map(Row::of).collect();
+        let come_to = |all: BTreeMap<Key, Boots>| -> Vec<_> {
+            all.into_iter().map(|(key, boots)| (key, Entry::of(&boots))).collect()
+        };
+        assert_eq!(come_to(Boots::of_rows(&rows)), come_to(Boots::of(&runs)));
+        assert!(Boots::of_rows(&[]).is_empty());
     }
 
     #[test]

@@ -1,0 +1,115 @@
+//! A working tree of its own for a commit, so that the user's stays as it is.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::Command;
+
+use crate::error::Failure;
+
+/// Where the configuration is: its repository, and its path in there.
+pub struct Place {
+    pub root: PathBuf,
+    pub config: PathBuf,
+}
+
+impl Place {
+    pub async fn of(config: &Path) -> Result<Place, Failure> {
+        let folder = config.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        let root = PathBuf::from(git(folder, &["rev-parse", "--show-toplevel"]).await?);
+        let prefix = PathBuf::from(git(folder, &["rev-parse", "--show-prefix"]).await?);
+        let name = config.file_name().ok_or_else(|| {
+            Failure::usage(format!("{} is no configuration file", config.display()))
+        })?;
+        Ok(Place { root, config: prefix.join(name) })
+    }
+}
+
+/// A working tree that goes when all is done.
+pub struct Tree {
+    root: PathBuf,
+    pub path: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+impl Tree {
+    pub async fn add(root: &Path, commit: &str) -> Result<Tree, Failure> {
+        let folder = tempfile::Builder::new().prefix("hilrig-tree-").tempdir();
+        let folder = folder.map_err(|error| {
+            Failure::rig(format!("making a folder in {}: {error}", std::env::temp_dir().display()))
+        })?;
+        let path = folder.path().join("tree");
+        let text = path.to_string_lossy().into_owned();
+        // What a command that was killed left there is only its name by now.
+        git(root, &["worktree", "prune"]).await?;
+        git(root, &["worktree", "add", "--quiet", "--detach", &text, commit]).await?;
+        Ok(Tree { root: root.into(), path, folder })
+    }
+
+    /// A folder beside the tree, which goes with it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Builds what is checked out; `false` where that fails.
+    pub async fn builds(&self, build: &str) -> Result<bool, Failure> {
+        Ok(self.told("sh", &["-c", build], &[]).await? == 0)
+    }
+
+    /// Runs a command in the tree, its output shown, and returns its exit code. It has a process group
+    /// of its own, and all of it ends when this is dropped: a step of git's has children that have
+    /// children.
+    pub async fn told(
+        &self,
+        program: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<i32, Failure> {
+        struct Group(Option<Pid>);
+        impl Drop for Group {
+            fn drop(&mut self) {
+                if let Some(group) = self.0 {
+                    let _ = kill_process_group(group, Signal::TERM);
+                }
+            }
+        }
+        let failed = |error| Failure::rig(format!("running {program}: {error}"));
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(&self.path).envs(environment.iter().copied());
+        let mut child = command.stdin(Stdio::null()).process_group(0).spawn().map_err(failed)?;
+        let mut group = Group(child.id().and_then(|id| Pid::from_raw(id as i32)));
+        let status = child.wait().await.map_err(failed)?;
+        group.0 = None;
+        Ok(status.code().unwrap_or(128))
+    }
+
+    pub async fn remove(self) {
+        let text = self.path.to_string_lossy().into_owned();
+        for arguments in [&["worktree", "remove", "--force", &text][..], &["worktree", "prune"]] {
+            if let Err(failure) = git(&self.root, arguments).await {
+                tracing::warn!("{}", failure.message());
+            }
+        }
+    }
+}
+
+/// What a git command prints; an error where it fails, with what it said.
+pub async fn git(folder: &Path, arguments: &[&str]) -> Result<String, Failure> {
+    let mut command = Command::new("git");
+    command.current_dir(folder).args(arguments).stdin(Stdio::null());
+    let output = command
+        .output()
+        .await
+        .map_err(|error| Failure::usage(format!("git is needed to find a commit: {error}")))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    }
+    Err(Failure::usage(format!(
+        "git {} in {}: {}",
+        arguments.join(" "),
+        folder.display(),
+        String::from_utf8_lossy(&output.stderr).trim()
+    )))
+}
