@@ -2,14 +2,16 @@
 //!
 //! A board that has a broker goes on with the cases that it fits; then it takes those that nobody has
 //! begun with, and at last it helps out where another has the most left. So a broker that takes long to
-//! start is started once for all of its cases, as far as that saves anything.
+//! start is started once for all of its cases, as far as that saves anything. Of the cases with the same need
+//! the long ones come first, so that none of them is under way alone at the end.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use hilrig_core::certify::{BrokerTls, Case};
+use hilrig_core::certify::case::Behaviour;
+use hilrig_core::certify::{Act, BrokerTls, Case, Line};
 
-/// What a case takes a board, about: what helping out is held against.
+/// What a case takes a board, about, beside what it waits for on purpose.
 const A_CASE: Duration = Duration::from_secs(3);
 
 /// What a broker must be: which one of those that are certified, and how it is set up.
@@ -46,11 +48,14 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Puts one in, behind those with the same need.
+    /// Puts one in, behind those with the same need that take as long.
     pub fn push(&mut self, task: Task) {
         let need = Need { broker: task.broker, tls: task.case.broker };
         match self.groups.iter_mut().find(|group| group.need == need) {
-            Some(group) => group.left.push_back(task),
+            Some(group) => {
+                let longer = |other: &Task| takes(other.case) >= takes(task.case);
+                group.left.insert(group.left.partition_point(longer), task);
+            }
             None => {
                 self.groups.push(Group { need, left: VecDeque::from([task]), holders: 0 });
             }
@@ -67,15 +72,16 @@ impl Queue {
     pub fn other(&mut self, starts: Duration) -> Option<Need> {
         let first =
             self.groups.iter().position(|group| group.holders == 0 && !group.left.is_empty());
-        let worth = |group: &&mut Group| A_CASE * group.left.len() as u32 / 2 > starts;
+        let left =
+            |group: &Group| -> Duration { group.left.iter().map(|task| takes(task.case)).sum() };
         let group = match first {
             Some(first) => &mut self.groups[first],
             None => self
                 .groups
                 .iter_mut()
                 .filter(|group| group.left.len() > 1)
-                .max_by_key(|group| group.left.len())
-                .filter(worth)?,
+                .max_by_key(|group| left(group))
+                .filter(|group| left(group) / 2 > starts)?,
         };
         group.holders += 1;
         Some(group.need)
@@ -98,6 +104,25 @@ impl Queue {
             group.holders = group.holders.saturating_sub(1);
         }
     }
+}
+
+/// What a case takes a board, about: what the order goes by, and what helping out is held against.
+fn takes(case: &Case) -> Duration {
+    let waits = match case.act {
+        // As long as the rig looks on.
+        Act::Stall => Duration::from_secs(20),
+        // A second each: the board waits before it tries again.
+        Act::Reconnects(times) => Duration::from_secs(times.into()),
+        // 1.5 times the keep-alive and more.
+        Act::Mqtt(Behaviour::KeepAlive) => Duration::from_secs(6),
+        _ => Duration::ZERO,
+    };
+    let line = match case.line {
+        // TCP, TLS and MQTT, and each piece of it.
+        Line::Delay(each) => 12 * each,
+        _ => Duration::ZERO,
+    };
+    A_CASE + waits + line
 }
 
 #[cfg(test)]
@@ -123,6 +148,15 @@ mod tests {
         let other = queue.other(Duration::ZERO).unwrap();
         assert_eq!(queue.give_up(&other).len(), 1);
         assert!(queue.other(Duration::ZERO).is_none() && queue.rest().is_empty());
+    }
+
+    #[test]
+    fn a_long_case_is_not_left_for_the_end() {
+        let mut queue = queue(&["control", "slow-line", "cbc", "stalled", "reconnects"]);
+        let usual = queue.other(Duration::ZERO).unwrap();
+        let ids: Vec<_> =
+            std::iter::from_fn(|| queue.same(&usual)).map(|task| task.case.id).collect();
+        assert_eq!(ids, ["stalled", "reconnects", "slow-line", "control", "cbc"]);
     }
 
     #[test]
