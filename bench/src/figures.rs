@@ -13,6 +13,8 @@ pub enum Unit {
     Share,
     /// So many times something.
     Times,
+    /// So many in a minute.
+    AMinute,
 }
 
 impl Unit {
@@ -25,6 +27,7 @@ impl Unit {
             Unit::Megabytes => format!("{} MB", digits(figure / 1e6)),
             Unit::Share => format!("{figure:.3}"),
             Unit::Times => format!("x {}", digits(figure)),
+            Unit::AMinute => format!("{} a minute", digits(figure)),
         }
     }
 }

@@ -4,9 +4,10 @@
 //!     cargo run --release --package hilrig-bench -- [--runs N] [TABLE...]
 //!
 //! Tables: `run`, `many`, `startup`, `flash`, `line`, `reader`, `crowd`,
-//! `wire`, `qemu`, `discovery`, `heap`; without a name, all of them.
+//! `wire`, `qemu`, `discovery`, `heap`, `certify`; without a name, all of them.
 
 mod board;
+mod certify;
 mod crowd;
 mod discovery;
 mod figures;
@@ -32,7 +33,7 @@ use std::process::ExitCode;
 use crate::figures::Figures;
 use crate::table::Table;
 
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     "run",
     "many",
     "startup",
@@ -44,6 +45,7 @@ const TABLES: [&str; 11] = [
     "qemu",
     "discovery",
     "heap",
+    "certify",
 ];
 /// Of a whole run of one board; quicker things are measured more often, slower ones less.
 const RUNS: usize = 5;
@@ -102,7 +104,7 @@ async fn measure(wanted: &Wanted) -> Result<bool, String> {
     let wants = |table: &str| wanted.tables.is_empty() || wanted.tables.iter().any(|t| t == table);
     let runs = wanted.runs;
     say(&format!("Machine: {}\n", place::machine()));
-    let runs_it = ["run", "many", "startup", "qemu", "heap"].into_iter().any(wants);
+    let runs_it = ["run", "many", "startup", "qemu", "heap", "certify"].into_iter().any(wants);
     let hilrig = if runs_it { place::hilrig()? } else { Default::default() };
     let contract = run::contract()?;
     let mut all = true;
@@ -164,6 +166,10 @@ async fn measure(wanted: &Wanted) -> Result<bool, String> {
         // 100 runs without a regression by default.
         let measured = regressions::regressions(&hilrig, 4 * runs);
         tell("heap regressions", measured.map(|table| vec![table]));
+    }
+    if wants("certify") {
+        let measured = certify::certify(&hilrig, &contract, runs.div_ceil(2));
+        tell("certification", measured.map(|table| vec![table]));
     }
     Ok(all)
 }
