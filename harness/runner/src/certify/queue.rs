@@ -48,13 +48,15 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Puts one in, behind those with the same need that take as long.
+    /// Puts one in, behind those with the same need that take as long. The first of all stays the first: it is
+    /// the control, which shows that the bench works.
     pub fn push(&mut self, task: Task) {
         let need = Need { broker: task.broker, tls: task.case.broker };
         match self.groups.iter_mut().find(|group| group.need == need) {
             Some(group) => {
-                let longer = |other: &Task| takes(other.case) >= takes(task.case);
-                group.left.insert(group.left.partition_point(longer), task);
+                let before =
+                    |other: &Task| other.place == 0 || takes(other.case) >= takes(task.case);
+                group.left.insert(group.left.partition_point(before), task);
             }
             None => {
                 self.groups.push(Group { need, left: VecDeque::from([task]), holders: 0 });
@@ -156,7 +158,7 @@ mod tests {
         let usual = queue.other(Duration::ZERO).unwrap();
         let ids: Vec<_> =
             std::iter::from_fn(|| queue.same(&usual)).map(|task| task.case.id).collect();
-        assert_eq!(ids, ["stalled", "reconnects", "slow-line", "control", "cbc"]);
+        assert_eq!(ids, ["control", "stalled", "reconnects", "slow-line", "cbc"]);
     }
 
     #[test]

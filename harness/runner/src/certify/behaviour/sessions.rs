@@ -58,10 +58,9 @@ pub(super) async fn keep_alive(question: &Question<'_>) -> Result<String, Missed
                 came.told(question.deadline)
             ))),
         },
-        other => Err(Missed::NotHeld(format!(
-            "{silence} was not dropped: {}",
-            other.told(due + LATE)
-        ))),
+        other => {
+            Err(Missed::NotHeld(format!("{silence} was not dropped: {}", other.told(due + LATE))))
+        }
     }
 }
 
