@@ -16,7 +16,8 @@ const RECONNECTS: &str = "20";
 
 /// A planted regression that `hilrig heap check` is to find: its image, what it does, and where the
 /// check must name it.
-const PLANTED: [(&str, &str, &str, &str); 2] = [
+const PLANTED: [(&str, &str, &str, &str); 3] = [
+    ("LARGER_CA", "a buffer 512 B larger while a CA is taken", "page", "lowest free"),
     ("LARGER_BUFFER", "a buffer 512 B larger in the handshake", "handshake", "lowest free"),
     ("ONE_MORE_FRAGMENT", "one more fragment from the handshake on", "handshake", "largest block"),
 ];

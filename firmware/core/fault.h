@@ -9,6 +9,7 @@
  * FAULT_ACCEPTS_ANY_CA     takes any CA's certificate, as the original did
  * FAULT_HEAP_HUNGRY        holds 20 KiB more during a handshake
  * FAULT_LARGER_BUFFER      holds 512 B more during a handshake
+ * FAULT_LARGER_CA          holds 512 B more while a CA certificate is taken
  * FAULT_LEAK_ON_RECONNECT  loses 64 B with each connection to the broker but the first
  * FAULT_ONE_MORE_FRAGMENT  keeps about 100 B, from the first handshake on, so that they
  *                          split the heap: the largest block is 900 B smaller
@@ -68,6 +69,12 @@ static inline void fault_release_memory(struct core *core)
 {
 	(void)core;
 }
+#endif
+
+#ifdef FAULT_LARGER_CA
+#define fault_ca_bytes() 512u
+#else
+#define fault_ca_bytes() 0u
 #endif
 
 #ifdef FAULT_LEAK_ON_RECONNECT

@@ -38,20 +38,20 @@ void heap_start(struct heap *heap, const struct port *port)
 {
 	/* No mark here: what the port spent before the core ran belongs to boot. */
 	*heap = (struct heap){ .port = port, .phase = HEAP_BOOT };
+	/* Any request is served by the web server; what is no handshake is none. */
+	heap->told[HEAP_PAGE] = UINT32_MAX;
 }
 
 void heap_settle(struct heap *heap)
 {
 	struct port_heap figures;
 
-	if (heap->phase != HEAP_NO_PHASE) {
-		heap->port->heap_figures(heap->port->self, &figures);
-		if (!heap->reached[heap->phase] || figures.lowest < heap->lowest[heap->phase]) {
-			heap->lowest[heap->phase] = figures.lowest;
-			port_callers_keep(heap->phase);
-		}
-		heap->reached[heap->phase] = true;
+	heap->port->heap_figures(heap->port->self, &figures);
+	if (!heap->reached[heap->phase] || figures.lowest < heap->lowest[heap->phase]) {
+		heap->lowest[heap->phase] = figures.lowest;
+		port_callers_keep(heap->phase);
 	}
+	heap->reached[heap->phase] = true;
 	heap->port->heap_mark(heap->port->self);
 }
 
@@ -69,6 +69,8 @@ void heap_log(struct heap *heap, struct log *log, enum heap_phase phase)
 	struct port_heap figures;
 	struct port_stack stack;
 
+	heap_settle(heap);
+	heap->told[phase] = heap->lowest[phase];
 	heap->port->heap_figures(heap->port->self, &figures);
 	heap->port->stack(heap->port->self, &stack);
 	log_first(log, "Heap %s: free %lu, lowest %lu, lowest ever %lu, largest %lu, "
@@ -81,4 +83,16 @@ void heap_log(struct heap *heap, struct log *log, enum heap_phase phase)
 			 (unsigned long)stack.size);
 	log_end(log);
 	log_callers(log, phase);
+}
+
+void heap_log_lower(struct heap *heap, struct log *log)
+{
+	struct port_heap figures;
+
+	heap_settle(heap);
+	heap->port->heap_figures(heap->port->self, &figures);
+	for (unsigned phase = 0; phase < HEAP_PHASES; phase++)
+		if (heap->reached[phase] && heap->lowest[phase] < heap->told[phase] &&
+		    heap->lowest[phase] == figures.lowest_ever)
+			heap_log(heap, log, (enum heap_phase)phase);
 }

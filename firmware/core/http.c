@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "fault.h"
 #include "http_server.h"
 
 /* A peer that sends no byte holds the only place for so long. */
@@ -51,6 +52,8 @@ void http_close(struct core *core)
 	core->port->tcp_close(core->port->self, http->stream);
 	http->stream = NULL;
 	http->stage = STAGE_FREE;
+	/* What a request cost that renders no page is told here. */
+	heap_log_lower(&core->heap, &core->log);
 }
 
 /* Method and path are known: what is it about, and is it wanted at all. */
@@ -88,7 +91,7 @@ static bool start_reader(struct core *core)
 	struct http *http = core->http;
 
 	if (http->target == TARGET_CA) {
-		http->pem = core_alloc(core, sizeof *http->pem);
+		http->pem = core_alloc(core, sizeof *http->pem + fault_ca_bytes());
 		if (http->pem != NULL)
 			pem_start(http->pem);
 		return http->pem != NULL;
@@ -222,7 +225,8 @@ static void feed(struct core *core, const char *bytes, size_t length)
 	}
 }
 
-static void poll_reading(struct core *core)
+/* Reads what has come, and answers. */
+static void read_on(struct core *core)
 {
 	struct http *http = core->http;
 	const struct port *port = core->port;
@@ -243,6 +247,14 @@ static void poll_reading(struct core *core)
 			http_answer_text(core, 408, "The request took too long.\n");
 		return;
 	}
+}
+
+static void poll_reading(struct core *core)
+{
+	enum heap_phase before = heap_enter(&core->heap, HEAP_PAGE);
+
+	read_on(core);
+	heap_enter(&core->heap, before);
 }
 
 static void poll_leaving(struct core *core)

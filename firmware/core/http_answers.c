@@ -102,7 +102,6 @@ void http_answer_status(struct core *core, int status)
 void http_answer_page(struct core *core, const char *note)
 {
 	struct http *http = core->http;
-	enum heap_phase before = heap_enter(&core->heap, HEAP_PAGE);
 	unsigned long length;
 
 	http->drain = false;
@@ -113,7 +112,6 @@ void http_answer_page(struct core *core, const char *note)
 	send_head(http, 200, "text/html; charset=utf-8", length);
 	config_page_render(&http->out, note);
 	leave(core);
-	heap_enter(&core->heap, before);
 	heap_log(&core->heap, &core->log, HEAP_PAGE);
 }
 
@@ -136,7 +134,7 @@ void http_answer_form(struct core *core)
 	}
 	core->settings = http->form->settings;
 	log_line(&core->log, "Settings: stored (sequence %lu)", (unsigned long)core->store.sequence);
-	core_free(core, http->form); /* the page phase is measured without it */
+	core_free(core, http->form); /* sending takes heap, too */
 	http->form = NULL;
 	http_answer_page(core, "Settings stored. They count from the next reset on.");
 }

@@ -70,6 +70,12 @@ static void log_reason(struct core *core, int tls_reason, const char *reason)
 	}
 }
 
+/* Not connected: what is done now is done towards the next connection. */
+static enum heap_phase unconnected(const struct core *core)
+{
+	return core->mode == MODE_MQTT_TLS ? HEAP_HANDSHAKE : HEAP_PAGE;
+}
+
 /* One more attempt in vain: was it the last? */
 static void count_attempt(struct core *core)
 {
@@ -86,18 +92,18 @@ static void count_attempt(struct core *core)
 void mqtt_fail(struct core *core, int rc, int tls_reason, const char *reason)
 {
 	struct tls_facts facts = { 0 };
-	bool shook;
 
 	if (core->mqtt->tls != NULL)
 		facts = tls_facts(core->mqtt->tls);
 	mqtt_disconnect(core);
-	shook = heap_enter(&core->heap, HEAP_NO_PHASE) == HEAP_HANDSHAKE;
+	heap_enter(&core->heap, unconnected(core));
 	log_close(&core->log, "failed, rc=%d try again in %u seconds", rc,
 		  core->settings.mqtt_retry_seconds);
 	log_reason(core, tls_reason, reason);
 	tls_log_facts(&core->log, &facts);
-	if (shook)
+	if (core->mqtt->shook)
 		heap_log(&core->heap, &core->log, HEAP_HANDSHAKE);
+	core->mqtt->shook = false;
 	mqtt_enter(core, STAGE_WAIT, core->settings.mqtt_retry_seconds * 1000u);
 	count_attempt(core);
 }
@@ -110,10 +116,11 @@ void mqtt_lose(struct core *core, const char *reason)
 	bool of_use = mqtt->stage == STAGE_RUN;
 
 	mqtt_disconnect(core);
-	heap_enter(&core->heap, HEAP_NO_PHASE);
+	heap_enter(&core->heap, unconnected(core));
 	log_line(&core->log, "MQTT connection lost: %s", reason);
 	if (tls_reason != TLS_ERROR_NONE)
 		log_reason(core, tls_reason, reason);
+	heap_log_lower(&core->heap, &core->log);
 	/* At once, unless the last attempt is so young that a broker that
 	 * throws the board out would keep it connecting without pause. */
 	mqtt->stage = STAGE_WAIT;
@@ -134,7 +141,7 @@ static void announce(struct core *core)
 	log_line(&core->log, "MQTT Rx Topic: %s", mqtt->rx_topic);
 	log_line(&core->log, "MQTT Tx Topic: %s", mqtt->tx_topic);
 	log_line(&core->log, "ESP8266 Mode: MQTT Client Running");
-	heap_enter(&core->heap, HEAP_NO_PHASE);
+	heap_enter(&core->heap, unconnected(core));
 	heap_log(&core->heap, &core->log, HEAP_BOOT);
 }
 
@@ -244,7 +251,7 @@ static bool poll_connect(struct core *core)
 	}
 	if (core->mode != MODE_MQTT_TLS)
 		return start_session(core);
-	heap_enter(&core->heap, HEAP_HANDSHAKE);
+	mqtt->shook = true;
 	mqtt->tls = tls_start(core, mqtt->stream, &error);
 	if (mqtt->tls == NULL)
 		mqtt_fail(core, RC_CONNECT_FAILED, error, NULL);

@@ -32,6 +32,7 @@ enum stage {
 struct mqtt {
 	enum stage stage;
 	bool announced;
+	bool shook; /* this attempt has begun a TLS handshake */
 	bool ping_sent;
 	unsigned attempts; /* in vain, since it was last connected */
 	uint32_t deadline_ms; /* of the stage; in STAGE_WAIT the next attempt */

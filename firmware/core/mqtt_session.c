@@ -94,6 +94,7 @@ static bool handle_connack(struct core *core)
 	}
 	log_close(&core->log, "connected");
 	heap_enter(&core->heap, HEAP_CONNECTED);
+	mqtt->shook = false;
 	if (mqtt->tls != NULL) {
 		struct tls_facts facts = tls_facts(mqtt->tls);
 

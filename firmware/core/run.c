@@ -169,12 +169,13 @@ void core_run(const struct port *port, const char *build)
 	if (core->mode != MODE_MQTT_TLS)
 		start_web(core);
 	if (core->mode == MODE_CONFIGURATION) {
-		heap_enter(&core->heap, HEAP_NO_PHASE);
+		heap_enter(&core->heap, HEAP_PAGE);
 		heap_log(&core->heap, &core->log, HEAP_BOOT);
 	} else if (!mqtt_start(core)) {
 		log_line(&core->log, "MQTT cannot be started: no memory");
 	}
 	serve(core);
+	heap_log_lower(&core->heap, &core->log);
 	log_line(&core->log, "Restarting");
 	port->reset(port->self);
 }

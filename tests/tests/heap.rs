@@ -50,7 +50,7 @@ fn the_same_firmware_holds_and_a_hungry_one_is_named_with_its_phase() {
 }
 
 #[test]
-fn a_larger_buffer_and_one_more_fragment_are_each_found_in_their_figure_alone() {
+fn a_larger_buffer_in_either_mode_and_one_more_fragment_are_each_found_in_their_figure_alone() {
     let bench = accepted();
     // What is worse, and whether by `bytes`: certificates of another run are of another length, which
     // moves a figure by some bytes.
@@ -71,6 +71,8 @@ fn a_larger_buffer_and_one_more_fragment_are_each_found_in_their_figure_alone() 
         figures
     };
     assert_eq!(worse("LARGER_BUFFER", 512), ["handshake lowest free"]);
+    // No page is rendered then.
+    assert_eq!(worse("LARGER_CA", 512), ["page lowest free"]);
     assert_eq!(
         worse("ONE_MORE_FRAGMENT", 920),
         ["connected largest block", "handshake largest block"]

@@ -2,7 +2,7 @@
 
 use hilrig_core::event::What;
 use hilrig_core::exit;
-use hilrig_core::heap::{HeapPhase, HeapSample};
+use hilrig_core::heap::{HeapPhase, HeapSample, HeapSource};
 use hilrig_tests::artifacts;
 use hilrig_tests::attached::Attached;
 use hilrig_tests::bench::{Bench, Configuration};
@@ -63,6 +63,25 @@ fn every_heap_figure_is_that_of_the_guests_memory() {
     for sample in &told {
         let mut lows = starts.iter().flatten().map(|moment| moment.lowest);
         assert!(lows.any(|lowest| lowest == sample.lowest_free), "{sample:?} was never counted");
+    }
+
+    // No low is in no phase: the lowest that was told is the lowest ever, at each moment that is told.
+    // A reply tells all phases, and ends with the figures of now; the log tells a phase when it falls, and
+    // begins each start with `boot`.
+    let (mut replied, mut logged) = (u64::MAX, u64::MAX);
+    for sample in &told {
+        let low = match sample.source {
+            HeapSource::Reply => &mut replied,
+            HeapSource::Log => &mut logged,
+        };
+        if sample.source == HeapSource::Log && sample.phase == HeapPhase::Boot {
+            *low = u64::MAX;
+        }
+        *low = sample.lowest_free.min(*low);
+        if let Some(lowest_ever) = sample.lowest_ever {
+            assert_eq!(*low, lowest_ever, "{sample:?}, of {told:#?}");
+            replied = u64::MAX;
+        }
     }
 
     // The figure that the board is judged by: nothing that was counted is below it.

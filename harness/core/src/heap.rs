@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 /// The stretches of a firmware's life that heap figures are told for.
 ///
-/// They are the firmware's phases, not the rig's: `handshake` is the TLS handshake alone.
+/// They are the firmware's phases, not the rig's: `handshake` ends with MQTT's CONNACK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeapPhase {
     /// From reset to the network being up.
     Boot,
-    /// Serving the configuration page.
+    /// Configuration mode behind the boot: page, form, certificates, requests.
     Page,
-    /// The TLS handshake.
+    /// Until MQTT is connected: the TLS handshake, and what is done before for it.
     Handshake,
     /// Connected to the broker.
     Connected,

@@ -52,7 +52,15 @@ fn endpoint(broker: &Broker) -> BrokerEndpoint {
 }
 
 fn question<'a>(endpoint: &'a BrokerEndpoint, tag: &'a str) -> Question<'a> {
-    Question { endpoint, tag, forbidden: None, crowd: 20, rounds: 3, deadline: PATIENCE }
+    Question {
+        endpoint,
+        tag,
+        forbidden: None,
+        crowd: 20,
+        rounds: 3,
+        deadline: PATIENCE,
+        looks_within: Duration::ZERO,
+    }
 }
 
 #[tokio::test]

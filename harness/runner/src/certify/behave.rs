@@ -17,10 +17,13 @@ use crate::walk::Stop;
 
 /// Clients of a storm beside the board.
 const CROWD: usize = 50;
-/// Brokers look for silent clients every few seconds only.
-const LOOKS_AROUND: Duration = Duration::from_secs(15);
 /// How often they all come.
 const ROUNDS: usize = 3;
+/// MQTT 3.1.1 (3.1.2.10) says when a silent client is due, and brokers look for such now and then. Mosquitto's clock has
+/// whole seconds, and it looks once more than 5 of them have gone by (keepalive.c of 2.0): 6 s, 1 s until more than
+/// 1.5 keep-alives have gone, 1 s for what both roundings hide. RabbitMQ looks each 1.5 keep-alives and
+/// drops at the third look at the latest (rabbit_heartbeat): 6 s with the 2 s that are asked for.
+const LOOKS_WITHIN: Duration = Duration::from_secs(8);
 
 impl Share<'_> {
     /// Does it, and tells what was found.
@@ -84,7 +87,8 @@ impl Share<'_> {
             forbidden,
             crowd: CROWD,
             rounds: ROUNDS,
-            deadline: on.path.reply_deadline().max(LOOKS_AROUND),
+            deadline: on.path.reply_deadline(),
+            looks_within: LOOKS_WITHIN,
         };
         match behaviour::ask(behaviour, &question).await {
             Ok(found) => Ok(found),

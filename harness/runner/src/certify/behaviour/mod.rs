@@ -33,6 +33,8 @@ pub struct Question<'a> {
     pub rounds: usize,
     /// For each answer.
     pub deadline: Duration,
+    /// How long behind one and a half keep-alives the broker may look for silent clients, beside `deadline`.
+    pub looks_within: Duration,
 }
 
 /// Why a behaviour was not found.

@@ -10,11 +10,9 @@ use super::{Missed, Question};
 
 /// The keep-alive that is asked for.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
-/// What a broker has beyond what is due: Mosquitto looks for silent clients each 5 s, in whole seconds.
-const LATE: Duration = Duration::from_secs(10);
 
-/// A client that is silent for 1.5 times its keep-alive is dropped (MQTT 3.1.1, 3.1.2.10), one that
-/// pings is not.
+/// A client that is silent for 1.5 times its keep-alive is dropped (MQTT 3.1.1, 3.1.2.10), as soon as the broker
+/// looks; one that pings is not.
 pub(super) async fn keep_alive(question: &Question<'_>) -> Result<String, Missed> {
     let (silent_id, pinging_id) = (format!("{}s", question.tag), format!("{}p", question.tag));
     let short = |id| As { keep_alive: KEEP_ALIVE, ..As::id(id) };
@@ -22,6 +20,7 @@ pub(super) async fn keep_alive(question: &Question<'_>) -> Result<String, Missed
     let mut silent = let_in(question, short(&silent_id)).await?;
     let since = Instant::now();
     let due = KEEP_ALIVE.mul_f64(1.5);
+    let latest = due + question.looks_within + question.deadline;
     let pings = async {
         let mut often = tokio::time::interval(KEEP_ALIVE / 2);
         loop {
@@ -32,7 +31,7 @@ pub(super) async fn keep_alive(question: &Question<'_>) -> Result<String, Missed
         }
     };
     let dropped = tokio::select! {
-        came = silent.next_within(due + LATE) => came,
+        came = silent.next_within(latest) => came,
         found = pings => {
             return Err(Missed::NotHeld(format!(
                 "a client with a keep-alive of {} that pinged each second was not left alone: {found}",
@@ -49,7 +48,7 @@ pub(super) async fn keep_alive(question: &Question<'_>) -> Result<String, Missed
         ))),
         Came::Closed(_) => match pinging.ping().await {
             Ok(()) => Ok(format!(
-                "{silence} was dropped after {} ({} are due); one that pinged was not",
+                "{silence} was dropped after {} (due from {} on); one that pinged was not",
                 seconds(after),
                 Span(due)
             )),
@@ -58,9 +57,7 @@ pub(super) async fn keep_alive(question: &Question<'_>) -> Result<String, Missed
                 came.told(question.deadline)
             ))),
         },
-        other => {
-            Err(Missed::NotHeld(format!("{silence} was not dropped: {}", other.told(due + LATE))))
-        }
+        other => Err(Missed::NotHeld(format!("{silence} was not dropped: {}", other.told(latest)))),
     }
 }
 
