@@ -77,6 +77,8 @@ pub fn boot_log(bytes: &[u8]) -> String {
             (r"len \d+, room \d+ ", "len [bytes], room [bytes] "),
             (r"tail \d+", "tail [bytes]"),
             (r"(chksum|csum) 0x[0-9a-f]{2}", "$1 [sum]"),
+            // How often it fell is as segments came.
+            (r"(Heap page: .*\n)(Heap page: .*\n)+", "$1"),
         ],
     )
 }
@@ -89,6 +91,8 @@ pub fn summary(text: &str, bench: &Path) -> String {
         &[
             (r#""(started|hilrig)": "[^"]*""#, r#""$1": "[$1]""#),
             (r#""image": "[^"]*""#, r#""image": "[image]""#),
+            // The boot log tells some figures more or less often (see above).
+            (r#""line": \d+"#, r#""line": "[line]""#),
             (r#""seconds": [0-9.e-]+"#, r#""seconds": "[seconds]""#),
             (r#""waited": [0-9.e-]+"#, r#""waited": "[seconds]""#),
             (
