@@ -47,9 +47,9 @@ impl Change {
         Some(self.now?.median as i64 - self.before?.median as i64)
     }
 
-    /// The difference for the worse that is not told yet.
+    /// The difference for the worse that is not told yet; none where the figure is not judged.
     pub fn allowed(&self) -> Option<i64> {
-        let allowed = i64::try_from(allowed(self.metric, self.before?)).unwrap_or(i64::MAX);
+        let allowed = i64::try_from(allowed(self.metric, self.before?)?).unwrap_or(i64::MAX);
         Some(if self.metric.more_is_worse() { allowed } else { -allowed })
     }
 
@@ -57,10 +57,8 @@ impl Change {
     pub fn words(&self) -> &'static str {
         match (self.judged, self.metric) {
             (Judged::Same, _) => "",
-            (Judged::Better, Metric::Fragmentation) => "less fragmented",
             (Judged::Better, Metric::Stack) => "less stack",
             (Judged::Better, _) => "more free",
-            (Judged::Worse, Metric::Fragmentation) => "more fragmented",
             (Judged::Worse, Metric::Stack) => "more stack",
             (Judged::Worse, _) => "less free",
             (Judged::NotMeasured, _) => "not measured",
@@ -88,8 +86,8 @@ impl Comparison {
     }
 }
 
-fn allowed(metric: Metric, before: Figure) -> u64 {
-    metric.least_told().max(SPREADS.saturating_mul(before.spread))
+fn allowed(metric: Metric, before: Figure) -> Option<u64> {
+    Some(metric.least_told()?.max(SPREADS.saturating_mul(before.spread)))
 }
 
 fn judged(metric: Metric, before: Figure, now: Figure) -> Judged {
@@ -97,8 +95,8 @@ fn judged(metric: Metric, before: Figure, now: Figure) -> Judged {
         (now.median.saturating_sub(before.median), before.median.saturating_sub(now.median));
     let (worse, better) = if metric.more_is_worse() { (more, less) } else { (less, more) };
     match allowed(metric, before) {
-        allowed if worse > allowed => Judged::Worse,
-        allowed if better > allowed => Judged::Better,
+        Some(allowed) if worse > allowed => Judged::Worse,
+        Some(allowed) if better > allowed => Judged::Better,
         _ => Judged::Same,
     }
 }
@@ -164,18 +162,15 @@ mod tests {
     }
 
     #[test]
-    fn more_fragmentation_is_worse_beyond_the_larger_of_5_points_and_three_spreads() {
-        let change = |before: (u64, u64), now: u64| {
-            let of = |median, spread| of_metric(Metric::Fragmentation, median, spread);
-            compare(&of(before.0, before.1), &of(now, 0)).changes.remove(0)
-        };
-        assert_eq!(change((10, 0), 15).judged, Judged::Same);
-        assert_eq!(change((10, 0), 16).judged, Judged::Worse);
-        assert_eq!(change((10, 0), 16).difference(), Some(6));
-        assert_eq!(change((10, 0), 16).allowed(), Some(5));
-        assert_eq!(change((10, 2), 16).judged, Judged::Same);
-        assert_eq!(change((10, 2), 17).judged, Judged::Worse);
-        assert_eq!(change((10, 0), 4).judged, Judged::Better);
+    fn fragmentation_is_shown_and_not_judged() {
+        let of = |median| of_metric(Metric::Fragmentation, median, 0);
+        for (before, now) in [(10, 90), (90, 10)] {
+            let change = compare(&of(before), &of(now)).changes.remove(0);
+            assert_eq!((change.judged, change.allowed()), (Judged::Same, None));
+            assert_eq!(change.difference(), Some(now as i64 - before as i64));
+        }
+        let lost = compare(&of(10), &BTreeMap::new()).changes.remove(0);
+        assert_eq!(lost.judged, Judged::NotMeasured);
     }
 
     #[test]

@@ -107,14 +107,15 @@ impl Metric {
         matches!(self, Metric::Fragmentation | Metric::Stack)
     }
 
-    /// A change for the worse that is never told, however small the spread.
+    /// A change for the worse that is never told, however small the spread; none where the figure is shown
+    /// and not judged.
     ///
-    /// 256 bytes are one more small allocation with its header. A point of fragmentation is moved by
-    /// the length of a certificate, and by the cut to whole points; 5 are not.
-    pub fn least_told(self) -> u64 {
+    /// 256 bytes are one more small allocation with its header. Fragmentation is that of a moment, in which
+    /// one segment on its way can double it: what it costs a board shows in the largest block.
+    pub fn least_told(self) -> Option<u64> {
         match self {
-            Metric::LowestFree | Metric::Largest | Metric::Stack => 256,
-            Metric::Fragmentation => 5,
+            Metric::LowestFree | Metric::Largest | Metric::Stack => Some(256),
+            Metric::Fragmentation => None,
         }
     }
 }
