@@ -153,7 +153,7 @@ fn what_is_no_case_no_broker_and_no_ca_is_refused_before_anything_runs() {
     refused(&[&at[..], &["--ca", "missing.pem"]].concat(), "it cannot be read");
 }
 
-/// A CA and a certificate of it for `localhost`, made by the program `openssl`.
+/// A CA and a certificate of it, made by the program `openssl`.
 struct Certificates {
     ca: PathBuf,
     certificate: PathBuf,
@@ -161,7 +161,8 @@ struct Certificates {
 }
 
 impl Certificates {
-    fn new(bench: &Bench) -> Certificates {
+    /// For what stands in `names`, as OpenSSL writes a subjectAltName.
+    fn new(bench: &Bench, names: &str) -> Certificates {
         let openssl = |arguments: &str| {
             let mut command = bench.command("openssl");
             let ended = command.args(arguments.split(' ')).output().expect("openssl is installed");
@@ -174,8 +175,8 @@ impl Certificates {
         openssl(
             "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=ca -addext keyUsage=critical,keyCertSign",
         );
-        openssl("req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=localhost");
-        bench.write("names", "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
+        openssl("req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=broker");
+        bench.write("names", format!("subjectAltName={names}\n"));
         openssl(
             "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out certificate.pem",
         );
@@ -221,7 +222,7 @@ fn mosquitto(bench: &Bench, certificates: &Certificates) -> (Running, u16) {
 #[test]
 fn a_broker_that_runs_already_is_asked_what_needs_nothing_of_it() {
     let bench = Bench::new();
-    let certificates = Certificates::new(&bench);
+    let certificates = Certificates::new(&bench, "DNS:localhost");
     let (running, port) = mosquitto(&bench, &certificates);
     let record = bench.path("record");
     let broker = format!("localhost:{port}");
@@ -254,9 +255,30 @@ fn a_broker_that_runs_already_is_asked_what_needs_nothing_of_it() {
 }
 
 #[test]
+fn a_broker_whose_certificate_has_a_name_and_no_address_is_known_by_that_name() {
+    let bench = Bench::new();
+    let certificates = Certificates::new(&bench, "DNS:broker.hilrig.test");
+    let (running, port) = mosquitto(&bench, &certificates);
+    let broker = format!("127.0.0.1:{port}");
+    let named = |name: &str| {
+        let record = bench.path(name);
+        let mut arguments = vec!["certify", "--virtual", "1", "--case", "control"];
+        arguments.extend(["--broker", &broker, "--ca", certificates.ca.to_str().unwrap()]);
+        arguments.extend(["--name", name, "--record", record.to_str().unwrap()]);
+        bench.run(&arguments)
+    };
+    named("broker.hilrig.test").with_code(0).showing("control: held");
+    let refused = named("other.hilrig.test").with_code(120);
+    refused.showing("not valid for name").showing("other.hilrig.test");
+    running.signal(Signal::TERM);
+    running.ended();
+    bench.nothing_may_be_left();
+}
+
+#[test]
 fn a_broker_that_is_none_is_the_bench_s_trouble_and_is_named() {
     let bench = Bench::new();
-    let certificates = Certificates::new(&bench);
+    let certificates = Certificates::new(&bench, "DNS:localhost");
     let told = |broker: &str, name: &str, why: &str| {
         let record = bench.path(name);
         let mut arguments = vec!["certify", "--virtual", "1", "--case", "control"];

@@ -6,6 +6,7 @@
 
 mod alarms;
 mod boot;
+mod broker_name;
 mod callers;
 pub mod certify;
 mod configuration;
@@ -31,7 +32,7 @@ pub use run::{BenchBroker, Member, Plan, RunOutcome, run};
 /// Where and how a broker is reached.
 #[derive(Clone, Debug)]
 pub struct BrokerEndpoint {
-    /// Where the rig reaches it; the certificate holds it.
+    /// Where the rig reaches it.
     pub host: String,
     /// Port of the listener with the run's certificate.
     pub port: u16,
@@ -39,7 +40,7 @@ pub struct BrokerEndpoint {
     pub impostor_port: u16,
     /// The run's CA certificate, DER.
     pub ca_der: Vec<u8>,
-    /// The name in the broker's certificate, which the boards check.
+    /// The name in the broker's certificate, which the boards and the rig check.
     pub server_name: String,
     /// User and password, where the broker asks for them.
     pub credentials: Option<(String, String)>,

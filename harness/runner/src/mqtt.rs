@@ -1,5 +1,5 @@
-//! The rig's own connection to the broker: one for all boards, over TLS with the run's CA
-//! verified.
+//! The rig's own connection to the broker: one for all boards, over TLS with the run's CA and the
+//! broker's name verified.
 //!
 //! rumqttc stays behind this file. Its event loop reconnects at once and for ever; here a
 //! connection that breaks is the end, because a broker that goes away in the middle of a run makes
@@ -20,6 +20,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::BrokerEndpoint;
+use crate::broker_name::ForItsName;
 
 /// Larger than any message that a board of this class can send.
 const LARGEST_PACKET: usize = 256 * 1024;
@@ -109,8 +110,9 @@ async fn open(
 ) -> Result<(AsyncClient, EventLoop), String> {
     let tried =
         format!("connecting the rig to the broker at {}:{} over TLS", endpoint.host, endpoint.port);
-    let tls = tls(endpoint).map_err(|found| format!("{tried}: {found}"))?;
-    // rumqttc checks the certificate against the host that it connects to.
+    let mut tls = tls(endpoint).map_err(|found| format!("{tried}: {found}"))?;
+    let for_its_name = ForItsName::new(endpoint).map_err(|found| format!("{tried}: {found}"))?;
+    tls.dangerous().set_certificate_verifier(Arc::new(for_its_name));
     let mut options = MqttOptions::new(client_id, &endpoint.host, endpoint.port);
     options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(tls))));
     options.set_keep_alive(Duration::from_secs(30));
@@ -148,18 +150,23 @@ pub async fn throw_out(
     open(endpoint, client_id, deadline).await.map(drop)
 }
 
+/// TLS that trusts the endpoint's CA and nobody else. The name is for the caller to ask for.
 pub(crate) fn tls(endpoint: &BrokerEndpoint) -> Result<ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from(endpoint.ca_der.clone())).map_err(|e| e.to_string())?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| e.to_string())?;
-    let config = config.with_root_certificates(roots);
+    let config = config.with_root_certificates(roots(endpoint)?);
     let Some(own) = &endpoint.client_certificate else { return Ok(config.with_no_client_auth()) };
     let chain = own.chain.iter().cloned().map(CertificateDer::from).collect();
     let key = PrivatePkcs8KeyDer::from(own.key.clone()).into();
     config.with_client_auth_cert(chain, key).map_err(|e| e.to_string())
+}
+
+pub(crate) fn roots(endpoint: &BrokerEndpoint) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(endpoint.ca_der.clone())).map_err(|e| e.to_string())?;
+    Ok(roots)
 }
 
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {

@@ -204,7 +204,8 @@ fn in_words(error: &io::Error) -> String {
             format!("what it answers is no TLS ({what:?})")
         }
         (_, Some(rustls::Error::InvalidCertificate(what))) => {
-            format!("its certificate does not hold against --ca and its name: {what:?}")
+            let what = text::printable(what.to_string().as_bytes());
+            format!("its certificate does not hold against --ca and its name: {what}")
         }
         _ => text::printable(format!("the TLS handshake failed: {error}").as_bytes()),
     }
