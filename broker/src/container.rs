@@ -5,11 +5,8 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Instant;
 
-use futures_util::StreamExt;
 use testcontainers::bollard::Docker;
-use testcontainers::bollard::errors::Error;
 use testcontainers::bollard::models::PortBinding;
-use testcontainers::bollard::query_parameters::WaitContainerOptionsBuilder;
 use testcontainers::core::logs::LogFrame;
 use testcontainers::core::{IntoContainerPort, WaitFor};
 use testcontainers::runners::AsyncRunner;
@@ -40,8 +37,9 @@ pub(crate) async fn serve(
     desk: &Desk,
     ports: Ports,
 ) -> Result<End, BrokerError> {
+    let mut notes = |note| desk.note(note);
     let image = tokio::select! {
-        image = image::get(engine, job, desk) => image?,
+        image = image::get(engine, &job.plan.image, Some(&job.plan.executable), &mut notes) => image?,
         () = desk.stopped() => return Err(BrokerError::Stopped),
     };
     if let Some(port) = ports.main
@@ -182,25 +180,10 @@ async fn attend(
     }
 }
 
-/// Waits for the container's end, which the engine tells.
+/// Waits for the container's end.
 async fn ended(engine: &Docker, id: &str) -> String {
-    loop {
-        let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
-        let mut answer = Box::pin(engine.wait_container(id, Some(options)));
-        let code = match answer.next().await {
-            Some(Ok(answer)) => answer.status_code,
-            Some(Err(Error::DockerContainerWaitError { code, .. })) => code,
-            // The engine holds the answer back until there is one; the client's patience ends earlier.
-            Some(Err(Error::RequestTimeoutError)) => continue,
-            Some(Err(Error::DockerResponseServerError { status_code: 404, .. })) => {
-                return "somebody removed the broker's container".into();
-            }
-            Some(Err(error)) => return format!("the Docker engine is gone: {}", why(&error)),
-            None => return "the Docker engine hung up; is it being restarted?".into(),
-        };
-        return match code {
-            137 => "mosquitto's container ended by itself, exit code 137 (SIGKILL)".into(),
-            code => format!("mosquitto's container ended by itself, exit code {code}"),
-        };
+    match engine::until_it_ends(engine, id).await {
+        Ok(code) => format!("mosquitto's container ended by itself, {}", engine::exit_code(code)),
+        Err(found) => found,
     }
 }

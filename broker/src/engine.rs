@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use hilrig_core::config::BrokerConfig;
 use hilrig_core::text::printable;
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::errors::Error;
 use testcontainers::bollard::query_parameters::{
-    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
 use testcontainers::core::client::docker_client_instance;
 use tokio::time::timeout;
@@ -139,6 +140,42 @@ async fn ours(
     let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
     let found = engine.list_containers(Some(options)).await?;
     Ok(found.into_iter().filter_map(|c| Some((c.id?, c.labels.unwrap_or_default()))).collect())
+}
+
+/// The same within the time that an engine has for it. The error says what came instead.
+pub(crate) async fn remove_in_time(engine: &Docker, id: &str) -> Result<(), String> {
+    match timeout(TO_WORK, remove(engine, id)).await {
+        Ok(removed) => removed.map(drop).map_err(|error| why(&error)),
+        Err(_) => Err(format!("the engine did not do it within {} s", TO_WORK.as_secs())),
+    }
+}
+
+/// Waits for a container's end, which the engine tells with the exit code. The error says what happened
+/// instead.
+pub(crate) async fn until_it_ends(engine: &Docker, id: &str) -> Result<i64, String> {
+    loop {
+        let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
+        let mut answer = Box::pin(engine.wait_container(id, Some(options)));
+        return match answer.next().await {
+            Some(Ok(answer)) => Ok(answer.status_code),
+            Some(Err(Error::DockerContainerWaitError { code, .. })) => Ok(code),
+            // The engine holds the answer back until there is one; the client's patience ends earlier.
+            Some(Err(Error::RequestTimeoutError)) => continue,
+            Some(Err(Error::DockerResponseServerError { status_code: 404, .. })) => {
+                Err("somebody removed the broker's container".into())
+            }
+            Some(Err(error)) => Err(format!("the Docker engine is gone: {}", why(&error))),
+            None => Err("the Docker engine hung up; is it being restarted?".into()),
+        };
+    }
+}
+
+/// An exit code in words.
+pub(crate) fn exit_code(code: i64) -> String {
+    match code {
+        137 => "exit code 137 (SIGKILL)".into(),
+        code => format!("exit code {code}"),
+    }
 }
 
 /// Removes a container; false if somebody else did.

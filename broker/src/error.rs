@@ -66,6 +66,14 @@ pub enum BrokerError {
         /// Why none could be built.
         build: String,
     },
+    /// The image could not be pulled, and there is no other way to it.
+    #[error("the image {image} cannot be pulled: {pull}")]
+    NotPulled {
+        /// The image.
+        image: String,
+        /// Why.
+        pull: String,
+    },
     /// The port of the configuration is taken.
     #[error(
         "port {port} of the broker is taken: {found}. End that program (`ss -ltnp 'sport = :{port}'` \

@@ -18,7 +18,6 @@ use testcontainers::bollard::query_parameters::{
 use testcontainers::runners::AsyncBuilder;
 use tokio::time::timeout;
 
-use crate::broker::{Desk, Job};
 use crate::engine::why;
 use crate::error::BrokerError;
 use crate::program::{self, Mosquitto};
@@ -33,37 +32,43 @@ const BUILD: Duration = Duration::from_secs(60);
 /// Repository of the images that are built here.
 const OWN: &str = "hilrig/mosquitto";
 
-/// The name of an image that is on the engine, got there if need be.
-pub(crate) async fn get(engine: &Docker, job: &Job, desk: &Desk) -> Result<String, BrokerError> {
-    let wanted = &job.plan.image;
+/// The name of an image that is on the engine, got there if need be: `wanted`, or one that is made of
+/// the Mosquitto at `executable`, if there is such a way.
+pub(crate) async fn get(
+    engine: &Docker,
+    wanted: &str,
+    executable: Option<&Path>,
+    notes: &mut dyn FnMut(String),
+) -> Result<String, BrokerError> {
     if is_there(engine, wanted).await.map_err(|error| BrokerError::NoEngine { found: error })? {
-        return Ok(wanted.clone());
+        return Ok(wanted.to_owned());
     }
-    let own = OwnImage::of(&job.plan.executable);
+    let own = executable.map(OwnImage::of);
     // Before the registry is asked: one that cannot be reached would cost every run the time.
-    if let Ok(own) = &own
+    if let Some(Ok(own)) = &own
         && is_there(engine, &own.name()).await.unwrap_or(false)
     {
         tracing::info!("{wanted} is not on the engine: {} was built before", own.name());
         return Ok(own.name());
     }
-    desk.note(format!("pulling the broker's image {wanted}"));
+    notes(format!("pulling the broker's image {wanted}"));
     let pull = match pull(engine, wanted).await {
-        Ok(()) => return Ok(wanted.clone()),
+        Ok(()) => return Ok(wanted.to_owned()),
         Err(found) => found,
     };
     let built = match own {
-        Ok(own) => own.build(engine).await.map(|()| own.name()),
-        Err(found) => Err(found),
+        Some(Ok(own)) => own.build(engine).await.map(|()| own.name()),
+        Some(Err(found)) => Err(found),
+        None => return Err(BrokerError::NotPulled { image: wanted.to_owned(), pull }),
     };
     match built {
         Ok(name) => {
-            desk.note(format!(
+            notes(format!(
                 "{wanted} cannot be pulled ({pull}): built {name} from this machine's Mosquitto"
             ));
             Ok(name)
         }
-        Err(build) => Err(BrokerError::NoImage { image: wanted.clone(), pull, build }),
+        Err(build) => Err(BrokerError::NoImage { image: wanted.to_owned(), pull, build }),
     }
 }
 

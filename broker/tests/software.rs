@@ -9,12 +9,14 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use common::{PATIENCE, skipped};
+use common::{PATIENCE, containers, engine, run_id, skipped};
 use hilrig_broker::pki::Pki;
-use hilrig_broker::software::{Instance, Material, Order, Software, StartError};
-use hilrig_broker::{Login, SERVER_NAME, answer_over_tls, client_tls};
+use hilrig_broker::software::{Home, Instance, Material, Order, Software, StartError};
+use hilrig_broker::{BrokerKind, Login, SERVER_NAME, answer_over_tls, client_tls};
 use hilrig_core::certify::{BrokerTls, Front, Identity, Versions};
 use rustls::ClientConfig;
+use testcontainers::bollard::Docker;
+use testcontainers::bollard::query_parameters::KillContainerOptionsBuilder;
 
 /// One for all tests, as a run has.
 fn pki() -> &'static Pki {
@@ -28,6 +30,7 @@ fn pki() -> &'static Pki {
 fn order(software: &'static Software, dir: &Path, tls: BrokerTls) -> Order {
     Order {
         software,
+        home: Home::Process,
         dir: dir.join("b"),
         tls,
         material: Material::of(pki(), &tls).unwrap(),
@@ -63,6 +66,11 @@ async fn code(instance: &Instance, tls: Arc<ClientConfig>, login: &Login) -> std
 
 /// What every broker must do.
 async fn holds(name: &str) {
+    holds_at(name, &Home::Process).await;
+}
+
+async fn holds_at(name: &str, home: &Home) {
+    let at_home = |order| Order { home: home.clone(), ..order };
     let software = Software::named(name).unwrap();
     let required = std::env::var("HILRIG_REQUIRE_BROKERS").is_ok_and(|value| value == "1");
     if let Err(missing @ StartError::NotInstalled { .. }) = software.find() {
@@ -70,7 +78,7 @@ async fn holds(name: &str) {
         return skipped(&missing.to_string());
     }
     let dir = tempfile::tempdir().unwrap();
-    let order = order(software, dir.path(), BrokerTls::USUAL);
+    let order = at_home(order(software, dir.path(), BrokerTls::USUAL));
     let login = order.login.clone();
     let mut instance = Instance::start(order).await.unwrap_or_else(|error| panic!("{error}"));
     let facts = instance.facts().clone();
@@ -109,7 +117,7 @@ async fn holds(name: &str) {
     }
     // Every set-up that it says it can have, and for the others the reason.
     for tls in SET_UPS {
-        let order = self::order(software, dir.path(), *tls);
+        let order = at_home(self::order(software, dir.path(), *tls));
         match (software.can(tls), Instance::start(order).await) {
             (Ok(()), Ok(mut instance)) => {
                 let bare = client_tls(root).unwrap();
@@ -322,6 +330,84 @@ async fn the_front_asks_for_more_than_the_broker() {
         }
         instance.stop().await;
         nothing_left(dir.path());
+    }
+}
+
+/// The home of a Mosquitto in a container, and its run; `None` where no engine answers.
+async fn in_a_container(name: &str) -> Option<(Docker, Home, String)> {
+    let engine = engine().await?;
+    let run = run_id(name);
+    let software = Software::named("mosquitto").unwrap();
+    let home = Home::choose(software, BrokerKind::Container, &run, &mut |_| {}).await;
+    let home = home.unwrap_or_else(|error| panic!("{error}"));
+    assert!(matches!(&home, Home::Container { image, .. } if image.contains("mosquitto:")));
+    Some((engine, home, run))
+}
+
+#[tokio::test]
+async fn mosquitto_holds_in_a_container() {
+    let Some((engine, home, run)) = in_a_container("holds").await else { return };
+    holds_at("mosquitto", &home).await;
+    assert_eq!(containers(&engine, &run).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn one_in_a_container_may_do_nothing_else_and_is_told_when_it_is_killed() {
+    let Some((engine, home, run)) = in_a_container("killed").await else { return };
+    let software = Software::named("mosquitto").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let tls = BrokerTls::USUAL.showing(Identity::Ecdsa256);
+    let order = || Order { home: home.clone(), ..order(software, dir.path(), tls) };
+    let mut instance = Instance::start(order()).await.unwrap_or_else(|error| panic!("{error}"));
+    let facts = instance.facts();
+    assert_eq!(facts.kind, "container");
+    assert!(facts.from.contains("mosquitto:"), "{facts:?}");
+    let [id] = &containers(&engine, &run).await[..] else { panic!("there should be one") };
+    let host = engine.inspect_container(id, None).await.unwrap().host_config.unwrap();
+    assert_eq!(host.cap_drop.unwrap(), ["ALL"]);
+    assert_eq!(host.security_opt.unwrap(), ["no-new-privileges:true"]);
+    let gone = instance.gone();
+    let kill = KillContainerOptionsBuilder::new().signal("KILL").build();
+    engine.kill_container(id, Some(kill)).await.unwrap();
+    let found = tokio::time::timeout(PATIENCE, gone).await.expect("it was not told");
+    assert!(found.contains("SIGKILL"), "{found}");
+    instance.stop().await;
+    nothing_left(dir.path());
+    assert_eq!(containers(&engine, &run).await, [""; 0]);
+
+    // Given up when the engine has made the container.
+    {
+        let mut starting = Box::pin(Instance::start(order()));
+        loop {
+            tokio::select! {
+                biased;
+                made = containers(&engine, &run) => if !made.is_empty() { break },
+                _ = &mut starting => break,
+            }
+        }
+    }
+    nothing_left(dir.path());
+    assert_eq!(containers(&engine, &run).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_has_no_image_is_a_process_or_told() {
+    let aedes = Software::named("aedes").unwrap();
+    let chosen = Home::choose(aedes, BrokerKind::Container, "r", &mut |_| {}).await;
+    let told = chosen.unwrap_err().to_string();
+    assert!(told.contains("names no image"), "{told}");
+
+    let mut notes = Vec::new();
+    let chosen = Home::choose(aedes, BrokerKind::Auto, "r", &mut |note| notes.push(note)).await;
+    match (aedes.find(), chosen) {
+        (Ok(_), Ok(home)) => {
+            assert_eq!(home, Home::Process);
+            assert!(notes[0].contains("Aedes is a process"), "{notes:?}");
+        }
+        (Err(_), Err(StartError::NotInstalled { missing, .. })) => {
+            assert!(missing.contains("nor can it be had in a container"), "{missing}");
+        }
+        other => panic!("{other:?}"),
     }
 }
 

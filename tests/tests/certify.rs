@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use hilrig_core::certify::matrix::CASES;
 use hilrig_core::certify::{Act, Expected};
 use hilrig_tests::bench::{Bench, Configuration};
+use hilrig_tests::engine::Engine;
+use hilrig_tests::record::Record;
 use hilrig_tests::running::Running;
 use hilrig_tests::{PATIENCE, artifacts};
 use rustix::process::Signal;
@@ -90,6 +92,38 @@ fn the_matrix_of_mosquitto_comes_out_as_it_must() {
     bench.run(&["certify", "check", record.to_str().unwrap()]).with_code(0);
     ended.showing("mosquitto, control: held");
     bench.nothing_may_be_left();
+}
+
+#[test]
+fn a_broker_in_a_container_is_told_as_such() {
+    let Some(engine) = Engine::find() else { return };
+    let bench = Bench::new();
+    let mut configuration = Configuration::new();
+    // Where no image can be pulled, one is made first.
+    configuration.set("broker.kind", "container").set("deadlines.broker", "4 min");
+    bench.configure(&configuration);
+    let record = bench.path("record");
+    let arguments = ["certify", "--virtual", "1", "--record", record.to_str().unwrap()];
+    let cases = ["--case", "control", "--case", "mqtt-broker-restart"];
+    bench.run(&[&arguments[..], &cases].concat()).with_code(0);
+    let certificate = certificate(&record, "mosquitto");
+    let broker = &certificate["broker"];
+    assert_eq!(text(broker, "kind"), "container");
+    assert!(text(broker, "from").contains("mosquitto:"), "{broker}");
+    for id in ["control", "mqtt-broker-restart"] {
+        let case = case(&certificate, id);
+        assert!(["held", "reported"].contains(&text(case, "verdict")), "{case:#}");
+    }
+    bench.nothing_may_be_left();
+    assert_eq!(
+        engine.containers_of(&Record::open(&record).run()),
+        [""; 0],
+        "containers that are left"
+    );
+
+    bench.configure(&configuration);
+    let refused = bench.run(&["certify", "--broker", "aedes", "--virtual", "1"]).with_code(120);
+    assert!(refused.stderr.contains("names no image"), "{refused}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::thread;
 
 use hilrig_broker::clients::{Ask, ClientCertificate, GoesBy, with_openssl, with_rustls};
 use hilrig_broker::pki::{Pki, pem};
-use hilrig_broker::software::{Instance, Material, Order, Software};
+use hilrig_broker::software::{Home, Instance, Material, Order, Software};
 use hilrig_broker::{Login, SERVER_NAME};
 use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::{Case, Expected, Identity, Outcome, Reason, Suites, Trust, WireSeen};
@@ -48,6 +48,7 @@ impl Scene {
         let pki = pki();
         let order = Order {
             software: Software::named("mosquitto").unwrap(),
+            home: Home::Process,
             dir: dir.path().join("b"),
             tls,
             material: Material::of(pki, &tls).unwrap(),

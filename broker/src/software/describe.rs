@@ -1,6 +1,7 @@
 //! What is known of a broker before it is started, as its file says it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use hilrig_core::certify::{BrokerTls, Identity, Versions};
@@ -69,6 +70,8 @@ pub struct Software {
     #[serde(default)]
     pub(super) helper: Option<Helper>,
     pub(super) run: Run,
+    #[serde(default)]
+    pub(super) container: Option<Container>,
     pub(super) ready: Ready,
     pub(super) end: End,
     pub(super) version: Reading,
@@ -144,6 +147,29 @@ pub(super) struct Helper {
 pub(super) struct Run {
     /// Of its program. One that is filled in to nothing is left out.
     pub arguments: Vec<String>,
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+}
+
+/// How it runs in a container; what is not said is as for the process.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Container {
+    /// The public image.
+    pub image: String,
+    /// Where it cannot be had, one is made of this machine's program: Mosquitto's alone can.
+    #[serde(default)]
+    pub built_here: bool,
+    /// The program in the image; a bare name is looked up in the image's PATH.
+    pub program: PathBuf,
+    /// Where in the image is what it needs, by name.
+    #[serde(default)]
+    pub needs: BTreeMap<String, PathBuf>,
+    /// The helper's program in the image.
+    pub helper: Option<PathBuf>,
+    /// In place of the process's.
+    pub arguments: Option<Vec<String>>,
+    /// Beside the process's, or in place of one.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
 }
@@ -270,6 +296,15 @@ impl Software {
                 return Err(format!("files.{file:?}: there is no template {template:?}"));
             }
         }
+        if let Some(container) = &software.container {
+            let missing = software.needs.keys().find(|name| !container.needs.contains_key(*name));
+            if let Some(name) = missing {
+                return Err(format!("container.needs.{name}: the process needs it"));
+            }
+            if software.helper.is_some() && container.helper.is_none() {
+                return Err("container.helper: the process has one".into());
+            }
+        }
         if software.program.is_empty() {
             return Err("program: at least one name is needed".into());
         }
@@ -285,6 +320,11 @@ impl Software {
             Registry::Npm => format!("npm install --global {packages}"),
             Registry::Cargo => format!("cargo install {packages}"),
         }
+    }
+
+    /// The public image that it can be started from in a container.
+    pub fn image(&self) -> Option<&str> {
+        self.container.as_ref().map(|container| container.image.as_str())
     }
 
     /// Whether it can be set up so.
@@ -353,6 +393,8 @@ mod tests {
             ("permission = true", "permission = ''", "reason why not"),
             ("= \"permissions\"", "= \"nowhere\"", "nowhere"),
             ("'mosquitto version \\S+ running'", "'('", "regex parse error"),
+            ("built_here", "built", "built"),
+            ("[ready]", "[needs.x]\nlook_in = []\npath = 'x'\n[ready]", "container.needs.x"),
             ("name = \"mosquitto\"", "", "name"),
         ] {
             let changed = text.replacen(from, to, 1);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// What can go wrong when a broker is started for a case. The first two are the case's, the rest are
-/// the bench's trouble or the broker's.
+/// What can go wrong when a broker is started for a case. The first three are the case's, the rest
+/// are the bench's trouble or the broker's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
     /// It is not on this machine.
@@ -15,6 +15,16 @@ pub enum StartError {
         missing: String,
         /// The command that installs it.
         install: String,
+    },
+    /// It was to run in a container, and there is no way to one.
+    #[error(
+        "{broker} cannot be started in a container: {found}. Mend that, or set the broker's kind to \"process\""
+    )]
+    NoContainer {
+        /// Its title.
+        broker: String,
+        /// What came instead.
+        found: String,
     },
     /// It has no way to be set up as the case wants it.
     #[error("{broker} cannot be set up so: {reason}")]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::describe::Container;
 use super::{Software, StartError};
 use crate::program::look_up;
 
@@ -52,6 +53,18 @@ impl Software {
         let helper = self.helper.as_ref().map(|helper| first(&helper.program)).transpose();
         let helper = helper.map_err(&not_installed)?;
         Ok(Found { interpreter: interpreter(&program), program, needs, helper })
+    }
+}
+
+impl Container {
+    /// Where it is in its image.
+    pub(super) fn found(&self) -> Found {
+        Found {
+            program: self.program.clone(),
+            interpreter: None,
+            needs: self.needs.clone(),
+            helper: self.helper.clone(),
+        }
     }
 }
 

@@ -30,9 +30,9 @@ pub struct InstanceFacts {
     pub tls_library: String,
     /// The version of that, if it could be read.
     pub tls_version: Option<String>,
-    /// `process`.
+    /// `container` or `process`.
     pub kind: &'static str,
-    /// Its program.
+    /// Image or program.
     pub from: String,
     /// The port that it listens at, or what stands before it does.
     pub port: u16,

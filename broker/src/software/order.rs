@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hilrig_core::certify::BrokerTls;
 
-use super::{Material, Software};
+use super::{Home, Material, Software};
 use crate::plan::Login;
 
 /// No user may publish or subscribe to this topic or one below it, where the broker has such
@@ -18,6 +18,8 @@ pub const FORBIDDEN: &str = "forbidden";
 pub struct Order {
     /// Which broker.
     pub software: &'static Software,
+    /// Where it runs ([`Home::choose`]).
+    pub home: Home,
     /// A folder that is not there yet, on a short path: it is made for the broker's files, and removed
     /// when the broker has ended.
     pub dir: PathBuf,

@@ -1,4 +1,4 @@
-//! Starts a broker of a case as a process of this machine, and stays until it ends.
+//! Starts a broker of a case, and stays until it ends.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,18 +10,17 @@ use hilrig_core::text::{Secrets, printable};
 use rustix::process::Signal;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::process::Command;
 use tokio::time::{sleep, timeout, timeout_at};
 
-use super::describe::{EndSignal, Only, Step};
+use super::describe::{Container, EndSignal, Only, Step};
 use super::instance::Desk;
 use super::proof::{NotYet, Prover};
 use super::render::{self, Renderer};
-use super::{Found, InstanceFacts, Order, Shown, StartError};
-use crate::child::Running;
+use super::spawned::{self, Launch, Spawned};
+use super::{Found, Home, InstanceFacts, Order, Shown, StartError};
 use crate::folder::Folder;
 use crate::front::Front;
-use crate::{ports, strays};
+use crate::{engine, ports, strays};
 
 /// So many sets of free ports are tried when somebody else is quicker.
 const TRIES: usize = 5;
@@ -30,13 +29,14 @@ const BETWEEN: Duration = Duration::from_millis(50);
 /// A broker that says that it is up, and then closes every connection or answers otherwise than it
 /// should for so long, stays so.
 const TO_SETTLE: Duration = Duration::from_secs(5);
-/// Between SIGTERM and SIGKILL of a helper.
+/// For a helper to be gone after SIGKILL.
 const HELPERS_GRACE: Duration = Duration::from_secs(2);
 
 /// What does not change between two starts.
 struct Place<'a> {
     order: &'a Order,
     found: Found,
+    at: spawned::Place,
     folder: Folder,
 }
 
@@ -57,9 +57,20 @@ pub(super) async fn keep(order: &Order, desk: &mut Desk) -> Result<Option<String
     software
         .can(&order.tls)
         .map_err(|reason| StartError::CannotSetUp { broker: software.title.clone(), reason })?;
-    let found = software.find()?;
+    let (found, at) = match (&order.home, &software.container) {
+        (Home::Process, _) => (software.find()?, spawned::Place::Here),
+        (Home::Container { image, run }, Some(container)) => {
+            let no = |found| StartError::NoContainer { broker: software.title.clone(), found };
+            let engine = engine::connect().await.map_err(no)?;
+            let (image, run) = (image.clone(), run.clone());
+            (container.found(), spawned::Place::In { engine, image, run })
+        }
+        (Home::Container { .. }, None) => {
+            return Err(bench("start the broker in a container")("no image is described for it"));
+        }
+    };
     let folder = Folder::at(order.dir.clone()).map_err(bench("make the broker's folder"))?;
-    let place = Place { order, found, folder };
+    let place = Place { order, found, at, folder };
     let kept = place.keep(desk).await;
     strays::end(&order.dir);
     kept
@@ -76,7 +87,7 @@ impl Place<'_> {
         let front = match front {
             Ok(front) => front,
             Err(error) => {
-                self.stop(&mut running, helper).await;
+                self.stop(Some(&mut running), helper).await;
                 return Err(error);
             }
         };
@@ -90,7 +101,7 @@ impl Place<'_> {
                 () = desk.stopped() => End::Stopped,
                 () = desk.restart_asked() => End::Restart,
             };
-            self.stop(&mut running, helper.take()).await;
+            self.stop(Some(&mut running), helper.take()).await;
             match end {
                 End::Stopped => return Ok(None),
                 End::Gone(found) => return Ok(Some(found)),
@@ -107,7 +118,7 @@ impl Place<'_> {
     async fn first_start(
         &self,
         desk: &Desk,
-    ) -> Result<(Running, Option<Running>, Ports), StartError> {
+    ) -> Result<(Spawned, Option<Spawned>, Ports), StartError> {
         let deadline = Instant::now() + self.order.deadline;
         let mut free = ports::free(&self.order.dir.to_string_lossy());
         let mut tries = 0;
@@ -179,7 +190,8 @@ impl Place<'_> {
         let (program, arguments) =
             words.split_first().ok_or_else(|| bench("prepare")("the command is empty"))?;
         let what = format!("run `{program}` for {}", self.order.software.title);
-        let mut command = self.command(Path::new(program), arguments, renderer)?;
+        let mut command =
+            self.launch("", Path::new(program), arguments.to_vec(), renderer)?.command();
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.kill_on_drop(true).spawn().map_err(bench(&what))?;
         let input = renderer.fill(&step.input)?;
@@ -210,21 +222,28 @@ impl Place<'_> {
         ports: &Ports,
         deadline: Instant,
         desk: &Desk,
-    ) -> Result<(Running, Option<Running>), StartError> {
+    ) -> Result<(Spawned, Option<Spawned>), StartError> {
         let software = self.order.software;
         let renderer = self.renderer(ports)?;
         let mut helper = match (&software.helper, &self.found.helper) {
             (Some(helper), Some(program)) => {
                 let arguments = fill(&renderer, &helper.arguments)?;
-                let command = self.command(program, &arguments, &renderer)?;
-                Some(self.start_helper(command, ports[&helper.port], deadline, desk).await?)
+                let launch = self.launch("helper", program, arguments, &renderer)?;
+                Some(self.start_helper(launch, ports[&helper.port], deadline, desk).await?)
             }
             _ => None,
         };
-        let arguments = fill(&renderer, &software.run.arguments)?;
-        let command = self.command(&self.found.program, &arguments, &renderer)?;
-        let mut running = Running::start(&software.title, command, desk.log.clone())
-            .map_err(bench(&format!("run {}", self.found.program.display())))?;
+        let own = self.container().and_then(|container| container.arguments.as_ref());
+        let arguments = fill(&renderer, own.unwrap_or(&software.run.arguments))?;
+        let launch = self.launch(&software.title, &self.found.program, arguments, &renderer)?;
+        let started = launch.start(&self.at, desk.log.clone(), deadline).await;
+        let mut running = match started {
+            Ok(running) => running,
+            Err(found) => {
+                self.stop(None, helper.take()).await;
+                return Err(bench(&format!("run {}", self.from()))(found));
+            }
+        };
         let answered = tokio::select! {
             answered = self.until_it_answers(&mut running, ports["mqtt"], deadline, desk) => answered,
             () = desk.stopped() => Err(StartError::Stopped),
@@ -232,7 +251,7 @@ impl Place<'_> {
         match answered {
             Ok(()) => Ok((running, helper)),
             Err(error) => {
-                self.stop(&mut running, helper.take()).await;
+                self.stop(Some(&mut running), helper.take()).await;
                 Err(error)
             }
         }
@@ -240,14 +259,14 @@ impl Place<'_> {
 
     async fn start_helper(
         &self,
-        command: Command,
+        launch: Launch<'_>,
         port: u16,
         deadline: Instant,
         desk: &Desk,
-    ) -> Result<Running, StartError> {
+    ) -> Result<Spawned, StartError> {
         let what = format!("start what {} needs beside it", self.order.software.title);
-        let mut helper =
-            Running::start("the helper", command, desk.log.clone()).map_err(bench(&what))?;
+        let started = launch.start(&self.at, desk.log.clone(), deadline).await;
+        let mut helper = started.map_err(bench(&what))?;
         let open = async {
             while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {
                 sleep(BETWEEN).await;
@@ -261,13 +280,13 @@ impl Place<'_> {
             found = helper.ended() => found,
             () = desk.stopped() => "the broker was stopped".into(),
         };
-        helper.stop(Signal::TERM, HELPERS_GRACE, async {}).await;
+        helper.stop(Signal::KILL, HELPERS_GRACE).await;
         Err(bench(&what)(found))
     }
 
     async fn until_it_answers(
         &self,
-        running: &mut Running,
+        running: &mut Spawned,
         port: u16,
         deadline: Instant,
         desk: &Desk,
@@ -365,28 +384,47 @@ impl Place<'_> {
 
     async fn facts(
         &self,
-        running: &Running,
+        running: &Spawned,
         ports: &Ports,
         desk: &Desk,
     ) -> Result<InstanceFacts, StartError> {
         let software = self.order.software;
         let renderer = self.renderer(ports)?;
-        let (log, pid) = (&desk.log, running.pid());
+        let log = &desk.log;
         Ok(InstanceFacts {
             name: software.name.clone(),
             title: software.title.clone(),
-            version: software.version.read(&renderer, log, pid).await,
+            version: software.version.read(&renderer, log, running).await,
             tls_library: software.tls_library.name.clone(),
-            tls_version: software.tls_library.reading.read(&renderer, log, pid).await,
-            kind: "process",
-            from: self.found.program.display().to_string(),
+            tls_version: software.tls_library.reading.read(&renderer, log, running).await,
+            kind: match self.order.home {
+                Home::Process => "process",
+                Home::Container { .. } => "container",
+            },
+            from: self.from(),
             port: ports["mqtt"],
             own_port: ports["mqtt"],
             seconds: 0.0,
         })
     }
 
-    async fn stop(&self, running: &mut Running, helper: Option<Running>) {
+    /// Image or program.
+    fn from(&self) -> String {
+        match &self.order.home {
+            Home::Process => self.found.program.display().to_string(),
+            Home::Container { image, .. } => image.clone(),
+        }
+    }
+
+    /// How it runs in a container, if it does.
+    fn container(&self) -> Option<&Container> {
+        match self.order.home {
+            Home::Process => None,
+            Home::Container { .. } => self.order.software.container.as_ref(),
+        }
+    }
+
+    async fn stop(&self, running: Option<&mut Spawned>, helper: Option<Spawned>) {
         let end = &self.order.software.end;
         let signal = match end.signal {
             EndSignal::Term => Signal::TERM,
@@ -394,14 +432,16 @@ impl Place<'_> {
             EndSignal::Kill => Signal::KILL,
         };
         let grace = Duration::from_secs(end.grace_s);
-        if let Some(status) = running.stop(signal, grace, async {}).await
-            && !status.code().is_some_and(|code| end.codes.contains(&code))
+        if let Some(running) = running
+            && let Some(ending) = running.stop(signal, grace).await
+            && !ending.code.is_some_and(|code| end.codes.contains(&code))
             && end.signal as u8 != EndSignal::Kill as u8
         {
-            tracing::warn!("{} ended with {status}", self.order.software.title);
+            tracing::warn!("{} ended with {}", self.order.software.title, ending.words);
         }
         if let Some(mut helper) = helper {
-            helper.stop(Signal::TERM, HELPERS_GRACE, async {}).await;
+            // As the first process of a container it would not heed SIGTERM; it keeps nothing.
+            helper.stop(Signal::KILL, HELPERS_GRACE).await;
         }
     }
 
@@ -409,27 +449,19 @@ impl Place<'_> {
         Renderer::new(self.order, &self.found, ports)
     }
 
-    /// A command that knows nothing of this user's own settings, and writes into the broker's folder.
-    fn command(
-        &self,
-        program: &Path,
-        arguments: &[String],
+    fn launch<'a>(
+        &'a self,
+        name: &'a str,
+        program: &'a Path,
+        arguments: Vec<String>,
         renderer: &Renderer,
-    ) -> Result<Command, StartError> {
-        let mut command = Command::new(program);
-        command
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("LANG", "C.UTF-8")
-            .env("HOME", self.folder.path())
-            .env("TMPDIR", self.folder.path())
-            .env(strays::MARK, &self.order.dir);
-        for (name, value) in &self.order.software.run.environment {
-            command.env(name, renderer.fill(value)?);
-        }
-        Ok(command)
+    ) -> Result<Launch<'a>, StartError> {
+        let own = self.container().map(|container| &container.environment);
+        let environment =
+            self.order.software.run.environment.iter().chain(own.into_iter().flatten());
+        let filled = environment.map(|(name, value)| Ok((name.clone(), renderer.fill(value)?)));
+        let environment = filled.collect::<Result<_, StartError>>()?;
+        Ok(Launch { name, program, arguments, environment, dir: &self.order.dir })
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fake_broker::Fault;
 use hilrig_broker::pki::Pki;
-use hilrig_broker::software::{FORBIDDEN, Instance, Material, Order, Software};
+use hilrig_broker::software::{FORBIDDEN, Home, Instance, Material, Order, Software};
 
 use hilrig_broker::{Broker, BrokerKind, BrokerPlan, Login};
 use hilrig_core::certify::BrokerTls;
@@ -113,6 +113,7 @@ async fn what_mosquitto_does_to_who_may_not_is_told() {
     let root = material.shown.root_pem.clone();
     let mut broker = Instance::start(Order {
         software: Software::named("mosquitto").unwrap(),
+        home: Home::Process,
         dir: dir.path().join("b"),
         tls: BrokerTls::USUAL,
         material,

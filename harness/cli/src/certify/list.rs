@@ -16,7 +16,12 @@ pub fn list() -> Result<u8, Failure> {
     let brokers = Software::all().iter().map(|software| {
         let here = match software.find() {
             Ok(_) => "installed".into(),
-            Err(_) => format!("not installed: {}", software.install_with()),
+            Err(_) => match software.image() {
+                Some(image) => {
+                    format!("not installed: {}, or the image {image}", software.install_with())
+                }
+                None => format!("not installed: {}", software.install_with()),
+            },
         };
         vec![software.name.clone(), software.tls_library().into(), here]
     });

@@ -1,6 +1,6 @@
 //! Brokers that the rig starts itself, each case's with the certificates and the settings that it is about.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,12 +10,13 @@ use async_trait::async_trait;
 use hilrig_broker::Login;
 use hilrig_broker::pki::Pki;
 use hilrig_broker::software::{
-    FORBIDDEN, Instance, InstanceFacts, Material, Order, Software, StartError,
+    FORBIDDEN, Home, Instance, InstanceFacts, Material, Order, Software, StartError,
 };
 use hilrig_core::certify::case::Behaviour;
 use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::{Act, BrokerTls, Case, Identity, Line};
-use hilrig_core::event::BrokerFacts;
+use hilrig_core::config::BrokerKind;
+use hilrig_core::event::{BrokerFacts, Events, What};
 use hilrig_runner::certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
 use hilrig_runner::{BrokerEndpoint, ClientCertificate};
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -37,19 +38,56 @@ pub struct Workshop {
     pub login: Login,
     /// For a broker to answer.
     pub deadline: Duration,
+    /// Where the configuration wants brokers to run.
+    pub kind: BrokerKind,
+    /// Where notes go.
+    pub events: Events,
 }
 
 /// A broker that the rig starts.
 pub struct OurBroker {
     software: &'static Software,
+    home: RefCell<Home>,
     workshop: Workshop,
     started: Cell<u32>,
+    /// It answered where it runs.
+    answered: Cell<bool>,
 }
 
 impl OurBroker {
-    /// This one.
-    pub fn new(software: &'static Software, workshop: Workshop) -> OurBroker {
-        OurBroker { software, workshop, started: Cell::new(0) }
+    /// This one, there.
+    pub fn new(software: &'static Software, home: Home, workshop: Workshop) -> OurBroker {
+        OurBroker {
+            software,
+            home: RefCell::new(home),
+            workshop,
+            started: Cell::new(0),
+            answered: Cell::new(false),
+        }
+    }
+
+    /// Starts it. One that need not be in a container, and never answered in one, is a process from then on.
+    async fn start(&self, mut order: Order) -> Result<Instance, StartError> {
+        let error = match Instance::start(order.clone()).await {
+            Ok(instance) => {
+                self.answered.set(true);
+                return Ok(instance);
+            }
+            Err(error) => error,
+        };
+        let preferred = order.home != Home::Process && self.workshop.kind == BrokerKind::Auto;
+        let asked_for = matches!(error, StartError::CannotSetUp { .. } | StartError::Stopped);
+        if !preferred || asked_for || self.answered.get() || self.software.find().is_err() {
+            return Err(error);
+        }
+        let found = error.to_string();
+        // The end of its log comes after the first line.
+        let found = found.lines().next().unwrap_or_default();
+        let text = format!("{} is a process, not in a container: {found}", self.software.title);
+        self.workshop.events.run(What::Note { text });
+        self.home.replace(Home::Process);
+        order.home = Home::Process;
+        Instance::start(order).await
     }
 
     /// A folder that no other has.
@@ -88,6 +126,7 @@ impl CertifyBench for OurBroker {
         let client = material.client.clone();
         let order = Order {
             software: self.software,
+            home: self.home.borrow().clone(),
             dir: self.folder(),
             tls,
             material,
@@ -95,7 +134,7 @@ impl CertifyBench for OurBroker {
             listen: Ipv4Addr::LOCALHOST,
             deadline: self.workshop.deadline,
         };
-        let instance = Instance::start(order).await.map_err(|error| match error {
+        let instance = self.start(order).await.map_err(|error| match error {
             StartError::NotInstalled { .. } | StartError::CannotSetUp { .. } => {
                 NotSetUp::NotRun(error.to_string())
             }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use hilrig_broker::pki::Pki;
-use hilrig_broker::software::Software;
+use hilrig_broker::software::{Home, Software};
 use hilrig_broker::{Login, RunDir, SERVER_NAME};
 use hilrig_core::certify::Case;
 use hilrig_core::certify::matrix::CASES;
-use hilrig_core::config::BoardKind;
+use hilrig_core::config::{BoardKind, BrokerKind};
 use hilrig_core::event::{Events, What};
 use hilrig_core::exit;
 use hilrig_report::Record;
@@ -25,8 +25,8 @@ use crate::{bench, load, signals};
 
 /// What `--broker` names.
 enum Asked {
-    /// These, and what is to be told of those that are not there.
-    Ours(Vec<&'static Software>, Vec<String>),
+    /// These, each where it runs, and what is to be told of that and of those that are not there.
+    Ours(Vec<(&'static Software, Home)>, Vec<String>),
     /// One that runs already.
     Outside(Outside),
 }
@@ -35,7 +35,6 @@ enum Asked {
 pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
     // Everything that can be refused is refused before anything is touched.
     let cases = cases(&args.cases)?;
-    let asked = asked(&args)?;
     let config = load::config(&args.config.config)?;
     let boards = Boards {
         callers: false,
@@ -50,11 +49,12 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
             loaded.config.contract.path.display()
         )));
     }
+    let now = OffsetDateTime::now_utc();
+    let run = run_id(now);
+    let asked = asked(&args, loaded.config.broker.kind, &run).await?;
     let stop = signals::told_to_stop().map_err(Failure::internal)?;
 
     let seed = args.seed.unwrap_or_else(fresh_seed);
-    let now = OffsetDateTime::now_utc();
-    let run = run_id(now);
     let record = match &args.record {
         Some(folder) => Record::create_at(folder),
         None => Record::create(&loaded.config.records, &run),
@@ -82,6 +82,8 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
         listen: loaded.listen(),
         login,
         deadline: loaded.config.deadlines.broker,
+        kind: loaded.config.broker.kind,
+        events: events.clone(),
     };
     let brokers = brokers(asked, &workshop, &events);
     let brokers: Vec<&dyn CertifyBench> = brokers.iter().map(AsRef::as_ref).collect();
@@ -129,7 +131,7 @@ fn cases(ids: &[String]) -> Result<Vec<&'static Case>, Failure> {
     Ok(CASES.iter().filter(wanted).collect())
 }
 
-fn asked(args: &CertifyRun) -> Result<Asked, Failure> {
+async fn asked(args: &CertifyRun, kind: BrokerKind, run: &str) -> Result<Asked, Failure> {
     if args.ca.is_some() || args.broker.contains(':') {
         return Outside::of(args).map(Asked::Outside);
     }
@@ -142,19 +144,20 @@ fn asked(args: &CertifyRun) -> Result<Asked, Failure> {
                 known.join(", ")
             )));
         };
-        software.find().map_err(Failure::rig)?;
-        return Ok(Asked::Ours(vec![software], Vec::new()));
+        let mut notes = Vec::new();
+        let home = Home::choose(software, kind, run, &mut |note| notes.push(note)).await;
+        return Ok(Asked::Ours(vec![(software, home.map_err(Failure::rig)?)], notes));
     }
-    let (mut here, mut missing) = (Vec::new(), Vec::new());
+    let (mut here, mut notes) = (Vec::new(), Vec::new());
     for software in Software::all() {
-        match software.find() {
-            Ok(_) => here.push(software),
-            Err(error) => missing.push(error.to_string()),
+        match Home::choose(software, kind, run, &mut |note| notes.push(note)).await {
+            Ok(home) => here.push((software, home)),
+            Err(error) => notes.push(error.to_string()),
         }
     }
     match here.is_empty() {
-        true => Err(Failure::rig(format!("no broker is installed: {}", missing.join("; ")))),
-        false => Ok(Asked::Ours(here, missing)),
+        true => Err(Failure::rig(format!("there is no broker here: {}", notes.join("; ")))),
+        false => Ok(Asked::Ours(here, notes)),
     }
 }
 
@@ -163,11 +166,12 @@ fn brokers(asked: Asked, workshop: &Workshop, events: &Events) -> Vec<Box<dyn Ce
         Asked::Outside(outside) => {
             vec![Box::new(outside.at(workshop.listen, workshop.dir.clone(), workshop.deadline))]
         }
-        Asked::Ours(here, missing) => {
-            for text in missing {
+        Asked::Ours(here, notes) => {
+            for text in notes {
                 events.run(What::Note { text });
             }
-            let ours = |software| Box::new(OurBroker::new(software, workshop.clone())) as _;
+            let ours =
+                |(software, home)| Box::new(OurBroker::new(software, home, workshop.clone())) as _;
             here.into_iter().map(ours).collect()
         }
     }
