@@ -184,6 +184,7 @@ impl BenchBroker for RunBroker {
             port: broker.port(),
             impostor_port: broker.impostor_port(),
             ca_der: broker.ca_der().to_vec(),
+            second_ca_der: None,
             server_name: broker.server_name().into(),
             credentials: Some((user.into(), password.into())),
             client_certificate: None,

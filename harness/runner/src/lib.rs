@@ -40,6 +40,8 @@ pub struct BrokerEndpoint {
     pub impostor_port: u16,
     /// The run's CA certificate, DER.
     pub ca_der: Vec<u8>,
+    /// The CA of a second certificate that the broker may show the rig, DER.
+    pub second_ca_der: Option<Vec<u8>>,
     /// The name in the broker's certificate, which the boards and the rig check.
     pub server_name: String,
     /// User and password, where the broker asks for them.

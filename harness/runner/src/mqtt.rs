@@ -165,7 +165,9 @@ pub(crate) fn tls(endpoint: &BrokerEndpoint) -> Result<ClientConfig, String> {
 
 pub(crate) fn roots(endpoint: &BrokerEndpoint) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from(endpoint.ca_der.clone())).map_err(|e| e.to_string())?;
+    for ca in [Some(&endpoint.ca_der), endpoint.second_ca_der.as_ref()].into_iter().flatten() {
+        roots.add(CertificateDer::from(ca.as_slice())).map_err(|e| e.to_string())?;
+    }
     Ok(roots)
 }
 

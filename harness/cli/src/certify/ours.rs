@@ -154,6 +154,7 @@ impl CertifyBench for OurBroker {
             port: instance.facts().own_port,
             impostor_port: 0,
             ca_der: trust.root.clone(),
+            second_ca_der: trust.second_root.clone(),
             server_name: self.workshop.pki.name().into(),
             credentials: login.map(|login| (login.user.clone(), login.password.clone())),
             client_certificate: own.transpose().map_err(broken)?,
@@ -175,6 +176,7 @@ fn trust(pki: &Pki, tls: &BrokerTls) -> Result<Trust, String> {
     let issued = |identity| pki.issued(identity).map_err(|error| error.to_string());
     let client = pki.client().map_err(|error| error.to_string())?;
     let shown = issued(tls.identity)?;
+    let second = tls.second.map(issued).transpose()?;
     let intermediate = match tls.identity {
         Identity::Intermediate | Identity::RotatedIntermediate => {
             let first = pki.first_intermediate().map_err(|error| error.to_string())?;
@@ -184,6 +186,7 @@ fn trust(pki: &Pki, tls: &BrokerTls) -> Result<Trust, String> {
     };
     Ok(Trust {
         root: shown.root().to_vec(),
+        second_root: second.map(|second| second.root().to_vec()),
         first_intermediate: intermediate,
         pin: Some(shown.leaf_sha256()),
         pin_of_usual: Some(issued(BrokerTls::USUAL.identity)?.leaf_sha256()),

@@ -148,6 +148,7 @@ impl CertifyBench for OutsideBroker {
                 port: what.port,
                 impostor_port: 0,
                 ca_der: what.ca.to_vec(),
+                second_ca_der: None,
                 server_name: what.server_name.clone(),
                 credentials: login.map(|login| (login.user.clone(), login.password.clone())),
                 client_certificate: None,

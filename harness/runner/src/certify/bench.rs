@@ -95,6 +95,8 @@ pub struct Seen {
 pub struct Trust {
     /// The root that the boards are to trust, DER.
     pub root: Vec<u8>,
+    /// The root of a second certificate that the broker may show others, DER. No board is told of it.
+    pub second_root: Option<Vec<u8>>,
     /// The intermediate that was there first, DER.
     pub first_intermediate: Option<Vec<u8>>,
     /// SHA-256 of the leaf that is shown.

@@ -78,6 +78,7 @@ pub async fn start(fault: Fault) -> Fake {
         port: listener.local_addr().unwrap().port(),
         impostor_port: 0,
         ca_der: certificates.ca_der().to_vec(),
+        second_ca_der: None,
         server_name: NAME.into(),
         credentials: Some(("user".into(), RIGHT.into())),
         client_certificate: None,
