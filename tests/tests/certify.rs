@@ -78,6 +78,11 @@ fn the_matrix_of_mosquitto_comes_out_as_it_must() {
         let found_here = text(&case(&certificate, id)["evidence"], "found");
         assert!(found_here.contains(found), "{id}: {found_here}");
     }
+    let storm = text(&case(&certificate, "mqtt-reconnect-storm")["evidence"], "found");
+    for board in certificate["device"]["boards"].as_array().unwrap() {
+        assert!(storm.contains(board.as_str().unwrap()), "{board} is not in: {storm}");
+    }
+    assert!(storm.starts_with("2 boards (") && storm.contains("50 clients"), "{storm}");
     let small = case(&certificate, "mfln-512")["cost"]["heap_connected"].as_u64().unwrap();
     let whole = case(&certificate, "control")["cost"]["heap_connected"].as_u64().unwrap();
     assert!(

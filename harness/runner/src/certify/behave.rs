@@ -16,9 +16,9 @@ use crate::run::Broker;
 use crate::walk::Stop;
 
 /// Clients of a storm beside the board.
-const CROWD: usize = 50;
+pub(super) const CROWD: usize = 50;
 /// How often they all come.
-const ROUNDS: usize = 3;
+pub(super) const ROUNDS: usize = 3;
 /// MQTT 3.1.1 (3.1.2.10) says when a silent client is due, and brokers look for such now and then. Mosquitto's clock has
 /// whole seconds, and it looks once more than 5 of them have gone by (keepalive.c of 2.0): 6 s, 1 s until more than
 /// 1.5 keep-alives have gone, 1 s for what both roundings hide. RabbitMQ looks each 1.5 keep-alives and
@@ -80,21 +80,34 @@ impl Share<'_> {
         if behaviour == Behaviour::BrokerRestart {
             return Ok(String::new());
         }
-        let seed = on.path.bench.plan.seed & 0xff_ffff;
-        let question = Question {
+        let tag = self.tag(on);
+        let question = Question { forbidden, ..self.question(on, endpoint, &tag) };
+        match behaviour::ask(behaviour, &question).await {
+            Ok(found) => Ok(found),
+            Err(Missed::NotRun(why)) => Ok(format!("not asked by the rig alone: {why}")),
+            Err(other) => Err(missed(other)),
+        }
+    }
+
+    /// What the rig's own clients have before their names.
+    pub(super) fn tag(&self, on: &OnBoard<'_>) -> String {
+        format!("h{:x}b{}", on.path.bench.plan.seed & 0xff_ffff, on.path.number)
+    }
+
+    pub(super) fn question<'q>(
+        &self,
+        on: &OnBoard<'_>,
+        endpoint: &'q BrokerEndpoint,
+        tag: &'q str,
+    ) -> Question<'q> {
+        Question {
             endpoint,
-            tag: &format!("h{seed:x}b{}", on.path.number),
-            forbidden,
+            tag,
+            forbidden: None,
             crowd: CROWD,
             rounds: ROUNDS,
             deadline: on.path.reply_deadline(),
             looks_within: LOOKS_WITHIN,
-        };
-        match behaviour::ask(behaviour, &question).await {
-            Ok(found) => Ok(found),
-            Err(Missed::NotRun(why)) => Ok(format!("not asked by the rig alone: {why}")),
-            Err(Missed::NotHeld(found)) => Err(Stop::Failed(found)),
-            Err(Missed::Broken(why)) => Err(Stop::Rig(why)),
         }
     }
 
@@ -172,5 +185,13 @@ impl Share<'_> {
             ))),
             Err(NoMessage::Lost(found)) => Err(Stop::Rig(found)),
         }
+    }
+}
+
+/// What a behaviour that was not found says of the case.
+pub(super) fn missed(missed: Missed) -> Stop {
+    match missed {
+        Missed::NotHeld(found) => Stop::Failed(found),
+        Missed::NotRun(why) | Missed::Broken(why) => Stop::Rig(why),
     }
 }

@@ -1,6 +1,7 @@
 //! One case on one board, from its set-up to what came of it.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Instant;
 
 use hilrig_core::board::Board;
@@ -13,8 +14,10 @@ use hilrig_core::units::Span;
 use super::bench::CaseBroker;
 use super::judge::{self, Came};
 use super::queue::{Need, Task};
-use super::run::Shared;
+use super::run::{Next, Shared};
 use super::settings::{Given, given};
+use super::storm::Storm;
+use crate::BrokerEndpoint;
 use crate::boot::{Booted, Mode};
 use crate::configuration::{Target, mismatch};
 use crate::crashes;
@@ -59,7 +62,7 @@ struct Held {
 }
 
 /// What came of connecting.
-enum Met {
+pub(super) enum Met {
     Connected { line: u64, said: String },
     Refused { reason: Option<Reason>, line: u64, said: String, mark: Mark },
 }
@@ -99,7 +102,14 @@ impl Share<'_> {
     ) -> Result<(), Stop> {
         let mut held: Option<Held> = None;
         let done = loop {
-            let Some(task) = self.next(&mut held).await else { break Ok(()) };
+            let task = match self.next(&mut held).await {
+                Ok(Some(task)) => task,
+                Ok(None) => break Ok(()),
+                Err(storm) => match self.in_storm(path, board, log, &mut booted, &storm).await {
+                    Ok(()) => continue,
+                    Err(stop) => break Err(stop),
+                },
+            };
             let Some(Held { broker, .. }) = &mut held else { break Ok(()) };
             let on = OnBoard { path, log, case: task.case, mark: log.mark() };
             self.all.began(self, task);
@@ -147,16 +157,20 @@ impl Share<'_> {
         walk.check(crashes::check(walk, log, why));
     }
 
-    /// The next case, and a broker for it.
-    async fn next(&self, held: &mut Option<Held>) -> Option<Task> {
+    /// The next case, and a broker for it; or the storm that the board has joined.
+    async fn next(&self, held: &mut Option<Held>) -> Result<Option<Task>, Rc<Storm>> {
         loop {
             if let Some(Held { need, .. }) = held {
                 if let Some(task) = self.all.same(need) {
-                    return Some(task);
+                    return Ok(Some(task));
                 }
                 self.give_back(held).await;
             }
-            let need = self.all.other().await?;
+            let need = match self.all.other(&self.name).await {
+                Next::SetUp(need) => need,
+                Next::Join(storm) => return Err(storm),
+                Next::Nothing => return Ok(None),
+            };
             self.now.borrow_mut().need = Some(need);
             match self.all.set_up(&need).await {
                 Ok(broker) => *held = Some(Held { need, broker }),
@@ -194,7 +208,7 @@ impl Share<'_> {
         let port = broker.begin(on.case.line).await.map_err(Stop::Rig)?;
         self.time.tell(given.time);
         self.hand_over(on, booted, &given).await?;
-        self.switch(on, booted, broker, &given, port).await?;
+        self.switch(on, booted, broker.endpoint(), &given, port).await?;
         let topics = on.path.boot_log(on.log, on.mark, Mode::Mqtt).await.map_err(not_ready)?;
         match self.meet(on).await? {
             Met::Refused { reason, line, said, mark } => {
@@ -221,7 +235,14 @@ impl Share<'_> {
                     on.path.connected(on.log, mark).await?;
                 }
                 let (rx, tx) = (topic(&topics, "rx_topic")?, topic(&topics, "tx_topic")?);
-                let (found, cost, back) = self.online(on, broker, rx, tx).await?;
+                let endpoint = broker.endpoint().clone();
+                let act = async |online: &mut Online, rig: &Broker| match on.case.act {
+                    Act::Mqtt(Behaviour::ReconnectStorm) if self.all.others() > 0 => {
+                        self.storm(on, broker, online, rig, port).await
+                    }
+                    _ => self.with_cost(on, broker, online, rig).await,
+                };
+                let ((found, cost), back) = self.online(on, &endpoint, rx, tx, act).await?;
                 *booted = Booted { http: booted.http, rig: booted.rig, ..back };
                 Ok(Came { cost, ..Came::connected(&found, said, line) })
             }
@@ -229,7 +250,7 @@ impl Share<'_> {
     }
 
     /// CA and client certificate.
-    async fn hand_over(
+    pub(super) async fn hand_over(
         &self,
         on: &OnBoard<'_>,
         booted: &Booted,
@@ -265,15 +286,15 @@ impl Share<'_> {
     }
 
     /// Settings and the switch.
-    async fn switch(
+    pub(super) async fn switch(
         &self,
         on: &OnBoard<'_>,
         booted: &Booted,
-        broker: &dyn CaseBroker,
+        endpoint: &BrokerEndpoint,
         given: &Given,
         port: u16,
     ) -> Result<(), Stop> {
-        let mut endpoint = broker.endpoint().clone();
+        let mut endpoint = endpoint.clone();
         if on.case.act == Act::Mqtt(Behaviour::WrongPassword) {
             endpoint.credentials = endpoint.credentials.map(|(user, _)| (user, "not-it".into()));
         }
@@ -289,7 +310,7 @@ impl Share<'_> {
     }
 
     /// Waits until the board has connected, or has given up.
-    async fn meet(&self, on: &OnBoard<'_>) -> Result<Met, Stop> {
+    pub(super) async fn meet(&self, on: &OnBoard<'_>) -> Result<Met, Stop> {
         let connection = &on.path.bench.plan.contract.connection;
         let mut why: Option<(Option<Reason>, u64, String)> = None;
         let found = on.path.connection(on.log, on.mark, |hit| {
@@ -319,34 +340,25 @@ impl Share<'_> {
         Ok(Met::Refused { reason, line, said, mark: found.mark })
     }
 
-    /// Connected: the rig connects, too, and the case does what it is about. Then the board is asked back.
-    async fn online(
+    /// Connected: the rig connects, too, and `work` is done. Then the board is asked back.
+    pub(super) async fn online<T>(
         &self,
         on: &OnBoard<'_>,
-        broker: &mut dyn CaseBroker,
+        endpoint: &BrokerEndpoint,
         rx_topic: String,
         tx_topic: String,
-    ) -> Result<(String, Cost, Booted), Stop> {
+        work: impl AsyncFnOnce(&mut Online, &Broker) -> Result<T, Stop>,
+    ) -> Result<(T, Booted), Stop> {
         let deadline = on.path.bench.plan.deadlines.connect;
-        let endpoint = broker.endpoint().clone();
         let id = format!("hilrig-rig-{}", on.path.number);
-        let (mqtt, mut driver) =
-            mqtt::connect(&endpoint, &id, deadline).await.map_err(Stop::Rig)?;
-        let rig = Broker { endpoint: endpoint.into(), mqtt };
+        let (mqtt, mut driver) = mqtt::connect(endpoint, &id, deadline).await.map_err(Stop::Rig)?;
+        let rig = Broker { endpoint: endpoint.clone().into(), mqtt };
         let work = async {
             let replies = rig.mqtt.subscribe(&tx_topic, on.path.reply_deadline()).await;
             let mut online = Online::new(rx_topic, replies.map_err(Stop::Rig)?);
             self.alive(on, &mut online, &rig).await?;
-            let mut cost = Cost {
-                heap_handshake: low(on, HeapPhase::Handshake),
-                heap_connected: low(on, HeapPhase::Connected),
-                ..Cost::default()
-            };
-            let found = self.act(on, broker, &mut online, &rig).await?;
-            if let Act::LargeMessage(_) = on.case.act {
-                cost.heap_after_message = low(on, HeapPhase::Connected);
-            }
-            Ok((found, cost, self.ask_back(on, &mut online, &rig).await?))
+            let done = work(&mut online, &rig).await?;
+            Ok((done, self.ask_back(on, &mut online, &rig).await?))
         };
         tokio::select! {
             done = work => done,
@@ -354,6 +366,22 @@ impl Share<'_> {
                 Err(Stop::Rig(format!("the rig's connection to the broker broke: {found}")))
             }
         }
+    }
+
+    /// What the case is about, and what it costs.
+    async fn with_cost(
+        &self,
+        on: &OnBoard<'_>,
+        broker: &mut dyn CaseBroker,
+        online: &mut Online,
+        rig: &Broker,
+    ) -> Result<(String, Cost), Stop> {
+        let mut cost = lows(on);
+        let found = self.act(on, broker, online, rig).await?;
+        if let Act::LargeMessage(_) = on.case.act {
+            cost.heap_after_message = low(on, HeapPhase::Connected);
+        }
+        Ok((found, cost))
     }
 
     async fn ask_back(
@@ -386,7 +414,7 @@ impl Share<'_> {
     }
 
     /// After trouble: reset, and with nobody to connect to the board gives up and comes back.
-    async fn recover(
+    pub(super) async fn recover(
         &self,
         on: &OnBoard<'_>,
         board: &mut dyn Board,
@@ -451,7 +479,7 @@ impl Share<'_> {
 }
 
 /// What goes wrong before the board is with its broker says nothing of either.
-fn not_ready(stop: Stop) -> Stop {
+pub(super) fn not_ready(stop: Stop) -> Stop {
     match stop {
         Stop::Failed(why) => {
             Stop::Rig(format!("the board could not be set up for the case: {why}"))
@@ -464,11 +492,20 @@ fn must_not_connect(case: &Case) -> bool {
     matches!(case.expected, Expected::MustRefuse(_)) && !matches!(case.act, Act::LargeMessage(_))
 }
 
-fn topic(booted: &Booted, name: &str) -> Result<String, Stop> {
+pub(super) fn topic(booted: &Booted, name: &str) -> Result<String, Stop> {
     let topic = booted.groups.get(name).filter(|topic| !topic.is_empty());
     topic.cloned().ok_or_else(|| Stop::Failed(format!("the boot log names no {name}")))
 }
 
 fn low(on: &OnBoard<'_>, phase: HeapPhase) -> Option<u64> {
     on.path.walk.lows().get(phase).map(|low| low.lowest_free)
+}
+
+/// The lowest free heap so far, in the handshake and connected.
+pub(super) fn lows(on: &OnBoard<'_>) -> Cost {
+    Cost {
+        heap_handshake: low(on, HeapPhase::Handshake),
+        heap_connected: low(on, HeapPhase::Connected),
+        ..Cost::default()
+    }
 }

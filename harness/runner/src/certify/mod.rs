@@ -10,6 +10,7 @@ mod judge;
 mod queue;
 mod run;
 mod settings;
+mod storm;
 
 pub use bench::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
 pub use run::{Certification, certify};

@@ -45,13 +45,17 @@ struct Group {
 #[derive(Default)]
 pub struct Queue {
     groups: Vec<Group>,
+    /// Cases for all boards together, when everything else is done.
+    last: VecDeque<Task>,
+    /// A board sets a broker up for the first of them.
+    last_taken: bool,
 }
 
 impl Queue {
     /// Puts one in, behind those with the same need that take as long. The first of all stays the first: it is
     /// the control, which shows that the bench works.
     pub fn push(&mut self, task: Task) {
-        let need = Need { broker: task.broker, tls: task.case.broker };
+        let need = need(&task);
         match self.groups.iter_mut().find(|group| group.need == need) {
             Some(group) => {
                 let before =
@@ -62,6 +66,29 @@ impl Queue {
                 self.groups.push(Group { need, left: VecDeque::from([task]), holders: 0 });
             }
         }
+    }
+
+    /// Puts one in that is for all boards together.
+    pub fn push_last(&mut self, task: Task) {
+        self.last.push_back(task);
+    }
+
+    /// How many are left of those.
+    pub fn last_left(&self) -> usize {
+        self.last.len()
+    }
+
+    /// What the first of those needs, unless a board is about it. Only when all else is done.
+    pub fn last_need(&mut self) -> Option<Need> {
+        let need = need(self.last.front()?);
+        (!std::mem::replace(&mut self.last_taken, true)).then_some(need)
+    }
+
+    /// The first of those, if this broker is one for it. Only when all else is done.
+    pub fn same_last(&mut self, held: &Need) -> Option<Task> {
+        let task = self.last.pop_front_if(|task| need(task) == *held)?;
+        self.last_taken = false;
+        Some(task)
     }
 
     /// The next case that goes with the broker that is there already.
@@ -92,20 +119,30 @@ impl Queue {
     /// Everything that is left with this need, because there is no such broker.
     pub fn give_up(&mut self, need: &Need) -> Vec<Task> {
         let group = self.groups.iter_mut().find(|group| group.need == *need);
-        group.map(|group| group.left.drain(..).collect()).unwrap_or_default()
+        let mut all: Vec<_> = group.map(|group| group.left.drain(..).collect()).unwrap_or_default();
+        while let Some(task) = self.same_last(need) {
+            all.push(task);
+        }
+        all
     }
 
     /// Everything that is left.
     pub fn rest(&mut self) -> Vec<Task> {
-        self.groups.iter_mut().flat_map(|group| group.left.drain(..)).collect()
+        let groups = self.groups.iter_mut().flat_map(|group| group.left.drain(..));
+        groups.chain(self.last.drain(..)).collect()
     }
 
     /// A board has such a broker no more.
     pub fn leave(&mut self, need: &Need) {
+        self.last_taken = false;
         if let Some(group) = self.groups.iter_mut().find(|group| group.need == *need) {
             group.holders = group.holders.saturating_sub(1);
         }
     }
+}
+
+fn need(task: &Task) -> Need {
+    Need { broker: task.broker, tls: task.case.broker }
 }
 
 /// What a case takes a board, about: what the order goes by, and what helping out is held against.

@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use hilrig_core::certify::case::Behaviour;
 use hilrig_core::certify::certificate::{Device, Verdict as CaseVerdict};
-use hilrig_core::certify::{Case, CaseEnded, CaseResult, CertifyEnded, CertifyStarted, Outcome};
+use hilrig_core::certify::{
+    Act, Case, CaseEnded, CaseResult, CertifyEnded, CertifyStarted, Outcome,
+};
 use hilrig_core::event::{BrokerFacts, Events, What};
 use hilrig_core::exit;
 use hilrig_core::units::Span;
@@ -18,6 +21,7 @@ use super::bench::{CaseBroker, CertifyBench, NotSetUp, Seen};
 use super::case::{Now, Share};
 use super::judge::{self, Came};
 use super::queue::{Need, Queue, Task};
+use super::storm::Storm;
 use crate::meeting::Meeting;
 use crate::run::{Bench, Member, Plan, RunOutcome, one_board};
 use crate::time_server::TimeServer;
@@ -47,7 +51,18 @@ pub(crate) struct Shared<'a> {
     starts: Cell<Duration>,
     /// The first case that the bench broke, in words.
     broken: RefCell<Option<String>>,
+    /// Boards whose work has not ended.
+    alive: Cell<usize>,
+    /// The storm that boards may join.
+    storm: RefCell<Option<Rc<Storm>>>,
     news: Notify,
+}
+
+/// What a board that has no broker is to do.
+pub(super) enum Next {
+    SetUp(Need),
+    Join(Rc<Storm>),
+    Nothing,
 }
 
 /// What is known of a broker so far.
@@ -155,7 +170,11 @@ impl<'a> Shared<'a> {
             });
             for (place, case) in what.cases.iter().enumerate() {
                 if brokers[broker].cannot[place].is_none() {
-                    queue.push(Task { broker, place, case });
+                    let task = Task { broker, place, case };
+                    match case.act == Act::Mqtt(Behaviour::ReconnectStorm) && members.len() > 1 {
+                        true => queue.push_last(task),
+                        false => queue.push(task),
+                    }
                     open += 1;
                 }
             }
@@ -168,28 +187,61 @@ impl<'a> Shared<'a> {
             open: Cell::new(open),
             starts: Cell::default(),
             broken: RefCell::default(),
+            alive: Cell::new(members.len()),
+            storm: RefCell::default(),
             news: Notify::new(),
         }
     }
 
     /// The next case that goes with the broker that is there.
     pub(super) fn same(&self, need: &Need) -> Option<Task> {
-        self.queue.borrow_mut().same(need)
+        let last = self.only_last();
+        let mut queue = self.queue.borrow_mut();
+        queue.same(need).or_else(|| last.then(|| queue.same_last(need)).flatten())
     }
 
-    /// What a board without a broker is to set up. It waits while others are at the last cases: they may
+    /// Whether nothing is open but what all boards do together.
+    fn only_last(&self) -> bool {
+        self.queue.borrow().last_left() == self.open.get() as usize
+    }
+
+    /// What a board without a broker is to do. It waits while others are at the last cases: they may
     /// not get through.
-    pub(super) async fn other(&self) -> Option<Need> {
+    pub(super) async fn other(&self, name: &str) -> Next {
         loop {
             let news = self.news.notified();
             if let Some(need) = self.queue.borrow_mut().other(self.starts.get()) {
-                return Some(need);
+                return Next::SetUp(need);
             }
             if self.open.get() == 0 {
-                return None;
+                return Next::Nothing;
+            }
+            if let Some(storm) = self.storm.borrow().clone().filter(|storm| storm.join(name)) {
+                return Next::Join(storm);
+            }
+            if self.only_last()
+                && let Some(need) = self.queue.borrow_mut().last_need()
+            {
+                return Next::SetUp(need);
             }
             news.await;
         }
+    }
+
+    /// A board leads a storm: those that are free join it.
+    pub(super) fn storm_comes(&self, storm: &Rc<Storm>) {
+        *self.storm.borrow_mut() = Some(storm.clone());
+        self.news.notify_waiters();
+    }
+
+    /// There is none any more.
+    pub(super) fn storm_over(&self) {
+        *self.storm.borrow_mut() = None;
+    }
+
+    /// Boards beside one that is at work.
+    pub(super) fn others(&self) -> usize {
+        self.alive.get().saturating_sub(1)
     }
 
     /// Sets a broker up.
@@ -245,6 +297,10 @@ impl<'a> Shared<'a> {
 
     /// A board's work is over, however it ended.
     pub(crate) fn board_ended(&self, share: &Share<'_>, why: Option<&str>) {
+        self.alive.set(self.others());
+        if let Some(storm) = self.storm.borrow().clone() {
+            storm.gone(&share.name, why.unwrap_or("the board's work ended"));
+        }
         let task = share.now.borrow().task;
         if let Some((task, _)) = task {
             let why = why.unwrap_or("the board's work ended").to_owned();

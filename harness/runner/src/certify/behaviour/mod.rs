@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use hilrig_core::certify::case::Behaviour;
 
+pub(super) use sessions::seconds;
+pub(super) use storm::crowd;
+
 use crate::BrokerEndpoint;
 
 /// The longest [`Question::tag`]: with what is added to it, every broker takes the client id

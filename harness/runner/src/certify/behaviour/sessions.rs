@@ -144,6 +144,6 @@ pub(super) async fn will(question: &Question<'_>) -> Result<String, Missed> {
 }
 
 /// As a person reads it.
-pub(super) fn seconds(span: Duration) -> String {
+pub(in crate::certify) fn seconds(span: Duration) -> String {
     format!("{:.2} s", span.as_secs_f64())
 }
