@@ -180,7 +180,7 @@ async fn a_broker_that_does_otherwise_is_told_so() {
         (
             Fault::ForgetsSome,
             Behaviour::ReconnectStorm,
-            "of 20 clients at once 2 were not let in within 5 s (round 1 of 3); the first of them: nothing within 5 s instead of a CONNACK",
+            "of 20 clients at once 2 were not let in within 5 s; the first of them: nothing within 5 s instead of a CONNACK (round 1 of 3)",
         ),
     ];
     let all = cases.map(async |(fault, behaviour, expected)| {

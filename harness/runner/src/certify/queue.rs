@@ -199,6 +199,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_for_all_boards_is_set_up_by_one_of_them() {
+        let mut queue = queue(&["tls13-only"]);
+        let case = Case::named("mqtt-reconnect-storm").unwrap();
+        queue.push_last(Task { broker: 0, place: 1, case });
+        let other = queue.other(Duration::ZERO).unwrap();
+        assert!(queue.same(&other).is_some() && queue.same_last(&other).is_none());
+        let need = queue.last_need().unwrap();
+        assert_eq!(queue.last_need(), None);
+        // Who was about it has gone.
+        queue.leave(&need);
+        assert_eq!(queue.last_need(), Some(need));
+        assert!(queue.same(&need).is_none());
+        assert_eq!(queue.same_last(&need).map(|task| task.place), Some(1));
+        assert_eq!(queue.last_left(), 0);
+    }
+
+    #[test]
     fn a_board_helps_out_where_that_is_worth_a_start() {
         let mut queue = queue(&["cbc", "static-rsa", "mfln-512", "mfln-1024"]);
         let first = queue.other(Duration::from_secs(20)).unwrap();

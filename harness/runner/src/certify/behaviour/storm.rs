@@ -55,7 +55,7 @@ pub(super) async fn storm(question: &Question<'_>) -> Result<String, Missed> {
     for round in 1..=rounds {
         let crowd = crowd(question).await.map_err(|missed| match missed {
             Missed::NotHeld(found) => {
-                Missed::NotHeld(format!("round {round} of {rounds}: {found}"))
+                Missed::NotHeld(format!("{found} (round {round} of {rounds})"))
             }
             other => other,
         })?;
