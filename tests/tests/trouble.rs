@@ -388,7 +388,7 @@ fn a_phase_without_heap_figures_does_not_keep_its_floor() {
     let bench = Bench::new();
     let mut configuration = Configuration::new();
     let edits = [
-        ("boot|page|handshake|connected)", "boot|page|handshake)"),
+        ("^Heap (?P<phase>boot|page|handshake|connected)", "^Heap (?P<phase>boot|page|handshake)"),
         (", connected = \"SYS_HeapConnected\" }", " }"),
     ];
     hold::contract(&bench, &mut configuration, &edits);
