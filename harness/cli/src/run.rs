@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use hilrig_broker::{Broker, BrokerPlan, RunDir};
+use hilrig_broker::{Broker, BrokerPlan};
 use hilrig_core::config::{BoardKind, Config};
 use hilrig_core::event::{BrokerFacts, Events, What};
 use hilrig_core::exit;
@@ -63,17 +63,7 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
     let seed = args.seed.unwrap_or_else(fresh_seed);
     let now = OffsetDateTime::now_utc();
     let run = run_id(now);
-    let record = match &args.record {
-        Some(folder) => Record::create_at(folder),
-        None => Record::create(&loaded.config.records, &run),
-    }
-    .map_err(Failure::usage)?;
-    let run_dir = RunDir::create(&run).map_err(|error| {
-        Failure::rig(format!(
-            "making the run's temporary folder in {}: {error}",
-            std::env::temp_dir().display()
-        ))
-    })?;
+    let (record, run_dir) = loaded.folders(args.record.as_deref(), &run)?;
     let mut broker_plan = BrokerPlan::new(
         &loaded.config.broker,
         &run,

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use hilrig_broker::RunDir;
 use hilrig_core::config::{BoardKind, Config};
 use hilrig_core::contract::Contract;
 use hilrig_core::event::{Events, FirmwareFacts, RunStarted, SCHEMA, What};
@@ -88,6 +90,22 @@ impl Loaded {
             settings,
             secrets,
         })
+    }
+
+    /// The record, in exactly `folder` if that is given, and the run's temporary folder.
+    pub fn folders(&self, folder: Option<&Path>, run: &str) -> Result<(Record, RunDir), Failure> {
+        let record = match folder {
+            Some(folder) => Record::create_at(folder),
+            None => Record::create(&self.config.records, run),
+        }
+        .map_err(Failure::usage)?;
+        let run_dir = RunDir::create(run).map_err(|error| {
+            Failure::rig(format!(
+                "making the run's temporary folder in {}: {error}",
+                std::env::temp_dir().display()
+            ))
+        })?;
+        Ok((record, run_dir))
     }
 
     /// The first event, and what is to be told behind it.

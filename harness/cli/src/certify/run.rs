@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use hilrig_broker::pki::Pki;
 use hilrig_broker::software::{Home, Software};
-use hilrig_broker::{Login, RunDir, SERVER_NAME};
+use hilrig_broker::{Login, SERVER_NAME};
 use hilrig_core::certify::Case;
 use hilrig_core::certify::matrix::CASES;
 use hilrig_core::config::{BoardKind, BrokerKind};
 use hilrig_core::event::{Events, What};
 use hilrig_core::exit;
-use hilrig_report::Record;
 use hilrig_runner::Plan;
 use hilrig_runner::certify::{Certification, CertifyBench};
 use time::OffsetDateTime;
@@ -55,17 +54,7 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
     let stop = signals::told_to_stop().map_err(Failure::internal)?;
 
     let seed = args.seed.unwrap_or_else(fresh_seed);
-    let record = match &args.record {
-        Some(folder) => Record::create_at(folder),
-        None => Record::create(&loaded.config.records, &run),
-    }
-    .map_err(Failure::usage)?;
-    let run_dir = RunDir::create(&run).map_err(|error| {
-        Failure::rig(format!(
-            "making the run's temporary folder in {}: {error}",
-            std::env::temp_dir().display()
-        ))
-    })?;
+    let (record, run_dir) = loaded.folders(args.record.as_deref(), &run)?;
     let login = Login::random().map_err(Failure::rig)?;
     let mut secrets = std::mem::take(&mut loaded.secrets);
     if let Asked::Outside(outside) = &asked {
