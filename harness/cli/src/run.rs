@@ -73,7 +73,7 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
     .map_err(Failure::rig)?;
     broker_plan.listen = loaded.listen();
     let secret_values = std::mem::take(&mut loaded.secrets);
-    let secrets = load::secrets(secret_values, &broker_plan.login.password);
+    let secrets = load::secrets(secret_values, &broker_plan.login);
 
     let reporters = Arc::new(reporters(&record, &loaded.config, shown)?);
     let events = Events::new(reporters.clone(), secrets.clone());

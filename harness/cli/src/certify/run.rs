@@ -60,7 +60,7 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
     if let Asked::Outside(outside) = &asked {
         secrets.extend(outside.password().map(Into::into));
     }
-    let secrets = load::secrets(secrets, &login.password);
+    let secrets = load::secrets(secrets, &login);
     let reporters = Arc::new(reporters(&record, &loaded.config, Shown::All)?);
     let events = Events::new(reporters.clone(), secrets.clone());
     loaded.tell_start(&events, &run, now, seed, Vec::new()).await?;
