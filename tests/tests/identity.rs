@@ -222,7 +222,9 @@ fn two_boards_of_one_mac_are_refused_before_anything_is_touched() {
         assert!(!bench.path("hilrig-records").exists(), "{ended}");
     }
 
-    seeded.map(Attached::stop);
+    for board in seeded {
+        board.stop().with_code(exit::PASSED);
+    }
 
     // As the configuration has them, whatever kind they are.
     let mut configuration = Configuration::new();

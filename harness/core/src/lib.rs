@@ -16,6 +16,7 @@ pub mod line;
 pub mod mac;
 pub mod phase;
 pub mod place;
+pub mod plural;
 pub mod scenario;
 pub mod sections;
 pub mod seeded;
