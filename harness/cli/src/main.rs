@@ -21,6 +21,7 @@ mod scenarios;
 mod session;
 mod signals;
 mod table;
+mod twins;
 mod virtual_board;
 
 use std::process::ExitCode;

@@ -17,6 +17,7 @@ pub mod mac;
 pub mod mask;
 pub mod phase;
 pub mod place;
+pub mod plural;
 pub mod scenario;
 pub mod secrets;
 pub mod sections;
