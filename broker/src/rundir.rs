@@ -151,7 +151,8 @@ mod tests {
 
     #[test]
     fn a_long_tmpdir_gives_way_to_a_short_one() {
-        let (short, long) = (PathBuf::from("/var/tmp"), PathBuf::from(format!("/{}", "x".repeat(60))));
+        let (short, long) =
+            (PathBuf::from("/var/tmp"), PathBuf::from(format!("/{}", "x".repeat(60))));
         assert_eq!(folders_of(short.clone(), None), [short]);
         let folders = folders_of(long.clone(), Some("/run/user/1000".into()));
         assert_eq!(folders, [PathBuf::from("/tmp"), "/run/user/1000".into(), long]);

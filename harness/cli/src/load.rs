@@ -85,7 +85,9 @@ pub fn image(config: &Config, contract: &Contract, kind: BoardKind) -> Result<Im
             ));
         }
         let help = "It is written beside the image.";
-        let bytes = read(&segment.file.path, input::IMAGE_MOST, || segment.file.needed(&config.path, help))?;
+        let bytes = read(&segment.file.path, input::IMAGE_MOST, || {
+            segment.file.needed(&config.path, help)
+        })?;
         image.add(segment.offset, bytes).map_err(|found| wrong(&found))?;
     }
     if files.settings == SettingsBy::Flash {
@@ -199,11 +201,7 @@ pub fn secrets(values: Vec<String>, broker: &Login) -> Secrets {
     secrets
 }
 
-fn read(
-    path: &Path,
-    most: u64,
-    missing: impl FnOnce() -> FileError,
-) -> Result<Vec<u8>, Failure> {
+fn read(path: &Path, most: u64, missing: impl FnOnce() -> FileError) -> Result<Vec<u8>, Failure> {
     input::read(path, most).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Failure::usage(missing()),
         _ => Failure::usage(format!("reading {}: {error}", path.display())),

@@ -210,9 +210,11 @@ pub fn fresh_seed() -> u64 {
 /// Sorts by time; runs that start in one second differ by 32 random bits, because containers that share a
 /// folder of records all run as process 1. An id that `records` has already is not given again.
 pub fn run_id(now: OffsetDateTime, records: &Path) -> String {
-    new_run_id(now, || RandomState::new().build_hasher().finish() as u32, |id| {
-        records.join(folder_of(id)).exists()
-    })
+    new_run_id(
+        now,
+        || RandomState::new().build_hasher().finish() as u32,
+        |id| records.join(folder_of(id)).exists(),
+    )
 }
 
 fn new_run_id(

@@ -145,7 +145,8 @@ impl Record {
 pub fn folder_of(name: &str) -> String {
     const LONGEST: usize = 64;
     let kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let own_names = [EVENTS, SUMMARY, JUNIT, REPORT, CERTIFICATE, CERTIFICATE_TEXT, LATEST, HISTORY];
+    let own_names =
+        [EVENTS, SUMMARY, JUNIT, REPORT, CERTIFICATE, CERTIFICATE_TEXT, LATEST, HISTORY];
     let safe = !name.is_empty()
         && name.len() <= LONGEST
         && !name.starts_with(['.', '-'])

@@ -130,10 +130,11 @@ impl Baseline {
     /// # Errors
     /// There is none, or what there is is no whole baseline of a schema that this hilrig reads.
     pub fn read(path: &Path) -> Result<Baseline, BaselineError> {
-        let text = input::read_text(path, input::TEXT_MOST).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => BaselineError::Missing { path: path.into() },
-            _ => BaselineError::Read { path: path.into(), error },
-        })?;
+        let text =
+            input::read_text(path, input::TEXT_MOST).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => BaselineError::Missing { path: path.into() },
+                _ => BaselineError::Read { path: path.into(), error },
+            })?;
         Baseline::parse(path, &text).map_err(BaselineError::Wrong)
     }
 
