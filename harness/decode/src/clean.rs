@@ -68,7 +68,6 @@ pub fn text(line: &[u8]) -> String {
 }
 
 /// `line` without all that tools put on it, as far as its own text shows it.
-#[cfg(test)]
 pub fn clean(line: &[u8]) -> String {
     without_prefixes(&text(line)).to_owned()
 }

@@ -30,7 +30,7 @@ fn live(live: &mut Live, log: &[u8], findings: &mut Vec<Finding>) {
     live.plain(block.0, &block.1, |finding| findings.push(finding));
 }
 
-fn all_of(log: &[u8]) -> Vec<Finding> {
+pub fn all_of(log: &[u8]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut decoder = Live::new(LoopRule::default());
     live(&mut decoder, log, &mut findings);

@@ -1,9 +1,8 @@
 use proptest::prelude::*;
 
 use super::{AHEAD, Prefixes};
+use crate::Decoder;
 use crate::finding::{Finding, Kind, Role};
-use crate::judge::LoopRule;
-use crate::{Decoder, Live};
 
 fn decode(log: &str) -> Vec<Finding> {
     decode_bytes(log.as_bytes())
@@ -17,15 +16,9 @@ fn decode_bytes(log: &[u8]) -> Vec<Finding> {
     all
 }
 
-/// As a run reads it, where a sign is in each line.
+/// As a run reads it: lines with a sign, and others in blocks.
 fn live(log: &str) -> Vec<Finding> {
-    let mut all = Vec::new();
-    let mut decoder = Live::new(LoopRule::default());
-    for (number, line) in (1..).zip(log.split_inclusive('\n')) {
-        decoder.sign(number, line.as_bytes(), |finding| all.push(finding));
-    }
-    decoder.finish(|finding| all.push(finding));
-    all
+    crate::live::tests::all_of(log.as_bytes())
 }
 
 const REGISTERS: &str =
