@@ -48,7 +48,8 @@ fn pattern(text: &str) -> Regex {
 /// `line` as text without control characters, colours and markup, and without what tools put at its
 /// end. What they put in front of it is still there.
 pub fn text(line: &[u8]) -> String {
-    let mut text = shown::without_escapes(String::from_utf8_lossy(line));
+    let text = shown::without_escapes(String::from_utf8_lossy(line));
+    let mut text = shown::without_backslashes(text);
     // The searches cost more than a look for the characters without which they find nothing.
     if text.contains('<') {
         text = Cow::Owned(TAGS.replace_all(&text, "").into_owned());
