@@ -14,7 +14,8 @@ use hilrig_core::units::Span;
 
 pub use certify::{Certify, CertifyCheck, CertifyCommand, CertifyDiff, CertifyRun, CertifyShow};
 pub use heap::{
-    HeapBisect, HeapBoots, HeapCallers, HeapCommand, HeapDiff, HeapHistory, HistoryFormat,
+    HeapBisect, HeapBoots, HeapCallers, HeapCheck, HeapCommand, HeapDiff, HeapFormat, HeapHistory,
+    HistoryFormat,
 };
 
 const EXIT_CODES: &str = "\
@@ -111,7 +112,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   hilrig heap accept                        five boots, written to heap-baseline.toml
-  hilrig heap check                         five boots, held against it
+  hilrig heap check                         five boots, compared with it
+  hilrig heap check --kind virtual --format junit > heap.xml
   hilrig heap check --from hilrig-records/20261122-* --baseline heap-baseline.toml
   hilrig heap diff hilrig-records/A latest  two runs, by record or by id
   hilrig heap diff v1.2 HEAD --measure      two commits, built and booted where they have no figures

@@ -114,9 +114,20 @@ pub enum ReadError {
 /// # Errors
 /// The file cannot be read, is of a newer schema, or a line other than a torn last one is no event.
 pub fn read_events(path: &Path) -> Result<Recorded, ReadError> {
+    let mut events = Vec::new();
+    let torn = for_each_event(path, |event| events.push(event))?;
+    Ok(Recorded { events, torn })
+}
+
+/// Reads a recorded stream event by event: that of a long run is larger than what it comes to. Gives the
+/// last line where it is torn.
+///
+/// # Errors
+/// As [`read_events`].
+pub fn for_each_event(path: &Path, mut take: impl FnMut(Event)) -> Result<Option<Torn>, ReadError> {
     let failed = |error| ReadError::File { path: path.into(), error };
     let mut input = BufReader::new(File::open(path).map_err(failed)?);
-    let mut recorded = Recorded { events: Vec::new(), torn: None };
+    let mut torn = None;
     let mut text = Vec::new();
     for line in 1.. {
         text.clear();
@@ -130,14 +141,14 @@ pub fn read_events(path: &Path) -> Result<Recorded, ReadError> {
                 {
                     return Err(ReadError::Schema { path: path.into(), found: run.schema });
                 }
-                recorded.events.push(event);
+                take(event);
             }
             // Only what has no line end can be torn: each line is written in one piece.
             Err(_) if !text.ends_with(b"\n") => {
-                recorded.torn = Some(Torn { line, text: printable(&text) });
+                torn = Some(Torn { line, text: printable(&text) });
             }
             Err(error) => return Err(ReadError::Line { path: path.into(), line, error }),
         }
     }
-    Ok(recorded)
+    Ok(torn)
 }

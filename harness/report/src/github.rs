@@ -168,7 +168,7 @@ pub fn annotations(run: &RunModel) -> String {
     text
 }
 
-fn sign(verdict: Option<Verdict>) -> &'static str {
+pub(crate) fn sign(verdict: Option<Verdict>) -> &'static str {
     match verdict {
         Some(Verdict::Passed) => "✅",
         Some(Verdict::Failed) => "❌",

@@ -291,7 +291,7 @@ fn error(ty: &str, message: &str) -> TestCaseStatus {
 
 /// Text that XML 1.0 can hold. quick-junit drops the control characters, but not the two
 /// non-characters that XML forbids as well.
-fn text(text: &str) -> XmlString {
+pub(crate) fn text(text: &str) -> XmlString {
     XmlString::new(text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}"))
 }
 

@@ -62,7 +62,9 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
         secrets.extend(outside.password().map(Into::into));
     }
     let secrets = load::secrets(secrets, &login);
-    let reporters = Arc::new(reporters(&record, &loaded.config, Shown::All)?);
+    let baseline = loaded.baseline.take();
+    let reporters = reporters(&record, &loaded.config, baseline, Vec::new(), Shown::All)?;
+    let reporters = Arc::new(reporters);
     let events = Events::new(reporters.clone(), secrets.clone());
     loaded.tell_start(&events, &run, now, seed, Vec::new()).await?;
 
