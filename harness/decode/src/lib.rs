@@ -5,6 +5,8 @@
 //! - [`Finding::decoded`]: a finding with its frames, as text and as JSON (docs/decode.md).
 //! - [`CrashLine`], [`RomStart`], [`Classifier`]: single lines, for a monitor.
 
+mod build;
+mod call;
 mod classify;
 mod clean;
 mod crash_line;
@@ -15,12 +17,16 @@ mod firmware;
 mod judge;
 mod lines;
 mod live;
+mod number;
+mod plausible;
+mod registers;
 mod scan;
 mod sections;
 mod stack;
 mod start;
 #[cfg(test)]
 mod test_elf;
+mod words;
 
 pub use classify::{Classifier, Sighting};
 pub use crash_line::{CrashLine, Registers};

@@ -1,0 +1,199 @@
+//! Lines that name the cause of a crash: of a new one, or of the one that was announced before.
+
+use super::message::Message;
+use super::open::Open;
+use super::{Found, Place, State};
+use crate::crash_line::CrashLine;
+use crate::finding::{Finding, Kind, Role};
+
+/// Other lines that may stand between two lines that name one crash.
+const APART: u32 = 2;
+
+/// Zephyr's numbers of fatal errors that say more than that there was one.
+const STACK_CHECK: u32 = 2;
+const OOPS: u32 = 3;
+const PANIC: u32 = 4;
+
+impl State {
+    /// A line that names a cause: of a new crash, or what the crash is that was announced before.
+    pub(super) fn cause(&mut self, number: u64, said: CrashLine, found: Found<'_>) {
+        let Some(kind) = kind(&said) else { return };
+        let announced = self
+            .open
+            .as_ref()
+            .is_some_and(|open| open.other <= APART && is_more_of(open, kind, &said));
+        if !announced {
+            self.next(Finding::new(kind, number), found);
+        }
+        if let Some(open) = &mut self.open {
+            open.name(kind, said, announced);
+            open.other = 0;
+        }
+    }
+
+    /// Opens the next crash. Where nothing stands between it and the one before, it may be that one,
+    /// printed again.
+    pub(super) fn next(&mut self, finding: Finding, found: Found<'_>) {
+        let close = self.open.as_ref().is_some_and(|open| open.other == 0 && !open.is_empty());
+        let before = match close {
+            true => {
+                let mut open = self.open.take();
+                let earlier = open.as_mut().and_then(|open| open.before.take());
+                let last = open.map(Open::finish);
+                self.settle(earlier, last, found)
+            }
+            false => {
+                self.close(None, found);
+                None
+            }
+        };
+        self.open(finding);
+        if let Some(open) = &mut self.open {
+            open.before = before;
+        }
+    }
+}
+
+impl Open {
+    /// Takes what a line says of the cause.
+    fn name(&mut self, kind: Kind, said: CrashLine, announced: bool) {
+        self.guru |= matches!(said, CrashLine::Guru { .. });
+        self.fault |= matches!(
+            said,
+            CrashLine::Fault { .. } | CrashLine::Zephyr { .. } | CrashLine::HardFault(_)
+        );
+        self.message = Message::None;
+        let finding = &mut self.finding;
+        if announced {
+            finding.kind = more_exact(finding, kind);
+        }
+        match said {
+            CrashLine::Exception { cause, fatal } => {
+                finding.cause = finding.cause.or(Some(cause));
+                finding.fatal |= fatal;
+            }
+            CrashLine::StackSmashed { at } | CrashLine::Abort { at } => self.add(Role::Caller, at),
+            CrashLine::StackOverflow { task, at, cut } => {
+                finding.task = task.or(finding.task.take());
+                finding.cut |= cut;
+                finding.said = None;
+                at.into_iter().for_each(|at| self.add(Role::Caller, at));
+            }
+            CrashLine::Guru { what } | CrashLine::Fault { what } => match finding.kind {
+                Kind::Exception if finding.said.is_none() => finding.said = Some(what),
+                Kind::Exception if finding.said.as_deref() != Some(&what) => {
+                    finding.add_detail(&what);
+                }
+                _ => {}
+            },
+            CrashLine::HardFault(registers) => {
+                if finding.kind == Kind::Exception {
+                    finding.said.get_or_insert_with(|| "hard fault".to_owned());
+                }
+                self.registers(&registers);
+            }
+            CrashLine::Zephyr { what, .. } => match finding.kind {
+                Kind::Exception if finding.said.is_none() => finding.said = Some(what),
+                _ => finding.add_detail(&what),
+            },
+            CrashLine::TaskWatchdog => {
+                finding.said = Some("the task watchdog was not reset in time".to_owned());
+            }
+            CrashLine::Panic { text, panic, task } => {
+                finding.task = finding.task.take().or(task);
+                let open = panic.message.is_none() && (panic.file.is_some() || text.is_empty());
+                if finding.kind == Kind::Panic || finding.kind == Kind::UnhandledException {
+                    if open {
+                        self.message = Message::Lines(0);
+                    }
+                    match &mut finding.panic {
+                        // A banner comes first, and the place behind it.
+                        Some(known) if known.file.is_none() && known.message.is_none() => {
+                            *known = *panic;
+                        }
+                        Some(_) => {}
+                        None => finding.panic = Some(*panic),
+                    }
+                }
+                match &finding.said {
+                    None if !text.is_empty() => finding.said = Some(text),
+                    Some(said) if !text.is_empty() && *said != text => finding.add_detail(&text),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn kind(said: &CrashLine) -> Option<Kind> {
+    Some(match said {
+        CrashLine::Exception { .. }
+        | CrashLine::Guru { .. }
+        | CrashLine::Fault { .. }
+        | CrashLine::HardFault(_) => Kind::Exception,
+        CrashLine::Zephyr { reason, .. } => match *reason {
+            STACK_CHECK => Kind::StackOverflow,
+            OOPS | PANIC => Kind::Panic,
+            _ => Kind::Exception,
+        },
+        CrashLine::SoftWatchdog | CrashLine::TaskWatchdog => Kind::SoftWatchdog,
+        CrashLine::StackSmashed { .. } => Kind::StackSmashed,
+        CrashLine::StackOverflow { .. } => Kind::StackOverflow,
+        CrashLine::Abort { .. } => Kind::Abort,
+        CrashLine::UserException => Kind::UserException,
+        CrashLine::Panic { .. } => Kind::Panic,
+        CrashLine::UnhandledException => Kind::UnhandledException,
+        CrashLine::Brownout => Kind::Brownout,
+        _ => return None,
+    })
+}
+
+/// Whether a line says more of the crash that is open, rather than of a new one.
+fn is_more_of(open: &Open, kind: Kind, said: &CrashLine) -> bool {
+    if matches!(said, CrashLine::Zephyr { .. }) && open.fault {
+        // It comes last, behind registers and traces.
+        return true;
+    }
+    if open.place != Place::Cause {
+        return false;
+    }
+    let first = &open.finding;
+    let fault = matches!(said, CrashLine::Fault { .. } | CrashLine::Zephyr { .. });
+    let gives_up = kind == Kind::Abort || matches!(said, CrashLine::Guru { .. });
+    match first.kind {
+        Kind::UserException => kind != Kind::UserException,
+        // The core prints the registers of what it noticed under the head of an exception.
+        Kind::StackSmashed | Kind::StackOverflow | Kind::SoftWatchdog => {
+            gives_up || (kind == Kind::Exception && first.cause.is_none())
+        }
+        Kind::Abort => matches!(said, CrashLine::Guru { .. }),
+        // A banner and its place; a heap that is corrupt and the assertion that found it; a thread
+        // of std that panics, and then aborts.
+        Kind::Panic => {
+            let unnamed = first.said.is_none()
+                && open.finding.panic.as_ref().is_none_or(|panic| panic.file.is_none());
+            let corrupt = first.said.as_deref().is_some_and(|s| s.starts_with("CORRUPT HEAP"));
+            gives_up || fault || (kind == Kind::Panic && (unnamed || corrupt || open.fault))
+        }
+        Kind::UnhandledException => gives_up,
+        Kind::Exception => {
+            let reason = matches!(said, CrashLine::StackOverflow { .. });
+            (open.guru && reason) || (open.fault && (fault || reason || kind == Kind::Panic))
+        }
+        _ => false,
+    }
+}
+
+/// The more exact one of two kinds that name one crash.
+fn more_exact(first: &Finding, then: Kind) -> Kind {
+    match (first.kind, then) {
+        (Kind::UserException, then) => then,
+        (Kind::Exception, Kind::StackOverflow) => then,
+        // Zephyr panics on purpose, without a fault in front.
+        (Kind::Exception, Kind::Panic) if first.said.is_none() => then,
+        // What ends in `abort()` is one, and what the watchdog says is why.
+        (Kind::SoftWatchdog, Kind::Abort) => then,
+        (first, _) => first,
+    }
+}
