@@ -99,9 +99,16 @@ pub enum CrashLine {
     Fault {
         /// Its name.
         what: String,
+        /// What stands on the same line.
+        registers: Box<Registers>,
     },
-    /// `HardFault: CFSR=0x.. at 0x.. pc=0x.. lr=0x..` of the bundled firmware.
-    HardFault(Registers),
+    /// `Debug exception reason: Stack canary watchpoint triggered (net_worker)`
+    Canary {
+        /// The task, where the text has it.
+        task: Option<String>,
+        /// The text is cut.
+        cut: bool,
+    },
     /// What is wrong in more detail: `Debug exception reason: BREAK instr`, `Data Access Violation`.
     Detail {
         /// The text.
@@ -186,8 +193,8 @@ impl CrashLine {
     /// What of the numbers in `line`, which was read as this, is damaged.
     pub fn damaged(&self, line: &str) -> Vec<String> {
         match self {
-            CrashLine::Registers(_)
-            | CrashLine::HardFault(_)
+            CrashLine::Registers(_) => registers::damaged(zephyr::bare(line)),
+            CrashLine::Fault { .. }
             | CrashLine::Backtrace { .. }
             | CrashLine::Abort { .. }
             | CrashLine::StackSmashed { .. }
@@ -298,6 +305,11 @@ fn panic(line: &[u8]) -> Option<CrashLine> {
     })
 }
 
+/// A fault that has nothing but a name.
+fn fault_named(what: &str) -> CrashLine {
+    CrashLine::Fault { what: kept(what), registers: Box::default() }
+}
+
 /// Text of a board: printable, and not without end.
 fn kept(text: impl AsRef<[u8]>) -> String {
     text::printable(text.as_ref().trim_ascii()).chars().take(MOST_TEXT).collect()
@@ -347,10 +359,13 @@ impl fmt::Display for CrashLine {
                 f.write_str("hardware watchdog: the chip hung with interrupts off")
             }
             CrashLine::StackSmashed { .. } => f.write_str("a stack canary was overwritten"),
-            CrashLine::StackOverflow { task: Some(task), .. } => {
+            CrashLine::StackOverflow { task: Some(task), .. }
+            | CrashLine::Canary { task: Some(task), .. } => {
                 write!(f, "the stack of task {task} ran over its end")
             }
-            CrashLine::StackOverflow { .. } => f.write_str("the stack ran over its end"),
+            CrashLine::StackOverflow { .. } | CrashLine::Canary { .. } => {
+                f.write_str("the stack ran over its end")
+            }
             CrashLine::Abort { .. } => f.write_str("abort() was called"),
             CrashLine::UserException => f.write_str("panic, abort or a failed assertion"),
             CrashLine::Panic { text, panic, .. } => match (text.as_str(), panic.place()) {
@@ -364,8 +379,7 @@ impl fmt::Display for CrashLine {
                 caller.map_or(Ok(()), |caller| write!(f, ", asked for at {caller:#010x}"))
             }
             CrashLine::Guru { what } => write!(f, "{}", guru_words(what)),
-            CrashLine::Fault { what } => write!(f, "{}", guru_words(what)),
-            CrashLine::HardFault(_) => f.write_str("hard fault"),
+            CrashLine::Fault { what, .. } => write!(f, "{}", guru_words(what)),
             CrashLine::Detail { what } => f.write_str(what),
             CrashLine::Zephyr { reason, what } => {
                 write!(f, "Zephyr's fatal error {reason}: {what}")

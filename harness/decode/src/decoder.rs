@@ -32,6 +32,8 @@ const CUT_HERE_HOLDS: u32 = 3;
 /// Lines that may stand behind a crash without showing that the firmware runs again: other tasks
 /// write while one of them crashes.
 const SPOKEN: u32 = 3;
+/// The same, behind a dump that is complete.
+const SPOKEN_BEHIND: u32 = 1;
 
 /// Reads a log as it comes. Memory is bounded whatever comes, and how the stream is cut into
 /// chunks changes nothing.
@@ -239,6 +241,10 @@ impl State {
         if let Some(cause) = mentioned_exception(text) {
             self.mentioned = Some(Mentioned { line: number, cause, age: 0 });
         }
+        if text.contains("esp_core_dump") {
+            self.heard();
+            return;
+        }
         let is_garbage = garbage.outweighs(text);
         if !is_garbage && !is_rom_text(text) {
             self.spoke = self.spoke.map(|spoke| spoke.saturating_add(1));
@@ -256,9 +262,11 @@ impl State {
 
     fn start(&mut self, number: u64, start: RomStart, found: Found<'_>) {
         let open = self.coming().map(|finding| finding.kind);
+        let complete =
+            self.open.as_ref().is_none_or(|open| open.place == Place::Behind || open.is_empty());
         let explained = match start.by_watchdog() {
             // Behind a crash the watchdog only ends it, unless the firmware has run since.
-            true => self.spoke.is_some_and(|spoke| spoke <= SPOKEN),
+            true => self.spoke.is_some_and(|n| n <= if complete { SPOKEN_BEHIND } else { SPOKEN }),
             false => open.is_some(),
         };
         self.close(Some(&start).filter(|_| explained), found);
@@ -292,7 +300,11 @@ impl State {
         let explained = said == CrashLine::HardwareWatchdog && self.is_explained();
         let number = at.line;
         match said {
-            CrashLine::Registers(registers) => self.registers(at, registers, found),
+            CrashLine::Registers(registers) => {
+                // Also one whose numbers are damaged.
+                let named = ["epc1=0x", "epc2=0x", "epc3=0x"].iter().all(|n| text.contains(n));
+                self.registers(at, registers, named, found);
+            }
             CrashLine::StackBegins => {
                 self.head(number, found);
                 if let Some(open) = &mut self.open {
@@ -325,7 +337,7 @@ impl State {
                 }
             }
         }
-        if let Some(open) = self.open.as_mut().filter(|_| !explained) {
+        if let Some(open) = self.open.as_mut().filter(|open| !explained && !open.is_empty()) {
             self.spoke = Some(0);
             damaged.iter().for_each(|text| open.finding.add_damaged(number, text));
         }
@@ -340,20 +352,22 @@ impl State {
         let mut finding = finding;
         finding.build.clone_from(&self.build);
         finding.elf_sha256.clone_from(&self.elf_sha256);
-        self.spoke = Some(0);
         self.headless = Headless::default();
         self.open = Some(Open::new(finding));
     }
 
-    fn registers(&mut self, at: At, registers: Registers, found: Found<'_>) {
+    fn registers(&mut self, at: At, registers: Registers, named: bool, found: Found<'_>) {
         // A second set belongs to a second crash, whose first line was lost.
         let again = |open: &Open| {
             open.is_empty()
                 || open.place == Place::Behind
-                || registers.epc1.is_some() && open.finding.registers.epc1.is_some()
+                || (registers.epc1.is_some()
+                    && open.finding.registers.epc1.is_some()
+                    // A fault of Rust has its place on its line, and then all registers.
+                    && !(open.fault && open.place == Place::Cause && open.other <= 1))
         };
         let other_core = self.open.as_ref().is_some_and(Open::is_of_other_core);
-        if registers.is_whole() && !other_core && self.open.as_ref().is_none_or(again) {
+        if (registers.is_whole() || named) && !other_core && self.open.as_ref().is_none_or(again) {
             if !at.first && self.mentioned.is_none() {
                 // Registers behind other text and no exception before them: somebody quotes them.
                 return;
@@ -362,7 +376,7 @@ impl State {
             let line = mentioned.map_or(at.line, |mentioned| mentioned.line);
             let mut finding = Finding::new(Kind::Exception, line);
             finding.cause = mentioned.map(|mentioned| mentioned.cause);
-            let esp8266 = registers.epc2.is_some();
+            let esp8266 = named || registers.epc2.is_some();
             // The line in front, which names the cause, is missing.
             finding.cut = !esp8266;
             self.next(finding, found);
@@ -372,7 +386,7 @@ impl State {
                 open.fault = !open.guru;
             }
         }
-        if let Some(open) = &mut self.open {
+        if let Some(open) = self.open.as_mut().filter(|open| !open.over) {
             open.registers(&registers);
         }
     }

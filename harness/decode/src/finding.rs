@@ -168,7 +168,9 @@ impl Finding {
             }
             Kind::Start => self.start.as_ref().map(RomStart::to_string).unwrap_or_default(),
         };
-        if let (Some(said), false) = (&self.said, self.kind == Kind::Exception) {
+        let message = self.panic.as_ref().and_then(|panic| panic.message.as_ref());
+        let said = self.said.as_ref().or(message);
+        if let (Some(said), false) = (said, self.kind == Kind::Exception) {
             words.push_str(": ");
             words.push_str(said);
         }
@@ -186,10 +188,6 @@ impl Finding {
             (None, Some(cause)) => cause_words(cause).to_owned(),
             (None, None) => "an exception; the line with its number is missing".to_owned(),
         };
-        if let Some(detail) = &self.detail {
-            words.push_str("; ");
-            words.push_str(detail);
-        }
         let through_null =
             matches!(cause, Some(28 | 29)) || self.said.as_deref().is_some_and(is_access);
         if through_null && self.registers.excvaddr.is_some_and(|address| address < NEAR_ZERO) {
@@ -197,6 +195,10 @@ impl Finding {
             words.push_str(
                 ": a null pointer, most likely of an allocation that failed and was not checked",
             );
+        }
+        if let Some(detail) = &self.detail {
+            words.push_str("; ");
+            words.push_str(detail);
         }
         words
     }

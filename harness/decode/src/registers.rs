@@ -131,7 +131,8 @@ impl Registers {
         let esp8266 = self.epc1.is_some() && self.epc2.is_some() && self.epc3.is_some();
         let xtensa = self.epc1.is_some() && other("ps") && other("a0");
         let riscv = self.epc1.is_some() && other("ra") && other("sp");
-        esp8266 || xtensa || riscv
+        let cortex = other("r0") && other("r1") && other("r2");
+        esp8266 || xtensa || riscv || cortex
     }
 
     /// Where the function returns to: RA, LR, `rtn_addr`, or A0 of the Xtensa's windows.
@@ -196,7 +197,7 @@ pub fn read(line: &[u8]) -> Option<Registers> {
         }
         pairs += 1;
     }
-    (pairs > 0 && found != Registers::default()).then_some(found)
+    (pairs > 0).then_some(found)
 }
 
 /// A name, its sign and `0x`; what follows is the number.
@@ -212,12 +213,15 @@ fn named<'a>(scan: &mut Scan<'a>) -> Option<&'a [u8]> {
         return None;
     }
     scan.0 = scan.0.trim_ascii_start();
-    scan.skip("0x").then_some(name)
+    // The first versions of ESP-IDF print `PC      : 400d0c4b`.
+    let bare = name[0].is_ascii_uppercase() && number::run(scan.0).len() == 8;
+    (scan.skip("0x") || bare).then_some(name)
 }
 
 /// Registers of RISC-V as Zephyr prints them: `a0: 00000000    t0: 42017e74`, `mepc: 420ef8f0`.
 pub fn bare(line: &[u8]) -> Option<Registers> {
     let mut found = Registers::default();
+    let mut pairs = 0;
     let mut words = line.split(|b| b.is_ascii_whitespace()).filter(|word| !word.is_empty());
     while let Some(name) = words.next() {
         let name = name.strip_suffix(b":")?;
@@ -225,13 +229,40 @@ pub fn bare(line: &[u8]) -> Option<Registers> {
         if !name.iter().any(u8::is_ascii_lowercase) || !is_known(name) {
             return None;
         }
-        // MTVAL is printed without zeros in front.
-        let value = if name == b"mtval" { number::unpadded(value) } else { number::whole(value) };
-        if let Some(value) = value {
+        if value.starts_with(b"0x") || !value.iter().all(u8::is_ascii_alphanumeric) {
+            return None;
+        }
+        if let Some(value) = bare_number(name, value) {
             found.set(name, value);
         }
+        pairs += 1;
     }
-    (found != Registers::default()).then_some(found)
+    (pairs > 0).then_some(found)
+}
+
+/// The number of a register that is printed without `0x`; MTVAL has no zeros in front.
+fn bare_number(name: &[u8], value: &[u8]) -> Option<u32> {
+    match (name, value.len()) {
+        (b"mtval", _) => number::unpadded(value),
+        (_, 8 | 16) => number::unpadded(value),
+        _ => None,
+    }
+}
+
+/// What is damaged of the numbers of a line of registers, in whichever of the forms.
+pub fn damaged(line: &str) -> Vec<String> {
+    if bare(line.as_bytes()).is_none() {
+        return match read(line.as_bytes()) {
+            Some(_) => number::damaged(line),
+            None => Vec::new(),
+        };
+    }
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let pairs = words.chunks_exact(2).filter(|pair| {
+        let name = pair[0].trim_end_matches(':');
+        bare_number(name.as_bytes(), pair[1].as_bytes()).is_none()
+    });
+    pairs.map(|pair| number::shown(&pair.join(" "))).collect()
 }
 
 #[cfg(test)]
@@ -277,6 +308,8 @@ mod tests {
         );
         assert_eq!((sdk.excvaddr, sdk.return_address()), (Some(0x10), Some(0x4020_1234)));
         assert!(sdk.is_whole());
+        let old = line("PC      :  400d0c4b  PS      :  00060530  A0      :  800d1e8e");
+        assert_eq!((old.epc1, old.return_address()), (Some(0x400d_0c4b), Some(0x400d_1e8e)));
         let rust = line("PC=0x42000ae4         RA/x1=0x4200be18      SP/x2=0x3fcd7b30");
         assert_eq!((rust.epc1, rust.return_address()), (Some(0x4200_0ae4), Some(0x4200_be18)));
         let arm = line("r3/a4:  0x00000001 r12/ip:  0x00000000 r14/lr:  0x00004e8b");
@@ -293,17 +326,28 @@ mod tests {
             line("epc1=0x4020123 epc2=0x00000000 epc3=0x000000000 excvaddr=0x0000001o depc=0x0");
         let empty = Registers { epc2: Some(0), depc: Some(0), ..Registers::default() };
         assert_eq!(found, empty);
-        assert_eq!(read(b"epc1=0x4020123"), None);
+        assert_eq!(read(b"epc1=0x4020123"), Some(Registers::default()));
+        assert_eq!(damaged("epc1=0x4020123, epc2=0x00000000"), ["epc1=0x4020123"]);
+        assert_eq!(bare(b"mepc: 4200a1e"), Some(Registers::default()));
+        assert_eq!(damaged("mepc: 4200a1e"), ["mepc: 4200a1e"]);
+        assert_eq!(damaged("mtval: 8"), [] as [&str; 0]);
     }
 
     #[test]
     fn other_text_is_none() {
-        for text in
-            ["PC is on", "epc1=none", "free: 0x00001234", "heap 0x10", "a0: 5", "A0", "PC 0x", ""]
-        {
+        for text in [
+            "PC is on",
+            "epc1=none",
+            "free: 0x00001234",
+            "heap 0x10",
+            "a0: 5",
+            "a0: 12345678",
+            "A0",
+            "",
+        ] {
             assert_eq!(read(text.as_bytes()), None, "{text}");
         }
-        for text in ["a0: 5 apples", "free: 1234", "PC: 40201234", "", "ra:"] {
+        for text in ["a0: 5 apples", "free: 12345678", "PC: 40201234", "", "ra:"] {
             assert_eq!(bare(text.as_bytes()), None, "{text}");
         }
     }

@@ -1,8 +1,10 @@
 //! Hard faults of a Cortex-M, as handlers without an operating system print them.
 
-use super::CrashLine;
+use super::{CrashLine, fault_named};
 use crate::number;
 use crate::registers::{self, Registers};
+
+const NAME: &str = "hard fault";
 
 pub fn read(line: &str) -> Option<CrashLine> {
     let whole = matches!(
@@ -17,7 +19,7 @@ pub fn read(line: &str) -> Option<CrashLine> {
             | "[Hard fault handler - all numbers in hex]"
     );
     if whole {
-        return Some(CrashLine::Fault { what: "hard fault".to_owned() });
+        return Some(fault_named(NAME));
     }
     if let Some(rest) = line.strip_prefix("FaultType: ") {
         let named = rest.chars().all(|c| c.is_ascii_alphanumeric());
@@ -30,7 +32,7 @@ pub fn read(line: &str) -> Option<CrashLine> {
     found.fill(&registers::read(cfsr.as_bytes())?);
     let at = rest.strip_prefix("0x").map(|rest| number::run(rest.as_bytes()));
     found.excvaddr = at.and_then(number::whole);
-    Some(CrashLine::HardFault(found))
+    Some(CrashLine::Fault { what: NAME.to_owned(), registers: Box::new(found) })
 }
 
 /// `R14 [LR] = 08001235`, `PC: 08001234`: registers of a handler, without `0x`.

@@ -82,9 +82,10 @@ fn overflow(line: &str) -> Option<CrashLine> {
         return of("", true);
     }
     // Cut in front: nobody else ends a line like this.
-    let (before, rest) = line.split_once("stack overflow in task ")?;
+    let (before, rest) = line.split_once("in task ")?;
     let task = rest.strip_suffix(TAIL)?;
-    HEAD.trim_end_matches("stack overflow in task ").ends_with(before).then(|| of(task, true))?
+    let is_end = before.contains("overflow") && HEAD.strip_suffix("in task ")?.ends_with(before);
+    is_end.then(|| of(task, true))?
 }
 
 /// Assertions and other reasons to stop, which `abort()` follows.
@@ -139,9 +140,8 @@ fn detail(line: &str) -> Option<CrashLine> {
             Some(task) => {
                 let task = task.trim().trim_start_matches('(');
                 let name = task.strip_suffix(')');
-                CrashLine::StackOverflow {
+                CrashLine::Canary {
                     task: Some(kept(name.unwrap_or(task))).filter(|task| !task.is_empty()),
-                    at: [None; 2],
                     cut: name.is_none(),
                 }
             }

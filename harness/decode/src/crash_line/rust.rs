@@ -6,6 +6,7 @@ use hilrig_core::crash::Panic;
 use regex::Regex;
 
 use super::{CrashLine, kept};
+use crate::registers;
 
 /// What may stand in front of `panicked at`: the level that a logger writes, with a time, and the
 /// thread.
@@ -46,7 +47,7 @@ fn pattern(text: &str) -> Regex {
 /// A line that a logger wrote its level, time and place around: `5.904 [ERROR] Backtrace:
 /// (esp_backtrace src/lib.rs:70)`.
 static LOGGER: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"^(?:[\d.:]+ +)?\[?ERROR *\]? +(?:- )?(?P<text>.*?)(?: \(\w+ [^() ]+\.rs:\d+\))?$")
+    pattern(r"^(?:[\d.:]+ +)?\[?ERROR *\]? +(?:- )?(?P<text>.*?)(?: *\(\w+ [^() ]+\.rs:\d+\))?$")
 });
 
 /// What a logger wrote into a line of its own.
@@ -60,7 +61,12 @@ pub fn without_logger(line: &str) -> Option<&str> {
 pub fn read(line: &str) -> Option<CrashLine> {
     if line.starts_with("Exception ") {
         let found = EXCEPTION.captures(line)?;
-        return Some(CrashLine::Fault { what: kept(&found["what"]) });
+        let rest = line.split_once("' ").map_or("", |(_, rest)| rest);
+        let registers = registers::read(rest.as_bytes()).unwrap_or_default();
+        return Some(CrashLine::Fault {
+            what: kept(&found["what"]),
+            registers: Box::new(registers),
+        });
     }
     if line.contains(" PANIC ") && line.trim_matches('=') == " PANIC " && line.starts_with("====") {
         return Some(panic(None, Panic::default(), None));
@@ -102,4 +108,18 @@ pub fn defmt_place(line: &str) -> Option<Panic> {
         function: Some(kept(function)),
         ..Panic::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_logger_wrote_around_a_line_comes_off() {
+        let line = "5.904244 [ERROR] no radio (esp_backtrace esp-backtrace/src/lib.rs:70)";
+        assert_eq!(without_logger(line), Some("no radio"));
+        assert_eq!(without_logger("[ERROR]  no radio"), Some("no radio"));
+        assert_eq!(without_logger("5.9 [ERROR]  (a src/lib.rs:70)"), Some(""));
+        assert_eq!(without_logger("ERROR: none"), None);
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use hilrig_core::crash::Panic;
 use regex::Regex;
 
-use super::{CrashLine, kept};
+use super::{CrashLine, fault_named, kept};
 use crate::number;
 use crate::registers::{self, Registers};
 
@@ -55,7 +55,7 @@ const DETAILS: [&str; 24] = [
 ];
 
 /// Without what Zephyr's logger writes in front; the time is off already.
-fn bare(line: &str) -> &str {
+pub fn bare(line: &str) -> &str {
     let behind = line.find("<err> os: ").map(|at| &line[at + "<err> os: ".len()..]);
     behind.or_else(|| line.strip_prefix("E: ")).unwrap_or(line).trim()
 }
@@ -69,8 +69,8 @@ pub fn read(line: &str) -> Option<CrashLine> {
         .or_else(|| xtensa(text))
         .or_else(|| {
             // Its registers; without the logger in front, only in the form of Zephyr itself.
-            let found = registers::bare(text.as_bytes());
-            found.or_else(|| registers::read(text.as_bytes())).map(CrashLine::Registers)
+            let found = registers::read(text.as_bytes());
+            found.or_else(|| registers::bare(text.as_bytes())).map(CrashLine::Registers)
         })
 }
 
@@ -84,7 +84,7 @@ fn banner(text: &str) -> Option<CrashLine> {
             CrashLine::Panic { text: kept(name), panic, task: None }
         }
         "Stack Check Fail!" => CrashLine::StackOverflow { task: None, at: [None; 2], cut: false },
-        _ => CrashLine::Fault { what: kept(name) },
+        _ => fault_named(name),
     })
 }
 
@@ -101,7 +101,7 @@ fn fatal(text: &str) -> Option<CrashLine> {
     }
     if text.starts_with("Halting system")
         || text.starts_with("Fatal fault in ")
-        || text.starts_with("Fatal exception in ISR")
+        || text.contains("Booting Zephyr OS")
     {
         return Some(CrashLine::Ended);
     }
@@ -137,12 +137,12 @@ fn fault(text: &str) -> Option<CrashLine> {
     if let Some((cause, what)) = text.strip_prefix("mcause: ").and_then(|rest| rest.split_once(','))
     {
         cause.trim().parse::<u32>().ok()?;
-        return Some(CrashLine::Fault { what: kept(what) });
+        return Some(fault_named(what));
     }
     if let Some(rest) = text.strip_prefix("Exception cause ") {
         let (what, number) = rest.strip_suffix(')')?.rsplit_once(" (")?;
         number.parse::<u32>().ok()?;
-        return Some(CrashLine::Fault { what: kept(what) });
+        return Some(fault_named(what));
     }
     let detail = DETAILS.iter().any(|detail| text.starts_with(detail));
     detail.then(|| CrashLine::Detail { what: kept(text) })
@@ -166,7 +166,7 @@ fn thread(text: &str) -> Option<CrashLine> {
 fn xtensa(text: &str) -> Option<CrashLine> {
     let text = text.trim_start_matches(['*', ' ']);
     if text == "FATAL EXCEPTION" {
-        return Some(CrashLine::Fault { what: text.to_owned() });
+        return Some(fault_named(""));
     }
     if let Some((_, rest)) = text.split_once("EXCCAUSE ")
         && (text.starts_with("CPU ") || text.starts_with("EXCCAUSE "))

@@ -6,7 +6,8 @@ use super::{Found, Place, State};
 use crate::crash_line::CrashLine;
 use crate::finding::{Finding, Kind, Role};
 
-/// Other lines that may stand between two lines that name one crash.
+/// Other lines that may stand between two lines that name one crash, where the second one always
+/// has a first: the other core may write meanwhile.
 const APART: u32 = 2;
 
 /// Zephyr's numbers of fatal errors that say more than that there was one.
@@ -21,7 +22,7 @@ impl State {
         let announced = self
             .open
             .as_ref()
-            .is_some_and(|open| open.other <= APART && is_more_of(open, kind, &said));
+            .is_some_and(|open| open.other <= apart(&said) && is_more_of(open, kind, &said));
         if !announced {
             self.next(Finding::new(kind, number), found);
         }
@@ -58,10 +59,10 @@ impl Open {
     /// Takes what a line says of the cause.
     fn name(&mut self, kind: Kind, said: CrashLine, announced: bool) {
         self.guru |= matches!(said, CrashLine::Guru { .. });
-        self.fault |= matches!(
-            said,
-            CrashLine::Fault { .. } | CrashLine::Zephyr { .. } | CrashLine::HardFault(_)
-        );
+        self.fault |= matches!(said, CrashLine::Fault { .. } | CrashLine::Zephyr { .. });
+        if let CrashLine::Fault { registers, .. } = &said {
+            self.registers(registers);
+        }
         self.message = Message::None;
         let finding = &mut self.finding;
         if announced {
@@ -73,30 +74,34 @@ impl Open {
                 finding.fatal |= fatal;
             }
             CrashLine::StackSmashed { at } | CrashLine::Abort { at } => self.add(Role::Caller, at),
+            CrashLine::Canary { task, cut } => {
+                self.guru = true;
+                finding.task = task.or(finding.task.take());
+                finding.cut |= cut;
+                finding.said = None;
+            }
             CrashLine::StackOverflow { task, at, cut } => {
                 finding.task = task.or(finding.task.take());
                 finding.cut |= cut;
                 finding.said = None;
                 at.into_iter().for_each(|at| self.add(Role::Caller, at));
             }
-            CrashLine::Guru { what } | CrashLine::Fault { what } => match finding.kind {
-                Kind::Exception if finding.said.is_none() => finding.said = Some(what),
+            CrashLine::Guru { what } | CrashLine::Fault { what, .. } => match finding.kind {
+                Kind::Exception if finding.said.is_none() => {
+                    finding.cut |= self.guru && what.is_empty();
+                    finding.said = Some(what).filter(|what| self.guru || !what.is_empty());
+                }
                 Kind::Exception if finding.said.as_deref() != Some(&what) => {
                     finding.add_detail(&what);
                 }
                 _ => {}
             },
-            CrashLine::HardFault(registers) => {
-                if finding.kind == Kind::Exception {
-                    finding.said.get_or_insert_with(|| "hard fault".to_owned());
-                }
-                self.registers(&registers);
-            }
             CrashLine::Zephyr { what, .. } => match finding.kind {
                 Kind::Exception if finding.said.is_none() => finding.said = Some(what),
                 _ => finding.add_detail(&what),
             },
             CrashLine::TaskWatchdog => {
+                self.task_watchdog = true;
                 finding.said = Some("the task watchdog was not reset in time".to_owned());
             }
             CrashLine::Panic { text, panic, task } => {
@@ -128,10 +133,9 @@ impl Open {
 
 fn kind(said: &CrashLine) -> Option<Kind> {
     Some(match said {
-        CrashLine::Exception { .. }
-        | CrashLine::Guru { .. }
-        | CrashLine::Fault { .. }
-        | CrashLine::HardFault(_) => Kind::Exception,
+        CrashLine::Exception { .. } | CrashLine::Guru { .. } | CrashLine::Fault { .. } => {
+            Kind::Exception
+        }
         CrashLine::Zephyr { reason, .. } => match *reason {
             STACK_CHECK => Kind::StackOverflow,
             OOPS | PANIC => Kind::Panic,
@@ -139,7 +143,7 @@ fn kind(said: &CrashLine) -> Option<Kind> {
         },
         CrashLine::SoftWatchdog | CrashLine::TaskWatchdog => Kind::SoftWatchdog,
         CrashLine::StackSmashed { .. } => Kind::StackSmashed,
-        CrashLine::StackOverflow { .. } => Kind::StackOverflow,
+        CrashLine::StackOverflow { .. } | CrashLine::Canary { .. } => Kind::StackOverflow,
         CrashLine::Abort { .. } => Kind::Abort,
         CrashLine::UserException => Kind::UserException,
         CrashLine::Panic { .. } => Kind::Panic,
@@ -149,11 +153,20 @@ fn kind(said: &CrashLine) -> Option<Kind> {
     })
 }
 
+/// Other lines that may stand in front of one that says more of the crash that is open.
+fn apart(said: &CrashLine) -> u32 {
+    match said {
+        CrashLine::Abort { .. } | CrashLine::Canary { .. } | CrashLine::Zephyr { .. } => APART,
+        CrashLine::Guru { what } if what == "abort" => APART,
+        _ => 0,
+    }
+}
+
 /// Whether a line says more of the crash that is open, rather than of a new one.
 fn is_more_of(open: &Open, kind: Kind, said: &CrashLine) -> bool {
     if matches!(said, CrashLine::Zephyr { .. }) && open.fault {
         // It comes last, behind registers and traces.
-        return true;
+        return !open.over;
     }
     if open.place != Place::Cause {
         return false;
@@ -178,8 +191,8 @@ fn is_more_of(open: &Open, kind: Kind, said: &CrashLine) -> bool {
         }
         Kind::UnhandledException => gives_up,
         Kind::Exception => {
-            let reason = matches!(said, CrashLine::StackOverflow { .. });
-            (open.guru && reason) || (open.fault && (fault || reason || kind == Kind::Panic))
+            let reason = matches!(said, CrashLine::Canary { .. });
+            (open.guru && reason) || (open.fault && (fault || kind == Kind::Panic))
         }
         _ => false,
     }

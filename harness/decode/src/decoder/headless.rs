@@ -63,6 +63,7 @@ impl State {
             }
             open.row(number, row);
         }
+        self.spoke = Some(0);
         true
     }
 
@@ -74,6 +75,7 @@ impl State {
                 open.row(line, row);
                 open.detail(number, &crate::crash_line::CrashLine::StackEnds);
             }
+            self.spoke = Some(0);
         }
     }
 }

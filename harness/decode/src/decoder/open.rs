@@ -12,6 +12,9 @@ pub const MOST_WORDS: usize = 512;
 /// Lines of other text behind the mark of a stack that has no rows.
 const NO_ROWS: u32 = 3;
 
+/// The longest name of a task, characters.
+const MOST_NAME: usize = 64;
+
 const OTHER_CORE: &str = "the dump of the other core is left out";
 const CORRUPTED: &str = "the backtrace is corrupted behind its last entry";
 const CONTINUES: &str = "the backtrace has more entries than the chip prints";
@@ -31,10 +34,14 @@ pub struct Open {
     pub before: Option<Box<Finding>>,
     /// The firmware, or the next line behind the dump, said that the dump is over.
     pub ended: bool,
+    /// Nothing more of it comes.
+    pub over: bool,
     /// In the words of ESP-IDF, whose dumps end with a backtrace or a stack.
     pub guru: bool,
     /// In the words of Zephyr or of a bare handler, which name one crash several times.
     pub fault: bool,
+    /// The task watchdog of ESP-IDF said why.
+    pub task_watchdog: bool,
     /// A word of the stack that the end of a line cut in two, and that line.
     half: (u64, String),
     /// Rows of the stack so far, and whether one of their words was used.
@@ -65,8 +72,10 @@ impl Open {
             message: Message::None,
             before: None,
             ended: false,
+            over: false,
             guru: false,
             fault: false,
+            task_watchdog: false,
             half: (0, String::new()),
             rows: 0,
             used: false,
@@ -186,17 +195,27 @@ impl Open {
     /// `Rebooting...`: nothing more of this crash comes.
     pub fn over(&mut self) {
         self.ended();
+        self.over = true;
         self.place = Place::Behind;
     }
 
     /// Whether `text` is part of a stack dump or of a backtrace, and takes it.
     pub fn dump(&mut self, number: u64, text: &str) -> bool {
+        // Rust's handler of exceptions prints them without a head, behind the registers.
+        let bare = self.fault && self.details && self.place == Place::Cause;
+        if bare && matches!(backtrace_entry(text), Some(Ok(_))) {
+            self.place = Place::Backtrace;
+        }
         if self.place == Place::Backtrace {
             match backtrace_entry(text) {
                 Some(Ok(address)) => self.add(Role::Backtrace, Some(address)),
                 Some(Err(damaged)) => self.finding.add_damaged(number, &damaged),
                 None => return false,
             }
+            self.other = 0;
+            return true;
+        }
+        if self.task_watchdog && self.place == Place::Cause && self.late_task(text) {
             self.other = 0;
             return true;
         }
@@ -222,6 +241,21 @@ impl Open {
         self.place = Place::Stack;
         self.row(number, row);
         true
+    }
+
+    /// What the task watchdog of ESP-IDF lists: the tasks that were late, and those that ran.
+    fn late_task(&mut self, text: &str) -> bool {
+        let text = text.rsplit_once("task_wdt: ").map_or(text, |(_, text)| text).trim();
+        if let Some(task) = text.strip_prefix("- ") {
+            let named = task.split_once(" (").map_or(task, |(name, _)| name);
+            let named: String = named.chars().take(MOST_NAME).collect();
+            let task = hilrig_core::text::printable(named.as_bytes());
+            self.finding.task.get_or_insert(task);
+            return true;
+        }
+        text == "Aborting."
+            || text.starts_with("Tasks currently running")
+            || text.strip_prefix("CPU ").is_some_and(|rest| rest.chars().nth(1) == Some(':'))
     }
 
     /// Takes a row of the stack.
@@ -272,7 +306,9 @@ impl Open {
     /// The finding, as far as its lines came.
     pub fn finish(mut self) -> Finding {
         let was_in_stack = self.place == Place::Stack;
-        self.drop_half();
+        if !was_in_stack {
+            self.drop_half();
+        }
         let mut finding = self.finding;
         // The SDK's handler prints no stack; the core's always does.
         let esp8266 = finding.kind == Kind::Exception && finding.said.is_none();
