@@ -3,7 +3,7 @@
 use hilrig_core::heap::HeapSample;
 use regex::Regex;
 
-use crate::crash_line::CrashLine;
+use crate::crash_line::{CrashLine, without_logger};
 use crate::start::RomStart;
 
 /// What a line says beside its text.
@@ -32,7 +32,9 @@ impl Classifier {
 
     /// What `line` says, if it is one of these. Without its line end, any bytes.
     pub fn look(&self, line: &[u8]) -> Option<Sighting> {
-        if let Some(crash) = CrashLine::read(line) {
+        let inner = || without_logger(std::str::from_utf8(line).ok()?.trim());
+        if let Some(crash) = CrashLine::read(line).or_else(|| CrashLine::read(inner()?.as_bytes()))
+        {
             return Some(Sighting::Crash(crash));
         }
         if let Some(start) = RomStart::read(line) {

@@ -23,7 +23,7 @@ use crate::scan::Scan;
 use crate::words::{cause_words, guru_words};
 pub use backtrace::entry as backtrace_entry;
 pub use cortex::register as cortex_register;
-pub use rust::{defmt_place, without_logger};
+pub use rust::defmt_place;
 pub use zephyr::call as call_entry;
 
 /// The longest text that is kept of a message, a name or a cause, characters.
@@ -193,7 +193,7 @@ impl CrashLine {
     /// What of the numbers in `line`, which was read as this, is damaged.
     pub fn damaged(&self, line: &str) -> Vec<String> {
         match self {
-            CrashLine::Registers(_) => registers::damaged(zephyr::bare(line)),
+            CrashLine::Registers(_) => registers::damaged(line),
             CrashLine::Fault { .. }
             | CrashLine::Backtrace { .. }
             | CrashLine::Abort { .. }
@@ -303,6 +303,11 @@ fn panic(line: &[u8]) -> Option<CrashLine> {
         }),
         task: None,
     })
+}
+
+/// What a logger of Rust or Zephyr wrote into a line of its own.
+pub fn without_logger(line: &str) -> Option<&str> {
+    rust::without_logger(line).or_else(|| zephyr::without_logger(line))
 }
 
 /// A fault that has nothing but a name.

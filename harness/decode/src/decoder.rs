@@ -5,22 +5,27 @@ mod headless;
 mod message;
 mod open;
 mod reprint;
+mod starts;
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use hilrig_core::crash::Panic;
 use regex::Regex;
 
-use crate::clean::{Garbage, clean};
-use crate::crash_line::{CrashLine, Registers, without_logger};
+use crate::clean::Garbage;
+use crate::crash_line::{CrashLine, without_logger};
+use crate::encoding::Encoding;
 use crate::finding::{Finding, Kind};
 use crate::judge::{Judge, LoopRule, is_rom_text};
-use crate::lines::Lines;
+use crate::lines::{self, Lines};
+use crate::prefix::{Line, Prefixes};
 use crate::scan::Scan;
 use crate::start::RomStart;
 use headless::Headless;
 use open::{Open, Place};
 use reprint::Reprint;
+use starts::SPOKEN;
 
 /// Other lines that may stand between two lines of one crash, or between a crash and the start
 /// that follows it.
@@ -29,40 +34,44 @@ const PATIENCE: u32 = 40;
 /// Lines behind a `CUT HERE` line in which any `Panic ...` is one.
 const CUT_HERE_HOLDS: u32 = 3;
 
-/// Lines that may stand behind a crash without showing that the firmware runs again: other tasks
-/// write while one of them crashes.
-const SPOKEN: u32 = 3;
-/// The same, behind a dump that is complete.
-const SPOKEN_BEHIND: u32 = 1;
-
 /// Reads a log as it comes. Memory is bounded whatever comes, and how the stream is cut into
 /// chunks changes nothing.
 #[derive(Debug)]
 pub struct Decoder {
     lines: Lines,
+    encoding: Encoding,
     state: State,
 }
 
 impl Decoder {
     /// Boot loops are judged by `rule`.
     pub fn new(rule: LoopRule) -> Decoder {
-        Decoder { lines: Lines::default(), state: State::new(rule) }
+        Decoder { lines: Lines::default(), encoding: Encoding::default(), state: State::new(rule) }
     }
 
     /// Takes a chunk; what it completes is handed to `found`. A crash is complete when its chip
     /// has started again, or [`finish`](Decoder::finish) is called, or [`PATIENCE`] lines of other
     /// text have come.
     pub fn feed(&mut self, chunk: &[u8], mut found: impl FnMut(Finding)) {
-        let Decoder { lines, state } = self;
-        lines.feed(chunk, |number, line| state.line(number, line, &mut found));
+        let Decoder { lines, encoding, state } = self;
+        lines.feed(chunk, |number, line| read(state, encoding, number, line, &mut found));
     }
 
     /// The stream has ended. Returns how many lines it had.
     pub fn finish(mut self, mut found: impl FnMut(Finding)) -> u64 {
-        let Decoder { lines, state } = &mut self;
-        lines.finish(|number, line| state.line(number, line, &mut found));
-        state.close(None, &mut found);
+        let Decoder { lines, encoding, state } = &mut self;
+        lines.finish(|number, line| read(state, encoding, number, line, &mut found));
+        state.end(&mut found);
         lines.count()
+    }
+}
+
+fn read(state: &mut State, encoding: &mut Encoding, number: u64, line: &[u8], found: Found<'_>) {
+    match encoding.utf8(line) {
+        Cow::Borrowed(line) => state.line(number, line, found),
+        Cow::Owned(text) => {
+            lines::within(&text).for_each(|line| state.line(number, line, found));
+        }
     }
 }
 
@@ -75,6 +84,9 @@ impl Default for Decoder {
 /// What is known of a log by the lines so far.
 #[derive(Debug)]
 pub struct State {
+    prefixes: Prefixes,
+    /// Findings of lines that were still waiting for their prefix when they were needed.
+    late: Vec<Finding>,
     judge: Judge,
     open: Option<Open>,
     /// Lines since the last `CUT HERE`.
@@ -116,6 +128,8 @@ pub type Found<'a> = &'a mut dyn FnMut(Finding);
 impl State {
     pub fn new(rule: LoopRule) -> State {
         State {
+            prefixes: Prefixes::default(),
+            late: Vec::new(),
             judge: Judge::new(rule),
             open: None,
             cut_here: u32::MAX,
@@ -143,11 +157,17 @@ impl State {
 
     /// The rig is about to reset the board: the start that follows tells nothing of the firmware.
     pub fn reset_asked(&mut self) {
+        // Lines that wait came before it.
+        let mut late = std::mem::take(&mut self.late);
+        self.prefixes.end();
+        self.decided(&mut |finding| late.push(finding));
+        self.late = late;
         self.judge.reset_asked();
     }
 
     /// Passes over lines of the firmware's own text that are of no interest.
     pub fn pass(&mut self, lines: u64) {
+        self.prefixes.pass(lines);
         self.judge.pass(lines);
         let more = u32::try_from(lines).unwrap_or(u32::MAX);
         self.count(more);
@@ -163,10 +183,29 @@ impl State {
         self.watchdog_start = self.watchdog_start.saturating_add(lines);
     }
 
+    /// Takes a line, and reads what is decided by it of what tools put on the lines.
     pub fn line(&mut self, number: u64, raw: &[u8], found: Found<'_>) {
-        let (text, garbage) = (clean(raw), Garbage::of(raw));
-        // Monitors and editors put blank lines between others.
-        if !text.is_empty() {
+        self.prefixes.push(number, raw);
+        self.decided(found);
+    }
+
+    /// No line follows: what is open is complete.
+    pub fn end(&mut self, found: Found<'_>) {
+        self.prefixes.end();
+        self.decided(found);
+        self.close(None, found);
+    }
+
+    fn decided(&mut self, found: Found<'_>) {
+        self.late.drain(..).for_each(&mut *found);
+        while let Some(line) = self.prefixes.next() {
+            self.read(&line, found);
+        }
+    }
+
+    fn read(&mut self, line: &Line, found: Found<'_>) {
+        // A tool may put a blank line after each line: they tell nothing.
+        if !line.text.is_empty() {
             self.count(1);
             self.mentioned =
                 self.mentioned.take().filter(|mentioned| mentioned.age < 2).map(|mut m| {
@@ -174,8 +213,9 @@ impl State {
                     m
                 });
         }
-        for (at, piece) in pieces(&text).enumerate() {
-            self.piece(At { line: number, first: at == 0 }, piece, &garbage, found);
+        let garbage = Garbage::of(&line.raw);
+        for (at, piece) in pieces(&line.text).enumerate() {
+            self.piece(At { line: line.number, first: at == 0 }, piece, &garbage, found);
         }
     }
 
@@ -183,18 +223,18 @@ impl State {
         let inner = without_logger(text);
         if let Some(start) = RomStart::read(text.as_bytes()) {
             self.start(at.line, start, found);
-        } else if let Some((said, text)) = self.read(text, inner) {
+        } else if let Some((said, text)) = self.said(text, inner) {
             self.crash(at, said, text, found);
         } else if text.contains("CUT HERE FOR EXCEPTION DECODER") {
             self.cut_here = 0;
             self.heard();
-        } else if !self.dump(at.line, inner.unwrap_or(text), found) {
+        } else if !self.dump(at.line, inner.unwrap_or(text)) {
             self.other(at.line, text, inner.unwrap_or(text), garbage, found);
         }
     }
 
     /// What a line says of a crash, and the part of it that says so.
-    fn read<'a>(&self, text: &'a str, inner: Option<&'a str>) -> Option<(CrashLine, &'a str)> {
+    fn said<'a>(&self, text: &'a str, inner: Option<&'a str>) -> Option<(CrashLine, &'a str)> {
         let of = |text: &'a str| Some((self.crash_line(text)?, text));
         of(text).or_else(|| of(inner?))
     }
@@ -235,7 +275,7 @@ impl State {
             open.other = 0;
             return;
         }
-        if text.trim().is_empty() {
+        if text.trim().is_empty() && !garbage.outweighs(text) {
             return;
         }
         if let Some(cause) = mentioned_exception(text) {
@@ -258,41 +298,6 @@ impl State {
             self.build = Some(build.to_owned());
         }
         self.judge.line(number, text, is_garbage);
-    }
-
-    fn start(&mut self, number: u64, start: RomStart, found: Found<'_>) {
-        let open = self.coming().map(|finding| finding.kind);
-        let complete =
-            self.open.as_ref().is_none_or(|open| open.place == Place::Behind || open.is_empty());
-        let explained = match start.by_watchdog() {
-            // Behind a crash the watchdog only ends it, unless the firmware has run since.
-            true => self.spoke.is_some_and(|n| n <= if complete { SPOKEN_BEHIND } else { SPOKEN }),
-            false => open.is_some(),
-        };
-        self.close(Some(&start).filter(|_| explained), found);
-        if open == Some(Kind::HardwareWatchdog) {
-            self.spoke = None;
-        }
-        self.headless = Headless::default();
-        let fell = !explained && (start.by_watchdog() || start.by_brownout());
-        if start.by_watchdog() {
-            self.watchdog_start = 0;
-        }
-        let kind = match (fell, start.by_brownout()) {
-            (false, _) => Kind::Start,
-            (true, true) => Kind::Brownout,
-            (true, false) => Kind::HardwareWatchdog,
-        };
-        let mut finding = Finding::new(kind, number);
-        finding.start = Some(start.clone());
-        let mut judged = Vec::new();
-        if fell {
-            self.spoke = None;
-            judged.extend(self.judge.fall(number, &finding));
-        }
-        judged.extend(self.judge.start(number, &start, explained || fell));
-        found(finding);
-        judged.into_iter().for_each(found);
     }
 
     fn crash(&mut self, at: At, said: CrashLine, text: &str, found: Found<'_>) {
@@ -356,41 +361,6 @@ impl State {
         self.open = Some(Open::new(finding));
     }
 
-    fn registers(&mut self, at: At, registers: Registers, named: bool, found: Found<'_>) {
-        // A second set belongs to a second crash, whose first line was lost.
-        let again = |open: &Open| {
-            open.is_empty()
-                || open.place == Place::Behind
-                || (registers.epc1.is_some()
-                    && open.finding.registers.epc1.is_some()
-                    // A fault of Rust has its place on its line, and then all registers.
-                    && !(open.fault && open.place == Place::Cause && open.other <= 1))
-        };
-        let other_core = self.open.as_ref().is_some_and(Open::is_of_other_core);
-        if (registers.is_whole() || named) && !other_core && self.open.as_ref().is_none_or(again) {
-            if !at.first && self.mentioned.is_none() {
-                // Registers behind other text and no exception before them: somebody quotes them.
-                return;
-            }
-            let mentioned = self.mentioned.take();
-            let line = mentioned.map_or(at.line, |mentioned| mentioned.line);
-            let mut finding = Finding::new(Kind::Exception, line);
-            finding.cause = mentioned.map(|mentioned| mentioned.cause);
-            let esp8266 = named || registers.epc2.is_some();
-            // The line in front, which names the cause, is missing.
-            finding.cut = !esp8266;
-            self.next(finding, found);
-            if let Some(open) = self.open.as_mut().filter(|_| !esp8266) {
-                open.guru =
-                    registers.others.contains_key("ps") || registers.others.contains_key("gp");
-                open.fault = !open.guru;
-            }
-        }
-        if let Some(open) = self.open.as_mut().filter(|open| !open.over) {
-            open.registers(&registers);
-        }
-    }
-
     /// A detail that only a crash has: where its first lines are missing, it is one of its own.
     fn head(&mut self, number: u64, found: Found<'_>) {
         if self.open.as_ref().is_some_and(|open| open.place == Place::Behind) {
@@ -403,12 +373,12 @@ impl State {
     }
 
     /// Whether `text` is part of a stack dump, and takes it.
-    fn dump(&mut self, number: u64, text: &str, found: Found<'_>) -> bool {
+    fn dump(&mut self, number: u64, text: &str) -> bool {
         let taken = self.open.as_mut().is_some_and(|open| open.dump(number, text));
         if taken {
             self.spoke = self.spoke.map(|_| 0);
         }
-        taken || self.headless_row(number, text, found)
+        taken || self.headless_row(number, text)
     }
 
     pub fn close(&mut self, start: Option<&RomStart>, found: Found<'_>) {

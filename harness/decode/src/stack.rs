@@ -156,7 +156,9 @@ pub fn row(half: &str, text: &str) -> Option<Row> {
             return (!row.words.is_empty()).then_some(row);
         }
     }
-    Some(row)
+    let holds = row.address.is_some()
+        || !(row.words.is_empty() && row.half.is_empty() && row.damaged.is_empty());
+    holds.then_some(row)
 }
 
 /// Whether `digits` are a word that lost or changed a digit, rather than other output.
@@ -234,7 +236,7 @@ mod tests {
 
     #[test]
     fn other_output_is_no_row() {
-        for text in ["", "free heap", "dead beef cafe", "Heap: 40201f20", "feed me"] {
+        for text in ["", "free heap", "dead beef cafe", "Heap: 40201f20", "feed me", "follows."] {
             assert_eq!(words("", text), None, "{text}");
         }
         let mixed = "3fffff60:  40201f20 00000010 Wi-Fi lost";

@@ -8,9 +8,8 @@ use regex::Regex;
 use super::{CrashLine, kept};
 use crate::registers;
 
-/// What may stand in front of `panicked at`: the level that a logger writes, with a time, and the
-/// thread.
-const FRONT: &str = r"^(?:(?:[\d.:]+ +)?\[?(?:ERROR|PANIC|ERR|E)\s*\]?:? +(?:- )?)?(?:thread '(?P<thread>[^']*)'(?: \(\d+\))? )?panicked at ";
+/// The thread that may stand in front of `panicked at`.
+const FRONT: &str = r"^(?:thread '(?P<thread>[^']*)'(?: \(\d+\))? )?panicked at ";
 
 /// `panicked at src/main.rs:41:9:`; the message follows. defmt writes on the same line where its own
 /// code is.

@@ -54,21 +54,21 @@ const DETAILS: [&str; 24] = [
     "Lazy state preservation error",
 ];
 
-/// Without what Zephyr's logger writes in front; the time is off already.
-pub fn bare(line: &str) -> &str {
-    let behind = line.find("<err> os: ").map(|at| &line[at + "<err> os: ".len()..]);
-    behind.or_else(|| line.strip_prefix("E: ")).unwrap_or(line).trim()
+/// Without what Zephyr's logger writes in front of a line; the time is off already.
+pub fn without_logger(line: &str) -> Option<&str> {
+    const FRONT: &str = "<err> os: ";
+    let behind = line.find(FRONT).map(|at| &line[at + FRONT.len()..]);
+    behind.or_else(|| line.strip_prefix("E: ")).map(str::trim)
 }
 
 pub fn read(line: &str) -> Option<CrashLine> {
-    let text = bare(line);
+    let text = line.trim();
     banner(text)
         .or_else(|| fatal(text))
         .or_else(|| fault(text))
         .or_else(|| thread(text))
         .or_else(|| xtensa(text))
         .or_else(|| {
-            // Its registers; without the logger in front, only in the form of Zephyr itself.
             let found = registers::read(text.as_bytes());
             found.or_else(|| registers::bare(text.as_bytes())).map(CrashLine::Registers)
         })
@@ -184,7 +184,7 @@ fn xtensa(text: &str) -> Option<CrashLine> {
 
 /// An entry of RISC-V's call trace: `0: sp: 200320b4 ra: 20029d24`.
 pub fn call(line: &str) -> Option<u32> {
-    let text = bare(line);
+    let text = line.trim();
     let (number, rest) = text.split_once(": ")?;
     number.trim().parse::<u32>().ok()?;
     let is_frame = rest.trim_start().starts_with("sp: ") || rest.trim_start().starts_with("fp: ");

@@ -2,8 +2,8 @@
 
 use super::message::Message;
 use super::open::Open;
-use super::{Found, Place, State};
-use crate::crash_line::CrashLine;
+use super::{At, Found, Place, State};
+use crate::crash_line::{CrashLine, Registers};
 use crate::finding::{Finding, Kind, Role};
 
 /// Other lines that may stand between two lines that name one crash, where the second one always
@@ -29,6 +29,50 @@ impl State {
         if let Some(open) = &mut self.open {
             open.name(kind, said, announced);
             open.other = 0;
+        }
+    }
+
+    /// A line of registers: of the crash that is open, or of one whose first lines are lost.
+    pub(super) fn registers(
+        &mut self,
+        at: At,
+        registers: Registers,
+        named: bool,
+        found: Found<'_>,
+    ) {
+        // A second set belongs to a second crash, whose first line was lost.
+        let again = |open: &Open| {
+            open.is_empty()
+                || open.place == Place::Behind
+                || (registers.epc1.is_some()
+                    && open.finding.registers.epc1.is_some()
+                    // A fault of Rust has its place on its line, and then all registers.
+                    && !(open.fault && open.place == Place::Cause && open.other <= 1))
+        };
+        let other_core = self.open.as_ref().is_some_and(Open::is_of_other_core);
+        if (registers.is_whole() || named) && !other_core && self.open.as_ref().is_none_or(again) {
+            if !at.first && self.mentioned.is_none() {
+                // Registers behind other text and no exception before them: somebody quotes them.
+                return;
+            }
+            let mentioned = self.mentioned.take();
+            let line = mentioned.map_or(at.line, |mentioned| mentioned.line);
+            let mut finding = Finding::new(Kind::Exception, line);
+            finding.cause = mentioned.map(|mentioned| mentioned.cause);
+            let esp8266 = named || registers.epc2.is_some();
+            // The line in front, which names the cause, is missing.
+            finding.cut = !esp8266;
+            self.next(finding, found);
+            if let Some(open) = self.open.as_mut().filter(|_| !esp8266) {
+                open.guru =
+                    registers.others.contains_key("ps") || registers.others.contains_key("gp");
+                open.fault = !open.guru;
+            }
+        }
+        // A mark without rows, and registers behind other text: somebody writes about dumps.
+        let quoted = |open: &Open| !at.first && open.is_empty();
+        if let Some(open) = self.open.as_mut().filter(|open| !open.over && !quoted(open)) {
+            open.registers(&registers);
         }
     }
 

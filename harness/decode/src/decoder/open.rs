@@ -12,6 +12,9 @@ pub const MOST_WORDS: usize = 512;
 /// Lines of other text behind the mark of a stack that has no rows.
 const NO_ROWS: u32 = 3;
 
+/// Digits of what is a damaged word of a stack rather than something else.
+const NEAR_WORD: usize = 5;
+
 /// The longest name of a task, characters.
 const MOST_NAME: usize = 64;
 
@@ -265,7 +268,7 @@ impl Open {
         }
         self.half = (number, row.half);
         self.other = 0;
-        self.rows += 1;
+        self.rows += u32::from(row.address.is_some() || !row.words.is_empty());
         self.chip = row.address.and_then(Chip::of).unwrap_or(self.chip);
         for damaged in &row.damaged {
             self.finding.add_damaged(number, damaged);
@@ -285,7 +288,8 @@ impl Open {
     /// What stood at the end of a row and has no second half is damaged.
     fn drop_half(&mut self) {
         let (line, half) = std::mem::take(&mut self.half);
-        if !half.is_empty() {
+        // A few digits may be anything: a counter that a tool writes in front of a blank line.
+        if half.len() >= NEAR_WORD {
             self.finding.add_damaged(line, &half);
         }
     }
