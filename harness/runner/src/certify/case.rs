@@ -11,6 +11,7 @@ use hilrig_core::heap::HeapPhase;
 use hilrig_core::text;
 use hilrig_core::units::Span;
 
+use super::behaviour::{self, Asked};
 use super::bench::CaseBroker;
 use super::judge::{self, Came};
 use super::queue::{Need, Task};
@@ -30,6 +31,9 @@ use crate::run::Broker;
 use crate::time_server::TimeServer;
 use crate::walk::{Stop, Walk};
 use crate::watch::Says;
+
+/// [`BrokerFacts::kind`](hilrig_core::event::BrokerFacts::kind) of a broker that somebody else runs.
+const OUTSIDE: &str = "outside";
 
 /// Attempts of a board that is to come back by itself.
 const COMES_BACK: u32 = 5;
@@ -53,6 +57,15 @@ pub(crate) struct Share<'a> {
 pub(super) struct Now {
     pub need: Option<Need>,
     pub task: Option<(Task, Instant)>,
+    /// The rule of the broker that the case failed by.
+    pub rule: Option<ByRule>,
+}
+
+/// A rule of the broker that a case failed by, after the board had connected.
+pub(super) struct ByRule {
+    rule: String,
+    line: u64,
+    said: String,
 }
 
 /// A broker that is set up for this board.
@@ -213,7 +226,10 @@ impl Share<'_> {
         match self.meet(on).await? {
             Met::Refused { reason, line, said, mark } => {
                 let mut found = "it did not connect".to_owned();
-                if on.case.act == Act::Mqtt(Behaviour::WrongPassword) {
+                // Only then has the board accepted the broker, and the rig may show it the right password.
+                if on.case.act == Act::Mqtt(Behaviour::WrongPassword)
+                    && reason == Some(Reason::BadLogin)
+                {
                     let alone = self.alone(on, Behaviour::WrongPassword, broker.endpoint(), None);
                     found = alone.await?;
                 }
@@ -242,7 +258,14 @@ impl Share<'_> {
                     }
                     _ => self.with_cost(on, broker, online, rig).await,
                 };
-                let ((found, cost), back) = self.online(on, &endpoint, rx, tx, act).await?;
+                let done = self.online(on, &endpoint, rx.clone(), tx.clone(), act).await;
+                let ((found, cost), back) = match done {
+                    Ok(done) => done,
+                    Err(stop) => {
+                        self.look_for_rule(on, broker, [&rx, &tx], &stop, (line, said)).await;
+                        return Err(stop);
+                    }
+                };
                 *booted = Booted { http: booted.http, rig: booted.rig, ..back };
                 Ok(Came { cost, ..Came::connected(&found, said, line) })
             }
@@ -350,7 +373,7 @@ impl Share<'_> {
         work: impl AsyncFnOnce(&mut Online, &Broker) -> Result<T, Stop>,
     ) -> Result<(T, Booted), Stop> {
         let deadline = on.path.bench.plan.deadlines.connect;
-        let id = format!("hilrig-rig-{}", on.path.number);
+        let id = rig_id(on);
         let (mqtt, mut driver) = mqtt::connect(endpoint, &id, deadline).await.map_err(Stop::Rig)?;
         let rig = Broker { endpoint: endpoint.clone().into(), mqtt };
         let work = async {
@@ -443,8 +466,39 @@ impl Share<'_> {
         on.path.boot_log_within(on.log, mark, Mode::Configuration, deadline, true).await
     }
 
+    /// The board was connected, and then something failed: whether that is a rule of a broker that somebody else
+    /// runs. The line to the board is taken down for that.
+    async fn look_for_rule(
+        &self,
+        on: &OnBoard<'_>,
+        broker: &mut dyn CaseBroker,
+        topics: [&str; 2],
+        stop: &Stop,
+        (line, said): (u64, String),
+    ) {
+        let may_be = matches!(stop, Stop::Failed(_) | Stop::Rig(_));
+        if !may_be || broker.facts().kind != OUTSIDE {
+            return;
+        }
+        broker.hang_up().await;
+        let tag = self.tag(on);
+        let question = self.question(on, broker.endpoint(), &tag);
+        let own_topic = format!("{tag}/rule");
+        let asked = Asked {
+            id: &rig_id(on),
+            topics,
+            own_topic: matches!(on.case.act, Act::Mqtt(_)).then_some(own_topic.as_str()),
+            retained: matches!(on.case.act, Act::Mqtt(Behaviour::Retained | Behaviour::Qos)),
+        };
+        let rule = on.path.walk.waiting(behaviour::rule(&question, &asked)).await;
+        self.now.borrow_mut().rule = rule.map(|rule| ByRule { rule, line, said });
+    }
+
     /// What a case comes to that did not get to its end.
     async fn stopped(&self, on: &OnBoard<'_>, stop: &Stop) -> Came {
+        if let Some(ByRule { rule, line, said }) = self.now.borrow_mut().rule.take() {
+            return Came::by_rule(rule, said, line);
+        }
         match stop {
             Stop::Crashed(why) => Came::died(why.clone()),
             Stop::Rig(why) | Stop::Silent(why) => Came::broken(why.clone()),
@@ -476,6 +530,11 @@ impl Share<'_> {
         let board = (came.outcome != Outcome::Measured).then_some(self.name.as_str());
         judge::result(on.case, came, seen, clients, board)
     }
+}
+
+/// The client id of the rig's own connection beside the board.
+fn rig_id(on: &OnBoard<'_>) -> String {
+    format!("hilrig-rig-{}", on.path.number)
 }
 
 /// What goes wrong before the board is with its broker says nothing of either.
