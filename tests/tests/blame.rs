@@ -104,6 +104,21 @@ fn the_board_judges_a_certificate_that_the_rig_s_own_client_does_not_take() {
 }
 
 #[test]
+fn making_keys_does_not_count_against_the_broker() {
+    let bench = Bench::new();
+    // Two keys: 4 s in all, of the broker's 3.
+    let openssl = "case \"$1\" in genpkey) sleep 2;; esac\nPATH=${PATH#*:} exec openssl \"$@\"";
+    std::fs::create_dir(bench.path("bin")).unwrap();
+    bench.script("bin/openssl", openssl);
+    bench.configure(Configuration::new().set("deadlines.broker", "3 s"));
+    let mut command = bench.hilrig(&["certify", "--virtual", "1", "--case", "control"]);
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{}:{path}", bench.path("bin").display()));
+    Running::start(command).ended().with_code(0).showing("control: held");
+    bench.nothing_may_be_left();
+}
+
+#[test]
 fn a_rule_of_the_broker_is_neither_the_board_s_refusal_nor_the_bench_s_trouble() {
     let bench = Bench::new();
     // That no reply comes is what is waited for.

@@ -11,10 +11,10 @@ use hilrig_core::heap::HeapPhase;
 use hilrig_core::text;
 use hilrig_core::units::Span;
 
-use super::behaviour::{self, Asked};
 use super::bench::CaseBroker;
 use super::judge::{self, Came};
 use super::queue::{Need, Task};
+use super::ruled::{ByRule, carried};
 use super::run::{Next, Shared};
 use super::settings::{Given, given};
 use super::storm::Storm;
@@ -31,9 +31,6 @@ use crate::run::Broker;
 use crate::time_server::TimeServer;
 use crate::walk::{Stop, Walk};
 use crate::watch::Says;
-
-/// [`BrokerFacts::kind`](hilrig_core::event::BrokerFacts::kind) of a broker that somebody else runs.
-const OUTSIDE: &str = "outside";
 
 /// Attempts of a board that is to come back by itself.
 const COMES_BACK: u32 = 5;
@@ -59,13 +56,8 @@ pub(super) struct Now {
     pub task: Option<(Task, Instant)>,
     /// The rule of the broker that the case failed by.
     pub rule: Option<ByRule>,
-}
-
-/// A rule of the broker that a case failed by, after the board had connected.
-pub(super) struct ByRule {
-    rule: String,
-    line: u64,
-    said: String,
+    /// The board was connected and asked, and the first reply did not come.
+    pub unheard: bool,
 }
 
 /// A broker that is set up for this board.
@@ -258,11 +250,13 @@ impl Share<'_> {
                     }
                     _ => self.with_cost(on, broker, online, rig).await,
                 };
+                let before = carried(broker);
                 let done = self.online(on, &endpoint, rx.clone(), tx.clone(), act).await;
                 let ((found, cost), back) = match done {
                     Ok(done) => done,
                     Err(stop) => {
-                        self.look_for_rule(on, broker, [&rx, &tx], &stop, (line, said)).await;
+                        let by = (before, line, said);
+                        self.look_for_rule(on, broker, [&rx, &tx], &stop, by).await;
                         return Err(stop);
                     }
                 };
@@ -379,7 +373,9 @@ impl Share<'_> {
         let work = async {
             let replies = rig.mqtt.subscribe(&tx_topic, on.path.reply_deadline()).await;
             let mut online = Online::new(rx_topic, replies.map_err(Stop::Rig)?);
-            self.alive(on, &mut online, &rig).await?;
+            let alive = self.alive(on, &mut online, &rig).await;
+            self.now.borrow_mut().unheard = alive.is_err();
+            alive?;
             let done = work(&mut online, &rig).await?;
             Ok((done, self.ask_back(on, &mut online, &rig).await?))
         };
@@ -466,34 +462,6 @@ impl Share<'_> {
         on.path.boot_log_within(on.log, mark, Mode::Configuration, deadline, true).await
     }
 
-    /// The board was connected, and then something failed: whether that is a rule of a broker that somebody else
-    /// runs. The line to the board is taken down for that.
-    async fn look_for_rule(
-        &self,
-        on: &OnBoard<'_>,
-        broker: &mut dyn CaseBroker,
-        topics: [&str; 2],
-        stop: &Stop,
-        (line, said): (u64, String),
-    ) {
-        let may_be = matches!(stop, Stop::Failed(_) | Stop::Rig(_));
-        if !may_be || broker.facts().kind != OUTSIDE {
-            return;
-        }
-        broker.hang_up().await;
-        let tag = self.tag(on);
-        let question = self.question(on, broker.endpoint(), &tag);
-        let own_topic = format!("{tag}/rule");
-        let asked = Asked {
-            id: &rig_id(on),
-            topics,
-            own_topic: matches!(on.case.act, Act::Mqtt(_)).then_some(own_topic.as_str()),
-            retained: matches!(on.case.act, Act::Mqtt(Behaviour::Retained | Behaviour::Qos)),
-        };
-        let rule = on.path.walk.waiting(behaviour::rule(&question, &asked)).await;
-        self.now.borrow_mut().rule = rule.map(|rule| ByRule { rule, line, said });
-    }
-
     /// What a case comes to that did not get to its end.
     async fn stopped(&self, on: &OnBoard<'_>, stop: &Stop) -> Came {
         if let Some(ByRule { rule, line, said }) = self.now.borrow_mut().rule.take() {
@@ -533,7 +501,7 @@ impl Share<'_> {
 }
 
 /// The client id of the rig's own connection beside the board.
-fn rig_id(on: &OnBoard<'_>) -> String {
+pub(super) fn rig_id(on: &OnBoard<'_>) -> String {
     format!("hilrig-rig-{}", on.path.number)
 }
 

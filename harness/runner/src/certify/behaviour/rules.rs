@@ -15,6 +15,9 @@ use super::client::{As, Came, Client, Granted, connect, number, tls_of};
 /// How long a message has to come that may never come.
 const TO_COME: Duration = Duration::from_secs(5);
 
+/// Between two tries to get in.
+const AGAIN: Duration = Duration::from_millis(50);
+
 /// What is published: no request of any firmware.
 const MARKER: &[u8] = b"hilrig: is this delivered?";
 
@@ -34,11 +37,20 @@ pub struct Asked<'a> {
 /// The rule that explains why something failed, in words, if there is one.
 pub async fn rule(question: &Question<'_>, asked: &Asked<'_>) -> Option<String> {
     let tls = tls_of(question).ok()?;
-    let mut first = match connect(question, tls.clone(), As::id(asked.id)).await {
-        Ok((first, ConnectReturnCode::Success)) => first,
-        Ok((_, code)) => return Some(refused_id(asked.id, number(code))),
+    // A broker needs a moment to see that the board is gone, and until then a limit of connections counts it.
+    let let_in = async {
+        loop {
+            match connect(question, tls.clone(), As::id(asked.id)).await {
+                Err(_) => tokio::time::sleep(AGAIN).await,
+                answered => return answered,
+            }
+        }
+    };
+    let mut first = match tokio::time::timeout(question.deadline.min(TO_COME), let_in).await {
+        Ok(Ok((first, ConnectReturnCode::Success))) => first,
+        Ok(Ok((_, code))) => return Some(refused_id(asked.id, number(code))),
         // Whether that is a rule cannot be told: the broker may be gone.
-        Err(_) => return None,
+        Ok(Err(_)) | Err(_) => return None,
     };
     let other = format!("{}r", question.tag);
     let mut second = match connect(question, tls, As::id(&other)).await {
@@ -74,6 +86,35 @@ pub async fn rule(question: &Question<'_>, asked: &Asked<'_>) -> Option<String> 
         Some(topic) if asked.retained => kept(topic, &mut first).await,
         _ => None,
     }
+}
+
+/// Bytes that the board and the broker have sent, on the wire, by when the rig began to ask and when it gave up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// From the board.
+    pub from_board: u64,
+    /// From the broker.
+    pub from_broker: u64,
+}
+
+/// A rule for the board's client id alone, which other clients do not meet: by what went over the board's line while the
+/// rig asked again and again and got no reply. A ping and its answer are less than these limits.
+pub fn rule_for_the_board(before: Carried, after: Carried, topics: [&str; 2]) -> Option<String> {
+    const NOTHING: u64 = 200;
+    const REPLIES: u64 = 400;
+    let [requests, replies] = topics.map(|topic| printable(topic.as_bytes()));
+    let came = after.from_broker.saturating_sub(before.from_broker);
+    let went = after.from_board.saturating_sub(before.from_board);
+    if came < NOTHING {
+        return Some(format!(
+            "the broker passes on to the board nothing of what the rig publishes on `{requests}` ({came} B came), and to other              clients it does: it has a rule for the board's client id"
+        ));
+    }
+    (went > REPLIES).then(|| {
+        format!(
+            "the board answered ({went} B went to the broker), and the broker delivers nothing of it on `{replies}`, where              other clients may publish: it has a rule for the board's client id"
+        )
+    })
 }
 
 /// Whether a client of this id is let in when no other is there.
@@ -167,5 +208,21 @@ async fn kept(topic: &str, from: &mut Client) -> Option<String> {
             let _ = from.publish_acknowledged(topic, b"", true).await;
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_for_the_board_alone_shows_in_what_its_line_carried() {
+        let at = |from_board, from_broker| Carried { from_board, from_broker };
+        let found = |after| rule_for_the_board(at(1_500, 2_500), after, ["rx", "tx"]);
+        // A SUBACK and a ping's answer.
+        assert!(found(at(1_600, 2_566)).unwrap().contains("publishes on `rx`"));
+        assert!(found(at(4_000, 3_600)).unwrap().contains("nothing of it on `tx`"));
+        // It was asked, and does not answer: that is the board's.
+        assert_eq!(found(at(1_600, 3_600)), None);
     }
 }
