@@ -441,7 +441,8 @@ async fn nats_with_its_own_timeouts_gives_a_slow_client_two_seconds() {
     // A client that says nothing is given up by the broker, and not by this deadline.
     let mut silent =
         tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, instance.port())).await.unwrap();
-    let closed = tokio::io::AsyncReadExt::read(&mut silent, &mut [0; 64]);
+    let mut said = [0; 64];
+    let closed = tokio::io::AsyncReadExt::read(&mut silent, &mut said);
     let closed = tokio::time::timeout(PATIENCE, closed).await;
     assert!(
         closed.is_ok(),

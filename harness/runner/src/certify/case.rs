@@ -244,13 +244,13 @@ impl Share<'_> {
                 }
                 let (rx, tx) = (topic(&topics, "rx_topic")?, topic(&topics, "tx_topic")?);
                 let endpoint = broker.endpoint().clone();
+                let before = carried(broker);
                 let act = async |online: &mut Online, rig: &Broker| match on.case.act {
                     Act::Mqtt(Behaviour::ReconnectStorm) if self.all.others() > 0 => {
                         self.storm(on, broker, online, rig, port).await
                     }
                     _ => self.with_cost(on, broker, online, rig).await,
                 };
-                let before = carried(broker);
                 let done = self.online(on, &endpoint, rx.clone(), tx.clone(), act).await;
                 let ((found, cost), back) = match done {
                     Ok(done) => done,
