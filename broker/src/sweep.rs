@@ -7,7 +7,10 @@ use crate::{engine, rundir};
 /// can tell the owner of. `notes` is told what was removed and what could not be. With a folder go the processes that
 /// have it for their mark; a broker itself ends with its run.
 pub async fn sweep(notes: &mut dyn FnMut(String)) {
-    let swept = rundir::sweep_in(&std::env::temp_dir(), notes);
+    let mut swept = Vec::new();
+    for folder in rundir::temporary_folders() {
+        swept.extend(rundir::sweep_in(&folder, notes));
+    }
     if let Ok(engine) = engine::connect().await {
         // Also those of which the engine's labels say nothing certain here.
         for run in &swept {
