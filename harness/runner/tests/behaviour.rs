@@ -13,7 +13,7 @@ use hilrig_broker::{Broker, BrokerKind, BrokerPlan, Login};
 use hilrig_core::certify::BrokerTls;
 use hilrig_core::certify::case::Behaviour;
 use hilrig_runner::BrokerEndpoint;
-use hilrig_runner::certify::behaviour::{Asked, Missed, Question, ask, rule};
+use hilrig_runner::certify::behaviour::{Asked, Missed, Question, ask, rule, rule_for_id};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
@@ -240,6 +240,13 @@ async fn a_rule_of_a_broker_is_found_and_named() {
         assert!(found.contains(expected), "{fault:?}: {found}");
     });
     futures_util::future::join_all(all).await;
+    // Of a board whose id is refused, whether another is let in tells it from a wrong password.
+    let fake = fake_broker::start(Fault::RefusesId).await;
+    let found = rule_for_id(&question(&fake.endpoint, "t"), "hilrig-rig-7").await;
+    assert!(found.is_some_and(|found| {
+        found.contains("refuses the board's client id `hilrig-rig-7` with return code 2")
+    }));
+    assert_eq!(rule_for_id(&question(&fake.endpoint, "t"), "another").await, None);
     let fake = fake_broker::start(Fault::None).await;
     assert_eq!(rule(&question(&fake.endpoint, "n"), &asked).await, None);
 }

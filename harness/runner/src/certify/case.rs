@@ -229,7 +229,9 @@ impl Share<'_> {
                 *booted = Booted { http: booted.http, rig: booted.rig, ..back };
                 let cost =
                     Cost { heap_handshake: low(on, HeapPhase::Handshake), ..Cost::default() };
-                Ok(Came { reason, cost, found, ..Came::refused(said, line) })
+                let why = self.rule_for_its_id(on, broker, reason).await;
+                let reason = if why.is_some() { Some(Reason::BrokerRule) } else { reason };
+                Ok(Came { reason, why, cost, found, ..Came::refused(said, line) })
             }
             // Nothing more is asked of a connection that must not be.
             Met::Connected { line, said } if must_not_connect(on.case) => {

@@ -1,7 +1,7 @@
 //! Whether a case failed by a rule of a broker that somebody else runs.
 
-use hilrig_core::certify::Act;
 use hilrig_core::certify::case::Behaviour;
+use hilrig_core::certify::{Act, Reason};
 
 use super::behaviour::{self, Asked, Carried};
 use super::bench::CaseBroker;
@@ -52,6 +52,24 @@ impl Share<'_> {
         };
         let rule = rule.or_else(for_the_board);
         self.now.borrow_mut().rule = rule.map(|rule| ByRule { rule, line, said });
+    }
+
+    /// The board's CONNECT was refused, whether that is for its client id alone.
+    pub(super) async fn rule_for_its_id(
+        &self,
+        on: &OnBoard<'_>,
+        broker: &dyn CaseBroker,
+        reason: Option<Reason>,
+    ) -> Option<String> {
+        let may_be = matches!(reason, Some(Reason::BadLogin | Reason::BrokerRule))
+            && on.case.act != Act::Mqtt(Behaviour::WrongPassword);
+        if !may_be || broker.facts().kind != OUTSIDE {
+            return None;
+        }
+        let tag = self.tag(on);
+        let question = self.question(on, broker.endpoint(), &tag);
+        let id = on.path.client_id();
+        on.path.walk.waiting(behaviour::rule_for_id(&question, &id)).await
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use hilrig_core::certify::case::Behaviour;
 
-pub use rules::{Asked, Carried, rule, rule_for_the_board};
+pub use rules::{Asked, Carried, rule, rule_for_id, rule_for_the_board};
 pub(super) use sessions::seconds;
 pub(super) use storm::{crowd, without_password};
 

@@ -88,6 +88,29 @@ pub async fn rule(question: &Question<'_>, asked: &Asked<'_>) -> Option<String> 
     }
 }
 
+/// Whether the broker refuses a board for its client id: it lets another id of the same user in, and refuses this one.
+pub async fn rule_for_id(question: &Question<'_>, id: &str) -> Option<String> {
+    let tls = tls_of(question).ok()?;
+    let other = format!("{}c", question.tag);
+    match connect(question, tls.clone(), As::id(&other)).await {
+        Ok((client, ConnectReturnCode::Success)) => client.disconnect().await,
+        _ => return None,
+    }
+    let how = match connect(question, tls, As::id(id)).await {
+        Ok((client, ConnectReturnCode::Success)) => {
+            client.disconnect().await;
+            return None;
+        }
+        Ok((_, code)) => format!("with return code {}", number(code)),
+        Err(found) => format!("({found})"),
+    };
+    Some(format!(
+        "the broker refuses the board's client id `{}` {how}, and lets `{other}` in with the same user and password: it has a \
+         rule for client ids",
+        printable(id.as_bytes())
+    ))
+}
+
 /// Bytes that the board and the broker have sent, on the wire, by when the rig began to ask and when it gave up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Carried {
