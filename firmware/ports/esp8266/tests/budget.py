@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The data memory of the ESP8266, and what of it is left for the heap.
 
-    budget.py OBJECT VIRTUAL TAKEN CONT_STACKSIZE FLOORS    without the Arduino core: OBJECT is all of the
+    budget.py OBJECT VIRTUAL TAKEN CONT_STACKSIZE FLOORS [--bytes-fault]    without the Arduino core: OBJECT is all of the
                                         firmware in one, VIRTUAL the virtual board's ELF file, TAKEN a file
                                         with what a handshake takes (handshake.py), FLOORS the configuration
-                                        with the floors of an ESP8266
+                                        with the floors of an ESP8266; --bytes-fault where the image lacks
+                                        the handler that does byte reads of flash
     budget.py --image ELF               of the image that PlatformIO has linked
 
 Fails when the heap at start, or what a handshake leaves of it, is below the aim, or a floor cannot be reached.
@@ -72,8 +73,13 @@ def floors(path):
     return {phase: int(kib) * 1024 for phase, kib in re.findall(r'(\w+) = "(\d+) KiB"', found[1])}
 
 
-def without_core(linked, virtual, taken, stack, configuration):
+def without_core(linked, virtual, taken, stack, configuration, *bytes_fault):
     data, flash = sections(linked)
+    if flash and bytes_fault:
+        sys.exit(
+            f"budget.py: {flash} bytes of constants are in flash, and nothing does byte reads there: "
+            "set NON32XFER_HANDLER (platformio.ini)"
+        )
     own = sum(data.values())
     symbol = Elf(virtual).symbols
     with open(taken, encoding="ascii") as file:

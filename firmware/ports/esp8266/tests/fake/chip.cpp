@@ -30,6 +30,7 @@ extern "C" {
 
 #define FLASH_SIZE (4u << 20)
 #define SECTOR 4096u
+#define LINE_MS 2u // that a line takes at least
 #define REASON "FAKE_RESET_REASON"
 
 struct uart_ {
@@ -159,7 +160,7 @@ size_t uart_write(uart_t *, const char *bytes, size_t length)
 		if (now < 0 && errno != EINTR)
 			_exit(71); // nobody is there any more
 		if (now > 0) {
-			radio_run_in_log(bytes[done++] == '\n');
+			radio_run_within("a log line", bytes[done++] == '\n' ? LINE_MS : 0);
 		}
 	}
 	return length;

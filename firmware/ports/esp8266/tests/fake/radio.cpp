@@ -20,7 +20,6 @@
 #define STATION_NETWORK 0x0A000200u // 10.0.2.0
 #define STATION_ADDRESS 0x0A00020Fu // what DHCP gives
 #define ASSOCIATION_MS 100u
-#define LINE_MS 2u // what is left of a line in the buffer of the UART, at least
 
 ESP8266WiFiClass WiFi;
 
@@ -185,21 +184,21 @@ extern "C" void radio_run(uint32_t ms)
 	in_task = false;
 }
 
-extern "C" void radio_run_in_log(bool line_ends)
+extern "C" void radio_run_within(const char *place, uint32_t ms)
 {
 	bool came_before = data_came;
 
 	if (!is_started)
 		return;
 	if (in_task)
-		chip_panic("a callback of lwIP writes to the log");
+		chip_panic("a callback of lwIP writes to the log or calls BearSSL");
 	in_task = true;
 	data_came = false;
 	look_at_link();
-	air_poll(line_ends ? LINE_MS : 0);
+	air_poll(ms);
 	sys_check_timeouts();
 	if (data_came)
-		fprintf(stderr, "data in a log line\n");
+		fprintf(stderr, "data within %s\n", place);
 	data_came = data_came || came_before;
 	// Nobody sleeps here: what was scheduled is done, and only what the firmware keeps of it counts.
 	chip_was_scheduled();
