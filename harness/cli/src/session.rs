@@ -11,6 +11,7 @@ use hilrig_core::contract::Contract;
 use hilrig_core::event::{Events, FirmwareFacts, RunStarted, SCHEMA, What};
 use hilrig_core::image::Image;
 use hilrig_core::text::Secrets;
+use hilrig_report::heap::{BASELINE, Baseline, BaselineError};
 use hilrig_report::{BootLog, Record};
 use hilrig_runner::{Elf, Member};
 use time::OffsetDateTime;
@@ -45,6 +46,8 @@ pub struct Loaded {
     pub settings: BTreeMap<String, String>,
     /// Values that must be shown nowhere.
     pub secrets: Vec<String>,
+    /// The heap figures that were accepted, which the page compares with.
+    pub baseline: Option<Baseline>,
 }
 
 impl Loaded {
@@ -53,6 +56,7 @@ impl Loaded {
         if boards.callers {
             load::take_callers_images(&mut config);
         }
+        let baseline = accepted(&config)?;
         let chosen = bench::choose(&config, boards.virtual_boards, boards.kind, boards.names)?;
         let contract = load::contract(&config)?;
         let kinds: BTreeSet<BoardKind> = chosen.iter().map(|board| board.kind).collect();
@@ -90,6 +94,7 @@ impl Loaded {
             without_elf,
             settings,
             secrets,
+            baseline,
         })
     }
 
@@ -169,6 +174,15 @@ pub fn members(
             Ok(Member { board, kind, record: Box::new(record) })
         })
         .collect()
+}
+
+/// The baseline beside the configuration. One that cannot be read is refused before there is a record.
+fn accepted(config: &Config) -> Result<Option<Baseline>, Failure> {
+    match Baseline::read(&config.path.with_file_name(BASELINE)) {
+        Ok(baseline) => Ok(Some(baseline)),
+        Err(BaselineError::Missing { .. }) => Ok(None),
+        Err(error) => Err(Failure::usage(error)),
+    }
 }
 
 fn facts(kind: BoardKind, image: &Image) -> FirmwareFacts {

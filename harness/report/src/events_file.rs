@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use hilrig_core::event::{Event, SCHEMA, What};
-use hilrig_core::text::printable;
+use hilrig_core::text::{plain_json, printable};
 
 use crate::reporters::Reporter;
 
@@ -43,6 +43,10 @@ impl<W: Write + Send> Reporter for EventsFile<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, event)?;
+        if !self.line.is_ascii() {
+            let plain = plain_json(&String::from_utf8_lossy(&self.line)).into_owned();
+            self.line = plain.into_bytes();
+        }
         self.line.push(b'\n');
         self.out.write_all(&self.line)
     }
@@ -110,9 +114,20 @@ pub enum ReadError {
 /// # Errors
 /// The file cannot be read, is of a newer schema, or a line other than a torn last one is no event.
 pub fn read_events(path: &Path) -> Result<Recorded, ReadError> {
+    let mut events = Vec::new();
+    let torn = for_each_event(path, |event| events.push(event))?;
+    Ok(Recorded { events, torn })
+}
+
+/// Reads a recorded stream event by event: that of a long run is larger than what it comes to. Gives the
+/// last line where it is torn.
+///
+/// # Errors
+/// As [`read_events`].
+pub fn for_each_event(path: &Path, mut take: impl FnMut(Event)) -> Result<Option<Torn>, ReadError> {
     let failed = |error| ReadError::File { path: path.into(), error };
     let mut input = BufReader::new(File::open(path).map_err(failed)?);
-    let mut recorded = Recorded { events: Vec::new(), torn: None };
+    let mut torn = None;
     let mut text = Vec::new();
     for line in 1.. {
         text.clear();
@@ -126,14 +141,14 @@ pub fn read_events(path: &Path) -> Result<Recorded, ReadError> {
                 {
                     return Err(ReadError::Schema { path: path.into(), found: run.schema });
                 }
-                recorded.events.push(event);
+                take(event);
             }
             // Only what has no line end can be torn: each line is written in one piece.
             Err(_) if !text.ends_with(b"\n") => {
-                recorded.torn = Some(Torn { line, text: printable(&text) });
+                torn = Some(Torn { line, text: printable(&text) });
             }
             Err(error) => return Err(ReadError::Line { path: path.into(), line, error }),
         }
     }
-    Ok(recorded)
+    Ok(torn)
 }
