@@ -49,6 +49,8 @@ class Wifi(firmware.Http, unittest.TestCase):
         self.board.expect(firmware.CONFIGURATION)
         page = self.http("/config")
         self.assertIn("bench", page)
+        # The heap asks for a smaller record than on the other boards.
+        self.assertIn('name="tls_mfl" value="4096"', page)
         self.assertNotIn("correct horse", page)
         self.assertNotIn(b"correct", self.board.log)
 

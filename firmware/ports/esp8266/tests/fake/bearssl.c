@@ -19,7 +19,7 @@ void __wrap_br_ssl_engine_recvrec_ack(br_ssl_engine_context *engine, size_t leng
 
 void __wrap_br_ssl_engine_recvrec_ack(br_ssl_engine_context *engine, size_t length)
 {
-	radio_run_within("BearSSL", YIELD_MS);
+	radio_run_within(YIELD_BEARSSL, YIELD_MS);
 	__real_br_ssl_engine_recvrec_ack(engine, length);
 }
 

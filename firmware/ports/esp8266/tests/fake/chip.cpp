@@ -160,7 +160,7 @@ size_t uart_write(uart_t *, const char *bytes, size_t length)
 		if (now < 0 && errno != EINTR)
 			_exit(71); // nobody is there any more
 		if (now > 0) {
-			radio_run_within("a log line", bytes[done++] == '\n' ? LINE_MS : 0);
+			radio_run_within(YIELD_LOG, bytes[done++] == '\n' ? LINE_MS : 0);
 		}
 	}
 	return length;

@@ -184,11 +184,13 @@ extern "C" void radio_run(uint32_t ms)
 	in_task = false;
 }
 
-extern "C" void radio_run_within(const char *place, uint32_t ms)
+extern "C" void radio_run_within(enum yield place, uint32_t ms)
 {
+	static enum yield last = YIELD_BEARSSL;
 	bool came_before = data_came;
 
-	if (!is_started)
+	// What comes now does not come later: the two take turns.
+	if (!is_started || (place == YIELD_BEARSSL && last == YIELD_BEARSSL))
 		return;
 	if (in_task)
 		chip_panic("a callback of lwIP writes to the log or calls BearSSL");
@@ -197,8 +199,10 @@ extern "C" void radio_run_within(const char *place, uint32_t ms)
 	look_at_link();
 	air_poll(ms);
 	sys_check_timeouts();
-	if (data_came)
-		fprintf(stderr, "data within %s\n", place);
+	if (data_came) {
+		fprintf(stderr, "data within %s\n", place == YIELD_LOG ? "a log line" : "BearSSL");
+		last = place;
+	}
 	data_came = data_came || came_before;
 	// Nobody sleeps here: what was scheduled is done, and only what the firmware keeps of it counts.
 	chip_was_scheduled();
