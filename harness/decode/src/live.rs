@@ -13,25 +13,61 @@ use crate::lines;
 
 /// Patterns of which one is in the first line of anything that a [`Decoder`](crate::Decoder) finds,
 /// and in each line of a start. Not every line that has one tells of a crash.
-pub const SIGNS: [&str; 18] = [
+pub const SIGNS: [&str; 52] = [
     r"xception \(",
     r"Fatal exception \d",
     r"epc1=0x",
     r"stack>>>",
+    r"<<<stack",
+    r"sp: [0-9a-f]{8} end: ",
+    // Rows of a stack whose head is lost.
+    r"3ff[c-f][0-9a-f]{4}: ",
+    r"3fc[0-9a-f]{5}: ",
+    r"408[0-9a-f]{5}: ",
+    r"4ff[0-9a-f]{5}: ",
+    r"20[01][0-9a-f]{5}: ",
     r"WDT reset",
     r"wdt reset",
-    r"Stack smashing detected",
+    r"Stack smashing ",
     r"tack overflow",
+    r"Stack canary watchpoint",
+    r"\*\*\*ERROR\*\*\*",
     r"Abort called",
     r"Unhandled C\+\+ exception",
+    r"terminate called ",
     r"assert failed: ",
+    "assertion \"",
+    r"ESP_ERROR_CHECK failed",
+    r"CORRUPT HEAP",
     r"Panic ",
+    r"panicked at ",
+    r"A panic occur",
+    r"= PANIC =",
+    r"Exception '",
+    r"Exception occur",
     r"CUT HERE FOR EXCEPTION DECODER",
     r"Guru Meditation Error",
     r"abort\(\) was called",
+    r"Task watchdog got triggered",
+    r"register dump",
+    r"PC +: 0x",
+    r"PC=0x",
+    r"ELF file SHA256",
     r"Brownout detector",
+    r"ZEPHYR FATAL ERROR",
+    r"(FAULT|Panic!|OOPS!|Fail!|xception) \*\*\*",
+    r"FATAL EXCEPTION",
+    r"ASSERTION FAIL",
+    r"mcause: ",
+    r"Exception cause ",
+    r"r0/a1: ",
+    r"[Hh]ard ?[Ff]ault",
+    r"HARD FAULT",
+    r"MbedOS Fault Handler",
     r"rst cause:",
     r"rst:0x",
+    // The build that runs.
+    "Build: ",
 ];
 
 /// Lines behind a sign that are decoded: those of a crash that is not known as one yet, and, behind
@@ -124,4 +160,4 @@ impl Live {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
