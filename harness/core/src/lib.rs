@@ -19,6 +19,7 @@ pub mod place;
 pub mod scenario;
 pub mod sections;
 pub mod seeded;
+pub mod series;
 pub mod start;
 pub mod stored;
 pub mod text;
