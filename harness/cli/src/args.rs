@@ -420,12 +420,12 @@ pub struct VirtualBoard {
     /// Folder that keeps the board's flash and identity.
     #[arg(long, value_name = "DIR")]
     pub state: PathBuf,
-    /// MAC of a new board; one that is there keeps its own.
+    /// MAC of a new board; one that is there keeps its own. By default it is made from the seed.
     #[arg(long)]
     pub mac: Option<Mac>,
-    /// Seed of the board's random numbers.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
+    /// Seed of the board's random numbers. By default each folder has its own.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
     /// QEMU's executable.
     #[arg(long, value_name = "FILE", default_value = "qemu-system-xtensa")]
     pub qemu: PathBuf,

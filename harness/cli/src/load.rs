@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use hilrig_boards::discover::discover;
 use hilrig_boards::identity;
+use hilrig_broker::Login;
 use hilrig_core::config::{BoardConfig, BoardKind, Config, SettingsBy};
 use hilrig_core::contract::Contract;
 use hilrig_core::image::{Image, ImageFormat};
 use hilrig_core::place::FileError;
-use hilrig_core::text::Secrets;
+use hilrig_core::text::{self, Secrets};
 
 use crate::bench;
 use crate::error::Failure;
@@ -165,21 +166,35 @@ pub fn settings(config: &Config) -> Result<(BTreeMap<String, String>, Vec<String
 /// The passwords of the boards' power lines.
 pub fn power_passwords(config: &Config, boards: &[BoardConfig]) -> Result<Vec<String>, Failure> {
     let named = boards.iter().filter_map(|board| board.power.as_ref()?.password_env.as_ref());
-    named.map(|variable| secret(config, "board.power.password_env", variable)).collect()
+    let values: Vec<String> = named
+        .map(|variable| secret(config, "board.power.password_env", variable))
+        .collect::<Result<_, Failure>>()?;
+    for board in boards {
+        let user = board.power.as_ref().and_then(|power| power.user.as_deref());
+        for (user, value) in user.into_iter().flat_map(|user| values.iter().map(move |v| (user, v)))
+        {
+            text::hide(&Secrets::default().and_login(user, value));
+        }
+    }
+    Ok(values)
 }
 
 fn secret(config: &Config, key: &str, variable: &str) -> Result<String, Failure> {
-    std::env::var(variable).map_err(|_| {
+    let value = std::env::var(variable).map_err(|_| {
         let message = format!(
             "{key}: the environment has no variable {variable} (or it is no text). Set it, for it holds the secret"
         );
         Failure::usage(FileError::whole(&config.path, message))
-    })
+    })?;
+    text::hide(&Secrets::new([value.clone()]));
+    Ok(value)
 }
 
-/// The values that must be shown nowhere.
-pub fn secrets(values: Vec<String>, broker_password: &str) -> Secrets {
-    Secrets::new(values.into_iter().chain([broker_password.to_owned()]))
+/// The values that must be shown nowhere, and are hidden from now on.
+pub fn secrets(values: Vec<String>, broker: &Login) -> Secrets {
+    let secrets = Secrets::new(values).and_login(&broker.user, &broker.password);
+    text::hide(&secrets);
+    secrets
 }
 
 fn read(path: &Path, missing: impl FnOnce() -> FileError) -> Result<Vec<u8>, Failure> {

@@ -21,6 +21,7 @@ mod scenarios;
 mod session;
 mod signals;
 mod table;
+mod twins;
 mod virtual_board;
 
 use std::process::ExitCode;
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
         .with_env_filter(
             EnvFilter::try_from_env("HILRIG_LOG").unwrap_or_else(|_| EnvFilter::new("error")),
         )
-        .with_writer(std::io::stderr)
+        .with_writer(|| error::LogWriter)
         .with_target(false)
         .init();
     // Two TLS libraries' providers may be in the tree; the choice is ours to make.

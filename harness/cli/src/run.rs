@@ -20,7 +20,7 @@ use time::OffsetDateTime;
 
 use crate::error::Failure;
 use crate::session::{self, Boards, Loaded, fresh_seed, run_id};
-use crate::{args, bench, load, scenarios, signals};
+use crate::{args, bench, load, scenarios, signals, twins};
 
 /// What is shown of a run while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +62,7 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
     let kind = args.kind.map(BoardKind::from);
     let boards = Boards { virtual_boards, kind, names: &args.board, callers: args.callers };
     let mut loaded = Loaded::read(config, &boards)?;
+    twins::refuse(&loaded.config, &loaded.chosen).await?;
     let scenarios = scenarios::asked(&args.scenarios, &loaded.config, &loaded.contract)?;
     let stopped = RefCell::new(None);
     let signal = signals::told_to_stop().map_err(Failure::internal)?;
@@ -84,7 +85,7 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
     .map_err(Failure::rig)?;
     broker_plan.listen = loaded.listen();
     let secret_values = std::mem::take(&mut loaded.secrets);
-    let secrets = load::secrets(secret_values, &broker_plan.login.password);
+    let secrets = load::secrets(secret_values, &broker_plan.login);
 
     let fold = Fold::default();
     let baseline = loaded.baseline.take();

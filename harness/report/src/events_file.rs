@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use hilrig_core::event::{Event, SCHEMA, What};
-use hilrig_core::text::printable;
+use hilrig_core::text::{plain_json, printable};
 
 use crate::reporters::Reporter;
 
@@ -43,6 +43,10 @@ impl<W: Write + Send> Reporter for EventsFile<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, event)?;
+        if !self.line.is_ascii() {
+            let plain = plain_json(&String::from_utf8_lossy(&self.line)).into_owned();
+            self.line = plain.into_bytes();
+        }
         self.line.push(b'\n');
         self.out.write_all(&self.line)
     }

@@ -8,6 +8,7 @@ use hilrig_core::check::CheckOutcome;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::leak;
 use hilrig_core::scenario::ScenarioFound;
+use hilrig_core::text::plain_lines;
 use hilrig_core::verdict::Verdict;
 
 use crate::certificate::{self, Certification, words};
@@ -49,7 +50,7 @@ pub fn markdown(run: &RunModel) -> String {
         }
         text.push_str(&part);
     }
-    text
+    plain_lines(&text).into_owned()
 }
 
 fn certificate(certification: &Certification, run: &RunModel) -> String {

@@ -14,6 +14,7 @@ use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::event::Event;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::phase::PhaseOutcome;
+use hilrig_core::text::plain_lines;
 use hilrig_core::verdict::Verdict;
 
 use crate::certificate::{Certification, words};
@@ -47,7 +48,7 @@ impl Reporter for JunitFile {
 
     fn finish(&mut self) -> io::Result<()> {
         let xml = report(&self.run).to_string().map_err(io::Error::other)?;
-        self.file.write(xml.as_bytes())
+        self.file.write(plain_lines(&xml).as_bytes())
     }
 }
 

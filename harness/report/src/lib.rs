@@ -15,7 +15,6 @@ pub mod heap;
 mod history;
 mod html;
 mod junit;
-mod mask;
 mod model;
 mod record;
 mod reporters;

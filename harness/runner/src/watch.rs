@@ -186,7 +186,7 @@ impl Watch {
                             at,
                             text: text::printable(text),
                             groups: groups(pattern, &captures),
-                            first: captures.get(1).map(|group| text::printable(group.as_bytes())),
+                            first: captures.get(1).map(|group| text::escaped(group.as_bytes())),
                         })
                     });
                 }
@@ -235,9 +235,7 @@ fn unnamed(pattern: &str) -> String {
 fn groups(pattern: &Regex, captures: &regex::bytes::Captures<'_>) -> BTreeMap<String, String> {
     let named = pattern.capture_names().flatten();
     named
-        .filter_map(|name| {
-            Some((name.to_owned(), text::printable(captures.name(name)?.as_bytes())))
-        })
+        .filter_map(|name| Some((name.to_owned(), text::escaped(captures.name(name)?.as_bytes()))))
         .collect()
 }
 

@@ -11,6 +11,7 @@ use hilrig_broker::{Login, client_tls};
 use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::{BrokerTls, Case, Line};
 use hilrig_core::event::BrokerFacts;
+use hilrig_core::secrets::Secrets;
 use hilrig_core::text;
 use hilrig_runner::BrokerEndpoint;
 use hilrig_runner::certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
@@ -105,7 +106,10 @@ fn password(file: &Path) -> Result<String, Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| wrong(format!("it cannot be read: {error}")))?;
     match text.lines().next() {
-        Some(password) if !password.is_empty() => Ok(password.into()),
+        Some(password) if !password.is_empty() => {
+            hilrig_core::text::hide(&Secrets::new([password.to_owned()]));
+            Ok(password.into())
+        }
         _ => Err(wrong("its first line, the password, is empty".into())),
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use hilrig_core::certify::Certificate;
 use hilrig_core::certify::certificate::CERTIFICATE_SCHEMA;
-use hilrig_core::text::printable;
+use hilrig_core::text::{plain_json, printable};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -99,7 +99,8 @@ pub enum CertificateError {
 /// Fills in the digest and gives the file's text.
 pub fn seal(certificate: &mut Certificate) -> String {
     certificate.digest = String::new();
-    let mut text = serde_json::to_string_pretty(certificate).expect("keys are strings") + "\n";
+    let text = serde_json::to_string_pretty(certificate).expect("keys are strings") + "\n";
+    let mut text = plain_json(&text).into_owned();
     certificate.digest = hex(&Sha256::digest(&text));
     text.insert_str(text.len() - BEHIND.len(), &certificate.digest);
     text
