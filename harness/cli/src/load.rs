@@ -12,6 +12,8 @@ use hilrig_core::image::{Image, ImageFormat};
 use hilrig_core::place::FileError;
 use hilrig_core::text::{self, Secrets};
 
+use hilrig_report::input;
+
 use crate::bench;
 use crate::error::Failure;
 
@@ -19,7 +21,7 @@ const BUILD: &str = "Build the firmware with `make firmware`, or mend the key.";
 
 /// The configuration.
 pub fn config(path: &Path) -> Result<Config, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = input::read_text(path, input::TEXT_MOST).map_err(|error| {
         Failure::usage(format!(
             "reading the configuration {}: {error}. `hilrig init` writes one; --config names another",
             path.display()
@@ -56,7 +58,7 @@ fn named_by_what_stays(config: &Config, board: &BoardConfig) -> Result<(), Failu
 /// The firmware's contract.
 pub fn contract(config: &Config) -> Result<Contract, Failure> {
     let path = &config.contract.path;
-    let text = read(path, || {
+    let text = read(path, input::TEXT_MOST, || {
         config.contract.needed(&config.path, "It says what the firmware says and answers.")
     })?;
     let text = String::from_utf8(text)
@@ -71,7 +73,7 @@ pub fn image(config: &Config, contract: &Contract, kind: BoardKind) -> Result<Im
         Failure::usage(FileError::whole(&config.path, message))
     })?;
     let file = &files.image;
-    let bytes = read(&file.path, || file.needed(&config.path, BUILD))?;
+    let bytes = read(&file.path, input::IMAGE_MOST, || file.needed(&config.path, BUILD))?;
     let build = contract.build.as_ref().map(|build| &build.in_image);
     let mut image =
         Image::parse(&file.path, bytes, kind.image_format(), build).map_err(Failure::usage)?;
@@ -83,7 +85,9 @@ pub fn image(config: &Config, contract: &Contract, kind: BoardKind) -> Result<Im
             ));
         }
         let help = "It is written beside the image.";
-        let bytes = read(&segment.file.path, || segment.file.needed(&config.path, help))?;
+        let bytes = read(&segment.file.path, input::IMAGE_MOST, || {
+            segment.file.needed(&config.path, help)
+        })?;
         image.add(segment.offset, bytes).map_err(|found| wrong(&found))?;
     }
     if files.settings == SettingsBy::Flash {
@@ -136,7 +140,7 @@ pub fn named_image(
     contract: Option<&Contract>,
     kind: BoardKind,
 ) -> Result<Image, Failure> {
-    let bytes = read(path, || FileError::whole(path, "there is no such file"))?;
+    let bytes = read(path, input::IMAGE_MOST, || FileError::whole(path, "there is no such file"))?;
     let build = contract.and_then(|contract| contract.build.as_ref()).map(|build| &build.in_image);
     Image::parse(path, bytes, kind.image_format(), build).map_err(Failure::usage)
 }
@@ -197,8 +201,8 @@ pub fn secrets(values: Vec<String>, broker: &Login) -> Secrets {
     secrets
 }
 
-fn read(path: &Path, missing: impl FnOnce() -> FileError) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| match error.kind() {
+fn read(path: &Path, most: u64, missing: impl FnOnce() -> FileError) -> Result<Vec<u8>, Failure> {
+    input::read(path, most).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Failure::usage(missing()),
         _ => Failure::usage(format!("reading {}: {error}", path.display())),
     })

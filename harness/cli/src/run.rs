@@ -74,7 +74,7 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
 
     let seed = args.seed.unwrap_or_else(fresh_seed);
     let now = OffsetDateTime::now_utc();
-    let run = run_id(now);
+    let run = run_id(now, &loaded.config.records);
     let (record, run_dir) = loaded.folders(args.record.as_deref(), &run)?;
     let mut broker_plan = BrokerPlan::new(
         &loaded.config.broker,

@@ -124,4 +124,4 @@ impl Live {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

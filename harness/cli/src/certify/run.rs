@@ -50,7 +50,7 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
         )));
     }
     let now = OffsetDateTime::now_utc();
-    let run = run_id(now);
+    let run = run_id(now, &loaded.config.records);
     let asked = asked(&args, loaded.config.broker.kind, &run).await?;
     let stop = signals::told_to_stop().map_err(Failure::internal)?;
 
