@@ -237,6 +237,10 @@ pub fn crash() -> Crash {
             frame(Role::FailedAlloc, 0x4021_0027, "Net::loop()", Some(("src/net.cpp", 12))),
         ],
         evidence: Vec::new(),
+        task: None,
+        panic: None,
+        registers: std::collections::BTreeMap::new(),
+        damaged: Vec::new(),
         note: None,
     }
 }
