@@ -32,6 +32,7 @@ fn result(case: &Case, heap: u64, text: &str) -> CaseResult {
         set_up: text.into(),
         evidence: Evidence { found: text.into(), said: Some(text.into()), ..Evidence::default() },
         cost: Cost { heap_handshake: Some(heap), ..Cost::default() },
+        repetitions: None,
         seconds: 1.0,
     }
 }

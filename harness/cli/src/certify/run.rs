@@ -5,11 +5,12 @@ use std::sync::Arc;
 use hilrig_broker::pki::Pki;
 use hilrig_broker::software::{Home, Software};
 use hilrig_broker::{Login, SERVER_NAME};
-use hilrig_core::certify::Case;
 use hilrig_core::certify::matrix::CASES;
+use hilrig_core::certify::{Case, Requirement};
 use hilrig_core::config::{BoardKind, BrokerKind};
 use hilrig_core::event::{Events, What};
 use hilrig_core::exit;
+use hilrig_report::certificate::PolicyWatch;
 use hilrig_runner::Plan;
 use hilrig_runner::certify::{Certification, CertifyBench};
 use time::OffsetDateTime;
@@ -35,6 +36,7 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
     // Everything that can be refused is refused before anything is touched.
     let cases = cases(&args.cases)?;
     let config = load::config(&args.config.config)?;
+    let require = required(&config.require, &args.require)?;
     let boards = Boards {
         callers: false,
         virtual_boards: args.virtual_boards.map(usize::from),
@@ -61,7 +63,10 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
         secrets.extend(outside.password().map(Into::into));
     }
     let secrets = load::secrets(secrets, &login.password);
-    let reporters = Arc::new(reporters(&record, &loaded.config, Shown::All)?);
+    let policy = PolicyWatch::default();
+    let watch = Box::new(policy.clone());
+    let reporters = reporters(&record, &loaded.config, Shown::All)?.and(watch);
+    let reporters = Arc::new(reporters);
     let events = Events::new(reporters.clone(), secrets.clone());
     loaded.tell_start(&events, &run, now, seed, Vec::new()).await?;
 
@@ -95,8 +100,17 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
         listen,
     };
     let record_fault = || reporters.faults().first().map(ToString::to_string);
-    let what = Certification { plan: &plan, brokers: &brokers, cases: &cases, events: &events };
-    let outcome = hilrig_runner::certify::certify(&what, members, stop, record_fault).await;
+    let what = Certification {
+        plan: &plan,
+        brokers: &brokers,
+        cases: &cases,
+        repeat: args.repeat,
+        require: &require,
+        events: &events,
+    };
+    let not_met = || policy.not_met();
+    let outcome =
+        hilrig_runner::certify::certify(&what, members, stop, record_fault, not_met).await;
     bench.stop().await;
     drop(run_dir);
 
@@ -118,6 +132,27 @@ fn cases(ids: &[String]) -> Result<Vec<&'static Case>, Failure> {
     }
     let wanted = |case: &&Case| ids.is_empty() || ids.iter().any(|id| id == case.id);
     Ok(CASES.iter().filter(wanted).collect())
+}
+
+/// What the configuration requires, and what the command line adds. Everything that is wrong is reported at once.
+fn required(configured: &[Requirement], lists: &[String]) -> Result<Vec<String>, Failure> {
+    let mut all = configured.to_vec();
+    let mut wrong = Vec::new();
+    for list in lists {
+        match Requirement::parse_all(list) {
+            Ok(more) => {
+                for one in more {
+                    all.retain(|known| !known.is_about_same(&one));
+                    all.push(one);
+                }
+            }
+            Err(found) => wrong.extend(found),
+        }
+    }
+    match wrong.is_empty() {
+        true => Ok(all.iter().map(ToString::to_string).collect()),
+        false => Err(Failure::usage(format!("--require: {}", wrong.join("\n  --require: ")))),
+    }
 }
 
 async fn asked(args: &CertifyRun, kind: BrokerKind, run: &str) -> Result<Asked, Failure> {

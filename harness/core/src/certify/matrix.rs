@@ -16,6 +16,10 @@ pub const LARGE_MESSAGE: usize = 6000;
 /// How often a case cuts the connection to see whether the heap stays.
 pub const RECONNECTS: u32 = 10;
 
+/// Why a case is left out at a broker that others use.
+pub const NEEDS_ALLOW_LOAD: &str =
+    "it puts load on the broker or disturbs its other clients, and was not allowed (--allow-load)";
+
 /// A case that must connect, in the usual set-up.
 const CONTROL: Case = Case {
     id: "",
@@ -492,6 +496,13 @@ impl Case {
     /// The case of this id.
     pub fn named(id: &str) -> Option<&'static Case> {
         CASES.iter().find(|case| case.id == id)
+    }
+
+    /// It puts load on a broker, or disturbs its other clients: at one that others use, that is to be allowed
+    /// first.
+    pub fn puts_load(&self) -> bool {
+        let stalls = self.act == Act::Stall;
+        stalls || matches!(self.act, Act::Mqtt(Takeover | PayloadLimit | ReconnectStorm))
     }
 
     /// It can be run at a broker that the rig does not control: nothing is asked of the broker's set-up.
