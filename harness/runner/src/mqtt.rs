@@ -15,7 +15,7 @@ use hilrig_core::units::Span;
 use rumqttc::{
     AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, TlsConfiguration, Transport,
 };
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -159,7 +159,7 @@ pub(crate) fn tls(endpoint: &BrokerEndpoint) -> Result<ClientConfig, String> {
     let config = config.with_root_certificates(roots(endpoint)?);
     let Some(own) = &endpoint.client_certificate else { return Ok(config.with_no_client_auth()) };
     let chain = own.chain.iter().cloned().map(CertificateDer::from).collect();
-    let key = PrivatePkcs8KeyDer::from(own.key.clone()).into();
+    let key = PrivateKeyDer::try_from(own.key.clone())?;
     config.with_client_auth_cert(chain, key).map_err(|e| e.to_string())
 }
 

@@ -2,38 +2,44 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hilrig_broker::{Login, client_tls};
+use hilrig_broker::Login;
 use hilrig_core::certify::certificate::OtherClient;
-use hilrig_core::certify::{BrokerTls, Case, Line};
+use hilrig_core::certify::matrix::NEEDS_ALLOW_LOAD;
+use hilrig_core::certify::{BrokerTls, Case, CaseResult, Line};
 use hilrig_core::event::BrokerFacts;
 use hilrig_core::text;
 use hilrig_runner::BrokerEndpoint;
 use hilrig_runner::certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 use super::ask::{self, Rig};
 use super::dates;
 use super::line::BoardLine;
+use super::own::{self, OwnCertificate};
+use super::reach::{self, Reached};
+use super::{refused, shown};
 use crate::args::CertifyRun;
 use crate::error::Failure;
 
 /// What the command line says of it.
+#[derive(Clone)]
 pub struct Outside {
     name: String,
     host: String,
     port: u16,
     server_name: String,
-    ca: CertificateDer<'static>,
+    cas: Vec<CertificateDer<'static>>,
     login: Option<Login>,
+    own: Option<OwnCertificate>,
+    allow_load: bool,
+    /// What was found before any board was touched.
+    reached: Option<Reached>,
 }
 
 impl Outside {
@@ -57,8 +63,12 @@ impl Outside {
         })?;
         let login = match (&args.user, &args.password_file) {
             (Some(user), Some(file)) => {
-                Some(Login { user: user.clone(), password: password(file)? })
+                Some(Login { user: user.clone(), password: own::password(file)? })
             }
+            _ => None,
+        };
+        let certificate = match (&args.client_cert, &args.client_key) {
+            (Some(certificate), Some(key)) => Some(own::certificate(certificate, key)?),
             _ => None,
         };
         Ok(Outside {
@@ -66,9 +76,26 @@ impl Outside {
             host: host.into(),
             port,
             server_name,
-            ca: ca(file)?,
+            cas: own::cas(file)?,
             login,
+            own: certificate,
+            allow_load: args.allow_load,
+            reached: None,
         })
+    }
+
+    /// Makes sure that it is there; nothing of the bench is touched yet.
+    pub async fn reach(self, deadline: Duration) -> Result<Outside, Failure> {
+        let Outside { name, host, port, server_name, own, .. } = &self;
+        let reached = reach::reach(host, *port, server_name, own.as_ref(), deadline).await;
+        let reached = reached.map_err(|found| Failure::rig(format!("--broker {name}: {found}")))?;
+        Ok(Outside { reached: Some(reached), ..self })
+    }
+
+    /// The CA that the boards are given: of several, the one that the broker's certificate comes from.
+    fn ca(&self) -> &CertificateDer<'static> {
+        let chain = self.reached.as_ref().map(|reached| &reached.chain[..]);
+        shown::fitting(&self.cas, chain.unwrap_or_default())
     }
 
     /// What must be shown nowhere.
@@ -80,33 +107,6 @@ impl Outside {
     /// within `deadline`.
     pub fn at(self, listen: Ipv4Addr, dir: PathBuf, deadline: Duration) -> OutsideBroker {
         OutsideBroker { what: self, listen, rig: Rig { dir, deadline } }
-    }
-}
-
-fn ca(file: &Path) -> Result<CertificateDer<'static>, Failure> {
-    let wrong = |found: String| Failure::usage(format!("--ca {}: {found}", file.display()));
-    let bytes =
-        std::fs::read(file).map_err(|error| wrong(format!("it cannot be read: {error}")))?;
-    let certificate = match CertificateDer::from_pem_slice(&bytes) {
-        Ok(certificate) => certificate,
-        // What is no PEM may be DER.
-        Err(_) => CertificateDer::from(bytes),
-    };
-    match client_tls(&certificate) {
-        Ok(_) if dates::validity(&certificate).is_some() => Ok(certificate),
-        Ok(_) => Err(wrong("it is no CA certificate, neither PEM nor DER".into())),
-        Err(error) => Err(wrong(format!("it is no CA certificate, neither PEM nor DER ({error})"))),
-    }
-}
-
-fn password(file: &Path) -> Result<String, Failure> {
-    let wrong =
-        |found: String| Failure::usage(format!("--password-file {}: {found}", file.display()));
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| wrong(format!("it cannot be read: {error}")))?;
-    match text.lines().next() {
-        Some(password) if !password.is_empty() => Ok(password.into()),
-        _ => Err(wrong("its first line, the password, is empty".into())),
     }
 }
 
@@ -124,10 +124,14 @@ impl CertifyBench for OutsideBroker {
     }
 
     fn cannot(&self, case: &Case) -> Option<String> {
-        (!case.fits_any_broker()).then(|| {
-            "the broker would have to be set up for it, and the rig does not control this one"
-                .into()
-        })
+        let own = self.what.own.is_some() && case.is_about_own_certificate();
+        if !case.fits_any_broker() && !own {
+            return Some(
+                "the broker would have to be set up for it, and the rig does not control this one"
+                    .into(),
+            );
+        }
+        (case.puts_load() && !self.what.allow_load).then(|| NEEDS_ALLOW_LOAD.into())
     }
 
     async fn set_up(&self, _: &BrokerTls) -> Result<Box<dyn CaseBroker>, NotSetUp> {
@@ -147,19 +151,22 @@ impl CertifyBench for OutsideBroker {
                 host: upstream.ip().to_string(),
                 port: what.port,
                 impostor_port: 0,
-                ca_der: what.ca.to_vec(),
-                second_ca_der: None,
+                ca_der: what.ca().to_vec(),
+                second_ca_der: what.cas.iter().find(|ca| *ca != what.ca()).map(|ca| ca.to_vec()),
                 server_name: what.server_name.clone(),
                 credentials: login.map(|login| (login.user.clone(), login.password.clone())),
-                client_certificate: None,
+                client_certificate: what.own.as_ref().map(|own| own.der.clone()),
             },
             trust: Trust {
-                root: what.ca.to_vec(),
+                root: what.ca().to_vec(),
+                client_certificate: what.own.as_ref().map(|own| own.pem.clone()),
+                always_client_certificate: what.own.is_some(),
                 pin: Some(Sha256::digest(&leaf).into()),
                 validity: dates::validity(&leaf),
                 ..Trust::default()
             },
             line: BoardLine::new(self.listen, upstream),
+            what: what.clone(),
             facts: BrokerFacts {
                 kind: "outside".into(),
                 software: what.name.clone(),
@@ -176,22 +183,17 @@ impl CertifyBench for OutsideBroker {
 impl OutsideBroker {
     /// Its address, its certificate, and the version of TLS that is agreed on with it.
     async fn look(&self) -> Result<(SocketAddr, Vec<u8>, String), String> {
-        let Outside { name, host, port, server_name, ca, .. } = &self.what;
-        let looked_up = tokio::net::lookup_host((host.as_str(), *port)).await;
-        let mut addresses = looked_up.map_err(|error| format!("looking up {host}: {error}"))?;
-        let address = addresses.next().ok_or_else(|| format!("{host} has no address"))?;
-        let tcp = TcpStream::connect(address)
-            .await
-            .map_err(|error| format!("connecting to {name} ({address}): {error}"))?;
-        let tls = client_tls(ca).map_err(|error| error.to_string())?;
-        let asked = ServerName::try_from(server_name.clone()).map_err(|error| error.to_string())?;
-        let stream = TlsConnector::from(Arc::clone(&tls)).connect(asked, tcp).await;
-        let stream = stream.map_err(|error| format!("{name}: {}", in_words(&error)))?;
-        let (_, session) = stream.get_ref();
-        let leaf = session.peer_certificates().and_then(|chain| chain.first());
-        let leaf = leaf.ok_or_else(|| format!("{name} showed no certificate"))?.to_vec();
-        let version = session.protocol_version().map(|version| format!("{version:?}"));
-        Ok((address, leaf, version.unwrap_or_default()))
+        let Outside { name, server_name, reached, own, .. } = &self.what;
+        let address = reached.as_ref().ok_or("it was not looked for")?.address;
+        // Whatever it shows: the board is the judge of it.
+        let (chain, connected) = shown::connect(address, server_name, own.as_ref()).await;
+        let version = connected.as_ref().ok().and_then(|tls| tls.get_ref().1.protocol_version());
+        let version = version.map(|version| format!("{version:?}")).unwrap_or_default();
+        match (chain.into_iter().next(), connected) {
+            (Some(leaf), _) => Ok((address, leaf.to_vec(), version)),
+            (None, Err(error)) => Err(format!("{name}: {}", in_words(&error))),
+            (None, Ok(_)) => Err(format!("{name} showed no certificate")),
+        }
     }
 }
 
@@ -202,11 +204,7 @@ fn in_words(error: &io::Error) -> String {
             "it takes the connection and closes it in the handshake".into()
         }
         (_, Some(rustls::Error::InvalidMessage(what))) => {
-            format!("what it answers is no TLS ({what:?})")
-        }
-        (_, Some(rustls::Error::InvalidCertificate(what))) => {
-            let what = text::printable(what.to_string().as_bytes());
-            format!("its certificate does not hold against --ca and its name: {what}")
+            format!("what it answers is not TLS ({what:?})")
         }
         _ => text::printable(format!("the TLS handshake failed: {error}").as_bytes()),
     }
@@ -218,6 +216,7 @@ struct OutsideCase {
     endpoint: BrokerEndpoint,
     trust: Trust,
     line: BoardLine,
+    what: Outside,
     facts: BrokerFacts,
 }
 
@@ -269,6 +268,16 @@ impl CaseBroker for OutsideCase {
 
     async fn stall(&self) -> Result<String, String> {
         ask::stall(&self.rig, self.line.upstream(), &self.endpoint, &self.trust).await
+    }
+
+    async fn why_refused(&self, result: &CaseResult) -> Option<String> {
+        let given = refused::Given {
+            name: &self.what.server_name,
+            ca: self.what.ca(),
+            login: self.what.login.is_some(),
+            certificate: self.what.own.is_some(),
+        };
+        Some(refused::explain(result, &given, self.what.reached.as_ref()?))
     }
 
     async fn restart(&mut self) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! `hilrig certify` on boards: wires boards, brokers and reporters to the runner.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hilrig_broker::pki::Pki;
 use hilrig_broker::software::{Home, Software};
@@ -28,7 +29,7 @@ enum Asked {
     /// These, each where it runs, and what is to be told of that and of those that are not there.
     Ours(Vec<(&'static Software, Home)>, Vec<String>),
     /// One that runs already.
-    Outside(Outside),
+    Outside(Box<Outside>),
 }
 
 /// Certifies.
@@ -52,7 +53,8 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
     }
     let now = OffsetDateTime::now_utc();
     let run = run_id(now);
-    let asked = asked(&args, loaded.config.broker.kind, &run).await?;
+    let deadline = loaded.config.deadlines.broker;
+    let asked = asked(&args, loaded.config.broker.kind, &run, deadline).await?;
     let stop = signals::told_to_stop().map_err(Failure::internal)?;
 
     let seed = args.seed.unwrap_or_else(fresh_seed);
@@ -155,9 +157,14 @@ fn required(configured: &[Requirement], lists: &[String]) -> Result<Vec<String>,
     }
 }
 
-async fn asked(args: &CertifyRun, kind: BrokerKind, run: &str) -> Result<Asked, Failure> {
+async fn asked(
+    args: &CertifyRun,
+    kind: BrokerKind,
+    run: &str,
+    deadline: Duration,
+) -> Result<Asked, Failure> {
     if args.ca.is_some() || args.broker.contains(':') {
-        return Outside::of(args).map(Asked::Outside);
+        return Outside::of(args)?.reach(deadline).await.map(Box::new).map(Asked::Outside);
     }
     if args.broker != "all" {
         let Some(software) = Software::named(&args.broker) else {

@@ -498,6 +498,12 @@ impl Case {
         CASES.iter().find(|case| case.id == id)
     }
 
+    /// What it is about is the client certificate, which a user may have for a broker of theirs.
+    pub fn is_about_own_certificate(&self) -> bool {
+        let without = BrokerTls { client_certificate: false, ..self.broker };
+        self.board.certificate && without == BrokerTls::USUAL
+    }
+
     /// It puts load on a broker, or disturbs its other clients: at one that others use, that is to be allowed
     /// first.
     pub fn puts_load(&self) -> bool {
@@ -532,6 +538,16 @@ mod tests {
             let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
             assert!(case.id.chars().all(plain), "{}", case.id);
         }
+    }
+
+    #[test]
+    fn what_puts_load_on_a_broker_is_known() {
+        let loads: Vec<&str> =
+            CASES.iter().filter(|case| case.puts_load()).map(|case| case.id).collect();
+        assert_eq!(
+            loads,
+            ["stalled", "mqtt-takeover", "mqtt-payload-limit", "mqtt-reconnect-storm"]
+        );
     }
 
     #[test]

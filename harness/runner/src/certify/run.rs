@@ -53,6 +53,8 @@ pub(crate) struct Shared<'a> {
     open: Cell<u32>,
     /// How long a broker took to start, the longest so far.
     starts: Cell<Duration>,
+    /// Why nothing further came of a broker, for the first that it is so of.
+    refused: RefCell<Option<String>>,
     /// The first case that the bench broke, in words.
     broken: RefCell<Option<String>>,
     /// Boards whose work has not ended.
@@ -95,6 +97,7 @@ pub async fn certify(
     all.end(why.as_deref());
     let verdict = all.verdict(why.is_some());
     let why = why.or(all.broken.take().filter(|_| verdict == Verdict::RigFault));
+    let why = why.or(all.refused.take());
     let mut outcome = RunOutcome { verdict, why };
     if let (Verdict::Passed, Some(why)) = (outcome.verdict, not_met()) {
         outcome = RunOutcome { verdict: Verdict::Failed, why: Some(why) };
@@ -197,6 +200,7 @@ impl<'a> Shared<'a> {
             brokers: RefCell::new(brokers),
             open: Cell::new(open),
             starts: Cell::default(),
+            refused: RefCell::default(),
             broken: RefCell::default(),
             alive: Cell::new(members.len()),
             storm: RefCell::default(),
@@ -279,6 +283,17 @@ impl<'a> Shared<'a> {
         let tasks = self.queue.borrow_mut().give_up(need);
         for task in tasks {
             self.put(task, left_out(task.case, not));
+        }
+    }
+
+    /// The control was refused: nothing further is asked of this broker.
+    pub(super) fn refused(&self, broker: usize, why: &str) {
+        let words = || format!("{}: {why}", self.name(broker));
+        self.refused.borrow_mut().get_or_insert_with(words);
+        let not = NotSetUp::NotRun("the control was refused".into());
+        let tasks = self.queue.borrow_mut().give_up_broker(broker);
+        for task in tasks {
+            self.put(task, left_out(task.case, &not));
         }
     }
 
