@@ -99,8 +99,10 @@ impl Outside {
     }
 
     /// What must be shown nowhere.
-    pub fn password(&self) -> Option<&str> {
-        self.login.as_ref().map(|login| login.password.as_str())
+    pub fn secrets(&self) -> Vec<String> {
+        let password = self.login.as_ref().map(|login| login.password.clone());
+        let key = self.own.as_ref().map(OwnCertificate::key_lines).unwrap_or_default();
+        password.into_iter().chain(key).collect()
     }
 
     /// As something to certify. Relays listen at `listen`, files go below `dir`, and an answer must come

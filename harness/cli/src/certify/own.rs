@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use hilrig_core::secrets::Secrets;
+use hilrig_core::text;
+use hilrig_report::input;
 use hilrig_runner::ClientCertificate;
 use rustls::ClientConfig;
 use rustls::RootCertStore;
@@ -12,9 +15,6 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::dates;
 use crate::error::Failure;
 
-/// No file of these is larger, bytes.
-const MOST: u64 = 1 << 20;
-
 /// A client certificate of the user's.
 #[derive(Clone)]
 pub struct OwnCertificate {
@@ -22,6 +22,15 @@ pub struct OwnCertificate {
     pub der: ClientCertificate,
     /// Certificates and key for boards and other clients, PEM. A secret.
     pub pem: String,
+}
+
+impl OwnCertificate {
+    /// The lines of the key: each is a secret.
+    pub fn key_lines(&self) -> Vec<String> {
+        let key = self.pem.split("-----").skip_while(|part| !part.ends_with("PRIVATE KEY"));
+        let lines = key.skip(1).take(1).flat_map(str::lines).map(str::trim);
+        lines.filter(|line| line.len() > 8).map(str::to_owned).collect()
+    }
 }
 
 /// Every certificate of the file, which is PEM with one or more, or DER.
@@ -65,8 +74,8 @@ pub fn certificate(chain: &Path, key: &Path) -> Result<OwnCertificate, Failure> 
         chain: certificates.iter().map(|one| one.to_vec()).collect(),
         key: found.secret_der().to_vec(),
     };
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned() + "\n";
-    Ok(OwnCertificate { der, pem: text(&chain_pem) + &text(&key_pem) })
+    let pem = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned() + "\n";
+    Ok(OwnCertificate { der, pem: pem(&chain_pem) + &pem(&key_pem) })
 }
 
 /// Whether TLS can be done with both: the key is of a known kind and belongs to the certificate.
@@ -87,22 +96,60 @@ pub fn password(file: &Path) -> Result<String, Failure> {
     let wrong =
         |found: String| Failure::usage(format!("--password-file {}: {found}", file.display()));
     let bytes = read(file).map_err(wrong)?;
-    let text = String::from_utf8(bytes).map_err(|_| wrong("it is no text in UTF-8".into()))?;
-    match text.lines().next() {
-        Some(password) if !password.is_empty() => Ok(password.into()),
+    let whole = String::from_utf8(bytes).map_err(|_| wrong("it is no text in UTF-8".into()))?;
+    match whole.lines().next() {
+        Some(password) if !password.is_empty() => {
+            text::hide(&Secrets::new([password.to_owned()]));
+            Ok(password.into())
+        }
         _ => Err(wrong("its first line, the password, is empty".into())),
     }
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {
-    // A pipe or a device could be read from for ever.
-    let cannot = |error: std::io::Error| format!("it cannot be read: {error}");
-    let about = std::fs::metadata(file).map_err(cannot)?;
-    if !about.is_file() {
-        return Err("it cannot be read: it is no file".into());
+    input::read_or_pipe(file, input::TEXT_MOST)
+        .map_err(|error| format!("it cannot be read: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use hilrig_broker::Certificates;
+
+    use super::*;
+
+    #[test]
+    fn every_block_of_a_file_counts_and_one_that_is_none_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("ca.pem");
+        let made = [Certificates::new("a.test").unwrap(), Certificates::new("b.test").unwrap()];
+        std::fs::write(&file, made[0].ca_pem().to_owned() + "a note\n" + made[1].ca_pem()).unwrap();
+        let all = cas(&file).unwrap();
+        assert_eq!(all, [made[0].ca_der().clone(), made[1].ca_der().clone()]);
+        std::fs::write(&file, made[0].ca_der()).unwrap();
+        assert_eq!(cas(&file).unwrap(), [made[0].ca_der().clone()]);
+        let none = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        std::fs::write(&file, made[0].ca_pem().to_owned() + none).unwrap();
+        assert!(cas(&file).unwrap_err().message().contains("block 2 is no CA certificate"));
     }
-    if about.len() > MOST {
-        return Err(format!("it has {} B, and no such file has more than {MOST} B", about.len()));
+
+    #[test]
+    fn a_key_belongs_to_its_certificate_and_is_a_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) =
+            (Certificates::new("a.test").unwrap(), Certificates::new("b.test").unwrap());
+        let path = |name: &str| dir.path().join(name);
+        std::fs::write(path("chain"), one.leaf().certificate_pem()).unwrap();
+        std::fs::write(path("key"), one.leaf().key_pem()).unwrap();
+        std::fs::write(path("other"), other.leaf().key_pem()).unwrap();
+        let own = certificate(&path("chain"), &path("key")).unwrap();
+        let lines = own.key_lines();
+        assert!(!lines.is_empty() && lines.iter().all(|line| one.leaf().key_pem().contains(line)));
+        let refused = |chain: &str, key: &str, says: &str| {
+            let failure = certificate(&path(chain), &path(key)).err().expect(says);
+            assert!(failure.message().contains(says), "{says}: {}", failure.message());
+        };
+        refused("chain", "other", "it is no key for --client-cert");
+        refused("key", "key", "it has no certificate in PEM");
+        refused("chain", "chain", "it has no key in PEM");
     }
-    std::fs::read(file).map_err(cannot)
 }

@@ -22,7 +22,7 @@ use crate::args::CertifyRun;
 use crate::error::{Failure, say};
 use crate::run::{Shown, reporters};
 use crate::session::{self, Boards, Loaded, fresh_seed, run_id};
-use crate::{bench, load, signals};
+use crate::{bench, load, signals, twins};
 
 /// What `--broker` names.
 enum Asked {
@@ -45,6 +45,7 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
         names: &args.board,
     };
     let mut loaded = Loaded::read(config, &boards)?;
+    twins::refuse(&loaded.config, &loaded.chosen).await?;
     if loaded.contract.connection.given_up.is_none() {
         return Err(Failure::usage(format!(
             "{}: a board that is refused could not be had back, for the firmware never gives up (connection.given_up)",
@@ -52,7 +53,7 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
         )));
     }
     let now = OffsetDateTime::now_utc();
-    let run = run_id(now);
+    let run = run_id(now, &loaded.config.records);
     let deadline = loaded.config.deadlines.broker;
     let asked = asked(&args, loaded.config.broker.kind, &run, deadline).await?;
     let stop = signals::told_to_stop().map_err(Failure::internal)?;
@@ -62,12 +63,14 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
     let login = Login::random().map_err(Failure::rig)?;
     let mut secrets = std::mem::take(&mut loaded.secrets);
     if let Asked::Outside(outside) = &asked {
-        secrets.extend(outside.password().map(Into::into));
+        secrets.extend(outside.secrets());
     }
-    let secrets = load::secrets(secrets, &login.password);
+    let secrets = load::secrets(secrets, &login);
+    let baseline = loaded.baseline.take();
     let policy = PolicyWatch::default();
     let watch = Box::new(policy.clone());
-    let reporters = reporters(&record, &loaded.config, Shown::All)?.and(watch);
+    let reporters = reporters(&record, &loaded.config, baseline, Vec::new(), Shown::All)?;
+    let reporters = reporters.and(watch);
     let reporters = Arc::new(reporters);
     let events = Events::new(reporters.clone(), secrets.clone());
     loaded.tell_start(&events, &run, now, seed, Vec::new()).await?;
