@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hilrig_broker::Login;
 use hilrig_core::certify::certificate::OtherClient;
-use hilrig_core::certify::matrix::NEEDS_ALLOW_LOAD;
+use hilrig_core::certify::outside::NEEDS_ALLOW_LOAD;
 use hilrig_core::certify::{BrokerTls, Case, CaseResult, Line};
 use hilrig_core::event::BrokerFacts;
 use hilrig_core::text;

@@ -16,10 +16,6 @@ pub const LARGE_MESSAGE: usize = 6000;
 /// How often a case cuts the connection to see whether the heap stays.
 pub const RECONNECTS: u32 = 10;
 
-/// Why a case is left out at a broker that others use.
-pub const NEEDS_ALLOW_LOAD: &str =
-    "it puts load on the broker or disturbs its other clients, and was not allowed (--allow-load)";
-
 /// A case that must connect, in the usual set-up.
 const CONTROL: Case = Case {
     id: "",
@@ -498,19 +494,6 @@ impl Case {
         CASES.iter().find(|case| case.id == id)
     }
 
-    /// What it is about is the client certificate, which a user may have for a broker of theirs.
-    pub fn is_about_own_certificate(&self) -> bool {
-        let without = BrokerTls { client_certificate: false, ..self.broker };
-        self.board.certificate && without == BrokerTls::USUAL
-    }
-
-    /// It puts load on a broker, or disturbs its other clients: at one that others use, that is to be allowed
-    /// first.
-    pub fn puts_load(&self) -> bool {
-        let stalls = self.act == Act::Stall;
-        stalls || matches!(self.act, Act::Mqtt(Takeover | PayloadLimit | ReconnectStorm))
-    }
-
     /// It can be run at a broker that the rig does not control: nothing is asked of the broker's set-up.
     pub fn fits_any_broker(&self) -> bool {
         let usual_broker = self.broker == BrokerTls::USUAL;
@@ -538,16 +521,6 @@ mod tests {
             let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
             assert!(case.id.chars().all(plain), "{}", case.id);
         }
-    }
-
-    #[test]
-    fn what_puts_load_on_a_broker_is_known() {
-        let loads: Vec<&str> =
-            CASES.iter().filter(|case| case.puts_load()).map(|case| case.id).collect();
-        assert_eq!(
-            loads,
-            ["stalled", "mqtt-takeover", "mqtt-payload-limit", "mqtt-reconnect-storm"]
-        );
     }
 
     #[test]

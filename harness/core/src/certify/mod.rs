@@ -4,6 +4,7 @@
 pub mod case;
 pub mod certificate;
 pub mod matrix;
+pub mod outside;
 mod repetitions;
 mod require;
 pub mod setup;

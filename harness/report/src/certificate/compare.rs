@@ -1,7 +1,7 @@
 //! Two certificates side by side, for a broker's upgrade.
 
 use hilrig_core::certify::certificate::{Certificate, Outcome, Profile, Verdict};
-use hilrig_core::certify::matrix::NEEDS_ALLOW_LOAD;
+use hilrig_core::certify::outside::NEEDS_ALLOW_LOAD;
 use hilrig_core::certify::{CaseResult, Range, WireSeen};
 use serde::Serialize;
 

@@ -1,7 +1,8 @@
 //! The certificate of a broker: written, read back, and refused where it was changed.
 
 use hilrig_core::certify::certificate::{CERTIFICATE_SCHEMA, Certificate, Outcome, Verdict};
-use hilrig_core::certify::matrix::{CASES, NEEDS_ALLOW_LOAD};
+use hilrig_core::certify::matrix::CASES;
+use hilrig_core::certify::outside::NEEDS_ALLOW_LOAD;
 use hilrig_core::certify::{Case, CaseResult, Reason, Tally};
 use hilrig_report::certificate::{
     Compared, Difference, Meaning, differences, differences_markdown, markdown,
@@ -355,6 +356,32 @@ fn what_was_found_stands_in_every_report() {
             assert!(shown.contains(&found), "{found} is not in the {name}: {shown}");
         }
     }
+}
+
+/// What each case sends to a broker of the user's own, as the table in docs/certify.md, which is made of it.
+#[test]
+fn what_each_case_sends_is_documented() {
+    const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/certify.md");
+    let mut all: Vec<(&str, bool, Vec<String>)> = Vec::new();
+    let asked = |case: &&Case| case.fits_any_broker() || case.is_about_own_certificate();
+    for case in CASES.iter().filter(asked) {
+        let id = format!("`{}`", case.id);
+        match all
+            .iter_mut()
+            .find(|(sends, load, _)| (*sends, *load) == (case.sends(), case.puts_load()))
+        {
+            Some((_, _, ids)) => ids.push(id),
+            None => all.push((case.sends(), case.puts_load(), vec![id])),
+        }
+    }
+    let mut table =
+        String::from("| Cases | What they send | `--allow-load` |\n| --- | --- | --- |\n");
+    for (sends, load, ids) in all {
+        let load = if load { "needed" } else { "" };
+        table += &format!("| {} | {sends} | {load} |\n", ids.join(", "));
+    }
+    let docs = std::fs::read_to_string(DOCS).unwrap();
+    assert!(docs.contains(&table), "docs/certify.md is to have this table:\n{table}");
 }
 
 proptest! {
