@@ -2,6 +2,7 @@
 
 mod board;
 mod power;
+mod require;
 mod scenario;
 mod written;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use crate::certify::Requirement;
 use crate::heap::HeapPhase;
 use crate::place::FileError;
 use crate::units::Span;
@@ -44,6 +46,8 @@ pub struct Config {
     pub broker: BrokerConfig,
     /// Lowest free heap that a phase must keep, bytes.
     pub floors: BTreeMap<HeapPhase, u64>,
+    /// What a certification requires beside what its matrix expects.
+    pub require: Vec<Requirement>,
     /// How much of each scenario there is where a run is asked for it.
     pub scenarios: ScenarioConfig,
     /// How long anything may take.
@@ -272,6 +276,7 @@ impl Resolver<'_> {
                 .into_iter()
                 .map(|(phase, floor)| (phase, floor.into_inner().0))
                 .collect(),
+            require: self.require(&raw.certify.require)?,
             scenarios: self.scenarios(&raw.scenario)?,
             deadlines: self.deadlines(&raw.deadlines)?,
             virtual_: VirtualConfig {
