@@ -107,7 +107,7 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
         images,
         elves,
         settings,
-        floors: config.floors.clone(),
+        floors: load::floors(&config),
         scenarios,
         seed,
         deadlines: config.deadlines,

@@ -103,7 +103,7 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
         images,
         elves,
         settings,
-        floors: config.floors.clone(),
+        floors: load::floors(&config),
         scenarios: Vec::new(),
         seed,
         deadlines: config.deadlines,
