@@ -32,7 +32,7 @@ impl Case {
                 "eleven connections of the board, one after the other, and a request on each"
             }
             Act::Resume => {
-                "a few connections of the board and of two other clients, one after the other"
+                "a few connections of the board and of two other clients, one after the other, and one with the client id of the board"
             }
             Act::AskForMfln => "two connections with a ClientHello each, and nothing after it",
             Act::Stall => "two connections that stay open for up to 20 s without a handshake",
@@ -50,7 +50,7 @@ impl Case {
             Act::Mqtt(NoPermission) => "a subscription and a message on a topic that is forbidden",
             Act::Mqtt(BrokerRestart) => "nothing: the broker is restarted",
             Act::Mqtt(ReconnectStorm) => {
-                "50 clients and all boards, connected at once, three times"
+                "50 clients and all boards, connected at once, three times; the clients once more without a password"
             }
         }
     }
@@ -58,7 +58,6 @@ impl Case {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::certify::matrix::CASES;
 
     #[test]
