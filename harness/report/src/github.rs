@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use hilrig_core::certify::Outcome;
-use hilrig_core::certify::certificate::Verdict as CaseVerdict;
+use hilrig_core::certify::certificate::{Required, RequiredOutcome, Verdict as CaseVerdict};
 use hilrig_core::check::CheckOutcome;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::leak;
@@ -176,11 +176,20 @@ pub fn annotations(run: &RunModel) -> String {
                 (_, Outcome::Broken) => "warning",
                 _ => continue,
             };
-            let verdict = words::verdict_words(case.verdict);
+            let verdict = words::verdict(case);
             let title = format!("{}, {} {verdict}", certification.broker, case.id);
             let came = words::came_of(case);
             let told = format!("{}: {came}\nexpected: {}", case.title, case.expected);
             let _ = writeln!(text, "::{kind} title={}::{}", property(&title), data(&told));
+        }
+    }
+    for certification in &run.certifications {
+        let policy = run.certificate(&certification.broker).map(|of| of.policy);
+        let not_met = |one: &&Required| one.outcome != RequiredOutcome::Passed;
+        for required in policy.iter().flatten().filter(not_met) {
+            let title = format!("{}, required {}", certification.broker, required.require);
+            let told = words::required(required);
+            let _ = writeln!(text, "::error title={}::{}", property(&title), data(&told));
         }
     }
     for board in &run.boards {

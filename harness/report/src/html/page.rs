@@ -55,7 +55,7 @@ pub(super) fn page(
                 (boards(run))
                 (notes(run))
                 @for of in &run.certifications {
-                    (certificate::section(of, certificate(of).as_ref(), &floors))
+                    (certificate::section(of, certificate(of).as_ref()))
                 }
                 (against::section(compared))
                 (memory::sections(run.started.as_ref().map_or(&[], |started| &started.firmware)))

@@ -320,7 +320,12 @@ pub fn mixed() -> Stream {
     stream.begin("v3", 3).stopped("v3", Phase::Lock, PhaseOutcome::RigFault, why);
     stream.end("v3", Verdict::RigFault, Some(why));
     stream.end("v4", Verdict::Skipped, Some("skip = \"on loan\" in the configuration"));
-    stream.run(What::CertifyStarted(CertifyStarted { broker: "mosquitto".into(), cases: 1 }));
+    stream.run(What::CertifyStarted(CertifyStarted {
+        broker: "mosquitto".into(),
+        cases: 1,
+        repeat: 1,
+        require: Vec::new(),
+    }));
     let (broker, id) = ("mosquitto".to_owned(), "tls13-only".to_owned());
     stream.board("v1", What::CaseStarted { broker: broker.clone(), id });
     let result = certificate::case("tls13-only", Outcome::Refused, CaseVerdict::Held);
@@ -345,7 +350,12 @@ pub fn certified() -> Stream {
 pub fn certify(stream: &mut Stream, broker: &str) {
     let cases = certificate::cases();
     let (broker, count) = (broker.to_owned(), cases.len() as u32);
-    stream.run(What::CertifyStarted(CertifyStarted { broker: broker.clone(), cases: count }));
+    stream.run(What::CertifyStarted(CertifyStarted {
+        broker: broker.clone(),
+        cases: count,
+        repeat: 1,
+        require: Vec::new(),
+    }));
     for result in cases.into_iter().rev() {
         let started = What::CaseStarted { broker: broker.clone(), id: result.id.clone() };
         let ended = What::CaseEnded(Box::new(CaseEnded { broker: broker.clone(), result }));
