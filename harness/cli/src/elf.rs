@@ -1,21 +1,16 @@
 //! The ELF file of a firmware, for the functions and lines of a crash.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use hilrig_core::config::{BoardKind, Config};
 use hilrig_core::contract::Contract;
-use hilrig_core::image::Image;
+use hilrig_core::image::{self, Image};
 use hilrig_core::sections::Section;
 use hilrig_decode::Firmware;
+use hilrig_report::input;
 use hilrig_runner::Elf;
 
 use crate::error::Failure;
-
-/// The largest ELF that is read: it is held in memory. One of an ESP32 with debug information has
-/// 20 MB.
-const MOST: u64 = 512 << 20;
 
 const HELP: &str = "It is the file that the linker wrote for this very image; without it crashes are told without functions and lines.";
 
@@ -91,6 +86,19 @@ pub fn of_kind(config: &Config, kind: BoardKind) -> Result<Option<Firmware>, Fai
     }
 }
 
+/// Refuses a flat image of which the ELF file that belongs to it has more. No ELF file is none the worse.
+///
+/// # Errors
+/// The image was cut.
+pub fn image_is_whole(image: &Image, elf: Option<&Path>) -> Result<(), Failure> {
+    let elf = elf.map_or_else(|| beside(&image.path), Path::to_owned);
+    let Ok(bytes) = input::read(&elf, input::IMAGE_MOST) else { return Ok(()) };
+    match image.is_cut_by(&bytes) {
+        Some(found) => Err(Failure::usage(format!("{}: {found}", image.path.display()))),
+        None => Ok(()),
+    }
+}
+
 fn beside(image: &Path) -> PathBuf {
     image.with_extension("elf")
 }
@@ -120,6 +128,9 @@ impl Build {
         if !bytes.starts_with(b"\x7fELF") {
             return Err(format!("{} is no ELF file", path.display()));
         }
+        if let Some(found) = image::elf_is_cut(bytes) {
+            return Err(format!("{}: {found}", path.display()));
+        }
         let (Some(pattern), Some(id)) = (&self.pattern, &self.id) else { return Ok(()) };
         let mut ids = pattern.captures_iter(bytes).filter_map(|found| found.get(1)).peekable();
         let other = ids.peek().map(|id| hilrig_core::text::printable(id.as_bytes()));
@@ -135,14 +146,6 @@ impl Build {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MOST + 1).read_to_end(&mut bytes))
-        .map_err(|error: io::Error| format!("reading the ELF {}: {error}", path.display()))?;
-    match bytes.len() as u64 > MOST {
-        false => Ok(bytes),
-        true => {
-            Err(format!("{}: larger than {MOST} bytes, which no firmware's ELF is", path.display()))
-        }
-    }
+    input::read(path, input::IMAGE_MOST)
+        .map_err(|error| format!("reading the ELF {}: {error}", path.display()))
 }

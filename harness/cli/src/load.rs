@@ -6,20 +6,23 @@ use std::path::{Path, PathBuf};
 use hilrig_boards::discover::discover;
 use hilrig_boards::identity;
 use hilrig_broker::Login;
-use hilrig_core::config::{BoardConfig, BoardKind, Config, SettingsBy};
+use hilrig_core::config::{BoardConfig, BoardKind, Config, Floors, SettingsBy};
 use hilrig_core::contract::Contract;
 use hilrig_core::image::{Image, ImageFormat};
 use hilrig_core::place::FileError;
 use hilrig_core::text::{self, Secrets};
 
+use hilrig_report::input;
+
 use crate::bench;
+use crate::elf;
 use crate::error::Failure;
 
 const BUILD: &str = "Build the firmware with `make firmware`, or mend the key.";
 
 /// The configuration.
 pub fn config(path: &Path) -> Result<Config, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = input::read_text(path, input::TEXT_MOST).map_err(|error| {
         Failure::usage(format!(
             "reading the configuration {}: {error}. `hilrig init` writes one; --config names another",
             path.display()
@@ -56,7 +59,7 @@ fn named_by_what_stays(config: &Config, board: &BoardConfig) -> Result<(), Failu
 /// The firmware's contract.
 pub fn contract(config: &Config) -> Result<Contract, Failure> {
     let path = &config.contract.path;
-    let text = read(path, || {
+    let text = read(path, input::TEXT_MOST, || {
         config.contract.needed(&config.path, "It says what the firmware says and answers.")
     })?;
     let text = String::from_utf8(text)
@@ -71,10 +74,11 @@ pub fn image(config: &Config, contract: &Contract, kind: BoardKind) -> Result<Im
         Failure::usage(FileError::whole(&config.path, message))
     })?;
     let file = &files.image;
-    let bytes = read(&file.path, || file.needed(&config.path, BUILD))?;
+    let bytes = read(&file.path, input::IMAGE_MOST, || file.needed(&config.path, BUILD))?;
     let build = contract.build.as_ref().map(|build| &build.in_image);
     let mut image =
         Image::parse(&file.path, bytes, kind.image_format(), build).map_err(Failure::usage)?;
+    elf::image_is_whole(&image, files.elf.as_ref().map(|file| file.path.as_path()))?;
     for segment in &files.segments {
         let wrong = |found: &str| Failure::usage(segment.file.wrong(&config.path, found));
         if kind.image_format() != ImageFormat::Esp8266 {
@@ -83,7 +87,9 @@ pub fn image(config: &Config, contract: &Contract, kind: BoardKind) -> Result<Im
             ));
         }
         let help = "It is written beside the image.";
-        let bytes = read(&segment.file.path, || segment.file.needed(&config.path, help))?;
+        let bytes = read(&segment.file.path, input::IMAGE_MOST, || {
+            segment.file.needed(&config.path, help)
+        })?;
         image.add(segment.offset, bytes).map_err(|found| wrong(&found))?;
     }
     if files.settings == SettingsBy::Flash {
@@ -136,9 +142,11 @@ pub fn named_image(
     contract: Option<&Contract>,
     kind: BoardKind,
 ) -> Result<Image, Failure> {
-    let bytes = read(path, || FileError::whole(path, "there is no such file"))?;
+    let bytes = read(path, input::IMAGE_MOST, || FileError::whole(path, "there is no such file"))?;
     let build = contract.and_then(|contract| contract.build.as_ref()).map(|build| &build.in_image);
-    Image::parse(path, bytes, kind.image_format(), build).map_err(Failure::usage)
+    let image = Image::parse(path, bytes, kind.image_format(), build).map_err(Failure::usage)?;
+    elf::image_is_whole(&image, None)?;
+    Ok(image)
 }
 
 /// The virtual boards' boot ROM is there.
@@ -190,6 +198,11 @@ fn secret(config: &Config, key: &str, variable: &str) -> Result<String, Failure>
     Ok(value)
 }
 
+/// The heap floors of each kind of board that has an image.
+pub fn floors(config: &Config) -> BTreeMap<BoardKind, Floors> {
+    config.firmware.keys().map(|kind| (*kind, config.floors_of(*kind))).collect()
+}
+
 /// The values that must be shown nowhere, and are hidden from now on.
 pub fn secrets(values: Vec<String>, broker: &Login) -> Secrets {
     let secrets = Secrets::new(values).and_login(&broker.user, &broker.password);
@@ -197,8 +210,8 @@ pub fn secrets(values: Vec<String>, broker: &Login) -> Secrets {
     secrets
 }
 
-fn read(path: &Path, missing: impl FnOnce() -> FileError) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| match error.kind() {
+fn read(path: &Path, most: u64, missing: impl FnOnce() -> FileError) -> Result<Vec<u8>, Failure> {
+    input::read(path, most).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Failure::usage(missing()),
         _ => Failure::usage(format!("reading {}: {error}", path.display())),
     })

@@ -12,6 +12,7 @@ mod error;
 mod flash;
 mod heap;
 mod init;
+mod limits;
 mod load;
 mod monitor;
 mod power;
@@ -65,6 +66,8 @@ fn main() -> ExitCode {
 }
 
 async fn dispatch(args: Args) -> Result<u8, Failure> {
+    signals::survive_file_limit();
+    limits::raise();
     match args.command {
         Command::Run(run) => run::run(run).await,
         Command::Boards(boards) => boards::boards(&boards).await,

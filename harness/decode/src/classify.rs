@@ -3,6 +3,7 @@
 use hilrig_core::heap::HeapSample;
 use regex::Regex;
 
+use crate::clean::clean;
 use crate::crash_line::{CrashLine, without_logger};
 use crate::start::RomStart;
 
@@ -32,9 +33,9 @@ impl Classifier {
 
     /// What `line` says, if it is one of these. Without its line end, any bytes.
     pub fn look(&self, line: &[u8]) -> Option<Sighting> {
-        let inner = || without_logger(std::str::from_utf8(line).ok()?.trim());
-        if let Some(crash) = CrashLine::read(line).or_else(|| CrashLine::read(inner()?.as_bytes()))
-        {
+        let cleaned = clean(line);
+        let inner = || CrashLine::read(without_logger(cleaned.trim())?.as_bytes());
+        if let Some(crash) = CrashLine::read(cleaned.as_bytes()).or_else(inner) {
             return Some(Sighting::Crash(crash));
         }
         if let Some(start) = RomStart::read(line) {
@@ -74,6 +75,10 @@ mod tests {
         assert_eq!(
             looked("Exception (9):"),
             Some(Sighting::Crash(CrashLine::Exception { cause: 9, fatal: false }))
+        );
+        assert_eq!(
+            looked("\x1b[0;31m[00:00:01.234] Abort called\x1b[0m\r"),
+            Some(Sighting::Crash(CrashLine::Abort { at: None }))
         );
         assert!(matches!(
             looked(" ets Jan  8 2013,rst cause:2, boot mode:(3,6)"),

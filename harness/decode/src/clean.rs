@@ -48,7 +48,8 @@ fn pattern(text: &str) -> Regex {
 /// `line` as text without control characters, colours and markup, and without what tools put at its
 /// end. What they put in front of it is still there.
 pub fn text(line: &[u8]) -> String {
-    let mut text = shown::without_escapes(String::from_utf8_lossy(line));
+    let text = shown::without_escapes(String::from_utf8_lossy(line));
+    let mut text = shown::without_backslashes(text);
     // The searches cost more than a look for the characters without which they find nothing.
     if text.contains('<') {
         text = Cow::Owned(TAGS.replace_all(&text, "").into_owned());
@@ -68,7 +69,6 @@ pub fn text(line: &[u8]) -> String {
 }
 
 /// `line` without all that tools put on it, as far as its own text shows it.
-#[cfg(test)]
 pub fn clean(line: &[u8]) -> String {
     without_prefixes(&text(line)).to_owned()
 }

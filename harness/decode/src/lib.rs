@@ -16,6 +16,8 @@ mod encoding;
 mod finding;
 mod firmware;
 mod judge;
+#[cfg(test)]
+mod line_ends;
 mod lines;
 mod live;
 mod marks;

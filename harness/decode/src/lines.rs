@@ -116,7 +116,8 @@ impl Lines {
         let begun = std::mem::take(&mut self.begun);
         self.push(&begun);
         self.end_by_returns(&mut line);
-        if !self.line.is_empty() {
+        // In UTF-16 half a character may follow the last line end.
+        if !matches!(self.line[..], [] | [0]) {
             line(self.number(), &self.line);
             self.line.clear();
             // It counts as a line, too.

@@ -160,4 +160,4 @@ impl Live {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

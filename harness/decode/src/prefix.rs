@@ -232,15 +232,17 @@ impl Sample {
 
     /// What is around this line and `other`, where both are lines of one dump.
     fn confirmed_by(&self, other: &str) -> Option<Around> {
-        let mut suffix = None;
-        self.prefix.end(other, Match::Exact, |end| {
-            suffix = self.suffix_of(other[end..].trim());
-            suffix.is_some()
-        })?;
-        Some(Around { prefix: self.prefix.clone(), suffix: suffix? })
+        [Match::Exact, Match::Loose].into_iter().find_map(|how| {
+            let mut suffix = None;
+            self.prefix.end(other, how, |end| {
+                suffix = self.suffix_of(other[end..].trim(), how);
+                suffix.is_some()
+            })?;
+            Some(Around { prefix: self.prefix.clone(), suffix: suffix? })
+        })
     }
 
-    fn suffix_of(&self, rest: &str) -> Option<String> {
+    fn suffix_of(&self, rest: &str, how: Match) -> Option<String> {
         let mark = marks::find(rest).filter(|mark| mark.start == 0);
         let own = mark.and_then(|mark| mark.end).map(|end| collapsed(&rest[end..]));
         let suffix = match (&self.suffix, own) {
@@ -249,9 +251,13 @@ impl Sample {
             (None, own) => own.unwrap_or_default(),
         };
         let text = without_suffix(rest, &suffix)?;
-        let cause = mark.is_some_and(|mark| mark.cause);
-        // Two causes are a list of them. A cause belongs to details.
-        let both = if cause { !self.cause } else { marks::is_detail(text) };
+        // Two causes are a list of them. A cause belongs to details, and where another word is in
+        // front of them, to those that nobody writes by chance.
+        let both = match mark {
+            Some(mark) if mark.cause => !self.cause,
+            None if how == Match::Loose => false,
+            _ => marks::is_detail(text),
+        };
         (both && text.trim() != self.text).then_some(suffix)
     }
 }

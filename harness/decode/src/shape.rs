@@ -8,8 +8,15 @@
 const LONGEST: usize = 256;
 
 /// The longest word that may be another in the next line of the same prefix (Nov and Dec, I and E, AM
-/// and PM), characters.
+/// and PM), characters; and one in capital letters (a level).
 const SHORT: usize = 5;
+const SHORT_IN_CAPITALS: usize = 8;
+
+/// Steps of one comparison: a board may send what has endless ways to be read as numbers.
+const MOST_STEPS: u32 = 512;
+
+/// What it costs, in steps, to look at what follows a prefix.
+const LOOK: u32 = 32;
 
 /// A prefix, as the lines of one log share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,8 +72,9 @@ impl Shape {
                 at += run.len();
             } else {
                 // GitLab marks with it that a line goes on.
-                if c != '+' || !matches!(tokens.last(), Some(Token::Number { .. } | Token::Numbers))
-                {
+                let number = matches!(tokens.last(), Some(Token::Number { .. } | Token::Numbers));
+                let goes_on = c == '+' && number && prefix[..at].ends_with(is_of_word);
+                if !goes_on {
                     tokens.push(Token::Sign(c));
                 }
                 at += c.len_utf8();
@@ -97,33 +105,50 @@ impl Shape {
         let numbered =
             self.tokens.iter().any(|token| !matches!(token, Token::Word(_) | Token::Sign(_)));
         let how = if numbered { how } else { Match::Exact };
-        self.walk(&self.tokens, text, 0, how, &mut wanted)
+        let mut walk = Walk { shape: self, text, how, steps: MOST_STEPS, wanted: &mut wanted };
+        walk.from(&self.tokens, 0)
+    }
+}
+
+/// A comparison.
+struct Walk<'a> {
+    shape: &'a Shape,
+    text: &'a str,
+    how: Match,
+    steps: u32,
+    wanted: &'a mut dyn FnMut(usize) -> bool,
+}
+
+impl Walk<'_> {
+    fn take_steps(&mut self, steps: u32) -> Option<()> {
+        self.steps = self.steps.checked_sub(steps)?;
+        Some(())
     }
 
-    fn walk(
-        &self,
-        tokens: &[Token],
-        text: &str,
-        at: usize,
-        how: Match,
-        wanted: &mut dyn FnMut(usize) -> bool,
-    ) -> Option<usize> {
+    fn end(&mut self, at: usize) -> Option<usize> {
+        self.take_steps(LOOK)?;
+        (self.wanted)(at).then_some(at)
+    }
+
+    /// Where the prefix ends, if `tokens` are what is left of it at `at`.
+    fn from(&mut self, tokens: &[Token], at: usize) -> Option<usize> {
+        self.take_steps(1)?;
+        let text = self.text;
         let Some((token, further)) = tokens.split_first() else {
             let follows = text[at..].chars().next();
-            let apart = !self.spaced
-                || self.is_empty()
+            let apart = !self.shape.spaced
+                || self.shape.is_empty()
                 || text[..at].ends_with('+')
                 || follows.is_none_or(char::is_whitespace);
-            return (apart && wanted(at)).then_some(at);
+            return if apart { self.end(at) } else { None };
         };
         let at = text.len() - text[at..].trim_start().len();
         let rest = &text[at..];
         let sign = |token: &Token| matches!(token, Token::Sign(_));
         if rest.is_empty() && at > 0 && tokens.iter().all(sign) {
             // A line of nothing else, whose last signs were taken for a part of its end.
-            return wanted(at).then_some(at);
+            return self.end(at);
         }
-        let mut go = |length: usize| self.walk(further, text, at + length, how, wanted);
         match token {
             Token::Sign(sign) => {
                 // `grep -n` has `:` in lines that match and `-` in those around them.
@@ -131,13 +156,14 @@ impl Shape {
                     ':' | '-' => rest.starts_with([':', '-']),
                     sign => rest.starts_with(*sign),
                 };
-                if same { go(rest.chars().next().map_or(0, char::len_utf8)) } else { None }
+                if same { self.from(further, at + sign.len_utf8()) } else { None }
             }
             Token::Word(sample) => {
                 let run = word(rest);
                 let same = !run.is_empty()
-                    && (collapsed(run) == *sample || how == Match::Loose && are_alike(sample, run));
-                if same { go(run.len()) } else { None }
+                    && (collapsed(run) == *sample
+                        || self.how == Match::Loose && are_alike(sample, run));
+                if same { self.from(further, at + run.len()) } else { None }
             }
             Token::Number { decimal } => {
                 let run = word(rest);
@@ -145,13 +171,13 @@ impl Shape {
                     return None;
                 }
                 let digits = run.bytes().take_while(u8::is_ascii_digit).count();
-                let mut ends = Vec::with_capacity(2);
-                ends.extend((*decimal && digits > 0).then_some(digits));
-                ends.extend((ends.first() != Some(&run.len())).then_some(run.len()));
-                ends.into_iter().find_map(|end| go(passing_plus(rest, end)))
+                let short = (*decimal && digits > 0 && digits < run.len()).then_some(digits);
+                let mut ends = short.into_iter().chain([run.len()]);
+                ends.find_map(|end| self.from(further, at + passing_plus(rest, end)))
             }
             Token::Numbers => {
-                numbers(rest).into_iter().rev().find_map(|end| go(passing_plus(rest, end)))
+                let mut ends = numbers(rest).into_iter().rev();
+                ends.find_map(|end| self.from(further, at + passing_plus(rest, end)))
             }
         }
     }
@@ -219,7 +245,11 @@ fn passing_plus(text: &str, at: usize) -> usize {
 
 /// Whether a short word may stand for another: both of the same case.
 fn are_alike(sample: &str, run: &str) -> bool {
-    let short = |text: &str| text.chars().count() <= SHORT && text.chars().all(char::is_alphabetic);
+    let short = |text: &str| {
+        let capitals = text.chars().all(char::is_uppercase);
+        let most = if capitals { SHORT_IN_CAPITALS } else { SHORT };
+        text.chars().count() <= most && text.chars().all(char::is_alphabetic)
+    };
     let case = |text: &str| {
         let mut chars = text.chars();
         (chars.next().is_some_and(char::is_uppercase), chars.next().map(char::is_uppercase))
@@ -278,10 +308,24 @@ mod tests {
         assert_eq!(rest("Nov 30 ", "Dec 1 text", Match::Loose), Some("text"));
         assert_eq!(rest("[0] <err> os: ", "[0] <inf> os: text", Match::Loose), Some("text"));
         assert_eq!(rest("[0] bench: ", "[0] server: text", Match::Loose), None);
+        assert_eq!(rest("[0] ERROR: ", "[0] WARNING: text", Match::Loose), Some("text"));
         assert_eq!(rest("a.log-99-", "a.log:100:text", Match::Exact), Some("text"));
         // Nothing but a word to go by.
         assert_eq!(rest("the ", "and text", Match::Loose), None);
         assert_eq!(Shape::of(&"x".repeat(LONGEST + 1)), None);
+    }
+
+    #[test]
+    fn text_with_endless_ways_to_read_it_costs_no_more_than_its_bound() {
+        let shape = Shape::of(&"1:1 : ".repeat(40)).unwrap();
+        let text = "1:".repeat(2000);
+        let mut looks = 0;
+        let end = shape.end(&text, Match::Loose, |_| {
+            looks += 1;
+            false
+        });
+        assert_eq!(end, None);
+        assert!(looks <= MOST_STEPS / LOOK, "{looks}");
     }
 
     #[test]

@@ -33,6 +33,24 @@ pub fn without_escapes(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
+/// `text` without the backslashes that Markdown puts in front of signs, and JSON in front of signs and
+/// their codes.
+pub fn without_backslashes(text: Cow<'_, str>) -> Cow<'_, str> {
+    static ESCAPED: LazyLock<Regex> = LazyLock::new(|| {
+        let pattern = r"\\(?:u00([2-7][0-9a-fA-F])|([<>&_*|()\[\]#+.!~:=/-]))";
+        Regex::new(pattern).expect("a constant pattern compiles")
+    });
+    if memchr::memchr(b'\\', text.as_bytes()).is_none() {
+        return text;
+    }
+    let plain = ESCAPED.replace_all(&text, |found: &regex::Captures<'_>| {
+        let code = found.get(1).and_then(|code| u8::from_str_radix(code.as_str(), 16).ok());
+        let sign = || found.get(2).map_or_else(String::new, |sign| sign.as_str().to_owned());
+        code.map_or_else(sign, |code| char::from(code).to_string())
+    });
+    Cow::Owned(plain.into_owned())
+}
+
 /// `text` without what is shown of its line end, and without blanks and markup there: a backtick,
 /// the last rule of a table, a backslash that continues a line.
 pub fn without_end(text: &str) -> &str {
@@ -100,6 +118,19 @@ mod tests {
         let title = "\x1b]0;title\x07text\x1b_bk;t=1700000000000\x07 of it\x1b]0;t\x1b\\.";
         assert_eq!(without_escapes(title.into()), "text of it.");
         assert_eq!(without_escapes("a[1] = b\\e".into()), "a[1] = b\\e");
+    }
+
+    #[test]
+    fn backslashes_of_markup_go() {
+        for (escaped, plain) in [
+            (r"\>\>\>stack\>\>\>", ">>>stack>>>"),
+            (r"\u003c\u003C\u003cstack\u003c\u003c\u003c", "<<<stack<<<"),
+            (r"Abort called\r\n", r"Abort called\r\n"),
+            (r"C:\new\x1", r"C:\new\x1"),
+            (r"User exception \(panic/abort/assert\)", "User exception (panic/abort/assert)"),
+        ] {
+            assert_eq!(without_backslashes(escaped.into()), plain);
+        }
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! `events.jsonl`: one event a line, and the way back.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Write};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use hilrig_core::event::{Event, SCHEMA, What};
 use hilrig_core::text::{plain_json, printable};
 
 use crate::reporters::Reporter;
+
+/// The longest line that is read, bytes: the certificate of a whole matrix has a tenth of it.
+const LINE_MOST: u64 = 16 << 20;
 
 /// Writes events as they come. Each line goes out in one write, so that a run that is killed
 /// leaves whole lines.
@@ -126,13 +129,17 @@ pub fn read_events(path: &Path) -> Result<Recorded, ReadError> {
 /// As [`read_events`].
 pub fn for_each_event(path: &Path, mut take: impl FnMut(Event)) -> Result<Option<Torn>, ReadError> {
     let failed = |error| ReadError::File { path: path.into(), error };
-    let mut input = BufReader::new(File::open(path).map_err(failed)?);
+    let mut input = BufReader::new(crate::input::open(path, u64::MAX).map_err(failed)?);
     let mut torn = None;
     let mut text = Vec::new();
     for line in 1.. {
         text.clear();
-        if input.read_until(b'\n', &mut text).map_err(failed)? == 0 {
+        if (&mut input).take(LINE_MOST + 1).read_until(b'\n', &mut text).map_err(failed)? == 0 {
             break;
+        }
+        if text.len() as u64 > LINE_MOST {
+            let found = format!("line {line} is longer than {LINE_MOST} bytes, and no event is");
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidData, found)));
         }
         match serde_json::from_slice::<Event>(&text) {
             Ok(event) => {

@@ -10,6 +10,7 @@ use hilrig_core::verdict::Verdict;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, params};
 
 use crate::heap::{Boots, Key, Metric, is_measured};
+use crate::input;
 use crate::model::RunModel;
 
 /// The file's name in the folder of records.
@@ -161,6 +162,7 @@ impl History {
     /// The file is locked, read-only, no history, or a newer hilrig's.
     pub fn open(path: &Path) -> Result<History, HistoryError> {
         let failed = |error: rusqlite::Error| broken("opening", path, error);
+        input::regular_or_none(path).map_err(|error| broken("opening", path, error))?;
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)
                 .map_err(|error| broken("making the folder of", path, error))?;
@@ -188,6 +190,7 @@ impl History {
     /// As [`History::open`], or there is none.
     pub fn read(path: &Path) -> Result<History, HistoryError> {
         let failed = |error: rusqlite::Error| broken("opening", path, error);
+        input::regular_or_none(path).map_err(|error| broken("opening", path, error))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let database = Connection::open_with_flags(path, flags).map_err(failed)?;
         database.busy_timeout(BUSY).map_err(failed)?;

@@ -14,6 +14,7 @@ mod github;
 pub mod heap;
 mod history;
 mod html;
+pub mod input;
 mod junit;
 mod model;
 mod record;

@@ -10,16 +10,11 @@ use rustix::fs::{Access, access, statvfs};
 use rustix::process::{Resource, getrlimit};
 
 use super::{Finding, missing, ok};
-use crate::load;
+use crate::{limits, load};
 
 /// Free space that a run must find. A record of one board takes some 100 KiB, a virtual board's flash
 /// file 4 MiB.
 const FREE: u64 = 64 * 1024 * 1024;
-
-/// Open files that a run takes beside those of its boards.
-const FILES: u64 = 64;
-/// Open files that a board takes: port, lock, logs, sockets, and the pipes of a virtual board.
-const FILES_OF_BOARD: u64 = 24;
 
 /// Looks at what a run needs of the machine.
 pub fn machine(config: Option<&Config>, findings: &mut Vec<Finding>) {
@@ -93,7 +88,7 @@ fn clock(config: Option<&Config>) -> Finding {
 
 fn files(config: Option<&Config>) -> Finding {
     let boards = config.map_or(1, |config| config.boards.len().max(config.virtual_.boards));
-    let need = FILES + FILES_OF_BOARD * boards as u64;
+    let need = limits::files_of(boards);
     let limit = getrlimit(Resource::Nofile);
     // hilrig raises its own limit up to the hard one.
     match limit.maximum.or(limit.current) {

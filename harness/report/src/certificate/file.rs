@@ -1,6 +1,5 @@
 //! `certificate.json`: written with a digest, and read back only as it was written.
 
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -11,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::input;
 use crate::record::CERTIFICATE;
 
 /// No certificate is larger, bytes: what is, is another file.
@@ -113,7 +113,9 @@ pub fn seal(certificate: &mut Certificate) -> String {
 pub fn read_certificate(path: &Path) -> Result<Certificate, CertificateError> {
     let failed = |error| CertificateError::File { path: path.into(), error };
     let mut text = Vec::new();
-    File::open(path).and_then(|file| file.take(MOST + 1).read_to_end(&mut text)).map_err(failed)?;
+    // One byte more is read than may be there: that it is too large has its own words.
+    let file = input::open(path, u64::MAX).map_err(failed)?;
+    file.take(MOST + 1).read_to_end(&mut text).map_err(failed)?;
     if text.len() as u64 > MOST {
         return Err(CertificateError::Large { path: path.into() });
     }

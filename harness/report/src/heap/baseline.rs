@@ -13,6 +13,7 @@ use toml::Spanned;
 
 use super::figures::{Boots, Figure, Key, PhaseFigures};
 use crate::file::WholeFile;
+use crate::input;
 
 /// The file's name, beside the configuration.
 pub const BASELINE: &str = "heap-baseline.toml";
@@ -129,10 +130,11 @@ impl Baseline {
     /// # Errors
     /// There is none, or what there is is no whole baseline of a schema that this hilrig reads.
     pub fn read(path: &Path) -> Result<Baseline, BaselineError> {
-        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => BaselineError::Missing { path: path.into() },
-            _ => BaselineError::Read { path: path.into(), error },
-        })?;
+        let text =
+            input::read_text(path, input::TEXT_MOST).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => BaselineError::Missing { path: path.into() },
+                _ => BaselineError::Read { path: path.into(), error },
+            })?;
         Baseline::parse(path, &text).map_err(BaselineError::Wrong)
     }
 
@@ -141,8 +143,7 @@ impl Baseline {
     /// # Errors
     /// The text is no whole baseline of a schema that this hilrig reads.
     pub fn parse(path: &Path, text: &str) -> Result<Baseline, FileError> {
-        let written: Written =
-            toml::from_str(text).map_err(|error| FileError::toml(path, text, &error))?;
+        let written: Written = hilrig_core::reading::whole(path, text)?;
         let schema = *written.schema.get_ref();
         if schema != SCHEMA {
             let message = format!(
@@ -250,7 +251,7 @@ mod tests {
             |text: &str| Baseline::parse(Path::new("b.toml"), text).unwrap_err().to_string();
         let other = wrong("schema = 7\n[end]\n");
         assert!(other.starts_with("b.toml:1: a baseline of schema 7"), "{other}");
-        assert!(wrong("schema = 1\nmore = 1\n[end]\n").contains("b.toml:2: unknown field"));
+        assert!(wrong("schema = 1\nmore = 1\n[end]\n").contains("b.toml:2: unknown key"));
         assert!(wrong("schema = 1\n").contains("b.toml:1: the file is cut off"));
     }
 }
