@@ -313,10 +313,7 @@ impl What {
                 [Some(&mut check.title), check.found.as_mut()].into_iter().flatten().collect()
             }
             What::ChipStart(start) => vec![&mut start.reset, &mut start.boots],
-            What::Crash(crash) => {
-                let evidence = crash.evidence.iter_mut().map(|evidence| &mut evidence.text);
-                evidence.chain([&mut crash.cause_words]).collect()
-            }
+            What::Crash(crash) => crash.texts(),
             What::CaseEnded(ended) => ended.result.texts(),
             What::PhaseEnded { why, .. }
             | What::BoardEnded { why, .. }
