@@ -35,18 +35,35 @@ fn all_of(ids: &[&str], cases: &[CaseResult]) -> (RequiredOutcome, String) {
         .iter()
         .map(|id| match cases.iter().find(|case| case.id == *id) {
             Some(case) => one(case),
-            None => (RequiredOutcome::NotMeasured, format!("{id} was not among the cases")),
+            None => (RequiredOutcome::NotMeasured, format!("{id} {MISSING}")),
         })
         .collect();
     for outcome in [RequiredOutcome::Failed, RequiredOutcome::NotMeasured] {
         let found: Vec<&str> =
             each.iter().filter(|(of, _)| *of == outcome).map(|(_, found)| found.as_str()).collect();
         if !found.is_empty() {
-            return (outcome, found.join("; "));
+            return (outcome, joined(&found));
         }
     }
     let found: Vec<&str> = each.iter().map(|(_, found)| found.as_str()).collect();
     (RequiredOutcome::Passed, found.join("; "))
+}
+
+/// Said of a case that was not asked for.
+const MISSING: &str = "was not among the cases";
+
+/// All of it in a line; the cases that were not asked for together.
+fn joined(found: &[&str]) -> String {
+    let missing: Vec<&str> =
+        found.iter().filter_map(|one| one.strip_suffix(MISSING)).map(str::trim_end).collect();
+    let mut all: Vec<String> =
+        found.iter().filter(|one| !one.ends_with(MISSING)).map(|one| (*one).to_owned()).collect();
+    match &missing[..] {
+        [] => {}
+        [one] => all.push(format!("{one} {MISSING}")),
+        several => all.push(format!("{} were not among the cases", several.join(", "))),
+    }
+    all.join("; ")
 }
 
 fn one(case: &CaseResult) -> (RequiredOutcome, String) {
@@ -120,19 +137,21 @@ pub struct PolicyWatch {
 }
 
 impl PolicyWatch {
-    /// What is not met, in a line; nothing where everything is.
+    /// What is not met, in a short line; nothing where everything is. What it was judged by stands in the reports.
     pub fn not_met(&self) -> Option<String> {
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = Vec::new();
         for certification in &run.certifications {
             let broker = &certification.broker;
             let policy = run.certificate(broker).map(|of| of.policy).unwrap_or_default();
-            all.extend(
-                policy
-                    .iter()
-                    .filter(|one| one.outcome != RequiredOutcome::Passed)
-                    .map(|one| format!("{broker}: {}", words::required(one))),
-            );
+            let not_met: Vec<String> = policy
+                .iter()
+                .filter(|one| one.outcome != RequiredOutcome::Passed)
+                .map(|one| format!("{} ({})", one.require, words::required_outcome(one.outcome)))
+                .collect();
+            if !not_met.is_empty() {
+                all.push(format!("{broker}: required and not met: {}", not_met.join(", ")));
+            }
         }
         (!all.is_empty()).then(|| all.join("; "))
     }
@@ -191,6 +210,8 @@ mod tests {
         assert_eq!((of, found.as_str()), (Failed, "mfln-1024 taken, but ignored"));
         all.remove(1);
         assert_eq!(outcome("mfln", &all), NotMeasured);
+        let (_, found) = judged("mfln", &all[..1]);
+        assert_eq!(found, "mfln-1024, mfln-2048, mfln-4096 were not among the cases");
         all.push(case("mfln-1024", Outcome::NotRun, Verdict::NotRun));
         assert_eq!(outcome("mfln", &all), NotMeasured);
         all[3] = case("mfln-1024", Outcome::Refused, Verdict::Reported);

@@ -78,12 +78,17 @@ pub(crate) fn found(case: &CaseResult) -> Option<&str> {
 
 /// A requirement and what came of it.
 pub(crate) fn required(required: &Required) -> String {
-    let outcome = match required.outcome {
+    let outcome = required_outcome(required.outcome);
+    format!("required {} {outcome}: {}", required.require, required.found)
+}
+
+/// What came of a requirement.
+pub(crate) fn required_outcome(outcome: RequiredOutcome) -> &'static str {
+    match outcome {
         RequiredOutcome::Passed => "passed",
         RequiredOutcome::Failed => "failed",
         RequiredOutcome::NotMeasured => "not measured",
-    };
-    format!("required {} {outcome}: {}", required.require, required.found)
+    }
 }
 
 /// What came of a case.

@@ -124,12 +124,12 @@ fn required(policy: &[Required]) -> Markup {
                             tr.bad[one.outcome != RequiredOutcome::Passed] {
                                 td { code { (one.require) } }
                                 td {
-                                    @let (sign, words) = match one.outcome {
-                                        RequiredOutcome::Passed => ("✓", "passed"),
-                                        RequiredOutcome::Failed => ("✗", "failed"),
-                                        RequiredOutcome::NotMeasured => ("✗", "not measured"),
-                                    };
-                                    span.outcome { span aria-hidden="true" { (sign) } " " (words) }
+                                    @let passed = one.outcome == RequiredOutcome::Passed;
+                                    @let sign = if passed { "✓" } else { "✗" };
+                                    span.outcome {
+                                        span aria-hidden="true" { (sign) } " "
+                                        (words::required_outcome(one.outcome))
+                                    }
                                 }
                                 td { (one.found) }
                             }
