@@ -6,6 +6,7 @@ use std::time::Instant;
 use hilrig_core::check::Check;
 use hilrig_core::contract::{Contract, Request};
 use hilrig_core::text;
+use regex::Regex;
 
 use crate::BrokerEndpoint;
 use crate::boot::Booted;
@@ -33,6 +34,7 @@ impl Path<'_> {
         let contract = &self.bench.plan.contract;
         let http = self.http(booted)?;
         let rig = booted.rig.ok_or_else(|| Stop::Rig("the rig's address is not known".into()))?;
+        self.walk.doing("sent the settings over HTTP");
         let form = form::settings(
             contract,
             &form::Values {
@@ -50,12 +52,15 @@ impl Path<'_> {
         let answer = answer.map_err(Stop::Failed)?;
         if answer.status != 200 {
             return Err(Stop::Failed(format!(
-                "the settings were not taken: {} `{}`",
+                "the settings were not accepted: {} `{}`",
                 answer.status,
                 text::printable(&answer.body)
             )));
         }
         let switch = &contract.switch.to_mqtt;
+        if let Some(log) = self.log.get() {
+            log.switch_asked();
+        }
         let reply = self.request_over_http(http, &switch.request).await?;
         mismatch(switch, &reply).map_or(Ok(()), |wrong| Err(Stop::Failed(wrong)))
     }
@@ -69,6 +74,8 @@ impl Path<'_> {
     pub(crate) async fn page(&self, http: SocketAddr) -> Result<(), Stop> {
         let contract = &self.bench.plan.contract;
         let id = "configuration.page";
+        self.step(id);
+        self.walk.doing("requested the configuration page over HTTP");
         let answer =
             self.walk.waiting(http::get(http, &contract.http.page, self.reply_deadline())).await;
         let answer = answer.map_err(Stop::Failed)?;
@@ -90,6 +97,7 @@ impl Path<'_> {
 
     pub(crate) async fn requests_over_http(&self, http: SocketAddr) -> Result<(), Stop> {
         let contract = &self.bench.plan.contract;
+        self.step("configuration.requests");
         let mut wrong = Vec::new();
         for request in &contract.requests {
             let reply = self.request_over_http(http, &request.request).await?;
@@ -125,9 +133,10 @@ impl Path<'_> {
         http: SocketAddr,
         request: &str,
     ) -> Result<Vec<u8>, Stop> {
+        self.walk.doing(format!("requested {request} over HTTP"));
         let path = self.bench.plan.contract.http.request.replace("{request}", request);
         let answer = self.walk.waiting(http::get(http, &path, self.reply_deadline())).await;
-        let answer = answer.map_err(|why| Stop::Failed(format!("request {request}: {why}")))?;
+        let answer = answer.map_err(|why| Stop::Failed(format!("no reply to {request}: {why}")))?;
         Ok(answer.body)
     }
 
@@ -151,5 +160,19 @@ pub fn invalid(contract: &Contract) -> impl Iterator<Item = Request> {
 pub fn mismatch(request: &Request, reply: &[u8]) -> Option<String> {
     let said = String::from_utf8_lossy(reply);
     let matches = request.reply.is_match(&said);
-    (!matches).then(|| format!("{} was answered `{}`", request.request, text::printable(reply)))
+    (!matches).then(|| {
+        format!(
+            "{}: expected `{}`, got `{}`",
+            request.request,
+            expected(&request.reply),
+            text::printable(reply)
+        )
+    })
+}
+
+/// A reply as the contract has it: the whole of it must match, which the pattern says at both ends.
+fn expected(reply: &Regex) -> &str {
+    let pattern = reply.as_str();
+    let inner = pattern.strip_prefix(r"\A(?:").and_then(|rest| rest.strip_suffix(r")\z"));
+    inner.unwrap_or(pattern)
 }

@@ -3,22 +3,26 @@
 use hilrig_core::callers::HeapCallers;
 use hilrig_core::check::Check;
 use hilrig_core::contract::{Contract, HeapReply};
+use hilrig_core::event::What;
 use hilrig_core::heap::{HeapSample, HeapSource, percent};
 use hilrig_core::verdict::Verdict;
 
 use crate::crashes;
 use crate::log::Log;
+use crate::restarts;
 use crate::run::Plan;
 use crate::walk::{Stop, Walk};
 use crate::watch::Hit;
 
 /// The checks that a whole path makes, so that one which was not reached is not forgotten.
-pub const PATH_CHECKS: [(&str, &str); 8] = [
+pub const PATH_CHECKS: [(&str, &str); 10] = [
     ("boot_log.configuration", "the boot log's lines of configuration mode, in order"),
     ("configuration.page", "the configuration page has its form"),
     ("configuration.requests", "requests over HTTP get their replies"),
+    ("configuration.ca", "the CA certificate is accepted"),
     ("refusal", "a broker whose certificate another CA signed is refused, and the log says so"),
     ("boot_log.mqtt", "the boot log's lines of MQTT mode, in order"),
+    ("connection", "the board connects to the broker over TLS"),
     ("mqtt.requests", "requests over MQTT get their replies"),
     ("mqtt.invalid", "wrong requests are refused"),
     ("switch_back", "the switch back leads to configuration mode"),
@@ -31,26 +35,34 @@ pub fn title(id: &str) -> &'static str {
 
 /// Judges what needs the whole path: crashes, heap floors, and what was not reached.
 pub fn at_the_end(walk: &Walk<'_>, log: Option<&Log>, plan: &Plan, stop: Option<&Stop>) {
-    let why = match stop {
-        None => "the run did not get to it".to_owned(),
-        // Why it failed is told once, with the verdict.
-        Some(Stop::Failed(_) | Stop::Crashed(_)) => {
+    let failed = match stop {
+        Some(Stop::Failed(why)) => failed_step(walk, why),
+        Some(Stop::Crashed(_)) => Some("crash".to_owned()),
+        _ => None,
+    };
+    let why = match (stop, &failed) {
+        (None, _) => "the run did not get to it".to_owned(),
+        (_, Some(id)) => format!("not reached: the check {id} failed"),
+        (Some(Stop::Failed(_) | Stop::Crashed(_)), None) => {
             "not reached: the board failed before".to_owned()
         }
-        Some(Stop::Rig(_) | Stop::Silent(_)) => "not reached: the rig could not go on".to_owned(),
+        (Some(Stop::Rig(_) | Stop::Silent(_)), _) => "not reached: the rig could not go on".into(),
+        (Some(Stop::Interrupted(_)), _) => "not reached: the run was interrupted".into(),
     };
     for (id, title) in PATH_CHECKS {
-        if !walk.has(id) {
-            walk.check(Check::not_measured(id, title, &why));
+        let has_step = id != "configuration.ca" || plan.contract.http.ca.is_some();
+        if has_step && !walk.has(id) {
+            walk.check(Check::skipped(id, title, &why));
         }
     }
     for scenario in plan.scenarios.iter().map(|asked| asked.scenario) {
         if !walk.has(&scenario.check()) {
-            walk.check(Check::not_measured(scenario.check(), scenario.title(), &why));
+            walk.check(Check::skipped(scenario.check(), scenario.title(), &why));
         }
     }
 
     walk.check(crashes::check(walk, log, &why));
+    walk.check(restarts::check(walk, log, &why));
 
     if let (held @ 1.., wrong) = walk.heap_reads() {
         let title = "heap figures in memory agree with those that the firmware tells";
@@ -63,6 +75,7 @@ pub fn at_the_end(walk: &Walk<'_>, log: Option<&Log>, plan: &Plan, stop: Option<
         let id = format!("heap.{}", phase.name());
         let title = format!("lowest free heap, {}: at least {floor} B", phase.name());
         walk.check(match lows.get(*phase) {
+            None if stop.is_some() => Check::skipped(id, title, &why),
             None => Check::not_measured(id, title, "the board told no figure for this phase"),
             Some(low) => {
                 let found = format!("{} B in {} samples", low.lowest_free, low.samples);
@@ -70,6 +83,25 @@ pub fn at_the_end(walk: &Walk<'_>, log: Option<&Log>, plan: &Plan, stop: Option<
             }
         });
     }
+}
+
+/// The check of the step that failed, noted as failed with what was expected and what came. Its id, or
+/// that of the check that says more: a restart is no step's failure.
+fn failed_step(walk: &Walk<'_>, why: &str) -> Option<String> {
+    let step = walk.take_step();
+    if walk.restarts(|restarts| restarts.count()) > 0 {
+        return Some(restarts::ID.into());
+    }
+    let step = step?;
+    let found = match step.scenario {
+        None => why.to_owned(),
+        Some((found, at)) => {
+            walk.tell(What::Scenario(found));
+            format!("{at}: {why}")
+        }
+    };
+    walk.check(Check::of(&step.id, step.title, false, found));
+    Some(step.id)
 }
 
 /// The verdict on a board, and why it is not `passed`.
@@ -81,6 +113,10 @@ pub fn verdict(walk: &Walk<'_>, stop: Option<Stop>) -> (Verdict, Option<String>)
         Some(Stop::Rig(why) | Stop::Silent(why)) => match walk.first_measured_failure() {
             Some(failure) => (Verdict::Failed, Some(format!("{failure} (and the rig: {why})"))),
             None => (Verdict::RigFault, Some(why)),
+        },
+        Some(Stop::Interrupted(why)) => match walk.first_measured_failure() {
+            Some(failure) => (Verdict::Failed, Some(format!("{failure} (and then: {why})"))),
+            None => (Verdict::Skipped, Some(why)),
         },
         Some(Stop::Failed(why) | Stop::Crashed(why)) => (Verdict::Failed, Some(why)),
         None => match walk.first_not_held() {

@@ -109,9 +109,9 @@ fn checks(checks: &[Check], name: &str) -> Markup {
                     thead { tr { th { "Check" } th { "Outcome" } th { "Found" } th.number { "Line" } } }
                     tbody {
                         @for check in checks {
-                            tr.bad[!check.held()] {
+                            tr.bad[!check.held() && !check.skipped] {
                                 td { code { (check.id) } br; (check.title) }
-                                td { (outcome(check.outcome)) }
+                                td { (outcome(check)) }
                                 td { (check.found.as_deref().unwrap_or("")) }
                                 td.number {
                                     @if let Some(line) = check.log_line {
@@ -127,13 +127,14 @@ fn checks(checks: &[Check], name: &str) -> Markup {
     }
 }
 
-fn outcome(outcome: CheckOutcome) -> Markup {
-    let sign = match outcome {
-        CheckOutcome::Held => "✓",
-        CheckOutcome::NotHeld => "✗",
-        CheckOutcome::NotMeasured => "?",
+fn outcome(check: &Check) -> Markup {
+    let (sign, words) = match check.outcome {
+        CheckOutcome::NotMeasured if check.skipped => ("–", "skipped"),
+        CheckOutcome::Held => ("✓", outcome_words(check.outcome)),
+        CheckOutcome::NotHeld => ("✗", outcome_words(check.outcome)),
+        CheckOutcome::NotMeasured => ("?", outcome_words(check.outcome)),
     };
-    html! { span.outcome { span aria-hidden="true" { (sign) } " " (outcome_words(outcome)) } }
+    html! { span.outcome { span aria-hidden="true" { (sign) } " " (words) } }
 }
 
 fn lows(board: &BoardModel) -> Markup {
@@ -222,6 +223,7 @@ fn phases(board: &BoardModel) -> Markup {
                                     PhaseOutcome::Done => { "done" },
                                     PhaseOutcome::Failed => { "failed" },
                                     PhaseOutcome::RigFault => { "rig fault" },
+                                    PhaseOutcome::Interrupted => { "interrupted" },
                                 }
                                 @if let Some(why) = &run.why { br; (why) }
                             }

@@ -143,6 +143,10 @@ fn trouble(board: &BoardModel, looks: Looks, out: &mut String) {
             out.push_str(&crash::traces(board, looks));
         }
     }
+    if let Some((count, why)) = board.checks_skipped() {
+        let s = if count == 1 { "" } else { "s" };
+        let _ = writeln!(out, "    {:<OUTCOME$}  {count} check{s}: {}", "skipped", clean(why));
+    }
 }
 
 /// The last line: the verdict over all boards.

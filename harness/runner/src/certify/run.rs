@@ -23,7 +23,7 @@ use super::judge::{self, Came};
 use super::queue::{Need, Queue, Task};
 use super::storm::Storm;
 use crate::meeting::Meeting;
-use crate::run::{Bench, Member, Plan, RunOutcome, one_board};
+use crate::run::{Bench, Halt, Member, Plan, RunOutcome, one_board};
 use crate::time_server::TimeServer;
 use crate::watch::Patterns;
 
@@ -127,7 +127,7 @@ async fn on_boards(
         })
         .collect();
     let meeting = Meeting::default();
-    let (halt, halted) = watch::channel(None::<String>);
+    let (halt, halted) = watch::channel(None::<Halt>);
     let mut boards: FuturesUnordered<_> = members
         .into_iter()
         .zip(&benches)
@@ -147,11 +147,13 @@ async fn on_boards(
                 Some(_) => continue,
                 None => break,
             },
-            reason = &mut stop, if !ended => reason,
-            () = &mut late, if !ended => format!("the run's deadline of {} passed", Span(deadline)),
+            reason = &mut stop, if !ended => Halt::Interrupted(reason),
+            () = &mut late, if !ended => {
+                Halt::Fault(format!("the run's deadline of {} passed", Span(deadline)))
+            }
         };
         ended = true;
-        why = Some(reason.clone());
+        why = Some(reason.why().to_owned());
         let _ = halt.send(Some(reason));
     }
     why.map_or(Ok(()), Err)

@@ -10,7 +10,7 @@ mod steps;
 
 use std::time::{Duration, Instant};
 
-use hilrig_core::check::{Check, CheckOutcome};
+use hilrig_core::check::CheckOutcome;
 use hilrig_core::contract::Request;
 use hilrig_core::event::What;
 use hilrig_core::heap::HeapSample;
@@ -91,12 +91,10 @@ impl Path<'_> {
                         self.walk.check(check);
                     }
                     Err(stop) => {
-                        if let Some(why) = stop.failed() {
-                            let held = CheckOutcome::NotHeld;
-                            self.walk.tell(What::Scenario(steps.found(held)));
-                            let found = format!("{}: {why}", steps.in_step());
-                            let title = scenario.title();
-                            self.walk.check(Check::of(scenario.check(), title, false, found));
+                        // Whether it was the board is found out later.
+                        if stop.failed().is_some() {
+                            let found = steps.found(CheckOutcome::NotHeld);
+                            self.walk.scenario_failed(scenario, found, steps.in_step());
                         }
                     }
                 }
