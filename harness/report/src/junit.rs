@@ -126,8 +126,7 @@ fn board_suite(board: &BoardModel) -> TestSuite {
             suite.add_property(Property::new(format!("heap.{}.lowest_free", phase.name()), figure));
         }
     }
-    let mut cases: Vec<TestCase> =
-        board.phases.iter().map(|run| phase_case(run, board)).collect();
+    let mut cases: Vec<TestCase> = board.phases.iter().map(|run| phase_case(run, board)).collect();
     cases.extend(board.checks.iter().map(|check| check_case(check, board)));
     if let Some(status) = verdict_status(board, cases.is_empty()) {
         let mut case = TestCase::new("verdict", status);

@@ -218,6 +218,11 @@ impl Log {
         self.inner.borrow_mut().starts.switch_asked();
     }
 
+    /// The rig has the firmware give up connecting, once.
+    pub fn gives_up(&self) {
+        self.inner.borrow_mut().starts.gives_up();
+    }
+
     /// The console is opened: the starts that stand there already are of the time before.
     pub fn console_opened(&self) {
         self.inner.borrow_mut().starts.console_opened();

@@ -86,6 +86,7 @@ impl Path<'_> {
             return Ok(booted);
         };
         let mark = log.mark();
+        log.gives_up();
         self.to_mqtt(&booted, &target(broker, broker.endpoint.impostor_port, 1)).await?;
         self.boot_log(log, mark, Mode::Mqtt).await?;
         let verdict = self.connection(log, mark, |hit| match hit.says {

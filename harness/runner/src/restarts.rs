@@ -78,6 +78,9 @@ pub struct Starts {
     asked: Option<Asked>,
     /// The firmware said that it gives up, and restarts.
     announced: bool,
+    /// Starts that are left where the rig has it give up once, whether or not it says so; none where
+    /// it need not.
+    give_up: Option<u32>,
     /// It crashed, and no start was seen since.
     crashed: bool,
     /// The ROM's text was read once, so each start has one.
@@ -96,6 +99,7 @@ impl Starts {
             armed: false,
             asked: None,
             announced: false,
+            give_up: None,
             crashed: false,
             rom_read: false,
             booting: false,
@@ -111,6 +115,7 @@ impl Starts {
     pub fn reset_asked(&mut self) {
         self.armed = true;
         (self.announced, self.crashed, self.booting) = (false, false, false);
+        self.give_up = None;
         self.next = [0; 2];
         self.asked = Some(Asked { left: 1, by_reset: true, started: false, spoke: false });
     }
@@ -118,6 +123,11 @@ impl Starts {
     /// The rig requests something after which the firmware restarts once.
     pub fn switch_asked(&mut self) {
         self.asked = Some(Asked { left: 1, by_reset: false, started: false, spoke: false });
+    }
+
+    /// The rig has the firmware give up connecting, once: it restarts into configuration mode.
+    pub fn gives_up(&mut self) {
+        self.give_up = Some(1);
     }
 
     /// What the decoder finds: starts, and crashes.
@@ -196,6 +206,7 @@ impl Starts {
         }
         if up {
             self.booting = false;
+            self.give_up.take_if(|_| matches!(says, Says::Configuration(_)));
             // Where no start came since a reset, this is of the time before it.
             self.asked.take_if(|asked| asked.started || !asked.by_reset);
         }
@@ -230,13 +241,18 @@ impl Starts {
             None => false,
         };
         let in_boot = self.asked.as_ref().is_some_and(|asked| asked.by_reset);
-        if announced || crashed {
+        if crashed {
             return None;
         }
-        if let Some(window) = &mut self.asked {
-            window.left = window.left.saturating_sub(1);
-            (window.started, window.spoke) = (true, false);
-        }
+        let asked = match (&mut self.asked, &mut self.give_up) {
+            (Some(window), _) => {
+                window.left = window.left.saturating_sub(1);
+                (window.started, window.spoke) = (true, false);
+                asked
+            }
+            (None, Some(left)) => std::mem::replace(left, 0) > 0,
+            (None, None) => announced,
+        };
         (!asked).then_some(Restart { line, rom, in_boot })
     }
 }
@@ -349,7 +365,7 @@ mod tests {
     }
 
     /// `R` the ROM, `B` the build, `c` and `m` the lines of the modes, `g` given up, `x` a crash; `!` the rig
-    /// resets, `?` it asks for the other mode. Gives the places of the restarts.
+    /// resets, `?` it asks for the other mode, `1` it has the board give up. Gives the places of the restarts.
     fn told(mut starts: Starts, log: &str) -> Vec<u64> {
         let mut found = Vec::new();
         for (line, what) in (0..).zip(log.chars()) {
@@ -364,6 +380,10 @@ mod tests {
                 }
                 '?' => {
                     starts.switch_asked();
+                    None
+                }
+                '1' => {
+                    starts.gives_up();
                     None
                 }
                 'x' => {
@@ -387,6 +407,10 @@ mod tests {
         for (log, at) in [
             // A whole path with the refusal, and the switch back.
             ("!RBc?RBmgRBc?RBm?RBc", vec![]),
+            // The rig has it give up once, whether or not it says so.
+            ("!RBc1?RBmRBc", vec![]),
+            ("!RBc1?RBmgRBc?RBm", vec![]),
+            ("!RBc1?RBmRBmgRBc", vec![13]),
             // In configuration mode; on the way to MQTT mode; in MQTT mode; after the switch back.
             ("!RBcRBc", vec![4]),
             ("!RBc?RRBm", vec![6]),
