@@ -1,7 +1,7 @@
 //! What the phases do in configuration mode, over HTTP.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hilrig_core::check::Check;
 use hilrig_core::contract::{Contract, Request};
@@ -13,8 +13,15 @@ use crate::boot::Booted;
 use crate::form;
 use crate::http;
 use crate::judge;
+use crate::log::Log;
 use crate::path::Path;
+use crate::restarts;
 use crate::walk::Stop;
+
+/// How long after its connections broke off a chip that restarts is heard.
+const STARTS_WITHIN: Duration = Duration::from_secs(3);
+/// A web server that did not answer is asked again after this time.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// What a board is to connect to.
 pub(crate) struct Target<'a> {
@@ -49,7 +56,7 @@ impl Path<'_> {
             },
         );
         let answer = self.walk.waiting(http::get(http, &form, self.reply_deadline())).await;
-        let answer = answer.map_err(Stop::Failed)?;
+        let answer = answer.map_err(|why| self.no_answer(http, why))?;
         if answer.status != 200 {
             return Err(Stop::Failed(format!(
                 "the settings were not accepted: {} `{}`",
@@ -78,7 +85,7 @@ impl Path<'_> {
         self.walk.doing("requested the configuration page over HTTP");
         let answer =
             self.walk.waiting(http::get(http, &contract.http.page, self.reply_deadline())).await;
-        let answer = answer.map_err(Stop::Failed)?;
+        let answer = answer.map_err(|why| self.no_answer(http, why))?;
         let page = String::from_utf8_lossy(&answer.body);
         let missing = form::fields(contract).find(|field| {
             let double = format!("name=\"{field}\"");
@@ -136,8 +143,32 @@ impl Path<'_> {
         self.walk.doing(format!("requested {request} over HTTP"));
         let path = self.bench.plan.contract.http.request.replace("{request}", request);
         let answer = self.walk.waiting(http::get(http, &path, self.reply_deadline())).await;
-        let answer = answer.map_err(|why| Stop::Failed(format!("no reply to {request}: {why}")))?;
+        let answer =
+            answer.map_err(|why| self.no_answer(http, format!("no reply to {request}: {why}")))?;
         Ok(answer.body)
+    }
+
+    /// The board's web server did not answer. It is asked again before the board is blamed.
+    pub(crate) fn no_answer(&self, http: SocketAddr, why: String) -> Stop {
+        self.walk.not_answered(http);
+        Stop::Failed(why)
+    }
+
+    /// A board that restarts breaks its connections off before its ROM speaks: the start that explains it
+    /// is waited for, unless the web server answers meanwhile.
+    pub(crate) async fn explained(&self, log: &Log) {
+        let Some(http) = self.walk.take_not_answered() else { return };
+        let answers = async {
+            let page = &self.bench.plan.contract.http.page;
+            while http::get(http, page, STARTS_WITHIN).await.is_err() {
+                tokio::time::sleep(AGAIN).await;
+            }
+        };
+        tokio::select! {
+            () = answers => {}
+            () = restarts::any(self.walk, log) => {}
+            () = tokio::time::sleep(STARTS_WITHIN) => {}
+        }
     }
 
     pub(crate) fn http(&self, booted: &Booted) -> Result<SocketAddr, Stop> {

@@ -142,6 +142,7 @@ impl Path<'_> {
             let done = modes.await;
             // The dump of a crash, or the start that explains what failed, may be on its way.
             if let Err(Stop::Failed(_) | Stop::Crashed(_)) = done {
+                self.walk.waiting(self.explained(log)).await;
                 self.walk.waiting(log.settle()).await;
             }
             done
@@ -266,7 +267,7 @@ impl Path<'_> {
                 broker.endpoint.ca_der.clone(),
                 self.reply_deadline(),
             ));
-            let answer = answer.await.map_err(Stop::Failed)?;
+            let answer = answer.await.map_err(|why| self.no_answer(http, why))?;
             if answer.status != 200 {
                 return Err(Stop::Failed(format!(
                     "the CA certificate was not accepted: {} `{}`",

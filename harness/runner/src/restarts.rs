@@ -345,6 +345,17 @@ pub fn reason(walk: &Walk<'_>, stop: Stop) -> Stop {
     }
 }
 
+/// Resolves when there is a restart.
+pub async fn any(walk: &Walk<'_>, log: &Log) {
+    loop {
+        let news = log.news();
+        if walk.restarts(Restarts::count) > 0 {
+            return;
+        }
+        news.await;
+    }
+}
+
 /// Resolves when the board restarts and nobody asked for it.
 pub async fn restarted(walk: &Walk<'_>, log: &Log) -> Stop {
     loop {

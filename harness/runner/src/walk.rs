@@ -1,6 +1,7 @@
 //! What is noted while a board walks its path: phases with their times, checks, heap figures.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use hilrig_core::board::BoardFault;
@@ -71,6 +72,7 @@ struct Notes {
     restarts: Restarts,
     doing: String,
     step: Option<Step>,
+    not_answered: Option<SocketAddr>,
 }
 
 /// A step of the path, with the check that says whether it worked.
@@ -177,6 +179,16 @@ impl<'a> Walk<'a> {
     /// The step under way; it is taken by this.
     pub fn take_step(&self) -> Option<Step> {
         self.notes.borrow_mut().step.take()
+    }
+
+    /// The web server there did not answer, and so the path ends.
+    pub fn not_answered(&self, http: SocketAddr) {
+        self.notes.borrow_mut().not_answered = Some(http);
+    }
+
+    /// The web server that did not answer; it is taken by this.
+    pub fn take_not_answered(&self) -> Option<SocketAddr> {
+        self.notes.borrow_mut().not_answered.take()
     }
 
     /// What the rig does from now on, in words: `requested LedOn over MQTT`.
