@@ -42,5 +42,5 @@ pub use engine::{EngineStatus, engine_status};
 pub use error::BrokerError;
 pub use hilrig_core::config::BrokerKind;
 pub use plan::{BrokerPlan, Login, SERVER_NAME};
-pub use rundir::RunDir;
+pub use rundir::{RunDir, temporary_folder};
 pub use sweep::sweep;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hilrig_core::secrets::Ends;
 use hilrig_core::text::{Secrets, printable};
 
 /// The most that is kept, bytes: the record wants the whole log of a usual run, and a board that
@@ -77,7 +78,7 @@ impl LogTail {
             text.push('\n');
         }
         if !tail.partial.is_empty() {
-            text.push_str(&tail.secrets.mask(&printable(&tail.partial)));
+            text.push_str(&tail.shown());
         }
         text
     }
@@ -101,8 +102,13 @@ impl LogTail {
 }
 
 impl Tail {
+    /// The line at hand. It may be a piece of a longer one.
+    fn shown(&self) -> String {
+        printable(&self.secrets.mask_bytes(&self.partial, Ends::Cut))
+    }
+
     fn end_line(&mut self) {
-        let line = self.secrets.mask(&printable(&self.partial)).into_owned();
+        let line = self.shown();
         self.partial.clear();
         if self.up.is_none() {
             self.up = (self.hint)(&line);

@@ -11,6 +11,36 @@ use crate::strays;
 const PREFIX: &str = "hilrig-";
 const MARKER: &str = "owner.json";
 
+/// The longest folder below which a run's sockets have paths that the system takes (107 bytes): below
+/// it come the run's folder, a board's and the socket's name.
+const SHORT: usize = 48;
+
+/// Where the run's folder is made: in TMPDIR, or where paths are short if that is long.
+pub fn temporary_folder() -> PathBuf {
+    let mut folders = temporary_folders();
+    let last = folders.pop().unwrap_or_else(std::env::temp_dir);
+    let writable = |folder: &PathBuf| {
+        use rustix::fs::{Access, access};
+        folder.is_dir() && access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+    };
+    folders.into_iter().find(writable).unwrap_or(last)
+}
+
+/// Every folder that the run's folder may be in; TMPDIR is the last.
+pub(crate) fn temporary_folders() -> Vec<PathBuf> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    folders_of(std::env::temp_dir(), runtime)
+}
+
+fn folders_of(temporary: PathBuf, runtime: Option<PathBuf>) -> Vec<PathBuf> {
+    let short = |folder: &PathBuf| folder.is_absolute() && folder.as_os_str().len() <= SHORT;
+    if short(&temporary) {
+        return vec![temporary];
+    }
+    let system = PathBuf::from("/tmp");
+    [Some(system), runtime.filter(short), Some(temporary)].into_iter().flatten().collect()
+}
+
 /// A folder `hilrig-<run id>` in the system's folder for temporary files, for its user only. Dropping
 /// removes it with all that is in it; one that a killed run left is removed by
 /// [`sweep`](crate::sweep).
@@ -24,7 +54,7 @@ impl RunDir {
     /// If `run` is not of letters, digits, `-`, `_` and `.` alone, if the folder is there already, or
     /// as making and writing files fails.
     pub fn create(run: &str) -> io::Result<RunDir> {
-        RunDir::create_in(&std::env::temp_dir(), run)
+        RunDir::create_in(&temporary_folder(), run)
     }
 
     /// The same in another folder than the system's.
@@ -117,6 +147,15 @@ mod tests {
         drop(dir);
         assert!(!path.exists());
         assert!(RunDir::create_in(base.path(), "../r1").is_err());
+    }
+
+    #[test]
+    fn a_long_tmpdir_gives_way_to_a_short_one() {
+        let (short, long) =
+            (PathBuf::from("/var/tmp"), PathBuf::from(format!("/{}", "x".repeat(60))));
+        assert_eq!(folders_of(short.clone(), None), [short]);
+        let folders = folders_of(long.clone(), Some("/run/user/1000".into()));
+        assert_eq!(folders, [PathBuf::from("/tmp"), "/run/user/1000".into(), long]);
     }
 
     #[test]

@@ -7,7 +7,9 @@ use crate::{engine, rundir};
 /// can tell the owner of. `notes` is told what was removed and what could not be. Broker processes
 /// need none of it: the system ends them with their run.
 pub async fn sweep(notes: &mut dyn FnMut(String)) {
-    rundir::sweep_in(&std::env::temp_dir(), notes);
+    for folder in rundir::temporary_folders() {
+        rundir::sweep_in(&folder, notes);
+    }
     if let Ok(engine) = engine::connect().await {
         engine::sweep_containers(&engine, notes).await;
     }

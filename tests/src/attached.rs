@@ -30,6 +30,11 @@ impl Attached {
         Attached::with(bench, name, &["--seed", &seed.to_string()])
     }
 
+    /// The same with the seed that the board's folder gives it.
+    pub fn unseeded(bench: &Bench, name: &str) -> Attached {
+        Attached::with(bench, name, &[])
+    }
+
     /// The same with a debugger's socket: the CPU waits for one at each power-on.
     pub fn debugged(bench: &Bench, name: &str) -> Attached {
         Attached::with(bench, name, &["--gdb"])
@@ -58,6 +63,11 @@ impl Attached {
     /// Its control socket.
     pub fn control_socket(&self) -> &str {
         self.text("control")
+    }
+
+    /// Its MAC address.
+    pub fn mac(&self) -> &str {
+        self.text("mac")
     }
 
     fn text(&self, key: &str) -> &str {

@@ -12,7 +12,7 @@ fn replaced(text: &str, rules: &[(&str, &str)]) -> String {
 }
 
 const FACTS: [(&str, &str); 8] = [
-    (r"\b\d{8}-\d{6}-\d+\b", "[run]"),
+    (r"\b\d{8}-\d{6}-[0-9a-f]{8}\b", "[run]"),
     (r"\b[0-9a-f]{2}(:[0-9a-f]{2}){5}\b", "[mac]"),
     (r"/dev/pts/\d+", "[port]"),
     (r"\b\d{6} B\b", "[image] B"),

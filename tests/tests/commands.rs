@@ -327,6 +327,41 @@ fn doctor_finds_everything_or_names_the_command_that_mends_it() {
 }
 
 #[test]
+fn doctor_looks_at_each_board_and_at_the_machine() {
+    let bench = Bench::new();
+    let board = Attached::unseeded(&bench, "desk");
+    let mut configuration = Configuration::new();
+    configuration.board(board.as_board("desk"));
+    bench.configure(&configuration);
+    let doctor = |set: &dyn Fn(&mut Command)| {
+        let mut command = bench.hilrig(&["doctor"]);
+        set(&mut command);
+        Running::start(command).ended()
+    };
+    let well = doctor(&|_| {}).with_code(exit::PASSED);
+    well.showing("ok       board desk").showing(board.mac()).showing("ok       clock");
+
+    // The cable is out, and the board behind the port ended.
+    let mut gone = board.as_board("gone");
+    gone.insert("port".into(), "no-such-port".into());
+    configuration.board(gone);
+    board.stop().with_code(exit::PASSED);
+    configuration.set("firmware.secrets.mqtt_pw", "HILRIG_NO_SUCH_VARIABLE");
+    bench.configure(&configuration);
+    let ill = doctor(&|command| {
+        command.env("TMPDIR", bench.path("no-such-folder"));
+    });
+    let ill = ill.with_code(exit::RIG_FAULT);
+    for what in ["board desk", "board gone", "temporary files", "secrets"] {
+        let line = ill.stdout.lines().find(|line| line.contains(what)).unwrap_or_default();
+        assert!(line.starts_with("missing"), "{what}: {ill}");
+    }
+    for words in ["no-such-port", "no-such-folder", "TMPDIR", "HILRIG_NO_SUCH_VARIABLE"] {
+        assert!(ill.stdout.contains(words), "{words}: {ill}");
+    }
+}
+
+#[test]
 fn init_writes_what_run_takes_and_overwrites_nothing() {
     let bench = Bench::new();
     bench.run(&["init"]).with_code(exit::USAGE).saying("is left as it is");

@@ -152,6 +152,100 @@ fn boots_with_scenarios_have_figures_of_their_own() {
     let both = fs::read_to_string(bench.path(BASELINE)).unwrap();
     assert_eq!(both.matches("[[baseline]]").count(), 2, "{both}");
     assert!(both.contains("scenario=handshake:9\""), "{both}");
+    // A scenario that was accepted and is not run any more is no pass.
+    let latest = ["heap", "check", "--from", "hilrig-records/latest"];
+    let missing = bench.run(&latest).with_code(exit::BOARD_FAILED).stdout;
+    assert!(missing.contains("not measured: virtual, scenario=handshake:9, TLS"), "{missing}");
+    let measured = [&latest[..], &["--only", "measured"]].concat();
+    bench.run(&measured).with_code(exit::PASSED);
+}
+
+/// The folders of the records so far, oldest first.
+fn records(bench: &Bench) -> Vec<String> {
+    let entries = fs::read_dir(bench.path("hilrig-records")).unwrap().flatten();
+    let folders = entries.filter(|entry| entry.file_type().unwrap().is_dir());
+    let mut names: Vec<String> = folders
+        .map(|entry| path_text(&Path::new("hilrig-records").join(entry.file_name())))
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_boot_that_was_cut_off_is_no_regression_and_what_nobody_measured_is_named() {
+    let bench = accepted();
+    let whole = records(&bench);
+    assert_eq!(whole.len(), 2);
+    let events = fs::read_to_string(bench.path(&whole[0]).join("events.jsonl")).unwrap();
+    // The bench lost the board in the handshake: no figure of MQTT mode, and no verdict on the firmware.
+    for (name, verdict) in [("fault", "rig_fault"), ("skipped", "skipped")] {
+        let cut_off: Vec<String> = events
+            .lines()
+            .filter(|line| !line.contains("\"phase\":\"connected\""))
+            .map(|line| {
+                line.replace("\"verdict\":\"passed\"", &format!("\"verdict\":\"{verdict}\""))
+            })
+            .collect();
+        bench.write(&format!("{name}.jsonl"), cut_off.join("\n") + "\n");
+    }
+    let killed: Vec<&str> = events.lines().filter(|line| !line.contains("_ended\"")).collect();
+    bench.write("killed.jsonl", killed.join("\n") + "\n");
+    let check = |from: &[&str], more: &[&str]| {
+        bench.run(&[&["heap", "check", "--from"], from, more].concat())
+    };
+    let [first, second] = [whole[0].as_str(), whole[1].as_str()];
+    for cut_off in ["fault.jsonl", "skipped.jsonl", "killed.jsonl"] {
+        let held = check(&[first, second, cut_off], &[]).with_code(exit::PASSED).stdout;
+        assert!(held.contains(" is left out: ") && held.ends_with("passed\n"), "{held}");
+        for too_few in [&[cut_off][..], &[first, cut_off]] {
+            let fault = check(too_few, &[]).with_code(exit::RIG_FAULT).stdout;
+            assert!(fault.contains("rig fault: too little was measured"), "{fault}");
+        }
+        let accept = ["heap", "accept", "--from", cut_off];
+        bench.run(&accept).with_code(exit::RIG_FAULT).saying("were not measured");
+    }
+
+    let baseline = fs::read_to_string(bench.path(BASELINE)).unwrap();
+    let entry = baseline.split("[[baseline]]").nth(1).unwrap().replace("[end]", "");
+    let other = entry.replace("kind = \"virtual\"", "kind = \"esp8266\"");
+    bench.write(BASELINE, baseline.replace("[end]", &format!("[[baseline]]{other}\n[end]")));
+    let missing = check(&[first], &[]).with_code(exit::BOARD_FAILED).stdout;
+    assert!(missing.contains("not measured: esp8266, default settings, TLS"), "{missing}");
+    check(&[first], &["--kind", "virtual"]).with_code(exit::PASSED);
+    check(&[first], &["--only", "virtual, default settings"]).with_code(exit::PASSED);
+    let nothing = check(&[first], &["--kind", "nrf52"]).with_code(exit::USAGE).stderr;
+    assert!(nothing.contains("has nothing that --kind and --only leave"), "{nothing}");
+    bench
+        .run(&["heap", "check", "--kind", "esp8266"])
+        .with_code(exit::USAGE)
+        .saying("there are: virtual");
+
+    let json = check(&[first], &["--format", "json"]).with_code(exit::BOARD_FAILED).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&json["verdict"], &json["missing"][0]["key"]["kind"]),
+        (&"failed".into(), &"esp8266".into())
+    );
+    let junit = check(&[first], &["--format", "junit"]).with_code(exit::BOARD_FAILED).stdout;
+    assert!(junit.starts_with("<?xml") && junit.matches("<failure").count() == 1, "{junit}");
+    let diff = |format: &str| {
+        let diff = ["heap", "diff", first, second, "--format", format];
+        bench.run(&diff).with_code(exit::PASSED).stdout
+    };
+    assert!(diff("markdown").starts_with("## hilrig heap diff\n"));
+    let json: serde_json::Value = serde_json::from_str(&diff("json")).unwrap();
+    assert_eq!(json["compared"].as_array().map(Vec::len), Some(1));
+
+    // Neither does it enter the history.
+    fs::create_dir(bench.path("hilrig-records/fault")).unwrap();
+    let fault = fs::read_to_string(bench.path("fault.jsonl")).unwrap();
+    let run = Path::new(first).file_name().unwrap().to_str().unwrap();
+    bench.write("hilrig-records/fault/events.jsonl", fault.replace(run, "fault"));
+    let csv = bench.run(&["heap", "history", "--format", "csv"]).with_code(exit::PASSED).stdout;
+    assert!(csv.lines().count() > 1 && !csv.contains("fault,"), "{csv}");
+    let unknown =
+        bench.run(&["heap", "history", "--board", "nosuch"]).with_code(exit::USAGE).stderr;
+    assert!(unknown.contains("no board `nosuch`; it has: virtual-1"), "{unknown}");
 }
 
 #[test]
@@ -304,7 +398,7 @@ fn commits_are_measured_and_then_told_from_what_is_known_of_them() {
         line.map(|line| line.split_whitespace().skip(2).collect::<Vec<_>>().join(" "))
     };
     assert_eq!(function(&measured).as_deref(), Some("0 512 +512"), "{measured}");
-    assert!(measured.contains("1 boots of it now"), "{measured}");
+    assert!(measured.contains("1 boot of it now"), "{measured}");
     assert!(!bench.path("firmware.bin").exists(), "the user's tree was built in");
     assert_eq!(git(&bench, &["worktree", "list"]).lines().count(), 1);
     bench.nothing_may_be_left();
@@ -352,8 +446,8 @@ fn commits_are_measured_and_then_told_from_what_is_known_of_them() {
     let accepted = diff("HEAD", "HEAD~1").with_code(exit::PASSED).stdout;
     for said in [
         "no run of it in ",
-        "1 boots of it left out, whose files were changed",
-        &format!("the heap-baseline.toml committed in it: 1 boots at {}", &commits[0][..12]),
+        "1 boot of it left out, whose files were changed",
+        &format!("the heap-baseline.toml committed in it: 1 boot at {}", &commits[0][..12]),
     ] {
         assert!(accepted.contains(said), "{said}: {accepted}");
     }
@@ -365,8 +459,12 @@ fn the_page_holds_a_run_against_the_baseline() {
     let bench = accepted();
     bench.run(&["run"]).with_code(exit::PASSED);
     assert!(bench.record().text("report.html").contains("Against the baseline"));
-    // One that cannot be read is told before anything runs.
+    // One that cannot be read is refused before anything runs, and before there is a record.
+    let before = records(&bench);
     bench.write(BASELINE, "schema = 1\n");
-    let refused = bench.run(&["run"]).with_code(exit::USAGE);
-    assert!(refused.stderr.contains("cut off"), "{}", refused.stderr);
+    for command in ["run", "certify"] {
+        let refused = bench.run(&[command]).with_code(exit::USAGE);
+        assert!(refused.stderr.contains("cut off"), "{}", refused.stderr);
+    }
+    assert_eq!(records(&bench), before);
 }

@@ -191,7 +191,7 @@ fn init_writes_the_boards_that_are_attached_by_what_stays() {
     assert_eq!(keys, expected);
     // What is written is read, and names what is attached.
     let doctor = machine.start(&["doctor", "--config", "new.toml"]).ended();
-    doctor.showing("ok       configuration  new.toml: 3 board(s)");
+    doctor.showing("ok       configuration  new.toml: 3 boards");
     let list = machine.start(&["boards", "--config", "new.toml"]).ended().with_code(exit::PASSED);
     let list = list.showing("bench-1  /dev/ttyUSB0").showing("bench-3  /dev/ttyUSB2");
     assert!(!list.stdout.contains("Board `"), "{list}");
@@ -199,4 +199,57 @@ fn init_writes_the_boards_that_are_attached_by_what_stays() {
         board.stop();
     }
     bench.nothing_may_be_left();
+}
+
+#[test]
+fn two_boards_of_one_mac_are_refused_before_anything_is_touched() {
+    let bench = Bench::new();
+    let seeded = ["a", "b"].map(|name| Attached::seeded(&bench, name, 7));
+    let mac = seeded[0].mac().to_owned();
+    assert_eq!(mac, seeded[1].mac());
+    let mut configuration = Configuration::new();
+    for (board, name) in seeded.iter().zip(["desk", "shelf"]) {
+        configuration.board(board.as_board(name));
+    }
+    bench.configure(&configuration);
+    for command in ["run", "certify"] {
+        let ended = bench.run(&[command]).with_code(exit::USAGE);
+        assert!(
+            ended.stderr.contains("the boards `desk` and `shelf` have the same MAC"),
+            "{ended}"
+        );
+        assert!(ended.stderr.contains(&mac), "{ended}");
+        assert!(!bench.path("hilrig-records").exists(), "{ended}");
+    }
+
+    for board in seeded {
+        board.stop().with_code(exit::PASSED);
+    }
+
+    // As the configuration has them, whatever kind they are.
+    let mut configuration = Configuration::new();
+    let fixed = "18:fe:34:00:00:01";
+    for (name, serial) in [("left", "A1"), ("right", "A2")] {
+        let keys = [("name", name), ("kind", "esp8266"), ("rig", "192.0.2.1"), ("mac", fixed)];
+        let keys = keys.map(|(key, value)| (key.to_owned(), toml::Value::from(value)));
+        let mut board: toml::Table = keys.into_iter().collect();
+        board.insert("usb_serial".into(), serial.into());
+        configuration.board(board);
+    }
+    configuration.set("firmware.esp8266.image", path_text(&artifacts::firmware()));
+    bench.configure(&configuration);
+    let ended = bench.run(&["run"]).with_code(exit::USAGE);
+    assert!(ended.stderr.contains("the boards `left` and `right` have the same MAC"), "{ended}");
+    bench.must_be_untouched();
+}
+
+#[test]
+fn each_folder_of_a_virtual_board_has_a_mac_of_its_own_that_stays() {
+    let bench = Bench::new();
+    let [a, b] = ["a", "b"].map(|name| Attached::unseeded(&bench, name));
+    assert_ne!(a.mac(), b.mac());
+    let mac = a.mac().to_owned();
+    a.stop().with_code(exit::PASSED);
+    std::fs::remove_dir_all(bench.path("a")).unwrap();
+    assert_eq!(Attached::unseeded(&bench, "a").mac(), mac);
 }

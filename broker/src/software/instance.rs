@@ -53,7 +53,7 @@ impl Instance {
     pub async fn start(order: Order) -> Result<Instance, StartError> {
         let started = Instant::now();
         let hint = order.software.ready.log.as_ref().map(|pattern| pattern.0.clone());
-        let secrets = Secrets::new([order.login.password.clone()]);
+        let secrets = Secrets::default().and_login(&order.login.user, &order.login.password);
         let log = LogTail::new(
             Box::new(move |line| hint.as_ref()?.find(line).map(|found| found.as_str().to_owned())),
             secrets,

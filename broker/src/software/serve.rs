@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use hilrig_core::secrets::Ends;
 use hilrig_core::text::{Secrets, printable};
 use rustix::process::Signal;
 use tokio::io::AsyncWriteExt;
@@ -205,8 +206,8 @@ impl Place<'_> {
             .map_err(bench(&what))?;
         if !output.status.success() {
             let said = [output.stdout, output.stderr].concat();
-            let said = printable(said.trim_ascii());
-            let said = Secrets::new([self.order.login.password.clone()]).mask(&said).into_owned();
+            let secrets = Secrets::new([self.order.login.password.clone()]);
+            let said = printable(&secrets.mask_bytes(said.trim_ascii(), Ends::Whole));
             return Err(bench(&what)(format!("{}: {said}", output.status)));
         }
         if let Some(name) = &step.output {

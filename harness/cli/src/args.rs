@@ -14,7 +14,8 @@ use hilrig_core::units::Span;
 
 pub use certify::{Certify, CertifyCheck, CertifyCommand, CertifyDiff, CertifyRun, CertifyShow};
 pub use heap::{
-    HeapBisect, HeapBoots, HeapCallers, HeapCommand, HeapDiff, HeapHistory, HistoryFormat,
+    HeapBisect, HeapBoots, HeapCallers, HeapCheck, HeapCommand, HeapDiff, HeapFormat, HeapHistory,
+    HistoryFormat,
 };
 
 const EXIT_CODES: &str = "\
@@ -111,7 +112,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   hilrig heap accept                        five boots, written to heap-baseline.toml
-  hilrig heap check                         five boots, held against it
+  hilrig heap check                         five boots, compared with it
+  hilrig heap check --kind virtual --format junit > heap.xml
   hilrig heap check --from hilrig-records/20261122-* --baseline heap-baseline.toml
   hilrig heap diff hilrig-records/A latest  two runs, by record or by id
   hilrig heap diff v1.2 HEAD --measure      two commits, built and booted where they have no figures
@@ -418,12 +420,12 @@ pub struct VirtualBoard {
     /// Folder that keeps the board's flash and identity.
     #[arg(long, value_name = "DIR")]
     pub state: PathBuf,
-    /// MAC of a new board; one that is there keeps its own.
+    /// MAC of a new board; one that is there keeps its own. By default it is made from the seed.
     #[arg(long)]
     pub mac: Option<Mac>,
-    /// Seed of the board's random numbers.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
+    /// Seed of the board's random numbers. By default each folder has its own.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
     /// QEMU's executable.
     #[arg(long, value_name = "FILE", default_value = "qemu-system-xtensa")]
     pub qemu: PathBuf,

@@ -362,13 +362,26 @@ pub fn modem(lines: LinesKind) -> Box<dyn Lines> {
     }
 }
 
+/// The folder of a board below the run's: short, because a socket's path may have 107 bytes, and no name
+/// of the run's other files.
+fn folder(board: &str) -> String {
+    let hash = || {
+        let bytes = board.bytes();
+        bytes.fold(0x811c_9dc5_u32, |hash, b| (hash ^ u32::from(b)).wrapping_mul(0x0100_0193))
+    };
+    match board.len() <= 16 {
+        true => format!("b-{board}"),
+        false => format!("b-{:08x}-{}", hash(), board.len()),
+    }
+}
+
 async fn start_virtual(
     config: &Config,
     board: &BoardConfig,
     run_dir: &Path,
     seed: u64,
 ) -> Result<(Serving, SerialBoard), BoardFault> {
-    let state = run_dir.join(&board.name);
+    let state = run_dir.join(folder(&board.name));
     let virtual_board = VirtualBoard::start(VirtualBoardConfig {
         state_dir: state.clone(),
         mac: board.mac,
@@ -394,7 +407,7 @@ async fn start_arm(
     run_dir: &Path,
     seed: u64,
 ) -> Result<(Serving<ArmReady>, ProbeBoard), BoardFault> {
-    let state = run_dir.join(&board.name);
+    let state = run_dir.join(folder(&board.name));
     let arm_board = ArmBoard::start(ArmBoardConfig {
         state_dir: state.clone(),
         mac: board.mac,

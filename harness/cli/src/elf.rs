@@ -1,7 +1,5 @@
 //! The ELF file of a firmware, for the functions and lines of a crash.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use hilrig_core::config::{BoardKind, Config};
@@ -9,13 +7,10 @@ use hilrig_core::contract::Contract;
 use hilrig_core::image::Image;
 use hilrig_core::sections::Section;
 use hilrig_decode::Firmware;
+use hilrig_report::input;
 use hilrig_runner::Elf;
 
 use crate::error::Failure;
-
-/// The largest ELF that is read: it is held in memory. One of an ESP32 with debug information has
-/// 20 MB.
-const MOST: u64 = 512 << 20;
 
 const HELP: &str = "It is the file that the linker wrote for this very image; without it crashes are told without functions and lines.";
 
@@ -135,14 +130,6 @@ impl Build {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MOST + 1).read_to_end(&mut bytes))
-        .map_err(|error: io::Error| format!("reading the ELF {}: {error}", path.display()))?;
-    match bytes.len() as u64 > MOST {
-        false => Ok(bytes),
-        true => {
-            Err(format!("{}: larger than {MOST} bytes, which no firmware's ELF is", path.display()))
-        }
-    }
+    input::read(path, input::IMAGE_MOST)
+        .map_err(|error| format!("reading the ELF {}: {error}", path.display()))
 }

@@ -3,7 +3,8 @@
 use std::io::Write as _;
 
 use anstyle::{AnsiColor, Style};
-use hilrig_core::exit;
+use hilrig_core::secrets::Ends;
+use hilrig_core::{exit, text};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -44,23 +45,59 @@ impl Failure {
     }
 }
 
+/// The most of a message that is shown, bytes. A configuration may have a key of a megabyte.
+const MOST: usize = 16 * 1024;
+
+/// A message as it is shown: without what is hidden, without what drives a terminal, and bounded.
+fn shown(message: &str) -> String {
+    let message = text::without_hidden(message);
+    let message = text::plain_lines(&message);
+    match message.len() {
+        n if n > MOST => {
+            let cut = message.floor_char_boundary(MOST);
+            format!("{}... ({} bytes more)", &message[..cut], n - cut)
+        }
+        _ => message.into_owned(),
+    }
+}
+
+/// Standard error for the log, without what is hidden. Each entry comes in one piece.
+pub struct LogWriter;
+
+impl std::io::Write for LogWriter {
+    fn write(&mut self, entry: &[u8]) -> std::io::Result<usize> {
+        match text::hidden() {
+            Some(hidden) => {
+                let masked = hidden.mask_bytes(entry, Ends::Whole);
+                std::io::stderr().write_all(&masked)?;
+            }
+            None => std::io::stderr().write_all(entry)?,
+        }
+        Ok(entry.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
 /// Prints a failure.
 pub fn say(failure: &Failure) {
     let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
     // Nothing can be done where standard error is closed.
-    let _ = writeln!(anstream::stderr(), "{red}error{red:#}: {}", failure.message);
+    let _ = writeln!(anstream::stderr(), "{red}error{red:#}: {}", shown(&failure.message));
 }
 
 /// Prints what whoever stands at the bench has to know while a command goes on.
 pub fn note(text: &str) {
     let yellow = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
-    let _ = writeln!(anstream::stderr(), "{yellow}note{yellow:#}: {text}");
+    let _ = writeln!(anstream::stderr(), "{yellow}note{yellow:#}: {}", shown(text));
 }
 
 /// Prints what does not stop the command.
 pub fn warn(message: &str) {
     let yellow = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
-    let _ = writeln!(anstream::stderr(), "{yellow}warning{yellow:#}: {message}");
+    let _ = writeln!(anstream::stderr(), "{yellow}warning{yellow:#}: {}", shown(message));
 }
 
 /// Prints a result. A reader that has seen enough (`| head`) is no error.

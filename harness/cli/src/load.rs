@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 
 use hilrig_boards::discover::discover;
 use hilrig_boards::identity;
+use hilrig_broker::Login;
 use hilrig_core::config::{BoardConfig, BoardKind, Config, SettingsBy};
 use hilrig_core::contract::Contract;
 use hilrig_core::image::{Image, ImageFormat};
 use hilrig_core::place::FileError;
-use hilrig_core::text::Secrets;
+use hilrig_core::text::{self, Secrets};
+
+use hilrig_report::input;
 
 use crate::bench;
 use crate::error::Failure;
@@ -18,7 +21,7 @@ const BUILD: &str = "Build the firmware with `make firmware`, or mend the key.";
 
 /// The configuration.
 pub fn config(path: &Path) -> Result<Config, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = input::read_text(path, input::TEXT_MOST).map_err(|error| {
         Failure::usage(format!(
             "reading the configuration {}: {error}. `hilrig init` writes one; --config names another",
             path.display()
@@ -55,7 +58,7 @@ fn named_by_what_stays(config: &Config, board: &BoardConfig) -> Result<(), Failu
 /// The firmware's contract.
 pub fn contract(config: &Config) -> Result<Contract, Failure> {
     let path = &config.contract.path;
-    let text = read(path, || {
+    let text = read(path, input::TEXT_MOST, || {
         config.contract.needed(&config.path, "It says what the firmware says and answers.")
     })?;
     let text = String::from_utf8(text)
@@ -70,7 +73,7 @@ pub fn image(config: &Config, contract: &Contract, kind: BoardKind) -> Result<Im
         Failure::usage(FileError::whole(&config.path, message))
     })?;
     let file = &files.image;
-    let bytes = read(&file.path, || file.needed(&config.path, BUILD))?;
+    let bytes = read(&file.path, input::IMAGE_MOST, || file.needed(&config.path, BUILD))?;
     let build = contract.build.as_ref().map(|build| &build.in_image);
     let mut image =
         Image::parse(&file.path, bytes, kind.image_format(), build).map_err(Failure::usage)?;
@@ -82,7 +85,9 @@ pub fn image(config: &Config, contract: &Contract, kind: BoardKind) -> Result<Im
             ));
         }
         let help = "It is written beside the image.";
-        let bytes = read(&segment.file.path, || segment.file.needed(&config.path, help))?;
+        let bytes = read(&segment.file.path, input::IMAGE_MOST, || {
+            segment.file.needed(&config.path, help)
+        })?;
         image.add(segment.offset, bytes).map_err(|found| wrong(&found))?;
     }
     if files.settings == SettingsBy::Flash {
@@ -135,7 +140,7 @@ pub fn named_image(
     contract: Option<&Contract>,
     kind: BoardKind,
 ) -> Result<Image, Failure> {
-    let bytes = read(path, || FileError::whole(path, "there is no such file"))?;
+    let bytes = read(path, input::IMAGE_MOST, || FileError::whole(path, "there is no such file"))?;
     let build = contract.and_then(|contract| contract.build.as_ref()).map(|build| &build.in_image);
     Image::parse(path, bytes, kind.image_format(), build).map_err(Failure::usage)
 }
@@ -165,25 +170,39 @@ pub fn settings(config: &Config) -> Result<(BTreeMap<String, String>, Vec<String
 /// The passwords of the boards' power lines.
 pub fn power_passwords(config: &Config, boards: &[BoardConfig]) -> Result<Vec<String>, Failure> {
     let named = boards.iter().filter_map(|board| board.power.as_ref()?.password_env.as_ref());
-    named.map(|variable| secret(config, "board.power.password_env", variable)).collect()
+    let values: Vec<String> = named
+        .map(|variable| secret(config, "board.power.password_env", variable))
+        .collect::<Result<_, Failure>>()?;
+    for board in boards {
+        let user = board.power.as_ref().and_then(|power| power.user.as_deref());
+        for (user, value) in user.into_iter().flat_map(|user| values.iter().map(move |v| (user, v)))
+        {
+            text::hide(&Secrets::default().and_login(user, value));
+        }
+    }
+    Ok(values)
 }
 
 fn secret(config: &Config, key: &str, variable: &str) -> Result<String, Failure> {
-    std::env::var(variable).map_err(|_| {
+    let value = std::env::var(variable).map_err(|_| {
         let message = format!(
             "{key}: the environment has no variable {variable} (or it is no text). Set it, for it holds the secret"
         );
         Failure::usage(FileError::whole(&config.path, message))
-    })
+    })?;
+    text::hide(&Secrets::new([value.clone()]));
+    Ok(value)
 }
 
-/// The values that must be shown nowhere.
-pub fn secrets(values: Vec<String>, broker_password: &str) -> Secrets {
-    Secrets::new(values.into_iter().chain([broker_password.to_owned()]))
+/// The values that must be shown nowhere, and are hidden from now on.
+pub fn secrets(values: Vec<String>, broker: &Login) -> Secrets {
+    let secrets = Secrets::new(values).and_login(&broker.user, &broker.password);
+    text::hide(&secrets);
+    secrets
 }
 
-fn read(path: &Path, missing: impl FnOnce() -> FileError) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| match error.kind() {
+fn read(path: &Path, most: u64, missing: impl FnOnce() -> FileError) -> Result<Vec<u8>, Failure> {
+    input::read(path, most).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Failure::usage(missing()),
         _ => Failure::usage(format!("reading {}: {error}", path.display())),
     })

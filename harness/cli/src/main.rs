@@ -12,6 +12,7 @@ mod error;
 mod flash;
 mod heap;
 mod init;
+mod limits;
 mod load;
 mod monitor;
 mod power;
@@ -21,6 +22,7 @@ mod scenarios;
 mod session;
 mod signals;
 mod table;
+mod twins;
 mod virtual_board;
 
 use std::process::ExitCode;
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
         .with_env_filter(
             EnvFilter::try_from_env("HILRIG_LOG").unwrap_or_else(|_| EnvFilter::new("error")),
         )
-        .with_writer(std::io::stderr)
+        .with_writer(|| error::LogWriter)
         .with_target(false)
         .init();
     // Two TLS libraries' providers may be in the tree; the choice is ours to make.
@@ -64,6 +66,8 @@ fn main() -> ExitCode {
 }
 
 async fn dispatch(args: Args) -> Result<u8, Failure> {
+    signals::survive_file_limit();
+    limits::raise();
     match args.command {
         Command::Run(run) => run::run(run).await,
         Command::Boards(boards) => boards::boards(&boards).await,

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use hilrig_boards::PortLock;
 use hilrig_core::config::Attached;
-use hilrig_core::text::Secrets;
 
 use crate::args::{self, PowerAction};
 use crate::error::{Failure, print};
@@ -14,7 +13,7 @@ use crate::{bench, load, signals};
 pub async fn power(args: args::Power) -> Result<u8, Failure> {
     let config = load::config(&args.config.config)?;
     let board = bench::choose(&config, None, None, std::slice::from_ref(&args.board))?.remove(0);
-    let secrets = Secrets::new(load::power_passwords(&config, std::slice::from_ref(&board))?);
+    load::power_passwords(&config, std::slice::from_ref(&board))?;
     let name = &board.name;
     let mut power = bench::power(&board).ok_or_else(|| {
         Failure::usage(format!(
@@ -24,9 +23,7 @@ pub async fn power(args: args::Power) -> Result<u8, Failure> {
     let stop = signals::told_to_stop().map_err(Failure::internal)?;
     let locks = bench::lock_folder();
     let reason = "switching its power";
-    let fault = |fault: hilrig_core::board::BoardFault| {
-        Failure::rig(secrets.mask(&fault.to_string()).into_owned())
-    };
+    let fault = |fault: hilrig_core::board::BoardFault| Failure::rig(fault);
     power.lock(&locks, reason, Duration::ZERO, |_| {}).await.map_err(fault)?;
     // Whoever has the port may know nothing of the power line.
     let port = match &board.attached {

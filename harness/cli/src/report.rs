@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use hilrig_core::event::Event;
+use hilrig_core::event::{Event, What};
 use hilrig_report::{
     CertificateFiles, EVENTS, HISTORY, HtmlFile, JUNIT, JunitFile, Reporter, RunModel, SUMMARY,
     SummaryFile, annotations, markdown, read_events, replay,
 };
 
 use crate::args::{self, ReportFormat};
-use crate::error::{Failure, print};
+use crate::error::{Failure, print, warn};
 
 /// Makes a report of a recorded run.
 pub fn report(args: &args::Report) -> Result<u8, Failure> {
@@ -45,8 +45,24 @@ fn recorded(record: &Path) -> Result<(PathBuf, Vec<Event>), Failure> {
     };
     let file = if record.is_file() { record.to_owned() } else { folder.join(EVENTS) };
     let recorded = read_events(&file).map_err(Failure::usage)?;
+    if !recorded.events.iter().any(|event| matches!(event.what, What::RunStarted(_))) {
+        return Err(Failure::usage(format!(
+            "{} has no `run_started`: the run was ended before it began, or this is no record. Name the folder of a run's record",
+            file.display()
+        )));
+    }
     if let Some(torn) = &recorded.torn {
-        tracing::warn!("line {} of {} is torn and left out", torn.line, file.display());
+        warn(&format!(
+            "{} is incomplete: its last line, {}, is torn and left out",
+            file.display(),
+            torn.line
+        ));
+    }
+    if !recorded.events.iter().any(|event| matches!(event.what, What::RunEnded { .. })) {
+        warn(&format!(
+            "{} is incomplete: it has no `run_ended`. The run goes on, or was killed; what is reported is what it came to so far",
+            file.display()
+        ));
     }
     Ok((folder, recorded.events))
 }

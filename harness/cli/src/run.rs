@@ -1,5 +1,6 @@
 //! `hilrig run`: wires boards, broker and reporters to the runner.
 
+use std::cell::RefCell;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,17 +10,17 @@ use hilrig_broker::{Broker, BrokerPlan};
 use hilrig_core::config::{BoardKind, Config};
 use hilrig_core::event::{BrokerFacts, Events, What};
 use hilrig_core::exit;
-use hilrig_report::heap::{BASELINE, Baseline, BaselineError};
+use hilrig_report::heap::Baseline;
 use hilrig_report::{
-    CertificateFiles, EVENTS, EventsFile, HISTORY, History, HtmlFile, JUNIT, JunitFile, Record,
-    Reporter, Reporters, RunModel, SUMMARY, Stream, SummaryFile, read_events,
+    CertificateFiles, EVENTS, EventsFile, Fold, HISTORY, History, HtmlFile, JUNIT, JunitFile,
+    Record, Reporter, Reporters, RunModel, SUMMARY, Stream, SummaryFile,
 };
 use hilrig_runner::{BenchBroker, BrokerEndpoint, Plan};
 use time::OffsetDateTime;
 
 use crate::error::Failure;
 use crate::session::{self, Boards, Loaded, fresh_seed, run_id};
-use crate::{args, bench, load, scenarios, signals};
+use crate::{args, bench, load, scenarios, signals, twins};
 
 /// What is shown of a run while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,10 @@ pub struct Done {
     pub code: u8,
     /// The folder of its record.
     pub record: PathBuf,
+    /// What its events come to.
+    pub run: RunModel,
+    /// Why it was stopped, where somebody stopped it.
+    pub stopped: Option<String>,
 }
 
 /// Runs the path on every board.
@@ -57,12 +62,19 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
     let kind = args.kind.map(BoardKind::from);
     let boards = Boards { virtual_boards, kind, names: &args.board, callers: args.callers };
     let mut loaded = Loaded::read(config, &boards)?;
+    twins::refuse(&loaded.config, &loaded.chosen).await?;
     let scenarios = scenarios::asked(&args.scenarios, &loaded.config, &loaded.contract)?;
-    let stop = signals::told_to_stop().map_err(Failure::internal)?;
+    let stopped = RefCell::new(None);
+    let signal = signals::told_to_stop().map_err(Failure::internal)?;
+    let stop = async {
+        let why = signal.await;
+        stopped.replace(Some(why.clone()));
+        why
+    };
 
     let seed = args.seed.unwrap_or_else(fresh_seed);
     let now = OffsetDateTime::now_utc();
-    let run = run_id(now);
+    let run = run_id(now, &loaded.config.records);
     let (record, run_dir) = loaded.folders(args.record.as_deref(), &run)?;
     let mut broker_plan = BrokerPlan::new(
         &loaded.config.broker,
@@ -73,9 +85,12 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
     .map_err(Failure::rig)?;
     broker_plan.listen = loaded.listen();
     let secret_values = std::mem::take(&mut loaded.secrets);
-    let secrets = load::secrets(secret_values, &broker_plan.login.password);
+    let secrets = load::secrets(secret_values, &broker_plan.login);
 
-    let reporters = Arc::new(reporters(&record, &loaded.config, shown)?);
+    let fold = Fold::default();
+    let baseline = loaded.baseline.take();
+    let more: Vec<Box<dyn Reporter>> = vec![Box::new(fold.clone())];
+    let reporters = Arc::new(reporters(&record, &loaded.config, baseline, more, shown)?);
     let events = Events::new(reporters.clone(), secrets.clone());
     let asked = scenarios.iter().map(ToString::to_string).collect();
     loaded.tell_start(&events, &run, now, seed, asked).await?;
@@ -110,7 +125,8 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
     }
     // A record in a folder of its own (`--record`) begins no history where there was none.
     let apart = args.record.is_some() && !config.records.is_dir();
-    if !apart && let Err(error) = remember(&config.records, &record) {
+    let run = fold.run();
+    if !apart && let Err(error) = remember(&config.records, &run, &record) {
         crate::error::warn(&error);
     }
     // A verdict whose record is not whole cannot be shown to anybody.
@@ -118,18 +134,23 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
         exit::PASSED if !faults.is_empty() => exit::RIG_FAULT,
         code => code,
     };
-    Ok(Done { code, record: record.folder().into() })
+    Ok(Done { code, record: record.folder().into(), run, stopped: stopped.into_inner() })
 }
 
-pub fn reporters(record: &Record, config: &Config, shown: Shown) -> Result<Reporters, Failure> {
+/// The reporters that write the record, then `more`, then the terminal.
+pub fn reporters(
+    record: &Record,
+    config: &Config,
+    baseline: Option<Baseline>,
+    more: Vec<Box<dyn Reporter>>,
+    shown: Shown,
+) -> Result<Reporters, Failure> {
     let events = EventsFile::create(&record.file(EVENTS)).map_err(|error| {
         Failure::rig(format!("making {}: {error}", record.file(EVENTS).display()))
     })?;
     let mut page = HtmlFile::new(record.folder().into()).beside(config.records.join(HISTORY));
-    match Baseline::read(&config.path.with_file_name(BASELINE)) {
-        Ok(baseline) => page = page.against(baseline),
-        Err(BaselineError::Missing { .. }) => {}
-        Err(error) => return Err(Failure::usage(error)),
+    if let Some(baseline) = baseline {
+        page = page.against(baseline);
     }
     let mut reporters: Vec<Box<dyn Reporter>> = vec![
         Box::new(events),
@@ -138,6 +159,7 @@ pub fn reporters(record: &Record, config: &Config, shown: Shown) -> Result<Repor
         Box::new(CertificateFiles::new(record.folder().into())),
         Box::new(page),
     ];
+    reporters.extend(more);
     if shown == Shown::All {
         reporters.push(hilrig_report::terminal(Stream::Stdout, Some(record.folder().into())));
     }
@@ -146,11 +168,9 @@ pub fn reporters(record: &Record, config: &Config, shown: Shown) -> Result<Repor
 
 /// Puts the run into the bench's history. The record holds it all, so that one that cannot be written
 /// to loses nothing and is no fault of the run.
-pub fn remember(records: &Path, record: &Record) -> Result<(), String> {
-    let recorded = read_events(&record.file(EVENTS)).map_err(|error| error.to_string())?;
-    let run = RunModel::of(&recorded.events);
+fn remember(records: &Path, run: &RunModel, record: &Record) -> Result<(), String> {
     History::open(&records.join(HISTORY))
-        .and_then(|mut history| history.add(&run, record.folder()))
+        .and_then(|mut history| history.add(run, record.folder()))
         .map_err(|error| error.to_string())
 }
 

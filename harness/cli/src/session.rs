@@ -1,9 +1,10 @@
 //! What a run and a certification share: reading what they go by, and the record's beginning.
 
+use std::collections::hash_map::RandomState;
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::net::Ipv4Addr;
 use std::path::Path;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use hilrig_broker::RunDir;
 use hilrig_core::config::{BoardKind, Config};
@@ -11,14 +12,15 @@ use hilrig_core::contract::Contract;
 use hilrig_core::event::{Events, FirmwareFacts, RunStarted, SCHEMA, What};
 use hilrig_core::image::Image;
 use hilrig_core::text::Secrets;
-use hilrig_report::{BootLog, Record};
+use hilrig_report::heap::{BASELINE, Baseline, BaselineError};
+use hilrig_report::{BootLog, Record, folder_of};
 use hilrig_runner::{Elf, Member};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 use crate::error::Failure;
-use crate::{bench, commit, elf, load};
+use crate::{bench, commit, elf, limits, load};
 
 /// What the command line says of the boards.
 pub struct Boards<'a> {
@@ -45,6 +47,8 @@ pub struct Loaded {
     pub settings: BTreeMap<String, String>,
     /// Values that must be shown nowhere.
     pub secrets: Vec<String>,
+    /// The heap figures that were accepted, which the page compares with.
+    pub baseline: Option<Baseline>,
 }
 
 impl Loaded {
@@ -53,6 +57,7 @@ impl Loaded {
         if boards.callers {
             load::take_callers_images(&mut config);
         }
+        let baseline = accepted(&config)?;
         let chosen = bench::choose(&config, boards.virtual_boards, boards.kind, boards.names)?;
         let contract = load::contract(&config)?;
         let kinds: BTreeSet<BoardKind> = chosen.iter().map(|board| board.kind).collect();
@@ -89,22 +94,25 @@ impl Loaded {
             without_elf,
             settings,
             secrets,
+            baseline,
         })
     }
 
     /// The record, in exactly `folder` if that is given, and the run's temporary folder.
     pub fn folders(&self, folder: Option<&Path>, run: &str) -> Result<(Record, RunDir), Failure> {
+        limits::enough_files(self.chosen.len())?;
+        // First what is taken back if the other cannot be had.
+        let run_dir = RunDir::create(run).map_err(|error| {
+            Failure::rig(format!(
+                "making the run's temporary folder in {}: {error}. Set TMPDIR to a folder that is there and can be written to",
+                hilrig_broker::temporary_folder().display()
+            ))
+        })?;
         let record = match folder {
             Some(folder) => Record::create_at(folder),
             None => Record::create(&self.config.records, run),
         }
         .map_err(Failure::usage)?;
-        let run_dir = RunDir::create(run).map_err(|error| {
-            Failure::rig(format!(
-                "making the run's temporary folder in {}: {error}",
-                std::env::temp_dir().display()
-            ))
-        })?;
         Ok((record, run_dir))
     }
 
@@ -170,6 +178,15 @@ pub fn members(
         .collect()
 }
 
+/// The baseline beside the configuration. One that cannot be read is refused before there is a record.
+fn accepted(config: &Config) -> Result<Option<Baseline>, Failure> {
+    match Baseline::read(&config.path.with_file_name(BASELINE)) {
+        Ok(baseline) => Ok(Some(baseline)),
+        Err(BaselineError::Missing { .. }) => Ok(None),
+        Err(error) => Err(Failure::usage(error)),
+    }
+}
+
 fn facts(kind: BoardKind, image: &Image) -> FirmwareFacts {
     FirmwareFacts {
         kind: kind.name().into(),
@@ -190,14 +207,48 @@ pub fn fresh_seed() -> u64 {
     (now.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) ^ u64::from(std::process::id())
 }
 
-/// Sorts by time, and two runs that start in one second differ by their process, or by their number
-/// in it.
-pub fn run_id(now: OffsetDateTime) -> String {
+/// Sorts by time; runs that start in one second differ by 32 random bits, because containers that share a
+/// folder of records all run as process 1. An id that `records` has already is not given again.
+pub fn run_id(now: OffsetDateTime, records: &Path) -> String {
+    new_run_id(
+        now,
+        || RandomState::new().build_hasher().finish() as u32,
+        |id| records.join(folder_of(id)).exists(),
+    )
+}
+
+fn new_run_id(
+    now: OffsetDateTime,
+    mut random: impl FnMut() -> u32,
+    taken: impl Fn(&str) -> bool,
+) -> String {
     let format = format_description!("[year][month][day]-[hour][minute][second]");
     let time = now.format(&format).unwrap_or_default();
-    static RUNS: AtomicU32 = AtomicU32::new(0);
-    match RUNS.fetch_add(1, Ordering::Relaxed) {
-        0 => format!("{time}-{}", std::process::id()),
-        more => format!("{time}-{}-{}", std::process::id(), more + 1),
+    loop {
+        let id = format!("{time}-{:08x}", random());
+        if !taken(&id) {
+            return id;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_is_taken_is_not_given_again() {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        let mut random = [7, 7, 8].into_iter();
+        let id = new_run_id(now, || random.next().unwrap(), |id| id.ends_with("-00000007"));
+        assert_eq!(id, "19700101-000000-00000008");
+    }
+
+    #[test]
+    fn ids_of_one_second_differ() {
+        let folder = tempfile::tempdir().unwrap();
+        let ids: BTreeSet<String> =
+            (0..1000).map(|_| run_id(OffsetDateTime::UNIX_EPOCH, folder.path())).collect();
+        assert_eq!(ids.len(), 1000);
     }
 }

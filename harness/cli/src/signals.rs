@@ -1,29 +1,61 @@
-//! Being told to stop.
+//! Being asked to stop.
 
 use std::io;
 
-use tokio::signal::unix::{SignalKind, signal};
+use rustix::process::Signal as Number;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Resolves with the signal's name when the process is told to stop. A second signal ends the process
-/// at once: whoever sends it does not want to wait for the cleaning up. What is left then is swept by
+/// Keeps the process when a file reaches `ulimit -f`: the write fails with EFBIG then, which is
+/// reported as a full disk is. A handler and not SIG_IGN, which children would inherit.
+pub fn survive_file_limit() {
+    if let Err(error) = signal(SignalKind::from_raw(Number::XFSZ.as_raw())) {
+        tracing::warn!("SIGXFSZ: {error}");
+    }
+}
+
+/// Resolves with the signal's name when the process is asked to stop. A second signal ends the process
+/// at once: who sends it does not want to wait for the cleaning up. What is left then is swept by
 /// the next run.
+///
+/// A signal that the parent process ignores (`nohup`, a job in the background) stays ignored.
 pub fn told_to_stop() -> io::Result<impl Future<Output = String>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+    let ignored = ignored();
+    let minded = |kind: SignalKind| match ignored & (1 << (kind.as_raw_value() - 1)) {
+        0 => signal(kind).map(Some),
+        _ => Ok(None),
+    };
+    let mut interrupt = minded(SignalKind::interrupt())?;
+    let mut terminate = minded(SignalKind::terminate())?;
+    let mut hangup = minded(SignalKind::hangup())?;
     Ok(async move {
         let name = tokio::select! {
-            _ = interrupt.recv() => "SIGINT",
-            _ = terminate.recv() => "SIGTERM",
-            _ = hangup.recv() => "SIGHUP",
+            () = comes(&mut interrupt) => "SIGINT",
+            () = comes(&mut terminate) => "SIGTERM",
+            () = comes(&mut hangup) => "SIGHUP",
         };
         tokio::spawn(async move {
             tokio::select! {
-                _ = interrupt.recv() => {},
-                _ = terminate.recv() => {},
+                () = comes(&mut interrupt) => {},
+                () = comes(&mut terminate) => {},
             }
             std::process::exit(i32::from(hilrig_core::exit::RIG_FAULT));
         });
         format!("stopped by {name}")
     })
+}
+
+async fn comes(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// The signals that this process ignores, as a mask; none where that cannot be read.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }

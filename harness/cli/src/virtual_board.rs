@@ -1,7 +1,7 @@
 //! `hilrig virtual-board`.
 
 use hilrig_core::exit;
-use hilrig_virtual::{VirtualBoard, VirtualBoardConfig};
+use hilrig_virtual::{VirtualBoard, VirtualBoardConfig, seed_of};
 
 use crate::args;
 use crate::error::{Failure, print};
@@ -10,10 +10,11 @@ use crate::signals;
 /// Runs a virtual board until it is told to stop.
 pub async fn virtual_board(args: args::VirtualBoard) -> Result<u8, Failure> {
     let stop = signals::told_to_stop().map_err(Failure::internal)?;
+    let seed = args.seed.map_or_else(|| seed_of(&args.state), Ok).map_err(Failure::rig)?;
     let mut board = VirtualBoard::start(VirtualBoardConfig {
         state_dir: args.state,
         mac: args.mac,
-        seed: args.seed,
+        seed,
         qemu: args.qemu,
         boot_rom: args.boot_rom,
         gdb: args.gdb,

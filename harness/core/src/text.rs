@@ -7,11 +7,24 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use crate::secrets::{self, Ends};
+pub use crate::secrets::{Secrets, hidden, hide, without_hidden};
+
 /// The most of one foreign text that an event or a message carries, in bytes.
 pub const MOST: usize = 2048;
 
-/// `bytes` as printable text of bounded length.
+/// `bytes` as printable text of bounded length, without what is hidden. Masked before it is cut: of a
+/// secret that is cut a part would be left.
 pub fn printable(bytes: &[u8]) -> String {
+    match secrets::hidden() {
+        None => escaped(bytes),
+        // The text itself may be a piece of a longer one.
+        Some(hidden) => escaped(&hidden.mask_bytes(bytes, Ends::Cut)),
+    }
+}
+
+/// The same with what is hidden, for what is compared and not shown.
+pub fn escaped(bytes: &[u8]) -> String {
     let (shown, cut) = match bytes.len() {
         n if n > MOST => (&bytes[..MOST], n - MOST),
         _ => (bytes, 0),
@@ -31,13 +44,70 @@ pub fn printable(bytes: &[u8]) -> String {
     out
 }
 
-/// Whether a character can be shown as it is.
+/// Whether a character can be shown as it is. Besides the control characters proper those cannot that
+/// are not seen or change how others are: marks that end a line or reorder it (it could read as
+/// something that it is not), what has no width, tags.
 pub fn is_plain(c: char) -> bool {
-    // Besides the control characters proper: the marks that reorder the text around them, so that
-    // a line could read as something that it is not.
-    let steers =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    c == '\t' || !(c.is_control() || steers)
+    let unseen = matches!(
+        c,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'
+            | '\u{1160}'
+            | '\u{17b4}'
+            | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{fffe}'
+            | '\u{ffff}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    );
+    c == '\t' || !(c.is_control() || unseen)
+}
+
+/// A text that is written by several lines, with what is not plain in them as `\xNN`.
+pub fn plain_lines(text: &str) -> Cow<'_, str> {
+    let plain = |c: char| c == '\n' || is_plain(c);
+    if text.chars().all(plain) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 64);
+    for c in text.chars() {
+        match plain(c) {
+            true => out.push(c),
+            false => push(&mut out, c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// A JSON text with what is not plain in its strings as `\uNNNN`: it reads the same, and shows nothing
+/// that is not there.
+pub fn plain_json(json: &str) -> Cow<'_, str> {
+    let plain = |c: char| c == '\n' || is_plain(c);
+    if json.chars().all(plain) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len() + 64);
+    for c in json.chars() {
+        if plain(c) {
+            out.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(out, "\\u{unit:04x}");
+        }
+    }
+    Cow::Owned(out)
 }
 
 fn push(out: &mut String, c: char) {
@@ -48,37 +118,6 @@ fn push(out: &mut String, c: char) {
     let mut buffer = [0; 4];
     for byte in c.encode_utf8(&mut buffer).bytes() {
         let _ = write!(out, "\\x{byte:02x}");
-    }
-}
-
-/// Values that must be in no log, event or report.
-#[derive(Clone, Debug, Default)]
-pub struct Secrets(Vec<String>);
-
-impl Secrets {
-    /// Empty values are dropped: they would match everywhere.
-    pub fn new(values: impl IntoIterator<Item = String>) -> Secrets {
-        let mut values: Vec<String> = values.into_iter().filter(|v| !v.is_empty()).collect();
-        // The longest first, so that a secret that contains another is masked whole.
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        values.dedup();
-        Secrets(values)
-    }
-
-    /// `text` with every secret replaced.
-    pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut text = Cow::Borrowed(text);
-        for secret in &self.0 {
-            if text.contains(secret.as_str()) {
-                text = Cow::Owned(text.replace(secret.as_str(), "***"));
-            }
-        }
-        text
-    }
-
-    /// The values themselves, for masking raw bytes.
-    pub fn values(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.iter().map(|value| value.as_bytes())
     }
 }
 
@@ -102,10 +141,36 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_masked_and_an_empty_one_is_none() {
-        let secrets = Secrets::new(["hunter2".into(), String::new(), "hunter2hunter2".into()]);
-        assert_eq!(secrets.mask("pw hunter2hunter2, hunter2"), "pw ***, ***");
-        assert_eq!(secrets.mask("nothing"), "nothing");
+    fn what_is_not_seen_or_steers_is_shown_as_escapes() {
+        let odd = "\u{2028}\u{2029}\u{202a}\u{2066}\u{2069}\u{200e}\u{61c}\u{85}\u{9b}\u{200b}\u{feff}\u{e0041}\u{ad}";
+        for c in odd.chars() {
+            let text = format!("a{c}b");
+            let shown = printable(text.as_bytes());
+            assert!(shown.starts_with("a\\x") && shown.is_ascii(), "{shown}");
+            assert_eq!(plain_lines(&text), shown);
+            let json = serde_json::to_string(&text).unwrap();
+            let plain = plain_json(&json);
+            assert!(plain.is_ascii(), "{plain}");
+            assert_eq!(serde_json::from_str::<String>(&plain).unwrap(), text);
+        }
+        assert_eq!(plain_lines("gr\u{fc}n \u{2013}\n\u{6e29}"), "gr\u{fc}n \u{2013}\n\u{6e29}");
+    }
+
+    #[test]
+    fn a_hidden_value_is_masked_before_the_text_is_cut() {
+        let secret = "a-secret-of-the-text-tests";
+        secrets::hide(&Secrets::new([secret.into()]));
+        for before in MOST - 30..=MOST {
+            let text = "x".repeat(before) + secret + "and more";
+            let shown = printable(text.as_bytes());
+            assert!(!shown.contains("a-se"), "{shown}");
+        }
+        assert_eq!(
+            printable(b"text-tests\r"),
+            "***\\x0d",
+            "the end of one, at a piece's beginning"
+        );
+        assert_eq!(escaped(secret.as_bytes()), secret);
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 use hilrig_core::heap::HeapSample;
 use regex::Regex;
 
+use crate::clean::clean;
 use crate::crash_line::CrashLine;
 use crate::start::RomStart;
 
@@ -32,7 +33,7 @@ impl Classifier {
 
     /// What `line` says, if it is one of these. Without its line end, any bytes.
     pub fn look(&self, line: &[u8]) -> Option<Sighting> {
-        if let Some(crash) = CrashLine::read(line) {
+        if let Some(crash) = CrashLine::read(clean(line).as_bytes()) {
             return Some(Sighting::Crash(crash));
         }
         if let Some(start) = RomStart::read(line) {
@@ -72,6 +73,10 @@ mod tests {
         assert_eq!(
             looked("Exception (9):"),
             Some(Sighting::Crash(CrashLine::Exception { cause: 9, fatal: false }))
+        );
+        assert_eq!(
+            looked("\x1b[0;31m[00:00:01.234] Abort called\x1b[0m\r"),
+            Some(Sighting::Crash(CrashLine::Abort { at: None }))
         );
         assert!(matches!(
             looked(" ets Jan  8 2013,rst cause:2, boot mode:(3,6)"),

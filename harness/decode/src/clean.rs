@@ -9,21 +9,27 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::shown;
+
 /// Rounds of taking prefixes off: quoted twice, indented, with a time is five.
 const MOST_PREFIXES: usize = 8;
 
-/// One prefix: a time in brackets, a time of day or a date with one (and the monitor's arrow
-/// behind it), the number of a list.
+/// One prefix: a time in brackets, a time of day with or without a date (and the monitor's arrow
+/// after it), the number of a list.
 static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
-    let time = r"\d{1,2}:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?";
+    let month = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}";
+    let day = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6}";
+    let clock = r"\d{1,2}:\d\d:\d\d(?:[.,:]\d+)?";
+    let zone = r"(?: ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?";
+    // `.123-045`: Tasmota prints its free heap in KiB after the milliseconds.
+    let time = format!(r"{clock}(?:-\d{{1,3}}\b)?(?: ?[AaPp]\.?[Mm]\b\.?)?{zone}");
+    let joined = format!(r"\d{{1,4}}[-/.](?:\d{{1,2}}|{month})[-/.]\d{{1,4}}");
+    let date = format!(r"(?:(?:{day}|{month}|{joined}|\d{{1,2}}|\d{{4}})[.,]*[ T]+){{0,5}}");
+    // C's `ctime` has the year after the time.
+    let c = format!(r"(?:{day} +)?{month} +\d{{1,2}} {clock}{zone} \d{{4}}\b");
     pattern(&format!(
-        r"^(?:\[[ 0-9.:,/TZ+-]*\d[ 0-9.:,/TZ+-]*\]|\[?(?:\d{{4}}[-/]\d\d[-/]\d\d[T ])?{time}\]?|\d{{1,5}}[.|] )\s*(?:->\s*|>\s+|\|\s*)?"
+        r"^(?:\[[ 0-9.:,/TZ+-]*\d[ 0-9.:,/TZ+-]*\]|\[?(?:{c}|{date}{time})\]?|\d{{1,5}}[.|] )\s*(?:->\s*|>\s+|\|\s*)?"
     ))
-});
-
-/// Escape sequences: colours and the like, window titles, and colours whose ESC was lost.
-static ESCAPES: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*\x07?|\x1b.|\[[0-9;]{1,8}m")
 });
 
 /// Tags that web pages put around the lines of a listing.
@@ -39,15 +45,32 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a constant pattern compiles")
 }
 
-/// `line` without what was put on it, as text without control characters.
+/// `line` as text without control characters, colours and markup, and without what tools put at its
+/// end. What they put in front of it is still there.
+pub fn text(line: &[u8]) -> String {
+    let text = shown::without_escapes(String::from_utf8_lossy(line));
+    let mut text = shown::without_backslashes(text);
+    // The searches cost more than a look for the characters without which they find nothing.
+    if text.contains('<') {
+        text = Cow::Owned(TAGS.replace_all(&text, "").into_owned());
+    }
+    if text.contains('&') {
+        // Twice, for a page that escaped what was escaped.
+        text = Cow::Owned(entities(&entities(&text)).into_owned());
+    }
+    let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    let mut text = if plain { text.into_owned() } else { typed(&text) };
+    // Our own monitor's remark; a row of a stack dump ends in a lone `<`.
+    if let Some(remark) = text.find("  <- ") {
+        text.truncate(remark);
+    }
+    text.truncate(shown::without_end(&text).len());
+    text
+}
+
+/// `line` without all that tools put on it, as far as its own text shows it.
 pub fn clean(line: &[u8]) -> String {
-    let text = String::from_utf8_lossy(line);
-    let text = ESCAPES.replace_all(&text, "");
-    let text = TAGS.replace_all(&text, "");
-    // Twice, for a page that escaped what was escaped.
-    let text = entities(&entities(&text)).into_owned();
-    let text = typed(&text);
-    without_prefixes(&text).to_owned()
+    without_prefixes(&text(line)).to_owned()
 }
 
 fn entities(text: &str) -> Cow<'_, str> {
@@ -102,16 +125,21 @@ fn typed(text: &str) -> String {
     out
 }
 
-fn without_prefixes(text: &str) -> &str {
-    // Our own monitor's remark; a row of a stack dump ends in a lone `<`.
-    let mut text = text.split_once("  <- ").map_or(text, |(said, _)| said);
-    text = text.trim_end_matches(|c: char| c.is_whitespace() || c == '`');
+/// [`text`] without times, quotation marks, numbers of a list and markup in front of it.
+pub fn without_prefixes(text: &str) -> &str {
+    let mut text = text;
     for _ in 0..MOST_PREFIXES {
         let before = text.len();
-        text = text.trim_start_matches(|c: char| c.is_whitespace() || c == '`');
-        if text.starts_with('>') && !text.starts_with(">>>stack") {
+        text = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '`' | '|'));
+        if let Some(bold) = text.strip_prefix("**").and_then(|text| text.strip_suffix("**"))
+            && !bold.starts_with('*')
+        {
+            text = bold;
+        } else if text.starts_with('>') && !text.starts_with(">>>stack") {
             text = &text[1..];
-        } else if let Some(prefix) = PREFIX.find(text) {
+        } else if text.starts_with(|c: char| c == '[' || c.is_ascii_alphanumeric())
+            && let Some(prefix) = PREFIX.find(text)
+        {
             text = &text[prefix.end()..];
         }
         if text.len() == before {
@@ -137,8 +165,7 @@ impl<'a> Garbage<'a> {
     /// Whether it is more than `cleaned`, which is what is read of the line, can explain.
     pub fn outweighs(&self, cleaned: &str) -> bool {
         let bad = *self.characters.get_or_init(|| {
-            let text = String::from_utf8_lossy(self.line);
-            let text = ESCAPES.replace_all(&text, "");
+            let text = shown::without_escapes(String::from_utf8_lossy(self.line));
             text.chars().filter(is_bad).count()
         });
         bad >= 4 && bad * 4 >= cleaned.chars().count()
@@ -186,6 +213,19 @@ mod tests {
             "Exception &#40;28&#x29;:",
             "\u{feff}Exception\u{a0}(28):",
             "12:34:56.789 \u{2192} Exception (28):",
+            "01/12/2026 02:14:09 Exception (28):",
+            "1.12.2026 02:14:09,123 Exception (28):",
+            "01-Dec-2026 02:14:09 Exception (28):",
+            "Dec  1 2026 02:14:09.123 Exception (28):",
+            "1 Dec 2026, 2:14:09 PM Exception (28):",
+            "[12/1/26, 2:14:09 a.m.] Exception (28):",
+            "Tue Dec  1 02:14:09 2026 Exception (28):",
+            "Tue, 1 Dec 2026 02:14:09 +0100 Exception (28):",
+            "Tuesday, December 1, 2026 02:14:09 UTC Exception (28):",
+            "02:14:09.123-025 Exception (28):",
+            "| Exception (28): |",
+            "**Exception (28):**",
+            "> `Exception (28):`#015",
         ] {
             assert_eq!(clean(line.as_bytes()), "Exception (28):", "{line}");
         }

@@ -1,14 +1,17 @@
 //! A stream of bytes in, findings out.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::clean::{Garbage, clean};
+use crate::clean::Garbage;
 use crate::crash_line::{CrashLine, Registers};
+use crate::encoding::Encoding;
 use crate::finding::{Address, Finding, Kind, Role};
 use crate::judge::{Judge, LoopRule};
-use crate::lines::Lines;
+use crate::lines::{self, Lines};
+use crate::prefix::{Line, Prefixes};
 use crate::scan::Scan;
 use crate::stack::{self, Row};
 use crate::start::RomStart;
@@ -29,29 +32,39 @@ const CUT_HERE_HOLDS: u32 = 3;
 #[derive(Debug)]
 pub struct Decoder {
     lines: Lines,
+    encoding: Encoding,
     state: State,
 }
 
 impl Decoder {
     /// Boot loops are judged by `rule`.
     pub fn new(rule: LoopRule) -> Decoder {
-        Decoder { lines: Lines::default(), state: State::new(rule) }
+        Decoder { lines: Lines::default(), encoding: Encoding::default(), state: State::new(rule) }
     }
 
     /// Takes a chunk; what it completes is handed to `found`. A crash is complete when its chip
     /// has started again, or [`finish`](Decoder::finish) is called, or [`PATIENCE`] lines of other
     /// text have come.
     pub fn feed(&mut self, chunk: &[u8], mut found: impl FnMut(Finding)) {
-        let Decoder { lines, state } = self;
-        lines.feed(chunk, |number, line| state.line(number, line, &mut found));
+        let Decoder { lines, encoding, state } = self;
+        lines.feed(chunk, |number, line| read(state, encoding, number, line, &mut found));
     }
 
     /// The stream has ended. Returns how many lines it had.
     pub fn finish(mut self, mut found: impl FnMut(Finding)) -> u64 {
-        let Decoder { lines, state } = &mut self;
-        lines.finish(|number, line| state.line(number, line, &mut found));
-        state.close(None, &mut found);
+        let Decoder { lines, encoding, state } = &mut self;
+        lines.finish(|number, line| read(state, encoding, number, line, &mut found));
+        state.end(&mut found);
         lines.count()
+    }
+}
+
+fn read(state: &mut State, encoding: &mut Encoding, number: u64, line: &[u8], found: Found<'_>) {
+    match encoding.utf8(line) {
+        Cow::Borrowed(line) => state.line(number, line, found),
+        Cow::Owned(text) => {
+            lines::within(&text).for_each(|line| state.line(number, line, found));
+        }
     }
 }
 
@@ -64,6 +77,9 @@ impl Default for Decoder {
 /// What is known of a log by the lines so far.
 #[derive(Debug)]
 pub struct State {
+    prefixes: Prefixes,
+    /// Findings of lines that were still waiting for their prefix when they were needed.
+    late: Vec<Finding>,
     judge: Judge,
     open: Option<Open>,
     /// Lines since the last `CUT HERE`.
@@ -115,6 +131,8 @@ pub type Found<'a> = &'a mut dyn FnMut(Finding);
 impl State {
     pub fn new(rule: LoopRule) -> State {
         State {
+            prefixes: Prefixes::default(),
+            late: Vec::new(),
             judge: Judge::new(rule),
             open: None,
             cut_here: u32::MAX,
@@ -137,11 +155,17 @@ impl State {
 
     /// The rig is about to reset the board: the start that follows tells nothing of the firmware.
     pub fn reset_asked(&mut self) {
+        // Lines that wait came before it.
+        let mut late = std::mem::take(&mut self.late);
+        self.prefixes.end();
+        self.decided(&mut |finding| late.push(finding));
+        self.late = late;
         self.judge.reset_asked();
     }
 
     /// Passes over lines of the firmware's own text that are of no interest.
     pub fn pass(&mut self, lines: u64) {
+        self.prefixes.pass(lines);
         self.judge.pass(lines);
         let more = u32::try_from(lines).unwrap_or(u32::MAX);
         self.cut_here = self.cut_here.saturating_add(more);
@@ -151,17 +175,40 @@ impl State {
         }
     }
 
+    /// Takes a line, and reads what is decided by it of what tools put on the lines.
     pub fn line(&mut self, number: u64, raw: &[u8], found: Found<'_>) {
-        self.cut_here = self.cut_here.saturating_add(1);
-        self.watchdog_start = self.watchdog_start.saturating_add(1);
-        self.mentioned =
-            self.mentioned.take().filter(|mentioned| mentioned.age < 2).map(|mut m| {
-                m.age += 1;
-                m
-            });
-        let (text, garbage) = (clean(raw), Garbage::of(raw));
-        for (at, piece) in pieces(&text).enumerate() {
-            self.piece(At { line: number, first: at == 0 }, piece, &garbage, found);
+        self.prefixes.push(number, raw);
+        self.decided(found);
+    }
+
+    /// No line follows: what is open is complete.
+    pub fn end(&mut self, found: Found<'_>) {
+        self.prefixes.end();
+        self.decided(found);
+        self.close(None, found);
+    }
+
+    fn decided(&mut self, found: Found<'_>) {
+        self.late.drain(..).for_each(&mut *found);
+        while let Some(line) = self.prefixes.next() {
+            self.read(&line, found);
+        }
+    }
+
+    fn read(&mut self, line: &Line, found: Found<'_>) {
+        // A tool may put a blank line after each line: they tell nothing.
+        if !line.text.is_empty() {
+            self.cut_here = self.cut_here.saturating_add(1);
+            self.watchdog_start = self.watchdog_start.saturating_add(1);
+            self.mentioned =
+                self.mentioned.take().filter(|mentioned| mentioned.age < 2).map(|mut m| {
+                    m.age += 1;
+                    m
+                });
+        }
+        let garbage = Garbage::of(&line.raw);
+        for (at, piece) in pieces(&line.text).enumerate() {
+            self.piece(At { line: line.number, first: at == 0 }, piece, &garbage, found);
         }
     }
 
@@ -199,6 +246,9 @@ impl State {
     fn other(&mut self, number: u64, text: &str, garbage: &Garbage<'_>, found: Found<'_>) {
         if let Some(cause) = mentioned_exception(text) {
             self.mentioned = Some(Mentioned { line: number, cause, age: 0 });
+        }
+        if text.trim().is_empty() && !garbage.outweighs(text) {
+            return;
         }
         if let Some(open) = &mut self.open {
             open.other += 1;
@@ -345,6 +395,10 @@ impl State {
             self.open(finding);
         }
         let Some(open) = &mut self.open else { return };
+        if !at.first && open.finding.kind == Kind::StackDump && open.finding.addresses.is_empty() {
+            // A mark without rows, and registers behind other text: somebody writes about dumps.
+            return;
+        }
         let before = open.finding.registers;
         open.finding.registers.fill(registers);
         open.other = 0;

@@ -136,7 +136,7 @@ impl Judge {
         let run = std::mem::replace(&mut self.run, RunOf { started: true, ..RunOf::default() });
         let unprompted = run.started && !run.crashed && !explained && start.cause() == 2;
         if let (true, Some(garbage)) = (unprompted && !start.in_loader(), run.garbage)
-            && number - garbage.line <= GARBAGE_BEFORE
+            && number.saturating_sub(garbage.line) <= GARBAGE_BEFORE
         {
             let mut finding = Finding::new(Kind::Brownout, number);
             finding.evidence = vec![garbage, evidence];

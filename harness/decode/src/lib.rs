@@ -10,13 +10,20 @@ mod clean;
 mod crash_line;
 mod decoded;
 mod decoder;
+mod encoding;
 mod finding;
 mod firmware;
 mod judge;
+#[cfg(test)]
+mod line_ends;
 mod lines;
 mod live;
+mod marks;
+mod prefix;
 mod scan;
 mod sections;
+mod shape;
+mod shown;
 mod stack;
 mod start;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use crate::decoder::State;
 use crate::finding::Finding;
 use crate::judge::LoopRule;
+use crate::lines;
 
 /// Patterns of which one is in the first line of anything that a [`Decoder`](crate::Decoder) finds,
 /// and in each line of a start. Not every line that has one tells of a crash.
@@ -37,11 +38,12 @@ pub const SIGNS: [&str; 18] = [
 /// a start, enough to see whether the firmware speaks. An open crash is followed to its end.
 const BEHIND: u32 = 64;
 
-/// Lines in front of a sign that are decoded: garbage there is a sign of a brownout.
-const BEFORE: usize = 4;
+/// Lines in front of a sign that are decoded: garbage there is a sign of a brownout, and what is in
+/// front of each of them is no part of a crash's own line.
+const BEFORE: usize = crate::prefix::BACK;
 
 /// The most of one line that is looked at, bytes; as a [`Decoder`](crate::Decoder) does.
-const MOST: usize = crate::lines::MOST;
+const MOST: usize = lines::MOST;
 
 /// A decoder that is told where there is something to decode.
 #[derive(Debug)]
@@ -99,7 +101,9 @@ impl Live {
 
     fn line(&mut self, number: u64, line: &[u8], found: &mut dyn FnMut(Finding)) {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
-        self.state.line(number, &line[..line.len().min(MOST)], found);
+        for line in lines::within(line) {
+            self.state.line(number, &line[..line.len().min(MOST)], found);
+        }
         self.next = number + 1;
     }
 
@@ -115,9 +119,9 @@ impl Live {
 
     /// The stream has ended, or is of no more interest: what is open is complete.
     pub fn finish(&mut self, mut found: impl FnMut(Finding)) {
-        self.state.close(None, &mut found);
+        self.state.end(&mut found);
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use hilrig_core::board::ConsoleSink;
+use hilrig_core::mask::Mask;
 use hilrig_core::text::Secrets;
 
-use crate::mask::Mask;
 use crate::record::{BOOT_LOG, Record, TIMED_LOG};
 use crate::reporters::ReporterFault;
 use crate::timed::Timed;
@@ -78,7 +78,7 @@ impl BootLog {
     fn to(raw: Kept, timed: Kept, secrets: &Secrets, start: Instant) -> BootLog {
         BootLog {
             logs: Logs { raw, timed, printer: Timed::default(), text: Vec::new() },
-            mask: Mask::new(secrets),
+            mask: Mask::new(secrets.clone()),
             start,
             last: 0.0,
             came: 0,
@@ -108,7 +108,7 @@ impl BootLog {
         if std::mem::replace(&mut self.finished, true) || self.fault.is_some() {
             return;
         }
-        let held = vec![b'*'; self.mask.finish()];
+        let held = self.mask.finish();
         let mut ended = self.logs.write(self.last, &held);
         if ended.is_ok() {
             ended = self.logs.end(self.last);

@@ -1,13 +1,16 @@
 //! `events.jsonl`: one event a line, and the way back.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Write};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use hilrig_core::event::{Event, SCHEMA, What};
-use hilrig_core::text::printable;
+use hilrig_core::text::{plain_json, printable};
 
 use crate::reporters::Reporter;
+
+/// The longest line that is read, bytes: the certificate of a whole matrix has a tenth of it.
+const LINE_MOST: u64 = 16 << 20;
 
 /// Writes events as they come. Each line goes out in one write, so that a run that is killed
 /// leaves whole lines.
@@ -43,6 +46,10 @@ impl<W: Write + Send> Reporter for EventsFile<W> {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         self.line.clear();
         serde_json::to_writer(&mut self.line, event)?;
+        if !self.line.is_ascii() {
+            let plain = plain_json(&String::from_utf8_lossy(&self.line)).into_owned();
+            self.line = plain.into_bytes();
+        }
         self.line.push(b'\n');
         self.out.write_all(&self.line)
     }
@@ -110,14 +117,29 @@ pub enum ReadError {
 /// # Errors
 /// The file cannot be read, is of a newer schema, or a line other than a torn last one is no event.
 pub fn read_events(path: &Path) -> Result<Recorded, ReadError> {
+    let mut events = Vec::new();
+    let torn = for_each_event(path, |event| events.push(event))?;
+    Ok(Recorded { events, torn })
+}
+
+/// Reads a recorded stream event by event: that of a long run is larger than what it comes to. Gives the
+/// last line where it is torn.
+///
+/// # Errors
+/// As [`read_events`].
+pub fn for_each_event(path: &Path, mut take: impl FnMut(Event)) -> Result<Option<Torn>, ReadError> {
     let failed = |error| ReadError::File { path: path.into(), error };
-    let mut input = BufReader::new(File::open(path).map_err(failed)?);
-    let mut recorded = Recorded { events: Vec::new(), torn: None };
+    let mut input = BufReader::new(crate::input::open(path, u64::MAX).map_err(failed)?);
+    let mut torn = None;
     let mut text = Vec::new();
     for line in 1.. {
         text.clear();
-        if input.read_until(b'\n', &mut text).map_err(failed)? == 0 {
+        if (&mut input).take(LINE_MOST + 1).read_until(b'\n', &mut text).map_err(failed)? == 0 {
             break;
+        }
+        if text.len() as u64 > LINE_MOST {
+            let found = format!("line {line} is longer than {LINE_MOST} bytes, and no event is");
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidData, found)));
         }
         match serde_json::from_slice::<Event>(&text) {
             Ok(event) => {
@@ -126,14 +148,14 @@ pub fn read_events(path: &Path) -> Result<Recorded, ReadError> {
                 {
                     return Err(ReadError::Schema { path: path.into(), found: run.schema });
                 }
-                recorded.events.push(event);
+                take(event);
             }
             // Only what has no line end can be torn: each line is written in one piece.
             Err(_) if !text.ends_with(b"\n") => {
-                recorded.torn = Some(Torn { line, text: printable(&text) });
+                torn = Some(Torn { line, text: printable(&text) });
             }
             Err(error) => return Err(ReadError::Line { path: path.into(), line, error }),
         }
     }
-    Ok(recorded)
+    Ok(torn)
 }

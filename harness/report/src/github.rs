@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use hilrig_core::certify::Outcome;
 use hilrig_core::certify::certificate::Verdict as CaseVerdict;
 use hilrig_core::heap::HeapPhase;
+use hilrig_core::text::plain_lines;
 use hilrig_core::verdict::Verdict;
 
 use crate::certificate::{self, Certification, words};
@@ -44,7 +45,7 @@ pub fn markdown(run: &RunModel) -> String {
         }
         text.push_str(&part);
     }
-    text
+    plain_lines(&text).into_owned()
 }
 
 fn certificate(certification: &Certification, run: &RunModel) -> String {
@@ -167,7 +168,7 @@ pub fn annotations(run: &RunModel) -> String {
     text
 }
 
-fn sign(verdict: Option<Verdict>) -> &'static str {
+pub(crate) fn sign(verdict: Option<Verdict>) -> &'static str {
     match verdict {
         Some(Verdict::Passed) => "✅",
         Some(Verdict::Failed) => "❌",

@@ -9,7 +9,8 @@ use hilrig_core::heap::HeapPhase;
 use hilrig_core::verdict::Verdict;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, params};
 
-use crate::heap::{Boots, Key, Metric};
+use crate::heap::{Boots, Key, Metric, is_measured};
+use crate::input;
 use crate::model::RunModel;
 
 /// The file's name in the folder of records.
@@ -96,11 +97,11 @@ pub struct Row {
 }
 
 impl Row {
-    /// The figures of a run, as its history will tell them.
+    /// The figures of a run's [measured](is_measured) boots, as its history reports them.
     pub fn of(run: &RunModel) -> Vec<Row> {
         let Some(started) = &run.started else { return Vec::new() };
         let mut rows = Vec::new();
-        for board in &run.boards {
+        for board in run.boards.iter().filter(|board| is_measured(board)) {
             // A board that was never had has no figures; its verdict is in the record.
             let Some(key) = Boots::key(run, board) else { continue };
             let firmware = started.firmware.iter().find(|firmware| firmware.kind == key.kind);
@@ -148,6 +149,8 @@ pub struct Wanted {
     pub run: Option<String>,
     /// Of this commit, by its whole hash, whether files were changed or not ([`Row::commit`] tells).
     pub commit: Option<String>,
+    /// Of this build of the firmware.
+    pub build: Option<String>,
     /// Of the last so many runs.
     pub last: Option<usize>,
 }
@@ -159,6 +162,7 @@ impl History {
     /// The file is locked, read-only, no history, or a newer hilrig's.
     pub fn open(path: &Path) -> Result<History, HistoryError> {
         let failed = |error: rusqlite::Error| broken("opening", path, error);
+        input::regular_or_none(path).map_err(|error| broken("opening", path, error))?;
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)
                 .map_err(|error| broken("making the folder of", path, error))?;
@@ -186,6 +190,7 @@ impl History {
     /// As [`History::open`], or there is none.
     pub fn read(path: &Path) -> Result<History, HistoryError> {
         let failed = |error: rusqlite::Error| broken("opening", path, error);
+        input::regular_or_none(path).map_err(|error| broken("opening", path, error))?;
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let database = Connection::open_with_flags(path, flags).map_err(failed)?;
         database.busy_timeout(BUSY).map_err(failed)?;
@@ -239,7 +244,35 @@ impl History {
         record.optional().map_err(|error| broken("reading", &self.path, error))
     }
 
-    /// The figures that are wanted, oldest first.
+    /// The boards that it has figures of, each with its kind.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn boards(&self) -> Result<BTreeSet<(String, String)>, HistoryError> {
+        let failed = |error: rusqlite::Error| broken("reading", &self.path, error);
+        const QUERY: &str =
+            "SELECT DISTINCT board, kind FROM boot WHERE verdict IN ('passed', 'failed')";
+        let mut query = self.database.prepare(QUERY).map_err(failed)?;
+        let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failed)?;
+        rows.collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// How many runs of a commit, by its whole hash, measured nothing: the bench or somebody cut them off.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn cut_off(&self, commit: &str) -> Result<usize, HistoryError> {
+        const QUERY: &str = "
+            SELECT count(*) FROM run
+            WHERE length(git) >= 12 AND substr(?1, 1, length(git)) = git
+              AND id NOT IN (SELECT run FROM boot WHERE verdict IN ('passed', 'failed'))";
+        let count = self.database.query_row(QUERY, params![commit], |row| row.get::<_, i64>(0));
+        let count = count.map_err(|error| broken("reading", &self.path, error))?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
+    /// The figures that are wanted, oldest first. Those of boots that the bench or somebody cut off, which
+    /// older versions kept, are left out.
     ///
     /// # Errors
     /// It cannot be read.
@@ -248,20 +281,23 @@ impl History {
             SELECT run.run, started, git, build, board, kind, configuration, tls, boot.verdict,
                    phase, metric, value
             FROM figure JOIN boot ON boot.id = figure.boot JOIN run ON run.id = boot.run
-            WHERE (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR board = ?2)
-              AND (?4 IS NULL OR run.run = ?4)
+            WHERE boot.verdict IN ('passed', 'failed')
+              AND (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR board = ?2)
+              AND (?4 IS NULL OR run.run = ?4) AND (?6 IS NULL OR build = ?6)
               AND (?5 IS NULL OR (length(git) >= 12
                 AND substr(?5, 1, length(rtrim(git, '+'))) = rtrim(git, '+')))
               AND run.id IN (
                 SELECT DISTINCT run.id FROM run JOIN boot ON boot.run = run.id
-                WHERE (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR board = ?2)
+                WHERE boot.verdict IN ('passed', 'failed')
+                  AND (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR board = ?2)
                 ORDER BY started DESC, run.run DESC LIMIT ?3)
             ORDER BY started, run.run, board, boot.id";
         let failed = |error: rusqlite::Error| broken("reading", &self.path, error);
         let last = wanted.last.map_or(-1, |last| i64::try_from(last).unwrap_or(i64::MAX));
         let mut query = self.database.prepare(QUERY).map_err(failed)?;
+        let Wanted { kind, board, run, commit, build, last: _ } = wanted;
         let rows = query
-            .query_map(params![wanted.kind, wanted.board, last, wanted.run, wanted.commit], |row| {
+            .query_map(params![kind, board, last, run, commit, build], |row| {
                 Ok(Some(Row {
                     run: row.get(0)?,
                     started: row.get(1)?,
@@ -394,6 +430,28 @@ mod tests {
             ("page", "fragmentation"),
         ];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_run_that_was_cut_off_is_known_and_has_no_figures() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut history = History::open(&folder.path().join(HISTORY)).unwrap();
+        let mut cut_off = at(0);
+        cut_off.boards[0].end.as_mut().unwrap().verdict = Verdict::RigFault;
+        history.add(&cut_off, Path::new("record")).unwrap();
+        assert!(boots(&history, &Wanted::default()).is_empty());
+        assert_eq!((history.runs().unwrap().len(), history.boards().unwrap().len()), (1, 0));
+        let commit = "0123456789ab0123456789ab0123456789ab0123";
+        assert_eq!(history.cut_off(commit).unwrap(), 1);
+        history.add(&at(1), Path::new("record")).unwrap();
+        assert_eq!(history.cut_off(commit).unwrap(), 1);
+        assert_eq!(history.boards().unwrap(), [("b".into(), "virtual".into())].into());
+        // As an older version left it.
+        history.add(&at(2), Path::new("record")).unwrap();
+        let older = "UPDATE boot SET verdict = 'rig fault' WHERE run = 3";
+        history.database.execute(older, []).unwrap();
+        assert_eq!(boots(&history, &Wanted::default()), [50_001]);
+        assert_eq!(boots(&history, &Wanted { last: Some(1), ..Wanted::default() }), [50_001]);
     }
 
     #[test]

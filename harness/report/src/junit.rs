@@ -14,6 +14,7 @@ use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::event::Event;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::phase::PhaseOutcome;
+use hilrig_core::text::plain_lines;
 use hilrig_core::verdict::Verdict;
 
 use crate::certificate::{Certification, words};
@@ -47,7 +48,7 @@ impl Reporter for JunitFile {
 
     fn finish(&mut self) -> io::Result<()> {
         let xml = report(&self.run).to_string().map_err(io::Error::other)?;
-        self.file.write(xml.as_bytes())
+        self.file.write(plain_lines(&xml).as_bytes())
     }
 }
 
@@ -306,7 +307,7 @@ fn error(ty: &str, message: &str) -> TestCaseStatus {
 
 /// Text that XML 1.0 can hold. quick-junit drops the control characters, but not the two
 /// non-characters that XML forbids as well.
-fn text(text: &str) -> XmlString {
+pub(crate) fn text(text: &str) -> XmlString {
     XmlString::new(text.replace(['\u{fffe}', '\u{ffff}'], "\u{fffd}"))
 }
 

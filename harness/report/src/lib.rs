@@ -9,12 +9,13 @@ mod boot_log;
 pub mod certificate;
 mod events_file;
 mod file;
+mod fold;
 mod github;
 pub mod heap;
 mod history;
 mod html;
+pub mod input;
 mod junit;
-mod mask;
 mod model;
 mod record;
 mod reporters;
@@ -26,7 +27,8 @@ pub use boot_log::{BootLog, BootLogSizes, KEPT_BYTES};
 pub use certificate::{
     CertificateError, CertificateFiles, Certification, certificates_in, read_certificate, seal,
 };
-pub use events_file::{EventsFile, ReadError, Recorded, Torn, read_events};
+pub use events_file::{EventsFile, ReadError, Recorded, Torn, for_each_event, read_events};
+pub use fold::Fold;
 pub use github::{annotations, markdown};
 pub use history::{HISTORY, History, HistoryError, Row, Wanted};
 pub use html::{HtmlFile, certificate_page};

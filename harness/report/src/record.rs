@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::history::HISTORY;
+
 /// The events, one a line.
 pub const EVENTS: &str = "events.jsonl";
 /// What the run came to, for other tools.
@@ -67,7 +69,18 @@ impl Record {
     /// # Errors
     /// The folder cannot be made, or holds something.
     pub fn create(dir: &Path, run: &str) -> Result<Record, RecordError> {
-        let record = Record::create_at(&dir.join(folder_of(run)))?;
+        let folder = dir.join(folder_of(run));
+        let failed = |error| RecordError::Make { folder: folder.clone(), error };
+        std::fs::create_dir_all(dir).map_err(failed)?;
+        // Made here and not merely found empty: another run may have made it a moment ago.
+        match std::fs::create_dir(&folder) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(RecordError::Taken { folder });
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        let record = Record { folder };
         record.link_latest(dir);
         Ok(record)
     }
@@ -132,7 +145,8 @@ impl Record {
 pub fn folder_of(name: &str) -> String {
     const LONGEST: usize = 64;
     let kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let own_names = [EVENTS, SUMMARY, JUNIT, LATEST];
+    let own_names =
+        [EVENTS, SUMMARY, JUNIT, REPORT, CERTIFICATE, CERTIFICATE_TEXT, LATEST, HISTORY];
     let safe = !name.is_empty()
         && name.len() <= LONGEST
         && !name.starts_with(['.', '-'])
@@ -173,6 +187,10 @@ mod tests {
             "a\\b",
             "latest",
             "events.jsonl",
+            "report.html",
+            "certificate.json",
+            "certificate.md",
+            "history.sqlite",
             "-rf",
             "\u{1b}[m",
             "b\u{f6}ard",
@@ -199,6 +217,8 @@ mod tests {
         std::fs::write(two.file(EVENTS), "").unwrap();
         assert!(dir.path().join("latest").join(EVENTS).is_file());
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3);
+        let error = Record::create(dir.path(), "one").unwrap_err();
+        assert!(matches!(error, RecordError::Taken { .. }), "an empty one may be another run's");
     }
 
     #[test]

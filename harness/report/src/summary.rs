@@ -17,6 +17,7 @@ use hilrig_core::mac::Mac;
 use hilrig_core::phase::{Phase, PhaseOutcome};
 use hilrig_core::scenario::ScenarioFound;
 use hilrig_core::start::ChipStart;
+use hilrig_core::text::plain_json;
 use hilrig_core::verdict::Verdict;
 
 use crate::certificate::Certification;
@@ -223,7 +224,8 @@ impl SummaryFile {
     }
 
     fn write(&self) -> io::Result<()> {
-        self.file.write(Summary::of(&self.run).to_json()?.as_bytes())
+        let json = Summary::of(&self.run).to_json()?;
+        self.file.write(plain_json(&json).as_bytes())
     }
 }
 

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use hilrig_core::board::ConsoleSink;
+use hilrig_core::secrets::Ends;
 use hilrig_core::start::ChipStart;
 use hilrig_core::text;
 use hilrig_decode::Finding;
@@ -282,7 +283,11 @@ impl Log {
             .copied()
             .skip(inner.tail.len().saturating_sub(new as usize))
             .collect();
-        let lines: Vec<String> = tail
+        let shown = text::hidden().map_or_else(
+            || tail.clone(),
+            |hidden| hidden.mask_bytes(&tail, Ends::Cut).into_owned(),
+        );
+        let lines: Vec<String> = shown
             .split(|byte| *byte == b'\n')
             .map(|line| text::printable(hilrig_core::line::trim_end(line)))
             .filter(|line| !line.is_empty())

@@ -198,7 +198,7 @@ impl Watch {
                             text: text::printable(text),
                             groups: groups(pattern, &captures),
                             altered: altered(pattern, &captures, whole),
-                            first: captures.get(1).map(|group| text::printable(group.as_bytes())),
+                            first: captures.get(1).map(|group| text::escaped(group.as_bytes())),
                         })
                     });
                 }
@@ -247,9 +247,7 @@ fn unnamed(pattern: &str) -> String {
 fn groups(pattern: &Regex, captures: &regex::bytes::Captures<'_>) -> BTreeMap<String, String> {
     let named = pattern.capture_names().flatten();
     named
-        .filter_map(|name| {
-            Some((name.to_owned(), text::printable(captures.name(name)?.as_bytes())))
-        })
+        .filter_map(|name| Some((name.to_owned(), text::escaped(captures.name(name)?.as_bytes()))))
         .collect()
 }
 
@@ -259,7 +257,7 @@ fn altered(pattern: &Regex, captures: &regex::bytes::Captures<'_>, whole: bool) 
     named
         .filter(|name| {
             let group = captures.name(name).map_or(&b""[..], |group| group.as_bytes());
-            !whole || text::printable(group).as_bytes() != group
+            !whole || text::escaped(group).as_bytes() != group
         })
         .map(str::to_owned)
         .collect()
@@ -333,6 +331,39 @@ mod tests {
             }
             let kinds: Vec<_> = found.iter().map(|finding| (finding.kind, finding.line)).collect();
             assert_eq!(kinds, [(Kind::Exception, 2), (Kind::Start, 5)], "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_firmware_that_puts_something_in_front_of_its_lines_hides_no_crash() {
+        let lines = "joined\n\nException (29):\n\
+            epc1=0x4022c07b epc2=0x00000000 epc3=0x00000000 excvaddr=0x00000000 depc=0x00000000\n\
+            \n>>>stack>>>\n\nctx: cont\nsp: 3ffffe00 end: 3fffffd0 offset: 0190\n\
+            3fffff90:  3fff2450 00000000 3ffefe60 4020ff4f  \n<<<stack<<<\nsetup\n";
+        let prefixes: [fn(usize) -> String; 4] = [
+            |n| format!("00:00:0{}.234-025 RSL: ", n % 10),
+            |n| format!("I ({}) app: ", 95 + n),
+            |n| format!("[00:00:00.{:03},000] <err> os: ", 7 * n),
+            |n| format!("#{n} node-7 | "),
+        ];
+        for prefix in prefixes {
+            let lines = lines.lines().enumerate();
+            let log: String = lines.map(|(n, line)| format!("{}{line}\r\n", prefix(n))).collect();
+            let mut watch = watch();
+            let mut found = Vec::new();
+            for chunk in log.as_bytes().chunks(11) {
+                watch.feed(Instant::now(), chunk, |_, _| {}, |finding| found.push(finding));
+            }
+            // It is known while its dump is still coming.
+            let open = watch.open_crash().expect("a crash");
+            assert_eq!((open.kind, open.line), (Kind::Exception, 3), "{log}");
+            watch.finish(|finding| found.push(finding));
+            let [crash] = &found[..] else { panic!("{found:#?}") };
+            assert_eq!(
+                (crash.cause, crash.cut, crash.addresses.len()),
+                (Some(29), false, 2),
+                "{log}"
+            );
         }
     }
 

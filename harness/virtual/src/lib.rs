@@ -40,3 +40,4 @@ pub use control::{ControlCommand, ControlReply, State, Status};
 pub use control_socket::ControlSocket;
 pub use error::VirtualError;
 pub use serving::Serving;
+pub use state_dir::seed_of;

@@ -25,6 +25,10 @@ const NET: &str = "n0";
 /// Of QEMU's messages the end is kept, bytes.
 const STDERR_KEPT: usize = 2048;
 
+/// What QEMU gets of the rig's environment, which may hold secrets: how it is found and where it may
+/// write.
+const ENVIRONMENT: [&str; 6] = ["PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "LANG", "LC_ALL"];
+
 /// What is to be started.
 #[derive(Debug)]
 pub struct Launch<'a> {
@@ -187,7 +191,9 @@ fn spawn(launch: Launch<'_>) -> Result<Process, VirtualError> {
         .stderr(Stdio::from(stderr_theirs))
         // Ctrl-C on the terminal is for the rig, which then ends its boards in order.
         .process_group(0)
-        .kill_on_drop(true);
+        .kill_on_drop(true)
+        .env_clear()
+        .envs(ENVIRONMENT.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     inherited.push(qmp_theirs.into());
     let raw: Vec<_> = inherited.iter().map(AsRawFd::as_raw_fd).collect();
     let parent = rustix::process::getpid();

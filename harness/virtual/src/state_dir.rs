@@ -11,6 +11,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, Write};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use hilrig_core::mac::Mac;
@@ -46,12 +47,8 @@ impl StateDir {
         oui: [u8; 3],
         seed: u64,
     ) -> Result<StateDir, VirtualError> {
-        fs::create_dir_all(dir)
-            .map_err(VirtualError::io(format!("making the folder {}", dir.display())))?;
         // QEMU and links see the folder from elsewhere.
-        let dir = dir
-            .canonicalize()
-            .map_err(VirtualError::io(format!("finding the folder {}", dir.display())))?;
+        let dir = made(dir)?;
         let lock = take_lock(&dir)?;
         let path = dir.join("board.json");
         let known = match fs::read(&path) {
@@ -125,6 +122,23 @@ impl StateDir {
     }
 }
 
+/// A seed for a board whose user gives none: each folder has its own, and it stays the same. Makes
+/// the folder where it is not there.
+pub fn seed_of(dir: &Path) -> Result<u64, VirtualError> {
+    let dir = made(dir)?;
+    let digest = Sha256::new().chain_update(b"state").chain_update(dir.as_os_str().as_bytes());
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest.finalize()[..8]);
+    Ok(u64::from_le_bytes(first))
+}
+
+/// The folder, absolute and without links.
+fn made(dir: &Path) -> Result<PathBuf, VirtualError> {
+    fs::create_dir_all(dir)
+        .map_err(VirtualError::io(format!("making the folder {}", dir.display())))?;
+    dir.canonicalize().map_err(VirtualError::io(format!("finding the folder {}", dir.display())))
+}
+
 fn take_lock(dir: &Path) -> Result<File, VirtualError> {
     let path = dir.join("lock");
     let tried = || format!("locking {}", path.display());
@@ -194,6 +208,19 @@ mod tests {
         let error = StateDir::open(dir.path(), Some(Mac([2, 0, 0, 0, 0, 1])), OUI, 7).unwrap_err();
         assert!(error.to_string().contains(&format!("has the MAC address {mac}")), "{error}");
         assert_eq!(StateDir::open(dir.path(), Some(mac), OUI, 9).unwrap().mac(), mac);
+    }
+
+    #[test]
+    fn each_folder_has_a_seed_of_its_own_that_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let seed = |name: &str| seed_of(&dir.path().join(name)).unwrap();
+        let (a, b) = (seed("a"), seed("b"));
+        assert_ne!(derived_mac(OUI, a), derived_mac(OUI, b));
+        assert_eq!(seed("a"), a);
+        // By another name it is the same folder.
+        std::os::unix::fs::symlink(dir.path().join("a"), dir.path().join("c")).unwrap();
+        assert_eq!(seed("c"), a);
+        assert_eq!(seed("./b/../a"), a);
     }
 
     #[test]

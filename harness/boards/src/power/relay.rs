@@ -4,6 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use hilrig_core::board::{BoardFault, Power};
+use hilrig_core::secrets::Ends;
 use hilrig_core::text::{Secrets, printable};
 
 use super::{SWITCHING, http};
@@ -25,8 +26,9 @@ impl fmt::Debug for Login {
 
 impl Login {
     fn secrets(login: Option<&Login>) -> Secrets {
-        let written = |login: &Login| [login.password.clone(), query_value(&login.password)];
-        Secrets::new(login.into_iter().flat_map(written))
+        login.map_or_else(Secrets::default, |Login { user, password }| {
+            Secrets::default().and_login(user, password)
+        })
     }
 }
 
@@ -62,7 +64,7 @@ impl Tasmota {
                 return Err(fault(found).help("Is the relay on the network, at this address?"));
             }
         };
-        let said = printable(&answer.body);
+        let said = printable(&secrets.mask_bytes(&answer.body, Ends::Whole));
         let found = format!("it answered {} `{said}`", answer.status);
         // {"WARNING":"Need user=<username>&password=<password>"}
         if answer.status == 401 || said.contains("\"WARNING\"") {
@@ -121,7 +123,11 @@ impl UrlRelay {
         match http::get(url, self.login.as_ref(), SWITCHING).await {
             Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
             Ok(answer) => {
-                let found = format!("it answered {} `{}`", answer.status, printable(&answer.body));
+                let found = format!(
+                    "it answered {} `{}`",
+                    answer.status,
+                    printable(&secrets.mask_bytes(&answer.body, Ends::Whole))
+                );
                 Err(fault(found).help(match answer.status {
                     401 | 403 => "A login is needed: name `user` and, in `password_env`, the environment variable that holds the password.",
                     300..=399 => "Name the address that it leads to.",

@@ -12,12 +12,12 @@ pub enum HeapCommand {
     /// Write the figures of some boots into the baseline, a file to be committed.
     Accept(HeapBoots),
     /// Fail where a board has less heap than the baseline says.
-    Check(HeapBoots),
+    Check(HeapCheck),
     /// Show who held the heap when it was lowest, of a run with the image that keeps it.
     Callers(HeapCallers),
     /// Put two runs, commits or files side by side.
     Diff(HeapDiff),
-    /// Find the commit that cost the heap (a wrapper of `git bisect run`).
+    /// Find the commit that cost the heap, by halves as `git bisect` does.
     Bisect(HeapBisect),
     /// Show the runs so far as a table and a plot, or export them.
     History(HeapHistory),
@@ -34,6 +34,9 @@ pub struct HeapBoots {
     /// Run only the board of this name (may be given more than once).
     #[arg(long, value_name = "NAME")]
     pub board: Vec<String>,
+    /// Only boards of this kind (may be given more than once); of the baseline, a check judges only these.
+    #[arg(long, value_name = "KIND")]
+    pub kind: Vec<String>,
     /// Where the broker runs; overrides the configuration.
     #[arg(long, value_name = "KIND")]
     pub broker: Option<Place>,
@@ -51,6 +54,33 @@ pub struct HeapBoots {
     /// The baseline; left out, heap-baseline.toml beside the configuration.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
+}
+
+/// `hilrig heap check`.
+#[derive(Debug, clap::Args)]
+pub struct HeapCheck {
+    #[command(flatten)]
+    pub boots: HeapBoots,
+    /// Judge only what has TEXT in its name, such as `tls_mfl=512` (may be given more than once);
+    /// `measured`: only what these boots measure.
+    #[arg(long, value_name = "TEXT")]
+    pub only: Vec<String>,
+    /// What to print.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: HeapFormat,
+}
+
+/// How figures side by side are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum HeapFormat {
+    /// Tables.
+    Text,
+    /// One JSON object (docs/heap.md).
+    Json,
+    /// JUnit XML: a test case for each figure.
+    Junit,
+    /// Markdown for a job's summary or a comment on GitHub.
+    Markdown,
 }
 
 /// `hilrig heap callers`.
@@ -102,6 +132,9 @@ pub struct HeapDiff {
     /// How many runs the figures of a commit are taken from.
     #[arg(long, value_name = "N", default_value = "5", requires = "measure")]
     pub boots: std::num::NonZeroUsize,
+    /// What to print.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: HeapFormat,
 }
 
 /// `hilrig heap bisect`.
@@ -124,6 +157,8 @@ pub struct HeapBisect {
     /// How many runs each commit's figures are taken from.
     #[arg(long, value_name = "N", default_value = "5")]
     pub boots: std::num::NonZeroUsize,
+    #[command(flatten)]
+    pub scenarios: Scenarios,
 }
 
 /// `hilrig heap history`.

@@ -11,7 +11,9 @@ use hilrig_broker::{Login, client_tls};
 use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::{BrokerTls, Case, Line};
 use hilrig_core::event::BrokerFacts;
+use hilrig_core::secrets::Secrets;
 use hilrig_core::text;
+use hilrig_report::input;
 use hilrig_runner::BrokerEndpoint;
 use hilrig_runner::certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
 use rustls::pki_types::pem::PemObject as _;
@@ -85,8 +87,8 @@ impl Outside {
 
 fn ca(file: &Path) -> Result<CertificateDer<'static>, Failure> {
     let wrong = |found: String| Failure::usage(format!("--ca {}: {found}", file.display()));
-    let bytes =
-        std::fs::read(file).map_err(|error| wrong(format!("it cannot be read: {error}")))?;
+    let bytes = input::read_or_pipe(file, input::TEXT_MOST)
+        .map_err(|error| wrong(format!("it cannot be read: {error}")))?;
     let certificate = match CertificateDer::from_pem_slice(&bytes) {
         Ok(certificate) => certificate,
         // What is no PEM may be DER.
@@ -102,10 +104,14 @@ fn ca(file: &Path) -> Result<CertificateDer<'static>, Failure> {
 fn password(file: &Path) -> Result<String, Failure> {
     let wrong =
         |found: String| Failure::usage(format!("--password-file {}: {found}", file.display()));
-    let text = std::fs::read_to_string(file)
+    let text = input::read_or_pipe(file, input::TEXT_MOST)
         .map_err(|error| wrong(format!("it cannot be read: {error}")))?;
+    let text = String::from_utf8(text).map_err(|_| wrong("it is no UTF-8 text".into()))?;
     match text.lines().next() {
-        Some(password) if !password.is_empty() => Ok(password.into()),
+        Some(password) if !password.is_empty() => {
+            hilrig_core::text::hide(&Secrets::new([password.to_owned()]));
+            Ok(password.into())
+        }
         _ => Err(wrong("its first line, the password, is empty".into())),
     }
 }

@@ -20,7 +20,7 @@ use crate::args::CertifyRun;
 use crate::error::{Failure, say};
 use crate::run::{Shown, reporters};
 use crate::session::{self, Boards, Loaded, fresh_seed, run_id};
-use crate::{bench, load, signals};
+use crate::{bench, load, signals, twins};
 
 /// What `--broker` names.
 enum Asked {
@@ -42,6 +42,7 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
         names: &args.board,
     };
     let mut loaded = Loaded::read(config, &boards)?;
+    twins::refuse(&loaded.config, &loaded.chosen).await?;
     if loaded.contract.connection.given_up.is_none() {
         return Err(Failure::usage(format!(
             "{}: a board that is refused could not be had back, for the firmware never gives up (connection.given_up)",
@@ -49,7 +50,7 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
         )));
     }
     let now = OffsetDateTime::now_utc();
-    let run = run_id(now);
+    let run = run_id(now, &loaded.config.records);
     let asked = asked(&args, loaded.config.broker.kind, &run).await?;
     let stop = signals::told_to_stop().map_err(Failure::internal)?;
 
@@ -60,8 +61,10 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
     if let Asked::Outside(outside) = &asked {
         secrets.extend(outside.password().map(Into::into));
     }
-    let secrets = load::secrets(secrets, &login.password);
-    let reporters = Arc::new(reporters(&record, &loaded.config, Shown::All)?);
+    let secrets = load::secrets(secrets, &login);
+    let baseline = loaded.baseline.take();
+    let reporters = reporters(&record, &loaded.config, baseline, Vec::new(), Shown::All)?;
+    let reporters = Arc::new(reporters);
     let events = Events::new(reporters.clone(), secrets.clone());
     loaded.tell_start(&events, &run, now, seed, Vec::new()).await?;
 

@@ -1,9 +1,9 @@
 //! `hilrig heap accept`.
 
-use hilrig_core::verdict::Verdict;
-use hilrig_report::heap::{Baseline, BaselineError, Boots, Entry};
+use hilrig_report::heap::{Baseline, BaselineError, Boot, Boots, Entry, Scope, Sorted, sorted};
 
-use super::{boots, table};
+use super::boots::{self, Lines};
+use super::table;
 use crate::args;
 use crate::error::{Failure, print};
 
@@ -16,25 +16,27 @@ pub async fn accept(args: &args::HeapBoots) -> Result<u8, Failure> {
         Err(BaselineError::Missing { .. }) => Baseline::default(),
         Err(error) => return Err(Failure::usage(error)),
     };
-    let runs = boots::runs(args).await?;
-    let failed =
-        runs.iter().flat_map(|run| &run.boards).find(|b| b.verdict() != Some(Verdict::Passed));
-    if let Some(board) = failed {
-        let why = board.end.as_ref().and_then(|end| end.why.as_deref());
+    let made = boots::runs(args, Lines::Out).await?;
+    made.enough()?;
+    let scope = Scope { kinds: args.kind.iter().cloned().collect(), ..Scope::default() };
+    let Sorted { failed, left_out } = sorted(&made.runs, &scope);
+    if let Some(Boot { run, board, why, .. }) = failed.first() {
         return Err(Failure::usage(format!(
-            "nothing is accepted: `{}` did not pass ({})",
-            board.name,
-            why.unwrap_or("no verdict")
+            "nothing is accepted: `{board}` of run {run} did not pass ({why})"
         )));
     }
+    for Boot { run, board, why, .. } in left_out {
+        print(&format!("`{board}` of run {run} is left out: {why}\n"))?;
+    }
+    let runs = made.runs;
     let mut text = String::new();
-    for (key, boots) in Boots::of(&runs) {
+    for (key, boots) in Boots::of(&runs).into_iter().filter(|(key, _)| scope.has(key)) {
         let entry = Entry::of(&boots);
         text.push_str(&table::figures(&key, &entry));
         baseline.entries.insert(key, entry);
     }
     if text.is_empty() {
-        return Err(Failure::usage("nothing is accepted: no board told a heap figure"));
+        return Err(Failure::usage("nothing is accepted: no board reported a heap figure"));
     }
     baseline.write(&file).map_err(Failure::rig)?;
     print(&format!("{text}accepted into {}; commit it\n", file.display()))

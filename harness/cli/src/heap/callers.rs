@@ -16,9 +16,8 @@ pub async fn callers(args: args::HeapCallers) -> Result<u8, Failure> {
         None => {
             let records = args.records.clone();
             let done = run::once(as_run(args), records.as_deref(), Shown::OnlyTrouble).await?;
-            let run = boots::recorded(&done.record)?;
-            print(&format!("{}: {}\n", verdict(&run), done.record.display()))?;
-            (done.code, run)
+            print(&format!("{}: {}\n", verdict(&done.run), done.record.display()))?;
+            (done.code, done.run)
         }
     };
     let text: String = run

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use hilrig_core::exit;
-use hilrig_report::heap::{Entry, Key, compare, compare_callers};
+use hilrig_report::heap::{CallerChanges, Compared, Entry, Key, SideBySide, compare_callers};
 
 use super::measure::measure;
 use super::sides::{Named, Side, Sources};
 use super::table;
-use crate::args;
+use crate::args::{self, HeapFormat};
 use crate::error::{Failure, print};
 
 /// Puts two runs, commits or files side by side. What they differ by is no failure: `check` judges.
@@ -31,18 +31,45 @@ pub async fn diff(args: &args::HeapDiff) -> Result<u8, Failure> {
             list(&now.entries)
         )));
     }
-    text.push('\n');
-    for key in common {
-        let (was, is) = (&before.entries[key], &now.entries[key]);
-        let comparison = compare(&was.figures, &is.figures);
-        text.push_str(&table::comparison(key, ["before", "after"], &comparison));
-        text.push_str(&table::static_memory(["before", "after"], &was.sections, &is.sections));
-        if let (Some(before), Some(now)) = (before.callers.get(key), now.callers.get(key)) {
-            text.push_str(&table::caller_changes(&compare_callers(before, now)));
+    let compared: Vec<Compared> = common
+        .iter()
+        .map(|key| Compared::of((*key).clone(), &before.entries[*key], &now.entries[*key]))
+        .collect();
+    let changes = |key: &&Key| {
+        let (before, now) = (before.callers.get(*key)?, now.callers.get(*key)?);
+        Some(((*key).clone(), compare_callers(before, now)))
+    };
+    let callers: CallerChanges = common.iter().filter_map(changes).collect();
+    let side = |argument: &Path, side: &Side| (argument.display().to_string(), side.from.clone());
+    let shown = SideBySide {
+        command: "diff",
+        before: side(&args.before, &before),
+        after: side(&args.after, &now),
+        compared: &compared,
+        callers: &callers,
+        gate: None,
+    };
+    print(&match args.format {
+        HeapFormat::Text => text + &tables(&compared, &callers),
+        HeapFormat::Json => shown.json().map_err(Failure::internal)?,
+        HeapFormat::Junit => shown.junit().map_err(Failure::internal)?,
+        HeapFormat::Markdown => shown.markdown(),
+    })?;
+    Ok(exit::PASSED)
+}
+
+fn tables(compared: &[Compared], callers: &CallerChanges) -> String {
+    let mut text = String::from("\n");
+    for of in compared {
+        let names = ["before", "after"];
+        text.push_str(&table::comparison(&of.key, names, &of.comparison));
+        let [before, after] = &of.sections;
+        text.push_str(&table::static_memory(names, before, after));
+        if let Some(changes) = callers.get(&of.key) {
+            text.push_str(&table::caller_changes(changes));
         }
     }
-    print(&text)?;
-    Ok(exit::PASSED)
+    text
 }
 
 /// Finds both before anything is measured: a slip in the second costs no boots of the first.

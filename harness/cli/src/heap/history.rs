@@ -1,5 +1,6 @@
 //! `hilrig heap history`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use hilrig_report::{EVENTS, HISTORY, History, Row, Wanted};
@@ -13,6 +14,7 @@ use crate::load;
 pub fn history(args: &args::HeapHistory) -> Result<u8, Failure> {
     let records = load::config(&args.config.config)?.records;
     let history = opened(&records)?;
+    known(args, &history)?;
     let wanted = Wanted {
         kind: args.kind.clone(),
         board: args.board.clone(),
@@ -28,6 +30,33 @@ pub fn history(args: &args::HeapHistory) -> Result<u8, Failure> {
         HistoryFormat::Bencher => export::bencher(&rows)?,
         HistoryFormat::Openmetrics => export::open_metrics(&rows),
     })
+}
+
+/// A board or a kind that the history has nothing of is a slip, and no empty table.
+fn known(args: &args::HeapHistory, history: &History) -> Result<(), Failure> {
+    let boards = history.boards().map_err(Failure::rig)?;
+    let of_kind = |kind: &String| args.kind.as_ref().is_none_or(|wanted| wanted == kind);
+    let list = |names: BTreeSet<&String>| match names.is_empty() {
+        true => "none yet".to_owned(),
+        false => names.into_iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+    };
+    if let Some(kind) = args.kind.as_ref().filter(|kind| !boards.iter().any(|(_, k)| k == *kind)) {
+        let kinds = list(boards.iter().map(|(_, kind)| kind).collect());
+        return Err(Failure::usage(format!(
+            "the history has no board of the kind `{kind}`; it has the kinds: {kinds}"
+        )));
+    }
+    let named = |name: &String| boards.iter().any(|(board, kind)| board == name && of_kind(kind));
+    if let Some(board) = args.board.as_ref().filter(|board| !named(board)) {
+        let of =
+            args.kind.as_ref().map(|kind| format!(" of the kind `{kind}`")).unwrap_or_default();
+        let known = boards.iter().filter(|(_, kind)| of_kind(kind)).map(|(board, _)| board);
+        return Err(Failure::usage(format!(
+            "the history has no board `{board}`{of}; it has: {}",
+            list(known.collect())
+        )));
+    }
+    Ok(())
 }
 
 /// The history of a folder of records, with all that are in there.

@@ -2,11 +2,11 @@
 
 use hilrig_core::exit;
 
-use super::boots;
-use super::sides::{Side, Sources};
+use super::boots::{self, Lines};
+use super::sides::{Side, Sources, counted};
 use super::worktree::Tree;
 use crate::args;
-use crate::error::{Failure, print};
+use crate::error::Failure;
 use crate::signals;
 
 /// Adds to a commit's side what it lacks: figures, and who held the heap where that is `told` of the
@@ -40,6 +40,8 @@ async fn measured(
     [figures, told]: [bool; 2],
 ) -> Result<(), Failure> {
     let commit = &hash[..12];
+    let text = args.format == args::HeapFormat::Text;
+    let lines = if text { Lines::Out } else { Lines::Err };
     // The runs listen for being told to stop themselves.
     let built = tokio::select! {
         built = tree.builds(&args.build) => built?,
@@ -54,18 +56,20 @@ async fn measured(
     // With the user's own: they are the evidence, and the working tree goes.
     let records = Some(sources.records.as_path());
     if figures {
-        print(&format!("{commit}: what it leaves free\n"))?;
+        lines.put(&format!("{commit}: what it leaves free\n"))?;
         let run = || run(args, &config, false);
-        let runs = boots::many(run, records, args.boots.get()).await?;
-        side.from.push(format!("{} boots of it now", args.boots));
-        side.add_runs(&runs);
+        let made = boots::many(run, records, args.boots.get(), lines).await?;
+        made.enough()?;
+        side.from.push(format!("{} of it now", counted(made.runs.len(), "boot")));
+        side.add_runs(&made.runs);
     }
     if told {
-        print(&format!("{commit}: who holds the heap\n"))?;
-        match boots::many(|| run(args, &config, true), records, 1).await {
-            Ok(runs) => {
+        lines.put(&format!("{commit}: who holds the heap\n"))?;
+        match boots::many(|| run(args, &config, true), records, 1, lines).await {
+            Ok(made) => {
+                made.enough()?;
                 side.from.push("who held the heap: a boot of it now".into());
-                side.add_runs(&runs);
+                side.add_runs(&made.runs);
             }
             // Older firmware may have no such image: the figures are there still.
             Err(failure) if failure.code() == exit::USAGE => {

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use hilrig_core::callers::HeapCallers;
 use hilrig_core::heap::HeapPhase;
-use hilrig_core::verdict::Verdict;
 use hilrig_report::heap::{BASELINE, Baseline, Boots, Entry, Key};
 use hilrig_report::{EVENTS, HISTORY, History, Row, RunModel, Wanted};
 
@@ -159,23 +158,21 @@ impl Sources {
         let (changed, rows): (Vec<Row>, Vec<Row>) = rows
             .into_iter()
             .partition(|row| row.commit.as_ref().is_some_and(|commit| commit.ends_with('+')));
-        let (rows, faulty): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| {
-            let of_the_board = [Verdict::Passed.word(), Verdict::Failed.word()];
-            row.verdict.as_deref().is_some_and(|verdict| of_the_board.contains(&verdict))
-        });
+        let cut_off = history.as_ref().map(|history| history.cut_off(hash)).transpose();
         let added = side.add_rows(&rows);
         side.from.push(match added {
             (0, _) => format!("no run of it in {file}"),
-            (boots, runs) => format!("{boots} boots of {runs} runs in {file}"),
-        });
-        for (left_out, why) in [
-            (changed, "whose files were changed"),
-            (faulty, "that met a rig fault or has no verdict"),
-        ] {
-            let boots = history::by_boot(&left_out).count();
-            if boots > 0 {
-                side.from.push(format!("{boots} boots of it left out, {why}"));
+            (boots, runs) => {
+                format!("{} of {} in {file}", counted(boots, "boot"), counted(runs, "run"))
             }
+        });
+        if let boots @ 1.. = history::by_boot(&changed).count() {
+            let boots = counted(boots, "boot");
+            side.from.push(format!("{boots} of it left out, whose files were changed"));
+        }
+        if let runs @ 1.. = cut_off.map_err(Failure::rig)?.unwrap_or(0) {
+            let runs = counted(runs, "run");
+            side.from.push(format!("{runs} of it left out, cut off by a rig fault or by somebody"));
         }
         let keys: Vec<Key> = side.entries.keys().cloned().collect();
         for key in keys {
@@ -275,10 +272,16 @@ impl Side {
                 continue;
             }
             let at = entry.commit.as_ref().map_or(String::new(), |at| format!(" at {at}"));
-            self.from.push(format!("{name}: {} boots{at}, {key}", entry.boots));
+            let boots = counted(entry.boots, "boot");
+            self.from.push(format!("{name}: {boots}{at}, {key}"));
             self.entries.insert(key, entry);
         }
     }
+}
+
+/// `1 boot`, `2 boots`.
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Whether it is the name of something in a folder, and no path to elsewhere.

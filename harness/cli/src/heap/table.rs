@@ -10,6 +10,7 @@ use hilrig_report::heap::{
 use hilrig_report::{Row, RunModel};
 
 use super::history::by_boot;
+use super::sides::counted;
 use crate::table::table;
 
 /// The figures of one key.
@@ -26,8 +27,8 @@ pub fn figures(key: &Key, entry: &Entry) -> String {
         ]);
     }
     format!(
-        "{key} ({} boots)\n{}\n",
-        entry.boots,
+        "{key} ({})\n{}\n",
+        counted(entry.boots, "boot"),
         table(
             &["phase", "lowest free, B", "largest block, B", "fragmentation, %", "stack used, B"],
             rows

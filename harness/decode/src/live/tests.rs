@@ -11,7 +11,7 @@ use crate::finding::Kind;
 static ANY: LazyLock<RegexSet> = LazyLock::new(|| {
     let up = LoopRule::default().up;
     // What a web page makes of a sign comes from no board, and the other tests' lines have it.
-    let page = ["stack&gt;", up.as_str()];
+    let page = [r"stack(?:&gt;|\\>|\\u003)", up.as_str()];
     RegexSet::new(SIGNS.into_iter().chain(page)).unwrap()
 });
 
@@ -30,7 +30,7 @@ fn live(live: &mut Live, log: &[u8], findings: &mut Vec<Finding>) {
     live.plain(block.0, &block.1, |finding| findings.push(finding));
 }
 
-fn all_of(log: &[u8]) -> Vec<Finding> {
+pub fn all_of(log: &[u8]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut decoder = Live::new(LoopRule::default());
     live(&mut decoder, log, &mut findings);

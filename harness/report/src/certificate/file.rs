@@ -1,16 +1,16 @@
 //! `certificate.json`: written with a digest, and read back only as it was written.
 
-use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use hilrig_core::certify::Certificate;
 use hilrig_core::certify::certificate::CERTIFICATE_SCHEMA;
-use hilrig_core::text::printable;
+use hilrig_core::text::{plain_json, printable};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::input;
 use crate::record::CERTIFICATE;
 
 /// No certificate is larger, bytes: what is, is another file.
@@ -99,7 +99,8 @@ pub enum CertificateError {
 /// Fills in the digest and gives the file's text.
 pub fn seal(certificate: &mut Certificate) -> String {
     certificate.digest = String::new();
-    let mut text = serde_json::to_string_pretty(certificate).expect("keys are strings") + "\n";
+    let text = serde_json::to_string_pretty(certificate).expect("keys are strings") + "\n";
+    let mut text = plain_json(&text).into_owned();
     certificate.digest = hex(&Sha256::digest(&text));
     text.insert_str(text.len() - BEHIND.len(), &certificate.digest);
     text
@@ -112,7 +113,9 @@ pub fn seal(certificate: &mut Certificate) -> String {
 pub fn read_certificate(path: &Path) -> Result<Certificate, CertificateError> {
     let failed = |error| CertificateError::File { path: path.into(), error };
     let mut text = Vec::new();
-    File::open(path).and_then(|file| file.take(MOST + 1).read_to_end(&mut text)).map_err(failed)?;
+    // One byte more is read than may be there: that it is too large has its own words.
+    let file = input::open(path, u64::MAX).map_err(failed)?;
+    file.take(MOST + 1).read_to_end(&mut text).map_err(failed)?;
     if text.len() as u64 > MOST {
         return Err(CertificateError::Large { path: path.into() });
     }

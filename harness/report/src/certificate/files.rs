@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use hilrig_core::event::{Event, What};
+use hilrig_core::text::plain_lines;
 
 use super::{markdown, seal};
 use crate::file::WholeFile;
@@ -30,7 +31,8 @@ impl CertificateFiles {
         let folder = self.record.join(folder_of(broker));
         std::fs::create_dir_all(&folder)?;
         WholeFile::new(folder.join(CERTIFICATE)).write(text.as_bytes())?;
-        WholeFile::new(folder.join(CERTIFICATE_TEXT)).write(markdown(&certificate).as_bytes())
+        WholeFile::new(folder.join(CERTIFICATE_TEXT))
+            .write(plain_lines(&markdown(&certificate)).as_bytes())
     }
 }
 

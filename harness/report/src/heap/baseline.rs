@@ -13,6 +13,7 @@ use toml::Spanned;
 
 use super::figures::{Boots, Figure, Key, PhaseFigures};
 use crate::file::WholeFile;
+use crate::input;
 
 /// The file's name, beside the configuration.
 pub const BASELINE: &str = "heap-baseline.toml";
@@ -129,10 +130,11 @@ impl Baseline {
     /// # Errors
     /// There is none, or what there is is no whole baseline of a schema that this hilrig reads.
     pub fn read(path: &Path) -> Result<Baseline, BaselineError> {
-        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => BaselineError::Missing { path: path.into() },
-            _ => BaselineError::Read { path: path.into(), error },
-        })?;
+        let text =
+            input::read_text(path, input::TEXT_MOST).map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => BaselineError::Missing { path: path.into() },
+                _ => BaselineError::Read { path: path.into(), error },
+            })?;
         Baseline::parse(path, &text).map_err(BaselineError::Wrong)
     }
 

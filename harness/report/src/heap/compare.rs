@@ -26,6 +26,19 @@ pub enum Judged {
     New,
 }
 
+impl Judged {
+    /// The name, as in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Judged::Same => "same",
+            Judged::Better => "better",
+            Judged::Worse => "worse",
+            Judged::NotMeasured => "not_measured",
+            Judged::New => "new",
+        }
+    }
+}
+
 /// One figure, before and now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {

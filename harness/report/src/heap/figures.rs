@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use hilrig_core::heap::{HeapLow, HeapPhase};
+use hilrig_core::phase::{Phase, PhaseOutcome};
+use hilrig_core::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
 use crate::history::Row;
@@ -150,6 +152,21 @@ impl fmt::Display for Figure {
     }
 }
 
+/// Whether the board's figures are those of a whole boot: it passed, or it failed a check after it went
+/// the whole path. A path that the bench or somebody cut off was not in all phases, or not for as long.
+pub fn is_measured(board: &BoardModel) -> bool {
+    let to_the_end = || {
+        board.phases.last().is_some_and(|last| {
+            (last.phase, last.outcome) == (Phase::SwitchBack, PhaseOutcome::Done)
+        })
+    };
+    match board.verdict() {
+        Some(Verdict::Passed) => true,
+        Some(Verdict::Failed) => to_the_end(),
+        Some(Verdict::RigFault | Verdict::Skipped) | None => false,
+    }
+}
+
 /// The figures of one phase.
 pub type PhaseFigures = BTreeMap<Metric, Figure>;
 
@@ -168,13 +185,13 @@ pub struct Boots {
 }
 
 impl Boots {
-    /// The boots in these runs, by what they can be compared by. Boards that told no heap figure are
-    /// in it, with no value: not measured is not left out.
+    /// The [measured](is_measured) boots in these runs, by what they can be compared by. Boards that
+    /// reported no heap figure are in it, with no value: not measured is not left out.
     pub fn of<'a>(runs: impl IntoIterator<Item = &'a RunModel>) -> BTreeMap<Key, Boots> {
         let mut all: BTreeMap<Key, Boots> = BTreeMap::new();
         for run in runs {
             let Some(started) = &run.started else { continue };
-            for board in &run.boards {
+            for board in run.boards.iter().filter(|board| is_measured(board)) {
                 let Some(key) = Boots::key(run, board) else { continue };
                 let firmware = started.firmware.iter().find(|f| f.kind == key.kind);
                 let builds = firmware.and_then(|f| f.build.clone());
@@ -251,6 +268,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::heap::Entry;
+    use crate::model::{BoardEnd, PhaseRun};
 
     /// A run of one board with these lowest figures.
     pub fn run(lows: &[(HeapPhase, u64, u64)]) -> RunModel {
@@ -296,6 +314,7 @@ pub(crate) mod tests {
                 name: "b".into(),
                 facts: Some(facts),
                 heap,
+                end: Some(BoardEnd { verdict: Verdict::Passed, seconds: 1.0, why: None }),
                 ..BoardModel::default()
             }],
             ..RunModel::default()
@@ -324,6 +343,29 @@ pub(crate) mod tests {
         };
         assert_eq!(come_to(Boots::of_rows(&rows)), come_to(Boots::of(&runs)));
         assert!(Boots::of_rows(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_boot_that_was_cut_off_is_no_measurement() {
+        let of = |verdict, phase, outcome| {
+            let mut run = run(&[(HeapPhase::Boot, 500, 400)]);
+            let board = &mut run.boards[0];
+            board.end = verdict;
+            let (seconds, waited) = (1.0, 1.0);
+            board.phases = vec![PhaseRun { phase, outcome, seconds, waited, why: None }];
+            (Boots::of([&run]).len(), Row::of(&run).len())
+        };
+        let end = |verdict| Some(BoardEnd { verdict, seconds: 1.0, why: None });
+        let (back, done) = (Phase::SwitchBack, PhaseOutcome::Done);
+        assert_eq!(of(end(Verdict::Passed), back, done), (1, 3));
+        // A floor that was not kept, after the whole path.
+        assert_eq!(of(end(Verdict::Failed), back, done), (1, 3));
+        // A crash in the handshake.
+        assert_eq!(of(end(Verdict::Failed), Phase::Switch, PhaseOutcome::Failed), (0, 0));
+        assert_eq!(of(end(Verdict::Failed), back, PhaseOutcome::RigFault), (0, 0));
+        for verdict in [end(Verdict::RigFault), end(Verdict::Skipped), None] {
+            assert_eq!(of(verdict, back, done), (0, 0));
+        }
     }
 
     #[test]

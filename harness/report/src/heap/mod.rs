@@ -4,10 +4,14 @@ mod baseline;
 mod callers;
 mod compare;
 mod figures;
+mod formats;
+mod gate;
 
 pub use baseline::{BASELINE, Baseline, BaselineError, Entry};
 pub use callers::{CallerChange, Held, MOST_CALLERS, at_lowest, compare_callers, held, lowest};
 pub use compare::{Change, Comparison, Judged, against, compare};
 #[cfg(test)]
 pub(crate) use figures::tests;
-pub use figures::{Boots, Figure, Key, Metric, PhaseFigures};
+pub use figures::{Boots, Figure, Key, Metric, PhaseFigures, is_measured};
+pub use formats::{CallerChanges, SideBySide};
+pub use gate::{Boot, Compared, Gate, Missing, NoGate, Scope, Sorted, sorted};

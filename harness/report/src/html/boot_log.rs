@@ -2,11 +2,12 @@
 //! and the beginning and end of the rest.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use maud::{Markup, html};
+
+use crate::input;
 
 /// Lines shown from the beginning, and from the end.
 const ENDS: u64 = 600;
@@ -28,7 +29,7 @@ pub(super) fn boot_log(
     name: &str,
     marks: &BTreeMap<u64, Vec<Mark<'_>>>,
 ) -> io::Result<Markup> {
-    let (lines, count) = chosen(BufReader::new(File::open(file)?), marks)?;
+    let (lines, count) = chosen(BufReader::new(input::open(file, u64::MAX)?), marks)?;
     let mut last = 0;
     Ok(html! {
         @if lines.is_empty() {

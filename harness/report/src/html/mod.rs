@@ -20,6 +20,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use hilrig_core::event::{Event, What};
+use hilrig_core::text::plain_lines;
 
 use crate::file::WholeFile;
 use crate::heap::{Baseline, against};
@@ -97,7 +98,7 @@ impl HtmlFile {
         let compared = self.baseline.as_ref().map(|baseline| against(baseline, &self.run));
         let compared = compared.unwrap_or_default();
         let page = page::page(&self.run, &self.traces, &self.record, &self.rows(), &compared);
-        self.file.write(page.into_string().as_bytes())
+        self.file.write(plain_lines(&page.into_string()).as_bytes())
     }
 }
 

@@ -53,7 +53,12 @@ async fn a_killed_process_leaves_no_qemu_and_the_next_one_finds_its_way() {
     std::fs::write(dir.join("flash.bin"), flash).unwrap();
     let (victim, ready) = Victim::start::<Ready>(DIR, &dir).await;
     let control = ControlSocket::new(&ready.control);
-    let qemu = Process::open(control.status().await.unwrap().qemu.unwrap());
+    let pid = control.status().await.unwrap().qemu.unwrap();
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let environment = String::from_utf8_lossy(&environment);
+    // A variable of the rig's stands for a secret in its environment.
+    assert!(environment.contains("PATH=") && !environment.contains(DIR), "{environment}");
+    let qemu = Process::open(pid);
     victim.kill().await;
     qemu.gone().await;
     assert!(dir.join("control").exists(), "the killed process could remove its socket");

@@ -1,5 +1,9 @@
 //! `hilrig doctor`.
 
+mod bench;
+mod machine;
+
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +13,7 @@ use hilrig_broker::engine_status;
 use hilrig_broker::software::Software;
 use hilrig_core::config::{BoardKind, BrokerKind, Config};
 use hilrig_core::exit;
+use hilrig_core::plural::counted;
 
 use crate::args;
 use crate::error::{Failure, print};
@@ -16,7 +21,7 @@ use crate::load;
 
 /// One thing that was looked at.
 struct Finding {
-    what: &'static str,
+    what: Cow<'static, str>,
     /// Version or place, or what is wrong.
     found: String,
     /// The command that mends it; none where nothing is wrong.
@@ -34,6 +39,8 @@ pub async fn doctor(args: &args::Doctor) -> Result<u8, Failure> {
     broker(config.as_ref(), &mut findings).await;
     certified(&mut findings);
     ports(&mut findings);
+    bench::boards(config.as_ref(), &mut findings).await;
+    machine::machine(config.as_ref(), &mut findings);
 
     let bad = findings.iter().any(|finding| finding.needed && finding.mend.is_some());
     let mut text = String::new();
@@ -65,15 +72,15 @@ fn configuration(path: &Path, findings: &mut Vec<Finding>) -> Option<Config> {
     match load::config(path) {
         Ok(config) => {
             let boards = match config.boards.len() {
-                0 => format!("{} virtual board(s)", config.virtual_.boards),
-                n => format!("{n} board(s)"),
+                0 => counted(config.virtual_.boards, "virtual board"),
+                n => counted(n, "board"),
             };
             findings.push(ok("configuration", format!("{}: {boards}", path.display())));
             Some(config)
         }
         Err(failure) => {
             findings.push(Finding {
-                what: "configuration",
+                what: "configuration".into(),
                 found: failure.message().to_owned(),
                 mend: Some("hilrig init".into()),
                 needed: true,
@@ -89,8 +96,12 @@ fn firmware(config: Option<&Config>, findings: &mut Vec<Finding>) {
         let kinds = kinds(config);
         let images = kinds
             .iter()
-            .map(|kind| load::image(config, &contract, *kind))
-            .collect::<Result<Vec<_>, _>>()?;
+            .map(|kind| {
+                let image = load::image(config, &contract, *kind)?;
+                crate::elf::of_image(config, &contract, *kind, &image)?;
+                Ok(image)
+            })
+            .collect::<Result<Vec<_>, Failure>>()?;
         if kinds.contains(&BoardKind::Virtual) {
             load::boot_rom(config)?;
         }
@@ -105,7 +116,7 @@ fn firmware(config: Option<&Config>, findings: &mut Vec<Finding>) {
             ok("firmware", images.iter().map(image).collect::<Vec<_>>().join(", "))
         }
         Err(failure) => Finding {
-            what: "firmware",
+            what: "firmware".into(),
             found: failure.message().to_owned(),
             mend: Some(
                 "make firmware (in the folder of hilrig's sources), or name your own files".into(),
@@ -141,7 +152,7 @@ fn qemu(config: Option<&Config>, findings: &mut Vec<Finding>) {
 fn one_qemu(what: &'static str, qemu: &Path, package: &str, needed: bool) -> Finding {
     let missing = |found| {
         let mend = Some(format!("apt-get install {package}"));
-        Finding { what, found, mend, needed }
+        Finding { what: what.into(), found, mend, needed }
     };
     match std::process::Command::new(qemu).arg("--version").output() {
         Ok(output) if output.status.success() => {
@@ -172,7 +183,7 @@ async fn broker(config: Option<&Config>, findings: &mut Vec<Finding>) {
             ok("Docker engine", format!("{version}; {images}"))
         }
         Err(found) => Finding {
-            what: "Docker engine",
+            what: "Docker engine".into(),
             found,
             mend: Some(
                 "apt-get install docker.io, and be in the group docker (or start dockerd)".into(),
@@ -183,7 +194,7 @@ async fn broker(config: Option<&Config>, findings: &mut Vec<Finding>) {
     findings.push(match status.mosquitto {
         Ok((path, version)) => ok("mosquitto", format!("{version}, {}", path.display())),
         Err(found) => Finding {
-            what: "mosquitto",
+            what: "mosquitto".into(),
             found,
             mend: Some("apt-get install mosquitto".into()),
             needed: kind == BrokerKind::Process || (kind == BrokerKind::Auto && !engine),
@@ -195,9 +206,9 @@ async fn broker(config: Option<&Config>, findings: &mut Vec<Finding>) {
 fn certified(findings: &mut Vec<Finding>) {
     let others = Software::all().iter().filter(|software| software.name != "mosquitto");
     findings.extend(others.map(|software| match software.find() {
-        Ok(found) => ok(&software.name, found.program.display().to_string()),
+        Ok(found) => ok(software.name.as_str(), found.program.display().to_string()),
         Err(_) => Finding {
-            what: &software.name,
+            what: software.name.as_str().into(),
             found: format!("{} is not installed; only `certify` asks for it", software.title),
             mend: Some(software.install_with()),
             needed: false,
@@ -211,7 +222,7 @@ fn ports(findings: &mut Vec<Finding>) {
             let usb: Vec<_> = ports.iter().filter(|port| port.usb.is_some()).collect();
             match usb.iter().find_map(|port| Some((port, port.no_access.as_ref()?))) {
                 Some((port, help)) => Finding {
-                    what: "serial ports",
+                    what: "serial ports".into(),
                     found: format!(
                         "{} on USB, and {} is not yours to open",
                         usb.len(),
@@ -224,7 +235,7 @@ fn ports(findings: &mut Vec<Finding>) {
             }
         }
         Err(fault) => Finding {
-            what: "serial ports",
+            what: "serial ports".into(),
             found: fault.to_string(),
             mend: Some("mount sysfs".into()),
             needed: false,
@@ -232,6 +243,11 @@ fn ports(findings: &mut Vec<Finding>) {
     });
 }
 
-fn ok(what: &'static str, found: String) -> Finding {
-    Finding { what, found, mend: None, needed: false }
+fn ok(what: impl Into<Cow<'static, str>>, found: String) -> Finding {
+    Finding { what: what.into(), found, mend: None, needed: false }
+}
+
+/// What a run needs and is not there.
+fn missing(what: impl Into<Cow<'static, str>>, found: String, mend: String) -> Finding {
+    Finding { what: what.into(), found, mend: Some(mend), needed: true }
 }

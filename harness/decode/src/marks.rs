@@ -1,0 +1,190 @@
+//! The lines of a dump wherever they stand: what is recognised of one at the beginning of a text is
+//! looked for in all of it.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use crate::crash_line::CrashLine;
+use crate::live::SIGNS;
+
+/// How far in front of a sign the text that it belongs to may begin, bytes.
+const REACH: usize = 64;
+
+/// Crash text in a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Where it begins.
+    pub start: usize,
+    /// Where it ends, where that is certain.
+    pub end: Option<usize>,
+    /// It names a cause; the others are details of a dump.
+    pub cause: bool,
+    /// A start of the ROM, which is recognised anywhere in a line.
+    pub start_of_rom: bool,
+}
+
+/// A number of a dump.
+const HEX: &str = "(?:0x)?[0-9a-fA-F]{8}";
+
+/// Texts whose end is certain. Groups: 1 a cause, 2 a detail, 3 a start.
+static CLOSED: LazyLock<Regex> = LazyLock::new(|| {
+    let causes = [
+        r"Exception \(\d{1,3}\):",
+        r"Fatal exception (?:\(\d{1,3}\)|\d{1,3}\(\w+\)):",
+        "Soft WDT reset",
+        "wdt reset",
+        r"Stack smashing detected(?: at 0x[0-9a-f]+)?\.?",
+        r"Stack overflow detected(?: at 0x[0-9a-f]+)?\.?",
+        "Abort called",
+        r"User exception \(panic/abort/assert\)",
+        "Brownout detector was triggered",
+    ];
+    let details = [
+        r"epc1=0x[0-9a-f]+(?:,? *\w{3,8}=0x[0-9a-f]+)*".to_owned(),
+        ">>>stack>>>".to_owned(),
+        "<<<stack<<<".to_owned(),
+        r"ctx: (?:cont|sys|bearssl)\b".to_owned(),
+        "sp: [0-9a-f]{8} end: [0-9a-f]{8} offset: [0-9a-f]{4,8}".to_owned(),
+        r"last failed alloc call: (?:0x)?[0-9a-fA-F]+\(\d+\)".to_owned(),
+        "-+ CUT HERE FOR EXCEPTION DECODER -+".to_owned(),
+        format!(r"(?-u:\b){HEX}:(?: +{HEX}){{4,8}}(?: +<)?"),
+        format!(r"(?-u:\b)(?:[A-Za-z][\w/]{{0,9}} *[:=] *{HEX}(?-u:\b)[ ,]*){{2,}}"),
+        r"Backtrace:(?: *0x[0-9a-f]{8}:0x[0-9a-f]{8})+(?: *\|<-[A-Z]+)?".to_owned(),
+    ];
+    let starts = [
+        r"(?:ets [A-Z][a-z]{2} +\d{1,2} \d{4}, ?)?rst cause:\d{1,2}, ?boot mode:\(\d{1,2},\d{1,2}\)",
+        r"rst:0x[0-9a-f]+ \(\w+\),boot:0x[0-9a-f]+ \(\w+(?:\([\w/]*\))?\)",
+    ];
+    let (causes, details, starts) = (causes.join("|"), details.join("|"), starts.join("|"));
+    pattern(&format!("({causes})|({details})|({starts})"))
+});
+
+/// What stands in each line that has a mark.
+static ANY: LazyLock<Regex> = LazyLock::new(|| {
+    let mut signs = SIGNS.map(|sign| format!("(?:{sign})")).to_vec();
+    signs.push("<<<stack".to_owned());
+    signs.push("ctx: |sp: |alloc call: |ets |Backtrace:".to_owned());
+    signs.push("[0-9a-fA-F]{8}[: ]".to_owned());
+    pattern(&signs.join("|"))
+});
+
+static SIGN: LazyLock<Regex> = LazyLock::new(|| pattern(&SIGNS.join("|")));
+
+/// A line of nothing but numbers of eight digits and their names.
+static NUMBERS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(&format!(
+        r"^(?:(?:[A-Za-z][\w/()]{{0,15}}(?: \w{{1,12}}){{0,3}} *[:=] *)?{HEX}[,:]?(?: +|$))+(?:[|<].*)?$|^Backtrace:{HEX}"
+    ))
+});
+
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("a constant pattern compiles")
+}
+
+/// The first mark in `text`.
+pub fn find(text: &str) -> Option<Mark> {
+    if !ANY.is_match(text) {
+        return None;
+    }
+    let closed = CLOSED.captures(text).and_then(|groups| {
+        let found = groups.get(0)?;
+        let mark = text[..found.end()].trim_end();
+        // A second mark behind it: a page took the line ends out.
+        let alone = !CLOSED.is_match(&text[found.end()..]);
+        Some(Mark {
+            start: found.start(),
+            end: alone.then_some(mark.len()),
+            cause: groups.get(1).is_some(),
+            start_of_rom: groups.get(3).is_some(),
+        })
+    });
+    let before = |mark: &Mark| closed.is_none_or(|closed| mark.start < closed.start);
+    read(text).filter(before).or(closed)
+}
+
+/// A mark that only the reader of crash text knows: where its text ends is not certain.
+fn read(text: &str) -> Option<Mark> {
+    let sign = SIGN.find(text)?.start();
+    let nearest = sign.saturating_sub(REACH);
+    let begins = |at: &usize| {
+        text.is_char_boundary(*at)
+            && !text[..*at].ends_with(|c: char| c.is_alphanumeric())
+            && !text[*at..].starts_with(char::is_whitespace)
+    };
+    (nearest..=sign).filter(begins).find_map(|start| {
+        let cause = CrashLine::read(&text.as_bytes()[start..])?.is_crash();
+        Some(Mark { start, end: None, cause, start_of_rom: false })
+    })
+}
+
+/// Whether `text`, all of it, is a line of a dump that names no cause.
+pub fn is_detail(text: &str) -> bool {
+    let text = text.trim();
+    let whole =
+        |mark: Mark| mark.start == 0 && !mark.cause && mark.end.is_none_or(|end| end == text.len());
+    find(text).is_some_and(whole) || NUMBERS.is_match(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_found_wherever_it_stands_and_ends_where_its_text_does() {
+        for (text, cause) in [
+            ("Exception (28):", true),
+            ("Fatal exception 28(LoadProhibitedCause):", true),
+            ("Soft WDT reset", true),
+            (
+                "epc1=0x40203a1d epc2=0x00000000 epc3=0x00000000 excvaddr=0x00000000 depc=0x00000000",
+                false,
+            ),
+            (
+                "epc1=0x4000df64, epc2=0x00000000, epc3=0x00000000, excvaddr=0x7fffffff, depc=0x00000000",
+                false,
+            ),
+            (">>>stack>>>", false),
+            ("<<<stack<<<", false),
+            ("ctx: cont", false),
+            ("sp: 3ffffe00 end: 3fffffd0 offset: 0190", false),
+            ("3fffff90:  3fff2450 00000000 3ffefe60 4020ff4f", false),
+            ("3fffff90:  3fff2450 00000000 3ffefe60 4020ff4f <", false),
+            (
+                "4081b8a0: 0xa5a5a5a5 0xa5a5a5a5 0x00000000 0x420052b8 0x00005290 0x00000000 0x4081ebe6 0x420077a2",
+                false,
+            ),
+            (
+                "PC      : 0x400dedd5  PS      : 0x0015d263  A0      : 0x800d3ad5  A1      : 0x3ffb23f0",
+                false,
+            ),
+            ("Backtrace: 0x400da956:0x3ffb23f0 0x400d18d1:0x3ffb4e00 |<-CORRUPTED", false),
+            ("ets Jan  8 2013,rst cause:2, boot mode:(3,6)", false),
+            ("rst:0xc (SW_CPU_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)", false),
+        ] {
+            for (prefix, suffix) in
+                [("", ""), ("2026-11-30 [dut-0] ", ""), ("x|", " ;"), ("12:", "#")]
+            {
+                let mark = find(&format!("{prefix}{text}{suffix}")).expect(text);
+                assert_eq!((mark.start, mark.cause), (prefix.len(), cause), "{prefix}{text}");
+                assert_eq!(mark.end, Some(prefix.len() + text.len()), "{prefix}{text}{suffix}");
+            }
+            assert_eq!(is_detail(text), !cause, "{text}");
+        }
+        let guru = "x: Guru Meditation Error: Core  0 panic'ed (LoadProhibited). And so on.";
+        let mark = find(guru).unwrap();
+        assert_eq!((mark.start, mark.end, mark.cause), (3, None, true));
+    }
+
+    #[test]
+    fn other_text_has_no_mark() {
+        for text in ["", "all is well", "free 40201f20", "exception handling", "stack", "no rst: 0"]
+        {
+            assert_eq!(find(text), None, "{text}");
+            assert!(!is_detail(text), "{text}");
+        }
+        for text in ["0x420035d7", "r0/a1:  0x00000003  r1/a2:  0x20000100", "MEPC : 0x4200a1e6"] {
+            assert!(is_detail(text), "{text}");
+        }
+    }
+}
