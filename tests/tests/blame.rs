@@ -48,7 +48,9 @@ fn held_in(bench: &Bench, phase: Phase, names: &[&str]) -> (Vec<Attached>, Runni
         _ => hold::in_phase(bench, &mut configuration, phase),
     }
     match phase {
-        Phase::Refusal | Phase::Switch => configuration.set("deadlines.connect", "5 s"),
+        Phase::Refusal | Phase::Switch => {
+            configuration.set("deadlines.boot", "8 s").set("deadlines.connect", "5 s")
+        }
         Phase::Mqtt => configuration.set("deadlines.reply", "5 s"),
         _ => &mut configuration,
     };

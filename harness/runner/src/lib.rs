@@ -12,6 +12,7 @@ pub mod certify;
 mod configuration;
 mod crashes;
 mod form;
+mod halt;
 mod heap_bounds;
 pub mod http;
 mod instead;

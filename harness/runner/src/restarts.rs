@@ -81,6 +81,8 @@ pub struct Starts {
     /// Starts that are left where the rig has it give up once, whether or not it says so; none where
     /// it need not.
     give_up: Option<u32>,
+    /// It is to give up once MQTT mode is up.
+    to_give_up: bool,
     /// It crashed, and no start was seen since.
     crashed: bool,
     /// The ROM's text was read once, so each start has one.
@@ -100,6 +102,7 @@ impl Starts {
             asked: None,
             announced: false,
             give_up: None,
+            to_give_up: false,
             crashed: false,
             rom_read: false,
             booting: false,
@@ -115,7 +118,7 @@ impl Starts {
     pub fn reset_asked(&mut self) {
         self.armed = true;
         (self.announced, self.crashed, self.booting) = (false, false, false);
-        self.give_up = None;
+        (self.give_up, self.to_give_up) = (None, false);
         self.next = [0; 2];
         self.asked = Some(Asked { left: 1, by_reset: true, started: false, spoke: false });
     }
@@ -127,7 +130,7 @@ impl Starts {
 
     /// The rig has the firmware give up connecting, once: it restarts into configuration mode.
     pub fn gives_up(&mut self) {
-        self.give_up = Some(1);
+        self.to_give_up = true;
     }
 
     /// What the decoder finds: starts, and crashes.
@@ -206,7 +209,14 @@ impl Starts {
         }
         if up {
             self.booting = false;
-            self.give_up.take_if(|_| matches!(says, Says::Configuration(_)));
+            match says {
+                Says::Mqtt(_) if self.to_give_up => {
+                    self.to_give_up = false;
+                    self.give_up = Some(1);
+                }
+                Says::Configuration(_) => self.give_up = None,
+                _ => {}
+            }
             // Where no start came since a reset, this is of the time before it.
             self.asked.take_if(|asked| asked.started || !asked.by_reset);
         }
@@ -421,6 +431,7 @@ mod tests {
             // The rig has it give up once, whether or not it says so.
             ("!RBc1?RBmRBc", vec![]),
             ("!RBc1?RBmgRBc?RBm", vec![]),
+            ("!RBc1RBc?RBm", vec![5]),
             ("!RBc1?RBmRBmgRBc", vec![13]),
             // In configuration mode; on the way to MQTT mode; in MQTT mode; after the switch back.
             ("!RBcRBc", vec![4]),

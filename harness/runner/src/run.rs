@@ -26,6 +26,7 @@ use crate::BrokerEndpoint;
 use crate::callers;
 use crate::certify::Share;
 use crate::crashes::{self, Elf};
+use crate::halt::{Halt, in_phase};
 use crate::judge;
 use crate::log::Log;
 use crate::meeting::{Meeting, Seat};
@@ -311,32 +312,6 @@ async fn with_services(
     RunOutcome { verdict, why }
 }
 
-/// Why a run ends early.
-#[derive(Clone, Debug)]
-pub(crate) enum Halt {
-    /// Somebody ended it.
-    Interrupted(String),
-    /// The bench cannot go on.
-    Fault(String),
-}
-
-impl Halt {
-    pub(crate) fn why(&self) -> &str {
-        match self {
-            Halt::Interrupted(why) | Halt::Fault(why) => why,
-        }
-    }
-
-    fn stop(&self, walk: &Walk<'_>) -> Stop {
-        match self {
-            Halt::Interrupted(why) => {
-                Stop::Interrupted(in_phase(walk, &format!("interrupted: {why}")))
-            }
-            Halt::Fault(why) => Stop::Rig(in_phase(walk, why)),
-        }
-    }
-}
-
 /// Starts the broker, keeps the rig's connection to it going, and tells when either is gone.
 async fn serve_broker(
     plan: &Plan,
@@ -491,11 +466,4 @@ pub(crate) async fn one_board(
     };
     walk.tell(What::BoardEnded { verdict, seconds: since.elapsed().as_secs_f64(), why });
     verdict
-}
-
-fn in_phase(walk: &Walk<'_>, reason: &str) -> String {
-    match walk.now_in() {
-        Some(phase) => format!("{reason} (in: {})", phase.words()),
-        None => reason.into(),
-    }
 }
