@@ -2,11 +2,13 @@
 //! a start of the chip that the rig did not ask for fails the board. Boards never share a fate.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use hilrig_core::check::CheckOutcome;
 use hilrig_core::exit;
 use hilrig_core::phase::Phase;
 use hilrig_core::verdict::Verdict;
+use hilrig_tests::PATIENCE;
 use hilrig_tests::attached::Attached;
 use hilrig_tests::bench::{Bench, Configuration, path_text};
 use hilrig_tests::hold;
@@ -43,17 +45,14 @@ fn held_in(bench: &Bench, phase: Phase, names: &[&str]) -> (Vec<Attached>, Runni
             );
             let program = bench.script("mosquitto-that-waits", &text);
             configuration.set("broker.executable", path_text(&program));
-            configuration.set("deadlines.reply", "4 s");
         }
         _ => hold::in_phase(bench, &mut configuration, phase),
     }
-    match phase {
-        Phase::Refusal | Phase::Switch => {
-            configuration.set("deadlines.boot", "8 s").set("deadlines.connect", "5 s")
-        }
-        Phase::Mqtt => configuration.set("deadlines.reply", "5 s"),
-        _ => &mut configuration,
-    };
+    // What is held goes on for this long, and no wait after that takes longer.
+    configuration
+        .set("deadlines.boot", "8 s")
+        .set("deadlines.connect", "5 s")
+        .set("deadlines.reply", "5 s");
     configuration.set("deadlines.broker", "20 s");
     let boards: Vec<_> = (0..)
         .zip(names)
@@ -68,7 +67,26 @@ fn held_in(bench: &Bench, phase: Phase, names: &[&str]) -> (Vec<Attached>, Runni
     for _ in names {
         run.line_with(phase.words());
     }
+    if matches!(phase, Phase::Refusal | Phase::Switch) {
+        for name in names {
+            in_mqtt_mode(bench, name);
+        }
+    }
     (boards, run)
+}
+
+/// Waits until a board was asked for MQTT mode, and is in it.
+fn in_mqtt_mode(bench: &Bench, board: &str) {
+    let log = bench.path(format!("hilrig-records/latest/{board}/boot.log"));
+    let deadline = Instant::now() + PATIENCE;
+    while !fs::read(&log).is_ok_and(|log| memmem(&log, b"MQTT Client Running")) {
+        assert!(Instant::now() < deadline, "{board} was not in MQTT mode within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn memmem(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
 }
 
 /// The broker starts now.
