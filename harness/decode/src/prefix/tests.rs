@@ -247,7 +247,7 @@ fn text_that_speaks_of_crashes_raises_no_alarm() {
         "| Exception (0): | illegal instruction |\n| Exception (28): | read from nowhere |\n",
         // A sentence with a dump in it.
         "If it prints Exception (28): and then epc1=0x40201f23 epc2=0x00000000 epc3=0x00000000\n\
-         excvaddr=0x00000000 is the address. Then >>>stack>>> follows.\n",
+         excvaddr=0x00000000 is the address. Then comes >>>stack>>> and rows.\n",
         "Find \"Soft WDT reset\" in the log.\nFind \"3fffff90:  3fff2450 00000000 3ffefe60 4020ff4f\".\n",
         // A log in JSON.
         "{\"t\":1,\"msg\":\"Exception (28):\"}\n{\"t\":2,\"msg\":\"Soft WDT reset\"}\n\
@@ -371,6 +371,21 @@ fn part() -> impl Strategy<Value = Part> {
 proptest! {
     // A case decodes four logs.
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.div_ceil(4), ..ProptestConfig::default() })]
+    #[test]
+    fn tools_may_be_nested(
+        tools in prop::collection::vec(prop::sample::select(TOOLS.to_vec()), 2..4),
+        dump in prop::sample::select(dumps()),
+    ) {
+        // What is escaped twice is another text.
+        let tools: Vec<_> = tools.into_iter().filter(|(name, _)| !matches!(*name, "Go's JSON" | "Markdown")).collect();
+        let names: Vec<&str> = tools.iter().map(|(name, _)| *name).collect();
+        let mut log = dump.clone();
+        for (_, tool) in tools {
+            log = log.lines().enumerate().map(|(n, line)| tool(n, line)).collect();
+        }
+        prop_assert_eq!(decode(&log), decode(&dump), "{:?}: {}", names, log);
+    }
+
     #[test]
     fn whatever_is_in_front_of_each_line_hides_nothing(
         parts in prop::collection::vec((part(), prop::sample::select(vec![("", ""), ("[", "]"), ("(", ")"), ("<", ">")])), 1..5),
