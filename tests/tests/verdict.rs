@@ -259,3 +259,16 @@ fn a_restart_on_the_way_to_mqtt_mode_fails_the_board() {
 fn a_restart_in_mqtt_mode_fails_the_board() {
     a_restart_that_nobody_asked_for(Phase::Mqtt);
 }
+
+#[test]
+fn a_topic_that_is_none_fails_its_board_before_it_is_used() {
+    let bench = Bench::new();
+    let mut configuration = Configuration::new();
+    configuration.set("firmware.settings.mqtt_tt", "bad/#");
+    bench.configure(&configuration);
+    bench.run(&["run"]).with_code(exit::BOARD_FAILED);
+    let record = bench.record();
+    record.must_be_whole();
+    failed_by(&record, "virtual-1", "boot_log.mqtt", &["tx_topic `bad/#`", "wildcard"]);
+    bench.nothing_may_be_left();
+}

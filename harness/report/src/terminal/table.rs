@@ -10,7 +10,7 @@ use super::looks::Looks;
 use super::memory;
 use super::words::{self, block, clean, fit};
 use super::{certificate, crash};
-use crate::model::{BoardModel, RunModel, outcome_words};
+use crate::model::{BoardModel, RunEnd, RunModel, outcome_words};
 
 const GAP: &str = "  ";
 /// The widest verdict.
@@ -163,9 +163,10 @@ fn verdict(run: &RunModel, looks: Looks) -> String {
         counts.push(format!("{open} without a verdict"));
     }
     // One verdict for all boards is the run's, which stands before.
-    let counts = match counts.len() {
-        0 | 1 => String::new(),
-        _ => format!(" ({})", counts.join(", ")),
+    let alone = |end: &RunEnd| run.count(end.verdict) == run.boards.len();
+    let counts = match run.ended.as_ref().is_some_and(alone) || counts.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", counts.join(", ")),
     };
     let of = words::boards(run.boards.len());
     match &run.ended {
