@@ -36,8 +36,8 @@ fn stopped_in(phase: Phase, signal: Signal, name: &str) {
     let record = bench.record();
     record.must_be_whole();
     let (verdict, why) = record.verdict("virtual-1");
-    assert_eq!(verdict, Verdict::RigFault);
-    assert_eq!(why, format!("stopped by {name} (in: {})", phase.words()));
+    assert_eq!(verdict, Verdict::Skipped);
+    assert_eq!(why, format!("interrupted: stopped by {name} (in: {})", phase.words()));
     assert_eq!(record.phases("virtual-1").last(), Some(&phase));
     assert_eq!(record.checks_that("virtual-1", CheckOutcome::NotHeld), [""; 0]);
     assert_eq!(record.summary()["why"], format!("stopped by {name}"));
@@ -85,7 +85,8 @@ fn while_it_is_flashed() {
     let record = bench.record();
     record.must_be_whole();
     let (verdict, why) = record.verdict("desk");
-    assert_eq!((verdict, why.as_str()), (Verdict::RigFault, "stopped by SIGINT (in: flash)"));
+    let interrupted = "interrupted: stopped by SIGINT (in: flash)";
+    assert_eq!((verdict, why.as_str()), (Verdict::Skipped, interrupted));
     assert_eq!(record.board("desk")["flashed_bytes"], 0);
 
     // It goes on, and the next run finds it fit.
@@ -123,11 +124,11 @@ fn verdicts_so_far_are_kept() {
     let mut run = bench.start(&["run"]);
     run.line_with("quick  passed");
     run.signal(Signal::TERM);
-    run.ended().with_code(exit::RIG_FAULT).showing("1 passed, 1 rig fault");
+    run.ended().with_code(exit::RIG_FAULT).showing("1 passed, 1 skipped");
     let record = bench.record();
     record.must_be_whole();
     assert_eq!(record.verdict("quick").0, Verdict::Passed);
-    assert_eq!(record.verdict("held").0, Verdict::RigFault);
+    assert_eq!(record.verdict("held").0, Verdict::Skipped);
     board.stop();
     bench.nothing_may_be_left();
 }

@@ -346,7 +346,7 @@ fn a_board_that_answers_no_request_fails() {
     let (_bench, record) = with_fault("SILENT_MQTT", |configuration| {
         configuration.set("deadlines.reply", "3 s");
     });
-    failed(&record, "virtual-1", &["request GetSensors: no reply over MQTT within 3 s"]);
+    failed(&record, "virtual-1", &["no reply to GetSensors over MQTT within 3 s"]);
     assert_eq!(record.phases("virtual-1").last(), Some(&Phase::Mqtt));
     assert_eq!(record.check("virtual-1", "refusal").outcome, CheckOutcome::Held);
 }
@@ -411,7 +411,7 @@ fn a_wrong_reply_fails_and_the_path_goes_on() {
     bench.configure(&configuration);
     bench.run(&["run"]).with_code(exit::BOARD_FAILED);
     let record = bench.record();
-    failed(&record, "virtual-1", &["LedOff was answered `LED is now OFF`"]);
+    failed(&record, "virtual-1", &["LedOff: expected `LED is off`, got `LED is now OFF`"]);
     assert_eq!(
         record.checks_that("virtual-1", CheckOutcome::NotHeld),
         ["configuration.requests", "mqtt.requests"]

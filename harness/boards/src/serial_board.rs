@@ -16,6 +16,7 @@ use serialport::TTYPort;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::ask::ask;
 use crate::console::{Listening, SerialConsole};
 use crate::esp32;
 use crate::loader::Deadlines;
@@ -358,6 +359,21 @@ impl Board for SerialBoard {
 
     async fn sound(&mut self) -> Result<(), BoardFault> {
         self.lines.sound().await
+    }
+
+    async fn answers(&mut self) -> Result<(), BoardFault> {
+        self.recover().await;
+        // Where nothing is wired, somebody would have to press buttons.
+        if self.lines.by_hand().is_some() {
+            return Ok(());
+        }
+        let Some(port) = self.port.take() else {
+            return Err(not_open(&self.settings, "asking the chip's ROM"));
+        };
+        let Settings { port: path, deadlines, .. } = &self.settings;
+        let (port, told) = ask(port, path, &mut *self.lines, *deadlines).await;
+        self.port = port;
+        told.map(drop)
     }
 
     fn power(&self) -> Option<String> {

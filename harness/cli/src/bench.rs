@@ -420,6 +420,7 @@ async fn start_arm(
     let ready = serving.ready();
     let board = BoardConfig { mac: Some(ready.mac), http: Some(ready.http), ..board.clone() };
     let made = probe(&board, &ready.chip, Some(&ready.probe), None, &state);
+    let made = made.with_witness(Box::new(ControlSocket::new(&ready.control)));
     Ok((serving, made))
 }
 

@@ -8,6 +8,7 @@ mod commit;
 mod decode;
 mod doctor;
 mod elf;
+mod ends;
 mod error;
 mod flash;
 mod heap;

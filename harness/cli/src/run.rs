@@ -18,6 +18,7 @@ use hilrig_report::{
 use hilrig_runner::{BenchBroker, BrokerEndpoint, Plan};
 use time::OffsetDateTime;
 
+use crate::ends::RunEnds;
 use crate::error::Failure;
 use crate::session::{self, Boards, Loaded, fresh_seed, run_id};
 use crate::{args, bench, load, scenarios, signals, twins};
@@ -95,11 +96,14 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
     let more: Vec<Box<dyn Reporter>> = vec![Box::new(fold.clone())];
     let reporters = Arc::new(reporters(&record, &loaded.config, baseline, more, shown)?);
     let events = Events::new(reporters.clone(), secrets.clone());
+    let ends = RunEnds::new(&events, &reporters);
     let asked = scenarios.iter().map(ToString::to_string).collect();
-    loaded.tell_start(&events, &run, now, seed, asked).await?;
+    let told = loaded.tell_start(&events, &run, now, seed, asked).await;
+    told.map_err(|failure| ends.because(failure))?;
 
     let mut bench = bench::Bench::start(&loaded.config, &loaded.chosen, run_dir.path(), seed).await;
-    let members = session::members(&mut bench, &record, &secrets, &events)?;
+    let members = session::members(&mut bench, &record, &secrets, &events);
+    let members = members.map_err(|failure| ends.because(failure))?;
     let listen = loaded.listen().into();
     let Loaded { config, contract, images, elves, settings, .. } = loaded;
     let plan = Plan {

@@ -134,9 +134,16 @@ pub trait Board {
     /// Starts the firmware anew, as the reset button does. Needs no open console.
     async fn reset(&mut self) -> Result<(), BoardFault>;
 
-    /// Whether the bench can still tell anything of the board. Asked before a failure is held
-    /// against the firmware.
+    /// Whether the bench's side of the board is sound: power, port, cables, and whatever else can be
+    /// asked. Asked before the firmware is blamed.
     async fn sound(&mut self) -> Result<(), BoardFault>;
+
+    /// Whether the chip itself answers, whatever its firmware does. Asked of a board that said nothing,
+    /// before its firmware is blamed. It may reset the board, and no console may be open. `Ok` where
+    /// nothing can tell.
+    async fn answers(&mut self) -> Result<(), BoardFault> {
+        Ok(())
+    }
 
     /// What cuts its power, in words; none where nothing does.
     fn power(&self) -> Option<String> {
@@ -204,8 +211,8 @@ pub trait Lines {
     /// Resets into the flashed firmware.
     async fn reset(&mut self, port: BorrowedFd<'_>) -> Result<(), BoardFault>;
 
-    /// Whether there is a board at all, where the lines can tell: a virtual one knows that its CPU
-    /// is gone, a cable does not.
+    /// Whether the board has power, a CPU that runs and its cables, where the lines can tell: a virtual
+    /// one knows, a cable does not.
     async fn sound(&mut self) -> Result<(), BoardFault> {
         Ok(())
     }

@@ -29,6 +29,10 @@ pub struct Check {
     /// The boot log's line that shows it, counted from 1.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub log_line: Option<u64>,
+    /// The board did not get to it, and something else says why: `found` has the reason. Only with
+    /// [`CheckOutcome::NotMeasured`].
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub skipped: bool,
 }
 
 impl Check {
@@ -45,6 +49,7 @@ impl Check {
             outcome: if held { CheckOutcome::Held } else { CheckOutcome::NotHeld },
             found: Some(found.into()),
             log_line: None,
+            skipped: false,
         }
     }
 
@@ -60,7 +65,17 @@ impl Check {
             outcome: CheckOutcome::NotMeasured,
             found: Some(why.into()),
             log_line: None,
+            skipped: false,
         }
+    }
+
+    /// A check that the board did not get to, and why.
+    pub fn skipped(
+        id: impl Into<String>,
+        title: impl Into<String>,
+        why: impl Into<String>,
+    ) -> Check {
+        Check { skipped: true, ..Check::not_measured(id, title, why) }
     }
 
     /// The same check, shown by this line of the boot log.

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::heap::{HeapPhase, HeapRead};
+use crate::phase::Phase;
 use crate::place::FileError;
 use crate::reading;
 use crate::stored::Stored;
@@ -60,6 +61,9 @@ pub struct Contract {
     pub crash: Vec<String>,
     /// How its settings stand in the flash, if they can be written there.
     pub stored: Option<Stored>,
+    /// Starts of the chip that the firmware makes by itself, so many in each phase. The rig did not ask
+    /// for them, and they are no failure.
+    pub restarts: BTreeMap<Phase, u64>,
 }
 
 /// How a build id is found.
@@ -370,6 +374,7 @@ impl Contract {
                 },
             },
             stored: raw.stored.map(|stored| reader.stored(stored)).transpose()?,
+            restarts: raw.restarts.map(|restarts| restarts.allowed).unwrap_or_default(),
             http: raw.http,
             settings: raw.settings,
             switch: Switch {

@@ -5,7 +5,8 @@
 //! a broker is made printable before it gets into an event.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -343,7 +344,36 @@ pub struct Events {
     start: std::time::Instant,
     /// Held from reading the clock to the sink, because threads that flash tell their progress, too:
     /// events are in the order of their times.
-    order: Arc<Mutex<()>>,
+    order: Arc<Mutex<Told>>,
+}
+
+/// Notes that are known from others, at most; a run has a handful.
+const MOST_NOTES: usize = 4096;
+
+/// What was told so far.
+#[derive(Default)]
+struct Told {
+    /// Hashes of the notes, each with its board.
+    notes: HashSet<u64>,
+    /// The run has started, and did not end.
+    running: bool,
+}
+
+impl Told {
+    /// Whether this is news: a note is told once.
+    fn news(&mut self, board: Option<&str>, what: &What) -> bool {
+        match what {
+            What::RunStarted(_) => self.running = true,
+            What::RunEnded { .. } => self.running = false,
+            What::Note { text } if self.notes.len() < MOST_NOTES => {
+                let mut hasher = DefaultHasher::new();
+                (board, text).hash(&mut hasher);
+                return self.notes.insert(hasher.finish());
+            }
+            _ => {}
+        }
+        true
+    }
 }
 
 impl Events {
@@ -362,6 +392,11 @@ impl Events {
         self.start
     }
 
+    /// Whether the run has started, and did not end.
+    pub fn are_running(&self) -> bool {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner).running
+    }
+
     /// Tells something about the run.
     pub fn run(&self, what: What) {
         self.emit(None, what);
@@ -374,7 +409,10 @@ impl Events {
 
     fn emit(&self, board: Option<String>, mut what: What) {
         what.mask(&self.secrets);
-        let _in_order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        if !in_order.news(board.as_deref(), &what) {
+            return;
+        }
         // Microseconds are plenty, and short to read.
         let at = (self.start.elapsed().as_secs_f64() * 1e6).round() / 1e6;
         self.sink.emit(Event { at, board, what });
@@ -392,6 +430,19 @@ mod tests {
         fn emit(&self, event: Event) {
             self.0.lock().unwrap().push(event);
         }
+    }
+
+    #[test]
+    fn a_note_is_told_once_and_of_each_board() {
+        let kept = Arc::new(Kept::default());
+        let events = Events::new(kept.clone(), Secrets::default());
+        let note = |text: &str| What::Note { text: text.into() };
+        for _ in 0..169 {
+            events.run(note("no Docker engine"));
+            events.board("b", note("no Docker engine"));
+        }
+        events.run(note("another"));
+        assert_eq!(kept.0.lock().unwrap().len(), 3);
     }
 
     #[test]

@@ -77,4 +77,6 @@ pub enum PhaseOutcome {
     Failed,
     /// The bench could not go on.
     RigFault,
+    /// Somebody ended the run in it.
+    Interrupted,
 }

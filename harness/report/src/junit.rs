@@ -127,7 +127,7 @@ fn board_suite(board: &BoardModel) -> TestSuite {
             suite.add_property(Property::new(format!("heap.{}.lowest_free", phase.name()), figure));
         }
     }
-    let mut cases: Vec<TestCase> = board.phases.iter().map(phase_case).collect();
+    let mut cases: Vec<TestCase> = board.phases.iter().map(|run| phase_case(run, board)).collect();
     cases.extend(board.checks.iter().map(|check| check_case(check, board)));
     if let Some(status) = verdict_status(board, cases.is_empty()) {
         let mut case = TestCase::new("verdict", status);
@@ -240,12 +240,17 @@ fn certified_case(case: &CaseResult) -> TestCase {
     test
 }
 
-fn phase_case(run: &PhaseRun) -> TestCase {
+/// One cause is one failure: where a failed check tells it, the phase is none beside it.
+fn phase_case(run: &PhaseRun, board: &BoardModel) -> TestCase {
     let words = run.phase.words();
     let why = run.why.as_deref().unwrap_or("no reason was told");
     let status = match run.outcome {
         PhaseOutcome::Done => TestCaseStatus::success(),
-        PhaseOutcome::Failed => failure("phase", &format!("{words}: {why}"), why),
+        PhaseOutcome::Failed => match failed_check(board, why) {
+            Some(check) => skipped(&format!("it did not get to its end: see {}", check.id)),
+            None => failure("phase", &format!("{words}: {why}"), why),
+        },
+        PhaseOutcome::Interrupted => skipped(&format!("{words}: {why}")),
         PhaseOutcome::RigFault => error("rig_fault", &format!("{words}: {why}")),
     };
     let mut case = TestCase::new(format!("phase: {words}"), status);
@@ -265,6 +270,7 @@ fn check_case(check: &Check, board: &BoardModel) -> TestCase {
     let status = match check.outcome {
         CheckOutcome::Held => TestCaseStatus::success(),
         CheckOutcome::NotHeld => failure("not_held", &message, &description),
+        CheckOutcome::NotMeasured if check.skipped => skipped(&message),
         CheckOutcome::NotMeasured => failure("not_measured", &message, &description),
     };
     // The id stays from commit to commit, so that CI can follow a check; the title has its limits.
@@ -289,12 +295,22 @@ fn verdict_status(board: &BoardModel, alone: bool) -> Option<TestCaseStatus> {
             (!told).then(|| failure("verdict", why, why))
         }
         Verdict::RigFault => (!stopped(PhaseOutcome::RigFault)).then(|| error("rig_fault", why)),
-        Verdict::Skipped => {
-            let mut status = TestCaseStatus::skipped();
-            status.set_message(text(why));
-            Some(status)
-        }
+        Verdict::Skipped => Some(skipped(why)),
     }
+}
+
+/// The failed check that says why a phase failed: the one of which the reason speaks, or the first.
+fn failed_check<'a>(board: &'a BoardModel, why: &str) -> Option<&'a Check> {
+    let mut failed = board.checks.iter().filter(|check| check.outcome == CheckOutcome::NotHeld);
+    let first = failed.clone().next();
+    let speaks = |check: &&Check| check.found.as_ref().is_some_and(|found| why.contains(found));
+    failed.find(speaks).or(first)
+}
+
+fn skipped(message: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::skipped();
+    status.set_message(text(message));
+    status
 }
 
 fn failure(ty: &str, message: &str, description: &str) -> TestCaseStatus {

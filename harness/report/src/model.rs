@@ -128,9 +128,16 @@ pub struct BoardEnd {
 }
 
 impl BoardModel {
-    /// The checks that were not measured or did not hold.
+    /// The checks that failed or could not be measured, without those that were skipped.
     pub fn checks_not_held(&self) -> impl Iterator<Item = &Check> {
-        self.checks.iter().filter(|check| !check.held())
+        self.checks.iter().filter(|check| !check.held() && !check.skipped)
+    }
+
+    /// How many checks the board did not get to, and why.
+    pub fn checks_skipped(&self) -> Option<(usize, &str)> {
+        let mut skipped = self.checks.iter().filter(|check| check.skipped);
+        let first = skipped.next()?;
+        Some((1 + skipped.count(), first.found.as_deref().unwrap_or("no reason was told")))
     }
 
     /// The crashes that differ, each with how often it came again: a board that crashes at one

@@ -28,6 +28,8 @@ pub struct Booted {
     pub build: Option<String>,
     /// Named groups of the mode's lines.
     pub groups: BTreeMap<String, String>,
+    /// Those of them that are not the board's very bytes: they had to be made printable, or cut.
+    pub altered: Vec<String>,
     /// The line that says that the mode is up.
     pub line: u64,
     /// Where the web server is reached from here.
@@ -42,10 +44,18 @@ impl Booted {
         let group = |name: &str| self.groups.get(name).map_or("", String::as_str);
         let (ip, port) = (group("ip"), group("http_port"));
         let address = ip.parse().ok().zip(port.parse().ok());
-        let (ip, port) = address
-            .ok_or_else(|| format!("the boot log's address `{ip}`, port `{port}` is none"))?;
+        let address = address.filter(|(ip, port)| *port != 0 && is_of_a_board(*ip));
+        let (ip, port) = address.ok_or_else(|| {
+            format!("the boot log's address `{ip}`, port `{port}` is none that a board can have")
+        })?;
         Ok(SocketAddr::new(ip, port))
     }
+}
+
+/// Whether a web server can be there that is one board's alone.
+fn is_of_a_board(ip: IpAddr) -> bool {
+    let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
+    !(ip.is_unspecified() || ip.is_multicast() || broadcast)
 }
 
 /// The lines of a mode, matched in order.
@@ -56,6 +66,7 @@ struct Order {
     starts: usize,
     build: Option<String>,
     groups: BTreeMap<String, String>,
+    altered: Vec<String>,
 }
 
 enum Step {
@@ -88,6 +99,7 @@ impl Order {
             self.starts += 1;
             self.next = 0;
             self.groups.clear();
+            self.altered.clear();
             if self.starts >= BOOT_LOOP {
                 return Some(Step::Wrong(format!(
                     "a boot loop: `{}` came {} times, and the mode was never up",
@@ -100,6 +112,7 @@ impl Order {
         }
         self.next += 1;
         self.groups.extend(hit.groups.clone());
+        self.altered.extend(hit.altered.clone());
         (self.next == self.lines).then_some(Step::Up(hit.line))
     }
 }
@@ -132,7 +145,12 @@ impl Path<'_> {
             starts: 0,
             build: None,
             groups: BTreeMap::new(),
+            altered: Vec::new(),
         };
+        self.walk.doing(match mode {
+            Mode::Configuration => "waited for the boot log of configuration mode",
+            Mode::Mqtt => "waited for the boot log of MQTT mode",
+        });
         let since = Instant::now();
         let other = if by_other { usize::MAX } else { other.len() - 1 };
         let found = log.wait(from, deadline, |hit| order.take(hit, other)).await;
@@ -140,7 +158,8 @@ impl Path<'_> {
             Ok(Found { answer: Step::Up(line), at, .. }) => {
                 self.walk.waited(since, at);
                 self.walk.heap_anew();
-                Ok(Booted { build: order.build, groups: order.groups, line, http: None, rig: None })
+                let Order { build, groups, altered, .. } = order;
+                Ok(Booted { build, groups, altered, line, http: None, rig: None })
             }
             Ok(Found { answer: Step::Wrong(why), .. }) => Err(Stop::Failed(why)),
             Err(missed) => {

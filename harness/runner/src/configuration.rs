@@ -1,19 +1,27 @@
 //! What the phases do in configuration mode, over HTTP.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hilrig_core::check::Check;
 use hilrig_core::contract::{Contract, Request};
 use hilrig_core::text;
+use regex::Regex;
 
 use crate::BrokerEndpoint;
 use crate::boot::Booted;
 use crate::form;
 use crate::http;
 use crate::judge;
+use crate::log::Log;
 use crate::path::Path;
+use crate::restarts;
 use crate::walk::Stop;
+
+/// How long after its connections broke off a chip that restarts is heard.
+const STARTS_WITHIN: Duration = Duration::from_secs(3);
+/// A web server that did not answer is asked again after this time.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// What a board is to connect to.
 pub(crate) struct Target<'a> {
@@ -33,6 +41,7 @@ impl Path<'_> {
         let contract = &self.bench.plan.contract;
         let http = self.http(booted)?;
         let rig = booted.rig.ok_or_else(|| Stop::Rig("the rig's address is not known".into()))?;
+        self.walk.doing("sent the settings over HTTP");
         let form = form::settings(
             contract,
             &form::Values {
@@ -47,15 +56,18 @@ impl Path<'_> {
             },
         );
         let answer = self.walk.waiting(http::get(http, &form, self.reply_deadline())).await;
-        let answer = answer.map_err(Stop::Failed)?;
+        let answer = answer.map_err(|why| self.no_answer(http, why))?;
         if answer.status != 200 {
             return Err(Stop::Failed(format!(
-                "the settings were not taken: {} `{}`",
+                "the settings were not accepted: {} `{}`",
                 answer.status,
                 text::printable(&answer.body)
             )));
         }
         let switch = &contract.switch.to_mqtt;
+        if let Some(log) = self.log.get() {
+            log.switch_asked();
+        }
         let reply = self.request_over_http(http, &switch.request).await?;
         mismatch(switch, &reply).map_or(Ok(()), |wrong| Err(Stop::Failed(wrong)))
     }
@@ -69,9 +81,11 @@ impl Path<'_> {
     pub(crate) async fn page(&self, http: SocketAddr) -> Result<(), Stop> {
         let contract = &self.bench.plan.contract;
         let id = "configuration.page";
+        self.step(id);
+        self.walk.doing("requested the configuration page over HTTP");
         let answer =
             self.walk.waiting(http::get(http, &contract.http.page, self.reply_deadline())).await;
-        let answer = answer.map_err(Stop::Failed)?;
+        let answer = answer.map_err(|why| self.no_answer(http, why))?;
         let page = String::from_utf8_lossy(&answer.body);
         let missing = form::fields(contract).find(|field| {
             let double = format!("name=\"{field}\"");
@@ -90,6 +104,7 @@ impl Path<'_> {
 
     pub(crate) async fn requests_over_http(&self, http: SocketAddr) -> Result<(), Stop> {
         let contract = &self.bench.plan.contract;
+        self.step("configuration.requests");
         let mut wrong = Vec::new();
         for request in &contract.requests {
             let reply = self.request_over_http(http, &request.request).await?;
@@ -125,10 +140,35 @@ impl Path<'_> {
         http: SocketAddr,
         request: &str,
     ) -> Result<Vec<u8>, Stop> {
+        self.walk.doing(format!("requested {request} over HTTP"));
         let path = self.bench.plan.contract.http.request.replace("{request}", request);
         let answer = self.walk.waiting(http::get(http, &path, self.reply_deadline())).await;
-        let answer = answer.map_err(|why| Stop::Failed(format!("request {request}: {why}")))?;
+        let answer =
+            answer.map_err(|why| self.no_answer(http, format!("no reply to {request}: {why}")))?;
         Ok(answer.body)
+    }
+
+    /// The board's web server did not answer. It is asked again before the board is blamed.
+    pub(crate) fn no_answer(&self, http: SocketAddr, why: String) -> Stop {
+        self.walk.not_answered(http);
+        Stop::Failed(why)
+    }
+
+    /// A board that restarts breaks its connections off before its ROM speaks: the start that explains it
+    /// is waited for, unless the web server answers meanwhile.
+    pub(crate) async fn explained(&self, log: &Log) {
+        let Some(http) = self.walk.take_not_answered() else { return };
+        let answers = async {
+            let page = &self.bench.plan.contract.http.page;
+            while http::get(http, page, STARTS_WITHIN).await.is_err() {
+                tokio::time::sleep(AGAIN).await;
+            }
+        };
+        tokio::select! {
+            () = answers => {}
+            () = restarts::any(self.walk, log) => {}
+            () = tokio::time::sleep(STARTS_WITHIN) => {}
+        }
     }
 
     pub(crate) fn http(&self, booted: &Booted) -> Result<SocketAddr, Stop> {
@@ -151,5 +191,19 @@ pub fn invalid(contract: &Contract) -> impl Iterator<Item = Request> {
 pub fn mismatch(request: &Request, reply: &[u8]) -> Option<String> {
     let said = String::from_utf8_lossy(reply);
     let matches = request.reply.is_match(&said);
-    (!matches).then(|| format!("{} was answered `{}`", request.request, text::printable(reply)))
+    (!matches).then(|| {
+        format!(
+            "{}: expected `{}`, got `{}`",
+            request.request,
+            expected(&request.reply),
+            text::printable(reply)
+        )
+    })
+}
+
+/// A reply as the contract has it: the whole of it must match, which the pattern says at both ends.
+fn expected(reply: &Regex) -> &str {
+    let pattern = reply.as_str();
+    let inner = pattern.strip_prefix(r"\A(?:").and_then(|rest| rest.strip_suffix(r")\z"));
+    inner.unwrap_or(pattern)
 }

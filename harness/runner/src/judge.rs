@@ -9,18 +9,21 @@ use hilrig_core::verdict::Verdict;
 
 use crate::crashes;
 use crate::log::Log;
+use crate::restarts;
 use crate::run::Plan;
 use crate::scenario;
 use crate::walk::{Stop, Walk};
 use crate::watch::Hit;
 
 /// The checks that a whole path makes, so that one which was not reached is not forgotten.
-pub const PATH_CHECKS: [(&str, &str); 8] = [
+pub const PATH_CHECKS: [(&str, &str); 10] = [
     ("boot_log.configuration", "the boot log's lines of configuration mode, in order"),
     ("configuration.page", "the configuration page has its form"),
     ("configuration.requests", "requests over HTTP get their replies"),
+    ("configuration.ca", "the CA certificate is accepted"),
     ("refusal", "a broker whose certificate another CA signed is refused, and the log says so"),
     ("boot_log.mqtt", "the boot log's lines of MQTT mode, in order"),
+    ("connection", "the board connects to the broker over TLS"),
     ("mqtt.requests", "requests over MQTT get their replies"),
     ("mqtt.invalid", "wrong requests are refused"),
     ("switch_back", "the switch back leads to configuration mode"),
@@ -39,29 +42,37 @@ pub fn at_the_end(
     kind: BoardKind,
     stop: Option<&Stop>,
 ) {
-    let why = match stop {
-        None => "the run did not get to it".to_owned(),
-        // Why it failed is told once, with the verdict.
-        Some(Stop::Failed(_) | Stop::Crashed(_)) => {
+    let failed = match stop {
+        Some(Stop::Failed(why)) => failed_step(walk, why),
+        Some(Stop::Crashed(_)) => Some("crash".to_owned()),
+        _ => None,
+    };
+    let why = match (stop, &failed) {
+        (None, _) => "the run did not get to it".to_owned(),
+        (_, Some(id)) => format!("not reached: the check {id} failed"),
+        (Some(Stop::Failed(_) | Stop::Crashed(_)), None) => {
             "not reached: the board failed before".to_owned()
         }
-        Some(Stop::Rig(_) | Stop::Silent(_)) => "not reached: the rig could not go on".to_owned(),
+        (Some(Stop::Rig(_) | Stop::Silent(_)), _) => "not reached: the rig could not go on".into(),
+        (Some(Stop::Interrupted(_)), _) => "not reached: the run was interrupted".into(),
     };
     if let Some(stop) = stop {
         scenario::stopped(walk, stop);
     }
     for (id, title) in PATH_CHECKS {
-        if !walk.has(id) {
-            walk.check(Check::not_measured(id, title, &why));
+        let has_step = id != "configuration.ca" || plan.contract.http.ca.is_some();
+        if has_step && !walk.has(id) {
+            walk.check(Check::skipped(id, title, &why));
         }
     }
     for scenario in plan.scenarios.iter().map(|asked| asked.scenario) {
         if !walk.has(&scenario.check()) {
-            walk.check(Check::not_measured(scenario.check(), scenario.title(), &why));
+            walk.check(Check::skipped(scenario.check(), scenario.title(), &why));
         }
     }
 
     walk.check(crashes::check(walk, log, &why));
+    walk.check(restarts::check(walk, log, &why));
 
     if let (held @ 1.., wrong) = walk.heap_reads() {
         let title = "heap figures in memory agree with those that the firmware tells";
@@ -74,6 +85,7 @@ pub fn at_the_end(
         let id = format!("heap.{}", phase.name());
         let title = format!("lowest free heap, {}: at least {floor} B", phase.name());
         walk.check(match lows.get(*phase) {
+            None if stop.is_some() => Check::skipped(id, title, &why),
             None => Check::not_measured(id, title, "the board told no figure for this phase"),
             Some(low) => {
                 let found = format!("{} B in {} samples", low.lowest_free, low.samples);
@@ -81,6 +93,21 @@ pub fn at_the_end(
             }
         });
     }
+}
+
+/// The check of the step that failed, noted as failed with what was expected and what came. Its id, or
+/// that of the check that says more: a restart is no step's failure.
+fn failed_step(walk: &Walk<'_>, why: &str) -> Option<String> {
+    let step = walk.take_step();
+    if walk.restarts(|restarts| restarts.count()) > 0 {
+        return Some(restarts::ID.into());
+    }
+    if let Some(id) = scenario::failed(walk, why) {
+        return Some(id);
+    }
+    let step = step?;
+    walk.check(Check::of(&step.id, step.title, false, why));
+    Some(step.id)
 }
 
 /// The verdict on a board, and why it is not `passed`.
@@ -92,6 +119,10 @@ pub fn verdict(walk: &Walk<'_>, stop: Option<Stop>) -> (Verdict, Option<String>)
         Some(Stop::Rig(why) | Stop::Silent(why)) => match walk.first_measured_failure() {
             Some(failure) => (Verdict::Failed, Some(format!("{failure} (and the rig: {why})"))),
             None => (Verdict::RigFault, Some(why)),
+        },
+        Some(Stop::Interrupted(why)) => match walk.first_measured_failure() {
+            Some(failure) => (Verdict::Failed, Some(format!("{failure} (and then: {why})"))),
+            None => (Verdict::Skipped, Some(why)),
         },
         Some(Stop::Failed(why) | Stop::Crashed(why)) => (Verdict::Failed, Some(why)),
         None => match walk.first_not_held() {

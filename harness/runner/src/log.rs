@@ -15,6 +15,8 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use crate::alarms::{Alarm, Alarms};
+use crate::instead::{is_no_text, no_whole_image, shortened};
+use crate::restarts::{Restart, Starts};
 use crate::watch::{Hit, Patterns, Says, Watch};
 
 /// Hits that are minded from one mark to the next. A board that says more in one step has run wild; what it
@@ -49,8 +51,13 @@ struct Inner {
     /// The build that the log names last.
     build: Option<String>,
     alarms: Alarms,
+    starts: Starts,
+    /// Restarts that were handed on.
+    restarts: u64,
     tail: VecDeque<u8>,
     bytes: u64,
+    /// Of these, those before the last mark.
+    marked: u64,
 }
 
 /// A place in the log: what was said before it is of no interest.
@@ -84,8 +91,9 @@ pub enum Missed {
 }
 
 impl Log {
-    /// An empty log with the patterns armed.
-    pub fn new(patterns: Rc<Patterns>) -> Log {
+    /// An empty log with the patterns armed. `has_rom`: the chip has a ROM that speaks.
+    pub fn new(patterns: Rc<Patterns>, has_rom: bool) -> Log {
+        let starts = Starts::new(has_rom, patterns.lines());
         let inner = Inner {
             watch: Watch::new(patterns),
             hits: VecDeque::new(),
@@ -94,8 +102,11 @@ impl Log {
             dropped: 0,
             build: None,
             alarms: Alarms::default(),
+            starts,
+            restarts: 0,
             tail: VecDeque::with_capacity(TAIL),
             bytes: 0,
+            marked: 0,
         };
         Log { inner: RefCell::new(inner), news: Notify::new() }
     }
@@ -108,6 +119,7 @@ impl Log {
         inner.hits.drain(..old);
         inner.forgotten += old;
         inner.fresh = 0;
+        inner.marked = inner.bytes;
         Mark { hits: inner.end(), alarms: inner.alarms.count(), bytes: inner.bytes }
     }
 
@@ -203,7 +215,29 @@ impl Log {
             inner.alarms.forget(lines);
         }
         inner.watch.reset_asked();
+        inner.starts.reset_asked();
         same
+    }
+
+    /// The rig requests something after which the firmware restarts once.
+    pub fn switch_asked(&self) {
+        self.inner.borrow_mut().starts.switch_asked();
+    }
+
+    /// The rig has the firmware give up connecting, once.
+    pub fn gives_up(&self) {
+        self.inner.borrow_mut().starts.gives_up();
+    }
+
+    /// The console is opened: the starts that stand there already are of the time before.
+    pub fn console_opened(&self) {
+        self.inner.borrow_mut().starts.console_opened();
+    }
+
+    /// Whether not a byte came since the last mark, which is where the last wait began.
+    pub fn ends_in_silence(&self) -> bool {
+        let inner = self.inner.borrow();
+        inner.bytes == inner.marked
     }
 
     /// Crashes of the firmware under test so far.
@@ -280,37 +314,6 @@ impl Log {
     }
 }
 
-/// Whether the ROM says that the image fails its checksum or has no header. `ets_main.c` is where the
-/// ESP8266's gives up.
-fn no_whole_image(bytes: &[u8]) -> bool {
-    const SAYS: [&[u8]; 3] = [b"csum err", b"ets_main.c ", b"invalid header: 0x"];
-    SAYS.iter().any(|says| memchr::memmem::find(bytes, says).is_some())
-}
-
-/// Whether so much of it is no text that it may have been read at another rate than it was sent at. Half
-/// of what a wrong rate makes of text are printable bytes all the same; a text has none of the others.
-/// What the ROM says has a rate of its own.
-fn is_no_text(bytes: &[u8]) -> bool {
-    const ROM_ENDS: &[u8] = b"~ld";
-    let bytes = match memchr::memmem::rfind(bytes, ROM_ENDS) {
-        Some(at) => &bytes[at + ROM_ENDS.len()..],
-        None => bytes,
-    };
-    let text = String::from_utf8_lossy(bytes);
-    let odd = |c: &char| {
-        *c == char::REPLACEMENT_CHARACTER
-            || (c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\x1b'))
-    };
-    4 * text.chars().filter(odd).count() > text.chars().count()
-}
-
-fn shortened(line: &str) -> String {
-    match line.char_indices().nth(120) {
-        Some((at, _)) => format!("{}...", &line[..at]),
-        None => line.into(),
-    }
-}
-
 impl Inner {
     /// The number of the next hit.
     fn end(&self) -> usize {
@@ -326,6 +329,8 @@ pub struct Feed<'a> {
     pub record: &'a mut dyn ConsoleSink,
     /// Told of each hit.
     pub on_hit: &'a mut dyn FnMut(&Hit),
+    /// Told of each start that nobody asked for.
+    pub on_restart: &'a mut dyn FnMut(Restart),
 }
 
 impl ConsoleSink for Feed<'_> {
@@ -338,19 +343,30 @@ impl ConsoleSink for Feed<'_> {
         let stale = inner.tail.len().saturating_sub(room);
         inner.tail.drain(..stale);
         inner.tail.extend(new);
-        let noted = |fresh, alarms: &Alarms| {
-            (fresh, alarms.count(), alarms.waiting(), alarms.starts_waiting())
+        let noted = |fresh, restarts, alarms: &Alarms| {
+            (fresh, restarts, alarms.count(), alarms.waiting(), alarms.starts_waiting())
         };
-        let before = noted(inner.fresh, &inner.alarms);
-        let Inner { watch, hits, fresh, dropped, build, alarms, .. } = inner;
+        let before = noted(inner.fresh, inner.restarts, &inner.alarms);
+        let Inner { watch, hits, fresh, dropped, build, alarms, starts, restarts, .. } = inner;
         let alarms = RefCell::new(alarms);
+        let starts = RefCell::new(starts);
+        let on_restart = RefCell::new(|restart| {
+            *restarts += 1;
+            (self.on_restart)(restart);
+        });
+        let restarted = |restart: Option<Restart>| {
+            restart.into_iter().for_each(|restart| on_restart.borrow_mut()(restart));
+        };
         watch.feed(
             at,
             bytes,
             |says, hit| {
                 if says == Says::Crash {
                     alarms.borrow_mut().by_contract(hit);
+                    starts.borrow_mut().crashed();
                 }
+                let line = || hit().map_or(0, |hit| hit.line);
+                restarted(starts.borrow_mut().says(says, line));
                 if *fresh >= MOST_HITS {
                     *dropped += 1;
                     return;
@@ -363,13 +379,17 @@ impl ConsoleSink for Feed<'_> {
                 hits.push_back(hit);
                 *fresh += 1;
             },
-            |finding| alarms.borrow_mut().found(finding),
+            |finding| {
+                restarted(starts.borrow_mut().found(&finding));
+                alarms.borrow_mut().found(finding);
+            },
         );
         let alarms = alarms.into_inner();
         if let Some(open) = watch.open_crash() {
             alarms.opened(open);
         }
-        if noted(*fresh, alarms) != before {
+        drop(on_restart);
+        if noted(*fresh, *restarts, alarms) != before {
             self.log.news.notify_waiters();
         }
     }
@@ -391,19 +411,12 @@ mod tests {
     fn log() -> Log {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../firmware/contract.toml");
         let text = std::fs::read_to_string(&path).unwrap();
-        Log::new(Rc::new(Patterns::new(&Contract::parse(&path, &text).unwrap()).unwrap()))
+        Log::new(Rc::new(Patterns::new(&Contract::parse(&path, &text).unwrap()).unwrap()), true)
     }
 
     fn feed(log: &Log, bytes: &[u8]) {
-        Feed { log, record: &mut Nowhere, on_hit: &mut |_| {} }.chunk(Instant::now(), bytes);
-    }
-
-    #[test]
-    fn what_came_at_another_rate_is_no_text() {
-        assert!(!is_no_text(b""));
-        assert!(!is_no_text("\x1b[32mI (312) größe: 温度 25 °C\x1b[0m\r\n".as_bytes()));
-        assert!(is_no_text(b"csum 0x5e\r\n~ld\r\n\x98\x88\x90\xfa\x98H\xfc\x90\xfd"));
-        assert!(is_no_text(b"\x80\xff\x00x\xf0\x1el\x9c\x03\xc0?\xe3"));
+        Feed { log, record: &mut Nowhere, on_hit: &mut |_| {}, on_restart: &mut |_| {} }
+            .chunk(Instant::now(), bytes);
     }
 
     #[test]

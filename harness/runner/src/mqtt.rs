@@ -1,5 +1,5 @@
-//! The rig's own connection to the broker: one for all boards, over TLS with the run's CA and the
-//! broker's name verified.
+//! The rig's own connections to the broker, one for each board and one for the run, over TLS with the
+//! run's CA and the broker's name verified.
 //!
 //! rumqttc stays behind this file. Its event loop reconnects at once and for ever; here a
 //! connection that breaks is the end, because a broker that goes away in the middle of a run makes
@@ -18,7 +18,7 @@ use rumqttc::{
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::BrokerEndpoint;
 use crate::broker_name::ForItsName;
@@ -35,7 +35,11 @@ const MOST_WAITING: usize = 256;
 pub struct Mqtt {
     shared: Rc<Shared>,
     lost: watch::Receiver<Option<String>>,
+    renewals: mpsc::Sender<Renewal>,
 }
+
+/// Where the driver answers that it has renewed the connection.
+type Renewal = oneshot::Sender<Result<(), String>>;
 
 struct Shared {
     client: RefCell<AsyncClient>,
@@ -44,6 +48,8 @@ struct Shared {
     /// Which of the acknowledgements said no (MQTT 3.1.1, 3.9.3).
     refused: RefCell<HashSet<u64>>,
     subscribed: Cell<u64>,
+    /// The broker is about to be restarted: the connection may break.
+    away: Cell<bool>,
     news: Notify,
 }
 
@@ -85,6 +91,7 @@ pub struct Driver {
     events: EventLoop,
     shared: Rc<Shared>,
     lost: watch::Sender<Option<String>>,
+    renewals: mpsc::Receiver<Renewal>,
 }
 
 /// Connects, with a deadline. The [`Driver`] must be run from then on.
@@ -100,10 +107,13 @@ pub async fn connect(
         acknowledged: Cell::new(0),
         refused: RefCell::default(),
         subscribed: Cell::new(0),
+        away: Cell::new(false),
         news: Notify::new(),
     });
     let (lost, watch_lost) = watch::channel(None);
-    Ok((Mqtt { shared: shared.clone(), lost: watch_lost }, Driver { events, shared, lost }))
+    let (ask, renewals) = mpsc::channel(1);
+    let mqtt = Mqtt { shared: shared.clone(), lost: watch_lost, renewals: ask };
+    Ok((mqtt, Driver { events, shared, lost, renewals }))
 }
 
 /// A connection that the broker has acknowledged.
@@ -151,6 +161,15 @@ async fn open(
         Ok(Err(error)) => Err(format!("{tried}: {}", causes(&error))),
         Err(_) => Err(format!("{tried}: no CONNACK within {}", Span(deadline))),
     }
+}
+
+/// Whether the broker answers a new connection of the rig's, up to a CONNACK over TLS.
+pub async fn answers(
+    endpoint: &BrokerEndpoint,
+    client_id: &str,
+    deadline: Duration,
+) -> Result<(), String> {
+    open(endpoint, client_id, deadline).await.map(drop)
 }
 
 /// Connects under the id of another client, and leaves at once: the broker throws the other one out, as
@@ -201,10 +220,35 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
 impl Driver {
     /// Keeps the connection going until it breaks, and tells why it did.
     pub async fn run(&mut self) -> String {
+        until_broken(&mut self.events, &self.shared).await
+    }
+
+    /// Keeps the connection going until it breaks, and renews it when it is asked to. Where it broke,
+    /// nobody waits for messages any more.
+    pub async fn serve(
+        &mut self,
+        endpoint: &BrokerEndpoint,
+        client_id: &str,
+        deadline: Duration,
+    ) -> String {
         loop {
-            if let Err(found) = self.step().await {
-                return found;
-            }
+            let Driver { events, shared, renewals, .. } = self;
+            let found = tokio::select! {
+                found = until_broken(events, shared) => Err(found),
+                asked = renewals.recv() => Ok(asked),
+            };
+            let asked = match found {
+                Ok(asked) => asked,
+                Err(_) if self.shared.away.get() => self.renewals.recv().await,
+                Err(found) => {
+                    self.give_up(&found);
+                    return found;
+                }
+            };
+            // The other end is gone with the board's path, which drops this, too.
+            let Some(answer) = asked else { return "nobody has the connection any more".into() };
+            self.shared.away.set(false);
+            let _ = answer.send(self.renew(endpoint, client_id, deadline).await);
         }
     }
 
@@ -239,7 +283,7 @@ impl Driver {
             };
             let answered = async {
                 while shared.acknowledged.get() < all {
-                    self.step().await?;
+                    step(&mut self.events, &shared).await?;
                 }
                 Ok(())
             };
@@ -253,35 +297,58 @@ impl Driver {
             Err(_) => Err(format!("{tried}: no SUBACK within {}", Span(deadline))),
         }
     }
+}
 
-    /// The next packet, or why there is none any more.
-    async fn step(&mut self) -> Result<(), String> {
-        match self.events.poll().await {
-            Ok(Event::Incoming(Packet::Publish(message))) => {
-                let topics = self.shared.topics.borrow();
-                if let Some(board) = topics.get(&message.topic) {
-                    let message = Message { at: Instant::now(), payload: message.payload.to_vec() };
-                    let _ = board.try_send(message);
-                }
-            }
-            Ok(Event::Incoming(Packet::SubAck(answer))) => {
-                let number = self.shared.acknowledged.get() + 1;
-                self.shared.acknowledged.set(number);
-                if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
-                    self.shared.refused.borrow_mut().insert(number);
-                }
-                self.shared.news.notify_waiters();
-            }
-            Ok(_) => {}
-            Err(error) => return Err(causes(&error)),
+async fn until_broken(events: &mut EventLoop, shared: &Shared) -> String {
+    loop {
+        if let Err(found) = step(events, shared).await {
+            return found;
         }
-        Ok(())
     }
+}
+
+/// The next packet, or why there is none any more.
+async fn step(events: &mut EventLoop, shared: &Shared) -> Result<(), String> {
+    match events.poll().await {
+        Ok(Event::Incoming(Packet::Publish(message))) => {
+            let topics = shared.topics.borrow();
+            if let Some(board) = topics.get(&message.topic) {
+                let message = Message { at: Instant::now(), payload: message.payload.to_vec() };
+                let _ = board.try_send(message);
+            }
+        }
+        Ok(Event::Incoming(Packet::SubAck(answer))) => {
+            let number = shared.acknowledged.get() + 1;
+            shared.acknowledged.set(number);
+            if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
+                shared.refused.borrow_mut().insert(number);
+            }
+            shared.news.notify_waiters();
+        }
+        Ok(_) => {}
+        Err(error) => return Err(causes(&error)),
+    }
+    Ok(())
 }
 
 impl Mqtt {
     fn client(&self) -> AsyncClient {
         self.shared.client.borrow().clone()
+    }
+
+    /// The broker is about to be restarted: that the connection breaks is no trouble until
+    /// [`Mqtt::renewed`] is called.
+    pub fn away(&self) {
+        self.shared.away.set(true);
+    }
+
+    /// Connects again after a restart of the broker, and subscribes to what was subscribed to. Only
+    /// where the driver [serves](Driver::serve).
+    pub async fn renewed(&self) -> Result<(), String> {
+        let (answer, answered) = oneshot::channel();
+        let gone = || "the connection to the broker is closed".to_owned();
+        self.renewals.send(answer).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
     }
 
     /// Subscribes to a board's topic, and waits until the broker has acknowledged it.

@@ -10,6 +10,7 @@ use regex::Regex;
 use crate::mqtt::{Message, NoMessage, Subscription};
 use crate::path::Path;
 use crate::run::Broker;
+use crate::topics::Taken;
 use crate::walk::Stop;
 
 /// A board says that it is connected, and subscribes then; what is published in between, the broker
@@ -29,6 +30,8 @@ pub struct Online {
     /// What may come for a message that was no request, and whether it came.
     refusal: Option<Regex>,
     refused: bool,
+    /// Its topics, which no other board of the run may have.
+    _taken: Option<Taken>,
 }
 
 impl Online {
@@ -41,7 +44,14 @@ impl Online {
             late: Late::default(),
             refusal: None,
             refused: false,
+            _taken: None,
         }
+    }
+
+    /// The same with the topics that it has among the boards of the run.
+    #[must_use]
+    pub fn taking(self, taken: Taken) -> Online {
+        Online { _taken: Some(taken), ..self }
     }
 
     /// The topic that the board takes requests on.
@@ -147,6 +157,7 @@ impl Path<'_> {
             }
         }
         let name = &request.request;
+        self.walk.doing(format!("requested {name} over MQTT"));
         let payload = self.bench.plan.contract.payload.replace("{request}", name);
         let deadline = self.reply_deadline();
         let first = Instant::now();
@@ -178,7 +189,7 @@ impl Path<'_> {
                 }
                 Err(NoMessage::Deadline) => {
                     return Err(Stop::Failed(format!(
-                        "request {name}: no reply over MQTT within {}",
+                        "no reply to {name} over MQTT within {}",
                         Span(deadline)
                     )));
                 }

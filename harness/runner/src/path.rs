@@ -2,7 +2,7 @@
 //! hands on is a type, so that none can be skipped.
 
 use std::cell::OnceCell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hilrig_core::board::{Board, ConsoleSink};
 use hilrig_core::check::Check;
@@ -15,13 +15,12 @@ use hilrig_core::units::Span;
 use crate::alarms::Alarm;
 use crate::boot::{Booted, Mode};
 use crate::callers;
-use crate::configuration::{Target, invalid, mismatch};
 use crate::crashes::{self, Elf};
 use crate::http;
 use crate::judge;
-use crate::log::{Feed, Found, Log, Mark, Missed};
+use crate::log::{Feed, Log, Missed};
 use crate::meeting::Seat;
-use crate::online::Online;
+use crate::restarts;
 use crate::run::{Bench, Broker};
 use crate::walk::{Stop, Walk};
 use crate::watch::{Hit, Says};
@@ -100,7 +99,7 @@ impl Path<'_> {
         let walk = self.walk;
         walk.phase(Phase::Lock, self.lock(board)).await?;
         let kept = walk.phase(Phase::Flash, self.flash(board, self.bench.plan.force_flash)).await?;
-        match self.through_modes(board, record, kept).await {
+        match self.through_modes(board, record).await {
             Err(stop @ (Stop::Failed(_) | Stop::Crashed(_)))
                 if kept && !self.walk.has("boot_log.configuration") =>
             {
@@ -113,7 +112,7 @@ impl Path<'_> {
                     ),
                 });
                 walk.phase(Phase::Flash, self.flash(board, true)).await?;
-                self.through_modes(board, record, false).await
+                self.through_modes(board, record).await
             }
             done => done,
         }
@@ -123,15 +122,27 @@ impl Path<'_> {
         &self,
         board: &mut dyn Board,
         record: &mut dyn ConsoleSink,
-        kept: bool,
     ) -> Result<(), Stop> {
-        let log = self.log.get_or_init(|| Log::new(self.bench.patterns.clone()));
+        let log = self.log.get_or_init(|| Log::new(self.bench.patterns.clone(), self.has_rom));
+        log.console_opened();
         let mut console = board.console().await?;
         let mut on_hit = |hit: &Hit| self.hit(hit);
-        let mut feed = Feed { log, record, on_hit: &mut on_hit };
+        let allowed =
+            |phase| self.bench.plan.contract.restarts.get(&phase).copied().unwrap_or_default();
+        let mut on_restart = |restart| self.walk.restart(restart, allowed);
+        let mut feed = Feed { log, record, on_hit: &mut on_hit, on_restart: &mut on_restart };
         let modes = async {
-            let done = self.modes(board, log, kept).await;
-            if done.is_err() && log.crashes() > 0 {
+            tokio::select! {
+                done = self.modes(board, log) => done,
+                // A certification judges its cases one by one.
+                stop = restarts::restarted(self.walk, log), if self.bench.share.is_none() => Err(stop),
+            }
+        };
+        let modes = async {
+            let done = modes.await;
+            // The dump of a crash, or the start that explains what failed, may be on its way.
+            if let Err(Stop::Failed(_) | Stop::Crashed(_)) = done {
+                self.walk.waiting(self.explained(log)).await;
                 self.walk.waiting(log.settle()).await;
             }
             done
@@ -145,9 +156,9 @@ impl Path<'_> {
         }
     }
 
-    async fn modes(&self, board: &mut dyn Board, log: &Log, kept: bool) -> Result<(), Stop> {
+    async fn modes(&self, board: &mut dyn Board, log: &Log) -> Result<(), Stop> {
         let walk = self.walk;
-        let booted = walk.phase(Phase::Boot, self.boot(board, log, kept)).await?;
+        let booted = walk.phase(Phase::Boot, self.boot(board, log)).await?;
         if let Some(share) = self.bench.share {
             return share.cases(self, board, log, booted).await;
         }
@@ -157,17 +168,11 @@ impl Path<'_> {
         self.scenarios_of_configuration_mode(&booted).await?;
         let booted = walk.phase(Phase::Refusal, self.refuse(booted, log, &broker)).await?;
         self.read_heap(board).await?;
-        let online = walk.phase(Phase::Switch, self.switch(booted, log, &broker)).await?;
-        self.read_heap(board).await?;
-        let online = walk.phase(Phase::Mqtt, self.ask(online, &broker)).await?;
-        let online = self.scenarios_of_mqtt_mode(online, log, &broker).await?;
-        self.read_heap(board).await?;
-        walk.phase(Phase::SwitchBack, self.switch_back(online, log, &broker)).await?;
-        self.read_heap(board).await
+        self.mqtt_mode(board, booted, log, &broker).await
     }
 
     /// The heap's figures from the board's memory, where a debug probe can read them.
-    async fn read_heap(&self, board: &mut dyn Board) -> Result<(), Stop> {
+    pub(crate) async fn read_heap(&self, board: &mut dyn Board) -> Result<(), Stop> {
         if let Some(symbol) = &self.bench.plan.contract.heap.symbol
             && let Some(read) = board.read_heap(self.image, symbol).await?
         {
@@ -208,7 +213,9 @@ impl Path<'_> {
     }
 
     /// Reset, and the boot log up to configuration mode.
-    async fn boot(&self, board: &mut dyn Board, log: &Log, kept: bool) -> Result<Booted, Stop> {
+    async fn boot(&self, board: &mut dyn Board, log: &Log) -> Result<Booted, Stop> {
+        self.step("boot_log.configuration");
+        self.walk.doing("waited for the boot log of configuration mode");
         let mark = log.mark();
         self.reset_asked(log);
         self.walk.waiting(board.reset()).await?;
@@ -218,12 +225,6 @@ impl Path<'_> {
                 return Err(Stop::Silent(format!(
                     "{why}, and neither did its ROM. Look at its power, its serial lines and its reset wiring"
                 )));
-            }
-            Err(stop @ (Stop::Failed(_) | Stop::Crashed(_))) if !kept => {
-                let why = stop.failed().unwrap_or_default();
-                let id = "boot_log.configuration";
-                self.walk.check(Check::of(id, judge::title(id), false, why));
-                return Err(stop);
             }
             other => other?,
         };
@@ -255,119 +256,29 @@ impl Path<'_> {
         let http = self.http(booted)?;
         self.page(http).await?;
         self.requests_over_http(http).await?;
+        self.step("configuration.ca");
+        self.walk.doing("waited for the broker");
         let broker = self.walk.waiting(self.bench.broker()).await.map_err(Stop::Rig)?;
         if let Some(ca) = &contract.http.ca {
+            self.walk.doing("sent the CA certificate over HTTP");
             let answer = self.walk.waiting(http::post(
                 http,
                 ca,
                 broker.endpoint.ca_der.clone(),
                 self.reply_deadline(),
             ));
-            let answer = answer.await.map_err(Stop::Failed)?;
+            let answer = answer.await.map_err(|why| self.no_answer(http, why))?;
             if answer.status != 200 {
                 return Err(Stop::Failed(format!(
-                    "the CA certificate was not taken: {} `{}`",
+                    "the CA certificate was not accepted: {} `{}`",
                     answer.status,
                     text::printable(&answer.body)
                 )));
             }
+            let id = "configuration.ca";
+            self.walk.check(Check::of(id, judge::title(id), true, "accepted"));
         }
         Ok(broker)
-    }
-
-    /// A broker with a certificate of another CA: the board must refuse it, say so, and come back.
-    async fn refuse(&self, booted: Booted, log: &Log, broker: &Broker) -> Result<Booted, Stop> {
-        let contract = &self.bench.plan.contract;
-        let Some(_) = &contract.connection.given_up else {
-            let why = "the firmware never gives up, so it could not be had back (contract: connection.given_up)";
-            self.walk.check(Check::not_measured("refusal", judge::title("refusal"), why));
-            return Ok(booted);
-        };
-        let mark = log.mark();
-        self.to_mqtt(&booted, &target(broker, broker.endpoint.impostor_port, 1)).await?;
-        self.boot_log(log, mark, Mode::Mqtt).await?;
-        let verdict = self.connection(log, mark, |hit| match hit.says {
-            Says::Refused => Some(Ok((hit.line, hit.text.clone()))),
-            Says::Connected => Some(Err("it connected to it".to_owned())),
-            Says::GivenUp => {
-                Some(Err("it gave up without saying that it refused the certificate".to_owned()))
-            }
-            _ => None,
-        });
-        let found = match verdict.await? {
-            Found { answer: Err(why), .. } => {
-                self.walk.check(Check::of("refusal", judge::title("refusal"), false, &why));
-                return Err(Stop::Failed(format!(
-                    "a broker whose certificate another CA signed: {why}"
-                )));
-            }
-            Found { answer: Ok(found), mark, .. } => (found, mark),
-        };
-        let ((line, said), mark) = found;
-        self.held("refusal", format!("`{said}`"), line);
-        let back = self.boot_log(log, mark, Mode::Configuration).await?;
-        Ok(Booted { http: booted.http, rig: booted.rig, ..back })
-    }
-
-    /// The switch to MQTT mode, up to the connection.
-    async fn switch(&self, booted: Booted, log: &Log, broker: &Broker) -> Result<Online, Stop> {
-        let mark = log.mark();
-        let target = target(broker, broker.endpoint.port, self.attempts());
-        self.to_mqtt(&booted, &target).await?;
-        let mode = self.boot_log(log, mark, Mode::Mqtt).await?;
-        self.held(
-            "boot_log.mqtt",
-            format!("{} lines", self.bench.plan.contract.mqtt.len()),
-            mode.line,
-        );
-        let topic = |name: &str| {
-            let topic = mode.groups.get(name).filter(|topic| !topic.is_empty());
-            topic.cloned().ok_or_else(|| Stop::Failed(format!("the boot log names no {name}")))
-        };
-        let (rx_topic, tx_topic) = (topic("rx_topic")?, topic("tx_topic")?);
-        let deadline = self.reply_deadline();
-        let replies = self.walk.waiting(broker.mqtt.subscribe(&tx_topic, deadline)).await;
-        let replies = replies.map_err(Stop::Rig)?;
-        self.connected(log, mark).await?;
-        Ok(Online::new(rx_topic, replies))
-    }
-
-    /// Requests over MQTT and their replies.
-    async fn ask(&self, mut online: Online, broker: &Broker) -> Result<Online, Stop> {
-        let contract = &self.bench.plan.contract;
-        let mut wrong = Vec::new();
-        for request in &contract.requests {
-            let reply = self.request(&mut online, broker, request).await?;
-            wrong.extend(mismatch(request, &reply));
-            self.heap_of(&request.request, &reply, &mut wrong);
-        }
-        self.all_of("mqtt.requests", contract.requests.len(), wrong);
-
-        let mut wrong = Vec::new();
-        for request in invalid(contract) {
-            let reply = self.request(&mut online, broker, &request).await?;
-            wrong.extend(mismatch(&request, &reply));
-        }
-        self.all_of("mqtt.invalid", contract.invalid.requests.len(), wrong);
-        Ok(online)
-    }
-
-    /// The switch back to configuration mode.
-    async fn switch_back(
-        &self,
-        mut online: Online,
-        log: &Log,
-        broker: &Broker,
-    ) -> Result<(), Stop> {
-        let request = &self.bench.plan.contract.switch.to_configuration;
-        let mark = log.mark();
-        let reply = self.request(&mut online, broker, request).await?;
-        if let Some(wrong) = mismatch(request, &reply) {
-            return Err(Stop::Failed(wrong));
-        }
-        let booted = self.boot_log(log, mark, Mode::Configuration).await?;
-        self.held("switch_back", "configuration mode is up", booted.line);
-        Ok(())
     }
 
     // -- what the phases are made of --
@@ -377,6 +288,11 @@ impl Path<'_> {
         if !log.reset_asked(self.image.build.as_deref()) {
             self.walk.forget_crashes();
         }
+    }
+
+    /// The check of the step that begins: where the step fails, the check does.
+    pub(crate) fn step(&self, id: &'static str) {
+        self.walk.step(id, judge::title(id));
     }
 
     pub(crate) fn reply(&self, over: &str, request: &str, reply: &[u8], seconds: f64) {
@@ -392,49 +308,6 @@ impl Path<'_> {
         match judge::heap_of_reply(fields, reply) {
             Ok(samples) => samples.into_iter().for_each(|sample| self.walk.heap(sample)),
             Err(why) => wrong.push(format!("{request}: {why}")),
-        }
-    }
-
-    /// Attempts to connect before the board gives up: a broker that is restarted is gone for longer.
-    fn attempts(&self) -> u32 {
-        let plan = &self.bench.plan;
-        match plan.scenarios.iter().any(|asked| asked.scenario.restarts_broker()) {
-            true => u32::from(u16::MAX),
-            false => 3,
-        }
-    }
-
-    /// Waits until the log says that the board is connected to the broker.
-    pub(crate) async fn connected(&self, log: &Log, mark: Mark) -> Result<(), Stop> {
-        let connected = self.connection(log, mark, |hit| match hit.says {
-            Says::Connected => Some(Ok(())),
-            Says::GivenUp => Some(Err(hit.text.clone())),
-            _ => None,
-        });
-        connected.await?.answer.map_err(|why| {
-            Stop::Failed(format!("the board did not connect to the broker: `{why}`"))
-        })
-    }
-
-    /// Waits for what the log says of the connection.
-    pub(crate) async fn connection<T>(
-        &self,
-        log: &Log,
-        mark: Mark,
-        judge: impl FnMut(&Hit) -> Option<T>,
-    ) -> Result<Found<T>, Stop> {
-        let deadline = self.bench.plan.deadlines.connect;
-        let since = Instant::now();
-        match log.wait(mark, deadline, judge).await {
-            Ok(found) => {
-                self.walk.waited(since, found.at);
-                Ok(found)
-            }
-            Err(missed) => Err(self.missed(
-                missed,
-                "the board to say how its connection to the broker went",
-                deadline,
-            )),
         }
     }
 
@@ -483,7 +356,7 @@ impl Path<'_> {
         self.bench.plan.contract.configuration.iter().any(|line| line.is_match(&hit.text))
     }
 
-    fn held(&self, id: &str, found: impl Into<String>, line: u64) {
+    pub(crate) fn held(&self, id: &str, found: impl Into<String>, line: u64) {
         self.walk.check(Check::of(id, judge::title(id), true, found).at_line(line));
     }
 
@@ -498,8 +371,4 @@ impl Path<'_> {
     pub(crate) fn reply_deadline(&self) -> Duration {
         self.bench.plan.deadlines.reply
     }
-}
-
-fn target(broker: &Broker, port: u16, attempts: u32) -> Target<'_> {
-    Target { endpoint: &broker.endpoint, port, attempts, first: &[] }
 }

@@ -26,17 +26,21 @@ use crate::BrokerEndpoint;
 use crate::callers;
 use crate::certify::Share;
 use crate::crashes::{self, Elf};
+use crate::halt::{Halt, in_phase};
 use crate::judge;
 use crate::log::Log;
 use crate::meeting::{Meeting, Seat};
 use crate::mqtt::{self, Mqtt};
 use crate::path::Path;
+use crate::proof;
+use crate::restarts;
 use crate::time_server::TimeServer;
+use crate::topics::Topics;
 use crate::walk::{Stop, Walk};
 use crate::watch::Patterns;
 
 /// How long a broker whose connection broke has to say that it ended, and how.
-const TO_TELL: Duration = Duration::from_secs(1);
+pub(crate) const TO_TELL: Duration = Duration::from_secs(1);
 
 /// The rig's own id at the broker.
 const CLIENT_ID: &str = "hilrig-rig";
@@ -120,6 +124,8 @@ pub struct Bench<'a> {
     pub(crate) share: Option<&'a Share<'a>>,
     /// How long a board may take.
     pub(crate) board_deadline: Duration,
+    /// The topics of its boards.
+    pub(crate) topics: Topics,
     broker: watch::Receiver<BrokerState>,
 }
 
@@ -151,7 +157,16 @@ impl<'a> Bench<'a> {
     ) -> Bench<'a> {
         // Without its sender nobody finds a broker in it, and none that is gone.
         let (_, broker) = watch::channel(BrokerState::Starting);
-        Bench { plan, events, patterns, time_port, share: Some(share), board_deadline, broker }
+        Bench {
+            plan,
+            events,
+            patterns,
+            time_port,
+            share: Some(share),
+            board_deadline,
+            topics: Topics::default(),
+            broker,
+        }
     }
 
     /// The broker, once it is ready.
@@ -162,6 +177,14 @@ impl<'a> Bench<'a> {
             Ok(BrokerState::Ready(broker)) => Ok(broker.clone()),
             Ok(BrokerState::Gone(found)) => Err(found.clone()),
             _ => Err("the broker was never started".into()),
+        }
+    }
+
+    /// The broker, if it is ready.
+    pub(crate) fn ready_broker(&self) -> Option<Broker> {
+        match &*self.broker.borrow() {
+            BrokerState::Ready(broker) => Some(broker.clone()),
+            BrokerState::Starting | BrokerState::Gone(_) => None,
         }
     }
 
@@ -225,7 +248,7 @@ async fn with_services(
     patterns: Rc<Patterns>,
 ) -> RunOutcome {
     let (broker_state, broker_watch) = watch::channel(BrokerState::Starting);
-    let (halt, halted) = watch::channel(None::<String>);
+    let (halt, halted) = watch::channel(None::<Halt>);
     let meeting = Meeting::default();
     let bench = Bench {
         plan,
@@ -234,6 +257,7 @@ async fn with_services(
         time_port: time_server.port(),
         share: None,
         board_deadline: plan.deadlines.board + plan.scenarios_take(),
+        topics: Topics::default(),
         broker: broker_watch,
     };
     let mut boards: FuturesUnordered<_> = members
@@ -249,9 +273,11 @@ async fn with_services(
 
     let mut verdicts = Vec::new();
     let mut why = None;
-    let mut end_early = |reason: String| {
+    let mut interrupted = false;
+    let mut end_early = |reason: Halt| {
         if why.is_none() {
-            why = Some(reason.clone());
+            why = Some(reason.why().to_owned());
+            interrupted = matches!(reason, Halt::Interrupted(_));
             let _ = halt.send(Some(reason));
         }
     };
@@ -265,19 +291,25 @@ async fn with_services(
             () = &mut broker, if served => served = false,
             error = &mut times, if timed => {
                 timed = false;
-                end_early(format!("the time server broke down: {error}"));
+                end_early(Halt::Fault(format!("the time server broke down: {error}")));
             }
             reason = &mut stop, if stopped => {
                 stopped = false;
-                end_early(reason);
+                end_early(Halt::Interrupted(reason));
             }
             () = &mut deadline, if late => {
                 late = false;
-                end_early(format!("the run's deadline of {} passed", Span(run_deadline)));
+                let why = format!("the run's deadline of {} passed", Span(run_deadline));
+                end_early(Halt::Fault(why));
             }
         }
     }
-    RunOutcome { verdict: Verdict::of_run(verdicts), why }
+    let verdict = match Verdict::of_run(verdicts) {
+        // It judged less than it was asked for.
+        Verdict::Passed | Verdict::Skipped if interrupted => Verdict::RigFault,
+        verdict => verdict,
+    };
+    RunOutcome { verdict, why }
 }
 
 /// Starts the broker, keeps the rig's connection to it going, and tells when either is gone.
@@ -352,7 +384,7 @@ pub(crate) async fn one_board(
     number: usize,
     seat: Seat<'_>,
     mut member: Member,
-    mut halted: watch::Receiver<Option<String>>,
+    mut halted: watch::Receiver<Option<Halt>>,
 ) -> Verdict {
     let since = Instant::now();
     let name = member.board.name().to_owned();
@@ -373,9 +405,9 @@ pub(crate) async fn one_board(
             let deadline = bench.board_deadline;
             tokio::select! {
                 done = path.walk(&mut *member.board, &mut *member.record) => done.err(),
-                reason = halted.wait_for(Option::is_some) => {
-                    let reason = reason.ok().and_then(|reason| reason.clone());
-                    Some(Stop::Rig(in_phase(&walk, &reason.unwrap_or_else(|| "the run ended".into()))))
+                halt = halted.wait_for(Option::is_some) => {
+                    let halt = halt.ok().and_then(|halt| halt.clone());
+                    Some(halt.map_or_else(|| Stop::Rig("the run ended".into()), |halt| halt.stop(&walk)))
                 }
                 found = bench.broker_gone() => Some(Stop::Rig(in_phase(&walk, &found))),
                 () = tokio::time::sleep(deadline) => {
@@ -394,18 +426,26 @@ pub(crate) async fn one_board(
         }
     };
     drop(seat);
-    // A CPU that is gone falls silent as firmware does that hangs.
     let stop = match stop {
-        Some(Stop::Failed(why)) => Some(match member.board.sound().await {
-            Ok(()) => match member.board.stuck().await {
-                None => Stop::Failed(why),
-                Some(stuck) => {
-                    walk.tell(What::Note { text: stuck.clone() });
-                    Stop::Failed(format!("{why}; {stuck}"))
-                }
-            },
-            Err(fault) => Stop::Rig(fault.to_string()),
-        }),
+        Some(Stop::Failed(why)) => {
+            let board = &mut *member.board;
+            let dead = proof::dead(bench, board, &walk, log.get(), number);
+            // Whoever ends the run does not wait for a proof.
+            let dead = tokio::select! {
+                dead = dead => dead,
+                _ = halted.wait_for(Option::is_some) => None,
+            };
+            Some(match dead {
+                Some(dead) => Stop::Rig(in_phase(&walk, &format!("{dead}. Seen as: {why}"))),
+                None => match member.board.stuck().await {
+                    None => Stop::Failed(why),
+                    Some(stuck) => {
+                        walk.tell(What::Note { text: stuck.clone() });
+                        Stop::Failed(format!("{why}; {stuck}"))
+                    }
+                },
+            })
+        }
         other => other,
     };
     if let Some(log) = log.get() {
@@ -413,7 +453,7 @@ pub(crate) async fn one_board(
         crashes::tell(&walk, log, elf).await;
         callers::tell(&walk, elf, bench.wrappers()).await;
     }
-    let stop = stop.map(|stop| crashes::reason(&walk, stop));
+    let stop = stop.map(|stop| crashes::reason(&walk, restarts::reason(&walk, stop)));
     walk.end(stop.as_ref());
     match bench.share {
         None => judge::at_the_end(&walk, log.get(), bench.plan, member.kind, stop.as_ref()),
@@ -426,11 +466,4 @@ pub(crate) async fn one_board(
     };
     walk.tell(What::BoardEnded { verdict, seconds: since.elapsed().as_secs_f64(), why });
     verdict
-}
-
-fn in_phase(walk: &Walk<'_>, reason: &str) -> String {
-    match walk.now_in() {
-        Some(phase) => format!("{reason} (in: {})", phase.words()),
-        None => reason.into(),
-    }
 }

@@ -1,6 +1,7 @@
 //! What is noted while a board walks its path: phases with their times, checks, heap figures.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use hilrig_core::phase::{Phase, PhaseOutcome};
 
 use crate::callers::Pending;
 use crate::heap_bounds::HeapBounds;
+use crate::restarts::{Restart, Restarts};
 use crate::scenario::Steps;
 
 /// Why a board's path ended before its end.
@@ -27,6 +29,8 @@ pub enum Stop {
     Rig(String),
     /// The board itself gave no sign of life: the bench's trouble, unless a power cycle helps.
     Silent(String),
+    /// Somebody ended the run.
+    Interrupted(String),
 }
 
 impl Stop {
@@ -34,7 +38,7 @@ impl Stop {
     pub fn failed(&self) -> Option<&str> {
         match self {
             Stop::Failed(why) | Stop::Crashed(why) => Some(why),
-            Stop::Rig(_) | Stop::Silent(_) => None,
+            Stop::Rig(_) | Stop::Silent(_) | Stop::Interrupted(_) => None,
         }
     }
 }
@@ -68,6 +72,18 @@ struct Notes {
     with_others: bool,
     scenario: Option<Rc<Steps>>,
     last: Option<HeapSample>,
+    restarts: Restarts,
+    doing: String,
+    step: Option<Step>,
+    not_answered: Option<SocketAddr>,
+}
+
+/// A step of the path, with the check that says whether it worked.
+pub struct Step {
+    /// The check's id.
+    pub id: String,
+    /// Its title.
+    pub title: String,
 }
 
 impl<'a> Walk<'a> {
@@ -114,6 +130,7 @@ impl<'a> Walk<'a> {
                 (PhaseOutcome::Failed, Some(why.clone()))
             }
             Some(Stop::Rig(why) | Stop::Silent(why)) => (PhaseOutcome::RigFault, Some(why.clone())),
+            Some(Stop::Interrupted(why)) => (PhaseOutcome::Interrupted, Some(why.clone())),
         };
         let seconds = since.elapsed().as_secs_f64();
         let waited = self.notes.borrow().waited.as_secs_f64().min(seconds);
@@ -147,6 +164,49 @@ impl<'a> Walk<'a> {
         self.notes.borrow().with_others
     }
 
+    /// The path begins a step: where it fails, this check does.
+    pub fn step(&self, id: impl Into<String>, title: impl Into<String>) {
+        let step = Step { id: id.into(), title: title.into() };
+        self.notes.borrow_mut().step = Some(step);
+    }
+
+    /// The step under way; it is taken by this.
+    pub fn take_step(&self) -> Option<Step> {
+        self.notes.borrow_mut().step.take()
+    }
+
+    /// The web server there did not answer, and so the path ends.
+    pub fn not_answered(&self, http: SocketAddr) {
+        self.notes.borrow_mut().not_answered = Some(http);
+    }
+
+    /// The web server that did not answer; it is taken by this.
+    pub fn take_not_answered(&self) -> Option<SocketAddr> {
+        self.notes.borrow_mut().not_answered.take()
+    }
+
+    /// What the rig does from now on, in words: `requested LedOn over MQTT`.
+    pub fn doing(&self, words: impl Into<String>) {
+        self.notes.borrow_mut().doing = words.into();
+    }
+
+    /// Notes a start of the chip that nobody asked for, unless `allowed` such are to be expected in
+    /// the phase.
+    pub fn restart(&self, restart: Restart, allowed: impl FnOnce(Phase) -> u64) {
+        let notes = &mut *self.notes.borrow_mut();
+        let phase = notes.phase.map(|(phase, _)| phase);
+        let so_far = phase.map_or(0, |phase| notes.restarts.allowed_in(phase));
+        match phase {
+            Some(phase) if so_far < allowed(phase) => notes.restarts.allow(phase),
+            _ => notes.restarts.add(restart, phase, &notes.doing),
+        }
+    }
+
+    /// Looks at the restarts so far.
+    pub fn restarts<T>(&self, look: impl FnOnce(&Restarts) -> T) -> T {
+        look(&self.notes.borrow().restarts)
+    }
+
     /// Notes that the board was at work from `since` to `until`.
     pub fn waited(&self, since: Instant, until: Instant) {
         self.notes.borrow_mut().waited += until.saturating_duration_since(since);
@@ -154,7 +214,10 @@ impl<'a> Walk<'a> {
 
     /// Notes a check.
     pub fn check(&self, check: Check) {
-        self.notes.borrow_mut().checks.push(check.clone());
+        let mut notes = self.notes.borrow_mut();
+        notes.step.take_if(|step| step.id == check.id);
+        notes.checks.push(check.clone());
+        drop(notes);
         self.tell(What::Check(check));
     }
 
@@ -169,9 +232,11 @@ impl<'a> Walk<'a> {
         self.notes.borrow().crashes.clone()
     }
 
-    /// What ran so far was not the firmware under test.
+    /// What ran so far was not the firmware under test: its crashes and restarts do not count.
     pub fn forget_crashes(&self) {
-        self.notes.borrow_mut().crashes.clear();
+        let mut notes = self.notes.borrow_mut();
+        notes.crashes.clear();
+        notes.restarts.forget();
     }
 
     /// A scenario begins. Its steps outlive a path that is cut off.

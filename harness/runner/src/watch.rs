@@ -61,6 +61,8 @@ pub struct Hit {
     pub text: String,
     /// The pattern's named groups.
     pub groups: BTreeMap<String, String>,
+    /// Named groups whose text is not the line's very bytes: they had to be made printable, or cut.
+    pub altered: Vec<String>,
     /// The pattern's first group, named or not.
     pub first: Option<String>,
 }
@@ -76,6 +78,8 @@ pub struct Patterns {
     each: Vec<(Says, Regex)>,
     /// The lines that say that a mode is up: no boot loop has one.
     up: regex::Regex,
+    /// How many lines the boot logs of configuration mode and MQTT mode have.
+    lines: [usize; 2],
 }
 
 /// The armed patterns over one board's stream.
@@ -128,7 +132,13 @@ impl Patterns {
             .into_iter()
             .map(|(says, pattern)| Ok((says, Regex::new(pattern)?)))
             .collect::<Result<_, regex::Error>>()?;
-        Ok(Patterns { any, which, each, up })
+        let lines = [contract.configuration.len(), contract.mqtt.len()];
+        Ok(Patterns { any, which, each, up, lines })
+    }
+
+    /// How many lines the boot logs of configuration mode and MQTT mode have.
+    pub fn lines(&self) -> [usize; 2] {
+        self.lines
     }
 }
 
@@ -162,6 +172,7 @@ impl Watch {
                 *line += memchr::memchr_iter(b'\n', &block[counted..start]).count() as u64;
                 counted = start;
                 let text = trim_end(&block[start..end]);
+                let whole = block[..end].ends_with(b"\n");
                 let number = *line + 1;
                 let matches = which.matches(text);
                 let says = || matches.iter().map(|index| &each[index]);
@@ -186,6 +197,7 @@ impl Watch {
                             at,
                             text: text::printable(text),
                             groups: groups(pattern, &captures),
+                            altered: altered(pattern, &captures, whole),
                             first: captures.get(1).map(|group| text::escaped(group.as_bytes())),
                         })
                     });
@@ -236,6 +248,18 @@ fn groups(pattern: &Regex, captures: &regex::bytes::Captures<'_>) -> BTreeMap<St
     let named = pattern.capture_names().flatten();
     named
         .filter_map(|name| Some((name.to_owned(), text::escaped(captures.name(name)?.as_bytes()))))
+        .collect()
+}
+
+/// A line that was handed on in pieces is not `whole`.
+fn altered(pattern: &Regex, captures: &regex::bytes::Captures<'_>, whole: bool) -> Vec<String> {
+    let named = pattern.capture_names().flatten();
+    named
+        .filter(|name| {
+            let group = captures.name(name).map_or(&b""[..], |group| group.as_bytes());
+            !whole || text::escaped(group).as_bytes() != group
+        })
+        .map(str::to_owned)
         .collect()
 }
 

@@ -383,6 +383,7 @@ impl VirtualBoard {
             silent: self.line.silent,
             rates: self.rates.is_some(),
             qemu: self.supply.cpu_pid(),
+            stopped: self.supply.cpu_is_stopped(),
             power_ons: self.supply.power_ons(),
             lost_to_port: self.line.lost(),
             lost_to_board: self.lost_to_board,

@@ -163,6 +163,9 @@ pub struct Status {
     /// QEMU's process, while firmware runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub qemu: Option<u32>,
+    /// QEMU's process was stopped (by a signal or a debugger), and with it the board.
+    #[serde(default)]
+    pub stopped: bool,
     /// Power-ons since the board was made.
     pub power_ons: u64,
     /// Bytes of the board that nobody read in time.

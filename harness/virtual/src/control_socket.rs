@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use crate::control::{ControlCommand, ControlReply, LINE_MOST, Status};
+use crate::control::{ControlCommand, ControlReply, LINE_MOST, State, Status};
 
 /// A board answers within milliseconds; powering on takes QEMU some 30 ms, on a machine under load
 /// far longer.
@@ -162,13 +162,38 @@ impl Lines for ControlSocket {
     }
 
     async fn sound(&mut self) -> Result<(), BoardFault> {
-        match self.status().await?.fault {
-            None => Ok(()),
-            Some(found) => {
-                let tried = format!("running the virtual board at {}", self.path.display());
-                Err(BoardFault::new(tried, found))
+        let status = self.status().await?;
+        let stopped = || match status.qemu {
+            Some(pid) => {
+                format!("its QEMU, process {pid}, stands still: a signal or a debugger stopped it")
             }
-        }
+            None => "its QEMU stands still".into(),
+        };
+        let (found, help) = match status.state {
+            State::Fault => (status.fault.unwrap_or_default(), None),
+            State::Off => {
+                ("it has no power".to_owned(), Some(r#"`{"do":"power_on"}` gives it back"#))
+            }
+            State::Hung => (
+                "its chip hangs, whatever its reset lines do".to_owned(),
+                Some("Only a power cut ends that"),
+            ),
+            State::Running if status.stopped => (stopped(), Some("SIGCONT lets it go on")),
+            State::Running | State::Loader if !status.link => {
+                ("its network cable is out".to_owned(), Some(r#"`{"do":"link_up"}` puts it in"#))
+            }
+            State::Running if status.silent => (
+                "its serial line lets nothing of the firmware through".to_owned(),
+                Some(r#"`{"do":"normal"}` ends that"#),
+            ),
+            State::Running | State::Loader => return Ok(()),
+        };
+        let tried = format!("looking at the virtual board at {}", self.path.display());
+        let fault = BoardFault::new(tried, found);
+        Err(match help {
+            Some(help) => fault.help(help),
+            None => fault,
+        })
     }
 }
 

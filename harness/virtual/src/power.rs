@@ -183,6 +183,11 @@ impl Supply {
         }
     }
 
+    /// Whether QEMU's process was stopped.
+    pub fn cpu_is_stopped(&self) -> bool {
+        matches!(&self.power, Power::Running(cpu) if cpu.process.is_stopped())
+    }
+
     /// Power-ons since the board was made.
     pub fn power_ons(&self) -> u64 {
         self.dir.power_ons()

@@ -109,6 +109,15 @@ impl Process {
         self.child.id()
     }
 
+    /// Whether it was stopped, by a signal or a debugger. Then nothing of the board goes on.
+    pub fn is_stopped(&self) -> bool {
+        let stat = self.pid().map(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")));
+        let Some(Ok(stat)) = stat else { return false };
+        // The name, in brackets, may hold any character.
+        let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+        matches!(state, Some('T' | 't'))
+    }
+
     /// The reset button.
     pub async fn reset(&mut self) -> io::Result<()> {
         self.qmp.execute("system_reset", serde_json::json!({})).await

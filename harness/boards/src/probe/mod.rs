@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use hilrig_core::board::{Board, BoardFault, Console, ConsoleSink, Flashed, Notes, Reach};
+use hilrig_core::board::{Board, BoardFault, Console, ConsoleSink, Flashed, Lines, Notes, Reach};
 use hilrig_core::contract::HeapSymbol;
 use hilrig_core::event::BoardFacts;
 use hilrig_core::heap::HeapRead;
@@ -74,6 +74,8 @@ pub struct ProbeBoard {
     link: Option<Link>,
     power: Option<PowerSwitch>,
     notes: Option<Notes>,
+    /// What else can tell whether the board is sound.
+    witness: Option<Box<dyn Lines>>,
     /// What it was locked for.
     reason: String,
 }
@@ -89,6 +91,7 @@ impl ProbeBoard {
             link: None,
             power: None,
             notes: None,
+            witness: None,
             reason: String::new(),
         }
     }
@@ -97,6 +100,13 @@ impl ProbeBoard {
     #[must_use]
     pub fn with_power(mut self, power: Option<PowerSwitch>) -> ProbeBoard {
         self.power = power;
+        self
+    }
+
+    /// The same with something beside the probe that can tell whether the board is sound.
+    #[must_use]
+    pub fn with_witness(mut self, witness: Box<dyn Lines>) -> ProbeBoard {
+        self.witness = Some(witness);
         self
     }
 
@@ -229,6 +239,10 @@ impl Board for ProbeBoard {
 
     async fn sound(&mut self) -> Result<(), BoardFault> {
         const DOING: &str = "asking the chip how it is";
+        // First: a probe waits for long for a chip that is not there.
+        if let Some(witness) = &mut self.witness {
+            witness.sound().await?;
+        }
         match &self.link {
             Some(link) => {
                 link.ask(DOING, |chip| chip.core(DOING, |core| core.status().map(drop))).await

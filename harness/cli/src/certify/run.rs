@@ -19,6 +19,7 @@ use time::OffsetDateTime;
 use super::ours::{OurBroker, Workshop};
 use super::outside::Outside;
 use crate::args::CertifyRun;
+use crate::ends::RunEnds;
 use crate::error::{Failure, say};
 use crate::run::{Shown, reporters};
 use crate::session::{self, Boards, Loaded, fresh_seed, run_id};
@@ -73,7 +74,9 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
     let reporters = reporters.and(watch);
     let reporters = Arc::new(reporters);
     let events = Events::new(reporters.clone(), secrets.clone());
-    loaded.tell_start(&events, &run, now, seed, Vec::new()).await?;
+    let ends = RunEnds::new(&events, &reporters);
+    let told = loaded.tell_start(&events, &run, now, seed, Vec::new()).await;
+    told.map_err(|failure| ends.because(failure))?;
 
     let deadlines = &loaded.config.deadlines;
     let certified = match &asked {
@@ -95,7 +98,8 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
     let brokers: Vec<&dyn CertifyBench> = brokers.iter().map(AsRef::as_ref).collect();
 
     let mut bench = bench::Bench::start(&loaded.config, &loaded.chosen, run_dir.path(), seed).await;
-    let members = session::members(&mut bench, &record, &secrets, &events)?;
+    let members = session::members(&mut bench, &record, &secrets, &events);
+    let members = members.map_err(|failure| ends.because(failure))?;
     let listen = loaded.listen().into();
     let Loaded { config, contract, images, elves, settings, .. } = loaded;
     let plan = Plan {

@@ -1,6 +1,6 @@
 //! The file as it is written.
 use super::{
-    BTreeMap, Deserialize, HeapReply, HeapSymbol, Http, Numbers, Settings, Spanned, Stored,
+    BTreeMap, Deserialize, HeapReply, HeapSymbol, Http, Numbers, Phase, Settings, Spanned, Stored,
 };
 
 pub type Pattern = Spanned<String>;
@@ -23,6 +23,14 @@ pub struct Contract {
     pub invalid: Option<Invalid>,
     pub crash: Option<Crash>,
     pub stored: Option<Spanned<Stored>>,
+    pub restarts: Option<Restarts>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Restarts {
+    #[serde(default)]
+    pub allowed: BTreeMap<Phase, u64>,
 }
 
 #[derive(Deserialize)]

@@ -111,9 +111,9 @@ fn checks(checks: &[Check], name: &str) -> Markup {
                     thead { tr { th { "Check" } th { "Outcome" } th { "Found" } th.number { "Line" } } }
                     tbody {
                         @for check in checks {
-                            tr.bad[!check.held()] {
+                            tr.bad[!check.held() && !check.skipped] {
                                 td { code { (check.id) } br; (check.title) }
-                                td { (outcome(check.outcome)) }
+                                td { (outcome_of(check)) }
                                 td { (check.found.as_deref().unwrap_or("")) }
                                 td.number {
                                     @if let Some(line) = check.log_line {
@@ -172,13 +172,24 @@ fn free(free: Option<u64>) -> String {
     free.map_or("–".into(), |free| free.to_string())
 }
 
+fn outcome_of(check: &Check) -> Markup {
+    match check.outcome {
+        CheckOutcome::NotMeasured if check.skipped => mark("–", "skipped"),
+        outcome => self::outcome(outcome),
+    }
+}
+
 fn outcome(outcome: CheckOutcome) -> Markup {
     let sign = match outcome {
         CheckOutcome::Held => "✓",
         CheckOutcome::NotHeld => "✗",
         CheckOutcome::NotMeasured => "?",
     };
-    html! { span.outcome { span aria-hidden="true" { (sign) } " " (outcome_words(outcome)) } }
+    mark(sign, outcome_words(outcome))
+}
+
+fn mark(sign: &str, words: &str) -> Markup {
+    html! { span.outcome { span aria-hidden="true" { (sign) } " " (words) } }
 }
 
 fn lows(board: &BoardModel) -> Markup {
@@ -267,6 +278,7 @@ fn phases(board: &BoardModel) -> Markup {
                                     PhaseOutcome::Done => { "done" },
                                     PhaseOutcome::Failed => { "failed" },
                                     PhaseOutcome::RigFault => { "rig fault" },
+                                    PhaseOutcome::Interrupted => { "interrupted" },
                                 }
                                 @if let Some(why) = &run.why { br; (why) }
                             }

@@ -52,7 +52,9 @@ impl<W: Write + Send> Plain<W> {
             What::BoardStarted(facts) => words::board(facts),
             What::PhaseStarted { phase } => phase.words().to_owned(),
             What::Flashed { .. } => words::flashed(model?.flash.as_ref()?),
-            What::Check(check) if !check.held() => looks.bad(&words::check(check)),
+            What::Check(check) if !check.held() && !check.skipped => {
+                looks.bad(&words::check(check))
+            }
             What::Crash(_) if model?.crashes.len() > crash::MOST_LINES => return None,
             What::Crash(crash) => looks.bad(&crash::in_a_line(crash)),
             What::PhaseEnded { phase, outcome, seconds, why, .. } => {
@@ -60,6 +62,7 @@ impl<W: Write + Send> Plain<W> {
                     PhaseOutcome::Done => return None,
                     PhaseOutcome::Failed => "failed",
                     PhaseOutcome::RigFault => "rig fault",
+                    PhaseOutcome::Interrupted => "interrupted",
                 };
                 let why = why.as_deref().map(|why| format!(": {}", words::block(why, 0)));
                 let why = why.unwrap_or_default();

@@ -10,7 +10,7 @@ use super::looks::Looks;
 use super::words::{self, block, clean, fit};
 use super::{certificate, crash};
 use super::{memory, scenarios};
-use crate::model::{BoardModel, RunModel, outcome_words};
+use crate::model::{BoardModel, RunEnd, RunModel, outcome_words};
 
 const GAP: &str = "  ";
 /// The widest verdict.
@@ -144,6 +144,10 @@ fn trouble(board: &BoardModel, looks: Looks, out: &mut String) {
             out.push_str(&crash::traces(board, looks));
         }
     }
+    if let Some((count, why)) = board.checks_skipped() {
+        let s = if count == 1 { "" } else { "s" };
+        let _ = writeln!(out, "    {:<OUTCOME$}  {count} check{s}: {}", "skipped", clean(why));
+    }
 }
 
 /// The last line: the verdict over all boards.
@@ -160,9 +164,10 @@ fn verdict(run: &RunModel, looks: Looks) -> String {
         counts.push(format!("{open} without a verdict"));
     }
     // One verdict for all boards is the run's, which stands before.
-    let counts = match counts.len() {
-        0 | 1 => String::new(),
-        _ => format!(" ({})", counts.join(", ")),
+    let alone = |end: &RunEnd| run.count(end.verdict) == run.boards.len();
+    let counts = match run.ended.as_ref().is_some_and(alone) || counts.is_empty() {
+        true => String::new(),
+        false => format!(" ({})", counts.join(", ")),
     };
     let of = words::boards(run.boards.len());
     match &run.ended {

@@ -30,6 +30,7 @@ use crate::online::Online;
 use crate::path::Path;
 use crate::run::Broker;
 use crate::time_server::TimeServer;
+use crate::topics;
 use crate::walk::{Stop, Walk};
 use crate::watch::Says;
 
@@ -169,7 +170,11 @@ impl Share<'_> {
     /// The board's work is over: what it had in its hands is told.
     pub(crate) fn ended(&self, walk: &Walk<'_>, log: Option<&Log>, stop: Option<&Stop>) {
         let why = stop.map(|stop| match stop {
-            Stop::Failed(why) | Stop::Crashed(why) | Stop::Rig(why) | Stop::Silent(why) => why,
+            Stop::Failed(why)
+            | Stop::Crashed(why)
+            | Stop::Rig(why)
+            | Stop::Silent(why)
+            | Stop::Interrupted(why) => why,
         });
         self.all.board_ended(self, why.map(String::as_str));
         let why = why.map_or("the certification ended", String::as_str);
@@ -427,6 +432,7 @@ impl Share<'_> {
     ) -> Result<Booted, Stop> {
         let switch = &on.path.bench.plan.contract.switch.to_configuration;
         let mark = on.log.mark();
+        on.log.switch_asked();
         let reply = on.path.request(online, rig, switch).await?;
         if let Some(wrong) = mismatch(switch, &reply) {
             return Err(Stop::Failed(wrong));
@@ -485,7 +491,9 @@ impl Share<'_> {
         }
         match stop {
             Stop::Crashed(why) => Came::died(why.clone()),
-            Stop::Rig(why) | Stop::Silent(why) => Came::broken(why.clone()),
+            Stop::Rig(why) | Stop::Silent(why) | Stop::Interrupted(why) => {
+                Came::broken(why.clone())
+            }
             Stop::Failed(why) => {
                 let connection = &on.path.bench.plan.contract.connection;
                 let error = on.log.so_far(on.mark, |hit| match hit.says {
@@ -536,8 +544,7 @@ fn must_not_connect(case: &Case) -> bool {
 }
 
 pub(super) fn topic(booted: &Booted, name: &str) -> Result<String, Stop> {
-    let topic = booted.groups.get(name).filter(|topic| !topic.is_empty());
-    topic.cloned().ok_or_else(|| Stop::Failed(format!("the boot log names no {name}")))
+    topics::of(booted, name)
 }
 
 fn low(on: &OnBoard<'_>, phase: HeapPhase) -> Option<u64> {

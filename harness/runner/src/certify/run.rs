@@ -22,6 +22,7 @@ use super::case::{Now, Share};
 use super::judge::{self, Came};
 use super::queue::{Need, Queue, Task};
 use super::storm::Storm;
+use crate::halt::Halt;
 use crate::meeting::Meeting;
 use crate::run::{Bench, Member, Plan, RunOutcome, one_board};
 use crate::time_server::TimeServer;
@@ -139,7 +140,7 @@ async fn on_boards(
         })
         .collect();
     let meeting = Meeting::default();
-    let (halt, halted) = watch::channel(None::<String>);
+    let (halt, halted) = watch::channel(None::<Halt>);
     let mut boards: FuturesUnordered<_> = members
         .into_iter()
         .zip(&benches)
@@ -159,11 +160,13 @@ async fn on_boards(
                 Some(_) => continue,
                 None => break,
             },
-            reason = &mut stop, if !ended => reason,
-            () = &mut late, if !ended => format!("the run's deadline of {} passed", Span(deadline)),
+            reason = &mut stop, if !ended => Halt::Interrupted(reason),
+            () = &mut late, if !ended => {
+                Halt::Fault(format!("the run's deadline of {} passed", Span(deadline)))
+            }
         };
         ended = true;
-        why = Some(reason.clone());
+        why = Some(reason.why().to_owned());
         let _ = halt.send(Some(reason));
     }
     why.map_or(Ok(()), Err)

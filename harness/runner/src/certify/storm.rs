@@ -86,7 +86,9 @@ impl Storm {
             Stop::Failed(why) => Stop::Failed(format!("{name}: {why}")),
             // The leader is another board, which lives.
             Stop::Crashed(why) => Stop::Failed(format!("{name}: {why}")),
-            Stop::Rig(why) | Stop::Silent(why) => Stop::Rig(format!("{name}: {why}")),
+            Stop::Rig(why) | Stop::Silent(why) | Stop::Interrupted(why) => {
+                Stop::Rig(format!("{name}: {why}"))
+            }
         };
         self.tell(|at| _ = at.failed.get_or_insert(stop));
     }

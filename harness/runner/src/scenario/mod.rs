@@ -11,7 +11,7 @@ mod steps;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use hilrig_core::check::Check;
+use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::contract::Request;
 use hilrig_core::event::What;
 use hilrig_core::heap::HeapSample;
@@ -34,19 +34,27 @@ const AGAIN: Duration = Duration::from_millis(20);
 /// The longest time between two of them.
 const AGAIN_MOST: Duration = Duration::from_millis(500);
 
-/// Judges the scenario under way, where there is one and the path ended in it: a step that did not work fails
-/// the board; where the bench or somebody stopped it, what was measured until then counts.
+/// The step of the scenario under way did not work, where there is one: its check fails. Gives the check's id.
+pub(crate) fn failed(walk: &Walk<'_>, why: &str) -> Option<String> {
+    let steps = walk.take_scenario()?;
+    let scenario = steps.asked.scenario;
+    let found = format!("{}: {why}", steps.in_step());
+    judged(walk, &steps, Check::of(scenario.check(), scenario.title(), false, found), None);
+    Some(scenario.check())
+}
+
+/// The path ended in the scenario under way, where there is one, by something else than its own step. Where the
+/// bench or somebody stopped it, it is judged by what was measured; a crash or a restart is a check of its own.
 pub(crate) fn stopped(walk: &Walk<'_>, stop: &Stop) {
     let Some(steps) = walk.take_scenario() else { return };
-    let scenario = steps.asked.scenario;
-    let (check, why) = match stop {
-        Stop::Failed(why) | Stop::Crashed(why) => {
-            let found = format!("{}: {why}", steps.in_step());
-            (Check::of(scenario.check(), scenario.title(), false, found), None)
+    match stop {
+        Stop::Failed(_) | Stop::Crashed(_) => {
+            walk.tell(What::Scenario(steps.found(CheckOutcome::NotHeld, None)));
         }
-        Stop::Rig(why) | Stop::Silent(why) => (steps.check(true), Some(why.clone())),
-    };
-    judged(walk, &steps, check, why);
+        Stop::Rig(why) | Stop::Silent(why) | Stop::Interrupted(why) => {
+            judged(walk, &steps, steps.check(true), Some(why.clone()));
+        }
+    }
 }
 
 fn judged(walk: &Walk<'_>, steps: &Steps, check: Check, stopped: Option<String>) {

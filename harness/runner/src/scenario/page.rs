@@ -39,7 +39,7 @@ impl Path<'_> {
     async fn one_page(&self, http: SocketAddr) -> Result<Vec<u8>, Stop> {
         let page = &self.bench.plan.contract.http.page;
         let answer = self.walk.waiting(http::get(http, page, self.reply_deadline())).await;
-        let answer = answer.map_err(Stop::Failed)?;
+        let answer = answer.map_err(|why| self.no_answer(http, why))?;
         match answer.status {
             200 => Ok(answer.body),
             status => Err(Stop::Failed(format!(

@@ -349,6 +349,7 @@ impl ArmBoard {
             silent: false,
             rates: false,
             qemu,
+            stopped: matches!(&self.power, Power::On(process) if process.is_stopped()),
             power_ons: self.dir.power_ons(),
             lost_to_port: 0,
             lost_to_board: 0,

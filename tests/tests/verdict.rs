@@ -1,0 +1,281 @@
+//! Who is to blame: trouble of the bench in every phase is a rig fault that names what was found dead, and
+//! a start of the chip that the rig did not ask for fails the board. Boards never share a fate.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use hilrig_core::check::CheckOutcome;
+use hilrig_core::exit;
+use hilrig_core::phase::Phase;
+use hilrig_core::verdict::Verdict;
+use hilrig_tests::PATIENCE;
+use hilrig_tests::attached::Attached;
+use hilrig_tests::bench::{Bench, Configuration, path_text};
+use hilrig_tests::hold;
+use hilrig_tests::record::Record;
+use hilrig_tests::running::Running;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// What is done to a board, and what the verdict says was found.
+const FAULTS: [(&str, &str); 4] = [
+    ("off", "it has no power"),
+    ("hung", "its chip hangs"),
+    ("stopped", "stands still"),
+    ("unplugged", "its network cable is out"),
+];
+
+/// Boards of these names, on a run that stays in `phase` for a few seconds.
+fn held_in(bench: &Bench, phase: Phase, names: &[&str]) -> (Vec<Attached>, Running) {
+    let mut configuration = Configuration::new();
+    match phase {
+        Phase::Configuration => {
+            // The broker waits for a word of the test's, and the boards for the broker.
+            let gate = bench.path("gate");
+            rustix::fs::mknodat(
+                rustix::fs::CWD,
+                &gate,
+                rustix::fs::FileType::Fifo,
+                rustix::fs::Mode::from_raw_mode(0o600),
+                0,
+            )
+            .unwrap();
+            let text = format!(
+                "[ -e {0}.open ] || read word < {0}\nexec mosquitto \"$@\"",
+                gate.display()
+            );
+            let program = bench.script("mosquitto-that-waits", &text);
+            configuration.set("broker.executable", path_text(&program));
+        }
+        _ => hold::in_phase(bench, &mut configuration, phase),
+    }
+    // What is held goes on for this long, and no wait after that takes longer.
+    configuration
+        .set("deadlines.boot", "8 s")
+        .set("deadlines.connect", "5 s")
+        .set("deadlines.reply", "5 s");
+    configuration.set("deadlines.broker", "20 s");
+    let boards: Vec<_> = (0..)
+        .zip(names)
+        .map(|(seed, name)| {
+            let board = Attached::seeded(bench, name, seed);
+            configuration.board(board.as_board(name));
+            board
+        })
+        .collect();
+    bench.configure(&configuration);
+    let mut run = bench.start(&["run"]);
+    for _ in names {
+        run.line_with(phase.words());
+    }
+    if matches!(phase, Phase::Refusal | Phase::Switch) {
+        for name in names {
+            in_mqtt_mode(bench, name);
+        }
+    }
+    (boards, run)
+}
+
+/// Waits until a board was asked for MQTT mode, and is in it.
+fn in_mqtt_mode(bench: &Bench, board: &str) {
+    let log = bench.path(format!("hilrig-records/latest/{board}/boot.log"));
+    let deadline = Instant::now() + PATIENCE;
+    while !fs::read(&log).is_ok_and(|log| memmem(&log, b"MQTT Client Running")) {
+        assert!(Instant::now() < deadline, "{board} was not in MQTT mode within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn memmem(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+/// The broker starts now.
+fn open_gate(bench: &Bench) {
+    bench.write("gate.open", "");
+    fs::write(bench.path("gate"), "go\n").unwrap();
+}
+
+fn qemu(board: &Attached) -> Pid {
+    let status = board.control(r#"{"do":"status"}"#);
+    let pid = status["status"]["qemu"].as_i64().unwrap_or_else(|| panic!("no QEMU in {status}"));
+    Pid::from_raw(pid as i32).unwrap()
+}
+
+fn do_to(board: &Attached, fault: &str) {
+    match fault {
+        "off" => drop(board.control(r#"{"do":"power_off"}"#)),
+        "hung" => drop(board.control(r#"{"do":"hang"}"#)),
+        "stopped" => kill_process(qemu(board), Signal::STOP).unwrap(),
+        "unplugged" => drop(board.control(r#"{"do":"link_down"}"#)),
+        "reset" => drop(board.control(r#"{"do":"reset"}"#)),
+        "power-came-back" => {
+            board.control(r#"{"do":"power_off"}"#);
+            board.control(r#"{"do":"power_on"}"#);
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[track_caller]
+fn rig_fault(record: &Record, board: &str, says: &str) {
+    let (verdict, why) = record.verdict(board);
+    assert_eq!(verdict, Verdict::RigFault, "{board}: {why}");
+    assert!(why.contains(says), "`{says}` is not in: {why}");
+    assert_eq!(record.checks_that(board, CheckOutcome::NotHeld), [""; 0], "{board}");
+}
+
+/// The board failed by this check alone, and no JUnit failure stands beside it.
+#[track_caller]
+fn failed_by(record: &Record, board: &str, check: &str, says: &[&str]) {
+    let (verdict, why) = record.verdict(board);
+    assert_eq!(verdict, Verdict::Failed, "{board}: {why}");
+    assert_eq!(record.checks_that(board, CheckOutcome::NotHeld), [check], "{board}: {why}");
+    let found = record.check(board, check).found.unwrap();
+    for words in says {
+        assert!(found.contains(words), "`{words}` is not in: {found}");
+    }
+    let junit = record.text("junit.xml");
+    let suite =
+        junit.split("<testsuite ").find(|suite| suite.starts_with(&format!("name=\"{board}\"")));
+    let suite = suite.unwrap_or_else(|| panic!("no suite of {board} in {junit}"));
+    assert_eq!(suite.matches("<failure").count(), 1, "{suite}");
+}
+
+fn trouble_of_the_bench(phase: Phase) {
+    let bench = Bench::new();
+    // Something is done to all but the last, and the last shows what a firmware comes to that hangs.
+    let names: Vec<&str> = FAULTS.iter().map(|(name, _)| *name).chain(["sound"]).collect();
+    let (boards, run) = held_in(&bench, phase, &names);
+    for (board, (fault, _)) in boards.iter().zip(FAULTS) {
+        do_to(board, fault);
+    }
+    if phase == Phase::Configuration {
+        open_gate(&bench);
+    }
+    let ended = run.ended();
+    let record = bench.record();
+    record.must_be_whole();
+    for (fault, says) in FAULTS {
+        rig_fault(&record, fault, says);
+        rig_fault(&record, fault, phase.words());
+    }
+    let last = match phase {
+        Phase::Configuration => Verdict::Passed,
+        _ => Verdict::Failed,
+    };
+    let (verdict, why) = record.verdict("sound");
+    assert_eq!(verdict, last, "{why}");
+    let code = if last == Verdict::Failed { exit::BOARD_FAILED } else { exit::RIG_FAULT };
+    ended.with_code(code);
+    for board in boards {
+        board.stop();
+    }
+    bench.nothing_may_be_left();
+}
+
+#[test]
+fn trouble_of_the_bench_in_configuration_mode() {
+    trouble_of_the_bench(Phase::Configuration);
+}
+
+#[test]
+fn trouble_of_the_bench_in_the_refusal() {
+    trouble_of_the_bench(Phase::Refusal);
+}
+
+#[test]
+fn trouble_of_the_bench_in_the_switch() {
+    trouble_of_the_bench(Phase::Switch);
+}
+
+#[test]
+fn trouble_of_the_bench_in_mqtt_mode() {
+    trouble_of_the_bench(Phase::Mqtt);
+}
+
+fn a_broker_that_stands_still(phase: Phase) {
+    let bench = Bench::new();
+    let (boards, run) = held_in(&bench, phase, &["desk"]);
+    let broker = bench.process("mosquitto").pid;
+    kill_process(broker, Signal::STOP).unwrap();
+    let ended = run.ended();
+    let record = bench.record();
+    record.must_be_whole();
+    rig_fault(&record, "desk", "the broker does not answer the rig either");
+    ended.with_code(exit::RIG_FAULT);
+    boards.into_iter().for_each(|board| drop(board.stop()));
+    bench.nothing_may_be_left();
+}
+
+#[test]
+fn a_broker_that_stands_still_in_the_refusal() {
+    a_broker_that_stands_still(Phase::Refusal);
+}
+
+#[test]
+fn a_broker_that_stands_still_in_mqtt_mode() {
+    a_broker_that_stands_still(Phase::Mqtt);
+}
+
+fn a_restart_that_nobody_asked_for(phase: Phase) {
+    const RESTARTS: [(&str, &str); 2] =
+        [("reset", "reset cause 2"), ("power-came-back", "reset cause 1: power-on")];
+    let bench = Bench::new();
+    let (boards, run) = held_in(&bench, phase, &["reset", "power-came-back"]);
+    for (board, (fault, _)) in boards.iter().zip(RESTARTS) {
+        do_to(board, fault);
+    }
+    let ended = run.ended().with_code(exit::BOARD_FAILED);
+    let record = bench.record();
+    record.must_be_whole();
+    for (board, cause) in RESTARTS {
+        // With the line hidden that says that it gives up, the start after that is the one too many.
+        let cause = if phase == Phase::Refusal { "reset cause " } else { cause };
+        let says = ["the rig did not ask for it", phase.words(), "while the rig ", cause];
+        failed_by(&record, board, "restarts", &says);
+        let line = record.check(board, "restarts").log_line.unwrap() as usize;
+        let log = record.text(&format!("{board}/boot.log"));
+        assert!(log.lines().nth(line - 1).unwrap().contains("rst cause:"), "line {line} of {log}");
+    }
+    ended.showing("restarts");
+    boards.into_iter().for_each(|board| drop(board.stop()));
+    bench.nothing_may_be_left();
+}
+
+#[test]
+fn a_restart_in_configuration_mode_fails_the_board() {
+    a_restart_that_nobody_asked_for(Phase::Configuration);
+}
+
+#[test]
+fn a_restart_in_the_refusal_fails_the_board() {
+    a_restart_that_nobody_asked_for(Phase::Refusal);
+}
+
+#[test]
+fn a_restart_on_the_way_to_mqtt_mode_fails_the_board() {
+    a_restart_that_nobody_asked_for(Phase::Switch);
+}
+
+#[test]
+fn a_restart_in_mqtt_mode_fails_the_board() {
+    a_restart_that_nobody_asked_for(Phase::Mqtt);
+}
+
+#[test]
+fn a_topic_that_is_none_fails_its_board_before_it_is_used() {
+    let bench = Bench::new();
+    let mut configuration = Configuration::new();
+    // The bundled firmware stores no wildcard; what a boot log names is what the pattern finds.
+    let edits = [
+        ("(?P<rx_topic>.+)$", "(?P<rx_topic>mqtt_).+$"),
+        ("(?P<tx_topic>.+)$", "(?P<tx_topic>mqtt_).+$"),
+    ];
+    hold::contract(&bench, &mut configuration, &edits);
+    bench.configure(&configuration);
+    bench.run(&["run"]).with_code(exit::BOARD_FAILED);
+    let record = bench.record();
+    record.must_be_whole();
+    failed_by(&record, "virtual-1", "boot_log.mqtt", &["one topic for both directions, `mqtt_`"]);
+    bench.nothing_may_be_left();
+}
