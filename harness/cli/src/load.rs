@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use hilrig_boards::discover::discover;
 use hilrig_boards::identity;
 use hilrig_broker::Login;
-use hilrig_core::config::{BoardConfig, BoardKind, Config, SettingsBy};
+use hilrig_core::config::{BoardConfig, BoardKind, Config, Floors, SettingsBy};
 use hilrig_core::contract::Contract;
 use hilrig_core::image::{Image, ImageFormat};
 use hilrig_core::place::FileError;
@@ -192,6 +192,11 @@ fn secret(config: &Config, key: &str, variable: &str) -> Result<String, Failure>
     })?;
     text::hide(&Secrets::new([value.clone()]));
     Ok(value)
+}
+
+/// The heap floors of each kind of board that has an image.
+pub fn floors(config: &Config) -> BTreeMap<BoardKind, Floors> {
+    config.firmware.keys().map(|kind| (*kind, config.floors_of(*kind))).collect()
 }
 
 /// The values that must be shown nowhere, and are hidden from now on.

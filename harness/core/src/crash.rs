@@ -3,6 +3,7 @@
 //! `hilrig-decode` makes these of a board's log. They are words of the field, so that an event can
 //! carry one and every reporter can show it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::Error as _;
@@ -72,6 +73,8 @@ pub enum Role {
     Stack,
     /// An entry of a `Backtrace:` line.
     Backtrace,
+    /// The register that holds the return address (RA, LR).
+    Ra,
 }
 
 impl Role {
@@ -86,12 +89,13 @@ impl Role {
             Role::FailedAlloc => "failed alloc",
             Role::Stack => "stack",
             Role::Backtrace => "backtrace",
+            Role::Ra => "ra",
         }
     }
 
     /// Whether the address is the one that a call returns to, not the one of an instruction.
     pub fn is_return(self) -> bool {
-        matches!(self, Role::FailedAlloc | Role::Stack | Role::Caller)
+        matches!(self, Role::FailedAlloc | Role::Stack | Role::Caller | Role::Ra)
     }
 }
 
@@ -137,8 +141,47 @@ pub struct Crash {
     pub frames: Vec<Frame>,
     /// What a judgement (boot loop, signs of a brownout) rests on.
     pub evidence: Vec<Evidence>,
-    /// What is amiss with the ELF: it is of another firmware, or has no debug information.
+    /// The task or thread that crashed, where the log names it. Printable.
+    #[serde(default)]
+    pub task: Option<String>,
+    /// What a panic or a failed assertion reports about itself.
+    #[serde(default)]
+    pub panic: Option<Panic>,
+    /// The other registers of the dump, by the names that it prints, in lower case.
+    #[serde(default)]
+    pub registers: BTreeMap<String, Hex>,
+    /// Numbers of the dump that are damaged, and so are no addresses.
+    #[serde(default)]
+    pub damaged: Vec<Evidence>,
+    /// What is amiss: the ELF is of another firmware or build, or has no debug information; the
+    /// backtrace is corrupted; what the dump has and this does not show.
     pub note: Option<String>,
+}
+
+/// What a panic or a failed assertion reports about itself. All text is printable and bounded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Panic {
+    /// Its message, or the assertion.
+    pub message: Option<String>,
+    /// Source file.
+    pub file: Option<String>,
+    /// Line in it.
+    pub line: Option<u32>,
+    /// Column in that line.
+    pub column: Option<u32>,
+    /// Function.
+    pub function: Option<String>,
+}
+
+impl Panic {
+    /// The place in the source, `src/main.rs:41:9`; empty where it is not known.
+    pub fn place(&self) -> String {
+        let mut place = self.file.clone().unwrap_or_default();
+        for number in [self.line, self.column].into_iter().flatten() {
+            place.push_str(&format!(":{number}"));
+        }
+        place
+    }
 }
 
 /// An allocation that failed.
@@ -217,7 +260,10 @@ impl Crash {
 
     /// Where it was, by the first frame that says so: `mqtt_poll, firmware/core/mqtt.c:308`.
     pub fn place(&self) -> Option<String> {
-        let frame = self.frames.iter().find(|frame| frame.function.is_some())?;
+        let Some(frame) = self.frames.iter().find(|frame| frame.function.is_some()) else {
+            // Without an ELF, a panic still names its line of source.
+            return self.panic.as_ref().map(Panic::place).filter(|place| !place.is_empty());
+        };
         let function = frame.function.as_deref()?;
         Some(match frame.place() {
             place if place.is_empty() => function.to_owned(),
@@ -229,6 +275,17 @@ impl Crash {
     /// start that followed.
     pub fn details(&self) -> Vec<String> {
         let mut details = Vec::new();
+        if let Some(panic) = &self.panic {
+            let function = panic.function.as_ref().map(|name| format!("in {name}"));
+            let place = Some(panic.place());
+            let place = place.filter(|at| !at.is_empty() && !self.cause_words.contains(at));
+            let function = function.filter(|_| place.is_some());
+            let at: Vec<String> = place.into_iter().chain(function).collect();
+            if !at.is_empty() {
+                details.push(format!("panicked at {}", at.join(" ")));
+            }
+        }
+        details.extend(self.task.as_ref().map(|task| format!("task {task}")));
         let through_null = matches!(self.cause, Some(28 | 29));
         if let Some(address) = self.excvaddr.filter(|address| address.0 != 0 || through_null) {
             details.push(format!("it used address {address}"));
@@ -254,9 +311,13 @@ impl Crash {
     pub fn remarks(&self) -> Vec<String> {
         let evidence =
             self.evidence.iter().map(|Evidence { line, text }| format!("line {line}: {text}"));
+        let damaged = self
+            .damaged
+            .iter()
+            .map(|Evidence { line, text }| format!("line {line}: damaged, and no address: {text}"));
         let cut = self.cut.then(|| "(part of the dump is missing)".to_owned());
         let note = self.note.as_ref().map(|note| format!("note: {note}"));
-        evidence.chain(cut).chain(note).collect()
+        evidence.chain(damaged).chain(cut).chain(note).collect()
     }
 
     /// The frames as rows of four columns: where the address stood, the address, the function, the

@@ -4,7 +4,7 @@ use hilrig_core::heap::HeapSample;
 use regex::Regex;
 
 use crate::clean::clean;
-use crate::crash_line::CrashLine;
+use crate::crash_line::{CrashLine, without_logger};
 use crate::start::RomStart;
 
 /// What a line says beside its text.
@@ -33,7 +33,9 @@ impl Classifier {
 
     /// What `line` says, if it is one of these. Without its line end, any bytes.
     pub fn look(&self, line: &[u8]) -> Option<Sighting> {
-        if let Some(crash) = CrashLine::read(clean(line).as_bytes()) {
+        let cleaned = clean(line);
+        let inner = || CrashLine::read(without_logger(cleaned.trim())?.as_bytes());
+        if let Some(crash) = CrashLine::read(cleaned.as_bytes()).or_else(inner) {
             return Some(Sighting::Crash(crash));
         }
         if let Some(start) = RomStart::read(line) {

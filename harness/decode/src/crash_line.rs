@@ -1,17 +1,33 @@
 //! Crash text, recognised line by line and put into words.
 //!
 //! Texts and numbers: the ESP8266 Arduino core's `core_esp8266_postmortem.cpp`, Espressif's
-//! non-OS SDK, ESP-IDF's panic handler, the Xtensa ISA's EXCCAUSE codes. Only text at its usual
-//! place in a line counts, so that a log which talks about exceptions raises no alarm.
+//! non-OS SDK, ESP-IDF's panic handler, the Xtensa ISA's EXCCAUSE codes; Rust's panics; Zephyr's
+//! fatal errors. Only text at its usual place in a line counts, so that a log which talks about
+//! exceptions raises no alarm.
+
+mod backtrace;
+mod cortex;
+mod esp32;
+mod rust;
+mod zephyr;
 
 use std::fmt;
 
+use hilrig_core::crash::Panic;
 use hilrig_core::text;
 
+use crate::number;
+use crate::registers;
+pub use crate::registers::Registers;
 use crate::scan::Scan;
+use crate::words::{cause_words, guru_words};
+pub use backtrace::entry as backtrace_entry;
+pub use cortex::register as cortex_register;
+pub use rust::defmt_place;
+pub use zephyr::call as call_entry;
 
-/// Addresses of a `Backtrace:` line that are kept; ESP-IDF prints at most 100.
-const MOST_BACKTRACE: usize = 128;
+/// The longest text that is kept of a message, a name or a cause, characters.
+const MOST_TEXT: usize = 400;
 
 /// What a line of a board's log says about a crash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +57,14 @@ pub enum CrashLine {
         at: Option<u32>,
     },
     /// A stack ran over its end.
-    StackOverflow,
+    StackOverflow {
+        /// Whose, where the text has it.
+        task: Option<String>,
+        /// Where it was noticed, and by whom that was called, where the text has it.
+        at: [Option<u32>; 2],
+        /// The text is cut.
+        cut: bool,
+    },
     /// `abort()` was called.
     Abort {
         /// By which address, where the text has it.
@@ -51,15 +74,19 @@ pub enum CrashLine {
     UserException,
     /// `panic()`, or an assertion that failed.
     Panic {
-        /// File, line, function, and the assertion if it was one.
+        /// The message, the assertion, or what stands there; may be empty where it follows.
         text: String,
+        /// What of it is known by name.
+        panic: Box<Panic>,
+        /// The thread, where the text has it.
+        task: Option<String>,
     },
     /// A C++ exception that nobody caught.
     UnhandledException,
     /// `last failed alloc call: 40201234(512)`
     FailedAllocation {
-        /// Address behind the call.
-        caller: u32,
+        /// Address behind the call, if it is not damaged.
+        caller: Option<u32>,
         /// Bytes that were asked for.
         bytes: u32,
     },
@@ -68,44 +95,60 @@ pub enum CrashLine {
         /// The name in brackets.
         what: String,
     },
+    /// A fault as Zephyr, Rust or a bare handler names it. Several may stand for one crash.
+    Fault {
+        /// Its name.
+        what: String,
+        /// What stands on the same line.
+        registers: Box<Registers>,
+    },
+    /// `Debug exception reason: Stack canary watchpoint triggered (net_worker)`
+    Canary {
+        /// The task, where the text has it.
+        task: Option<String>,
+        /// The text is cut.
+        cut: bool,
+    },
+    /// What is wrong in more detail: `Debug exception reason: BREAK instr`, `Data Access Violation`.
+    Detail {
+        /// The text.
+        what: String,
+    },
+    /// `>>> ZEPHYR FATAL ERROR 0: CPU exception on CPU 0`
+    Zephyr {
+        /// Its number.
+        reason: u32,
+        /// Its text.
+        what: String,
+    },
+    /// The task or thread that crashed.
+    Task {
+        /// Its name.
+        name: String,
+        /// Where a spoilt stack was noticed, as `Detected in task "main" at 0x42007c52` has it.
+        at: Option<u32>,
+    },
+    /// `Task watchdog got triggered. The following tasks did not reset the watchdog in time:`
+    TaskWatchdog,
+    /// `Core  1 register dump:`
+    RegisterDump,
+    /// `Stack memory:` of a RISC-V chip: rows follow.
+    StackMemory,
+    /// `Backtrace:`, whose addresses follow on lines of their own.
+    BacktraceBegins,
     /// `Backtrace: 0x400d1234:0x3ffb1f60 ...`, the code addresses of it.
-    Backtrace(Vec<u32>),
+    Backtrace {
+        /// Code addresses.
+        addresses: Vec<u32>,
+        /// What the chip says of its end: `CORRUPTED`, `CONTINUES`.
+        end: Option<&'static str>,
+    },
+    /// `ELF file SHA256: 5d1a0f3b2`, the digits.
+    ElfSha256(String),
+    /// `Rebooting...`: the dump is over.
+    Ended,
     /// `Brownout detector was triggered`
     Brownout,
-}
-
-/// The registers that a dump tells.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Registers {
-    /// Where the program was; `PC` or `MEPC` on the ESP32 family.
-    pub epc1: Option<u32>,
-    /// The same of an interrupted level 2.
-    pub epc2: Option<u32>,
-    /// The same of level 3.
-    pub epc3: Option<u32>,
-    /// The address that was used, where the cause has one; `MTVAL` on RISC-V.
-    pub excvaddr: Option<u32>,
-    /// Where a double exception came from.
-    pub depc: Option<u32>,
-    /// The cause, where it stands among the registers (ESP32).
-    pub cause: Option<u32>,
-}
-
-impl Registers {
-    /// Takes what `other` has and this lacks.
-    pub fn fill(&mut self, other: Registers) {
-        self.epc1 = self.epc1.or(other.epc1);
-        self.epc2 = self.epc2.or(other.epc2);
-        self.epc3 = self.epc3.or(other.epc3);
-        self.excvaddr = self.excvaddr.or(other.excvaddr);
-        self.depc = self.depc.or(other.depc);
-        self.cause = self.cause.or(other.cause);
-    }
-
-    /// Whether this is the Arduino core's or the SDK's whole line, which nobody writes by chance.
-    pub fn is_whole(&self) -> bool {
-        self.epc1.is_some() && self.epc2.is_some() && self.epc3.is_some()
-    }
 }
 
 impl CrashLine {
@@ -117,7 +160,14 @@ impl CrashLine {
                 | CrashLine::StackBegins
                 | CrashLine::StackEnds
                 | CrashLine::FailedAllocation { .. }
-                | CrashLine::Backtrace(_)
+                | CrashLine::Backtrace { .. }
+                | CrashLine::Detail { .. }
+                | CrashLine::Task { .. }
+                | CrashLine::RegisterDump
+                | CrashLine::StackMemory
+                | CrashLine::BacktraceBegins
+                | CrashLine::ElfSha256(_)
+                | CrashLine::Ended
         )
     }
 
@@ -126,11 +176,32 @@ impl CrashLine {
         let line = line.trim_ascii();
         plain(line)
             .or_else(|| exception(Scan(line)))
-            .or_else(|| registers(Scan(line)))
+            .or_else(|| registers::read(line).map(CrashLine::Registers))
             .or_else(|| noticed(line))
             .or_else(|| panic(line))
             .or_else(|| failed_allocation(Scan(line)))
-            .or_else(|| esp32(line))
+            .or_else(|| {
+                let text = std::str::from_utf8(line).ok()?;
+                esp32::read(text)
+                    .or_else(|| backtrace::read(text))
+                    .or_else(|| rust::read(text))
+                    .or_else(|| zephyr::read(text))
+                    .or_else(|| cortex::read(text))
+            })
+    }
+
+    /// What of the numbers in `line`, which was read as this, is damaged.
+    pub fn damaged(&self, line: &str) -> Vec<String> {
+        match self {
+            CrashLine::Registers(_) => registers::damaged(line),
+            CrashLine::Fault { .. }
+            | CrashLine::Backtrace { .. }
+            | CrashLine::Abort { .. }
+            | CrashLine::StackSmashed { .. }
+            | CrashLine::StackOverflow { .. } => number::damaged(line),
+            CrashLine::FailedAllocation { caller: None, .. } => vec![number::shown(line)],
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -171,34 +242,6 @@ fn exception(mut scan: Scan<'_>) -> Option<CrashLine> {
     (scan.0 == b":").then_some(CrashLine::Exception { cause, fatal })
 }
 
-fn registers(scan: Scan<'_>) -> Option<CrashLine> {
-    let starts = |names: &[&str]| names.iter().any(|name| scan.0.starts_with(name.as_bytes()));
-    let found = if starts(&["epc1=0x", "epc2=0x", "epc3=0x", "excvaddr=0x", "depc=0x"]) {
-        Registers {
-            epc1: scan.register("epc1="),
-            epc2: scan.register("epc2="),
-            epc3: scan.register("epc3="),
-            excvaddr: scan.register("excvaddr="),
-            depc: scan.register("depc="),
-            cause: None,
-        }
-    } else if starts(&["PC  ", "MEPC  "]) {
-        Registers { epc1: scan.register("PC"), ..Registers::default() }
-    } else if starts(&["EXCCAUSE:"]) {
-        Registers {
-            cause: scan.register("EXCCAUSE"),
-            excvaddr: scan.register("EXCVADDR"),
-            ..Registers::default()
-        }
-    } else if starts(&["MSTATUS "]) {
-        // RISC-V numbers its causes in another way; the name in the first line says it.
-        Registers { excvaddr: scan.register("MTVAL"), ..Registers::default() }
-    } else {
-        return None;
-    };
-    (found != Registers::default()).then_some(CrashLine::Registers(found))
-}
-
 /// A stack that was found spoilt: the text, and nothing but an address or a full stop behind it.
 fn noticed(line: &[u8]) -> Option<CrashLine> {
     let mut scan = Scan(line);
@@ -206,13 +249,32 @@ fn noticed(line: &[u8]) -> Option<CrashLine> {
     if !smashed && !scan.skip("Stack overflow detected") {
         return None;
     }
-    let at = if scan.skip(" at 0x") { Some(scan.hex()?) } else { None };
+    let mut at = [None; 2];
+    if scan.skip(" at ") {
+        at[0] = address(&mut scan)?;
+        // Rust's handler on RISC-V names the caller, too.
+        scan.skip(",");
+        scan.skip(" possibly");
+        if scan.skip(" called by ") {
+            at[1] = address(&mut scan)?;
+        }
+    }
     scan.skip(".");
     match scan.0.is_empty() {
-        true if smashed => Some(CrashLine::StackSmashed { at }),
-        true => Some(CrashLine::StackOverflow),
+        true if smashed => Some(CrashLine::StackSmashed { at: at[0] }),
+        true => Some(CrashLine::StackOverflow { task: None, at, cut: false }),
         false => None,
     }
+}
+
+/// An address with `0x`: none in it where it is damaged, none at all where there is no number.
+fn address(scan: &mut Scan<'_>) -> Option<Option<u32>> {
+    if !scan.skip("0x") {
+        return None;
+    }
+    let digits = number::run(scan.0);
+    scan.0 = &scan.0[digits.len()..];
+    Some(number::whole(digits))
 }
 
 fn panic(line: &[u8]) -> Option<CrashLine> {
@@ -220,21 +282,42 @@ fn panic(line: &[u8]) -> Option<CrashLine> {
     if scan.skip("Unhandled C++ exception: ") {
         return Some(CrashLine::UnhandledException);
     }
-    if scan.skip("assert failed: ") {
-        return Some(CrashLine::Panic { text: text::printable(scan.0) });
-    }
     if !scan.skip("Panic ") {
         return None;
     }
     // `Panic core_esp8266_main.cpp:98 __yield`; a log that speaks of a panic button is none.
-    let place = scan.0.split(|b| *b == b' ').next()?;
+    let mut words = scan.0.splitn(2, |b| *b == b' ');
+    let place = words.next()?;
     let colon = place.iter().rposition(|b| *b == b':')?;
-    let number = &place[colon + 1..];
-    let is_place = colon > 0
-        && !number.is_empty()
-        && number.iter().all(u8::is_ascii_digit)
-        && place.len() < scan.0.len();
-    is_place.then(|| CrashLine::Panic { text: text::printable(scan.0) })
+    let number = std::str::from_utf8(&place[colon + 1..]).ok()?;
+    let function = words.next()?;
+    let is_place = colon > 0 && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    let function = function.split(|b| *b == b':').next().map(kept);
+    is_place.then(|| CrashLine::Panic {
+        text: kept(scan.0),
+        panic: Box::new(Panic {
+            file: Some(kept(&place[..colon])),
+            line: number.parse().ok(),
+            function,
+            ..Panic::default()
+        }),
+        task: None,
+    })
+}
+
+/// What a logger of Rust or Zephyr wrote into a line of its own.
+pub fn without_logger(line: &str) -> Option<&str> {
+    rust::without_logger(line).or_else(|| zephyr::without_logger(line))
+}
+
+/// A fault that has nothing but a name.
+fn fault_named(what: &str) -> CrashLine {
+    CrashLine::Fault { what: kept(what), registers: Box::default() }
+}
+
+/// Text of a board: printable, and not without end.
+fn kept(text: impl AsRef<[u8]>) -> String {
+    text::printable(text.as_ref().trim_ascii()).chars().take(MOST_TEXT).collect()
 }
 
 fn failed_allocation(mut scan: Scan<'_>) -> Option<CrashLine> {
@@ -242,39 +325,14 @@ fn failed_allocation(mut scan: Scan<'_>) -> Option<CrashLine> {
         return None;
     }
     scan.skip("0x");
-    let caller = scan.hex()?;
-    if !scan.skip("(") {
+    let digits = number::run(scan.0);
+    scan.0 = &scan.0[digits.len()..];
+    let caller = number::whole(digits);
+    if digits.len() < 4 || !scan.skip("(") {
         return None;
     }
     let bytes = scan.decimal()?;
     scan.skip(")").then_some(CrashLine::FailedAllocation { caller, bytes })
-}
-
-fn esp32(line: &[u8]) -> Option<CrashLine> {
-    let mut scan = Scan(line);
-    if scan.skip("Guru Meditation Error: ") {
-        let mut what = scan.find("panic'ed (")?;
-        let end = what.0.iter().position(|b| *b == b')')?;
-        what.0 = &what.0[..end];
-        return Some(CrashLine::Guru { what: text::printable(what.0) });
-    }
-    if scan.skip("Backtrace:") {
-        let mut addresses = Vec::new();
-        for pair in scan.0.split(u8::is_ascii_whitespace) {
-            let mut pair = Scan(pair);
-            let Some(pc) = pair.skip("0x").then(|| pair.hex()).flatten() else { continue };
-            if pair.skip(":0x") && addresses.len() < MOST_BACKTRACE {
-                addresses.push(pc);
-            }
-        }
-        return (!addresses.is_empty()).then_some(CrashLine::Backtrace(addresses));
-    }
-    if scan.skip("abort() was called at PC 0x") {
-        return Some(CrashLine::Abort { at: Some(scan.hex()?) });
-    }
-    let overflow = scan.skip("***ERROR*** A stack overflow in task ")
-        && scan.find(" has been detected").is_some();
-    overflow.then_some(CrashLine::StackOverflow)
 }
 
 impl fmt::Display for CrashLine {
@@ -306,59 +364,46 @@ impl fmt::Display for CrashLine {
                 f.write_str("hardware watchdog: the chip hung with interrupts off")
             }
             CrashLine::StackSmashed { .. } => f.write_str("a stack canary was overwritten"),
-            CrashLine::StackOverflow => f.write_str("the stack ran over its end"),
+            CrashLine::StackOverflow { task: Some(task), .. }
+            | CrashLine::Canary { task: Some(task), .. } => {
+                write!(f, "the stack of task {task} ran over its end")
+            }
+            CrashLine::StackOverflow { .. } | CrashLine::Canary { .. } => {
+                f.write_str("the stack ran over its end")
+            }
             CrashLine::Abort { .. } => f.write_str("abort() was called"),
             CrashLine::UserException => f.write_str("panic, abort or a failed assertion"),
-            CrashLine::Panic { text } => write!(f, "panic: {text}"),
+            CrashLine::Panic { text, panic, .. } => match (text.as_str(), panic.place()) {
+                ("", place) if place.is_empty() => f.write_str("panic"),
+                ("", place) => write!(f, "panic at {place}"),
+                (text, _) => write!(f, "panic: {text}"),
+            },
             CrashLine::UnhandledException => f.write_str("a C++ exception that nobody caught"),
             CrashLine::FailedAllocation { caller, bytes } => {
-                write!(f, "the last allocation that failed: {bytes} B, asked for at {caller:#010x}")
+                write!(f, "the last allocation that failed: {bytes} B")?;
+                caller.map_or(Ok(()), |caller| write!(f, ", asked for at {caller:#010x}"))
             }
             CrashLine::Guru { what } => write!(f, "{}", guru_words(what)),
-            CrashLine::Backtrace(addresses) => write!(f, "backtrace of {} calls", addresses.len()),
+            CrashLine::Fault { what, .. } => write!(f, "{}", guru_words(what)),
+            CrashLine::Detail { what } => f.write_str(what),
+            CrashLine::Zephyr { reason, what } => {
+                write!(f, "Zephyr's fatal error {reason}: {what}")
+            }
+            CrashLine::Task { name, .. } => write!(f, "in task {name}"),
+            CrashLine::TaskWatchdog => {
+                f.write_str("task watchdog: a task did not yield for seconds")
+            }
+            CrashLine::RegisterDump => f.write_str("registers follow"),
+            CrashLine::StackMemory => f.write_str("stack dump begins"),
+            CrashLine::BacktraceBegins => f.write_str("backtrace follows"),
+            CrashLine::Backtrace { addresses, .. } => {
+                write!(f, "backtrace of {} calls", addresses.len())
+            }
+            CrashLine::ElfSha256(_) => f.write_str("digest of the ELF"),
+            CrashLine::Ended => f.write_str("the dump is over"),
             CrashLine::Brownout => f.write_str("brownout: the supply voltage was too low"),
         }
     }
-}
-
-/// An Xtensa exception cause in words.
-pub fn cause_words(cause: u32) -> &'static str {
-    match cause {
-        0 => "illegal instruction",
-        1 => "system call",
-        2 => "instruction fetch error",
-        3 => "load or store error",
-        4 => "interrupt without a handler",
-        5 => "stack could not be extended",
-        6 => "division by zero",
-        8 => "privileged instruction",
-        9 => "unaligned address",
-        20 => "jump to an address that holds no code",
-        28 => "read from an address that must not be read (near 0: a null pointer)",
-        29 => "write to an address that must not be written (near 0: a null pointer)",
-        _ => "a cause that the chip's documentation does not list",
-    }
-}
-
-/// An ESP32's name for a panic, in words where there are better ones.
-pub fn guru_words(what: &str) -> String {
-    let words = match what {
-        "IllegalInstruction" | "Illegal instruction" => cause_words(0),
-        "InstrFetchProhibited" | "Instruction access fault" => cause_words(20),
-        "LoadProhibited" | "Load access fault" => cause_words(28),
-        "StoreProhibited" | "Store access fault" => cause_words(29),
-        "LoadStoreAlignment" | "LoadStoreAlignmentCause" => cause_words(9),
-        "LoadStoreError" => cause_words(3),
-        "IntegerDivideByZero" => cause_words(6),
-        what if what.starts_with("Interrupt wdt timeout") => {
-            "interrupt watchdog: interrupts were off for too long"
-        }
-        "Cache disabled but cached memory region accessed" => {
-            "code or data in flash was used while the flash was being written"
-        }
-        what => return what.to_owned(),
-    };
-    format!("{what}: {words}")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use hilrig_core::crash::{Crash, FailedAlloc, Frame, Hex};
 
 use crate::finding::{Address, Finding, Role};
 use crate::firmware::{Firmware, Place};
+use crate::plausible::Fit;
 
 /// Frames of the stack that are told. A word may stay on a stack long after its call returned, so
 /// what is far from the top says little.
@@ -13,7 +14,10 @@ impl Finding {
     /// The finding with the frames that `firmware` gives it. Without an ELF the frames are the
     /// addresses alone.
     pub fn decoded(&self, firmware: Option<&Firmware>) -> Crash {
-        let registers = self.registers;
+        let registers = &self.registers;
+        let fit = firmware.map(|firmware| Fit::of(self, firmware));
+        // The functions of another build are wrong ones.
+        let named = firmware.filter(|_| !matches!(fit, Some(Fit::Other(_))));
         let start = self.start.as_ref();
         Crash {
             kind: self.kind,
@@ -31,9 +35,13 @@ impl Finding {
             rst_cause: start.map(|start| start.cause()),
             boot_mode: start.map(|start| start.mode()),
             cut: self.cut,
-            frames: frames(self, firmware),
+            frames: frames(self, named),
             evidence: self.evidence.clone(),
-            note: firmware.and_then(|firmware| amiss(self, firmware)).map(str::to_owned),
+            task: self.task.clone(),
+            panic: self.panic.clone(),
+            registers: registers.others.iter().map(|(n, v)| ((*n).to_owned(), Hex(*v))).collect(),
+            damaged: self.damaged.clone(),
+            note: note(self, fit),
         }
     }
 }
@@ -74,23 +82,19 @@ fn returns_to(firmware: &Firmware, word: u32) -> bool {
     }
 }
 
-/// What is amiss with the ELF, as far as this dump shows it.
-fn amiss(finding: &Finding, firmware: &Firmware) -> Option<&'static str> {
-    let code = |address: &&Address| match address.role {
-        Role::Stack => crate::stack::may_be_code(address.value),
-        _ => address.value >= 0x4010_0000,
+/// What is amiss with the ELF, and what else there is to know.
+fn note(finding: &Finding, fit: Option<Fit>) -> Option<String> {
+    let elf = match fit {
+        Some(Fit::Other(why) | Fit::Doubtful(why)) => Some(why),
+        Some(Fit::NoLines) => Some(
+            "the ELF has no debug information: files and lines take one that was built with -g"
+                .to_owned(),
+        ),
+        Some(Fit::Good) | None => None,
     };
-    let mut of_code = finding.addresses.iter().filter(code).peekable();
-    of_code.peek()?;
-    let none = !of_code.any(|address| firmware.holds(address.value));
-    if none {
-        return Some(
-            "no address of this dump is in the code of the ELF: it is of another firmware or build",
-        );
-    }
-    (!firmware.has_lines()).then_some(
-        "the ELF has no debug information: files and lines take one that was built with -g",
-    )
+    let notes: Vec<String> =
+        elf.into_iter().chain(finding.notes.iter().map(|note| (*note).to_owned())).collect();
+    (!notes.is_empty()).then(|| notes.join("; "))
 }
 
 #[cfg(test)]

@@ -1,28 +1,35 @@
 //! A stream of bytes in, findings out.
 
+mod cause;
+mod headless;
+mod message;
+mod open;
+mod reprint;
+mod starts;
+
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use hilrig_core::crash::Panic;
 use regex::Regex;
 
 use crate::clean::Garbage;
-use crate::crash_line::{CrashLine, Registers};
+use crate::crash_line::{CrashLine, without_logger};
 use crate::encoding::Encoding;
-use crate::finding::{Address, Finding, Kind, Role};
-use crate::judge::{Judge, LoopRule};
+use crate::finding::{Finding, Kind};
+use crate::judge::{Judge, LoopRule, is_rom_text};
 use crate::lines::{self, Lines};
 use crate::prefix::{Line, Prefixes};
 use crate::scan::Scan;
-use crate::stack::{self, Row};
 use crate::start::RomStart;
+use headless::Headless;
+use open::{Open, Place};
+use reprint::Reprint;
+use starts::SPOKEN;
 
 /// Other lines that may stand between two lines of one crash, or between a crash and the start
 /// that follows it.
 const PATIENCE: u32 = 40;
-
-/// Words of a stack dump that are kept because they may be addresses of code. A stack of 4 KiB
-/// (the Arduino core's) has 1,024 words, and few of them are.
-const MOST_WORDS: usize = 512;
 
 /// Lines behind a `CUT HERE` line in which any `Panic ...` is one.
 const CUT_HERE_HOLDS: u32 = 3;
@@ -89,6 +96,15 @@ pub struct State {
     mentioned: Option<Mentioned>,
     /// Lines since a start by the hardware watchdog.
     watchdog_start: u32,
+    /// Lines of the firmware's own text since the last crash, if there was one.
+    spoke: Option<u32>,
+    /// Rows of a stack in front of which no crash was seen.
+    headless: Headless,
+    /// Of the last crash: whether the next dump is the same one again.
+    reprint: Reprint,
+    /// The build and the digest of the ELF that the log named last.
+    build: Option<String>,
+    elf_sha256: Option<String>,
 }
 
 /// Where a piece of text stood.
@@ -107,25 +123,6 @@ struct Mentioned {
     age: u32,
 }
 
-/// A crash whose lines are still coming.
-#[derive(Debug)]
-struct Open {
-    finding: Finding,
-    place: Place,
-    /// Lines of other text since the last one of the crash.
-    other: u32,
-    /// A word of the stack that the end of a line cut in two.
-    half: String,
-}
-
-/// How far a dump has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Cause,
-    Stack,
-    Behind,
-}
-
 pub type Found<'a> = &'a mut dyn FnMut(Finding);
 
 impl State {
@@ -138,14 +135,19 @@ impl State {
             cut_here: u32::MAX,
             mentioned: None,
             watchdog_start: u32::MAX,
+            spoke: None,
+            headless: Headless::default(),
+            reprint: Reprint::default(),
+            build: None,
+            elf_sha256: None,
         }
     }
 
     /// The crash whose lines are still coming, as far as it is certain that it is one.
     pub fn coming(&self) -> Option<&Finding> {
-        let finding = &self.open.as_ref()?.finding;
         // A mark without rows may be somebody's words about stack dumps.
-        (finding.kind != Kind::StackDump || !finding.addresses.is_empty()).then_some(finding)
+        let open = self.open.as_ref().filter(|open| !open.is_empty())?;
+        Some(open.before.as_deref().unwrap_or(&open.finding))
     }
 
     /// Whether a next line may belong to a crash.
@@ -168,11 +170,17 @@ impl State {
         self.prefixes.pass(lines);
         self.judge.pass(lines);
         let more = u32::try_from(lines).unwrap_or(u32::MAX);
-        self.cut_here = self.cut_here.saturating_add(more);
-        self.watchdog_start = self.watchdog_start.saturating_add(more);
+        self.count(more);
         if lines > 0 {
             self.mentioned = None;
+            self.headless = Headless::default();
+            self.spoke = self.spoke.map(|spoke| spoke.saturating_add(more));
         }
+    }
+
+    fn count(&mut self, lines: u32) {
+        self.cut_here = self.cut_here.saturating_add(lines);
+        self.watchdog_start = self.watchdog_start.saturating_add(lines);
     }
 
     /// Takes a line, and reads what is decided by it of what tools put on the lines.
@@ -198,8 +206,7 @@ impl State {
     fn read(&mut self, line: &Line, found: Found<'_>) {
         // A tool may put a blank line after each line: they tell nothing.
         if !line.text.is_empty() {
-            self.cut_here = self.cut_here.saturating_add(1);
-            self.watchdog_start = self.watchdog_start.saturating_add(1);
+            self.count(1);
             self.mentioned =
                 self.mentioned.take().filter(|mentioned| mentioned.age < 2).map(|mut m| {
                     m.age += 1;
@@ -213,16 +220,23 @@ impl State {
     }
 
     fn piece(&mut self, at: At, text: &str, garbage: &Garbage<'_>, found: Found<'_>) {
+        let inner = without_logger(text);
         if let Some(start) = RomStart::read(text.as_bytes()) {
             self.start(at.line, start, found);
-        } else if let Some(said) = self.crash_line(text) {
-            self.crash(at, said, found);
+        } else if let Some((said, text)) = self.said(text, inner) {
+            self.crash(at, said, text, found);
         } else if text.contains("CUT HERE FOR EXCEPTION DECODER") {
             self.cut_here = 0;
             self.heard();
-        } else if !self.dump(text) {
-            self.other(at.line, text, garbage, found);
+        } else if !self.dump(at.line, inner.unwrap_or(text)) {
+            self.other(at.line, text, inner.unwrap_or(text), garbage, found);
         }
+    }
+
+    /// What a line says of a crash, and the part of it that says so.
+    fn said<'a>(&self, text: &'a str, inner: Option<&'a str>) -> Option<(CrashLine, &'a str)> {
+        let of = |text: &'a str| Some((self.crash_line(text)?, text));
+        of(text).or_else(|| of(inner?))
     }
 
     fn crash_line(&self, text: &str) -> Option<CrashLine> {
@@ -232,8 +246,11 @@ impl State {
         }
         CrashLine::read(text.as_bytes()).or_else(|| {
             let text = text.trim().strip_prefix("Panic ")?;
-            (self.cut_here <= CUT_HERE_HOLDS)
-                .then(|| CrashLine::Panic { text: hilrig_core::text::printable(text.as_bytes()) })
+            (self.cut_here <= CUT_HERE_HOLDS).then(|| CrashLine::Panic {
+                text: hilrig_core::text::printable(text.as_bytes()),
+                panic: Box::<Panic>::default(),
+                task: None,
+            })
         })
     }
 
@@ -243,251 +260,166 @@ impl State {
         }
     }
 
-    fn other(&mut self, number: u64, text: &str, garbage: &Garbage<'_>, found: Found<'_>) {
-        if let Some(cause) = mentioned_exception(text) {
-            self.mentioned = Some(Mentioned { line: number, cause, age: 0 });
+    fn other(
+        &mut self,
+        number: u64,
+        text: &str,
+        inner: &str,
+        garbage: &Garbage<'_>,
+        found: Found<'_>,
+    ) {
+        if let Some(open) = &mut self.open
+            && let Some(panic) = &mut open.finding.panic
+            && open.message.take(panic, inner)
+        {
+            open.other = 0;
+            return;
         }
         if text.trim().is_empty() && !garbage.outweighs(text) {
             return;
         }
-        if let Some(open) = &mut self.open {
-            open.other += 1;
-            if open.other > PATIENCE {
-                self.close(None, found);
-            }
+        if let Some(cause) = mentioned_exception(text) {
+            self.mentioned = Some(Mentioned { line: number, cause, age: 0 });
         }
-        if !text.trim().is_empty() {
-            self.judge.line(number, text, garbage.outweighs(text));
+        if text.contains("esp_core_dump") {
+            self.heard();
+            return;
         }
+        let is_garbage = garbage.outweighs(text);
+        if !is_garbage && !is_rom_text(text) {
+            self.spoke = self.spoke.map(|spoke| spoke.saturating_add(1));
+        }
+        if let Some(open) = &mut self.open
+            && !open.other(PATIENCE)
+        {
+            self.close(None, found);
+        }
+        if let Some(build) = build(text) {
+            self.build = Some(build.to_owned());
+        }
+        self.judge.line(number, text, is_garbage);
     }
 
-    fn start(&mut self, number: u64, start: RomStart, found: Found<'_>) {
-        let explained = self.open.is_some();
-        self.close(Some(&start), found);
-        let fell = !explained && (start.by_watchdog() || start.by_brownout());
-        if start.by_watchdog() {
-            self.watchdog_start = 0;
-        }
-        let kind = match (fell, start.by_brownout()) {
-            (false, _) => Kind::Start,
-            (true, true) => Kind::Brownout,
-            (true, false) => Kind::HardwareWatchdog,
-        };
-        let mut finding = Finding::new(kind, number);
-        finding.start = Some(start.clone());
-        let mut judged = Vec::new();
-        if fell {
-            judged.extend(self.judge.fall(number, &finding));
-        }
-        judged.extend(self.judge.start(number, &start, explained || fell));
-        found(finding);
-        judged.into_iter().for_each(found);
-    }
-
-    fn crash(&mut self, at: At, said: CrashLine, found: Found<'_>) {
+    fn crash(&mut self, at: At, said: CrashLine, text: &str, found: Found<'_>) {
+        let damaged = said.damaged(text);
+        let explained = said == CrashLine::HardwareWatchdog && self.is_explained();
         let number = at.line;
         match said {
-            CrashLine::Registers(registers) => self.registers(at, registers, found),
+            CrashLine::Registers(registers) => {
+                // Also one whose numbers are damaged.
+                let named = ["epc1=0x", "epc2=0x", "epc3=0x"].iter().all(|n| text.contains(n));
+                self.registers(at, registers, named, found);
+            }
             CrashLine::StackBegins => {
-                self.detail(number, found);
+                self.head(number, found);
                 if let Some(open) = &mut self.open {
                     // One dump, two stacks: a crash inside TLS has `ctx: bearssl` and `ctx: cont`.
                     open.place = Place::Stack;
                 }
             }
-            CrashLine::StackEnds => {
-                if let Some(open) = &mut self.open {
-                    open.place = Place::Behind;
-                    open.half.clear();
-                    open.other = 0;
-                }
-            }
-            CrashLine::FailedAllocation { caller, bytes } => {
-                if let Some(open) = &mut self.open {
-                    open.finding.failed_alloc = Some((caller, bytes));
-                    add(&mut open.finding, Role::FailedAlloc, Some(caller));
-                    open.other = 0;
-                }
-            }
-            CrashLine::Backtrace(addresses) => {
-                // Without a cause in front (`esp_backtrace_print`) it tells of no crash.
-                if let Some(open) = &mut self.open {
-                    for address in addresses {
-                        add(&mut open.finding, Role::Backtrace, Some(address));
-                    }
-                    open.place = Place::Behind;
-                    open.other = 0;
-                }
-            }
-            CrashLine::HardwareWatchdog if self.watchdog_start <= CUT_HERE_HOLDS => {
-                // The ROM's second word on a start that was told already.
+            CrashLine::HardwareWatchdog if explained => {
+                // The ROM's second word on a start or a crash that was reported already.
             }
             CrashLine::HardwareWatchdog => {
                 self.close(None, found);
                 self.open(Finding::new(Kind::HardwareWatchdog, number));
             }
-            said => self.cause(number, said, found),
+            said if said.is_crash() => self.cause(number, said, found),
+            said => {
+                if let CrashLine::ElfSha256(digits) = &said
+                    && self.open.is_none()
+                {
+                    self.elf_sha256 = Some(digits.clone());
+                }
+                // Without a cause in front (`esp_backtrace_print`) a detail tells of no crash.
+                if let Some(open) = &mut self.open {
+                    open.detail(number, &said);
+                    if said == CrashLine::Ended {
+                        open.over();
+                    }
+                } else if said == CrashLine::StackEnds {
+                    self.headless_ends(number);
+                }
+            }
+        }
+        if let Some(open) = self.open.as_mut().filter(|open| !explained && !open.is_empty()) {
+            self.spoke = Some(0);
+            damaged.iter().for_each(|text| open.finding.add_damaged(number, text));
         }
     }
 
-    /// A line that names a cause: of a new crash, or what the crash is that was announced before.
-    fn cause(&mut self, number: u64, said: CrashLine, found: Found<'_>) {
-        let (kind, cause, fatal) = match &said {
-            CrashLine::Exception { cause, fatal } => (Kind::Exception, Some(*cause), *fatal),
-            CrashLine::SoftWatchdog => (Kind::SoftWatchdog, None, false),
-            CrashLine::StackSmashed { .. } => (Kind::StackSmashed, None, false),
-            CrashLine::StackOverflow => (Kind::StackOverflow, None, false),
-            CrashLine::Abort { .. } => (Kind::Abort, None, false),
-            CrashLine::UserException => (Kind::UserException, None, false),
-            CrashLine::Panic { .. } => (Kind::Panic, None, false),
-            CrashLine::UnhandledException => (Kind::UnhandledException, None, false),
-            CrashLine::Guru { .. } => (Kind::Exception, None, false),
-            CrashLine::Brownout => (Kind::Brownout, None, false),
-            _ => return,
-        };
-        let at_cause = self.open.take_if(|open| {
-            open.place == Place::Cause && announces(open.finding.kind, kind, &open.finding)
-        });
-        let mut finding = match at_cause {
-            Some(mut open) => {
-                if open.finding.kind == Kind::UserException {
-                    open.finding.kind = kind;
-                }
-                open.finding
-            }
-            None => {
-                self.close(None, found);
-                Finding::new(kind, number)
-            }
-        };
-        finding.cause = finding.cause.or(cause);
-        finding.fatal |= fatal;
-        match said {
-            CrashLine::StackSmashed { at } | CrashLine::Abort { at } => {
-                add(&mut finding, Role::Caller, at);
-            }
-            CrashLine::Panic { text } | CrashLine::Guru { what: text } => finding.said = Some(text),
-            _ => {}
-        }
-        self.open(finding);
+    /// Whether a reset by a watchdog in hardware only ends what was reported already.
+    fn is_explained(&self) -> bool {
+        self.watchdog_start <= CUT_HERE_HOLDS || self.spoke == Some(0)
     }
 
     fn open(&mut self, finding: Finding) {
-        self.open = Some(Open { finding, place: Place::Cause, other: 0, half: String::new() });
-    }
-
-    fn registers(&mut self, at: At, registers: Registers, found: Found<'_>) {
-        // A second set belongs to a second crash, whose first line was lost.
-        let again = |open: &Open| {
-            open.place == Place::Behind
-                || registers.epc1.is_some() && open.finding.registers.epc1.is_some()
-        };
-        if registers.is_whole() && self.open.as_ref().is_none_or(again) {
-            if !at.first && self.mentioned.is_none() {
-                // Registers behind other text and no exception before them: somebody quotes them.
-                return;
-            }
-            self.close(None, found);
-            let mentioned = self.mentioned.take();
-            let line = mentioned.map_or(at.line, |mentioned| mentioned.line);
-            let mut finding = Finding::new(Kind::Exception, line);
-            finding.cause = mentioned.map(|mentioned| mentioned.cause);
-            self.open(finding);
-        }
-        let Some(open) = &mut self.open else { return };
-        if !at.first && open.finding.kind == Kind::StackDump && open.finding.addresses.is_empty() {
-            // A mark without rows, and registers behind other text: somebody writes about dumps.
-            return;
-        }
-        let before = open.finding.registers;
-        open.finding.registers.fill(registers);
-        open.other = 0;
-        for (role, value, known) in [
-            (Role::Epc1, registers.epc1, before.epc1),
-            (Role::Epc2, registers.epc2, before.epc2),
-            (Role::Epc3, registers.epc3, before.epc3),
-            (Role::Depc, registers.depc, before.depc),
-        ] {
-            if known.is_none() {
-                add(&mut open.finding, role, value.filter(|value| *value != 0));
-            }
-        }
+        let mut finding = finding;
+        finding.build.clone_from(&self.build);
+        finding.elf_sha256.clone_from(&self.elf_sha256);
+        self.headless = Headless::default();
+        self.open = Some(Open::new(finding));
     }
 
     /// A detail that only a crash has: where its first lines are missing, it is one of its own.
-    fn detail(&mut self, number: u64, found: Found<'_>) {
+    fn head(&mut self, number: u64, found: Found<'_>) {
         if self.open.as_ref().is_some_and(|open| open.place == Place::Behind) {
             self.close(None, found);
         }
         if self.open.is_none() {
-            let mut finding = Finding::new(Kind::StackDump, number);
-            finding.cut = true;
-            self.open(finding);
+            self.open_headless(number);
         }
         self.heard();
     }
 
     /// Whether `text` is part of a stack dump, and takes it.
-    fn dump(&mut self, text: &str) -> bool {
-        let Some(open) = &mut self.open else { return false };
-        let head = stack::head(text);
-        if head.is_some() {
-            open.other = 0;
+    fn dump(&mut self, number: u64, text: &str) -> bool {
+        let taken = self.open.as_mut().is_some_and(|open| open.dump(number, text));
+        if taken {
+            self.spoke = self.spoke.map(|_| 0);
         }
-        let text = head.unwrap_or(text);
-        if open.place != Place::Stack {
-            return head.is_some();
-        }
-        let Some(Row { words, half }) = stack::row(&open.half, text) else {
-            return head.is_some();
-        };
-        open.half = half;
-        open.other = 0;
-        for word in words {
-            if stack::may_be_code(word) {
-                match open.finding.addresses.len() < MOST_WORDS {
-                    true => add(&mut open.finding, Role::Stack, Some(word)),
-                    false => open.finding.cut = true,
-                }
-            }
-        }
-        true
+        taken || self.headless_row(number, text)
     }
 
     pub fn close(&mut self, start: Option<&RomStart>, found: Found<'_>) {
-        let Some(Open { mut finding, place, .. }) = self.open.take() else { return };
-        if finding.kind == Kind::StackDump && finding.addresses.is_empty() {
-            // A mark without rows: somebody wrote about stack dumps.
+        let Some(mut open) = self.open.take() else { return };
+        if open.is_empty() {
+            // Somebody wrote about stack dumps.
+            if let Some(before) = open.before {
+                self.emit(*before, found);
+            }
             return;
         }
-        // The SDK's handler prints no stack; the core's always does.
-        let arduino = finding.kind == Kind::Exception && !finding.fatal && finding.said.is_none();
-        finding.cut |= place == Place::Stack || (arduino && place == Place::Cause);
+        let before = open.before.take();
+        let mut finding = open.finish();
         finding.start = start.cloned();
+        let again = start.is_none() && self.spoke.is_some_and(|spoke| spoke > SPOKEN);
+        match before {
+            Some(before) if Reprint::is_same(&before, &finding) => {
+                self.emit(Reprint::merged(*before, finding), found);
+            }
+            Some(before) => {
+                self.emit(*before, found);
+                self.emit(finding, found);
+            }
+            None if again && self.reprint.is_of_last(&finding) => {}
+            None => self.emit(finding, found),
+        }
+    }
+
+    fn emit(&mut self, finding: Finding, found: Found<'_>) {
+        self.reprint.note(&finding);
         let judged = self.judge.fall(finding.line, &finding);
         found(finding);
         judged.into_iter().for_each(found);
     }
 }
 
-/// Whether a crash that so far is `first` may be named more closely by a line that says `then`.
-fn announces(first: Kind, then: Kind, so_far: &Finding) -> bool {
-    match first {
-        Kind::UserException => then != Kind::UserException,
-        // The core prints the registers of what it noticed under the head of an exception.
-        Kind::StackSmashed | Kind::StackOverflow | Kind::SoftWatchdog => {
-            then == Kind::Exception && so_far.cause.is_none()
-        }
-        _ => false,
-    }
-}
-
-fn add(finding: &mut Finding, role: Role, value: Option<u32>) {
-    if let Some(value) = value
-        && finding.addresses.len() < MOST_WORDS + 16
-    {
-        finding.addresses.push(Address { role, value });
-    }
+/// The build that a line names: `Build: 0123456789abcdef`, as the bundled firmware prints it.
+fn build(text: &str) -> Option<&str> {
+    let id = text.strip_prefix("Build: ")?.trim();
+    let named = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+');
+    ((4..=64).contains(&id.len()) && id.bytes().all(named)).then_some(id)
 }
 
 /// `text` in the pieces that were lines before a page took the line ends out.

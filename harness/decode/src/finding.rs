@@ -1,16 +1,24 @@
 //! What a log tells: crashes, resets, and what follows from several of them.
 
+use hilrig_core::crash::Panic;
 pub use hilrig_core::crash::{CrashKind as Kind, Evidence, Role};
 use hilrig_core::text;
 
-use crate::crash_line::{Registers, cause_words, guru_words};
+use crate::crash_line::Registers;
 use crate::start::RomStart;
+use crate::words::{cause_words, guru_words, is_access};
 
 /// Addresses below this are near 0: a field of a structure that is not there.
 const NEAR_ZERO: u32 = 0x1000;
 
 /// The longest text of a line that is kept as evidence, in characters.
 const MOST_EVIDENCE: usize = 120;
+
+/// Damaged numbers of a crash that are kept.
+const MOST_DAMAGED: usize = 16;
+
+/// The longest details of a cause, in characters.
+const MOST_DETAIL: usize = 200;
 
 /// An address of a crash, and where it stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +58,20 @@ pub struct Finding {
     pub cut: bool,
     /// What a judgement rests on.
     pub evidence: Vec<Evidence>,
+    /// The task or thread that crashed.
+    pub task: Option<String>,
+    /// What a panic or an assertion reports of itself.
+    pub panic: Option<Panic>,
+    /// Numbers that are damaged, and so are no addresses.
+    pub damaged: Vec<Evidence>,
+    /// What else there is to know of the dump.
+    pub notes: Vec<&'static str>,
+    /// The build that the log named last before the crash.
+    pub build: Option<String>,
+    /// The first digits of the SHA-256 of the ELF that ran, as ESP-IDF prints them.
+    pub elf_sha256: Option<String>,
+    /// What the firmware says of the cause in more detail.
+    pub(crate) detail: Option<String>,
     /// The SDK's own handler told of it (`Fatal exception`).
     pub(crate) fatal: bool,
 }
@@ -67,7 +89,40 @@ impl Finding {
             addresses: Vec::new(),
             cut: false,
             evidence: Vec::new(),
+            task: None,
+            panic: None,
+            damaged: Vec::new(),
+            notes: Vec::new(),
+            build: None,
+            elf_sha256: None,
+            detail: None,
             fatal: false,
+        }
+    }
+
+    /// Notes a number of line `line` that is damaged.
+    pub(crate) fn add_damaged(&mut self, line: u64, text: &str) {
+        let found = evidence(line, text);
+        if self.damaged.len() < MOST_DAMAGED && !self.damaged.contains(&found) {
+            self.damaged.push(found);
+        }
+    }
+
+    /// Adds to what is known of the cause.
+    pub(crate) fn add_detail(&mut self, what: &str) {
+        let detail = self.detail.get_or_insert_default();
+        if !detail.is_empty() {
+            detail.push_str("; ");
+        }
+        detail.push_str(what);
+        if let Some((end, _)) = detail.char_indices().nth(MOST_DETAIL) {
+            detail.truncate(end);
+        }
+    }
+
+    pub(crate) fn add_note(&mut self, note: &'static str) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
         }
     }
 
@@ -91,7 +146,10 @@ impl Finding {
             }
             Kind::HardwareWatchdog => self.hardware_watchdog(),
             Kind::StackSmashed => "a stack canary was overwritten".to_owned(),
-            Kind::StackOverflow => "the stack ran over its end".to_owned(),
+            Kind::StackOverflow => match &self.task {
+                Some(task) => format!("the stack of task {task} ran over its end"),
+                None => "the stack ran over its end".to_owned(),
+            },
             Kind::Abort => "abort() was called".to_owned(),
             Kind::Panic => "panic or a failed assertion".to_owned(),
             Kind::UnhandledException => "a C++ exception that nobody caught".to_owned(),
@@ -110,9 +168,15 @@ impl Finding {
             }
             Kind::Start => self.start.as_ref().map(RomStart::to_string).unwrap_or_default(),
         };
-        if let (Some(said), false) = (&self.said, self.kind == Kind::Exception) {
+        let message = self.panic.as_ref().and_then(|panic| panic.message.as_ref());
+        let said = self.said.as_ref().or(message);
+        if let (Some(said), false) = (said, self.kind == Kind::Exception) {
             words.push_str(": ");
             words.push_str(said);
+        }
+        if let (Some(detail), false) = (&self.detail, self.kind == Kind::Exception) {
+            words.push_str("; ");
+            words.push_str(detail);
         }
         words
     }
@@ -124,13 +188,17 @@ impl Finding {
             (None, Some(cause)) => cause_words(cause).to_owned(),
             (None, None) => "an exception; the line with its number is missing".to_owned(),
         };
-        let through_null = matches!(cause, Some(28 | 29))
-            || matches!(self.said.as_deref(), Some("LoadProhibited" | "StoreProhibited"));
+        let through_null =
+            matches!(cause, Some(28 | 29)) || self.said.as_deref().is_some_and(is_access);
         if through_null && self.registers.excvaddr.is_some_and(|address| address < NEAR_ZERO) {
             words.truncate(words.find(" (near 0").unwrap_or(words.len()));
             words.push_str(
                 ": a null pointer, most likely of an allocation that failed and was not checked",
             );
+        }
+        if let Some(detail) = &self.detail {
+            words.push_str("; ");
+            words.push_str(detail);
         }
         words
     }

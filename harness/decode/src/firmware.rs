@@ -10,6 +10,8 @@ use object::{
 };
 use thiserror::Error;
 
+use crate::build::Identity;
+use crate::call::Calls;
 use crate::finding::Role;
 
 type Reader = EndianArcSlice<RunTimeEndian>;
@@ -55,8 +57,9 @@ pub struct Firmware {
     context: Option<Context<Reader>>,
     code: Vec<Code>,
     functions: Vec<Function>,
-    xtensa: bool,
-    thumb: bool,
+    calls: Option<Calls>,
+    /// Its build, as far as the file has it.
+    pub(crate) identity: Identity,
 }
 
 struct Code {
@@ -92,9 +95,9 @@ impl Firmware {
         }
         code.sort_by_key(|code| code.start);
         let functions = functions(&file, &code);
-        let xtensa = file.architecture() == object::Architecture::Xtensa;
-        let thumb = file.architecture() == object::Architecture::Arm;
-        Ok(Firmware { context: context(&file), code, functions, xtensa, thumb })
+        let calls = Calls::of(file.architecture(), code.iter().map(|code| code.start));
+        let identity = Identity::of(elf);
+        Ok(Firmware { context: context(&file), code, functions, calls, identity })
     }
 
     /// Whether there is debug information, so that files and lines can be told.
@@ -114,39 +117,45 @@ impl Firmware {
         })
     }
 
-    /// Whether a call stands directly in front of `address`, so that it is what a call returns to:
-    /// CALL0 or CALLX0 of the Xtensa, the only calls of the ESP8266's ABI.
+    /// Whether a call stands directly in front of `address`, so that it is what a call returns to.
     pub fn follows_call(&self, address: u32) -> bool {
-        let Some(at) = u64::from(address).checked_sub(3) else { return false };
-        match self.code_at(at) {
-            Some([first, second, third, ..]) => {
-                let callx0 = *first == 0xc0 && second & 0xf0 == 0 && *third == 0;
-                callx0 || (first & 0x3f == 0x05 && self.is_callee(at, [*first, *second, *third]))
-            }
-            _ => false,
-        }
+        self.call_before(address).is_some()
     }
 
-    /// Whether what would be a CALL0 at `at` goes to where a function can be. It weeds out most of
-    /// the bytes that only look like one.
-    fn is_callee(&self, at: u64, [first, second, third]: [u8; 3]) -> bool {
-        let offset = i64::from(i32::from_le_bytes([0, first, second, third]) >> 14);
-        let base = i64::try_from(at & !3).unwrap_or_default();
-        let target = u64::try_from(base + 4 + (offset << 2)).unwrap_or_default();
-        ROM.contains(&target) || self.code_at(target).is_some()
+    /// The bytes of the call in front of `address`, if there is one.
+    fn call_before(&self, address: u32) -> Option<u32> {
+        let code = |at: u64| self.code_at(at);
+        self.calls.as_ref()?.before(address, &code, &|target| {
+            ROM.contains(&target) || self.code_at(target).is_some()
+        })
+    }
+
+    /// The bytes at `address`, which is in the code of this firmware.
+    pub(crate) fn instruction(&self, address: u32) -> Option<&[u8]> {
+        self.code_at(u64::from(address))
+    }
+
+    /// How this chip calls, where that is known.
+    pub(crate) fn calls(&self) -> Option<Calls> {
+        self.calls
+    }
+
+    /// Whether `address` is inside a function that the symbol table names.
+    pub(crate) fn in_function(&self, address: u32) -> bool {
+        self.symbol(u64::from(address)).is_some()
     }
 
     /// Whether this chip's calls can be told from other code.
     pub fn knows_calls(&self) -> bool {
-        self.xtensa
+        self.calls.is_some()
     }
 
     /// The places of an address: the innermost first, then the functions that it was inlined into.
     /// Empty where the ELF says nothing of it.
     pub fn places(&self, address: u32, role: Role) -> Vec<Place> {
         // What a call returns to is behind it, and may be another line or even another function.
-        let before = if role.is_return() && self.follows_call(address) { 3 } else { 0 };
-        let address = u64::from(address).saturating_sub(before);
+        let before = if role.is_return() { self.call_before(address).unwrap_or(0) } else { 0 };
+        let address = u64::from(self.plain(address).saturating_sub(before));
         let mut places = self.debug_places(address);
         let symbol = || self.symbol(address).map(str::to_owned);
         match places.last_mut() {
@@ -159,10 +168,14 @@ impl Firmware {
 
     /// The places of the call that returns to an address, as [`Firmware::places`] has them.
     pub fn call_places(&self, return_to: u32) -> Vec<Place> {
-        // A Cortex-M has a mark in the lowest bit. The byte before is one of the call's, however
+        // The byte before is one of the call's, however
         // long that is.
-        let behind = if self.thumb { return_to & !1 } else { return_to };
-        self.places(behind.saturating_sub(1), Role::Epc1)
+        self.places(self.plain(return_to).saturating_sub(1), Role::Epc1)
+    }
+
+    /// An address without the mark that a Cortex-M's has in its lowest bit.
+    fn plain(&self, address: u32) -> u32 {
+        if self.calls == Some(Calls::Thumb) { address & !1 } else { address }
     }
 
     fn debug_places(&self, address: u64) -> Vec<Place> {

@@ -13,7 +13,7 @@ const GARBAGE_BEFORE: u64 = 3;
 /// What makes a boot loop.
 #[derive(Clone, Debug)]
 pub struct LoopRule {
-    /// Starts (or crashes) in a row; 0 is taken as 1.
+    /// Crashes and resets by a watchdog in a row; 0 is taken as 1.
     pub starts: usize,
     /// The most lines of the firmware's own text between one and the next.
     pub lines: u64,
@@ -36,7 +36,6 @@ impl Default for LoopRule {
 #[derive(Debug)]
 pub struct Judge {
     rule: LoopRule,
-    starts: Row,
     falls: Row,
     loop_told: bool,
     fatal: Row,
@@ -74,7 +73,6 @@ impl Judge {
     pub fn new(rule: LoopRule) -> Judge {
         Judge {
             rule,
-            starts: Row::default(),
             falls: Row::default(),
             loop_told: false,
             fatal: Row::default(),
@@ -113,7 +111,6 @@ impl Judge {
     }
 
     fn came_up(&mut self) {
-        self.starts.0.clear();
         self.falls.0.clear();
         self.loop_told = false;
         self.fatal.0.clear();
@@ -132,7 +129,10 @@ impl Judge {
         self.next();
         let mut found = Vec::new();
         let evidence = evidence(number, &start.to_string());
-        let looped = self.starts.push(evidence.clone(), self.rule.starts);
+        if start.from_outside() {
+            // Somebody switched the board on, or it slept: no firmware that fails started it.
+            self.came_up();
+        }
         let run = std::mem::replace(&mut self.run, RunOf { started: true, ..RunOf::default() });
         let unprompted = run.started && !run.crashed && !explained && start.cause() == 2;
         if let (true, Some(garbage)) = (unprompted && !start.in_loader(), run.garbage)
@@ -141,9 +141,6 @@ impl Judge {
             let mut finding = Finding::new(Kind::Brownout, number);
             finding.evidence = vec![garbage, evidence];
             found.push(finding);
-        }
-        if looped {
-            found.extend(self.tell_loop(number, true));
         }
         found
     }
@@ -164,25 +161,51 @@ impl Judge {
             found.push(sign);
         }
         if self.falls.push(evidence, self.rule.starts) {
-            found.extend(self.tell_loop(number, false));
+            found.extend(self.tell_loop(number));
         }
         found
     }
 
-    fn tell_loop(&mut self, number: u64, by_starts: bool) -> Option<Finding> {
+    fn tell_loop(&mut self, number: u64) -> Option<Finding> {
         if std::mem::replace(&mut self.loop_told, true) {
             return None;
         }
-        let row = if by_starts { &self.starts } else { &self.falls };
         let mut finding = Finding::new(Kind::BootLoop, number);
-        finding.evidence = row.0.iter().cloned().collect();
+        finding.evidence = self.falls.0.iter().cloned().collect();
         Some(finding)
     }
 }
 
-/// What the ESP8266's ROM prints while it loads: it comes at each start, at the ROM's rate.
-fn is_rom_text(text: &str) -> bool {
-    let rom = ["load 0x", "tail ", "chksum 0x", "csum 0x", "~ld", "ets "];
+/// What the ROM prints while it loads: it comes at each start, at the ROM's rate.
+pub fn is_rom_text(text: &str) -> bool {
+    let rom = [
+        "load 0x",
+        "tail ",
+        "chksum 0x",
+        "csum 0x",
+        "~ld",
+        "ets ",
+        "ets_main.c",
+        "wdt reset",
+        "csum err",
+        "ho 0 tail ",
+        "ESP-ROM:",
+        "Build:",
+        "configsip:",
+        "SPIWP:",
+        "clk_drv:",
+        "mode:",
+        "load:0x",
+        "entry 0x",
+        "Saved PC:0x",
+        "flash read err",
+        "invalid header: 0x",
+        "waiting for download",
+        "boot: ",
+    ];
+    if text.starts_with("Build: ") {
+        return false;
+    }
     let version = text
         .strip_prefix('v')
         .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_hexdigit()));

@@ -5,6 +5,8 @@
 //! - [`Finding::decoded`]: a finding with its frames, as text and as JSON (docs/decode.md).
 //! - [`CrashLine`], [`RomStart`], [`Classifier`]: single lines, for a monitor.
 
+mod build;
+mod call;
 mod classify;
 mod clean;
 mod crash_line;
@@ -19,7 +21,10 @@ mod line_ends;
 mod lines;
 mod live;
 mod marks;
+mod number;
+mod plausible;
 mod prefix;
+mod registers;
 mod scan;
 mod sections;
 mod shape;
@@ -28,6 +33,7 @@ mod stack;
 mod start;
 #[cfg(test)]
 mod test_elf;
+mod words;
 
 pub use classify::{Classifier, Sighting};
 pub use crash_line::{CrashLine, Registers};

@@ -48,17 +48,6 @@ impl<'a> Scan<'a> {
         self.number(16)
     }
 
-    /// The value of `name` further on in the line: `name`, blanks and a colon if there are any,
-    /// `0x`, the number.
-    pub fn register(&self, name: &str) -> Option<u32> {
-        let mut at = self.find(name)?;
-        at.blanks();
-        if at.skip(":") {
-            at.blanks();
-        }
-        if at.skip("0x") { at.hex() } else { None }
-    }
-
     /// A name of letters, digits and `_`, and what stands behind it.
     pub fn name(&mut self) -> Option<String> {
         let named = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';

@@ -1,23 +1,92 @@
-//! Rows of the ESP8266's stack dump.
+//! Rows of a stack dump: of the ESP8266, of RISC-V chips, of a Cortex-M.
 
 use std::ops::Range;
 
+use crate::number;
+
 /// The ESP8266's memory that holds code: RAM for instructions, and the mapped flash.
-const CODE: [Range<u32>; 2] = [0x4010_0000..0x4010_8000, 0x4020_0000..0x4030_0000];
+const ESP8266: [Range<u32>; 2] = [0x4010_0000..0x4010_8000, 0x4020_0000..0x4030_0000];
+
+/// That of the ESP32's RISC-V chips: RAM for instructions of the C3 and of the C6 and H2, flash.
+const RISCV: [Range<u32>; 3] =
+    [0x4037_0000..0x403e_0000, 0x4080_0000..0x4081_0000, 0x4200_0000..0x4400_0000];
+
+/// Where a Cortex-M's flash is, usually: at 0 behind the vectors, ST's, the RP2040's.
+const CORTEX: [Range<u32>; 3] =
+    [0x0000_0100..0x0010_0000, 0x0800_0000..0x0820_0000, 0x1000_0000..0x1100_0000];
 
 /// Digits of a word.
 const DIGITS: usize = 8;
 
+/// What a stack is filled with before it is used: the Arduino core's, FreeRTOS's.
+const PAINT: [u32; 2] = [0xfeef_effe, 0xa5a5_a5a5];
+
 /// Words of a row, and what stands at its end without being whole.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Row {
+    /// The row's own address.
+    pub address: Option<u32>,
     pub words: Vec<u32>,
     pub half: String,
+    /// The half word in front of it is part of it.
+    pub joined: bool,
+    /// Numbers that are damaged.
+    pub damaged: Vec<String>,
 }
 
-/// Whether a word may be the address of code.
-pub fn may_be_code(word: u32) -> bool {
-    CODE.iter().any(|range| range.contains(&word))
+/// What kind of chip a stack is of, by the addresses of its rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Chip {
+    #[default]
+    Esp8266,
+    Riscv,
+    Cortex,
+}
+
+impl Chip {
+    /// By the address of a row, if that is where such a chip has its stack.
+    pub fn of(row: u32) -> Option<Chip> {
+        match row {
+            0x3ff0_0000..0x4000_0000 => Some(Chip::Esp8266),
+            0x3fc0_0000..0x3ff0_0000 | 0x4080_0000..0x4090_0000 | 0x4ff0_0000..0x5000_0000 => {
+                Some(Chip::Riscv)
+            }
+            0x2000_0000..0x2020_0000 => Some(Chip::Cortex),
+            _ => None,
+        }
+    }
+
+    /// Whether a word may be the address of code.
+    pub fn may_be_code(self, word: u32) -> bool {
+        let ranges: &[Range<u32>] = match self {
+            Chip::Esp8266 => &ESP8266,
+            Chip::Riscv => &RISCV,
+            // A call leaves a mark in the lowest bit.
+            Chip::Cortex if word & 1 == 0 => &[],
+            Chip::Cortex => &CORTEX,
+        };
+        ranges.iter().any(|range| range.contains(&word))
+    }
+}
+
+impl Row {
+    /// Whether this is a whole row with its address, as nothing but a dump has.
+    pub fn is_whole(&self) -> bool {
+        let words = self.words.len() + self.damaged.len();
+        self.address.is_some_and(|at| at % 16 == 0)
+            && matches!(words, 4 | 8)
+            && !self.words.is_empty()
+    }
+
+    /// Bytes of a whole row.
+    pub fn bytes(&self) -> u32 {
+        if self.words.len() + self.damaged.len() > 4 { 32 } else { 16 }
+    }
+}
+
+/// Whether a word is what a stack is filled with before it is used.
+pub fn is_paint(word: u32) -> bool {
+    PAINT.contains(&word)
 }
 
 /// If `text` is the head of a stack (`ctx: cont`, `sp: 3ffffdd0 end: ... offset: ...`), what stands
@@ -36,15 +105,24 @@ pub fn head(text: &str) -> Option<&str> {
     }
 }
 
+/// Whether `text` is the line with the bounds of a stack, which only a dump has.
+pub fn bounds(text: &str) -> bool {
+    let Some(rest) = text.trim().strip_prefix("sp: ") else { return false };
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let hex = |word: &&str| word.len() == DIGITS && word.bytes().all(|b| b.is_ascii_hexdigit());
+    matches!(&words[..], [sp, "end:", end, "offset:", _, ..] if hex(sp) && hex(end))
+}
+
 /// The words of a row, or of what a page made of one by breaking it: anywhere, even in the middle
 /// of a word, whose first half is `half`. Something else is none.
 pub fn row(half: &str, text: &str) -> Option<Row> {
     let mut tokens = text.split_whitespace().peekable();
     tokens.peek()?;
-    let mut row = Row { words: Vec::new(), half: String::new() };
+    let mut row = Row::default();
     let mut half = half;
     while let Some(token) = tokens.next() {
-        let digits = token.strip_suffix(':').unwrap_or(token);
+        let bare = token.strip_prefix("0x").unwrap_or(token);
+        let digits = bare.strip_suffix(':').unwrap_or(bare);
         if token == "<" {
             half = "";
             continue;
@@ -52,28 +130,44 @@ pub fn row(half: &str, text: &str) -> Option<Row> {
         if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
             // Other output got into the row; without a single word of its own it is no row.
             half = "";
-            if row.words.is_empty() && digits.len() != DIGITS {
+            if row.address.is_some() && is_near_word(digits) {
+                row.damaged.push(number::shown(token));
+            } else if row.words.is_empty() && digits.len() != DIGITS {
                 return None;
             }
             continue;
         }
-        let joined = match half.len() + digits.len() == DIGITS && !half.is_empty() {
-            true => format!("{half}{digits}"),
-            false => digits.to_owned(),
-        };
+        let joins = half.len() + digits.len() == DIGITS && !half.is_empty();
+        row.joined |= joins;
+        let joined = if joins { format!("{half}{digits}") } else { digits.to_owned() };
         half = "";
         if joined.len() == DIGITS {
+            let value = u32::from_str_radix(&joined, 16).ok()?;
             // A row's own address is no word of the stack.
-            if token.len() == digits.len() {
-                row.words.extend(u32::from_str_radix(&joined, 16));
+            match bare.len() == digits.len() {
+                true => row.words.push(value),
+                false => row.address = row.address.or(Some(value)),
             }
         } else if tokens.peek().is_none() && joined.len() < DIGITS {
             row.half = joined;
+        } else if row.address.is_some() {
+            row.damaged.push(number::shown(token));
         } else {
             return (!row.words.is_empty()).then_some(row);
         }
     }
-    Some(row)
+    let holds = row.address.is_some()
+        || !(row.words.is_empty() && row.half.is_empty() && row.damaged.is_empty());
+    holds.then_some(row)
+}
+
+/// Whether `digits` are a word that lost or changed a digit, rather than other output.
+fn is_near_word(digits: &str) -> bool {
+    let all = digits.chars().count();
+    let hex = digits.chars().filter(char::is_ascii_hexdigit).count();
+    (DIGITS - 1..=DIGITS + 1).contains(&all)
+        && all - hex <= 2
+        && digits.bytes().any(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -88,8 +182,24 @@ mod tests {
     fn a_row_is_read_and_its_address_is_none_of_its_words() {
         let text = "3fffff60:  3ffee5f8 00000010 3ffee5c0 40201f20  <";
         let all = vec![0x3ffe_e5f8, 0x10, 0x3ffe_e5c0, 0x4020_1f20];
+        assert_eq!(words("", text), Some((all.clone(), String::new())));
+        assert_eq!(row("", text).unwrap().address, Some(0x3fff_ff60));
+        assert!(row("", text).unwrap().is_whole());
+        let text = "0x3fffff60: 0x3ffee5f8 0x00000010 0x3ffee5c0 0x40201f20";
         assert_eq!(words("", text), Some((all, String::new())));
-        assert!(may_be_code(0x4020_1f20) && !may_be_code(0x3ffe_e5f8));
+        let text =
+            "4081b8a0: 0xa5a5a5a5 0x00000000 0x420052b8 0x00005290 0x0 0x4081ebe6 0x420077a2";
+        assert_eq!(row("", text).unwrap().damaged, ["0x0"]);
+    }
+
+    #[test]
+    fn code_is_told_by_the_chip() {
+        let code = |row, word| Chip::of(row).unwrap().may_be_code(word);
+        assert!(code(0x3fff_ff60, 0x4020_1f20) && !code(0x3fff_ff60, 0x3ffe_e5f8));
+        assert!(code(0x4081_b8a0, 0x4200_52b8) && code(0x3fc9_0000, 0x4038_e151));
+        assert!(!code(0x4081_b8a0, 0x4081_ebe6));
+        assert!(code(0x2000_ff00, 0x4e8b) && !code(0x2000_ff00, 0x4e8a));
+        assert_eq!(Chip::of(0x1234_5670), None);
     }
 
     #[test]
@@ -103,15 +213,35 @@ mod tests {
         assert_eq!(words("3fff", "ff60:  40201f20"), Some((vec![0x4020_1f20], String::new())));
         // What does not fit is dropped, not joined.
         assert_eq!(words("4020", "40201f20"), Some((vec![0x4020_1f20], String::new())));
+        assert!(!row("4020", "40201f20").unwrap().joined && row("402", "01f20").unwrap().joined);
+    }
+
+    #[test]
+    fn damaged_words_are_no_words() {
+        for (damaged, text) in [
+            ("4020ff4", "3fffff90:  3fff2450 4020ff4 3ffefe60 4020115d"),
+            ("4020ff4f1", "3fffff90:  3fff2450 4020ff4f1 3ffefe60 4020115d"),
+            ("4020fg4f", "3fffff90:  3fff2450 4020fg4f 3ffefe60 4020115d"),
+            ("4020ff4f3ffefe60", "3fffff90:  3fff2450 4020ff4f3ffefe60 00000000 4020115d"),
+        ] {
+            let row = row("", text).unwrap();
+            assert_eq!(
+                (&row.damaged[..], row.words.len()),
+                (&[damaged.to_owned()][..], 3),
+                "{text}"
+            );
+            assert!(row.is_whole());
+        }
     }
 
     #[test]
     fn other_output_is_no_row() {
-        for text in ["", "free heap", "dead beef cafe", "Heap: 40201f20", "feed me"] {
+        for text in ["", "free heap", "dead beef cafe", "Heap: 40201f20", "feed me", "follows."] {
             assert_eq!(words("", text), None, "{text}");
         }
         let mixed = "3fffff60:  40201f20 00000010 Wi-Fi lost";
         assert_eq!(words("", mixed), Some((vec![0x4020_1f20, 0x10], String::new())));
+        assert_eq!(row("", mixed).unwrap().damaged, [] as [&str; 0]);
     }
 
     #[test]
@@ -123,5 +253,6 @@ mod tests {
             Some("3ffffdd0:")
         );
         assert!(head("ctx: 5").is_none() && head("sp: none").is_none());
+        assert!(bounds("sp: 3ffffdd0 end: 3fffffc0 offset: 0190") && !bounds("sp: 1 end: 2"));
     }
 }

@@ -137,7 +137,20 @@ impl RomStart {
         match self {
             RomStart::Esp8266 { .. } => false,
             RomStart::Esp32 { cause_name, .. } => {
-                cause_name.contains("BROWN_OUT") || cause_name.contains("BROWNOUT")
+                ["BROWN_OUT", "BROWNOUT", "BOD_SYS"].iter().any(|name| cause_name.contains(name))
+            }
+        }
+    }
+
+    /// Whether the chip started because it was switched on, or woke from deep sleep, or a tool asked
+    /// for it: nothing that a firmware which fails does by itself.
+    pub fn from_outside(&self) -> bool {
+        match self {
+            RomStart::Esp8266 { cause, .. } => *cause == 1,
+            RomStart::Esp32 { cause_name, .. } => {
+                ["POWERON", "POWER_ON", "DEEPSLEEP", "DSLEEP", "USB_UART", "USB_JTAG"]
+                    .iter()
+                    .any(|name| cause_name.contains(name))
             }
         }
     }

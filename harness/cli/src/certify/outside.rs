@@ -1,17 +1,16 @@
 //! A broker that runs already, which the rig only looks at.
 
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use hilrig_broker::Login;
+use hilrig_broker::clients::{ClientCertificate, Looked, Tunnel, look};
 use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::outside::NEEDS_ALLOW_LOAD;
 use hilrig_core::certify::{BrokerTls, Case, CaseResult, Line};
 use hilrig_core::event::BrokerFacts;
-use hilrig_core::text;
 use hilrig_runner::BrokerEndpoint;
 use hilrig_runner::certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -139,7 +138,7 @@ impl CertifyBench for OutsideBroker {
     async fn set_up(&self, _: &BrokerTls) -> Result<Box<dyn CaseBroker>, NotSetUp> {
         let since = std::time::Instant::now();
         let looked = tokio::time::timeout(self.rig.deadline, self.look()).await;
-        let (upstream, leaf, tls) = looked
+        let (upstream, looked) = looked
             .unwrap_or_else(|_| {
                 let within = hilrig_core::units::Span(self.rig.deadline);
                 Err(format!("no TLS handshake with {} within {within}", self.what.name))
@@ -147,6 +146,20 @@ impl CertifyBench for OutsideBroker {
             .map_err(NotSetUp::Broken)?;
         let what = &self.what;
         let login = what.login.as_ref();
+        let leaf = looked.leaf.clone();
+        let own = what.own.as_ref().map(|own| ClientCertificate { chain: &own.pem, key: &own.pem });
+        let tunnel = match &looked.needs_openssl {
+            Some(_) => {
+                Some(Tunnel::open(upstream, &what.server_name, &leaf, own, &self.rig.dir).map_err(
+                    |error| {
+                        let what = &what.name;
+                        NotSetUp::Broken(format!("a line to {what} through openssl: {error}"))
+                    },
+                )?)
+            }
+            None => None,
+        };
+        let tls = how_it_is_known(&looked);
         Ok(Box::new(OutsideCase {
             rig: self.rig.clone(),
             endpoint: BrokerEndpoint {
@@ -155,6 +168,8 @@ impl CertifyBench for OutsideBroker {
                 impostor_port: 0,
                 ca_der: what.ca().to_vec(),
                 second_ca_der: what.cas.iter().find(|ca| *ca != what.ca()).map(|ca| ca.to_vec()),
+                leaves: looked.doubt.iter().map(|_| leaf.to_vec()).collect(),
+                plain: tunnel.as_ref().map(|tunnel| tunnel.path().to_owned()),
                 server_name: what.server_name.clone(),
                 credentials: login.map(|login| (login.user.clone(), login.password.clone())),
                 client_certificate: what.own.as_ref().map(|own| own.der.clone()),
@@ -168,6 +183,7 @@ impl CertifyBench for OutsideBroker {
                 ..Trust::default()
             },
             line: BoardLine::new(self.listen, upstream),
+            _tunnel: tunnel,
             what: what.clone(),
             facts: BrokerFacts {
                 kind: "outside".into(),
@@ -183,33 +199,31 @@ impl CertifyBench for OutsideBroker {
 }
 
 impl OutsideBroker {
-    /// Its address, its certificate, and the version of TLS that is agreed on with it.
-    async fn look(&self) -> Result<(SocketAddr, Vec<u8>, String), String> {
-        let Outside { name, server_name, reached, own, .. } = &self.what;
+    /// Its address, and what it shows there. Whatever that is: the board is the judge of it.
+    async fn look(&self) -> Result<(SocketAddr, Looked), String> {
+        let Outside { name, server_name, reached, cas, .. } = &self.what;
         let address = reached.as_ref().ok_or("it was not looked for")?.address;
-        // Whatever it shows: the board is the judge of it.
-        let (chain, connected) = shown::connect(address, server_name, own.as_ref()).await;
-        let version = connected.as_ref().ok().and_then(|tls| tls.get_ref().1.protocol_version());
-        let version = version.map(|version| format!("{version:?}")).unwrap_or_default();
-        match (chain.into_iter().next(), connected) {
-            (Some(leaf), _) => Ok((address, leaf.to_vec(), version)),
-            (None, Err(error)) => Err(format!("{name}: {}", in_words(&error))),
-            (None, Ok(_)) => Err(format!("{name} showed no certificate")),
-        }
+        let looked = look(address, server_name, cas).await;
+        looked.map(|looked| (address, looked)).map_err(|found| format!("{name}: {found}"))
     }
 }
 
-fn in_words(error: &io::Error) -> String {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match (error.kind(), tls) {
-        (io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset, _) => {
-            "it takes the connection and closes it in the handshake".into()
-        }
-        (_, Some(rustls::Error::InvalidMessage(what))) => {
-            format!("what it answers is not TLS ({what:?})")
-        }
-        _ => text::printable(format!("the TLS handshake failed: {error}").as_bytes()),
+/// The version of TLS, and how the rig's own clients know the broker where they cannot check its certificate. What is
+/// wrong with it for them is no verdict: the boards judge it.
+fn how_it_is_known(looked: &Looked) -> String {
+    let mut words = vec![looked.tls.clone()];
+    if let Some(doubt) = &looked.doubt {
+        let sha256: String =
+            Sha256::digest(&looked.leaf).iter().map(|byte| format!("{byte:02x}")).collect();
+        words.push(format!(
+            "the rig's own clients do not check the certificate ({doubt}), they accept the one with SHA-256 {sha256} alone"
+        ));
     }
+    if let Some(found) = &looked.needs_openssl {
+        words.push(format!("they go through openssl, for rustls cannot ({found})"));
+    }
+    words.retain(|words| !words.is_empty());
+    words.join("; ")
 }
 
 /// It, with a line to it.
@@ -218,6 +232,8 @@ struct OutsideCase {
     endpoint: BrokerEndpoint,
     trust: Trust,
     line: BoardLine,
+    /// The way of the rig's own clients, where rustls has none.
+    _tunnel: Option<Tunnel>,
     what: Outside,
     facts: BrokerFacts,
 }

@@ -32,7 +32,7 @@ impl Case {
                 "eleven connections of the board, one after the other, and a request on each"
             }
             Act::Resume => {
-                "a few connections of the board and of two other clients, one after the other"
+                "a few connections of the board and of two other clients, one after the other, and one with the client id of the board"
             }
             Act::AskForMfln => "two connections with a ClientHello each, and nothing after it",
             Act::Stall => "two connections that stay open for up to 20 s without a handshake",

@@ -44,8 +44,8 @@ pub struct Config {
     pub secrets: BTreeMap<String, String>,
     /// The broker.
     pub broker: BrokerConfig,
-    /// Lowest free heap that a phase must keep, bytes.
-    pub floors: BTreeMap<HeapPhase, u64>,
+    /// Lowest free heap that a phase must keep, bytes, on the kinds that set none of their own.
+    pub floors: Floors,
     /// What a certification requires beside what its matrix expects.
     pub require: Vec<Requirement>,
     /// How much of each scenario there is where a run is asked for it.
@@ -58,6 +58,23 @@ pub struct Config {
     pub records: PathBuf,
     /// The boards on the bench.
     pub boards: Vec<BoardConfig>,
+}
+
+/// Lowest free heap that each phase must keep, bytes.
+pub type Floors = BTreeMap<HeapPhase, u64>;
+
+impl Config {
+    /// The floors that a board of this kind has: its own, and those of all kinds where it has none.
+    pub fn floors_of(&self, kind: BoardKind) -> Floors {
+        let own = self.firmware.get(&kind).map(|files| files.floors.clone()).unwrap_or_default();
+        let mut floors = self.floors.clone();
+        floors.extend(own);
+        floors
+    }
+}
+
+fn floors(written: &BTreeMap<HeapPhase, Spanned<crate::units::Bytes>>) -> Floors {
+    written.iter().map(|(phase, floor)| (*phase, floor.get_ref().0)).collect()
 }
 
 /// What a kind of board gets.
@@ -73,6 +90,8 @@ pub struct FirmwareFiles {
     pub segments: Vec<SegmentFile>,
     /// How the board gets its settings.
     pub settings: SettingsBy,
+    /// Lowest free heap that a phase must keep on this kind, bytes, in place of the one for all kinds.
+    pub floors: Floors,
 }
 
 /// Data that is written beside the image.
@@ -270,12 +289,7 @@ impl Resolver<'_> {
                 executable: self.program(&raw.broker.executable),
                 port: raw.broker.port.map(Spanned::into_inner),
             },
-            floors: raw
-                .heap
-                .floor
-                .into_iter()
-                .map(|(phase, floor)| (phase, floor.into_inner().0))
-                .collect(),
+            floors: floors(&raw.heap.floor),
             require: self.require(&raw.certify.require)?,
             scenarios: self.scenarios(&raw.scenario)?,
             deadlines: self.deadlines(&raw.deadlines)?,
@@ -297,6 +311,7 @@ impl Resolver<'_> {
             elf: raw.elf.as_ref().map(|elf| self.file(keys.elf, elf)),
             callers: raw.callers.as_ref().map(|callers| self.file(keys.callers, callers)),
             settings: raw.settings,
+            floors: floors(&raw.floor),
             segments: raw
                 .segments
                 .iter()

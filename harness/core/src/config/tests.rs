@@ -180,3 +180,23 @@ fn what_a_certification_requires_is_read_and_every_wrong_name_is_named_with_its_
     assert!(refused("[certify.require]\nheap = \"36 KB\"\n").contains("is no size"));
     assert!(refused("[certify.require]\nheep = \"36 KiB\"\n").contains("heep"));
 }
+
+#[test]
+fn a_kind_has_floors_of_its_own_beside_those_of_all() {
+    let own = "[firmware.esp8266]\nimage = \"e.bin\"\nfloor = { handshake = \"12 KiB\" }\n\
+               [heap.floor]\nboot = \"40 KiB\"\nhandshake = \"36 KiB\"\n";
+    let config = parse(&format!("{LEAST}{own}")).unwrap();
+    let of = |kind, phase| config.floors_of(kind)[&phase];
+    assert_eq!(of(BoardKind::Virtual, HeapPhase::Handshake), 36 * 1024);
+    assert_eq!(of(BoardKind::Esp8266, HeapPhase::Handshake), 12 * 1024);
+    assert_eq!(of(BoardKind::Esp8266, HeapPhase::Boot), 40 * 1024);
+}
+
+#[test]
+fn a_wrong_floor_of_a_kind_is_named_with_its_line() {
+    let error =
+        refused("[firmware.esp8266]\nimage = \"e.bin\"\nfloor = { handshak = \"1 KiB\" }\n");
+    assert!(error.contains(":8:") && error.contains("handshak"), "{error}");
+    let error = refused("[firmware.esp8266]\nimage = \"e.bin\"\nfloor = { boot = \"1 KB\" }\n");
+    assert!(error.contains(":8:") && error.contains("`1 KB` is no size"), "{error}");
+}

@@ -20,15 +20,19 @@ fn a_dump_of_the_arduino_core_is_read() {
                 epc3: Some(0),
                 excvaddr: Some(0x10),
                 depc: Some(0),
-                cause: None,
+                ..Registers::default()
             }),
             CrashLine::StackBegins,
             CrashLine::StackEnds,
-            CrashLine::FailedAllocation { caller: 0x4020_2b94, bytes: 2048 },
+            CrashLine::FailedAllocation { caller: Some(0x4020_2b94), bytes: 2048 },
         ]
     );
     assert_eq!(read.iter().filter(|crash| crash.is_crash()).count(), 1);
     assert!(read[0].to_string().contains("null pointer"));
+}
+
+fn overflow(task: Option<&str>) -> CrashLine {
+    CrashLine::StackOverflow { task: task.map(Into::into), at: [None; 2], cut: false }
 }
 
 #[test]
@@ -41,7 +45,7 @@ fn the_other_crash_texts_are_read() {
             CrashLine::Exception { cause: 28, fatal: true },
         ),
         (
-            "epc1=0x4000, epc2=0x1",
+            "epc1=0x00004000, epc2=0x1",
             CrashLine::Registers(Registers {
                 epc1: Some(0x4000),
                 epc2: Some(1),
@@ -55,18 +59,33 @@ fn the_other_crash_texts_are_read() {
             CrashLine::StackSmashed { at: Some(0x4020_0000) },
         ),
         ("Stack smashing detected.", CrashLine::StackSmashed { at: None }),
-        ("Stack overflow detected.", CrashLine::StackOverflow),
+        ("Stack overflow detected.", overflow(None)),
         ("Abort called", CrashLine::Abort { at: None }),
         ("User exception (panic/abort/assert)", CrashLine::UserException),
         ("Unhandled C++ exception: OOM", CrashLine::UnhandledException),
-        (&format!("Panic {place}"), CrashLine::Panic { text: place.into() }),
+        (
+            &format!("Panic {place}"),
+            CrashLine::Panic {
+                text: place.into(),
+                panic: Box::new(Panic {
+                    file: Some("core_esp8266_main.cpp".into()),
+                    line: Some(98),
+                    function: Some("__yield".into()),
+                    ..Panic::default()
+                }),
+                task: None,
+            },
+        ),
         (
             "Guru Meditation Error: Core  0 panic'ed (LoadProhibited). Exception was unhandled.",
             CrashLine::Guru { what: "LoadProhibited".into() },
         ),
         (
             "Backtrace: 0x400d0c4b:0x3ffb1f60 0x400d1e8b:0x3ffb1f80 |<-CORRUPTED",
-            CrashLine::Backtrace(vec![0x400d_0c4b, 0x400d_1e8b]),
+            CrashLine::Backtrace {
+                addresses: vec![0x400d_0c4b, 0x400d_1e8b],
+                end: Some("CORRUPTED"),
+            },
         ),
         (
             "abort() was called at PC 0x400d2233 on core 1",
@@ -74,7 +93,7 @@ fn the_other_crash_texts_are_read() {
         ),
         (
             "***ERROR*** A stack overflow in task loopTask has been detected.",
-            CrashLine::StackOverflow,
+            overflow(Some("loopTask")),
         ),
     ];
     for (line, crash) in cases {
@@ -90,7 +109,7 @@ fn an_esp32s_register_dump_is_read() {
         "EXCCAUSE: 0x0000001c  EXCVADDR: 0x00000008  LBEG    : 0x4000c46c  LEND    : 0x4000c477",
     ] {
         match CrashLine::read(line.as_bytes()) {
-            Some(CrashLine::Registers(found)) => all.fill(found),
+            Some(CrashLine::Registers(found)) => all.fill(&found),
             other => panic!("{line}: {other:?}"),
         }
     }

@@ -58,7 +58,7 @@ fn as_json_every_key_is_there() {
             frame_json("stack", "0x40210033"),
             frame_json("failed_alloc", "0x40210027"),
         ],
-        "evidence": [], "note": null,
+        "evidence": [], "task": null, "panic": null, "registers": {}, "damaged": [], "note": null,
     });
     assert_eq!(json, expected);
 }

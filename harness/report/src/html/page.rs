@@ -33,7 +33,6 @@ pub(super) fn page(
     let id = run.started.as_ref().map_or("", |started| started.run.as_str());
     let end = run.ended.as_ref().map_or(run.at, |end| end.seconds);
     let empty = Trace::default();
-    let floors = run.started.as_ref().map(|started| started.floors.clone()).unwrap_or_default();
     let certificate = |of: &Certification| {
         let mut certificate = run.certificate(&of.broker)?;
         seal(&mut certificate);
@@ -61,6 +60,8 @@ pub(super) fn page(
                 (memory::sections(run.started.as_ref().map_or(&[], |started| &started.firmware)))
                 (history::section(history))
                 @for board in &run.boards {
+                    @let kind = board.facts.as_ref().map_or("", |facts| facts.kind.as_str());
+                    @let floors = run.started.as_ref().map(|started| started.floors_of(kind)).unwrap_or_default();
                     (board::section(board, traces.get(&board.name).unwrap_or(&empty), record, end, &floors))
                 }
             }

@@ -51,6 +51,7 @@ impl Stream {
                 ]
                 .map(|(name, holds, bytes)| Section { name: name.into(), holds, bytes })
                 .into(),
+                floors: Default::default(),
             }],
             settings: [("tls_mfl".to_owned(), "512".to_owned())].into(),
             scenarios: vec!["handshake:20".into()],
@@ -237,6 +238,10 @@ pub fn crash() -> Crash {
             frame(Role::FailedAlloc, 0x4021_0027, "Net::loop()", Some(("src/net.cpp", 12))),
         ],
         evidence: Vec::new(),
+        task: None,
+        panic: None,
+        registers: std::collections::BTreeMap::new(),
+        damaged: Vec::new(),
         note: None,
     }
 }
