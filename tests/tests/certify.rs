@@ -74,6 +74,14 @@ fn the_matrix_of_mosquitto_comes_out_as_it_must() {
         ("mqtt-will", "the board's own will was published"),
         ("mqtt-retained", "the board did not do what was kept for it"),
         ("mqtt-broker-restart", "the board came back by itself"),
+        (
+            "resumption",
+            "after a cut: the session was offered by its id, and not resumed; after the broker's orderly close: the session was resumed by its id",
+        ),
+        (
+            "mqtt-reconnect-storm",
+            "without a password to check, 50 clients at once were answered with return code 5",
+        ),
     ] {
         let found_here = text(&case(&certificate, id)["evidence"], "found");
         assert!(found_here.contains(found), "{id}: {found_here}");

@@ -20,7 +20,7 @@ pub struct Mark {
     pub end: Option<usize>,
     /// It names a cause; the others are details of a dump.
     pub cause: bool,
-    /// A start of the ROM, which is recognised anywhere in a line.
+    /// A start of the ROM, which is recognised anywhere in a line, or what the ROM prints of the image.
     pub start_of_rom: bool,
 }
 
@@ -39,6 +39,9 @@ static CLOSED: LazyLock<Regex> = LazyLock::new(|| {
         "Abort called",
         r"User exception \(panic/abort/assert\)",
         "Brownout detector was triggered",
+        r"(?:thread '[^']{0,32}' (?:\(\d+\) )?)?panicked at [^\s:']+:\d+:\d+:",
+        "={4,} PANIC ={4,}",
+        r"\*{3,} [A-Za-z][A-Za-z !]{2,30} \*{3,}",
     ];
     let details = [
         r"epc1=0x[0-9a-f]+(?:,? *\w{3,8}=0x[0-9a-f]+)*".to_owned(),
@@ -49,12 +52,15 @@ static CLOSED: LazyLock<Regex> = LazyLock::new(|| {
         r"last failed alloc call: (?:0x)?[0-9a-fA-F]+\(\d+\)".to_owned(),
         "-+ CUT HERE FOR EXCEPTION DECODER -+".to_owned(),
         format!(r"(?-u:\b){HEX}:(?: +{HEX}){{4,8}}(?: +<)?"),
-        format!(r"(?-u:\b)(?:[A-Za-z][\w/]{{0,9}} *[:=] *{HEX}(?-u:\b)[ ,]*){{2,}}"),
+        registers("0x"),
+        registers(""),
         r"Backtrace:(?: *0x[0-9a-f]{8}:0x[0-9a-f]{8})+(?: *\|<-[A-Z]+)?".to_owned(),
     ];
     let starts = [
         r"(?:ets [A-Z][a-z]{2} +\d{1,2} \d{4}, ?)?rst cause:\d{1,2}, ?boot mode:\(\d{1,2},\d{1,2}\)",
         r"rst:0x[0-9a-f]+ \(\w+\),boot:0x[0-9a-f]+ \(\w+(?:\([\w/]*\))?\)",
+        r"load 0x[0-9a-f]{8}, len \d+, room \d+",
+        r"load:0x[0-9a-f]{8},len:\d+|entry 0x[0-9a-f]{8}",
     ];
     let (causes, details, starts) = (causes.join("|"), details.join("|"), starts.join("|"));
     pattern(&format!("({causes})|({details})|({starts})"))
@@ -64,7 +70,7 @@ static CLOSED: LazyLock<Regex> = LazyLock::new(|| {
 static ANY: LazyLock<Regex> = LazyLock::new(|| {
     let mut signs = SIGNS.map(|sign| format!("(?:{sign})")).to_vec();
     signs.push("<<<stack".to_owned());
-    signs.push("ctx: |sp: |alloc call: |ets |Backtrace:".to_owned());
+    signs.push("ctx: |sp: |alloc call: |ets |Backtrace:|load[ :]0x|entry 0x".to_owned());
     signs.push("[0-9a-fA-F]{8}[: ]".to_owned());
     pattern(&signs.join("|"))
 });
@@ -77,6 +83,11 @@ static NUMBERS: LazyLock<Regex> = LazyLock::new(|| {
         r"^(?:(?:[A-Za-z][\w/()]{{0,15}}(?: \w{{1,12}}){{0,3}} *[:=] *)?{HEX}[,:]?(?: +|$))+(?:[|<].*)?$|^Backtrace:{HEX}"
     ))
 });
+
+/// Names with numbers, at least two, in one notation.
+fn registers(zero: &str) -> String {
+    format!(r"(?-u:\b)(?:[A-Za-z][\w/]{{0,9}} *[:=] *{zero}[0-9a-fA-F]{{8}}(?-u:\b)[ ,]*){{2,}}")
+}
 
 fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a constant pattern compiles")
@@ -99,7 +110,12 @@ pub fn find(text: &str) -> Option<Mark> {
             start_of_rom: groups.get(3).is_some(),
         })
     });
-    let before = |mark: &Mark| closed.is_none_or(|closed| mark.start < closed.start);
+    // The reader may take a logger's own prefix for a part of its line: what it reads without it counts.
+    let before = |mark: &Mark| {
+        closed.is_none_or(|closed| {
+            mark.start < closed.start && CrashLine::read(&text.as_bytes()[closed.start..]).is_none()
+        })
+    };
     read(text).filter(before).or(closed)
 }
 
@@ -116,6 +132,12 @@ fn read(text: &str) -> Option<Mark> {
         let cause = CrashLine::read(&text.as_bytes()[start..])?.is_crash();
         Some(Mark { start, end: None, cause, start_of_rom: false })
     })
+}
+
+/// Where the address ends that `text` begins with: a backtrace may have one to a line.
+pub fn address(text: &str) -> Option<usize> {
+    static ADDRESS: LazyLock<Regex> = LazyLock::new(|| pattern(r"^0x[0-9a-fA-F]{8}(?-u:\b)"));
+    ADDRESS.find(text).map(|found| found.end())
 }
 
 /// Whether `text`, all of it, is a line of a dump that names no cause.
@@ -161,6 +183,8 @@ mod tests {
             ("Backtrace: 0x400da956:0x3ffb23f0 0x400d18d1:0x3ffb4e00 |<-CORRUPTED", false),
             ("ets Jan  8 2013,rst cause:2, boot mode:(3,6)", false),
             ("rst:0xc (SW_CPU_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)", false),
+            ("load 0x4010f000, len 3456, room 16", false),
+            ("load:0x3fff0030,len:1184", false),
         ] {
             for (prefix, suffix) in
                 [("", ""), ("2026-11-30 [dut-0] ", ""), ("x|", " ;"), ("12:", "#")]
@@ -171,6 +195,9 @@ mod tests {
             }
             assert_eq!(is_detail(text), !cause, "{text}");
         }
+        // A number of the prefix is none of the registers.
+        let registers = "bench: 40201995 PC      : 0x400d0c4b  PS      : 0x00060530";
+        assert_eq!(find(registers).map(|mark| mark.start), Some(16));
         let guru = "x: Guru Meditation Error: Core  0 panic'ed (LoadProhibited). And so on.";
         let mark = find(guru).unwrap();
         assert_eq!((mark.start, mark.end, mark.cause), (3, None, true));

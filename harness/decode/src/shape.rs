@@ -72,8 +72,9 @@ impl Shape {
                 at += run.len();
             } else {
                 // GitLab marks with it that a line goes on.
-                if c != '+' || !matches!(tokens.last(), Some(Token::Number { .. } | Token::Numbers))
-                {
+                let number = matches!(tokens.last(), Some(Token::Number { .. } | Token::Numbers));
+                let goes_on = c == '+' && number && prefix[..at].ends_with(is_of_word);
+                if !goes_on {
                     tokens.push(Token::Sign(c));
                 }
                 at += c.len_utf8();

@@ -37,6 +37,7 @@ pub fn explain(result: &CaseResult, given: &Given<'_>, reached: &Reached) -> Str
                 .into()
         }
         Some(Reason::CertificateWanted) => CERTIFICATE_WANTED.into(),
+        Some(Reason::BrokerRule) if result.why.is_some() => result.why.clone().unwrap_or_default(),
         Some(Reason::WrongName) => wrong_name(&shown, given),
         Some(Reason::NotTrusted) => other_ca(&shown, given),
         Some(Reason::OutOfDate) => out_of_date(&shown),

@@ -50,7 +50,7 @@ impl Case {
             Act::Mqtt(NoPermission) => "a subscription and a message on a topic that is forbidden",
             Act::Mqtt(BrokerRestart) => "nothing: the broker is restarted",
             Act::Mqtt(ReconnectStorm) => {
-                "50 clients and all boards, connected at once, three times"
+                "50 clients and all boards, connected at once, three times; the clients once more without a password"
             }
         }
     }
@@ -58,7 +58,6 @@ impl Case {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::certify::matrix::CASES;
 
     #[test]

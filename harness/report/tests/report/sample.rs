@@ -291,7 +291,7 @@ pub fn mixed() -> Stream {
     stream.board(name, What::HeapRead(read));
     stream.board(name, What::HeapCallers(callers()));
     let text = "the page, 3177 B".into();
-    let step = What::Step { scenario: "page".into(), step: 1, text, seconds: 0.005 };
+    let step = What::Step { scenario: "page".into(), step: 1, of: Some(21), text, seconds: 0.005 };
     stream.board(name, step);
     let found = ScenarioFound {
         scenario: "page".into(),
@@ -299,6 +299,8 @@ pub fn mixed() -> Stream {
         outcome: CheckOutcome::Held,
         first_free: Some(50_712),
         last_free: Some(50_712),
+        samples: 20,
+        stopped: None,
         slopes: vec![SlopeFound { each: "request".into(), slope: 0.0, low: -1.5, high: 0.5 }],
     };
     stream.board(name, What::Scenario(found));

@@ -138,7 +138,9 @@ impl Share<'_> {
             };
             let mut result = self.result(&on, came, broker.as_ref()).await;
             let first = on.case.id == matrix::CASES[0].id && result.verdict == Verdict::NotHeld;
-            let refused = match first && result.outcome == Outcome::Refused {
+            let no_way_on =
+                result.outcome == Outcome::Refused || result.reason == Some(Reason::BrokerRule);
+            let refused = match first && no_way_on {
                 true => broker.why_refused(&result).await,
                 false => None,
             };
