@@ -33,6 +33,7 @@ pub(super) fn page(
     let id = run.started.as_ref().map_or("", |started| started.run.as_str());
     let end = run.ended.as_ref().map_or(run.at, |end| end.seconds);
     let empty = Trace::default();
+    let floors = run.started.as_ref().map(|started| started.floors.clone()).unwrap_or_default();
     let certificate = |of: &Certification| {
         let mut certificate = run.certificate(&of.broker)?;
         seal(&mut certificate);
