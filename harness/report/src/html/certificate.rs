@@ -99,6 +99,7 @@ fn body(broker: &str, cases: &[CaseResult], certificate: Option<&Certificate>) -
         (plot(cases, broker, required_heap(policy)))
         h3 { "Cases" }
         (table(cases, broker))
+        (found(cases))
         h3 { "Evidence" }
         @for case in cases { (evidence(case, broker)) }
     }
@@ -164,7 +165,6 @@ fn table(cases: &[CaseResult], broker: &str) -> Markup {
                         th { "Case" } th { "Expected" } th { "Verdict" } th { "Outcome" }
                         th.number { "Free in the handshake, B" } th.number { "connected, B" }
                         th.number { "Handshake, ms" } th.number { "Handshake, B" }
-                        th { "Found" }
                     }
                 }
                 tbody {
@@ -178,10 +178,23 @@ fn table(cases: &[CaseResult], broker: &str) -> Markup {
                             td.number { (figure(case.cost.heap_connected)) }
                             td.number { (case.cost.handshake_seconds.map_or("–".into(), words::milliseconds)) }
                             td.number { (figure(case.cost.handshake_bytes)) }
-                            td.found { (words::found(case).unwrap_or("–")) }
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// What the cases found, where it says more than the table.
+fn found(cases: &[CaseResult]) -> Markup {
+    let found: Vec<(&CaseResult, &str)> =
+        cases.iter().filter_map(|case| Some((case, words::found(case)?))).collect();
+    html! {
+        @if !found.is_empty() {
+            h3 { "What was found" }
+            ul {
+                @for (case, text) in found { li { code { (case.id) } ": " (text) } }
             }
         }
     }
