@@ -77,7 +77,7 @@ impl Broker {
         notes: &mut dyn FnMut(String),
     ) -> Result<Broker, BrokerError> {
         let started = Instant::now();
-        let certificates = Certificates::new(&plan.server_name)?;
+        let certificates = Certificates::lasting(&plan.server_name, plan.longest)?;
         let job = Arc::new(Job { plan, certificates });
         let keepers = job.clone();
         let work = async move |desk: &mut Desk| match keep_restarting(&keepers, desk).await? {

@@ -4,8 +4,8 @@
 //! makes them in a millisecond, and a BearSSL client with the full profile knows them. (Brokers in the
 //! field mostly have RSA-2048, which ring cannot generate; it needs another key source.)
 //!
-//! A certificate is valid from a day ago, for a board whose clock is behind, to two days ahead: no
-//! run is longer, and a key that leaks is soon worth nothing.
+//! A certificate is valid from a day ago, for a board whose clock is behind, to two days behind the longest time that
+//! the run may take: a key that leaks is soon worth nothing.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
@@ -39,7 +39,15 @@ impl Certificates {
     /// # Errors
     /// If `name` is no DNS name, or if the system has no random numbers.
     pub fn new(name: &str) -> Result<Certificates, rcgen::Error> {
-        let now = OffsetDateTime::now_utc();
+        Certificates::lasting(name, std::time::Duration::ZERO)
+    }
+
+    /// The same for a run that takes so long.
+    ///
+    /// # Errors
+    /// As of [`new`](Certificates::new).
+    pub fn lasting(name: &str, longest: std::time::Duration) -> Result<Certificates, rcgen::Error> {
+        let now = Validity::of(OffsetDateTime::now_utc(), longest);
         let ca = authority(now)?;
         // The other CA has the same subject and differs in its key alone, so that only a board that
         // does check the signature refuses what it signed.
@@ -76,7 +84,7 @@ impl Certificates {
 impl Leaf {
     fn new(
         name: &str,
-        now: OffsetDateTime,
+        now: Validity,
         issuer: &CertifiedIssuer<'static, KeyPair>,
     ) -> Result<Leaf, rcgen::Error> {
         let mut params = CertificateParams::new([name.to_owned(), "localhost".to_owned()])?;
@@ -108,7 +116,7 @@ impl Leaf {
     }
 }
 
-fn authority(now: OffsetDateTime) -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
+fn authority(now: Validity) -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {
     let mut params = CertificateParams::default();
     params.distinguished_name = subject("hilrig CA of one run");
     // It signs leaves only.
@@ -125,7 +133,48 @@ fn subject(common_name: &str) -> DistinguishedName {
     name
 }
 
-fn limit(params: &mut CertificateParams, now: OffsetDateTime) {
-    params.not_before = now - Duration::days(1);
-    params.not_after = now + Duration::days(2);
+fn limit(params: &mut CertificateParams, validity: Validity) {
+    params.not_before = validity.not_before;
+    params.not_after = validity.not_after;
+}
+
+/// When the certificates of a run are valid.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Validity {
+    pub not_before: OffsetDateTime,
+    pub not_after: OffsetDateTime,
+}
+
+impl Validity {
+    /// The most that is heeded of what a run may take: no run is longer, and no date leaves the range of a board's clock.
+    const LONGEST: Duration = Duration::days(3650);
+
+    /// Of a run that begins now and takes so long.
+    pub fn of(now: OffsetDateTime, longest: std::time::Duration) -> Validity {
+        let longest =
+            Duration::try_from(longest).unwrap_or(Validity::LONGEST).min(Validity::LONGEST);
+        // A board's clock may be behind.
+        Validity {
+            not_before: now - Duration::days(1),
+            not_after: now + Duration::days(2) + longest,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_outlasts_the_longest_run() {
+        let now = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
+        for days in [0u64, 1, 7, 400] {
+            let longest = std::time::Duration::from_secs(days * 86_400);
+            assert!(
+                Validity::of(now, longest).not_after >= now + longest + Duration::days(1),
+                "{days}"
+            );
+        }
+        let _ = Validity::of(now, std::time::Duration::MAX);
+    }
 }

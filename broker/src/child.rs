@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::logtail::LogTail;
+use crate::strays::Descendants;
 
 /// A process that runs, as the child of the thread that started it. That thread stays until it has
 /// ended: the parent-death signal is about the thread.
@@ -113,8 +114,16 @@ impl Running {
         wake: impl Future<Output = ()>,
     ) -> Option<ExitStatus> {
         let pid = self.pid()?;
+        let started = Descendants::of(pid);
         let _ = kill_process(pid, signal);
         wake.await;
+        let ended = self.end_within(signal, grace).await;
+        // A script that was told to end leaves the broker that it had started; one that heeded the signal is gone by now.
+        started.end();
+        ended
+    }
+
+    async fn end_within(&mut self, signal: Signal, grace: Duration) -> Option<ExitStatus> {
         match timeout(grace, self.wait()).await {
             Ok(status) => status.ok(),
             Err(_) => {

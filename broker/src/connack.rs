@@ -66,6 +66,20 @@ pub(crate) async fn exchange(
     id: &str,
     login: Option<&Login>,
 ) -> io::Result<u8> {
+    let code = enter(stream, id, login).await?;
+    if code == 0 {
+        stream.write_all(&[0xe0, 0]).await?;
+        stream.flush().await?;
+    }
+    Ok(code)
+}
+
+/// Sends CONNECT and waits for the CONNACK. Returns the code.
+pub(crate) async fn enter(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    id: &str,
+    login: Option<&Login>,
+) -> io::Result<u8> {
     stream.write_all(&connect(id, login)?).await?;
     stream.flush().await?;
     let mut answer = [0; 4];
@@ -76,10 +90,6 @@ pub(crate) async fn exchange(
             format!("{answer:02x?} came instead of a CONNACK"),
         ));
     };
-    if code == 0 {
-        stream.write_all(&[0xe0, 0]).await?;
-        stream.flush().await?;
-    }
     Ok(code)
 }
 

@@ -107,6 +107,7 @@ pub(crate) async fn sweep_containers(engine: &Docker, notes: &mut dyn FnMut(Stri
                     pid: labels.get(PID)?.parse().ok()?,
                     boot: labels.get(BOOT)?.clone(),
                     host: labels.get(HOST)?.clone(),
+                    locked: false,
                 };
                 owner.is_gone().then(|| (id, labels.get(RUN).cloned().unwrap_or_default()))
             })

@@ -197,6 +197,8 @@ struct Libraries(Child);
 impl Libraries {
     fn ask(executable: &Path) -> Result<Libraries, String> {
         let child = Command::new("ldd")
+            .env_clear()
+            .envs(crate::environment::clean())
             .arg(executable)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

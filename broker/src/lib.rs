@@ -17,6 +17,7 @@ pub mod clients;
 mod connack;
 mod container;
 mod engine;
+mod environment;
 mod error;
 mod folder;
 mod front;

@@ -15,6 +15,9 @@ pub(crate) struct Owner {
     /// The machine's name and the pid namespace: engines and temp folders can be shared between
     /// containers that have pids of their own.
     pub host: String,
+    /// It holds a lock on the file that says this, as long as it lives.
+    #[serde(default)]
+    pub locked: bool,
 }
 
 impl Owner {
@@ -22,7 +25,12 @@ impl Owner {
     pub fn me() -> Owner {
         let pid = std::process::id();
         let start = started(pid).unwrap_or_default();
-        Owner { pid, boot: format!("{}/{start}", boot_id()), host: host() }
+        Owner { pid, boot: format!("{}/{start}", boot_id()), host: host(), locked: false }
+    }
+
+    /// It runs, or ran, under the kernel that runs now.
+    pub fn is_of_this_boot(&self) -> bool {
+        self.boot.split_once('/').is_some_and(|(boot, _)| !boot.is_empty() && boot == boot_id())
     }
 
     /// The process is gone for certain. Of one that cannot be seen from here nothing is certain.
@@ -90,7 +98,7 @@ mod tests {
         let (name, _) = me.host.split_once('/').unwrap();
         let other_pids = Owner { pid: nowhere, host: format!("{name}/1"), ..me.clone() };
         assert!(!other_pids.is_gone());
-        let garbled = Owner { pid: nowhere, boot: "x".into(), host: me.host };
+        let garbled = Owner { pid: nowhere, boot: "x".into(), host: me.host, locked: false };
         assert!(!garbled.is_gone());
     }
 }

@@ -37,6 +37,8 @@ pub struct BrokerPlan {
     pub login: Login,
     /// For the broker to answer, once its image is there.
     pub deadline: Duration,
+    /// The longest time that the run may take: the certificates are valid for longer.
+    pub longest: Duration,
 }
 
 impl BrokerPlan {
@@ -61,6 +63,7 @@ impl BrokerPlan {
             server_name: SERVER_NAME.into(),
             login: Login::random()?,
             deadline,
+            longest: Duration::ZERO,
         })
     }
 }

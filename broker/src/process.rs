@@ -17,19 +17,30 @@ use crate::error::BrokerError;
 use crate::folder::Folder;
 use crate::logtail::LogTail;
 use crate::mosquitto::{self, Listeners};
-use crate::{ports, program};
+use crate::{environment, ports, program, strays};
 
 /// Between SIGTERM and SIGKILL. It needs about a millisecond.
 const TO_END: Duration = Duration::from_secs(3);
 /// So many pairs of free ports are tried when somebody else is quicker.
 const TRIES: usize = 5;
 
-/// Starts it, tells that it is ready, and stays until it ends.
+/// Starts it, tells that it is ready, and stays until it ends. Nothing that it started is left then.
 pub(crate) async fn serve(job: &Job, desk: &Desk, ports: Ports) -> Result<End, BrokerError> {
+    let folder = Folder::create(&job.plan.dir)?;
+    let served = serve_in(&folder, job, desk, ports).await;
+    strays::end(folder.path());
+    served
+}
+
+async fn serve_in(
+    folder: &Folder,
+    job: &Job,
+    desk: &Desk,
+    ports: Ports,
+) -> Result<End, BrokerError> {
     let executable = program::look_up(&job.plan.executable)
         .map_err(|found| BrokerError::NoExecutable { found })?;
     let deadline = Instant::now() + job.plan.deadline;
-    let folder = Folder::create(&job.plan.dir)?;
     let mut free = ports::free(&job.plan.run);
     let mut tries = 0;
     let (mut running, port, impostor_port) = loop {
@@ -133,6 +144,7 @@ pub(crate) async fn prove(job: &Job, port: u16, deadline: Instant) -> Result<(),
 
 fn start(executable: &Path, folder: &Path, log: &LogTail) -> Result<Running, BrokerError> {
     let mut command = Command::new(executable);
+    command.env_clear().envs(environment::clean()).env(strays::MARK, folder);
     command.arg("-c").arg(folder.join(mosquitto::CONFIG));
     Running::start("mosquitto", command, log.clone()).map_err(BrokerError::file("run", executable))
 }

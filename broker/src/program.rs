@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::environment;
+
 /// A Mosquitto that was found.
 pub(crate) struct Mosquitto {
     pub path: PathBuf,
@@ -15,6 +17,8 @@ impl Mosquitto {
     pub fn find(executable: &Path) -> Result<Mosquitto, String> {
         let path = look_up(executable)?;
         let output = Command::new(&path)
+            .env_clear()
+            .envs(environment::clean())
             .arg("-h")
             .stdin(Stdio::null())
             .output()

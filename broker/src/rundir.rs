@@ -1,9 +1,11 @@
 //! The folder of a run for what lives as long as the run: sockets, keys, the boards' flash.
 
-use std::fs::{self, DirBuilder};
-use std::io;
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
 
 use crate::owner::Owner;
 use crate::strays;
@@ -45,7 +47,12 @@ fn folders_of(temporary: PathBuf, runtime: Option<PathBuf>) -> Vec<PathBuf> {
 /// removes it with all that is in it; one that a killed run left is removed by
 /// [`sweep`](crate::sweep).
 #[derive(Debug)]
-pub struct RunDir(PathBuf);
+pub struct RunDir {
+    path: PathBuf,
+    /// Locked as long as this process lives. The system gives the lock free with it, also where the process's pid says
+    /// nothing: in a container that is gone with its pids.
+    _lock: File,
+}
 
 impl RunDir {
     /// Makes the folder.
@@ -71,30 +78,44 @@ impl RunDir {
         }
         let path = base.join(format!("{PREFIX}{run}"));
         DirBuilder::new().mode(0o700).create(&path)?;
-        let dir = RunDir(path);
-        fs::write(dir.0.join(MARKER), serde_json::to_vec(&Owner::me())?)?;
-        Ok(dir)
+        let marked = (|| {
+            let mut marker = File::create_new(path.join(MARKER))?;
+            // Before it says whose it is: who reads it, finds it locked.
+            // Not every file system has locks.
+            let locked =
+                rustix::fs::flock(&marker, FlockOperation::NonBlockingLockExclusive).is_ok();
+            marker.write_all(&serde_json::to_vec(&Owner { locked, ..Owner::me() })?)?;
+            Ok(marker)
+        })();
+        match marked {
+            Ok(lock) => Ok(RunDir { path, _lock: lock }),
+            Err(error) => {
+                let _ = fs::remove_dir_all(&path);
+                Err(error)
+            }
+        }
     }
 
     /// The folder.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 }
 
 impl Drop for RunDir {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.0)
+        if let Err(error) = fs::remove_dir_all(&self.path)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!("cannot remove {}: {error}", self.0.display());
+            tracing::warn!("cannot remove {}: {error}", self.path.display());
         }
     }
 }
 
-/// Removes the folders in `base` that runs of this user left whose process is gone.
-pub(crate) fn sweep_in(base: &Path, notes: &mut dyn FnMut(String)) {
-    let Ok(entries) = fs::read_dir(base) else { return };
+/// Removes the folders in `base` that runs of this user left whose process is gone. The ids of these runs.
+pub(crate) fn sweep_in(base: &Path, notes: &mut dyn FnMut(String)) -> Vec<String> {
+    let mut swept = Vec::new();
+    let Ok(entries) = fs::read_dir(base) else { return swept };
     let me = rustix::process::geteuid().as_raw();
     for entry in entries.flatten() {
         if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
@@ -110,19 +131,34 @@ pub(crate) fn sweep_in(base: &Path, notes: &mut dyn FnMut(String)) {
             }
             _ => None,
         };
-        let Some(owner) = owner.filter(Owner::is_gone) else { continue };
+        // The lock says it for certain, where it can: of pids in another container nothing is known.
+        let gone = |owner: &Owner| {
+            owner.is_gone() || owner.locked && owner.is_of_this_boot() && is_unlocked(&marker)
+        };
+        let Some(owner) = owner.filter(gone) else { continue };
         strays::end(&path);
         match fs::remove_dir_all(&path) {
-            Ok(()) => notes(format!(
-                "swept {}: the run that left it (pid {}) is gone",
-                path.display(),
-                owner.pid
-            )),
+            Ok(()) => {
+                notes(format!(
+                    "swept {}: the run that left it (pid {}) is gone",
+                    path.display(),
+                    owner.pid
+                ));
+                let name = entry.file_name().to_string_lossy().into_owned();
+                swept.push(name.trim_start_matches(PREFIX).to_owned());
+            }
             // Another run may be sweeping at the same time.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => notes(format!("cannot sweep {}: {error}", path.display())),
         }
     }
+    swept
+}
+
+/// Nobody has the marker locked. A run that has just made it has not written into it yet, and is not asked about.
+fn is_unlocked(marker: &Path) -> bool {
+    let Ok(marker) = File::open(marker) else { return false };
+    rustix::fs::flock(&marker, FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
 #[cfg(test)]
@@ -178,5 +214,23 @@ mod tests {
         assert!(left.wait().unwrap().to_string().contains("signal: 9"), "what it ran is ended");
         assert!(alive.path().exists() && somebodys.exists() && link.is_symlink());
         assert!(swept(base.path()).is_empty());
+    }
+
+    #[test]
+    fn what_a_run_left_in_a_container_that_is_gone_is_swept_and_that_of_one_that_runs_is_not() {
+        let base = tempfile::tempdir().unwrap();
+        let there = RunDir::create_in(base.path(), "there").unwrap();
+        let killed = RunDir::create_in(base.path(), "killed").unwrap();
+        // Both in other containers of this machine: of their pids nothing can be seen from here.
+        let owner = Owner { host: "another/1".into(), locked: true, ..Owner::me() };
+        for dir in [&there, &killed] {
+            fs::write(dir.path().join(MARKER), serde_json::to_vec(&owner).unwrap()).unwrap();
+        }
+        // What the system does when a process is killed.
+        let RunDir { _lock, .. } = &killed;
+        rustix::fs::flock(_lock, FlockOperation::Unlock).unwrap();
+        let mut left = Vec::new();
+        assert_eq!(sweep_in(base.path(), &mut |note| left.push(note)), ["killed"], "{left:?}");
+        assert!(there.path().exists() && !killed.path().exists());
     }
 }

@@ -1,10 +1,11 @@
 //! Processes that a broker started and left: some put themselves into a session of their own, where
-//! no signal to the broker or to its group reaches them.
+//! no signal to the broker or to its group reaches them, and a broker that is started by a script can be one itself.
 //!
-//! Each broker of a case has the folder of its files in its environment, and so has what it starts.
-//! That is how they are told apart from everybody else's.
+//! Each broker has the folder of its files in its environment, and so has what it starts. That is how they are told apart
+//! from everybody else's. What clears its environment is found as a descendant while the broker lives.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +21,53 @@ const TO_GO: Duration = Duration::from_secs(5);
 /// What is ended may have started something meanwhile; it is looked so many times.
 const ROUNDS: usize = 5;
 
+/// Processes that come from one another, each as itself: a descriptor does not become another process's.
+pub(crate) struct Descendants(Vec<OwnedFd>);
+
+impl Descendants {
+    /// What `ancestor` started and what that started, as far as it is there now.
+    pub fn of(ancestor: Pid) -> Descendants {
+        let parents: Vec<(Pid, i32)> =
+            processes().filter_map(|pid| Some((pid, parent(pid)?))).collect();
+        let mut family = vec![ancestor.as_raw_nonzero().get()];
+        let mut at = 0;
+        while let Some(one) = family.get(at).copied() {
+            family.extend(
+                parents
+                    .iter()
+                    .filter(|(_, of)| *of == one)
+                    .map(|(pid, _)| pid.as_raw_nonzero().get()),
+            );
+            at += 1;
+        }
+        let opened = family.into_iter().skip(1).filter_map(|pid| {
+            let pid = Pid::from_raw(pid)?;
+            let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+            // Since it was looked at, the number can have become somebody else's.
+            parent(pid).is_some().then_some(process)
+        });
+        Descendants(opened.collect())
+    }
+
+    /// Ends those that are still there.
+    pub fn end(self) {
+        self.0.iter().for_each(kill);
+    }
+}
+
+/// Its parent's pid: field 4 of proc(5)'s `stat`, behind the name in parentheses.
+fn parent(pid: Pid) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+fn kill(process: &OwnedFd) {
+    if pidfd_send_signal(process, Signal::KILL).is_ok() {
+        let mut events = [PollFd::new(process, PollFlags::IN)];
+        let _ = poll(&mut events, Timespec::try_from(TO_GO).ok().as_ref());
+    }
+}
+
 /// Ends every process that has this folder, or one below it, for its mark, and waits for that.
 pub(crate) fn end(dir: &Path) {
     for _ in 0..ROUNDS {
@@ -33,10 +81,7 @@ pub(crate) fn end(dir: &Path) {
             if !is_marked(pid, dir) {
                 continue;
             }
-            if pidfd_send_signal(&process, Signal::KILL).is_ok() {
-                let mut events = [PollFd::new(&process, PollFlags::IN)];
-                let _ = poll(&mut events, Timespec::try_from(TO_GO).ok().as_ref());
-            }
+            kill(&process);
         }
     }
     tracing::warn!("processes of the broker in {} are left", dir.display());
@@ -44,12 +89,13 @@ pub(crate) fn end(dir: &Path) {
 
 /// Pids of the processes with this mark. Of other users' processes nothing can be read.
 fn find(dir: &Path) -> Vec<Pid> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries
-        .flatten()
-        .filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
-        .filter(|pid| is_marked(*pid, dir))
-        .collect()
+    processes().filter(|pid| is_marked(*pid, dir)).collect()
+}
+
+/// All that can be seen.
+fn processes() -> impl Iterator<Item = Pid> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
 }
 
 fn is_marked(pid: Pid, dir: &Path) -> bool {

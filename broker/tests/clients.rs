@@ -203,7 +203,9 @@ async fn a_certificate_is_held_against_what_was_said() {
     let resume = BoardTls { resume: true, ..BoardTls::USUAL };
     for client in both(&Ask { board: resume, ..ask }, dir.path()).await {
         connected(std::slice::from_ref(&client));
-        assert!(client.said.ends_with("session resumed"), "{client:?}");
+        // OpenSSL forgets the session of a connection that was torn down.
+        let both = ", after an orderly close session resumed, after a cut session not resumed";
+        assert!(client.said.ends_with(both), "{client:?}");
     }
 }
 

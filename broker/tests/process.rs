@@ -92,6 +92,61 @@ async fn giving_up_its_start_takes_it_back() {
     nothing_left(dir.path());
 }
 
+/// Whether a process runs; one that has ended and was not waited for does not.
+fn runs(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+}
+
+#[tokio::test]
+async fn what_a_script_in_place_of_it_started_is_ended_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let scripts = tempfile::tempdir().unwrap();
+    let pids = scripts.path().join("pids");
+    // In a session of its own, without the mark in its environment, and the broker itself as a child.
+    let text = format!(
+        "for start in setsid 'env -i'; do $start sleep 600 & echo $! >> {0}; done\n\
+         PATH=$PATH:/usr/sbin mosquitto \"$@\" & echo $! >> {0}\nwait",
+        pids.display()
+    );
+    let mut plan = plan(BrokerKind::Process, "script", dir.path());
+    plan.executable = script(scripts.path(), &text);
+    let (mut broker, _) = start(plan).await;
+    let started = fs::read_to_string(&pids).unwrap();
+    let started: Vec<&str> = started.lines().collect();
+    assert!(started.len() == 3 && started.iter().all(|pid| runs(pid)), "{started:?}");
+    broker.stop().await;
+    let left: Vec<&&str> = started.iter().filter(|pid| runs(pid)).collect();
+    assert!(left.is_empty(), "{left:?} of {started:?} run still");
+    nothing_left(dir.path());
+}
+
+#[tokio::test]
+async fn it_inherits_nothing_that_it_does_not_need() {
+    let dir = tempfile::tempdir().unwrap();
+    // What the test's own environment has stands for what a user's has.
+    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some(), "cargo sets it");
+    let (mut broker, _) = start(plan(BrokerKind::Process, "environment", dir.path())).await;
+    let [pid] = mosquittos(dir.path())[..] else { panic!("there should be one") };
+    let environment = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).unwrap();
+    let environment = String::from_utf8_lossy(&environment).into_owned();
+    let names: Vec<&str> =
+        environment.split('\0').filter_map(|one| Some(one.split_once('=')?.0)).collect();
+    let allowed = [
+        "PATH",
+        "LD_LIBRARY_PATH",
+        "LANG",
+        "LC_ALL",
+        "TZ",
+        "TMPDIR",
+        "OPENSSL_CONF",
+        "OPENSSL_MODULES",
+        "HILRIG_BROKER_DIR",
+    ];
+    assert!(names.iter().all(|name| allowed.contains(name)), "{names:?}");
+    broker.stop().await;
+}
+
 #[tokio::test]
 async fn killed_in_the_middle_is_told() {
     let dir = tempfile::tempdir().unwrap();

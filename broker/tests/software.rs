@@ -427,6 +427,32 @@ async fn nats_holds() {
 }
 
 #[tokio::test]
+async fn nats_with_its_own_timeouts_gives_a_slow_client_two_seconds() {
+    let nats = Software::named("nats").unwrap();
+    let names: Vec<&str> = nats.with_beside().iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["nats", "nats-defaults"]);
+    if let Err(missing) = nats.find() {
+        return skipped(&missing.to_string());
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let software = Software::named("nats-defaults").unwrap();
+    let mut instance =
+        Instance::start(order(software, dir.path(), BrokerTls::USUAL)).await.unwrap();
+    // A client that says nothing is given up by the broker, and not by this deadline.
+    let mut silent =
+        tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, instance.port())).await.unwrap();
+    let mut said = [0; 64];
+    let closed = tokio::io::AsyncReadExt::read(&mut silent, &mut said);
+    let closed = tokio::time::timeout(PATIENCE, closed).await;
+    assert!(
+        closed.is_ok(),
+        "a silent client is there after {PATIENCE:?}, as with the longer timeout"
+    );
+    instance.stop().await;
+    nothing_left(dir.path());
+}
+
+#[tokio::test]
 async fn activemq_holds() {
     holds("activemq").await;
 }

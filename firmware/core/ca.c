@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "x509_decoder.h"
+
 const char ca_no_memory[] = "no memory to decode it";
 
 static void keep_name(void *context, const void *bytes, size_t length)
@@ -19,7 +21,7 @@ static void keep_name(void *context, const void *bytes, size_t length)
 static void begin(struct ca *ca, br_x509_decoder_context *decoder)
 {
 	memset(ca, 0, sizeof *ca);
-	br_x509_decoder_init(decoder, keep_name, ca);
+	x509_decoder_start(decoder, keep_name, ca);
 }
 
 static const char *take_rsa(struct ca *ca, const br_rsa_public_key *key)

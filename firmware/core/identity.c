@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tls.h"
+#include "x509_decoder.h"
 
 static const char too_long[] = "key and certificates are longer than 2048 bytes";
 
@@ -160,7 +161,7 @@ static const char *check_certificates(struct identity_reader *reader,
 		size_t length = certificate_at(reader->bytes, reader->length, at);
 		const br_x509_pkey *key;
 
-		br_x509_decoder_init(decoder, NULL, NULL);
+		x509_decoder_start(decoder, NULL, NULL);
 		br_x509_decoder_push(decoder, reader->bytes + at + 2, length);
 		key = br_x509_decoder_get_pkey(decoder);
 		if (key == NULL)

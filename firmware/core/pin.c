@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tls.h"
+#include "x509_decoder.h"
 
 /* A context is found by its vtable, which stands first in it. */
 static struct pin *pin_of(const br_x509_class **context)
@@ -17,7 +18,7 @@ static void start_chain(const br_x509_class **context, const char *name)
 	(void)name;
 	pin->leaf = true;
 	br_sha256_init(&pin->hash);
-	br_x509_decoder_init(&pin->decoder, NULL, NULL);
+	x509_decoder_start(&pin->decoder, NULL, NULL);
 }
 
 static void start_certificate(const br_x509_class **context, uint32_t length)

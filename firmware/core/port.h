@@ -108,6 +108,10 @@ struct port {
 	 * 5 deep sleep, 6 external reset. */
 	uint8_t reset_reason;
 
+	/* The largest TLS record that the board takes unless its settings say otherwise
+	 * (`tls_mfl`): 16384, or less where the heap has no room for that. */
+	uint16_t tls_record;
+
 	/* -- clock -- */
 	uint32_t (*uptime_ms)(void *self); /* wraps after 49.7 days */
 

@@ -54,8 +54,8 @@ static void fill_net(const struct settings *settings, struct port_net *net)
 }
 
 /* Joins the network or, where that cannot be, serves an access point with the
- * configuration page, whatever mode was set. */
-static void start_network(struct core *core)
+ * configuration page, whatever mode was set. True if it has joined. */
+static bool start_network(struct core *core)
 {
 	const struct port *port = core->port;
 	uint32_t deadline = core_now(core) + JOIN_MS;
@@ -75,7 +75,7 @@ static void start_network(struct core *core)
 			if (port->net_access_point(port->self, &net)) {
 				core->mode = MODE_CONFIGURATION;
 				log_address(core);
-				return;
+				return false;
 			}
 			log_line(&core->log, "No access point on this board, waiting for the network");
 		}
@@ -83,6 +83,7 @@ static void start_network(struct core *core)
 	}
 	log_line(&core->log, "WiFi connected");
 	log_address(core);
+	return true;
 }
 
 static void start_web(struct core *core)
@@ -122,11 +123,12 @@ static uint32_t sooner(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-static void serve(struct core *core)
+/* `joined` though the network may be lost again by now: that is logged. */
+static void serve(struct core *core, bool joined)
 {
 	const struct port *port = core->port;
-	/* Not up where the board serves an access point. */
-	bool up = port->net_state(port->self) == PORT_NET_UP;
+	/* Whether it is up where the board serves an access point is the port's matter. */
+	bool up = joined || port->net_state(port->self) == PORT_NET_UP;
 
 	for (;;) {
 		uint32_t wait = 1000;
@@ -150,6 +152,7 @@ void core_run(const struct port *port, const char *build)
 {
 	static struct core the_core;
 	struct core *core = &the_core;
+	bool joined;
 
 	memset(core, 0, sizeof *core);
 	core->port = port;
@@ -165,7 +168,7 @@ void core_run(const struct port *port, const char *build)
 		port->serial_baud(port->self, core->settings.baud);
 	core->mode = mode_choose(&core->settings);
 
-	start_network(core);
+	joined = start_network(core);
 	if (core->mode != MODE_MQTT_TLS)
 		start_web(core);
 	if (core->mode == MODE_CONFIGURATION) {
@@ -174,7 +177,7 @@ void core_run(const struct port *port, const char *build)
 	} else if (!mqtt_start(core)) {
 		log_line(&core->log, "MQTT cannot be started: no memory");
 	}
-	serve(core);
+	serve(core, joined);
 	heap_log_lower(&core->heap, &core->log);
 	log_line(&core->log, "Restarting");
 	port->reset(port->self);

@@ -13,7 +13,7 @@ void settings_defaults(struct settings *settings)
 	settings->ntp_port = 123;
 	settings->mqtt_retry_seconds = 5;
 	settings->mqtt_retry_attempts = 10;
-	settings->tls_fragment = 16384;
+	settings->tls_fragment = 0; /* the port's: store_load() */
 	memcpy(settings->netmask, (const uint8_t[]){ 255, 255, 255, 0 }, 4);
 	memcpy(settings->ap_ip, (const uint8_t[]){ 192, 168, 4, 1 }, 4);
 	strcpy(settings->ntp_server, "pool.ntp.org");

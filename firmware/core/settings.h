@@ -26,7 +26,7 @@ struct settings {
 	uint16_t ntp_port;
 	uint16_t mqtt_retry_seconds;  /* between two attempts */
 	uint16_t mqtt_retry_attempts; /* before it gives up; 0: never */
-	uint16_t tls_fragment;        /* largest record it takes, bytes */
+	uint16_t tls_fragment;        /* largest record it takes, bytes; stored, 0 is the port's default */
 	uint8_t mqtt_use_password;
 	uint8_t tls;
 	uint8_t mqtt;

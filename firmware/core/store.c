@@ -108,6 +108,13 @@ static bool slot_is_blank(const struct port *port, unsigned slot)
 	return true;
 }
 
+/* What the heap of the chip has room for is the port's to say. */
+static void defaults_of_port(const struct port *port, struct settings *settings)
+{
+	if (settings->tls_fragment == 0)
+		settings->tls_fragment = port->tls_record;
+}
+
 /* The defaults, and over them what the slot in use has. */
 static bool read_settings(const struct store *store, struct settings *settings)
 {
@@ -140,11 +147,13 @@ enum store_state store_load(struct store *store, const struct port *port, struct
 	store->other_damaged = whole + blank < PORT_SLOTS;
 	if (store->slot >= 0 && read_settings(store, settings)) {
 		settings_terminate(settings);
+		defaults_of_port(port, settings);
 		return STORE_LOADED;
 	}
 	store->slot = -1;
 	memset(store->length, 0, sizeof store->length);
 	settings_defaults(settings);
+	defaults_of_port(port, settings);
 	return blank == PORT_SLOTS ? STORE_BLANK : STORE_DAMAGED;
 }
 

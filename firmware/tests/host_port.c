@@ -226,6 +226,7 @@ void host_start(struct host *host)
 	host->net = PORT_NET_UP;
 	host->port = (struct port){
 		.self = host,
+		.tls_record = 16384,
 		.mac = { 0x18, 0xfe, 0x34, 0xa2, 0x66, 0x29 },
 		.reset_reason = 0,
 		.uptime_ms = uptime_ms,

@@ -7,9 +7,16 @@
 
 static struct host host;
 
-static void make_settings(struct settings *settings, unsigned number)
+/* As store_load() has them. */
+static void defaults_of_port(struct settings *settings)
 {
 	settings_defaults(settings);
+	settings->tls_fragment = 16384;
+}
+
+static void make_settings(struct settings *settings, unsigned number)
+{
+	defaults_of_port(settings);
 	settings->mqtt_port = (uint16_t)(1000 + number);
 	snprintf(settings->broker, sizeof settings->broker, "broker-%u", number);
 }
@@ -36,12 +43,33 @@ static void test_crc(void)
 	CHECK(store_crc32(store_crc32(0, "1234", 4), "56789", 5) == 0xcbf43926u, "in two parts");
 }
 
+/* What a rig writes as data and a blank flash leave it to the port; what was chosen stays. */
+static void test_the_record_size_is_the_ports(void)
+{
+	struct store store;
+	struct settings settings, seen;
+
+	host_start(&host);
+	host.port.tls_record = 4096;
+	store_load(&store, &host.port, &seen);
+	CHECK(seen.tls_fragment == 4096, "blank flash: %u", seen.tls_fragment);
+	settings_defaults(&settings);
+	CHECK(store_save(&store, &settings), "save");
+	CHECK(store_load(&store, &host.port, &seen) == STORE_LOADED && seen.tls_fragment == 4096,
+	      "stored as zero: %u", seen.tls_fragment);
+	settings.tls_fragment = 16384;
+	CHECK(store_save(&store, &settings), "save");
+	CHECK(store_load(&store, &host.port, &seen) == STORE_LOADED && seen.tls_fragment == 16384,
+	      "stored: %u", seen.tls_fragment);
+	host_stop(&host);
+}
+
 static void test_blank_and_damaged(void)
 {
 	struct store store;
 	struct settings settings, defaults;
 
-	settings_defaults(&defaults);
+	defaults_of_port(&defaults);
 	host_start(&host);
 	memset(&settings, 0xaa, sizeof settings);
 	CHECK(store_load(&store, &host.port, &settings) == STORE_BLANK, "blank flash");
@@ -209,7 +237,7 @@ static unsigned cut_at(long cut, bool first, bool new_ca)
 	fill_ca(old_ca, sizeof old_ca, 1);
 	fill_ca(new_ca_bytes, sizeof new_ca_bytes, 2);
 	store_load(&store, &host.port, &seen);
-	settings_defaults(&old);
+	defaults_of_port(&old);
 	if (!first) {
 		make_settings(&old, 1);
 		store_save(&store, &old); /* both slots in use */
@@ -276,6 +304,7 @@ static void test_dead_flash(void)
 int main(void)
 {
 	test_crc();
+	test_the_record_size_is_the_ports();
 	test_blank_and_damaged();
 	test_any_flipped_bit_is_seen();
 	test_saves_alternate();

@@ -111,7 +111,7 @@ impl Bench {
 
     /// Its processes that run still.
     pub fn processes(&self) -> Vec<Process> {
-        processes::marked(&self.mark)
+        processes::marked(&self.mark, self.folder.path())
     }
 
     /// The one process of it whose command line has `part` in it.

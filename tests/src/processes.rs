@@ -1,6 +1,7 @@
 //! Processes of this machine: those of a bench, and waiting until one is gone.
 
 use std::fs;
+use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -19,15 +20,21 @@ pub struct Process {
     pub command: String,
 }
 
-/// The processes that have the mark in their environment. One that has ended has none any more.
-pub fn marked(mark: &str) -> Vec<Process> {
+/// The processes that have the mark in their environment, and those with a file below `dir` in their command line or
+/// environment: what hilrig starts inherits nothing of its environment, and has its files there. One that has ended has
+/// neither any more.
+pub fn marked(mark: &str, dir: &Path) -> Vec<Process> {
     let wanted = format!("{MARK}={mark}");
+    let below = format!("{}/", dir.display());
+    let names = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(&below);
     let entries = fs::read_dir("/proc").expect("/proc is there").flatten();
     let found = entries.filter_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)?;
         let environment = fs::read(entry.path().join("environ")).ok()?;
-        let ours = environment.split(|byte| *byte == 0).any(|one| one == wanted.as_bytes());
+        let ours = environment.split(|byte| *byte == 0).any(|one| one == wanted.as_bytes())
+            || names(&environment);
         let command = fs::read(entry.path().join("cmdline")).ok()?;
+        let ours = ours || names(&command);
         let command = String::from_utf8_lossy(&command).replace('\0', " ").trim().to_owned();
         ours.then_some(Process { pid, command })
     });

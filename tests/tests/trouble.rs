@@ -374,7 +374,9 @@ fn a_firmware_that_takes_too_much_heap_breaks_its_floor() {
 fn a_floor_that_no_firmware_keeps_is_broken_at_the_end_of_the_path() {
     let bench = Bench::new();
     let mut configuration = Configuration::new();
-    configuration.set("heap.floor.connected", "1 MiB");
+    // The kind's own floor counts, not that of all kinds.
+    configuration.set("heap.floor.connected", "1 B");
+    configuration.set("firmware.virtual.floor.connected", "1 MiB");
     bench.configure(&configuration);
     bench.run(&["run"]).with_code(exit::BOARD_FAILED);
     let record = bench.record();

@@ -247,13 +247,19 @@ impl Connection {
 
     /// One side has closed its direction.
     fn began_to_end(&self, by: Side) {
-        locked(&self.state).ended.get_or_insert(Ended::Closed(by));
+        let mut state = locked(&self.state);
+        state.ended.get_or_insert(Ended::Closed(by));
+        state.witness.breaks_off(Some(by));
     }
 
     /// The connection is over.
     fn over(&self, how: Ended, shared: &Shared) {
         let mut state = locked(&self.state);
         state.ended.get_or_insert(how);
+        state.witness.breaks_off(match how {
+            Ended::Closed(by) | Ended::Reset(by) => Some(by),
+            Ended::Cut | Ended::NoBroker => None,
+        });
         state.stood = Some(self.since.elapsed());
         drop(state);
         shared.progress.send_modify(|progress| progress.ended += 1);

@@ -50,6 +50,8 @@ pub struct Witness {
     /// Who sent last.
     last: Option<Side>,
     server_hello_done: bool,
+    /// It was broken off.
+    over: bool,
 }
 
 /// What one side sends.
@@ -252,7 +254,20 @@ impl Witness {
         }
     }
 
+    /// A side breaks the connection off, if nobody has before. Alerts do that; of what ends a connection else, the
+    /// carrier knows.
+    pub fn breaks_off(&mut self, from: Option<Side>) {
+        if !self.over {
+            self.over = true;
+            self.seen.broke_off = from;
+        }
+    }
+
     fn alert(&mut self, from: Side, fatal: bool, number: Option<u8>) {
+        // An encrypted one is the last word of a handshake that failed, or of a connection that is closed.
+        if fatal || matches!(number, None | Some(0)) {
+            self.breaks_off(Some(from));
+        }
         if self.seen.alerts.len() < MOST_ALERTS {
             self.seen.alerts.push(Alert { from, fatal, number });
         }
@@ -462,6 +477,20 @@ mod tests {
         let broker = Alert { from: Side::Broker, fatal: false, number: None };
         assert_eq!(seen.alerts, [board(false, 112), board(true, 40), broker]);
         assert_eq!(seen.largest_from_broker as usize, hello.len() - 5);
+    }
+
+    #[test]
+    fn who_was_first_broke_it_off() {
+        let alert = |from, level, number| (from, record(21, &[level, number]));
+        let first = |pieces: &[(Side, Vec<u8>)]| {
+            read_recording(pieces.iter().map(|(from, bytes)| (*from, &bytes[..]))).broke_off
+        };
+        let (board, broker) = (Side::Board, Side::Broker);
+        assert_eq!(first(&[alert(broker, 2, 40), alert(board, 2, 80)]), Some(broker));
+        assert_eq!(first(&[alert(board, 2, 48), alert(broker, 2, 40)]), Some(board));
+        // A warning is none, close_notify is one.
+        assert_eq!(first(&[alert(broker, 1, 112), alert(board, 1, 0)]), Some(board));
+        assert_eq!(first(&[alert(broker, 1, 112)]), None);
     }
 
     #[test]

@@ -135,6 +135,40 @@ async fn a_side_that_has_closed_still_gets_what_the_other_sends() {
 }
 
 #[tokio::test]
+async fn an_alert_behind_the_other_side_s_end_breaks_nothing_off() {
+    let alert = record(21, &[2, 40]);
+    for first in [Side::Board, Side::Broker] {
+        for closes in [true, false] {
+            let (relay, listener) = relay().await;
+            let (mut one, mut other) = ends(&relay, &listener).await;
+            if first == Side::Broker {
+                std::mem::swap(&mut one, &mut other);
+            }
+            // Closed without a word, or with one.
+            if !closes {
+                one.write_all(&alert).await.unwrap();
+            }
+            one.shutdown().await.unwrap();
+            rest(&mut other).await;
+            other.write_all(&alert).await.unwrap();
+            drop(other);
+            assert_eq!(rest(&mut one).await, (alert.clone(), false));
+            ended(&relay, 1).await;
+            let seen = &relay.seen()[0];
+            assert_eq!(seen.broke_off, Some(first), "{seen:?}");
+            assert!(seen.alerts.iter().any(|alert| alert.from != first), "{seen:?}");
+        }
+    }
+    let (relay, listener) = relay().await;
+    let (_board, mut broker) = ends(&relay, &listener).await;
+    relay.cut();
+    rest(&mut broker).await;
+    drop((broker, _board));
+    ended(&relay, 1).await;
+    assert_eq!(relay.seen()[0].broke_off, None, "the rig cut it");
+}
+
+#[tokio::test]
 async fn a_reset_goes_through_behind_what_was_sent() {
     for first in [Side::Board, Side::Broker] {
         let (relay, listener) = relay().await;

@@ -4,15 +4,21 @@
 //! - [`with_rustls`]: a client that takes nothing which is out of date;
 //! - [`with_openssl`]: the program `openssl s_client`, which offers the very suites that the board does;
 //! - [`ask_for_mfln`] and [`stall`]: cases that the rig runs alone.
+//!
+//! [`look`] sees what a server shows before anybody judges it; [`Tunnel`] reaches one that rustls cannot speak with.
 
 mod hello;
+mod look;
 mod mfln;
 mod openssl;
 mod rustls;
+mod s_client;
 mod stall;
 mod suites;
+mod tunnel;
 
 use std::fmt;
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -22,12 +28,16 @@ use hilrig_core::certify::wire::Ended;
 use hilrig_core::certify::{BoardTls, Outcome, Reason, WireSeen};
 use hilrig_wire::Relay;
 use time::OffsetDateTime;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
+pub use self::look::{Looked, NotSeen, look};
 pub use self::mfln::{Answer, MflnAsked, ask_for_mfln};
 pub use self::openssl::{openssl_version, with_openssl};
 pub use self::rustls::with_rustls;
 pub use self::stall::{GaveUp, Stalled, stall};
+pub use self::tunnel::Tunnel;
+use crate::connack::{enter, exchange};
 use crate::plan::Login;
 
 /// From a client's end to the end of its connection.
@@ -125,10 +135,44 @@ impl Told {
     }
 }
 
+/// How a client that is let in ends its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leave {
+    /// With DISCONNECT and close_notify.
+    InOrder,
+    /// The line is cut.
+    Cut,
+}
+
+impl Leave {
+    /// What a session that is taken up after it is asked about, in words.
+    fn resumed(self, resumed: bool) -> String {
+        let after = match self {
+            Leave::InOrder => "after an orderly close",
+            Leave::Cut => "after a cut",
+        };
+        let not = if resumed { "" } else { "not " };
+        format!(", {after} session {not}resumed")
+    }
+}
+
 /// A line of a client's own to the broker: what went over it says for certain what was negotiated.
 async fn line(ask: &Ask<'_>) -> Result<Relay, Told> {
     let relay = Relay::start(Ipv4Addr::LOCALHOST, ask.address).await;
     relay.map_err(|error| Told::broken(format!("no port for a line to the broker: {error}")))
+}
+
+/// CONNECT and CONNACK, and the end of the connection if that is in MQTT's hands.
+async fn talk(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    id: &str,
+    login: Option<&Login>,
+    leave: Leave,
+) -> io::Result<u8> {
+    match leave {
+        Leave::InOrder => exchange(stream, id, login).await,
+        Leave::Cut => enter(stream, id, login).await,
+    }
 }
 
 /// What was seen of the last connection, which its client has ended.

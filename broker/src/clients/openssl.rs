@@ -18,10 +18,10 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Ask, GoesBy, Told, client_id, line, seen_on, suites};
-use crate::connack::exchange;
+use super::s_client::executable;
+use super::{Ask, GoesBy, Leave, Told, client_id, line, seen_on, suites, talk};
 use crate::pki::pem;
-use crate::{child, program};
+use crate::{child, environment};
 
 /// Of what it says, so many bytes are kept. It says a few hundred.
 const KEPT: u64 = 16 * 1024;
@@ -35,6 +35,7 @@ const TO_END: Duration = Duration::from_secs(1);
 pub async fn openssl_version(deadline: Duration) -> Result<String, String> {
     let path = executable()?;
     let mut command = Command::new(&path);
+    command.env_clear().envs(environment::clean());
     command.arg("version").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let output = match timeout(deadline, command.output()).await {
         Ok(Ok(output)) => output,
@@ -47,11 +48,6 @@ pub async fn openssl_version(deadline: Duration) -> Result<String, String> {
         (Some("OpenSSL"), Some(version)) => Ok(printable(version.as_bytes())),
         _ => Err(format!("{} does not say that it is OpenSSL", path.display())),
     }
-}
-
-fn executable() -> Result<PathBuf, String> {
-    program::look_up(Path::new("openssl"))
-        .map_err(|found| format!("{found}; install it (`apt-get install openssl`)"))
 }
 
 /// Connects as `ask` says with `openssl s_client`, and asks for a CONNACK. Its files, which are gone
@@ -84,22 +80,31 @@ async fn run(ask: &Ask<'_>, dir: &Path) -> Told {
     };
     let end = Instant::now() + ask.deadline;
     if !ask.board.resume {
-        return once(ask, &files, &wire, &[], end).await;
+        return once(ask, &files, &wire, &[], end, Leave::InOrder).await;
     }
-    let session = files.path("session.pem");
-    let first = once(ask, &files, &wire, &["-sess_out".into(), session.clone()], end).await;
-    if first.outcome != Outcome::Connected {
-        return first;
+    let mut words = String::new();
+    for (leave, name) in [(Leave::InOrder, "closed.pem"), (Leave::Cut, "cut.pem")] {
+        let session = files.path(name);
+        let keep = ["-sess_out".into(), session.clone()];
+        let first = once(ask, &files, &wire, &keep, end, leave).await;
+        if first.outcome != Outcome::Connected {
+            return first;
+        }
+        if !Path::new(&session).exists() {
+            return Told { said: format!("{}; the broker gave no session", first.said), ..first };
+        }
+        let mut second =
+            once(ask, &files, &wire, &["-sess_in".into(), session], end, Leave::InOrder).await;
+        if second.outcome != Outcome::Connected {
+            return second;
+        }
+        words += &leave.resumed(wire.seen().last().is_some_and(|seen| seen.resumed));
+        if leave == Leave::Cut {
+            second.said += &words;
+            return second;
+        }
     }
-    if !Path::new(&session).exists() {
-        return Told { said: format!("{}; the broker gave no session", first.said), ..first };
-    }
-    let mut second = once(ask, &files, &wire, &["-sess_in".into(), session], end).await;
-    if second.outcome == Outcome::Connected {
-        let resumed = wire.seen().last().is_some_and(|seen| seen.resumed);
-        second.said.push_str(if resumed { ", session resumed" } else { ", session not resumed" });
-    }
-    second
+    Told::broken("the session was asked about in no way")
 }
 
 async fn once(
@@ -108,12 +113,15 @@ async fn once(
     wire: &Relay,
     further: &[String],
     end: Instant,
+    leave: Leave,
 ) -> Told {
     let mut command = match executable() {
         Ok(path) => Command::new(path),
         Err(found) => return Told::not_run(found),
     };
     command
+        .env_clear()
+        .envs(environment::clean())
         .args(arguments(ask, files, wire.port()))
         .args(further)
         .stdin(Stdio::piped())
@@ -130,16 +138,21 @@ async fn once(
         return Told::broken("openssl has no pipes");
     };
     let id = client_id("openssl");
-    let talk = async {
+    let talking = async {
         let mut stream = tokio::io::join(stdout, stdin);
-        let answered = timeout_at(end, exchange(&mut stream, &id, ask.login)).await;
+        let answered = timeout_at(end, talk(&mut stream, &id, ask.login, leave)).await;
+        if leave == Leave::Cut {
+            wire.cut();
+            let ended = wire.until(|progress| progress.ended == progress.connections);
+            let _ = timeout_at(end, ended).await;
+        }
         // At the end of its input it closes in order and ends. Otherwise the session would not be
         // resumed: it is forgotten with a connection that was torn down.
         drop(stream);
         stop(&mut child).await;
         answered
     };
-    let (answered, said) = tokio::join!(talk, bounded(&mut stderr));
+    let (answered, said) = tokio::join!(talking, bounded(&mut stderr));
     let seen = seen_on(wire).await;
     let told = match answered {
         Ok(Ok(code)) => Told::by_connack(code, &negotiated(&said, &seen)),

@@ -26,8 +26,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::{Ask, GoesBy, Told, client_id, line, seen_on, suites};
-use crate::connack::exchange;
+use super::{Ask, GoesBy, Leave, Told, client_id, line, seen_on, suites, talk};
 
 /// Connects as `ask` says, with TLS 1.2 and the suites that the board offers, and asks for a CONNACK.
 /// What rustls cannot do, because it does nothing that is out of date and has no MFLN, is not run and says
@@ -96,14 +95,24 @@ async fn once(
         Ok(wire) => wire,
         Err(told) => return told,
     };
+    if !ask.board.resume {
+        return connect(ask, &config, &wire, end, Leave::InOrder).await.0;
+    }
     // What a session is resumed from is in the configuration.
-    if ask.board.resume {
-        let first = connect(ask, &config, &wire, end).await;
+    let mut words = String::new();
+    for leave in [Leave::InOrder, Leave::Cut] {
+        let (first, _) = connect(ask, &config, &wire, end, leave).await;
         if first.outcome != Outcome::Connected {
             return first;
         }
+        let (mut second, resumed) = connect(ask, &config, &wire, end, Leave::InOrder).await;
+        words += &leave.resumed(resumed);
+        if second.outcome != Outcome::Connected || leave == Leave::Cut {
+            second.said += &words;
+            return second;
+        }
     }
-    connect(ask, &config, &wire, end).await
+    Told::broken("the session was asked about in no way")
 }
 
 fn config(
@@ -151,36 +160,46 @@ fn config(
     Ok(config)
 }
 
-async fn connect(ask: &Ask<'_>, config: &Arc<ClientConfig>, wire: &Relay, end: Instant) -> Told {
+/// Connects once; whether a session was resumed.
+async fn connect(
+    ask: &Ask<'_>,
+    config: &Arc<ClientConfig>,
+    wire: &Relay,
+    end: Instant,
+    leave: Leave,
+) -> (Told, bool) {
     let name = match ServerName::try_from(ask.server_name.to_owned()) {
         Ok(name) => name,
-        Err(error) => return Told::broken(format!("{:?}: {error}", ask.server_name)),
+        Err(error) => return (Told::broken(format!("{:?}: {error}", ask.server_name)), false),
     };
     let exchanged = async {
         let tcp = TcpStream::connect((Ipv4Addr::LOCALHOST, wire.port())).await?;
         tcp.set_nodelay(true)?;
         let mut stream = TlsConnector::from(config.clone()).connect(name, tcp).await?;
-        let code = exchange(&mut stream, &client_id("rustls"), ask.login).await;
+        let code = talk(&mut stream, &client_id("rustls"), ask.login, leave).await;
         let (_, tls) = stream.get_ref();
         let negotiated = [
             tls.protocol_version().map(|version| format!("{version:?}")),
             tls.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite())),
             tls.alpn_protocol().map(|name| format!("ALPN {}", printable(name))),
-            ask.board.resume.then(|| match tls.handshake_kind() {
-                Some(HandshakeKind::Resumed) => "session resumed".into(),
-                _ => "session not resumed".into(),
-            }),
         ];
-        // The answer is what counts; a broker that refused may have closed already.
-        let _ = stream.shutdown().await;
-        Ok((code?, negotiated.into_iter().flatten().collect::<Vec<_>>().join(", ")))
+        let resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
+        match leave {
+            // The answer is what counts; a broker that refused may have closed already.
+            Leave::InOrder => _ = stream.shutdown().await,
+            Leave::Cut => {
+                wire.cut();
+                wire.until(|progress| progress.ended == progress.connections).await;
+            }
+        }
+        Ok((code?, negotiated.into_iter().flatten().collect::<Vec<_>>().join(", "), resumed))
     };
-    let told = match timeout_at(end, exchanged).await {
-        Ok(Ok((code, negotiated))) => Told::by_connack(code, &negotiated),
-        Ok(Err(error)) => refusal(&error),
-        Err(_) => Told::late(ask),
+    let (told, resumed) = match timeout_at(end, exchanged).await {
+        Ok(Ok((code, negotiated, resumed))) => (Told::by_connack(code, &negotiated), resumed),
+        Ok(Err(error)) => (refusal(&error), false),
+        Err(_) => (Told::late(ask), false),
     };
-    told.seen_with(&seen_on(wire).await, ask)
+    (told.seen_with(&seen_on(wire).await, ask), resumed)
 }
 
 fn refusal(error: &io::Error) -> Told {

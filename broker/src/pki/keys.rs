@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use rcgen::{KeyPair, PKCS_RSA_SHA256};
 
 use super::PkiError;
+use crate::environment;
 
 /// A new RSA key.
 pub(super) fn rsa(bits: u32) -> Result<KeyPair, PkiError> {
@@ -25,6 +26,8 @@ pub(super) fn openssl(
 ) -> Result<String, PkiError> {
     let fault = |found: String| PkiError { what, found };
     let mut child = Command::new("openssl")
+        .env_clear()
+        .envs(environment::clean())
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

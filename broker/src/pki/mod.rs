@@ -30,9 +30,11 @@ use hilrig_core::certify::Identity;
 use rcgen::KeyPair;
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use issue::Authority;
+
+use crate::certs::Validity;
 
 /// Why a certificate of a case could not be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -134,15 +136,24 @@ impl Pki {
     /// The PKI of a run for the broker's DNS name `name`. Makes nothing yet. `dir` is a folder for this
     /// user alone ([`RunDir::path`](crate::RunDir::path)); no key is written to it.
     pub fn new(name: impl Into<String>, dir: impl Into<PathBuf>) -> Pki {
+        Pki::lasting(name, dir, std::time::Duration::ZERO)
+    }
+
+    /// The same for a run that takes so long.
+    pub fn lasting(
+        name: impl Into<String>,
+        dir: impl Into<PathBuf>,
+        longest: std::time::Duration,
+    ) -> Pki {
         // To the second, as certificates have it.
         let now =
             OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let validity = Validity::of(now, longest);
         Pki {
             name: name.into(),
             dir: dir.into(),
-            // A board's clock may be behind. No run is longer, and a key that leaks is soon worth nothing.
-            not_before: now - Duration::days(1),
-            not_after: now + Duration::days(2),
+            not_before: validity.not_before,
+            not_after: validity.not_after,
             rsa_root: Made::default(),
             other_root: Made::default(),
             large_root: Made::default(),

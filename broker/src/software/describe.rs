@@ -35,6 +35,7 @@ const SOURCES: &[Source] = described! {
         "enabled_plugins" in "rabbitmq"
     ],
     "nats": ["nats.conf" in "nats"],
+    "nats-defaults": ["nats.conf" in "nats"],
     "activemq": [
         "activemq.xml" in "activemq",
         "log4j.properties" in "activemq",
@@ -57,6 +58,9 @@ pub struct Software {
     /// Names of its program, the first that is there counts.
     pub(super) program: Vec<String>,
     pub(super) install: Install,
+    /// Descriptions of the same broker in other set-ups, which are certified with it.
+    #[serde(default)]
+    pub(super) beside: Vec<String>,
     #[serde(default)]
     pub(super) needs: BTreeMap<String, Need>,
     /// File to be written: the template that it is made from.
@@ -281,6 +285,12 @@ impl Software {
     /// The broker of this name.
     pub fn named(name: &str) -> Option<&'static Software> {
         Software::all().iter().find(|software| software.name == name)
+    }
+
+    /// It, and the other set-ups of it that are certified with it.
+    pub fn with_beside(&'static self) -> Vec<&'static Software> {
+        let beside = self.beside.iter().filter_map(|name| Software::named(name));
+        [self].into_iter().chain(beside).collect()
     }
 
     /// Reads a description, with the templates that it names.

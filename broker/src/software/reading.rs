@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use super::describe::Reading;
 use super::render::Renderer;
 use super::spawned::Spawned;
+use crate::environment;
 use crate::logtail::LogTail;
 
 /// For a program to tell its version: a JVM takes half a second.
@@ -39,6 +40,7 @@ impl Reading {
                 let words = words.collect::<Result<Vec<_>, _>>().ok()?;
                 let (program, arguments) = words.split_first()?;
                 let mut command = Command::new(program);
+                command.env_clear().envs(environment::clean());
                 command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
                 let output = timeout(TO_TELL, command.output()).await.ok()?.ok()?;
                 let text = [output.stdout, output.stderr].concat();

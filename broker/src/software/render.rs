@@ -45,6 +45,7 @@ impl Renderer {
         let needs: BTreeMap<_, _> =
             found.needs.iter().map(|(name, at)| (name.clone(), at.display().to_string())).collect();
         let context = context! {
+            name => &order.software.name,
             dir => &dir,
             address => order.listen.to_string(),
             port => ports["mqtt"],

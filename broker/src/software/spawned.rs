@@ -13,7 +13,7 @@ use tokio::time::timeout_at;
 use super::contained::Contained;
 use crate::child::Running;
 use crate::logtail::LogTail;
-use crate::strays;
+use crate::{environment, strays};
 
 /// A program as it is to be started.
 pub(super) struct Launch<'a> {
@@ -97,7 +97,7 @@ impl Launch<'_> {
             .args(&self.arguments)
             .current_dir(self.dir)
             .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .envs(environment::clean())
             .envs(self.environment());
         command
     }

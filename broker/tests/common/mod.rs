@@ -41,6 +41,7 @@ pub fn plan(kind: BrokerKind, name: &str, dir: &Path) -> BrokerPlan {
         server_name: hilrig_broker::SERVER_NAME.into(),
         login: Login::random().unwrap(),
         deadline: PATIENCE,
+        longest: std::time::Duration::ZERO,
     }
 }
 

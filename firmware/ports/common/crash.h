@@ -11,8 +11,8 @@
 #define RESET_RESTART 4u
 #define RESET_EXTERNAL 6u
 
-/* Says why and where, and resets with reason 2. `what` is printed behind
- * "Panic ". */
+/* Says why and where, and resets with reason 2, or with 4 where the SDK of the chip decides it
+ * (ports/esp8266). `what` is printed behind "Panic ". */
 __attribute__((noreturn)) void crash_panic(const char *what);
 
 /* Resets the chip with one of the RESET_ numbers. */

@@ -22,6 +22,11 @@
 __attribute__((section(".rodata.hilrig_build"), used)) static const char build[] =
 	BUILD_MARK HILRIG_BUILD_ID;
 
+/* A port with less heap sets another (its port.mk or platformio.ini). */
+#ifndef PORT_TLS_RECORD
+#define PORT_TLS_RECORD 16384
+#endif
+
 /* -- clock -- */
 
 static uint32_t port_uptime_ms(void *self)
@@ -236,6 +241,7 @@ static void port_reset(void *self)
 }
 
 static struct port port = {
+	.tls_record = PORT_TLS_RECORD,
 	.uptime_ms = port_uptime_ms,
 	.idle = port_idle,
 	.serial_baud = port_serial_baud,

@@ -1,5 +1,5 @@
-// Time, and sleep, in which the SDK's own task runs: it is what feeds the watchdogs and
-// calls lwIP.
+// Time, and sleep. The SDK's own task runs whenever the firmware yields; it is what feeds the
+// watchdogs and calls lwIP.
 #include <Arduino.h>
 #include <coredecls.h>
 
@@ -8,7 +8,10 @@ extern "C" {
 #include "net.h"
 }
 
-// lwIP's callbacks run while the firmware sleeps and never beside it, so this needs no lock.
+// lwIP's callbacks run where the firmware yields, and nowhere else, so this needs no lock. It yields
+// in a sleep and in a poll, and also in the middle of a log line (uart_write() yields once in 10 ms,
+// after any byte) and of a long computation of BearSSL. What a callback changes is therefore looked at
+// in each call of the port again, and kept by nobody over one.
 static bool event;
 
 uint32_t clock_ms(void)
@@ -27,11 +30,14 @@ void net_event(void)
 	esp_schedule();
 }
 
-// The SDK moves frames and timers by itself once it is let.
+// The SDK moves frames and timers by itself once it is let. The Arduino core checks the words at the
+// ends of the stack after each loop(), which here never ends, so it is done here: the core of the
+// firmware comes by at each of its turns.
 bool net_poll(void)
 {
 	bool came;
 
+	cont_check(g_pcont);
 	yield();
 	came = event;
 	event = false;

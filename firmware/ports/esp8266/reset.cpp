@@ -1,5 +1,7 @@
 // Crash texts are the Arduino core's own, with registers and stack; here is what the
-// firmware itself has to add.
+// firmware itself has to add. The SDK keeps the reason of a reset, and what the software
+// does itself has one number, 4: a restart, abort(), a panic, a broken stack guard. 2 is an
+// exception of the processor, 1 and 3 are the watchdogs.
 #include <Arduino.h>
 #include <stdlib.h>
 #include <user_interface.h>
@@ -9,7 +11,6 @@ extern "C" {
 #include "serial.h"
 }
 
-// The reason is the SDK's to keep: 4 after this, whatever is asked for.
 void chip_reset(uint32_t reason)
 {
 	(void)reason;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use hilrig_boards::discover::discover;
 use hilrig_boards::identity;
 use hilrig_broker::Login;
-use hilrig_core::config::{BoardConfig, BoardKind, Config, SettingsBy};
+use hilrig_core::config::{BoardConfig, BoardKind, Config, Floors, SettingsBy};
 use hilrig_core::contract::Contract;
 use hilrig_core::image::{Image, ImageFormat};
 use hilrig_core::place::FileError;
@@ -15,6 +15,7 @@ use hilrig_core::text::{self, Secrets};
 use hilrig_report::input;
 
 use crate::bench;
+use crate::elf;
 use crate::error::Failure;
 
 const BUILD: &str = "Build the firmware with `make firmware`, or mend the key.";
@@ -77,6 +78,7 @@ pub fn image(config: &Config, contract: &Contract, kind: BoardKind) -> Result<Im
     let build = contract.build.as_ref().map(|build| &build.in_image);
     let mut image =
         Image::parse(&file.path, bytes, kind.image_format(), build).map_err(Failure::usage)?;
+    elf::image_is_whole(&image, files.elf.as_ref().map(|file| file.path.as_path()))?;
     for segment in &files.segments {
         let wrong = |found: &str| Failure::usage(segment.file.wrong(&config.path, found));
         if kind.image_format() != ImageFormat::Esp8266 {
@@ -142,7 +144,9 @@ pub fn named_image(
 ) -> Result<Image, Failure> {
     let bytes = read(path, input::IMAGE_MOST, || FileError::whole(path, "there is no such file"))?;
     let build = contract.and_then(|contract| contract.build.as_ref()).map(|build| &build.in_image);
-    Image::parse(path, bytes, kind.image_format(), build).map_err(Failure::usage)
+    let image = Image::parse(path, bytes, kind.image_format(), build).map_err(Failure::usage)?;
+    elf::image_is_whole(&image, None)?;
+    Ok(image)
 }
 
 /// The virtual boards' boot ROM is there.
@@ -192,6 +196,11 @@ fn secret(config: &Config, key: &str, variable: &str) -> Result<String, Failure>
     })?;
     text::hide(&Secrets::new([value.clone()]));
     Ok(value)
+}
+
+/// The heap floors of each kind of board that has an image.
+pub fn floors(config: &Config) -> BTreeMap<BoardKind, Floors> {
+    config.firmware.keys().map(|kind| (*kind, config.floors_of(*kind))).collect()
 }
 
 /// The values that must be shown nowhere, and are hidden from now on.

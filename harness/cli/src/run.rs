@@ -84,6 +84,9 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
     )
     .map_err(Failure::rig)?;
     broker_plan.listen = loaded.listen();
+    let deadlines = &loaded.config.deadlines;
+    broker_plan.longest = deadlines.run
+        + scenarios.iter().map(|asked| asked.longest(deadlines)).sum::<std::time::Duration>();
     let secret_values = std::mem::take(&mut loaded.secrets);
     let secrets = load::secrets(secret_values, &broker_plan.login);
 
@@ -104,7 +107,7 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
         images,
         elves,
         settings,
-        floors: config.floors.clone(),
+        floors: load::floors(&config),
         scenarios,
         seed,
         deadlines: config.deadlines,
@@ -195,6 +198,8 @@ impl BenchBroker for RunBroker {
             impostor_port: broker.impostor_port(),
             ca_der: broker.ca_der().to_vec(),
             second_ca_der: None,
+            leaves: Vec::new(),
+            plain: None,
             server_name: broker.server_name().into(),
             credentials: Some((user.into(), password.into())),
             client_certificate: None,

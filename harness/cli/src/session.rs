@@ -77,7 +77,8 @@ impl Loaded {
             elves.extend(elf.map(|elf| (*kind, elf)));
             without_elf.extend(why);
             let keeps_callers = boards.callers;
-            firmware.push(FirmwareFacts { keeps_callers, sections, ..facts(*kind, image) });
+            let floors = config.firmware[kind].floors.clone();
+            firmware.push(FirmwareFacts { keeps_callers, sections, floors, ..facts(*kind, image) });
         }
         if chosen.iter().any(bench::has_boot_rom) {
             load::boot_rom(&config)?;
@@ -196,6 +197,7 @@ fn facts(kind: BoardKind, image: &Image) -> FirmwareFacts {
         build: image.build.clone(),
         keeps_callers: false,
         sections: Vec::new(),
+        floors: BTreeMap::new(),
     }
 }
 

@@ -233,6 +233,21 @@ pub struct FirmwareFacts {
     /// What it takes of the chip's memory before it runs, by its ELF file; empty without one.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub sections: Vec<Section>,
+    /// Lowest free heap that a phase must keep on this kind, bytes, in place of the run's `floors`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub floors: BTreeMap<HeapPhase, u64>,
+}
+
+impl RunStarted {
+    /// The floors of the boards of a kind.
+    pub fn floors_of(&self, kind: &str) -> BTreeMap<HeapPhase, u64> {
+        let mut floors = self.floors.clone();
+        let own = self.firmware.iter().filter(|firmware| firmware.kind == kind);
+        floors.extend(
+            own.flat_map(|firmware| &firmware.floors).map(|(phase, floor)| (*phase, *floor)),
+        );
+        floors
+    }
 }
 
 /// A board, as the run found it.

@@ -18,6 +18,7 @@ pub mod mask;
 pub mod phase;
 pub mod place;
 pub mod plural;
+pub mod reading;
 pub mod scenario;
 pub mod secrets;
 pub mod sections;

@@ -2,6 +2,7 @@
 
 use hilrig_core::callers::HeapCallers;
 use hilrig_core::check::Check;
+use hilrig_core::config::BoardKind;
 use hilrig_core::contract::{Contract, HeapReply};
 use hilrig_core::heap::{HeapSample, HeapSource, percent};
 use hilrig_core::verdict::Verdict;
@@ -30,7 +31,13 @@ pub fn title(id: &str) -> &'static str {
 }
 
 /// Judges what needs the whole path: crashes, heap floors, and what was not reached.
-pub fn at_the_end(walk: &Walk<'_>, log: Option<&Log>, plan: &Plan, stop: Option<&Stop>) {
+pub fn at_the_end(
+    walk: &Walk<'_>,
+    log: Option<&Log>,
+    plan: &Plan,
+    kind: BoardKind,
+    stop: Option<&Stop>,
+) {
     let why = match stop {
         None => "the run did not get to it".to_owned(),
         // Why it failed is told once, with the verdict.
@@ -59,7 +66,7 @@ pub fn at_the_end(walk: &Walk<'_>, log: Option<&Log>, plan: &Plan, stop: Option<
     }
 
     let lows = walk.lows();
-    for (phase, floor) in &plan.floors {
+    for (phase, floor) in plan.floors.get(&kind).into_iter().flatten() {
         let id = format!("heap.{}", phase.name());
         let title = format!("lowest free heap, {}: at least {floor} B", phase.name());
         walk.check(match lows.get(*phase) {

@@ -42,6 +42,11 @@ pub struct BrokerEndpoint {
     pub ca_der: Vec<u8>,
     /// The CA of a second certificate that the broker may show the rig, DER.
     pub second_ca_der: Option<Vec<u8>>,
+    /// Certificates that the rig's own clients accept whatever their chain, name and dates are, DER, compared byte by
+    /// byte. They are what a case is about: the board judges them, and the rig must be there to hear it.
+    pub leaves: Vec<Vec<u8>>,
+    /// A socket of this machine that leads to the broker, where TLS is done for the rig's own clients.
+    pub plain: Option<std::path::PathBuf>,
     /// The name in the broker's certificate, which the boards and the rig check.
     pub server_name: String,
     /// User and password, where the broker asks for them.

@@ -6,14 +6,15 @@
 //! whatever follows worthless. Only where the broker was restarted on purpose is it renewed.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hilrig_core::units::Span;
 use rumqttc::{
-    AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, TlsConfiguration, Transport,
+    AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, SubscribeReasonCode, TlsConfiguration,
+    Transport,
 };
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -40,6 +41,8 @@ struct Shared {
     client: RefCell<AsyncClient>,
     topics: RefCell<HashMap<String, mpsc::Sender<Message>>>,
     acknowledged: Cell<u64>,
+    /// Which of the acknowledgements said no (MQTT 3.1.1, 3.9.3).
+    refused: RefCell<HashSet<u64>>,
     subscribed: Cell<u64>,
     news: Notify,
 }
@@ -95,6 +98,7 @@ pub async fn connect(
         client: RefCell::new(client),
         topics: RefCell::default(),
         acknowledged: Cell::new(0),
+        refused: RefCell::default(),
         subscribed: Cell::new(0),
         news: Notify::new(),
     });
@@ -110,11 +114,20 @@ async fn open(
 ) -> Result<(AsyncClient, EventLoop), String> {
     let tried =
         format!("connecting the rig to the broker at {}:{} over TLS", endpoint.host, endpoint.port);
-    let mut tls = tls(endpoint).map_err(|found| format!("{tried}: {found}"))?;
-    let for_its_name = ForItsName::new(endpoint).map_err(|found| format!("{tried}: {found}"))?;
-    tls.dangerous().set_certificate_verifier(Arc::new(for_its_name));
-    let mut options = MqttOptions::new(client_id, &endpoint.host, endpoint.port);
-    options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(tls))));
+    let mut options = match &endpoint.plain {
+        Some(socket) => {
+            let mut options = MqttOptions::new(client_id, socket.to_string_lossy(), endpoint.port);
+            options.set_transport(Transport::unix());
+            options
+        }
+        None => {
+            let tls = tls(endpoint).map_err(|found| format!("{tried}: {found}"))?;
+            let tls = TlsConfiguration::Rustls(Arc::new(tls));
+            let mut options = MqttOptions::new(client_id, &endpoint.host, endpoint.port);
+            options.set_transport(Transport::tls_with_config(tls));
+            options
+        }
+    };
     options.set_keep_alive(Duration::from_secs(30));
     options.set_max_packet_size(LARGEST_PACKET, LARGEST_PACKET);
     if let Some((user, password)) = &endpoint.credentials {
@@ -150,13 +163,14 @@ pub async fn throw_out(
     open(endpoint, client_id, deadline).await.map(drop)
 }
 
-/// TLS that trusts the endpoint's CA and nobody else. The name is for the caller to ask for.
+/// TLS that trusts the endpoint's CA for the endpoint's name, its certificates, and nobody else.
 pub(crate) fn tls(endpoint: &BrokerEndpoint) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| e.to_string())?;
-    let config = config.with_root_certificates(roots(endpoint)?);
+    let config =
+        config.dangerous().with_custom_certificate_verifier(Arc::new(ForItsName::new(endpoint)?));
     let Some(own) = &endpoint.client_certificate else { return Ok(config.with_no_client_auth()) };
     let chain = own.chain.iter().cloned().map(CertificateDer::from).collect();
     let key = PrivatePkcs8KeyDer::from(own.key.clone()).into();
@@ -250,8 +264,12 @@ impl Driver {
                     let _ = board.try_send(message);
                 }
             }
-            Ok(Event::Incoming(Packet::SubAck(_))) => {
-                self.shared.acknowledged.set(self.shared.acknowledged.get() + 1);
+            Ok(Event::Incoming(Packet::SubAck(answer))) => {
+                let number = self.shared.acknowledged.get() + 1;
+                self.shared.acknowledged.set(number);
+                if answer.return_codes.contains(&SubscribeReasonCode::Failure) {
+                    self.shared.refused.borrow_mut().insert(number);
+                }
                 self.shared.news.notify_waiters();
             }
             Ok(_) => {}
@@ -301,7 +319,10 @@ impl Mqtt {
             NoMessage::Deadline => format!("{}: no SUBACK within {}", tried(), Span(deadline)),
             NoMessage::Lost(found) => format!("{}: {found}", tried()),
         })?;
-        Ok(subscription)
+        match self.shared.refused.borrow_mut().remove(&mine) {
+            true => Err(format!("{}: the broker refused it (SUBACK 0x80)", tried())),
+            false => Ok(subscription),
+        }
     }
 
     /// Publishes, QoS 0, as the firmware does.

@@ -51,8 +51,8 @@ pub struct Plan {
     pub elves: BTreeMap<BoardKind, Elf>,
     /// Further form fields, values of secrets among them.
     pub settings: BTreeMap<String, String>,
-    /// Lowest free heap that a phase must keep, bytes.
-    pub floors: BTreeMap<HeapPhase, u64>,
+    /// Lowest free heap that a phase must keep, bytes, on each kind of board.
+    pub floors: BTreeMap<BoardKind, BTreeMap<HeapPhase, u64>>,
     /// What the boards are put through beside the main path.
     pub scenarios: Vec<Asked>,
     /// What everything random comes from.
@@ -416,7 +416,7 @@ pub(crate) async fn one_board(
     let stop = stop.map(|stop| crashes::reason(&walk, stop));
     walk.end(stop.as_ref());
     match bench.share {
-        None => judge::at_the_end(&walk, log.get(), bench.plan, stop.as_ref()),
+        None => judge::at_the_end(&walk, log.get(), bench.plan, member.kind, stop.as_ref()),
         Some(share) => share.ended(&walk, log.get(), stop.as_ref()),
     }
     member.board.release().await;

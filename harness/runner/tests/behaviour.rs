@@ -13,7 +13,7 @@ use hilrig_broker::{Broker, BrokerKind, BrokerPlan, Login};
 use hilrig_core::certify::BrokerTls;
 use hilrig_core::certify::case::Behaviour;
 use hilrig_runner::BrokerEndpoint;
-use hilrig_runner::certify::behaviour::{Missed, Question, ask};
+use hilrig_runner::certify::behaviour::{Asked, Missed, Question, ask, rule, rule_for_id};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
@@ -34,6 +34,7 @@ async fn mosquitto(name: &str) -> (Broker, tempfile::TempDir) {
         server_name: hilrig_broker::SERVER_NAME.into(),
         login: Login::random().unwrap(),
         deadline: PATIENCE,
+        longest: Duration::ZERO,
     };
     (Broker::start(plan, &mut |_| {}).await.unwrap(), dir)
 }
@@ -46,6 +47,8 @@ fn endpoint(broker: &Broker) -> BrokerEndpoint {
         impostor_port: broker.impostor_port(),
         ca_der: broker.ca_der().to_vec(),
         second_ca_der: None,
+        leaves: Vec::new(),
+        plain: None,
         server_name: broker.server_name().into(),
         credentials: Some((user.into(), password.into())),
         client_certificate: None,
@@ -101,7 +104,7 @@ async fn a_broker_that_is_gone_is_the_benchs_trouble() {
     broker.stop().await;
     let missed = ask(Behaviour::Retained, &question(&endpoint, "g")).await;
     let Err(Missed::Broken(found)) = missed else { panic!("{missed:?}") };
-    assert!(found.starts_with("connecting `gp` to the broker at 127.0.0.1:"), "{found}");
+    assert!(found.starts_with("connecting `ge` to the broker at 127.0.0.1:"), "{found}");
     assert!(found.contains("refused"), "{found}");
 }
 
@@ -130,6 +133,8 @@ async fn what_mosquitto_does_to_who_may_not_is_told() {
         impostor_port: 0,
         ca_der: CertificateDer::from_pem_slice(root.as_bytes()).unwrap().to_vec(),
         second_ca_der: None,
+        leaves: Vec::new(),
+        plain: None,
         server_name: hilrig_broker::SERVER_NAME.into(),
         credentials: Some((login.user, login.password)),
         client_certificate: None,
@@ -163,6 +168,7 @@ async fn a_broker_that_does_otherwise_is_told_so() {
         (Fault::RefusesSecond, Behaviour::Takeover, "was refused with return code 2"),
         (Fault::None, Behaviour::Retained, "to a later subscriber came nothing within 5 s"),
         (Fault::ForgetsMark, Behaviour::Retained, "but not marked as retained"),
+        (Fault::MarksAtOnce, Behaviour::Retained, "there before, marked as retained"),
         (
             Fault::NeverAcknowledges,
             Behaviour::Retained,
@@ -207,4 +213,40 @@ async fn a_broker_that_does_otherwise_is_told_so() {
     let Err(Missed::Broken(found)) = missed else { panic!("{missed:?}") };
     assert!(found.contains("it sent what is no packet of MQTT"), "{found}");
     assert!(!found.contains('\x1b'), "{found}");
+}
+
+#[tokio::test]
+async fn a_rule_of_a_broker_is_found_and_named() {
+    let asked =
+        Asked { id: "hilrig-rig-0", topics: ["rx", "tx"], own_topic: Some("own"), retained: true };
+    let cases = [
+        (Fault::OneSession, "takes the user name for the client id"),
+        (Fault::OneConnection, "it limits the connections"),
+        (Fault::RefusesId, "refuses the client id `hilrig-rig-0` with return code 2"),
+        (Fault::DropsRequests, "does not deliver what this user publishes on `rx`"),
+        (Fault::DropsReplies, "does not deliver what this user publishes on `tx`"),
+        (Fault::RefusesSubscription, "refuses a subscription to `rx` (SUBACK 0x80)"),
+        (Fault::ClosesWhoPublishes, "closes the connection of a client that publishes on `rx`"),
+        (
+            Fault::ClosesWhoRetains,
+            "closes the connection of a client that publishes a retained message",
+        ),
+    ];
+    let all = cases.map(async |(fault, expected)| {
+        let fake = fake_broker::start(fault).await;
+        let question =
+            Question { deadline: Duration::from_secs(5), ..question(&fake.endpoint, "t") };
+        let found = rule(&question, &asked).await.unwrap_or_else(|| panic!("{fault:?}: no rule"));
+        assert!(found.contains(expected), "{fault:?}: {found}");
+    });
+    futures_util::future::join_all(all).await;
+    // Of a board whose id is refused, whether another is let in tells it from a wrong password.
+    let fake = fake_broker::start(Fault::RefusesId).await;
+    let found = rule_for_id(&question(&fake.endpoint, "t"), "hilrig-rig-7").await;
+    assert!(found.is_some_and(|found| {
+        found.contains("refuses the board's client id `hilrig-rig-7` with return code 2")
+    }));
+    assert_eq!(rule_for_id(&question(&fake.endpoint, "t"), "another").await, None);
+    let fake = fake_broker::start(Fault::None).await;
+    assert_eq!(rule(&question(&fake.endpoint, "n"), &asked).await, None);
 }

@@ -30,7 +30,11 @@ class Board(Process):
         with open(f"{self.path}/flash", "rb") as file:
             return file.read()
 
-    def pins(self):
-        """All that was done with pins and baud, oldest first; and what a sanitizer said."""
+    def notes(self):
+        """All that the fake reports, oldest first; and what a sanitizer said."""
         with open(f"{self.path}/pins", encoding="utf-8") as file:
             return file.read().splitlines()
+
+    def pins(self):
+        """What was done with pins and baud."""
+        return [note for note in self.notes() if note.startswith(("pin ", "baud "))]

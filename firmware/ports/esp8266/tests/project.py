@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What platformio.ini builds, for a Makefile in firmware/:
 
-    project.py sources | defines | includes
+    project.py sources | defines | includes | own-flags
     project.py build-id FOLDER      runs prebuild.py, which writes FOLDER/build_id.h
 """
 
@@ -53,6 +53,13 @@ def includes(lines):
             yield "-I" + (PORT / line[2:]).resolve().relative_to(FIRMWARE).as_posix()
 
 
+def own_flags(lines):
+    """Of the firmware's sources, without the folders and the warnings."""
+    for line in lines:
+        if not line.startswith(("-I", "-Wall", "-Wextra")):
+            yield line.replace("-D ", "-D")
+
+
 def main(what, *more):
     if what == "build-id":
         environment = Environment(*more)
@@ -74,6 +81,8 @@ def main(what, *more):
         print(*sources(lines("build_src_filter")))
     elif what == "defines":
         print(*(line.replace("-D ", "-D") for line in lines("build_flags")))
+    elif what == "own-flags":
+        print(*own_flags(lines("build_src_flags")))
     else:
         print(*includes(lines("build_src_flags")))
 

@@ -49,6 +49,8 @@ class Wifi(firmware.Http, unittest.TestCase):
         self.board.expect(firmware.CONFIGURATION)
         page = self.http("/config")
         self.assertIn("bench", page)
+        # The heap asks for a smaller record than on the other boards.
+        self.assertIn('name="tls_mfl" value="4096"', page)
         self.assertNotIn("correct horse", page)
         self.assertNotIn(b"correct", self.board.log)
 
@@ -122,7 +124,25 @@ class Wifi(firmware.Http, unittest.TestCase):
                 time.sleep(0.03)  # so that each finds the board asleep
                 peer.sendall(bytes([byte]))
             self.assertTrue(peer.recv(100).startswith(b"HTTP/1.1 200 "))
-        self.assertLess(self.board.pins().count("slept on"), 10)
+        self.assertLess(self.board.notes().count("slept on"), 10)
+
+    def test_the_guard_of_the_stack_is_looked_at(self):
+        """Though loop(), after which the Arduino core looks, never ends."""
+        self.join(NETWORK)
+        self.board.expect(firmware.CONFIGURATION)
+        self.board.process.send_signal(signal.SIGHUP)
+        self.board.expect(r"\nStack smashing detected\.\n")
+        self.board.expect("Reset reason: 4\r\n")
+
+    def test_a_panic_restarts_with_reason_4(self):
+        """The SDK's number for all that the software does itself; 2 is the processor's exceptions alone."""
+        self.join(NETWORK)
+        self.board.expect(firmware.CONFIGURATION)
+        self.board.process.send_signal(signal.SIGWINCH)
+        self.board.expect(r"\nPanic the test asked for it\r?\n")
+        self.board.expect(r"\nAbort called\n")
+        self.board.expect("Reset reason: 4\r\n")
+        self.board.expect(JOINED)
 
     def test_led_and_baud(self):
         self.join(NETWORK + "&ser_baud=74880")
@@ -152,6 +172,24 @@ class OnThisMachine(firmware.Firmware, unittest.TestCase):
 
     def start_board(self):
         return Board(BINARY, self.joined)
+
+    def test_callbacks_run_wherever_it_yields(self):
+        """uart_write() does and BearSSL: what comes within a line or a handshake is not lost and does no harm."""
+        many, topic = 40, f"mqtt_rx_{firmware.MAC}".encode()
+        self.store_ca("ec256")
+        broker = self.broker("broker")
+        self.to_mqtt(broker, tls_mfl=512)
+        self.board.expect("Heap connected: ")
+        mqtt = firmware.Mqtt(broker.plain)
+        self.addCleanup(mqtt.socket.close)
+        body = len(topic).to_bytes(2, "big") + topic + b"x" * 400
+        # Each is a line in the log, and the next ones come while it is written.
+        mqtt.socket.sendall((b"\x30" + bytes([len(body) & 127 | 128, len(body) >> 7]) + body) * many)
+        for _ in range(many):
+            self.board.expect(r"MQTT message of \d+ bytes skipped")
+        self.assertIn("data within a log line", self.board.notes())
+        self.assertIn("data within BearSSL", self.board.notes())
+        self.assertEqual(mqtt.ask("LedOn"), "LED is now ON")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ use hilrig_core::certify::{Act, BoardTls, Case, Clock, Trust as By};
 use hilrig_runner::BrokerEndpoint;
 use hilrig_runner::certify::Trust;
 use rustls::pki_types::CertificateDer;
+use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
 /// How long a client that says nothing waits for the broker to give it up.
@@ -95,11 +96,17 @@ fn usual<'a>(
     login: Option<&'a Login>,
     ca: &'a CertificateDer<'a>,
 ) -> Ask<'a> {
+    // A certificate that is what the case is about keeps no client of the rig's out, unless it would give its password to
+    // a broker that no board has accepted.
+    let goes_by = match endpoint.leaves.first().filter(|_| login.is_none()) {
+        Some(leaf) => GoesBy::Pin(Sha256::digest(leaf).into()),
+        None => GoesBy::Ca(ca),
+    };
     Ask {
         address,
         server_name: &endpoint.server_name,
         board: BoardTls::USUAL,
-        goes_by: GoesBy::Ca(ca),
+        goes_by,
         certificate: None,
         time: None,
         login,

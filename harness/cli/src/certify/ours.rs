@@ -113,6 +113,16 @@ impl CertifyBench for OurBroker {
         self.software.can(&case.broker).and(behaviour).err()
     }
 
+    async fn prepare(&self, tls: &BrokerTls) {
+        let (pki, tls) = (Arc::clone(&self.workshop.pki), *tls);
+        // They are kept, with what went wrong.
+        let made = tokio::task::spawn_blocking(move || {
+            let _ = Material::of(&pki, &tls);
+            let _ = trust(&pki, &tls);
+        });
+        let _ = made.await;
+    }
+
     async fn set_up(&self, tls: &BrokerTls) -> Result<Box<dyn CaseBroker>, NotSetUp> {
         let broken = |why: String| NotSetUp::Broken(why);
         let (pki, tls) = (Arc::clone(&self.workshop.pki), *tls);
@@ -124,6 +134,8 @@ impl CertifyBench for OurBroker {
         let (material, trust) =
             made.await.map_err(|error| broken(error.to_string()))?.map_err(broken)?;
         let client = material.client.clone();
+        let shown = [Some(&material.shown), material.second.as_ref()];
+        let leaves = shown.into_iter().flatten().map(|shown| shown.chain[0].to_vec()).collect();
         let order = Order {
             software: self.software,
             home: self.home.borrow().clone(),
@@ -155,6 +167,9 @@ impl CertifyBench for OurBroker {
             impostor_port: 0,
             ca_der: trust.root.clone(),
             second_ca_der: trust.second_root.clone(),
+            // The broker was seen to show them: the boards judge them.
+            leaves,
+            plain: None,
             server_name: self.workshop.pki.name().into(),
             credentials: login.map(|login| (login.user.clone(), login.password.clone())),
             client_certificate: own.transpose().map_err(broken)?,

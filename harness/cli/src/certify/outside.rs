@@ -1,18 +1,16 @@
 //! A broker that runs already, which the rig only looks at.
 
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hilrig_broker::clients::{Looked, Tunnel, look};
 use hilrig_broker::{Login, client_tls};
 use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::{BrokerTls, Case, Line};
 use hilrig_core::event::BrokerFacts;
 use hilrig_core::secrets::Secrets;
-use hilrig_core::text;
 use hilrig_report::input;
 use hilrig_runner::BrokerEndpoint;
 use hilrig_runner::certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
@@ -20,7 +18,6 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
 
 use super::ask::{self, Rig};
 use super::dates;
@@ -139,7 +136,7 @@ impl CertifyBench for OutsideBroker {
     async fn set_up(&self, _: &BrokerTls) -> Result<Box<dyn CaseBroker>, NotSetUp> {
         let since = std::time::Instant::now();
         let looked = tokio::time::timeout(self.rig.deadline, self.look()).await;
-        let (upstream, leaf, tls) = looked
+        let (upstream, looked) = looked
             .unwrap_or_else(|_| {
                 let within = hilrig_core::units::Span(self.rig.deadline);
                 Err(format!("no TLS handshake with {} within {within}", self.what.name))
@@ -147,6 +144,19 @@ impl CertifyBench for OutsideBroker {
             .map_err(NotSetUp::Broken)?;
         let what = &self.what;
         let login = what.login.as_ref();
+        let leaf = looked.leaf.clone();
+        let tunnel = match &looked.needs_openssl {
+            Some(_) => Some(
+                Tunnel::open(upstream, &what.server_name, &leaf, None, &self.rig.dir).map_err(
+                    |error| {
+                        let what = &what.name;
+                        NotSetUp::Broken(format!("a line to {what} through openssl: {error}"))
+                    },
+                )?,
+            ),
+            None => None,
+        };
+        let tls = how_it_is_known(&looked);
         Ok(Box::new(OutsideCase {
             rig: self.rig.clone(),
             endpoint: BrokerEndpoint {
@@ -155,6 +165,8 @@ impl CertifyBench for OutsideBroker {
                 impostor_port: 0,
                 ca_der: what.ca.to_vec(),
                 second_ca_der: None,
+                leaves: looked.doubt.iter().map(|_| leaf.to_vec()).collect(),
+                plain: tunnel.as_ref().map(|tunnel| tunnel.path().to_owned()),
                 server_name: what.server_name.clone(),
                 credentials: login.map(|login| (login.user.clone(), login.password.clone())),
                 client_certificate: None,
@@ -166,6 +178,7 @@ impl CertifyBench for OutsideBroker {
                 ..Trust::default()
             },
             line: BoardLine::new(self.listen, upstream),
+            _tunnel: tunnel,
             facts: BrokerFacts {
                 kind: "outside".into(),
                 software: what.name.clone(),
@@ -180,42 +193,33 @@ impl CertifyBench for OutsideBroker {
 }
 
 impl OutsideBroker {
-    /// Its address, its certificate, and the version of TLS that is agreed on with it.
-    async fn look(&self) -> Result<(SocketAddr, Vec<u8>, String), String> {
+    /// Its address, and what it shows there.
+    async fn look(&self) -> Result<(SocketAddr, Looked), String> {
         let Outside { name, host, port, server_name, ca, .. } = &self.what;
         let looked_up = tokio::net::lookup_host((host.as_str(), *port)).await;
         let mut addresses = looked_up.map_err(|error| format!("looking up {host}: {error}"))?;
         let address = addresses.next().ok_or_else(|| format!("{host} has no address"))?;
-        let tcp = TcpStream::connect(address)
-            .await
-            .map_err(|error| format!("connecting to {name} ({address}): {error}"))?;
-        let tls = client_tls(ca).map_err(|error| error.to_string())?;
-        let asked = ServerName::try_from(server_name.clone()).map_err(|error| error.to_string())?;
-        let stream = TlsConnector::from(Arc::clone(&tls)).connect(asked, tcp).await;
-        let stream = stream.map_err(|error| format!("{name}: {}", in_words(&error)))?;
-        let (_, session) = stream.get_ref();
-        let leaf = session.peer_certificates().and_then(|chain| chain.first());
-        let leaf = leaf.ok_or_else(|| format!("{name} showed no certificate"))?.to_vec();
-        let version = session.protocol_version().map(|version| format!("{version:?}"));
-        Ok((address, leaf, version.unwrap_or_default()))
+        let looked = look(address, server_name, std::slice::from_ref(ca)).await;
+        looked.map(|looked| (address, looked)).map_err(|found| format!("{name}: {found}"))
     }
 }
 
-fn in_words(error: &io::Error) -> String {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match (error.kind(), tls) {
-        (io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset, _) => {
-            "it takes the connection and closes it in the handshake".into()
-        }
-        (_, Some(rustls::Error::InvalidMessage(what))) => {
-            format!("what it answers is no TLS ({what:?})")
-        }
-        (_, Some(rustls::Error::InvalidCertificate(what))) => {
-            let what = text::printable(what.to_string().as_bytes());
-            format!("its certificate does not hold against --ca and its name: {what}")
-        }
-        _ => text::printable(format!("the TLS handshake failed: {error}").as_bytes()),
+/// The version of TLS, and how the rig's own clients know the broker where they cannot check its certificate. What is
+/// wrong with it for them is no verdict: the boards judge it.
+fn how_it_is_known(looked: &Looked) -> String {
+    let mut words = vec![looked.tls.clone()];
+    if let Some(doubt) = &looked.doubt {
+        let sha256: String =
+            Sha256::digest(&looked.leaf).iter().map(|byte| format!("{byte:02x}")).collect();
+        words.push(format!(
+            "the rig's own clients do not check the certificate ({doubt}), they accept the one with SHA-256 {sha256} alone"
+        ));
     }
+    if let Some(found) = &looked.needs_openssl {
+        words.push(format!("they go through openssl, for rustls cannot ({found})"));
+    }
+    words.retain(|words| !words.is_empty());
+    words.join("; ")
 }
 
 /// It, with a line to it.
@@ -224,6 +228,8 @@ struct OutsideCase {
     endpoint: BrokerEndpoint,
     trust: Trust,
     line: BoardLine,
+    /// The way of the rig's own clients, where rustls has none.
+    _tunnel: Option<Tunnel>,
     facts: BrokerFacts,
 }
 

@@ -68,8 +68,15 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
     let events = Events::new(reporters.clone(), secrets.clone());
     loaded.tell_start(&events, &run, now, seed, Vec::new()).await?;
 
+    let deadlines = &loaded.config.deadlines;
+    let certified = match &asked {
+        Asked::Ours(here, _) => here.len(),
+        Asked::Outside(_) => 1,
+    };
+    let each = u32::try_from((1 + cases.len()) * certified).unwrap_or(u32::MAX);
+    let longest = deadlines.run.saturating_add(deadlines.board.saturating_mul(each));
     let workshop = Workshop {
-        pki: Arc::new(Pki::new(SERVER_NAME, run_dir.path())),
+        pki: Arc::new(Pki::lasting(SERVER_NAME, run_dir.path(), longest)),
         dir: run_dir.path().into(),
         listen: loaded.listen(),
         login,
@@ -89,7 +96,7 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
         images,
         elves,
         settings,
-        floors: config.floors.clone(),
+        floors: load::floors(&config),
         scenarios: Vec::new(),
         seed,
         deadlines: config.deadlines,
@@ -136,9 +143,12 @@ async fn asked(args: &CertifyRun, kind: BrokerKind, run: &str) -> Result<Asked, 
                 known.join(", ")
             )));
         };
-        let mut notes = Vec::new();
-        let home = Home::choose(software, kind, run, &mut |note| notes.push(note)).await;
-        return Ok(Asked::Ours(vec![(software, home.map_err(Failure::rig)?)], notes));
+        let (mut all, mut notes) = (Vec::new(), Vec::new());
+        for software in software.with_beside() {
+            let home = Home::choose(software, kind, run, &mut |note| notes.push(note)).await;
+            all.push((software, home.map_err(Failure::rig)?));
+        }
+        return Ok(Asked::Ours(all, notes));
     }
     let (mut here, mut notes) = (Vec::new(), Vec::new());
     for software in Software::all() {

@@ -143,6 +143,8 @@ pub enum Reason {
     NoMemory,
     /// User or password refused.
     BadLogin,
+    /// A rule of the broker: its access list, what it allows of client ids, a limit of connections.
+    BrokerRule,
     /// Any other error of the board's TLS, by its number.
     Other(u16),
 }
@@ -191,6 +193,7 @@ impl fmt::Display for Reason {
             Reason::TimedOut => "not done in time",
             Reason::NoMemory => "no memory",
             Reason::BadLogin => "user or password refused",
+            Reason::BrokerRule => "a rule of the broker",
             Reason::Alert(number) => return write!(f, "alert {number}"),
             Reason::Other(number) => return write!(f, "TLS error {number}"),
         })

@@ -157,6 +157,10 @@ pub struct WireSeen {
     /// What was no TLS, from whom: the first bytes, printable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_tls: Option<(Side, String)>,
+    /// The side that broke it off: the first that sent a fatal alert or close_notify, closed or reset. What the other
+    /// sent after that is an answer and blames nobody. `None` while nobody has, and where the rig cut the line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub broke_off: Option<Side>,
     /// How it ended, or who began to; `None` while both sides hold it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,

@@ -22,20 +22,45 @@ fn the_least_configuration_is_one_virtual_board() {
 #[test]
 fn an_unknown_key_is_named_with_its_line() {
     let error = refused("[broker]\nimge = \"x\"\n");
-    assert!(error.starts_with("bench/runner-config.toml:7: unknown field `imge`"), "{error}");
-    assert!(error.contains("imge = \"x\""), "{error}");
+    assert!(error.starts_with("bench/runner-config.toml:7: unknown key `imge`"), "{error}");
+    assert!(error.contains("imge = \"x\"") && error.contains("mean `image`?"), "{error}");
 }
 
 #[test]
 fn a_wrong_type_and_a_wrong_unit_are_named_with_their_line() {
     let error = refused("[virtual]\nboards = \"two\"\n");
-    assert!(error.contains(":7: invalid type"), "{error}");
+    assert!(
+        error.contains(":7: `virtual.boards`: found string \"two\", expected a whole number"),
+        "{error}"
+    );
     let error = refused("[deadlines]\nboot = 10\n");
     assert!(error.contains(":7:") && error.contains("a time with its unit"), "{error}");
     let error = refused("[heap.floor]\nhandshake = \"20 KB\"\n");
     assert!(error.contains(":7:") && error.contains("`20 KB` is no size"), "{error}");
     let error = refused("[heap.floor]\nhandshak = \"20 KiB\"\n");
     assert!(error.contains(":7:") && error.contains("handshak"), "{error}");
+}
+
+#[test]
+fn all_errors_of_a_file_are_reported_at_once() {
+    let error = refused(
+        "[broker]\nimge = \"x\"\nport = 0\n[deadlines]\nboot = \"10\"\nconnect = \"5 min\"\n[[board]]\nname = \"a\"\nkind = \"virtual\"\n[[board]]\nname = \"a\"\nkind = \"virtual\"\n[[board]]\nname = \"/\"\nkind = \"virtual\"\n[[board]]\nname = \"b\"\nkind = \"virtal\"\n[[board]]\nkind = \"virtual\"\n[[board]]\nname = \"c\"\nkind = \"esp8266\"\nport = \"p\"\nrig = \"10.0.0.1\"\n",
+    );
+    let places: Vec<&str> = error.lines().filter(|line| line.starts_with("bench/")).collect();
+    let says = [
+        (":7: ", "did you mean `image`"),
+        (":8: ", "port 0"),
+        (":10: ", "`10` is no time"),
+        (":15: ", "two boards are named `a`"),
+        (":19: ", "a board's name"),
+        (":23: ", "did you mean `virtual`"),
+        (":24: ", "`board.name` is missing"),
+        (":26: ", "no [firmware.esp8266]"),
+    ];
+    assert_eq!(places.len(), says.len(), "{error}");
+    for (place, (line, words)) in places.iter().zip(says) {
+        assert!(place.contains(line) && place.contains(words), "{line}{words}: {error}");
+    }
 }
 
 #[test]
@@ -155,4 +180,24 @@ fn a_power_line_is_one_thing_and_holds_no_password() {
     }
     let error = refused(&(board("a", tasmota) + &board("b", tasmota)));
     assert!(error.contains("`a` and `b` have the same power line"), "{error}");
+}
+
+#[test]
+fn a_kind_has_floors_of_its_own_beside_those_of_all() {
+    let own = "[firmware.esp8266]\nimage = \"e.bin\"\nfloor = { handshake = \"12 KiB\" }\n\
+               [heap.floor]\nboot = \"40 KiB\"\nhandshake = \"36 KiB\"\n";
+    let config = parse(&format!("{LEAST}{own}")).unwrap();
+    let of = |kind, phase| config.floors_of(kind)[&phase];
+    assert_eq!(of(BoardKind::Virtual, HeapPhase::Handshake), 36 * 1024);
+    assert_eq!(of(BoardKind::Esp8266, HeapPhase::Handshake), 12 * 1024);
+    assert_eq!(of(BoardKind::Esp8266, HeapPhase::Boot), 40 * 1024);
+}
+
+#[test]
+fn a_wrong_floor_of_a_kind_is_named_with_its_line() {
+    let error =
+        refused("[firmware.esp8266]\nimage = \"e.bin\"\nfloor = { handshak = \"1 KiB\" }\n");
+    assert!(error.contains(":8:") && error.contains("handshak"), "{error}");
+    let error = refused("[firmware.esp8266]\nimage = \"e.bin\"\nfloor = { boot = \"1 KB\" }\n");
+    assert!(error.contains(":8:") && error.contains("`1 KB` is no size"), "{error}");
 }

@@ -108,6 +108,8 @@ pub(super) struct FirmwareFiles {
     pub segments: Vec<Segment>,
     #[serde(default)]
     pub settings: SettingsBy,
+    #[serde(default)]
+    pub floor: BTreeMap<HeapPhase, Spanned<Bytes>>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -99,7 +99,9 @@ struct Shown {
 impl Shown {
     fn of(result: &CaseResult) -> Option<Shown> {
         let case = Case::named(&result.id)?;
-        let connected = result.outcome == Outcome::Connected && result.verdict != Verdict::NotHeld;
+        let connected = result.outcome == Outcome::Connected
+            && result.verdict != Verdict::NotHeld
+            && result.reason.is_none();
         let in_the_field = case.board.trust == Trust::Root
             && case.broker.front.is_none()
             && !matches!(case.expected, Expected::MustRefuse(_))

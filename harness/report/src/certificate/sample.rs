@@ -61,6 +61,7 @@ pub fn case(id: &str, outcome: Outcome, verdict: Verdict) -> CaseResult {
         } else {
             vec![Alert { from: Side::Broker, fatal: true, number: Some(70) }]
         },
+        broke_off: Some(if connected { Side::Board } else { Side::Broker }),
         ended: Some(Ended::Closed(Side::Board)),
         seconds: 1.2,
         ..WireSeen::default()

@@ -136,9 +136,8 @@ pub(crate) fn others(case: &CaseResult) -> Option<String> {
     Some(match (case.outcome, connected.is_empty(), refused.is_empty()) {
         (_, true, true) => return None,
         (Outcome::Refused, true, false) => {
-            let by_broker = telling(case).is_some_and(|seen| {
-                seen.alerts.iter().any(|alert| alert.fatal && alert.from == Side::Broker)
-            });
+            // Who was first: an alert that answers the device's own end blames nobody.
+            let by_broker = telling(case).is_some_and(|seen| seen.broke_off == Some(Side::Broker));
             let by = if by_broker { "refused by the broker" } else { "not the device alone" };
             format!("{by}: {} {} refused, too", and(&refused), was(&refused))
         }

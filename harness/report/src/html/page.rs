@@ -61,6 +61,8 @@ pub(super) fn page(
                 (memory::sections(run.started.as_ref().map_or(&[], |started| &started.firmware)))
                 (history::section(history))
                 @for board in &run.boards {
+                    @let kind = board.facts.as_ref().map_or("", |facts| facts.kind.as_str());
+                    @let floors = run.started.as_ref().map_or_else(|| floors.clone(), |started| started.floors_of(kind));
                     (board::section(board, traces.get(&board.name).unwrap_or(&empty), record, end, &floors))
                 }
             }

@@ -51,6 +51,7 @@ impl Stream {
                 ]
                 .map(|(name, holds, bytes)| Section { name: name.into(), holds, bytes })
                 .into(),
+                floors: Default::default(),
             }],
             settings: [("tls_mfl".to_owned(), "512".to_owned())].into(),
             scenarios: vec!["handshake:20".into()],

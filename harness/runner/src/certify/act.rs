@@ -1,6 +1,6 @@
 //! What a case does once its board is connected.
 
-use hilrig_core::certify::Act;
+use hilrig_core::certify::{Act, Side, WireSeen};
 use hilrig_core::contract::Request;
 use hilrig_core::leak::{self, Slope};
 
@@ -9,6 +9,7 @@ use super::case::{OnBoard, Share};
 use crate::configuration::mismatch;
 use crate::judge;
 use crate::log::Mark;
+use crate::mqtt;
 use crate::online::Online;
 use crate::run::Broker;
 use crate::walk::Stop;
@@ -133,14 +134,29 @@ impl Share<'_> {
     ) -> Result<String, Stop> {
         self.cut(on, broker, online).await?;
         self.alive(on, online, rig).await?;
-        let seen = broker.seen();
-        let last = seen.wire.last();
-        let offered = last.and_then(|wire| wire.offered.as_ref()).is_some_and(|o| o.session_id);
-        Ok(match (last.is_some_and(|wire| wire.resumed), offered) {
-            (true, _) => "the session was resumed by its id".into(),
-            (false, true) => "the session was offered by its id, and not resumed".into(),
-            (false, false) => "the broker gave the session no id, so that none was offered".into(),
-        })
+        let cut = resumed(broker.seen().wire.last());
+        // A second client of its id has the broker close the board's connection.
+        let mark = on.log.mark();
+        let deadlines = &on.path.bench.plan.deadlines;
+        let id = on.path.client_id();
+        let thrown_out = mqtt::throw_out(&rig.endpoint, &id, deadlines.connect);
+        on.path.walk.waiting(thrown_out).await.map_err(Stop::Rig)?;
+        let back = on.path.connected(on.log, mark);
+        let closed = match tokio::time::timeout(on.path.reply_deadline(), back).await {
+            Ok(back) => {
+                back?;
+                online.reconnected();
+                let seen = broker.seen();
+                let how = match seen.wire.iter().rev().nth(1) {
+                    Some(wire) if closed_in_order(wire) => "after the broker's orderly close",
+                    _ => "after the broker's close without close_notify",
+                };
+                format!("{how}: {}", resumed(seen.wire.last()))
+            }
+            Err(_) => "after an orderly close: not measured, for the broker lets a second client of the board's id in beside it".into(),
+        };
+        self.alive(on, online, rig).await?;
+        Ok(format!("after a cut: {cut}; {closed}"))
     }
 
     /// Cuts the board's connection and waits until it is back.
@@ -156,4 +172,20 @@ impl Share<'_> {
         online.reconnected();
         Ok(())
     }
+}
+
+/// Whether a session was resumed, in words.
+fn resumed(wire: Option<&WireSeen>) -> &'static str {
+    let offered = wire.and_then(|wire| wire.offered.as_ref()).is_some_and(|o| o.session_id);
+    match (wire.is_some_and(|wire| wire.resumed), offered) {
+        (true, _) => "the session was resumed by its id",
+        (false, true) => "the session was offered by its id, and not resumed",
+        (false, false) => "the broker gave the session no id, so that none was offered",
+    }
+}
+
+/// The broker closed it, with an alert before the end.
+fn closed_in_order(wire: &WireSeen) -> bool {
+    let alert = wire.alerts.iter().find(|alert| alert.from == Side::Broker);
+    wire.broke_off == Some(Side::Broker) && alert.is_some()
 }

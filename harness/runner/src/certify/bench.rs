@@ -16,6 +16,10 @@ pub trait CertifyBench {
     /// Why this case cannot be run with it, where that is known before it is set up.
     fn cannot(&self, case: &Case) -> Option<String>;
 
+    /// Makes what such a set-up takes that is no broker's work, such as keys: its time counts against no deadline of the
+    /// broker. What fails in it fails again in [`CertifyBench::set_up`].
+    async fn prepare(&self, _tls: &BrokerTls) {}
+
     /// Sets it up like that, up to a CONNACK over TLS, with a relay before it. Each call makes an
     /// instance of its own.
     async fn set_up(&self, tls: &BrokerTls) -> Result<Box<dyn CaseBroker>, NotSetUp>;

@@ -14,6 +14,7 @@ use hilrig_core::units::Span;
 use super::bench::CaseBroker;
 use super::judge::{self, Came};
 use super::queue::{Need, Task};
+use super::ruled::{ByRule, carried};
 use super::run::{Next, Shared};
 use super::settings::{Given, given};
 use super::storm::Storm;
@@ -53,6 +54,10 @@ pub(crate) struct Share<'a> {
 pub(super) struct Now {
     pub need: Option<Need>,
     pub task: Option<(Task, Instant)>,
+    /// The rule of the broker that the case failed by.
+    pub rule: Option<ByRule>,
+    /// The board was connected and asked, and the first reply did not come.
+    pub unheard: bool,
 }
 
 /// A broker that is set up for this board.
@@ -213,7 +218,10 @@ impl Share<'_> {
         match self.meet(on).await? {
             Met::Refused { reason, line, said, mark } => {
                 let mut found = "it did not connect".to_owned();
-                if on.case.act == Act::Mqtt(Behaviour::WrongPassword) {
+                // Only then has the board accepted the broker, and the rig may show it the right password.
+                if on.case.act == Act::Mqtt(Behaviour::WrongPassword)
+                    && reason == Some(Reason::BadLogin)
+                {
                     let alone = self.alone(on, Behaviour::WrongPassword, broker.endpoint(), None);
                     found = alone.await?;
                 }
@@ -221,7 +229,9 @@ impl Share<'_> {
                 *booted = Booted { http: booted.http, rig: booted.rig, ..back };
                 let cost =
                     Cost { heap_handshake: low(on, HeapPhase::Handshake), ..Cost::default() };
-                Ok(Came { reason, cost, found, ..Came::refused(said, line) })
+                let why = self.rule_for_its_id(on, broker, reason).await;
+                let reason = if why.is_some() { Some(Reason::BrokerRule) } else { reason };
+                Ok(Came { reason, why, cost, found, ..Came::refused(said, line) })
             }
             // Nothing more is asked of a connection that must not be.
             Met::Connected { line, said } if must_not_connect(on.case) => {
@@ -236,13 +246,22 @@ impl Share<'_> {
                 }
                 let (rx, tx) = (topic(&topics, "rx_topic")?, topic(&topics, "tx_topic")?);
                 let endpoint = broker.endpoint().clone();
+                let before = carried(broker);
                 let act = async |online: &mut Online, rig: &Broker| match on.case.act {
                     Act::Mqtt(Behaviour::ReconnectStorm) if self.all.others() > 0 => {
                         self.storm(on, broker, online, rig, port).await
                     }
                     _ => self.with_cost(on, broker, online, rig).await,
                 };
-                let ((found, cost), back) = self.online(on, &endpoint, rx, tx, act).await?;
+                let done = self.online(on, &endpoint, rx.clone(), tx.clone(), act).await;
+                let ((found, cost), back) = match done {
+                    Ok(done) => done,
+                    Err(stop) => {
+                        let by = (before, line, said);
+                        self.look_for_rule(on, broker, [&rx, &tx], &stop, by).await;
+                        return Err(stop);
+                    }
+                };
                 *booted = Booted { http: booted.http, rig: booted.rig, ..back };
                 Ok(Came { cost, ..Came::connected(&found, said, line) })
             }
@@ -350,13 +369,15 @@ impl Share<'_> {
         work: impl AsyncFnOnce(&mut Online, &Broker) -> Result<T, Stop>,
     ) -> Result<(T, Booted), Stop> {
         let deadline = on.path.bench.plan.deadlines.connect;
-        let id = format!("hilrig-rig-{}", on.path.number);
+        let id = rig_id(on);
         let (mqtt, mut driver) = mqtt::connect(endpoint, &id, deadline).await.map_err(Stop::Rig)?;
         let rig = Broker { endpoint: endpoint.clone().into(), mqtt };
         let work = async {
             let replies = rig.mqtt.subscribe(&tx_topic, on.path.reply_deadline()).await;
             let mut online = Online::new(rx_topic, replies.map_err(Stop::Rig)?);
-            self.alive(on, &mut online, &rig).await?;
+            let alive = self.alive(on, &mut online, &rig).await;
+            self.now.borrow_mut().unheard = alive.is_err();
+            alive?;
             let done = work(&mut online, &rig).await?;
             Ok((done, self.ask_back(on, &mut online, &rig).await?))
         };
@@ -445,6 +466,9 @@ impl Share<'_> {
 
     /// What a case comes to that did not get to its end.
     async fn stopped(&self, on: &OnBoard<'_>, stop: &Stop) -> Came {
+        if let Some(ByRule { rule, line, said }) = self.now.borrow_mut().rule.take() {
+            return Came::by_rule(rule, said, line);
+        }
         match stop {
             Stop::Crashed(why) => Came::died(why.clone()),
             Stop::Rig(why) | Stop::Silent(why) => Came::broken(why.clone()),
@@ -476,6 +500,11 @@ impl Share<'_> {
         let board = (came.outcome != Outcome::Measured).then_some(self.name.as_str());
         judge::result(on.case, came, seen, clients, board)
     }
+}
+
+/// The client id of the rig's own connection beside the board.
+pub(super) fn rig_id(on: &OnBoard<'_>) -> String {
+    format!("hilrig-rig-{}", on.path.number)
 }
 
 /// What goes wrong before the board is with its broker says nothing of either.

@@ -47,6 +47,16 @@ impl Came {
         Came { said: Some((line, said)), ..Came::of(Outcome::Refused, "it did not connect") }
     }
 
+    /// It connected, and a rule of the broker is in the way of what the case does then.
+    pub fn by_rule(rule: String, said: String, line: u64) -> Came {
+        let found = "it connected, and a rule of the broker is in the way of the rest";
+        Came {
+            reason: Some(Reason::BrokerRule),
+            why: Some(rule),
+            ..Came::connected(found, said, line)
+        }
+    }
+
     /// The case did not get through, and it was not the bench.
     pub fn failed(why: String) -> Came {
         Came::of(Outcome::Refused, why)
@@ -97,7 +107,8 @@ pub fn result(
 ) -> CaseResult {
     let by_wire = |reason: Reason| seen.wire.iter().fold(reason, Reason::seen_with);
     let reason = came.reason.map(by_wire);
-    let reason = reason.filter(|_| came.outcome == Outcome::Refused);
+    let reason =
+        reason.filter(|reason| came.outcome == Outcome::Refused || *reason == Reason::BrokerRule);
     let finished = seen.wire.iter().find(|wire| wire.finished);
     let mut found = came.found;
     if let Some(words) = finished.map(|wire| on_the_wire(wire, &seen.wire)) {
@@ -142,7 +153,9 @@ fn verdict(expected: Expected, outcome: Outcome, reason: Option<Reason>, died: b
         (Outcome::NotRun, _) => Verdict::NotRun,
         (Outcome::Broken, _) if !died => Verdict::NotRun,
         (_, Expected::Reported) => Verdict::Reported,
-        (_, Expected::MustConnect) => held(outcome == Outcome::Connected),
+        (_, Expected::MustConnect) => {
+            held(outcome == Outcome::Connected && reason != Some(Reason::BrokerRule))
+        }
         (_, Expected::MustRefuse(reasons)) => {
             let right = reason.is_some_and(|reason| reasons.contains(&reason));
             held(outcome == Outcome::Refused && right)
@@ -195,6 +208,16 @@ mod tests {
         assert_eq!(judged("other-ca", refused(Reason::OutOfDate)).verdict, Verdict::NotHeld);
         assert_eq!(judged("control", refused(Reason::NotTrusted)).verdict, Verdict::NotHeld);
         assert_eq!(judged("mfln-512", refused(Reason::RecordTooLarge)).verdict, Verdict::Reported);
+    }
+
+    #[test]
+    fn what_a_rule_of_the_broker_is_in_the_way_of_is_no_refusal_and_not_held() {
+        let by_rule = || Came::by_rule("it drops what is published".into(), "said".into(), 7);
+        let control = judged("control", by_rule());
+        assert_eq!((control.outcome, control.verdict), (Outcome::Connected, Verdict::NotHeld));
+        assert_eq!(control.reason, Some(Reason::BrokerRule));
+        assert_eq!(control.why.as_deref(), Some("it drops what is published"));
+        assert_eq!(judged("mfln-512", by_rule()).verdict, Verdict::Reported);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod bench;
 mod case;
 mod judge;
 mod queue;
+mod ruled;
 mod run;
 mod settings;
 mod storm;

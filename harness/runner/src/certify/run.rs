@@ -247,6 +247,7 @@ impl<'a> Shared<'a> {
     /// Sets a broker up.
     pub(super) async fn set_up(&self, need: &Need) -> Result<Box<dyn CaseBroker>, NotSetUp> {
         self.tell_start(need.broker);
+        self.what.brokers[need.broker].prepare(&need.tls).await;
         let deadline = self.what.plan.deadlines.broker;
         let since = Instant::now();
         let set_up = self.what.brokers[need.broker].set_up(&need.tls);

@@ -176,11 +176,14 @@ impl Share<'_> {
             crowd = again;
             longest = longest.max(own).max(crowd.longest());
         }
+        drop(crowd);
+        let without = behaviour::without_password(&question).await;
+        let without = without.map(|found| format!("; {found}")).unwrap_or_default();
         let at = storm.at.borrow();
         let names: Vec<&str> =
             [self.name.as_str()].into_iter().chain(at.joined.iter().map(String::as_str)).collect();
         let found = format!(
-            "{} boards ({}) and {CROWD} clients were cut off at once, {ROUNDS} times, and all came back, the last after {}",
+            "{} boards ({}) and {CROWD} clients were cut off at once, {ROUNDS} times, and all came back, the last after {}{without}",
             names.len(),
             names.join(", "),
             behaviour::seconds(longest.max(at.longest))

@@ -42,6 +42,24 @@ pub enum Fault {
     Garbage,
     /// Lets every seventh client wait for ever.
     ForgetsSome,
+    /// Gives a retained message marked as such to who was there before.
+    MarksAtOnce,
+    /// Takes the user name for the client id.
+    OneSession,
+    /// Closes the connection of a second client, without a CONNACK.
+    OneConnection,
+    /// Takes no client id of the rig's.
+    RefusesId,
+    /// Passes nothing on that is published on `rx`.
+    DropsRequests,
+    /// Passes nothing on that is published on `tx`.
+    DropsReplies,
+    /// Refuses every subscription.
+    RefusesSubscription,
+    /// Closes the connection of who publishes on `rx`.
+    ClosesWhoPublishes,
+    /// Closes the connection of who publishes a retained message.
+    ClosesWhoRetains,
 }
 
 /// Ends when dropped.
@@ -59,9 +77,13 @@ impl Drop for Fake {
 #[derive(Default)]
 struct State {
     clients: usize,
+    /// The connections; nothing sent to one ends it.
+    all: Vec<Out>,
     ids: Vec<String>,
-    subscribers: Vec<mpsc::UnboundedSender<Publish>>,
+    subscribers: Vec<(String, Out)>,
 }
+
+type Out = mpsc::UnboundedSender<Option<Publish>>;
 
 pub async fn start(fault: Fault) -> Fake {
     let certificates = Certificates::new(NAME).unwrap();
@@ -79,6 +101,8 @@ pub async fn start(fault: Fault) -> Fake {
         impostor_port: 0,
         ca_der: certificates.ca_der().to_vec(),
         second_ca_der: None,
+        leaves: Vec::new(),
+        plain: None,
         server_name: NAME.into(),
         credentials: Some(("user".into(), RIGHT.into())),
         client_certificate: None,
@@ -110,7 +134,10 @@ async fn serve(tcp: TcpStream, acceptor: TlsAcceptor, fault: Fault, state: Arc<M
                     Ok(count) if count > 0 => {}
                     _ => break,
                 },
-                Some(message) = to_pass_on.recv() => answers.push(Packet::Publish(message)),
+                Some(message) = to_pass_on.recv() => match message {
+                    Some(message) => answers.push(Packet::Publish(message)),
+                    None => break,
+                },
             },
             Err(error) => panic!("{error}"),
         }
@@ -133,30 +160,45 @@ fn answer(
     packet: Packet,
     fault: Fault,
     state: &Mutex<State>,
-    passed_on: &mpsc::UnboundedSender<Publish>,
+    passed_on: &Out,
 ) -> Option<Vec<Packet>> {
     let mut state = state.lock().unwrap();
     match packet {
         Packet::Connect(connect) => {
             let known = state.ids.contains(&connect.client_id);
+            let others = state.all.iter().filter(|other| !other.is_closed()).count();
+            if fault == Fault::OneConnection && others > 0 {
+                return None;
+            }
+            if fault == Fault::OneSession {
+                for other in state.all.drain(..) {
+                    let _ = other.send(None);
+                }
+            }
+            let of_the_rig = connect.client_id.starts_with("hilrig-rig");
+            state.all.push(passed_on.clone());
             state.ids.push(connect.client_id);
             state.clients += 1;
             let right = connect.login.is_some_and(|login| login.password == RIGHT);
             let code = match fault {
                 Fault::ClosesAtWrongPassword if !right => return None,
                 Fault::ForgetsSome if state.clients.is_multiple_of(7) => return Some(Vec::new()),
+                Fault::RefusesId if of_the_rig => ConnectReturnCode::BadClientId,
                 Fault::RefusesSecond if known => ConnectReturnCode::BadClientId,
                 _ => ConnectReturnCode::Success,
             };
             Some(vec![Packet::ConnAck(ConnAck { session_present: false, code })])
         }
         Packet::Subscribe(subscribe) => {
-            state.subscribers.push(passed_on.clone());
+            state.subscribers.push((subscribe.filters[0].path.clone(), passed_on.clone()));
             let granted = match fault {
                 Fault::GrantsQos0 => QoS::AtMostOnce,
                 _ => subscribe.filters[0].qos,
             };
-            let granted = vec![SubscribeReasonCode::Success(granted)];
+            let granted = vec![match fault {
+                Fault::RefusesSubscription => SubscribeReasonCode::Failure,
+                _ => SubscribeReasonCode::Success(granted),
+            }];
             let mut answers = vec![Packet::SubAck(SubAck::new(subscribe.pkid, granted))];
             if fault == Fault::ForgetsMark {
                 let topic = &subscribe.filters[0].path;
@@ -164,13 +206,26 @@ fn answer(
             }
             Some(answers)
         }
-        Packet::Publish(message) => {
+        Packet::Publish(message) if fault == Fault::ClosesWhoPublishes && message.topic == "rx" => {
+            None
+        }
+        Packet::Publish(message) if fault == Fault::ClosesWhoRetains && message.retain => None,
+        Packet::Publish(mut message) => {
             let mut answers = Vec::new();
             if message.qos == QoS::AtLeastOnce && fault != Fault::NeverAcknowledges {
                 answers.push(Packet::PubAck(PubAck::new(message.pkid)));
             }
-            if fault != Fault::DropsLarge || message.payload.len() <= 10_000 {
-                state.subscribers.retain(|subscriber| subscriber.send(message.clone()).is_ok());
+            message.retain &= fault == Fault::MarksAtOnce;
+            let passes = match fault {
+                Fault::DropsLarge => message.payload.len() <= 10_000,
+                Fault::DropsRequests => message.topic != "rx",
+                Fault::DropsReplies => message.topic != "tx",
+                _ => true,
+            };
+            if passes {
+                state.subscribers.retain(|(topic, subscriber)| {
+                    *topic != message.topic || subscriber.send(Some(message.clone())).is_ok()
+                });
             }
             Some(answers)
         }

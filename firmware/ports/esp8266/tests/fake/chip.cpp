@@ -5,7 +5,9 @@
 // FLASH is a file of 4 MiB; PORT of this machine leads to the board's web server; time
 // passes HURRY times as fast. UART0 is the standard output, pins are told on the standard
 // error. A restart is the same process anew, with what a chip keeps: flash and reason.
+// On SIGHUP the stack's guard breaks, on SIGWINCH the firmware panics.
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,15 +24,26 @@
 
 #include "fake.h"
 
+extern "C" {
+#include "crash.h"
+}
+
 #define FLASH_SIZE (4u << 20)
 #define SECTOR 4096u
+#define LINE_MS 2u // that a line takes at least
 #define REASON "FAKE_RESET_REASON"
 
 struct uart_ {
 	int baud;
 };
 
+struct cont_ {
+	bool guard_is_whole;
+};
+
 EspClass ESP;
+static cont_t stack_of_loop = {true};
+cont_t *g_pcont = &stack_of_loop;
 
 static char **arguments;
 static uint8_t *flash;
@@ -39,6 +52,7 @@ static uint32_t hurry = 1;
 static uint64_t started_ns;
 static bool scheduled, stack_is_moved, sdk_is_quiet;
 static struct rst_info reset_info;
+static volatile sig_atomic_t panic_asked;
 
 static uint64_t now_ns()
 {
@@ -84,6 +98,10 @@ void yield(void)
 {
 	esp_schedule();
 	radio_run(0);
+	if (panic_asked) {
+		panic_asked = 0;
+		crash_panic("the test asked for it");
+	}
 }
 
 void delay(unsigned long ms)
@@ -130,16 +148,20 @@ void uart_set_baudrate(uart_t *uart, int baud)
 	fprintf(stderr, "baud %d\n", baud);
 }
 
+// The Arduino core's yields after any byte, if it is 10 ms since the last time; here after each, so
+// that everything that a callback may do happens in the middle of every log line.
 size_t uart_write(uart_t *, const char *bytes, size_t length)
 {
 	size_t done = 0;
 
 	while (done < length) {
-		ssize_t now = write(STDOUT_FILENO, bytes + done, length - done);
+		ssize_t now = write(STDOUT_FILENO, bytes + done, 1);
 
 		if (now < 0 && errno != EINTR)
 			_exit(71); // nobody is there any more
-		done += now > 0 ? static_cast<size_t>(now) : 0;
+		if (now > 0) {
+			radio_run_within(YIELD_LOG, bytes[done++] == '\n' ? LINE_MS : 0);
+		}
 	}
 	return length;
 }
@@ -203,6 +225,15 @@ bool EspClass::flashRead(uint32_t address, uint8_t *data, size_t size)
 
 // -- stack --
 
+void cont_check(cont_t *stack)
+{
+	if (stack->guard_is_whole)
+		return;
+	printf("\nStack smashing detected.\n");
+	fflush(stdout);
+	system_restart();
+}
+
 uint32_t EspClass::getFreeContStack()
 {
 	return 1900;
@@ -213,6 +244,24 @@ uint32_t EspClass::getFreeContStack()
 struct rst_info *EspClass::getResetInfoPtr()
 {
 	return &reset_info;
+}
+
+// The Arduino core's: a crash text, and the SDK's restart, whose reason is always the same.
+extern "C" [[noreturn]] void __wrap_abort(void)
+{
+	printf("\nUser exception (panic/abort/assert)\n--------------- CUT HERE FOR EXCEPTION DECODER ---------------\n"
+	       "\nAbort called\n");
+	fflush(stdout);
+	system_restart();
+	_exit(72);
+}
+
+static void on_signal(int number)
+{
+	if (number == SIGHUP)
+		stack_of_loop.guard_is_whole = false;
+	else
+		panic_asked = 1;
 }
 
 void system_restart(void)
@@ -257,6 +306,8 @@ int main(int count, char **given)
 		perror(given[1]);
 		return 2;
 	}
+	signal(SIGHUP, on_signal);
+	signal(SIGWINCH, on_signal);
 	setup();
 	if (!stack_is_moved)
 		chip_panic("a stack of 7 KiB would lie in the SDK's");

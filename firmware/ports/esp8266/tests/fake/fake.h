@@ -22,6 +22,9 @@ void air_poll(uint32_t ms);
 void radio_receive(const void *frame, size_t length);
 /* The SDK's task: frames and timers, for at most `ms`, or until esp_schedule(). */
 void radio_run(uint32_t ms);
+/* The same where the firmware does not sleep. Data that comes in is reported with the place. */
+enum yield { YIELD_LOG, YIELD_BEARSSL };
+void radio_run_within(enum yield place, uint32_t ms);
 
 /* -- chip.cpp -- */
 uint32_t chip_ms(void);

@@ -23,10 +23,34 @@
 
 ESP8266WiFiClass WiFi;
 
+IPAddress::IPAddress() : address(0)
+{
+}
+
+IPAddress::IPAddress(const IPAddress &from) : Printable(), address(from.address)
+{
+}
+
+IPAddress::IPAddress(uint8_t a, uint8_t b, uint8_t c, uint8_t d)
+	: address(a | b << 8 | c << 16 | static_cast<uint32_t>(d) << 24)
+{
+}
+
+IPAddress &IPAddress::operator=(uint32_t given)
+{
+	address = given;
+	return *this;
+}
+
+size_t IPAddress::printTo(Print &) const
+{
+	return 0; // nobody prints one here
+}
+
 static const uint8_t chip_mac[6] = {0x18, 0xFE, 0x34, 0xA2, 0x66, 0x29};
 static struct netif netif;
 static WiFiMode_t mode_now = WIFI_OFF;
-static bool is_persistent = true, is_static, in_task;
+static bool is_persistent = true, is_static, is_started, in_task;
 static wl_status_t refused = WL_DISCONNECTED; // while it is not WL_CONNECTED
 static uint32_t associated_at;
 static volatile sig_atomic_t in_range = 1;
@@ -64,15 +88,13 @@ static err_t set_up(struct netif *it)
 
 static void start_lwip()
 {
-	static bool started;
-
-	if (!started) {
+	if (!is_started) {
 		lwip_init();
 		netif_add(&netif, nullptr, nullptr, nullptr, nullptr, set_up, ethernet_input);
 		netif_set_default(&netif);
 		signal(SIGUSR1, on_signal);
 		signal(SIGUSR2, on_signal);
-		started = true;
+		is_started = true;
 	}
 }
 
@@ -162,6 +184,31 @@ extern "C" void radio_run(uint32_t ms)
 	in_task = false;
 }
 
+extern "C" void radio_run_within(enum yield place, uint32_t ms)
+{
+	static enum yield last = YIELD_BEARSSL;
+	bool came_before = data_came;
+
+	// What comes now does not come later: the two take turns.
+	if (!is_started || (place == YIELD_BEARSSL && last == YIELD_BEARSSL))
+		return;
+	if (in_task)
+		chip_panic("a callback of lwIP writes to the log or calls BearSSL");
+	in_task = true;
+	data_came = false;
+	look_at_link();
+	air_poll(ms);
+	sys_check_timeouts();
+	if (data_came) {
+		fprintf(stderr, "data within %s\n", place == YIELD_LOG ? "a log line" : "BearSSL");
+		last = place;
+	}
+	data_came = data_came || came_before;
+	// Nobody sleeps here: what was scheduled is done, and only what the firmware keeps of it counts.
+	chip_was_scheduled();
+	in_task = false;
+}
+
 extern "C" uint32_t sys_now()
 {
 	return chip_ms();
@@ -172,12 +219,12 @@ extern "C" unsigned int r_rand()
 	return static_cast<unsigned int>(rand());
 }
 
-void ESP8266WiFiClass::persistent(bool persistent)
+void ESP8266WiFiGenericClass::persistent(bool persistent)
 {
 	is_persistent = persistent;
 }
 
-bool ESP8266WiFiClass::mode(WiFiMode_t mode)
+bool ESP8266WiFiGenericClass::mode(WiFiMode_t mode)
 {
 	// It would store the password in flash once more, where nobody looks for it.
 	if (is_persistent)
@@ -187,22 +234,22 @@ bool ESP8266WiFiClass::mode(WiFiMode_t mode)
 	return true;
 }
 
-WiFiMode_t ESP8266WiFiClass::getMode()
+WiFiMode_t ESP8266WiFiGenericClass::getMode()
 {
 	return mode_now;
 }
 
-bool ESP8266WiFiClass::setSleepMode(WiFiSleepType_t, uint8_t)
+bool ESP8266WiFiGenericClass::setSleepMode(WiFiSleepType_t, uint8_t)
 {
 	return true;
 }
 
-bool ESP8266WiFiClass::setAutoReconnect(bool)
+bool ESP8266WiFiSTAClass::setAutoReconnect(bool)
 {
 	return true;
 }
 
-bool ESP8266WiFiClass::config(IPAddress local, IPAddress gateway, IPAddress subnet, IPAddress dns1,
+bool ESP8266WiFiSTAClass::config(IPAddress local, IPAddress gateway, IPAddress subnet, IPAddress dns1,
 			      IPAddress)
 {
 	ip4_addr_t address = to_lwip(local), mask = to_lwip(subnet), gate = to_lwip(gateway);
@@ -214,7 +261,7 @@ bool ESP8266WiFiClass::config(IPAddress local, IPAddress gateway, IPAddress subn
 	return true;
 }
 
-wl_status_t ESP8266WiFiClass::begin(const char *ssid, const char *passphrase, int32_t, const uint8_t *,
+wl_status_t ESP8266WiFiSTAClass::begin(const char *ssid, const char *passphrase, int32_t, const uint8_t *,
 				    bool)
 {
 	if (strcmp(ssid, NETWORK_NAME) != 0)
@@ -230,7 +277,7 @@ wl_status_t ESP8266WiFiClass::begin(const char *ssid, const char *passphrase, in
 	return status();
 }
 
-wl_status_t ESP8266WiFiClass::status()
+wl_status_t ESP8266WiFiSTAClass::status()
 {
 	if (refused != WL_CONNECTED)
 		return refused;
@@ -239,20 +286,20 @@ wl_status_t ESP8266WiFiClass::status()
 	return WL_CONNECTED;
 }
 
-IPAddress ESP8266WiFiClass::localIP()
+IPAddress ESP8266WiFiSTAClass::localIP()
 {
 	uint32_t it = netif_ip4_addr(&netif)->addr;
 
 	return IPAddress(it & 255, it >> 8 & 255, it >> 16 & 255, it >> 24);
 }
 
-uint8_t *ESP8266WiFiClass::macAddress(uint8_t *mac)
+uint8_t *ESP8266WiFiSTAClass::macAddress(uint8_t *mac)
 {
 	memcpy(mac, chip_mac, sizeof chip_mac);
 	return mac;
 }
 
-bool ESP8266WiFiClass::softAPConfig(IPAddress local, IPAddress gateway, IPAddress subnet)
+bool ESP8266WiFiAPClass::softAPConfig(IPAddress local, IPAddress gateway, IPAddress subnet)
 {
 	ip4_addr_t address = to_lwip(local), mask = to_lwip(subnet), gate = to_lwip(gateway);
 
@@ -262,14 +309,14 @@ bool ESP8266WiFiClass::softAPConfig(IPAddress local, IPAddress gateway, IPAddres
 	return true;
 }
 
-bool ESP8266WiFiClass::softAP(const char *ssid, const char *passphrase, int, int, int, int)
+bool ESP8266WiFiAPClass::softAP(const char *ssid, const char *passphrase, int, int, int, int)
 {
 	printf("[fake] access point %s%s\r\n", ssid, passphrase == nullptr ? ", open" : "");
 	fflush(stdout);
 	return mode_now == WIFI_AP;
 }
 
-IPAddress ESP8266WiFiClass::softAPIP()
+IPAddress ESP8266WiFiAPClass::softAPIP()
 {
-	return localIP();
+	return WiFi.localIP();
 }

@@ -1,12 +1,10 @@
-/* From cores/esp8266/coredecls.h and cont.h of the Arduino core 3.1.2. */
+/* From cores/esp8266/coredecls.h of the Arduino core 3.1.2. */
 #ifndef COREDECLS_H
 #define COREDECLS_H
 
 #include <stdint.h>
 
-#ifndef CONT_STACKSIZE
-#define CONT_STACKSIZE 4096
-#endif
+#include <cont.h>
 
 extern "C" {
 unsigned long millis(void);

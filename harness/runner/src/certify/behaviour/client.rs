@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use hilrig_core::text::printable;
@@ -16,10 +16,9 @@ use rumqttc::{
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use super::{Missed, Question};
 use crate::mqtt::{causes, tls};
@@ -33,13 +32,20 @@ const MOST_EARLY: usize = 4;
 /// Keep-alive where it is not what is asked about: longer than any question takes.
 const KEEP_ALIVE: Duration = Duration::from_secs(600);
 
+/// What a client talks over: TLS of its own, or a line where that is done.
+trait Line: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Line for S {}
+
 /// A client that the broker has let in.
 pub(super) struct Client {
-    stream: TlsStream<TcpStream>,
+    stream: Box<dyn Line>,
     received: BytesMut,
     /// Messages that came before the SUBACK, as they may (MQTT 3.1.1, 3.8.4).
     early: VecDeque<Packet>,
     deadline: Duration,
+    /// From the first step to the end of the TLS handshake.
+    pub(super) tls_took: Duration,
 }
 
 /// How a client asks to be let in.
@@ -49,11 +55,13 @@ pub(super) struct As<'a> {
     pub will: Option<(&'a str, &'a str)>,
     /// Instead of the endpoint's.
     pub password: Option<&'a str>,
+    /// Without user and password.
+    pub nobody: bool,
 }
 
 impl<'a> As<'a> {
     pub(super) fn id(id: &'a str) -> As<'a> {
-        As { id, keep_alive: KEEP_ALIVE, will: None, password: None }
+        As { id, keep_alive: KEEP_ALIVE, will: None, password: None, nobody: false }
     }
 }
 
@@ -93,22 +101,30 @@ pub(super) async fn connect(
     let name = ServerName::try_from(endpoint.server_name.clone()).map_err(|error| {
         format!("the name `{}`: {error}", printable(endpoint.server_name.as_bytes()))
     })?;
+    let since = Instant::now();
     let stream = async {
+        if let Some(socket) = &endpoint.plain {
+            return Ok(Box::new(UnixStream::connect(socket).await?) as Box<dyn Line>);
+        }
         let tcp = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
         // A packet is a small segment, which must not wait for the acknowledgement of the one before.
         tcp.set_nodelay(true)?;
-        TlsConnector::from(tls).connect(name, tcp).await
+        let stream = TlsConnector::from(tls).connect(name, tcp).await?;
+        Ok::<Box<dyn Line>, std::io::Error>(Box::new(stream))
     };
     let stream = match tokio::time::timeout(deadline, stream).await {
         Ok(stream) => stream.map_err(|error| causes(&error))?,
         Err(_) => return Err(format!("no TLS connection within {}", Span(deadline))),
     };
-    let mut client = Client { stream, received: BytesMut::new(), early: VecDeque::new(), deadline };
+    let tls_took = since.elapsed();
+    let (received, early) = (BytesMut::new(), VecDeque::new());
+    let mut client = Client { stream, received, early, deadline, tls_took };
     let mut packet = Connect::new(wanted.id);
     packet.keep_alive = wanted.keep_alive.as_secs() as u16;
     packet.last_will =
         wanted.will.map(|(topic, text)| LastWill::new(topic, text, QoS::AtMostOnce, false));
-    packet.login = endpoint.credentials.as_ref().map(|(user, password)| {
+    let login = endpoint.credentials.as_ref().filter(|_| !wanted.nobody);
+    packet.login = login.map(|(user, password)| {
         Login::new(user.as_str(), wanted.password.unwrap_or(password.as_str()))
     });
     client.send(Packet::Connect(packet)).await?;

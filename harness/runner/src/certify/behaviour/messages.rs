@@ -8,12 +8,21 @@ use super::{Missed, Question};
 /// The last of a series, which tells that what did not come before it will not.
 const MARKER: &[u8] = b"the last one";
 
-/// A retained message is given to a subscriber that comes later, marked as such, until it is
-/// removed (MQTT 3.1.1, 3.3.1.3).
+/// A retained message is given to a subscriber that was there before, as any other, and to one that comes later, marked
+/// as retained, until it is removed (MQTT 3.1.1, 3.3.1.3).
 pub(super) async fn retained(question: &Question<'_>) -> Result<String, Missed> {
     let topic = format!("{}/retained", question.tag);
+    let mut before = let_in(question, As::id(&format!("{}e", question.tag))).await?;
+    before.must_subscribe(&topic).await?;
     let mut publisher = let_in(question, As::id(&format!("{}p", question.tag))).await?;
     publish_retained(&mut publisher, question, &topic, b"kept").await?;
+    // With it the broker has the message: what the later one gets was kept, not forwarded.
+    let at_once = match before.next().await {
+        Came::Packet(Packet::Publish(Publish { retain, payload, .. })) if payload == "kept" => {
+            Ok(retain)
+        }
+        other => Err(other.told(question.deadline)),
+    };
 
     let mut subscriber = let_in(question, As::id(&format!("{}a", question.tag))).await?;
     subscriber.must_subscribe(&topic).await?;
@@ -25,6 +34,19 @@ pub(super) async fn retained(question: &Question<'_>) -> Result<String, Missed> 
     };
     // It must not stay, whatever was found.
     publish_retained(&mut publisher, question, &topic, b"").await?;
+    match at_once {
+        Ok(false) => {}
+        Ok(true) => {
+            return Err(Missed::NotHeld(
+                "a retained message came to a subscriber that was there before, marked as retained, which says that it is an old one".into(),
+            ));
+        }
+        Err(came) => {
+            return Err(Missed::NotHeld(format!(
+                "a retained message was published and acknowledged; to a subscriber that was there before came {came}"
+            )));
+        }
+    }
     match kept {
         Ok(true) => {}
         Ok(false) => {
@@ -43,7 +65,7 @@ pub(super) async fn retained(question: &Question<'_>) -> Result<String, Missed> 
     publish(&mut publisher, &topic, MARKER).await?;
     match later.next().await {
         Came::Packet(Packet::Publish(message)) if message.payload == MARKER => Ok(
-            "a retained message came to a later subscriber, marked as retained; when it was removed, it came no more".into(),
+            "a retained message came to a subscriber that was there before, as any other, and to a later one, marked as retained; when it was removed, it came no more".into(),
         ),
         other => Err(Missed::NotHeld(format!(
             "a retained message was removed, and a later subscriber still got {}",

@@ -4,6 +4,7 @@
 mod client;
 mod messages;
 mod refusals;
+mod rules;
 mod sessions;
 mod storm;
 
@@ -11,8 +12,9 @@ use std::time::Duration;
 
 use hilrig_core::certify::case::Behaviour;
 
+pub use rules::{Asked, Carried, rule, rule_for_id, rule_for_the_board};
 pub(super) use sessions::seconds;
-pub(super) use storm::crowd;
+pub(super) use storm::{crowd, without_password};
 
 use crate::BrokerEndpoint;
 

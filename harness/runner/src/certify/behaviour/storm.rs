@@ -48,6 +48,54 @@ pub(in crate::certify) async fn crowd(question: &Question<'_>) -> Result<Crowd, 
     Ok(Crowd { clients, times })
 }
 
+/// The same crowd without user and password, once: what the broker takes to check passwords is not in its times. It is
+/// refused, and that is an answer. None where the broker asks nobody for a password.
+pub(in crate::certify) async fn without_password(question: &Question<'_>) -> Option<String> {
+    question.endpoint.credentials.as_ref()?;
+    let tls = tls_of(question).ok()?;
+    let since = Instant::now();
+    let one = async |n: usize| {
+        let id = format!("{}{n}", question.tag);
+        let nobody = As { nobody: true, ..As::id(&id) };
+        let came = connect(question, tls.clone(), nobody).await;
+        (came.map(|(client, code)| (client.tls_took, number(code))), since.elapsed())
+    };
+    let all: Vec<_> = join_all((0..question.crowd).map(one)).await;
+    let mut times: Vec<Duration> = all.iter().map(|(_, after)| *after).collect();
+    let (middle, last) = middle_and_last(&mut times);
+    let mut codes: Vec<u8> =
+        all.iter().filter_map(|(came, _)| came.as_ref().ok()).map(|(_, code)| *code).collect();
+    let mut tls: Vec<Duration> =
+        all.iter().filter_map(|(came, _)| came.as_ref().ok()).map(|(tls, _)| *tls).collect();
+    let (_, tls_last) = middle_and_last(&mut tls);
+    codes.sort_unstable();
+    codes.dedup();
+    let how = match codes.as_slice() {
+        [] => "closed without a CONNACK".to_owned(),
+        [0] => "let in all the same".into(),
+        codes => {
+            let codes: Vec<String> = codes.iter().map(u8::to_string).collect();
+            format!(
+                "answered with return code {}, TLS up after {} at most",
+                codes.join(" and "),
+                seconds(tls_last)
+            )
+        }
+    };
+    Some(format!(
+        "without a password to check, {} clients at once were {how}: half of them within {}, the last after {}",
+        question.crowd,
+        seconds(middle),
+        seconds(last)
+    ))
+}
+
+fn middle_and_last(times: &mut [Duration]) -> (Duration, Duration) {
+    times.sort_unstable();
+    let middle = times.get(times.len() / 2).copied().unwrap_or_default();
+    (middle, times.last().copied().unwrap_or_default())
+}
+
 /// The crowd comes and goes, some rounds.
 pub(super) async fn storm(question: &Question<'_>) -> Result<String, Missed> {
     let rounds = question.rounds;
@@ -62,14 +110,14 @@ pub(super) async fn storm(question: &Question<'_>) -> Result<String, Missed> {
         times.extend(crowd.times);
         join_all(crowd.clients.into_iter().map(Client::disconnect)).await;
     }
-    times.sort_unstable();
-    let middle = times.get(times.len() / 2).copied().unwrap_or_default();
-    let last = times.last().copied().unwrap_or_default();
+    let (middle, last) = middle_and_last(&mut times);
+    let without = without_password(question).await.map(|found| format!("; {found}"));
     Ok(format!(
-        "{} clients at once, {rounds} times: {} CONNACKs, half of them within {}, the last after {}",
+        "{} clients at once, {rounds} times: {} CONNACKs, half of them within {}, the last after {}{}",
         question.crowd,
         times.len(),
         seconds(middle),
-        seconds(last)
+        seconds(last),
+        without.unwrap_or_default()
     ))
 }
