@@ -23,6 +23,7 @@ pub mod scenario;
 pub mod secrets;
 pub mod sections;
 pub mod seeded;
+pub mod series;
 pub mod start;
 pub mod stored;
 pub mod text;

@@ -10,6 +10,7 @@ use hilrig_core::verdict::Verdict;
 use crate::crashes;
 use crate::log::Log;
 use crate::run::Plan;
+use crate::scenario;
 use crate::walk::{Stop, Walk};
 use crate::watch::Hit;
 
@@ -46,6 +47,9 @@ pub fn at_the_end(
         }
         Some(Stop::Rig(_) | Stop::Silent(_)) => "not reached: the rig could not go on".to_owned(),
     };
+    if let Some(stop) = stop {
+        scenario::stopped(walk, stop);
+    }
     for (id, title) in PATH_CHECKS {
         if !walk.has(id) {
             walk.check(Check::not_measured(id, title, &why));

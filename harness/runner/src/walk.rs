@@ -1,6 +1,7 @@
 //! What is noted while a board walks its path: phases with their times, checks, heap figures.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use hilrig_core::board::BoardFault;
@@ -13,6 +14,7 @@ use hilrig_core::phase::{Phase, PhaseOutcome};
 
 use crate::callers::Pending;
 use crate::heap_bounds::HeapBounds;
+use crate::scenario::Steps;
 
 /// Why a board's path ended before its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +66,8 @@ struct Notes {
     bounds: HeapBounds,
     callers: Pending,
     with_others: bool,
+    scenario: Option<Rc<Steps>>,
+    last: Option<HeapSample>,
 }
 
 impl<'a> Walk<'a> {
@@ -170,13 +174,29 @@ impl<'a> Walk<'a> {
         self.notes.borrow_mut().crashes.clear();
     }
 
+    /// A scenario begins. Its steps outlive a path that is cut off.
+    pub fn scenario_begins(&self, steps: Rc<Steps>) {
+        self.notes.borrow_mut().scenario = Some(steps);
+    }
+
+    /// The scenario under way; it is taken by this.
+    pub fn take_scenario(&self) -> Option<Rc<Steps>> {
+        self.notes.borrow_mut().scenario.take()
+    }
+
     /// Notes heap figures.
     pub fn heap(&self, sample: HeapSample) {
         let mut notes = self.notes.borrow_mut();
         notes.lows.add(&sample);
         notes.bounds.told(&sample);
+        notes.last = Some(sample);
         drop(notes);
         self.tell(What::Heap(sample));
+    }
+
+    /// Whether these are the figures that were noted last.
+    pub fn knows(&self, sample: &HeapSample) -> bool {
+        self.notes.borrow().last.as_ref() == Some(sample)
     }
 
     /// Notes who held the heap, to be told with the functions.

@@ -2,6 +2,7 @@
 
 mod board;
 mod power;
+mod require;
 mod scenario;
 mod written;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use crate::certify::Requirement;
 use crate::heap::HeapPhase;
 use crate::place::FileError;
 use crate::reading::{self, Reading};
@@ -46,6 +48,8 @@ pub struct Config {
     pub broker: BrokerConfig,
     /// Lowest free heap that a phase must keep, bytes, on the kinds that set none of their own.
     pub floors: Floors,
+    /// What a certification requires beside what its matrix expects.
+    pub require: Vec<Requirement>,
     /// How much of each scenario there is where a run is asked for it.
     pub scenarios: ScenarioConfig,
     /// How long anything may take.
@@ -317,6 +321,7 @@ impl Resolver<'_> {
                 port: raw.broker.port.map(Spanned::into_inner),
             },
             floors: floors(&raw.heap.floor),
+            require: self.require(&raw.certify.require)?,
             scenarios: self.scenarios(&raw.scenario)?,
             deadlines: self.deadlines(&raw.deadlines),
             virtual_: VirtualConfig {

@@ -183,6 +183,30 @@ fn a_power_line_is_one_thing_and_holds_no_password() {
 }
 
 #[test]
+fn what_a_certification_requires_is_read_and_every_wrong_name_is_named_with_its_line() {
+    let config = parse(&format!(
+        "{LEAST}[certify.require]\ncases = [\"mfln\", \"resumption\"]\nheap = \"36 KiB\"\nhandshake_seconds = \"2 s\"\n",
+    ))
+    .unwrap();
+    let require: Vec<String> = config.require.iter().map(ToString::to_string).collect();
+    assert_eq!(require, ["mfln", "resumption", "heap >= 36864 B", "handshake_seconds <= 2 s"]);
+    assert!(parse(LEAST).unwrap().require.is_empty());
+
+    let names = "\"mfl\",\n\"heap>=1KiB\",\n\"resumtion\"";
+    let error = refused(&format!("[certify.require]\ncases = [\n{names}\n]\n"));
+    for found in [
+        "bench/runner-config.toml:8: `certify.require.cases`:\n",
+        "line 8: `mfl` is no case and no short name of cases (did you mean `mfln`?)",
+        "line 9: `heap>=1KiB` is no case; write it as the key `heap`",
+        "line 10: `resumtion` is no case and no short name of cases (did you mean `resumption`?)",
+    ] {
+        assert!(error.contains(found), "{found}: {error}");
+    }
+    assert!(refused("[certify.require]\nheap = \"36 KB\"\n").contains("is no size"));
+    assert!(refused("[certify.require]\nheep = \"36 KiB\"\n").contains("heep"));
+}
+
+#[test]
 fn a_kind_has_floors_of_its_own_beside_those_of_all() {
     let own = "[firmware.esp8266]\nimage = \"e.bin\"\nfloor = { handshake = \"12 KiB\" }\n\
                [heap.floor]\nboot = \"40 KiB\"\nhandshake = \"36 KiB\"\n";
