@@ -249,7 +249,7 @@ fn take_out(
     }
     for (key, value) in table.iter_mut() {
         way.push(key.get_ref().to_string());
-        if within(value.get_mut(), &mut |table, way| take_out(table, span, said, way), way, span) {
+        if within(value.get_mut(), &mut |table, way| take_out(table, span, said, way), way) {
             return true;
         }
         way.pop();
@@ -268,11 +268,10 @@ fn within(
     value: &mut DeValue<'_>,
     look: &mut dyn FnMut(&mut DeTable<'_>, &mut Vec<String>) -> bool,
     way: &mut Vec<String>,
-    span: &Range<usize>,
 ) -> bool {
     match value {
         DeValue::Table(table) => look(table, way),
-        DeValue::Array(array) => array.iter_mut().any(|one| within(one.get_mut(), look, way, span)),
+        DeValue::Array(array) => array.iter_mut().any(|one| within(one.get_mut(), look, way)),
         _ => false,
     }
 }
