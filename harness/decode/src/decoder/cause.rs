@@ -150,7 +150,7 @@ impl Open {
             }
             CrashLine::Panic { text, panic, task } => {
                 finding.task = finding.task.take().or(task);
-                let open = panic.message.is_none() && (panic.file.is_some() || text.is_empty());
+                let open = panic.message.is_none() && text.is_empty();
                 if finding.kind == Kind::Panic || finding.kind == Kind::UnhandledException {
                     if open {
                         self.message = Message::Lines(0);
