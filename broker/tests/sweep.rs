@@ -134,6 +134,36 @@ async fn a_killed_runs_broker_process_dies_with_it_and_its_folder_is_swept() {
 }
 
 #[tokio::test]
+async fn a_broker_that_a_script_started_outlives_a_killed_run_and_is_swept() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let scripts = tempfile::tempdir().unwrap();
+    let script = scripts.path().join("script");
+    // Not in the script's place: the system ends the script with the run, and not what it started.
+    std::fs::write(&script, "#!/bin/sh\nPATH=$PATH:/usr/sbin setsid mosquitto \"$@\"\nexit\n")
+        .unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let mut run = Run::start("process", &[(EXECUTABLE, script.to_str().unwrap())]);
+    let said = run.says();
+    assert!(said.contains("RUNS "), "{said}");
+    let dir = run.dir();
+    let there = || -> Vec<_> {
+        let all = mosquittos(&dir);
+        all.into_iter()
+            .filter(|pid| {
+                let stat = std::fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero()));
+                stat.is_ok_and(|name| name.trim() == "mosquitto")
+            })
+            .collect()
+    };
+    assert_eq!(there().len(), 1);
+    run.kill();
+    // Another test's sweep may be quicker.
+    sweep(&mut |_| {}).await;
+    assert_eq!(there(), [], "it runs still");
+    assert!(!dir.exists());
+}
+
+#[tokio::test]
 async fn a_killed_runs_container_is_swept() {
     let Some(engine) = engine().await else { return };
     let mut run = Run::start("container", &[]);

@@ -32,6 +32,7 @@ fn result(case: &Case, heap: u64, text: &str) -> CaseResult {
         set_up: text.into(),
         evidence: Evidence { found: text.into(), said: Some(text.into()), ..Evidence::default() },
         cost: Cost { heap_handshake: Some(heap), ..Cost::default() },
+        repetitions: None,
         seconds: 1.0,
     }
 }
@@ -100,7 +101,9 @@ fn certificates_are_checked_and_put_side_by_side() {
     assert!(!held.stdout.contains("WORSE"), "{}", held.stdout);
     let diff = bench.run(&["certify", "diff", &before, &worse]).with_code(exit::BOARD_FAILED);
     let lines = diff.stdout.lines().filter(|line| line.ends_with("WORSE")).count();
-    assert_eq!(lines, CASES.len(), "{}", diff.stdout);
+    // But for the case whose heap depends on how the broker's bytes come.
+    assert_eq!(lines, CASES.len() - 1, "{}", diff.stdout);
+    assert!(!diff.stdout.contains("byte-by-byte"), "{}", diff.stdout);
     let json =
         bench.run(&["certify", "diff", &before, &worse, "--json"]).with_code(exit::BOARD_FAILED);
     let json: Value = serde_json::from_str(&json.stdout).unwrap();

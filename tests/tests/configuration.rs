@@ -41,11 +41,11 @@ fn an_unknown_key_is_named_with_its_line() {
     refused_at(
         &with("[record]\nfolder = \"x\""),
         "folder",
-        &["unknown field `folder`", "folder = \"x\""],
+        &["unknown key `folder`", "folder = \"x\""],
     );
-    refused_at(&with("[nonsense]"), "[nonsense]", &["unknown field `nonsense`"]);
+    refused_at(&with("[nonsense]"), "[nonsense]", &["unknown key `nonsense`"]);
     let text = Configuration::new().text().replace("[deadlines]", "[deadlines]\nbout = \"1 s\"");
-    refused_at(&text, "bout", &["unknown field `bout`", "`boot`"]);
+    refused_at(&text, "bout", &["unknown key `bout`", "`boot`"]);
     refused_at(&with("[heap.floor]\nhandshakes = \"1 KiB\""), "handshakes", &["handshakes"]);
 }
 

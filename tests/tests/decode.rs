@@ -82,6 +82,41 @@ fn a_crash_leads_to_its_line_of_source() {
     let thread = first_crash(&bench.run(&json).with_code(exit::PASSED).stdout);
     assert_eq!(thread["frames"], plain["frames"]);
 
+    // By the ELF of another build of the same sources, no function is named: log and ELF name their
+    // builds. Where the log does not, the addresses show it, and those of the right build do not.
+    bench.write("board.log", &said);
+    let silent: String =
+        said.lines().filter(|l| !l.contains("Build: ")).fold(String::new(), |mut all, line| {
+            writeln!(all, "{line}").unwrap();
+            all
+        });
+    bench.write("silent.log", &silent);
+    let crash_of = |elf: &str, log: &str| -> Value {
+        let ended = bench.run(&["decode", "--json", "--elf", elf, log]).with_code(exit::PASSED);
+        let all = findings(&ended.stdout);
+        let of_kind = |finding: &&Value| finding["kind"] == "exception" && finding["cut"] == false;
+        all.iter().find(of_kind).expect("a crash").clone()
+    };
+    assert_eq!(plain["note"], Value::Null, "{plain}");
+    let same = crash_of(&elf, "silent.log");
+    assert_eq!((&same["note"], &same["frames"]), (&Value::Null, &plain["frames"]));
+    for fault in ["LARGER_CA", "CRASH_IN_HANDSHAKE"] {
+        let other = path_text(&artifacts::faulty_firmware(fault).with_extension("elf"));
+        let crash = crash_of(&other, "board.log");
+        let note = crash["note"].as_str().unwrap();
+        assert!(
+            note.contains("the log is of build ") && note.contains("no function is named"),
+            "{note}"
+        );
+        let named = |frame: &&Value| !frame["function"].is_null();
+        assert_eq!(crash["frames"].as_array().unwrap().iter().find(named), None);
+        let note = crash_of(&other, "silent.log")["note"].clone();
+        assert!(
+            note.as_str().is_some_and(|note| note.contains("another build")),
+            "{fault}: {note}"
+        );
+    }
+
     // By the ELF of another firmware, nothing is made up.
     let other = path_text(&artifacts::boot_rom());
     let ended = bench.run(&["decode", "--json", "--elf", &other, "board.log"]);

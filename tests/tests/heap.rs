@@ -339,10 +339,32 @@ fn the_commit_that_cost_the_heap_is_found_in_a_tree_of_its_own() {
             "heap", "bisect", "--good", good, "--bad", bad, "--build", build, "--boots", "1",
         ])
     };
-    let found = bisect(&commits[0], "HEAD").with_code(exit::PASSED);
-    let end = found.stdout.split("the first commit that leaves less heap free:").nth(1);
-    let end = end.unwrap_or_else(|| panic!("{}", found.stdout));
-    assert!(end.contains("commit 3"), "{end}");
+    let runs = || records(&bench).len();
+    let found = bisect(&commits[0], "HEAD").with_code(exit::PASSED).stdout;
+    let (steps, end) = found.split_once("\n\n").unwrap_or_else(|| panic!("{found}"));
+    // The good one, the bad one, and two between them; of these builds there are but two.
+    let of = |word: &str| steps.lines().filter(|line| line.contains(word)).count();
+    assert_eq!((steps.lines().count(), of(" good: "), of(" bad: ")), (4, 2, 2), "{found}");
+    assert_eq!(
+        (of("(measured, 1 boot)"), of("(a build that is known, 1 boot)")),
+        (2, 2),
+        "{found}"
+    );
+    assert_eq!(runs(), 2);
+    let end: Vec<&str> = end.lines().collect();
+    assert_eq!(end.len(), 5, "{found}");
+    let first = format!("the first commit that leaves less heap free: {}", &commits[3][..12]);
+    assert_eq!(end[..3], [&first, "subject: commit 3", "phase: handshake, lowest free"], "{found}");
+    let bytes = end[3].strip_prefix("bytes: ").and_then(|rest| rest.split(' ').next());
+    let bytes: u64 =
+        bytes.and_then(|bytes| bytes.parse().ok()).unwrap_or_else(|| panic!("{found}"));
+    assert!(bytes.abs_diff(20_480) <= 32 && end[3].ends_with("(256 are allowed)"), "{found}");
+    assert!(end[4].starts_with("of: virtual, default settings, TLS"), "{found}");
+    // All that it needs is known now.
+    let again = bisect(&commits[0], "HEAD").with_code(exit::PASSED).stdout;
+    assert!(again.contains("(known, 1 boot)") && !again.contains("(measured, "), "{again}");
+    assert!(again.contains(&first), "{again}");
+    assert_eq!(runs(), 2);
     // The user's tree was not touched, and the search left none.
     assert!(!bench.path("firmware.bin").exists());
     let trees = bench.command("git").args(["worktree", "list"]).output().unwrap();
@@ -351,6 +373,36 @@ fn the_commit_that_cost_the_heap_is_found_in_a_tree_of_its_own() {
 
     let nothing = bisect(&commits[0], &commits[2]).with_code(exit::USAGE);
     assert!(nothing.stderr.contains("there is nothing to be found"), "{}", nothing.stderr);
+    // Boots with a scenario have figures of their own.
+    let scenario = bench.run(&[
+        "heap",
+        "bisect",
+        "--good",
+        &commits[0],
+        "--bad",
+        &commits[2],
+        "--build",
+        build,
+        "--boots",
+        "1",
+        "--scenario",
+        "page",
+        "--count",
+        "9",
+    ]);
+    let scenario = scenario.with_code(exit::USAGE).showing("(measured, 1 boot)");
+    scenario.saying("there is nothing to be found");
+    assert_eq!(runs(), 3);
+    // A commit that does not build is skipped.
+    let broken = bench.run(&[
+        "heap",
+        "bisect",
+        "--good",
+        &commits[1],
+        "--build",
+        "echo no compiler >&2; exit 3",
+    ]);
+    broken.with_code(exit::RIG_FAULT).saying("it does not build: no compiler");
     let unknown = bisect("nothing", "HEAD").with_code(exit::USAGE);
     assert!(unknown.stderr.contains("nothing"), "{}", unknown.stderr);
 }

@@ -155,3 +155,29 @@ fn a_record_without_a_beginning_is_an_error_and_one_without_an_end_is_incomplete
         .saying("its last line, 2, is torn")
         .saying("it has no `run_ended`");
 }
+
+#[test]
+fn half_an_image_is_refused_before_a_board_is_touched() {
+    let bench = Bench::new();
+    let image = fs::read(artifacts::firmware()).unwrap();
+    fs::copy(artifacts::firmware_elf(), bench.path("half.elf")).unwrap();
+    // In the loaded part, between both, and in the part that no checksum covers.
+    for length in [1000, 0x8000, image.len() / 2, image.len() - 1] {
+        let half = bench.write("half.bin", &image[..length]);
+        let mut configuration = Configuration::new();
+        configuration.image(&half);
+        bench.configure(&configuration);
+        let says = format!("it ends at byte {length}");
+        bench.run(&["run"]).with_code(exit::USAGE).saying(&says);
+        bench.must_be_untouched();
+        let board = ["flash", "--port", "/dev/null", "--kind", "esp8266", "half.bin"];
+        bench.run(&board).with_code(exit::USAGE).saying(&says);
+    }
+    let elf = fs::read(artifacts::firmware_elf()).unwrap();
+    bench.write("half.elf", &elf[..elf.len() / 2]);
+    let mut configuration = Configuration::new();
+    configuration.set("firmware.virtual.elf", "half.elf");
+    bench.configure(&configuration);
+    bench.run(&["run"]).with_code(exit::USAGE).saying("firmware.virtual.elf").saying("cut short");
+    bench.must_be_untouched();
+}

@@ -1,10 +1,13 @@
 //! Scenarios: the same step many times over, and what the heap does.
 
+use std::time::{Duration, Instant};
+
 use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::event::What;
 use hilrig_core::exit;
 use hilrig_core::phase::Phase;
 use hilrig_core::verdict::Verdict;
+use hilrig_tests::PATIENCE;
 use hilrig_tests::artifacts;
 use hilrig_tests::bench::{Bench, Configuration, path_text};
 use hilrig_tests::engine::Engine;
@@ -43,10 +46,16 @@ fn a_firmware_without_a_leak_passes_every_scenario() {
     let scenarios = ["page", "handshake", "payload", "reconnect"];
     let mut arguments = vec!["run", "--seed", "7", "--count", "9"];
     scenarios.iter().for_each(|scenario| arguments.extend(["--scenario", scenario]));
-    bench.run(&arguments).with_code(exit::PASSED);
+    let ended = bench.run(&arguments).with_code(exit::PASSED);
+    // What they came to is shown, and not only that they passed.
+    let ended = ended.showing("virtual-1, scenario.handshake passed: 9 steps worked; free heap ");
+    let ended = ended.showing(" B in 8 samples, ").showing(" B a connection (99 %: ");
+    ended.showing(", no leak beyond 256 B");
     bench.nothing_may_be_left();
     let record = bench.record();
     record.must_be_whole();
+    let page = record.text("report.html");
+    assert!(page.contains("<h3>Scenarios</h3>") && page.contains(" a connection ("), "{page}");
     let board = "virtual-1";
     assert_eq!(
         record.phases(board),
@@ -220,6 +229,73 @@ fn a_broker_that_is_killed_during_a_scenario_is_the_benchs_trouble() {
     let check = check(&record, "virtual-1", "handshake");
     assert_eq!(check.outcome, CheckOutcome::NotMeasured);
     bench.nothing_may_be_left();
+}
+
+/// Waits until something is so.
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "no {what} within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A scenario that is stopped after some steps, with the exit code that the run came to.
+fn stopped_after(
+    bench: &Bench,
+    image: Option<&std::path::Path>,
+    fewest: usize,
+    code: u8,
+) -> (Record, Check) {
+    let mut configuration = Configuration::new();
+    if let Some(image) = image {
+        configuration.image(image);
+    }
+    bench.configure(&configuration);
+    let mut run = bench.start(&["run", "--scenario", "handshake", "--count", "1000"]);
+    run.line_with("scenario handshake");
+    let events = bench.path("hilrig-records/latest/events.jsonl");
+    let step = format!("\"step\":{fewest},\"of\":1000,");
+    wait_until("so many steps", || std::fs::read_to_string(&events).unwrap().contains(&step));
+    run.signal(Signal::INT);
+    let ended = run.ended().with_code(code).showing("stopped after ");
+    bench.nothing_may_be_left();
+    let record = bench.record();
+    record.must_be_whole();
+    let check = check(&record, "virtual-1", "handshake");
+    // In Markdown, too.
+    let markdown = ["report", "hilrig-records/latest", "--format", "markdown"];
+    let markdown = bench.run(&markdown).with_code(exit::PASSED).stdout;
+    assert!(markdown.contains("| `virtual-1` | `handshake` | "), "{markdown}");
+    assert!(ended.stdout.contains("SIGINT"), "{ended}");
+    // It is no measurement of the commit.
+    let csv = bench.run(&["heap", "history", "--format", "csv"]).with_code(exit::PASSED).stdout;
+    assert_eq!(csv.lines().count(), 1, "{csv}");
+    (record, check)
+}
+
+#[test]
+fn a_scenario_that_is_stopped_is_judged_by_what_was_measured() {
+    let bench = Bench::new();
+    let (record, check) = stopped_after(&bench, None, 12, exit::RIG_FAULT);
+    assert_eq!(check.outcome, CheckOutcome::Held, "{check:?}");
+    let found = check.found.unwrap();
+    assert!(found.starts_with("stopped after 1") && found.contains(" samples, "), "{found}");
+    assert!(found.ends_with(", no leak beyond 256 B"), "{found}");
+    let told = &record.board("virtual-1")["scenarios"][0];
+    assert!(told["stopped"].as_str().unwrap().starts_with("stopped by SIGINT"), "{told}");
+    assert_ne!(record.verdict("virtual-1").0, Verdict::Passed);
+}
+
+#[test]
+fn a_leak_in_a_scenario_that_is_stopped_fails_the_board() {
+    let bench = Bench::new();
+    let leaks = artifacts::faulty_firmware("LEAK_ON_RECONNECT");
+    let (record, check) = stopped_after(&bench, Some(&leaks), 12, exit::BOARD_FAILED);
+    assert_eq!(check.outcome, CheckOutcome::NotHeld, "{check:?}");
+    let found = check.found.unwrap();
+    assert!(found.starts_with("stopped after 1") && found.contains(". It leaks: "), "{found}");
+    assert_eq!(record.verdict("virtual-1").0, Verdict::Failed);
 }
 
 #[test]

@@ -88,10 +88,7 @@ pub async fn look(
         Err(_) => None,
     };
     let seen = verifier.seen.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let error = match shaken {
-        Ok(_) => None,
-        Err(error) => Some(error),
-    };
+    let error = shaken.err();
     let rustls_error = error
         .as_ref()
         .and_then(|error| error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).cloned());

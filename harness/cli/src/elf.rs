@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use hilrig_core::config::{BoardKind, Config};
 use hilrig_core::contract::Contract;
-use hilrig_core::image::Image;
+use hilrig_core::image::{self, Image};
 use hilrig_core::sections::Section;
 use hilrig_decode::Firmware;
 use hilrig_report::input;
@@ -86,6 +86,19 @@ pub fn of_kind(config: &Config, kind: BoardKind) -> Result<Option<Firmware>, Fai
     }
 }
 
+/// Refuses a flat image of which the ELF file that belongs to it has more. No ELF file is none the worse.
+///
+/// # Errors
+/// The image was cut.
+pub fn image_is_whole(image: &Image, elf: Option<&Path>) -> Result<(), Failure> {
+    let elf = elf.map_or_else(|| beside(&image.path), Path::to_owned);
+    let Ok(bytes) = input::read(&elf, input::IMAGE_MOST) else { return Ok(()) };
+    match image.is_cut_by(&bytes) {
+        Some(found) => Err(Failure::usage(format!("{}: {found}", image.path.display()))),
+        None => Ok(()),
+    }
+}
+
 fn beside(image: &Path) -> PathBuf {
     image.with_extension("elf")
 }
@@ -114,6 +127,9 @@ impl Build {
     fn check(&self, path: &Path, bytes: &[u8]) -> Result<(), String> {
         if !bytes.starts_with(b"\x7fELF") {
             return Err(format!("{} is no ELF file", path.display()));
+        }
+        if let Some(found) = image::elf_is_cut(bytes) {
+            return Err(format!("{}: {found}", path.display()));
         }
         let (Some(pattern), Some(id)) = (&self.pattern, &self.id) else { return Ok(()) };
         let mut ids = pattern.captures_iter(bytes).filter_map(|found| found.get(1)).peekable();

@@ -15,6 +15,7 @@ use hilrig_core::text::{self, Secrets};
 use hilrig_report::input;
 
 use crate::bench;
+use crate::elf;
 use crate::error::Failure;
 
 const BUILD: &str = "Build the firmware with `make firmware`, or mend the key.";
@@ -77,6 +78,7 @@ pub fn image(config: &Config, contract: &Contract, kind: BoardKind) -> Result<Im
     let build = contract.build.as_ref().map(|build| &build.in_image);
     let mut image =
         Image::parse(&file.path, bytes, kind.image_format(), build).map_err(Failure::usage)?;
+    elf::image_is_whole(&image, files.elf.as_ref().map(|file| file.path.as_path()))?;
     for segment in &files.segments {
         let wrong = |found: &str| Failure::usage(segment.file.wrong(&config.path, found));
         if kind.image_format() != ImageFormat::Esp8266 {
@@ -142,7 +144,9 @@ pub fn named_image(
 ) -> Result<Image, Failure> {
     let bytes = read(path, input::IMAGE_MOST, || FileError::whole(path, "there is no such file"))?;
     let build = contract.and_then(|contract| contract.build.as_ref()).map(|build| &build.in_image);
-    Image::parse(path, bytes, kind.image_format(), build).map_err(Failure::usage)
+    let image = Image::parse(path, bytes, kind.image_format(), build).map_err(Failure::usage)?;
+    elf::image_is_whole(&image, None)?;
+    Ok(image)
 }
 
 /// The virtual boards' boot ROM is there.

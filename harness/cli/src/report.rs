@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use hilrig_core::event::{Event, What};
 use hilrig_report::{
     CertificateFiles, EVENTS, HISTORY, HtmlFile, JUNIT, JunitFile, Reporter, RunModel, SUMMARY,
-    SummaryFile, annotations, markdown, read_events, replay,
+    SummaryFile, annotations, for_each_event, markdown,
 };
 
 use crate::args::{self, ReportFormat};
@@ -13,7 +12,8 @@ use crate::error::{Failure, print, warn};
 
 /// Makes a report of a recorded run.
 pub fn report(args: &args::Report) -> Result<u8, Failure> {
-    let (folder, events) = recorded(&args.record)?;
+    let Recorded { folder, file, run } = recorded(&args.record)?;
+    let write = |reporter: &mut dyn Reporter| write(&file, reporter);
     let out = |name: &str| args.out.clone().unwrap_or_else(|| folder.join(name));
     match args.format {
         ReportFormat::Html => {
@@ -25,50 +25,67 @@ pub fn report(args: &args::Report) -> Result<u8, Failure> {
             if let Some(out) = &args.out {
                 html = html.to(out);
             }
-            write(&events, html)
+            write(&mut html)
         }
-        ReportFormat::Summary => write(&events, SummaryFile::new(out(SUMMARY))),
-        ReportFormat::Junit => write(&events, JunitFile::new(out(JUNIT))),
+        ReportFormat::Summary => write(&mut SummaryFile::new(out(SUMMARY))),
+        ReportFormat::Junit => write(&mut JunitFile::new(out(JUNIT))),
         ReportFormat::Certificates => {
-            write(&events, CertificateFiles::new(args.out.clone().unwrap_or(folder)))
+            write(&mut CertificateFiles::new(args.out.clone().unwrap_or(folder)))
         }
-        ReportFormat::Markdown => text(args, &markdown(&RunModel::of(&events))),
-        ReportFormat::Annotations => text(args, &annotations(&RunModel::of(&events))),
+        ReportFormat::Markdown => text(args, &markdown(&run)),
+        ReportFormat::Annotations => text(args, &annotations(&run)),
     }
 }
 
-/// The record's folder and its events. The events' file itself may be named, too.
-fn recorded(record: &Path) -> Result<(PathBuf, Vec<Event>), Failure> {
+/// A record, with what its events come to.
+struct Recorded {
+    folder: PathBuf,
+    file: PathBuf,
+    run: RunModel,
+}
+
+/// Reads the events one by one: those of a long run are larger than what they come to. The events' file
+/// itself may be named, too.
+fn recorded(record: &Path) -> Result<Recorded, Failure> {
     let folder = match record.is_file() {
         true => record.parent().unwrap_or(Path::new("")).to_owned(),
         false => record.to_owned(),
     };
     let file = if record.is_file() { record.to_owned() } else { folder.join(EVENTS) };
-    let recorded = read_events(&file).map_err(Failure::usage)?;
-    if !recorded.events.iter().any(|event| matches!(event.what, What::RunStarted(_))) {
+    let mut run = RunModel::default();
+    let torn = for_each_event(&file, |event| run.add(&event)).map_err(Failure::usage)?;
+    if run.started.is_none() {
         return Err(Failure::usage(format!(
             "{} has no `run_started`: the run was ended before it began, or this is no record. Name the folder of a run's record",
             file.display()
         )));
     }
-    if let Some(torn) = &recorded.torn {
+    if let Some(torn) = &torn {
         warn(&format!(
             "{} is incomplete: its last line, {}, is torn and left out",
             file.display(),
             torn.line
         ));
     }
-    if !recorded.events.iter().any(|event| matches!(event.what, What::RunEnded { .. })) {
+    if run.ended.is_none() {
         warn(&format!(
             "{} is incomplete: it has no `run_ended`. The run goes on, or was killed; what is reported is what it came to so far",
             file.display()
         ));
     }
-    Ok((folder, recorded.events))
+    Ok(Recorded { folder, file, run })
 }
 
-fn write(events: &[Event], mut reporter: impl Reporter) -> Result<u8, Failure> {
-    replay(events, &mut reporter)
+fn write(file: &Path, reporter: &mut dyn Reporter) -> Result<u8, Failure> {
+    let mut written = Ok(());
+    for_each_event(file, |event| {
+        if written.is_ok() {
+            written = reporter.event(&event);
+        }
+    })
+    .map_err(Failure::usage)?;
+    written
+        .and_then(|()| reporter.finish())
         .map_err(|error| Failure::rig(format!("writing {}: {error}", reporter.name())))?;
     print(&format!("{}\n", reporter.name()))
 }

@@ -16,6 +16,7 @@ use toml::Spanned;
 use crate::heap::{HeapPhase, HeapRead};
 use crate::phase::Phase;
 use crate::place::FileError;
+use crate::reading;
 use crate::stored::Stored;
 
 pub use reasons::{Numbers, TlsError};
@@ -328,8 +329,7 @@ impl Contract {
 
     /// Reads and checks a contract.
     pub fn parse(path: &Path, text: &str) -> Result<Contract, FileError> {
-        let raw: written::Contract =
-            toml::from_str(text).map_err(|error| FileError::toml(path, text, &error))?;
+        let raw: written::Contract = reading::whole(path, text)?;
         let reader = Reader { path, text };
         if *raw.schema.get_ref() != SCHEMA {
             return Err(reader.wrong(

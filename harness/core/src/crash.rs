@@ -235,6 +235,15 @@ impl<'de> Deserialize<'de> for Hex {
 }
 
 impl Crash {
+    /// What of it is the board's text, which may hold anything.
+    pub fn texts(&mut self) -> Vec<&mut String> {
+        let panic = self.panic.iter_mut().flat_map(|panic| {
+            [&mut panic.message, &mut panic.file, &mut panic.function].into_iter().flatten()
+        });
+        let lines = self.evidence.iter_mut().chain(&mut self.damaged).map(|line| &mut line.text);
+        panic.chain(lines).chain(&mut self.task).chain([&mut self.cause_words]).collect()
+    }
+
     /// What it was, in a line: `Exception (29): write to ...`.
     pub fn headline(&self) -> String {
         match (self.kind, self.cause) {
@@ -376,5 +385,51 @@ impl fmt::Display for Crash {
             writeln!(f, "  {remark}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_is_the_boards_text_can_be_masked() {
+        let line = |text: &str| Evidence { line: 1, text: text.to_owned() };
+        let some = |text: &str| Some(text.to_owned());
+        let json = serde_json::json!({
+            "kind": "panic", "line": 1, "cause": null, "cause_words": "s words", "epc1": null,
+            "epc2": null, "epc3": null, "excvaddr": null, "depc": null, "failed_alloc": null,
+            "rst_cause": null, "boot_mode": null, "cut": false, "frames": [], "evidence": [],
+            "note": null,
+        });
+        // As a record of before these keys has it.
+        let mut crash: Crash = serde_json::from_value(json).unwrap();
+        crash.evidence.push(line("s evidence"));
+        crash.damaged.push(line("s damaged"));
+        crash.task = some("s task");
+        crash.panic = Some(Panic {
+            message: some("s message"),
+            file: some("s file"),
+            function: some("s function"),
+            ..Panic::default()
+        });
+        crash.texts().into_iter().for_each(|text| *text = text.replace('s', "*"));
+        let json = serde_json::to_string(&crash).unwrap();
+        assert!(!json.contains("\"s "), "{json}");
+        assert_eq!(json.matches("\"* ").count(), 7, "{json}");
+    }
+
+    #[test]
+    fn a_panic_without_frames_is_where_it_says() {
+        let panic = Panic {
+            file: Some("src/main.rs".into()),
+            line: Some(41),
+            column: Some(9),
+            ..Panic::default()
+        };
+        assert_eq!(
+            (panic.place().as_str(), Panic::default().place().as_str()),
+            ("src/main.rs:41:9", "")
+        );
     }
 }

@@ -115,6 +115,9 @@ pub enum What {
         scenario: String,
         /// Which step, counted from 1.
         step: u32,
+        /// How many there are to be; `None` where it goes on for a time.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        of: Option<u32>,
         /// What it was.
         text: String,
         /// Seconds that it took.
@@ -305,15 +308,13 @@ impl What {
                 vec![text]
             }
             What::BrokerLost { found } => vec![found],
+            What::Scenario(found) => found.stopped.iter_mut().collect(),
             What::Reply { request, reply, .. } => vec![request, reply],
             What::Check(check) => {
                 [Some(&mut check.title), check.found.as_mut()].into_iter().flatten().collect()
             }
             What::ChipStart(start) => vec![&mut start.reset, &mut start.boots],
-            What::Crash(crash) => {
-                let evidence = crash.evidence.iter_mut().map(|evidence| &mut evidence.text);
-                evidence.chain([&mut crash.cause_words]).collect()
-            }
+            What::Crash(crash) => crash.texts(),
             What::CaseEnded(ended) => ended.result.texts(),
             What::PhaseEnded { why, .. }
             | What::BoardEnded { why, .. }
@@ -324,7 +325,6 @@ impl What {
             | What::PhaseStarted { .. }
             | What::FlashProgress { .. }
             | What::Flashed { .. }
-            | What::Scenario(_)
             | What::Heap(_)
             | What::HeapRead(_)
             | What::CertifyStarted(_)

@@ -174,6 +174,16 @@ impl HeapLows {
         low.samples += 1;
     }
 
+    /// Whether the sample makes any of the figures worse than they are.
+    pub fn worse_by(&self, sample: &HeapSample) -> bool {
+        let Some(before) = self.get(sample.phase) else { return true };
+        let mut with = HeapLows([(sample.phase, *before)].into());
+        with.add(sample);
+        let after =
+            with.get(sample.phase).map(|after| HeapLow { samples: before.samples, ..*after });
+        after.as_ref() != Some(before)
+    }
+
     /// The phase's figures, or `None` where it was not measured.
     pub fn get(&self, phase: HeapPhase) -> Option<&HeapLow> {
         self.0.get(&phase)
@@ -227,6 +237,10 @@ mod tests {
         let low = lows.get(HeapPhase::Page).unwrap();
         assert_eq!((low.lowest_free, low.largest, low.failures), (400, Some(300), None));
         assert_eq!((low.fragmentation, low.samples), (Some(7), 3));
+        assert!(!lows.worse_by(&sample(400, Some(300), Some(7))));
+        for worse in [(399, Some(300), Some(7)), (400, Some(299), None), (900, None, Some(8))] {
+            assert!(lows.worse_by(&sample(worse.0, worse.1, worse.2)), "{worse:?}");
+        }
         assert!(lows.get(HeapPhase::Boot).is_none());
     }
 }

@@ -6,6 +6,8 @@
 //! The checksum is 0xEF XORed over all segment data. What stands behind (the part that is mapped
 //! at 0x40200000) is not covered by it.
 
+mod elf;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +21,8 @@ const MAGIC_V2: u8 = 0xEA;
 pub const CHECKSUM_SEED: u8 = 0xEF;
 /// The loader's image count is small; the ROM refuses more than 16.
 const MOST_SEGMENTS: u8 = 16;
+/// Where the chip maps the first MiB of its flash.
+const MAPPED: std::ops::Range<u32> = 0x4020_0000..0x4030_0000;
 /// A larger image does not fit the 1 MiB that the ROM maps.
 const LARGEST: usize = 1024 * 1024;
 
@@ -74,7 +78,7 @@ impl Image {
     ) -> Result<Image, ImageError> {
         let checked = match format {
             ImageFormat::Esp8266 => check(&bytes),
-            ImageFormat::Elf(machine) => check_elf(&bytes, machine),
+            ImageFormat::Elf(machine) => elf::check(&bytes, machine),
         };
         if let Err((found, help)) = checked {
             return Err(ImageError { path: path.into(), format, found, help });
@@ -145,10 +149,50 @@ impl Image {
         hex(&digest.finalize())
     }
 
+    /// Whether a flat image lacks the end of what its ELF file has in the mapped part of the flash, which no
+    /// checksum covers: what is missing, in words. `None` for an ELF of another build, too.
+    pub fn is_cut_by(&self, elf: &[u8]) -> Option<String> {
+        if self.bytes.first() != Some(&MAGIC_V1) || !elf.starts_with(b"\x7fELF") {
+            return None;
+        }
+        let loads = elf::loads(elf);
+        let mapped = |address: u32| MAPPED.contains(&address);
+        let place = |load: &elf::Load| (load.address - MAPPED.start) as usize;
+        let last = loads.iter().filter(|load| mapped(load.address)).max_by_key(|l| l.address)?;
+        let (start, part) = (place(last), elf.get(last.bytes.clone())?);
+        let end = start + part.len();
+        if self.bytes.len() >= end {
+            return None;
+        }
+        // Of the same build as far as both go: by the mapped part, or by what is loaded.
+        let there = self.bytes.get(start..).unwrap_or_default();
+        let same = match there.len() {
+            0..16 => loads.iter().filter(|load| !mapped(load.address)).all(|load| {
+                let piece = elf.get(load.bytes.clone()).unwrap_or_default();
+                let piece = &piece[..piece.len().min(64)];
+                self.bytes.windows(piece.len().max(1)).any(|window| window == piece)
+            }),
+            _ => part.starts_with(there),
+        };
+        same.then(|| {
+            format!(
+                "it ends at byte {}, and by its ELF file the code in the mapped flash ends at byte {end}. {CUT}",
+                self.bytes.len()
+            )
+        })
+    }
+
     /// Bytes to be written in all.
     pub fn length(&self) -> u64 {
         self.bytes.len() as u64 + self.data.iter().map(|data| data.bytes.len() as u64).sum::<u64>()
     }
+}
+
+/// What is missing of an ELF file that was cut, in words.
+pub fn elf_is_cut(bytes: &[u8]) -> Option<String> {
+    // 64 bits are another layout, and no chip's.
+    let is_read = bytes.starts_with(b"\x7fELF\x01\x01");
+    elf::whole(bytes).err().filter(|_| is_read).map(|(found, help)| format!("{found}. {help}"))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -201,36 +245,7 @@ impl std::fmt::Display for ImageFormat {
     }
 }
 
-/// The header only (System V ABI, "ELF header"): what it describes is read by the flashers.
-fn check_elf(bytes: &[u8], machine: ElfMachine) -> Result<(), (String, &'static str)> {
-    const HELP: &str = "Name the firmware's ELF file under `image` in the configuration.";
-    const HEADER: usize = 52;
-    if bytes.is_empty() {
-        return Err(("the file is empty".into(), HELP));
-    }
-    if !bytes.starts_with(b"\x7fELF") {
-        return Err(("it is no ELF file".into(), HELP));
-    }
-    if bytes.len() < HEADER {
-        return Err((format!("it ends at byte {}, inside the header", bytes.len()), HELP));
-    }
-    // EI_CLASS and EI_DATA.
-    if (bytes[4], bytes[5]) != (1, 1) {
-        return Err(("it is no 32-bit little-endian ELF file".into(), HELP));
-    }
-    let found = u16::from_le_bytes([bytes[18], bytes[19]]);
-    if found != machine as u16 {
-        let wanted = machine as u16;
-        return Err((format!("it is for machine {found} of ELF's list, not {wanted}"), HELP));
-    }
-    Ok(())
-}
-
 fn check(bytes: &[u8]) -> Result<(), (String, &'static str)> {
-    let word = |at: usize| -> Option<usize> {
-        let four: [u8; 4] = bytes.get(at..at + 4)?.try_into().ok()?;
-        Some(u32::from_le_bytes(four) as usize)
-    };
     match bytes.first() {
         None => return Err(("the file is empty".into(), REBUILD)),
         Some(&MAGIC_V1) => {}
@@ -256,17 +271,64 @@ fn check(bytes: &[u8]) -> Result<(), (String, &'static str)> {
             REBUILD,
         ));
     }
-    let cut = |what: &str| (format!("it ends at byte {}, inside {what}", bytes.len()), REBUILD);
-    let segments = *bytes.get(1).ok_or_else(|| cut("the header"))?;
-    if segments == 0 || segments > MOST_SEGMENTS {
-        return Err((format!("the header says {segments} segments"), REBUILD));
+    let first = check_part(bytes, 0, "")?;
+    if first.end > SECOND {
+        return Ok(());
     }
-    word(4).ok_or_else(|| cut("the header"))?;
-    let mut at = 8;
+    // The Arduino core's boot loader is an image of its own, and the firmware the one behind it.
+    match bytes.get(SECOND) {
+        Some(&MAGIC_V1) => check_part(bytes, SECOND, " of the second image").map(drop),
+        Some(_) if !first.is_boot_loader => Ok(()),
+        None if !first.is_boot_loader => Ok(()),
+        found => Err((
+            match found {
+                Some(byte) => format!(
+                    "it begins with the Arduino core's boot loader, and at {SECOND:#x}, where the firmware begins with 0xe9, is {byte:#04x}"
+                ),
+                None => format!(
+                    "it begins with the Arduino core's boot loader and ends at byte {}; the firmware begins at byte {SECOND}",
+                    bytes.len()
+                ),
+            },
+            CUT,
+        )),
+    }
+}
+
+/// Where the Arduino core's boot loader finds the firmware.
+const SECOND: usize = 0x1000;
+/// Where it runs itself: nothing else is linked there (its link.ld).
+const BOOT_LOADER: std::ops::Range<usize> = 0x4010_F000..0x4011_0000;
+
+const CUT: &str = "It was cut short, as by a download that broke off: get or build it again.";
+
+/// An image that was checked.
+struct Part {
+    /// Where it ends, its checksum included.
+    end: usize,
+    /// All of it is loaded to where the Arduino core's boot loader runs.
+    is_boot_loader: bool,
+}
+
+/// Checks the image at `start`; `of` says which it is.
+fn check_part(bytes: &[u8], start: usize, of: &str) -> Result<Part, (String, &'static str)> {
+    let word = |at: usize| -> Option<usize> {
+        let four: [u8; 4] = bytes.get(at..at.checked_add(4)?)?.try_into().ok()?;
+        Some(u32::from_le_bytes(four) as usize)
+    };
+    let cut = |what: &str| (format!("it ends at byte {}, inside {what}{of}", bytes.len()), CUT);
+    let segments = *bytes.get(start + 1).ok_or_else(|| cut("the header"))?;
+    if segments == 0 || segments > MOST_SEGMENTS {
+        return Err((format!("the header{of} says {segments} segments"), REBUILD));
+    }
+    word(start + 4).ok_or_else(|| cut("the header"))?;
+    let mut at = start + 8;
     let mut sum = CHECKSUM_SEED;
+    let mut is_boot_loader = true;
     for number in 1..=segments {
         let segment = || format!("segment {number} of {segments}");
         let length = word(at + 4).ok_or_else(|| cut(&segment()))?;
+        is_boot_loader &= word(at).is_some_and(|address| BOOT_LOADER.contains(&address));
         let data = at + 8;
         let data = data
             .checked_add(length)
@@ -275,12 +337,15 @@ fn check(bytes: &[u8]) -> Result<(), (String, &'static str)> {
         sum = data.iter().fold(sum, |sum, byte| sum ^ byte);
         at += 8 + length;
     }
-    let last = at / 16 * 16 + 15;
+    let last = start + (at - start) / 16 * 16 + 15;
     let stored = *bytes.get(last).ok_or_else(|| cut("the padding before the checksum"))?;
     if stored != sum {
-        return Err((format!("its checksum is {stored:#04x}, its data say {sum:#04x}"), REBUILD));
+        return Err((
+            format!("the checksum{of} is {stored:#04x}, and its data come to {sum:#04x}"),
+            REBUILD,
+        ));
     }
-    Ok(())
+    Ok(Part { end: last + 1, is_boot_loader })
 }
 
 #[cfg(test)]
@@ -350,13 +415,111 @@ pub(crate) mod tests {
         assert!(found(flipped).contains("checksum"));
     }
 
+    /// An image at `start` of a file: one segment for `address`.
+    fn part(address: u32, data: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0xE9, 1, 0, 0, 0x00, 0x01, 0x10, 0x40];
+        bytes.extend_from_slice(&address.to_le_bytes());
+        bytes.extend_from_slice(&(data.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(data);
+        let sum = data.iter().fold(CHECKSUM_SEED, |sum, byte| sum ^ byte);
+        bytes.resize(bytes.len() / 16 * 16 + 15, 0);
+        bytes.push(sum);
+        bytes
+    }
+
+    #[test]
+    fn an_arduino_layout_that_was_cut_anywhere_is_refused() {
+        let mut whole = part(0x4010_F000, b"the boot loader");
+        whole.resize(SECOND, 0xAA);
+        whole.extend(part(0x4020_1010, &[7; 300]));
+        let parse = |length: usize| {
+            Image::parse(Path::new("f.bin"), whole[..length].to_vec(), ImageFormat::Esp8266, None)
+        };
+        parse(whole.len()).unwrap();
+        for length in 0..whole.len() {
+            let error = parse(length).unwrap_err().to_string();
+            assert!(length == 0 || error.contains(&format!("byte {length}")), "{length}: {error}");
+        }
+        assert!(found(whole[..SECOND].to_vec()).contains("the firmware begins at byte 4096"));
+        let mut flipped = whole.clone();
+        flipped[SECOND + 100] ^= 1;
+        assert!(found(flipped).contains("checksum of the second image"));
+        whole[SECOND] = 0;
+        assert!(found(whole).contains("is 0x00"));
+    }
+
+    /// An ELF file with a loaded and a mapped segment, a section and its header at the end.
+    fn elf_of(loaded: &[u8], mapped: &[u8]) -> Vec<u8> {
+        let words = |words: &[u32]| words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<u8>>();
+        let (first, second) = (52 + 64, 52 + 64 + loaded.len() as u32);
+        let end = second + mapped.len() as u32;
+        let mut elf = b"\x7fELF\x01\x01\x01".to_vec();
+        elf.resize(16, 0);
+        elf.extend_from_slice(&[2, 0, 94, 0]);
+        elf.extend(words(&[1, 0x4010_0000, 52, end, 0]));
+        elf.extend([52, 0, 32, 0, 2, 0, 40, 0, 1, 0, 0, 0]);
+        for (offset, address, size) in
+            [(first, 0x4010_0000, loaded.len() as u32), (second, 0x4021_0000, mapped.len() as u32)]
+        {
+            elf.extend(words(&[1, offset, address, address, size, size, 5, 4]));
+        }
+        elf.extend_from_slice(loaded);
+        elf.extend_from_slice(mapped);
+        elf.extend(words(&[0, 1, 0, 0, second, mapped.len() as u32, 0, 0, 4, 0]));
+        elf
+    }
+
+    #[test]
+    fn an_elf_that_was_cut_anywhere_is_refused() {
+        let whole = elf_of(b"loaded", b"mapped");
+        let format = ImageFormat::Elf(ElfMachine::Xtensa);
+        let parse =
+            |length: usize| Image::parse(Path::new("f.elf"), whole[..length].into(), format, None);
+        parse(whole.len()).unwrap();
+        for length in 0..whole.len() {
+            let error = parse(length).unwrap_err().to_string();
+            assert!(length < 4 || error.contains(&format!("byte {length}")), "{length}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_mapped_part_that_was_cut_is_known_by_the_elf() {
+        let mapped: Vec<u8> = (0..200).collect();
+        let mut whole = part(0x4010_0000, b"loaded");
+        whole.resize(0x1_0000, 0xFF);
+        whole.extend_from_slice(&mapped);
+        let elf = elf_of(b"loaded", &mapped);
+        let cut_at = |length: usize, elf: &[u8]| {
+            let bytes = whole[..length].to_vec();
+            let image =
+                Image::parse(Path::new("f.bin"), bytes, ImageFormat::Esp8266, None).unwrap();
+            image.is_cut_by(elf)
+        };
+        assert_eq!(cut_at(whole.len(), &elf), None);
+        for length in [whole.len() - 1, 0x1_0040, 0x1_0001, 0x1_0000, 0x800] {
+            let found = cut_at(length, &elf).unwrap();
+            assert!(found.contains(&format!("byte {length},")), "{found}");
+            assert!(found.contains(&format!("byte {}. ", 0x1_0000 + 200)), "{found}");
+        }
+        // Another build's ELF says nothing of this image.
+        assert_eq!(cut_at(whole.len(), &elf_of(b"loaded", &[9; 300])), None);
+        assert_eq!(cut_at(0x1_0000, &elf_of(b"others", &[9; 300])), None);
+        assert_eq!(cut_at(0x800, b"\x7fELF"), None);
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes: Vec<u8>) {
             let _ = check(&bytes);
             let mut with_magic = vec![0xE9];
-            with_magic.extend(bytes);
+            with_magic.extend(&bytes);
             let _ = check(&with_magic);
+            let mut with_header = elf_of(b"loaded", b"mapped");
+            for (at, byte) in bytes.iter().enumerate() {
+                let at = 20 + at % (with_header.len() - 20);
+                with_header[at] = *byte;
+            }
+            let _ = elf::check(&with_header, ElfMachine::Xtensa);
         }
     }
 }

@@ -3,19 +3,23 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::reading::short_of;
+
 /// Something in a file is not as it must be.
 #[derive(Debug, thiserror::Error)]
-#[error("{}{message}", self.at())]
+#[error("{}{message}{}", self.at(), self.others())]
 pub struct FileError {
     path: PathBuf,
     line: Option<usize>,
     message: String,
+    /// What is wrong besides.
+    more: Vec<FileError>,
 }
 
 impl FileError {
     /// An error about the whole file.
     pub fn whole(path: &Path, message: impl Into<String>) -> FileError {
-        FileError { path: path.into(), line: None, message: message.into() }
+        FileError { path: path.into(), line: None, message: message.into(), more: Vec::new() }
     }
 
     /// An error at a place in its text.
@@ -30,24 +34,43 @@ impl FileError {
 
     /// An error in a line, counted from 1.
     pub fn at_line(path: &Path, line: usize, message: impl Into<String>) -> FileError {
-        FileError { path: path.into(), line: Some(line), message: message.into() }
+        FileError { path: path.into(), line: Some(line), message: message.into(), more: Vec::new() }
     }
 
     /// What the TOML reader found, with the line shown.
     pub fn toml(path: &Path, text: &str, error: &toml::de::Error) -> FileError {
-        let Some(span) = error.span() else {
-            return FileError::whole(path, error.message());
-        };
-        let mut here = FileError::at_span(path, text, span, error.message());
-        if let Some(line) = here.line.and_then(|number| text.lines().nth(number - 1)) {
-            here.message.push_str(&format!("\n    {}", line.trim()));
+        let message = short_of(error.message(), 500);
+        match error.span() {
+            Some(span) => FileError::shown_at(path, text, span, message),
+            None => FileError::whole(path, message),
+        }
+    }
+
+    /// An error at a place in its text, with the line shown.
+    pub fn shown_at(path: &Path, text: &str, span: Range<usize>, message: String) -> FileError {
+        let mut here = FileError::at_span(path, text, span, message);
+        let line = here.line.and_then(|number| text.lines().nth(number - 1));
+        if let Some(line) = line.map(str::trim).filter(|line| !line.is_empty()) {
+            here.message.push_str(&format!("\n    {}", short_of(line, 160)));
         }
         here
+    }
+
+    /// All of these as one; none where there are none.
+    pub fn all(errors: impl IntoIterator<Item = FileError>) -> Option<FileError> {
+        let mut errors = errors.into_iter();
+        let mut first = errors.next()?;
+        first.more.extend(errors);
+        Some(first)
     }
 
     /// The line in the file, counted from 1.
     pub fn line(&self) -> Option<usize> {
         self.line
+    }
+
+    fn others(&self) -> String {
+        self.more.iter().map(|error| format!("\n{error}")).collect()
     }
 
     fn at(&self) -> String {

@@ -166,8 +166,14 @@ pub struct ScenarioFound {
     /// Of the last, bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_free: Option<u64>,
+    /// How many samples the slopes are of: those behind the first ones ([`WARM_UP`]).
+    #[serde(default)]
+    pub samples: u64,
     /// How the free heap moves; none where too few samples were measured.
     pub slopes: Vec<SlopeFound>,
+    /// Why it ended before its last step, where it was stopped; what was measured until then is judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
 }
 
 /// How the free heap moves with something.

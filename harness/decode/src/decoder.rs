@@ -462,4 +462,8 @@ fn mentioned_exception(text: &str) -> Option<u32> {
 }
 
 #[cfg(test)]
+mod once_tests;
+#[cfg(test)]
 pub mod tests;
+#[cfg(test)]
+mod texts_tests;

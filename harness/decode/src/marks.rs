@@ -39,6 +39,9 @@ static CLOSED: LazyLock<Regex> = LazyLock::new(|| {
         "Abort called",
         r"User exception \(panic/abort/assert\)",
         "Brownout detector was triggered",
+        r"(?:thread '[^']{0,32}' (?:\(\d+\) )?)?panicked at [^\s:']+:\d+:\d+:",
+        "={4,} PANIC ={4,}",
+        r"\*{3,} [A-Za-z][A-Za-z !]{2,30} \*{3,}",
     ];
     let details = [
         r"epc1=0x[0-9a-f]+(?:,? *\w{3,8}=0x[0-9a-f]+)*".to_owned(),
@@ -129,6 +132,12 @@ fn read(text: &str) -> Option<Mark> {
         let cause = CrashLine::read(&text.as_bytes()[start..])?.is_crash();
         Some(Mark { start, end: None, cause, start_of_rom: false })
     })
+}
+
+/// Where the address ends that `text` begins with: a backtrace may have one to a line.
+pub fn address(text: &str) -> Option<usize> {
+    static ADDRESS: LazyLock<Regex> = LazyLock::new(|| pattern(r"^0x[0-9a-fA-F]{8}(?-u:\b)"));
+    ADDRESS.find(text).map(|found| found.end())
 }
 
 /// Whether `text`, all of it, is a line of a dump that names no cause.

@@ -244,12 +244,17 @@ impl Sample {
 
     fn suffix_of(&self, rest: &str, how: Match) -> Option<String> {
         let mark = marks::find(rest).filter(|mark| mark.start == 0);
-        let own = mark.and_then(|mark| mark.end).map(|end| collapsed(&rest[end..]));
+        let end = mark.map_or_else(|| marks::address(rest), |mark| mark.end);
+        let own = end.map(|end| collapsed(&rest[end..]));
         let suffix = match (&self.suffix, own) {
             (Some(suffix), Some(own)) if *suffix != own => return None,
             (Some(suffix), _) => suffix.clone(),
             (None, own) => own.unwrap_or_default(),
         };
+        // Where only the other line shows where its text ends, this one must end in the same.
+        if self.suffix.is_none() {
+            without_suffix(&self.text, &suffix).filter(|_| suffix.len() <= LONGEST_SUFFIX)?;
+        }
         let text = without_suffix(rest, &suffix)?;
         // Two causes are a list of them. A cause belongs to details, and where another word is in
         // front of them, to those that nobody writes by chance.

@@ -3,14 +3,17 @@
 use std::fmt::Write as _;
 
 use hilrig_core::certify::Outcome;
-use hilrig_core::certify::certificate::Verdict as CaseVerdict;
+use hilrig_core::certify::certificate::{Required, RequiredOutcome, Verdict as CaseVerdict};
+use hilrig_core::check::CheckOutcome;
 use hilrig_core::heap::HeapPhase;
+use hilrig_core::leak;
+use hilrig_core::scenario::ScenarioFound;
 use hilrig_core::text::plain_lines;
 use hilrig_core::verdict::Verdict;
 
 use crate::certificate::{self, Certification, words};
 use crate::heap::{at_lowest, held, lowest};
-use crate::model::{BoardModel, RunModel, outcome_words};
+use crate::model::{BoardModel, RunModel, outcome_words, slope_words};
 
 /// By this line a later run finds the comment that it is to update.
 const MARKER: &str = "<!-- hilrig -->";
@@ -35,9 +38,11 @@ pub fn markdown(run: &RunModel) -> String {
     text.push_str("\n| --- | --- | ---: | ---: | ---: | ---: |\n");
     let rows = run.boards.iter().map(row);
     let failures = run.boards.iter().map(not_passed);
+    let scenarios = std::iter::once(scenarios(run));
     let certificates = run.certifications.iter().map(|of| certificate(of, run));
     let holders = run.boards.iter().map(holders);
-    let rest = certificates.chain(failures).chain([static_memory(run)]).chain(holders);
+    let rest =
+        scenarios.chain(certificates).chain(failures).chain([static_memory(run)]).chain(holders);
     for part in rows.chain([String::new()]).chain(rest) {
         if text.len() + part.len() > MOST {
             text.push_str("\nMore is in the record.\n");
@@ -71,6 +76,36 @@ fn row(board: &BoardModel) -> String {
         }
     }
     row + "\n"
+}
+
+/// What the scenarios came to, of boards that passed as well.
+fn scenarios(run: &RunModel) -> String {
+    let of = |board: &BoardModel| {
+        let name = cell(&board.name);
+        board.scenarios.iter().map(move |found| scenario(&name, found)).collect::<String>()
+    };
+    let rows: String = run.boards.iter().map(of).collect();
+    match rows.is_empty() {
+        true => rows,
+        false => format!(
+            "\n| Board | Scenario | Result | Steps | Samples | Free heap moves by, B ({} %) |\n\
+             | --- | --- | --- | ---: | ---: | --- |\n{rows}",
+            leak::CONFIDENCE_PERCENT
+        ),
+    }
+}
+
+fn scenario(board: &str, found: &ScenarioFound) -> String {
+    let result = match (found.outcome, &found.stopped) {
+        (CheckOutcome::Held, None) => "no leak",
+        (CheckOutcome::Held, Some(_)) => "no leak until it was stopped",
+        (CheckOutcome::NotHeld, _) => "failed",
+        (CheckOutcome::NotMeasured, _) => "not measured",
+    };
+    let slopes: Vec<String> = found.slopes.iter().map(slope_words).collect();
+    let slopes = if slopes.is_empty() { "not measured".into() } else { slopes.join("; ") };
+    let ScenarioFound { scenario, steps, samples, .. } = found;
+    format!("| {board} | {} | {result} | {steps} | {samples} | {slopes} |\n", cell(scenario))
 }
 
 /// What the images take of their chips' memory before they run.
@@ -141,11 +176,20 @@ pub fn annotations(run: &RunModel) -> String {
                 (_, Outcome::Broken) => "warning",
                 _ => continue,
             };
-            let verdict = words::verdict_words(case.verdict);
+            let verdict = words::verdict(case);
             let title = format!("{}, {} {verdict}", certification.broker, case.id);
             let came = words::came_of(case);
             let told = format!("{}: {came}\nexpected: {}", case.title, case.expected);
             let _ = writeln!(text, "::{kind} title={}::{}", property(&title), data(&told));
+        }
+    }
+    for certification in &run.certifications {
+        let policy = run.certificate(&certification.broker).map(|of| of.policy);
+        let not_met = |one: &&Required| one.outcome != RequiredOutcome::Passed;
+        for required in policy.iter().flatten().filter(not_met) {
+            let title = format!("{}, required {}", certification.broker, required.require);
+            let told = words::required(required);
+            let _ = writeln!(text, "::error title={}::{}", property(&title), data(&told));
         }
     }
     for board in &run.boards {

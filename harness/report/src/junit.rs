@@ -8,7 +8,7 @@ use quick_junit::{
     NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite, XmlString,
 };
 
-use hilrig_core::certify::certificate::Verdict as CaseVerdict;
+use hilrig_core::certify::certificate::{Required, RequiredOutcome, Verdict as CaseVerdict};
 use hilrig_core::certify::{CaseResult, Outcome};
 use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::event::Event;
@@ -158,6 +158,7 @@ fn certificate_suite(certification: &Certification, run: &RunModel) -> TestSuite
             if let Some(profile) = &certificate.profile {
                 suite.add_property(Property::new("profile", text(&words::profile(profile))));
             }
+            cases.extend(certificate.policy.iter().map(required_case));
         }
         None => {
             let (told, of) = (certification.cases.len(), certification.expected);
@@ -170,6 +171,18 @@ fn certificate_suite(certification: &Certification, run: &RunModel) -> TestSuite
         suite.add_test_case(case);
     }
     suite
+}
+
+/// A requirement of the user's own.
+fn required_case(required: &Required) -> TestCase {
+    let status = match required.outcome {
+        RequiredOutcome::Passed => TestCaseStatus::success(),
+        RequiredOutcome::Failed => failure("required", &words::required(required), &required.found),
+        RequiredOutcome::NotMeasured => {
+            failure("not_measured", &words::required(required), &required.found)
+        }
+    };
+    TestCase::new(text(&format!("required: {}", required.require)), status)
 }
 
 fn certified_case(case: &CaseResult) -> TestCase {
@@ -188,9 +201,16 @@ fn certified_case(case: &CaseResult) -> TestCase {
         wire.unwrap_or_default()
     );
     let status = match (case.verdict, case.outcome) {
+        (CaseVerdict::Reported, _) if case.unstable() => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(text(&words::repetitions(case).unwrap_or_default()));
+            status
+        }
         (CaseVerdict::Held | CaseVerdict::Reported, _) => TestCaseStatus::success(),
         (CaseVerdict::NotHeld, _) => {
-            let message = format!("{came}; expected: {}", case.expected);
+            let unstable = case.unstable().then(|| words::repetitions(case)).flatten();
+            let unstable = unstable.map(|words| format!("{words}; ")).unwrap_or_default();
+            let message = format!("{unstable}{came}; expected: {}", case.expected);
             failure("not_held", &message, &description)
         }
         (CaseVerdict::NotRun, Outcome::Broken) => error("broken", &came),

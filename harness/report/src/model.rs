@@ -9,11 +9,15 @@ use hilrig_core::crash::Crash;
 use hilrig_core::event::{BoardFacts, BrokerFacts, Event, RunStarted, What};
 use hilrig_core::heap::{HeapLows, HeapPhase};
 use hilrig_core::phase::{Phase, PhaseOutcome};
-use hilrig_core::scenario::ScenarioFound;
+use hilrig_core::scenario::{ScenarioFound, SlopeFound};
 use hilrig_core::start::ChipStart;
+use hilrig_core::text::printable;
 use hilrig_core::verdict::Verdict;
 
 use crate::certificate::Certification;
+
+/// Notes that are kept of a run, each once: a soak with a note for each restart has thousands.
+const MOST_NOTES: usize = 200;
 
 /// A run as its events tell it, at any point of the stream.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,7 +28,7 @@ pub struct RunModel {
     pub broker: Option<BrokerFacts>,
     /// What was found when the broker was gone.
     pub broker_lost: Option<String>,
-    /// Notes on the bench, in order.
+    /// Notes on the bench, in order, each once; the first [`MOST_NOTES`] of them.
     pub notes: Vec<String>,
     /// The boards, in the order of the run's start; one that was not named there comes after.
     pub boards: Vec<BoardModel>,
@@ -231,7 +235,11 @@ impl RunModel {
                 }
                 self.started = Some(run.clone());
             }
-            What::Note { text } => self.notes.push(text.clone()),
+            What::Note { text } => {
+                if self.notes.len() < MOST_NOTES && !self.notes.contains(text) {
+                    self.notes.push(text.clone());
+                }
+            }
             What::BrokerReady(broker) => self.broker = Some(broker.clone()),
             What::BrokerLost { found } => self.broker_lost = Some(found.clone()),
             What::RunEnded { verdict, exit_code, seconds, why } => {
@@ -343,11 +351,72 @@ pub(crate) fn came_again(again: usize) -> String {
     }
 }
 
+/// How the free heap moves with something, for tables: `-64.0 a reconnect (-64.3 to -63.9)`.
+pub(crate) fn slope_words(found: &SlopeFound) -> String {
+    let SlopeFound { each, slope, low, high } = found;
+    let article = if each == "hour" { "an" } else { "a" };
+    // No minus before a zero.
+    let [slope, low, high] = [slope, low, high].map(|value| format!("{:+.1}", value + 0.0));
+    format!("{slope} {article} {} ({low} to {high})", printable(each.as_bytes()))
+}
+
 /// The words for a check that does not count as held.
 pub(crate) fn outcome_words(outcome: CheckOutcome) -> &'static str {
     match outcome {
         CheckOutcome::Held => "held",
         CheckOutcome::NotHeld => "not held",
         CheckOutcome::NotMeasured => "not measured",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hilrig_core::heap::{HeapRead, HeapSample, HeapSource};
+
+    use super::*;
+
+    /// What a soak tells of a board, over and over.
+    fn soak(model: &mut RunModel, from: u32, to: u32) {
+        let mut tell = |at: u32, board: Option<&str>, what| {
+            model.add(&Event { at: f64::from(at), board: board.map(String::from), what });
+        };
+        for n in from..to {
+            let board = Some("b-1");
+            tell(n, None, What::Note { text: format!("no Docker engine, {n}") });
+            tell(n, board, What::Note { text: format!("a note of the board, {n}") });
+            tell(n, board, What::LogLine { line: n.into(), text: "connected".into() });
+            let (over, request, reply) = ("mqtt".into(), "GetSensors".into(), n.to_string());
+            tell(n, board, What::Reply { over, request, reply, seconds: 0.1 });
+            let sample = HeapSample {
+                phase: HeapPhase::Connected,
+                lowest_free: 40_000 - u64::from(n % 1000),
+                free: Some(45_000),
+                lowest_ever: Some(30_000),
+                largest: Some(20_000),
+                fragmentation: Some(7),
+                failures: Some(0),
+                stack: None,
+                source: HeapSource::Reply,
+            };
+            tell(n, board, What::Heap(sample));
+            let read = HeapRead { free: 1, lowest_ever: 1, failures: None };
+            tell(n, board, What::HeapRead(read));
+            let (scenario, text) = ("soak".into(), "a message of 7 B, refused".into());
+            tell(n, board, What::Step { scenario, step: n, of: None, text, seconds: 0.1 });
+        }
+    }
+
+    #[test]
+    fn a_run_of_hours_is_kept_in_no_more_room_than_one_of_minutes() {
+        let kept = |model: &RunModel| format!("{model:?}").len();
+        let mut model = RunModel::default();
+        soak(&mut model, 0, 1000);
+        let (short, notes) = (kept(&model), model.notes.len());
+        soak(&mut model, 1000, 100_000);
+        // More digits of counters, and nothing else.
+        assert!(kept(&model) <= short + 16, "{short} and then {}", kept(&model));
+        assert_eq!((notes, model.notes.len()), (MOST_NOTES, MOST_NOTES));
+        let low = model.boards[0].heap.get(HeapPhase::Connected).unwrap();
+        assert_eq!((low.lowest_free, low.samples), (39_001, 100_000));
     }
 }

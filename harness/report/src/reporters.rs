@@ -65,6 +65,12 @@ impl Reporters {
         Reporters { slots: Mutex::new(slots.collect()) }
     }
 
+    /// The same with one more behind the others.
+    pub fn and(self, reporter: Box<dyn Reporter>) -> Reporters {
+        self.slots().push(Slot { reporter, fault: None });
+        self
+    }
+
     /// Lets every reporter finish. Gives the faults of the whole run, each told once.
     pub fn finish(&self) -> Vec<ReporterFault> {
         let mut slots = self.slots();

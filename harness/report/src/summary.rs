@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use hilrig_core::callers::HeapCallers;
 use hilrig_core::certify::Tally;
-use hilrig_core::certify::certificate::{Profile, Verdict as CaseVerdict};
+use hilrig_core::certify::certificate::{Profile, Required, Verdict as CaseVerdict};
 use hilrig_core::check::Check;
 use hilrig_core::crash::Crash;
 use hilrig_core::event::{BrokerFacts, Event, FirmwareFacts, What};
@@ -63,6 +63,8 @@ struct CertificationSummary<'a> {
     tally: Tally,
     not_held: Vec<&'a str>,
     profile: Option<Profile>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    policy: Vec<Required>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -154,6 +156,7 @@ impl<'a> CertificationSummary<'a> {
         let not_held =
             certification.cases.iter().filter(|case| case.verdict == CaseVerdict::NotHeld);
         let folder = || format!("{}/{CERTIFICATE}", folder_of(&certification.broker));
+        let certificate = run.certificate(&certification.broker);
         CertificationSummary {
             name: &certification.broker,
             complete: certification.ended.is_some(),
@@ -162,7 +165,8 @@ impl<'a> CertificationSummary<'a> {
             certificate: certification.ended.is_some().then(folder),
             tally: certification.tally(),
             not_held: not_held.map(|case| case.id.as_str()).collect(),
-            profile: run.certificate(&certification.broker).and_then(|of| of.profile),
+            profile: certificate.as_ref().and_then(|of| of.profile.clone()),
+            policy: certificate.map(|of| of.policy).unwrap_or_default(),
         }
     }
 }

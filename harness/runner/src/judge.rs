@@ -4,7 +4,6 @@ use hilrig_core::callers::HeapCallers;
 use hilrig_core::check::Check;
 use hilrig_core::config::BoardKind;
 use hilrig_core::contract::{Contract, HeapReply};
-use hilrig_core::event::What;
 use hilrig_core::heap::{HeapSample, HeapSource, percent};
 use hilrig_core::verdict::Verdict;
 
@@ -12,6 +11,7 @@ use crate::crashes;
 use crate::log::Log;
 use crate::restarts;
 use crate::run::Plan;
+use crate::scenario;
 use crate::walk::{Stop, Walk};
 use crate::watch::Hit;
 
@@ -56,6 +56,9 @@ pub fn at_the_end(
         (Some(Stop::Rig(_) | Stop::Silent(_)), _) => "not reached: the rig could not go on".into(),
         (Some(Stop::Interrupted(_)), _) => "not reached: the run was interrupted".into(),
     };
+    if let Some(stop) = stop {
+        scenario::stopped(walk, stop);
+    }
     for (id, title) in PATH_CHECKS {
         let has_step = id != "configuration.ca" || plan.contract.http.ca.is_some();
         if has_step && !walk.has(id) {
@@ -100,13 +103,7 @@ fn failed_step(walk: &Walk<'_>, why: &str) -> Option<String> {
         return Some(restarts::ID.into());
     }
     let step = step?;
-    let found = match step.scenario {
-        None => why.to_owned(),
-        Some((found, at)) => {
-            walk.tell(What::Scenario(found));
-            format!("{at}: {why}")
-        }
-    };
+    let found = why;
     walk.check(Check::of(&step.id, step.title, false, found));
     Some(step.id)
 }

@@ -66,7 +66,7 @@ pub struct BrokerEndpoint {
 pub struct ClientCertificate {
     /// The certificate, and those above it, DER.
     pub chain: Vec<Vec<u8>>,
-    /// The private key, DER (PKCS #8). A secret.
+    /// The private key, DER (PKCS #8, PKCS #1 or SEC 1). A secret.
     pub key: Vec<u8>,
 }
 

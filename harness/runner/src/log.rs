@@ -19,9 +19,12 @@ use crate::instead::{is_no_text, no_whole_image, shortened};
 use crate::restarts::{Restart, Starts};
 use crate::watch::{Hit, Patterns, Says, Watch};
 
-/// Hits that are minded from one mark to the next, and kept of those before. A board that says more in
-/// one step has run wild; what it says further is counted.
+/// Hits that are minded from one mark to the next. A board that says more in one step has run wild; what it
+/// says further is counted.
 const MOST_HITS: usize = 10_000;
+
+/// Hits that are kept of those before a mark: a step of a scenario makes a few, and there are many steps.
+const KEPT_HITS: usize = 1000;
 
 /// The last bytes that are kept to tell what came instead of what was awaited.
 const TAIL: usize = 600;
@@ -45,6 +48,8 @@ struct Inner {
     /// Hits since the last mark.
     fresh: usize,
     dropped: u64,
+    /// The build that the log names last.
+    build: Option<String>,
     alarms: Alarms,
     starts: Starts,
     /// Restarts that were handed on.
@@ -95,6 +100,7 @@ impl Log {
             forgotten: 0,
             fresh: 0,
             dropped: 0,
+            build: None,
             alarms: Alarms::default(),
             starts,
             restarts: 0,
@@ -109,7 +115,7 @@ impl Log {
     pub fn mark(&self) -> Mark {
         let inner = &mut *self.inner.borrow_mut();
         // A scenario goes on for hours: what was said long ago is of no interest.
-        let old = inner.hits.len().saturating_sub(MOST_HITS);
+        let old = inner.hits.len().saturating_sub(KEPT_HITS);
         inner.hits.drain(..old);
         inner.forgotten += old;
         inner.fresh = 0;
@@ -203,8 +209,7 @@ impl Log {
     /// Whether what was said before counts.
     pub fn reset_asked(&self, build: Option<&str>) -> bool {
         let mut inner = self.inner.borrow_mut();
-        let told = inner.hits.iter().rev().find(|hit| hit.says == Says::Build);
-        let same = build.is_some() && told.and_then(|hit| hit.first.as_deref()) == build;
+        let same = build.is_some() && inner.build.as_deref() == build;
         if !same {
             let lines = inner.watch.lines();
             inner.alarms.forget(lines);
@@ -342,7 +347,7 @@ impl ConsoleSink for Feed<'_> {
             (fresh, restarts, alarms.count(), alarms.waiting(), alarms.starts_waiting())
         };
         let before = noted(inner.fresh, inner.restarts, &inner.alarms);
-        let Inner { watch, hits, fresh, dropped, alarms, starts, restarts, .. } = inner;
+        let Inner { watch, hits, fresh, dropped, build, alarms, starts, restarts, .. } = inner;
         let alarms = RefCell::new(alarms);
         let starts = RefCell::new(starts);
         let on_restart = RefCell::new(|restart| {
@@ -368,6 +373,9 @@ impl ConsoleSink for Feed<'_> {
                 }
                 let Some(hit) = hit() else { return };
                 (self.on_hit)(&hit);
+                if says == Says::Build {
+                    build.clone_from(&hit.first);
+                }
                 hits.push_back(hit);
                 *fresh += 1;
             },
@@ -477,7 +485,20 @@ mod tests {
             });
             assert_eq!(found.await.unwrap().answer, 1000 * (step as u64 + 1));
         }
+        log.mark();
         let inner = log.inner.borrow();
-        assert!(inner.hits.len() <= 2 * MOST_HITS && inner.dropped == 0);
+        assert!(inner.hits.len() <= KEPT_HITS && inner.dropped == 0);
+    }
+
+    #[test]
+    fn the_build_is_known_however_much_was_said_since() {
+        let log = log();
+        feed(&log, b"Build: 0123456789abcdef\n");
+        for _ in 0..10 {
+            log.mark();
+            feed(&log, &b"ESP8266 IP: 10.0.2.15\n".repeat(500));
+        }
+        assert!(log.reset_asked(Some("0123456789abcdef")));
+        assert!(!log.reset_asked(Some("another")));
     }
 }

@@ -16,7 +16,7 @@ use rumqttc::{
     AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, SubscribeReasonCode, TlsConfiguration,
     Transport,
 };
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
@@ -192,7 +192,7 @@ pub(crate) fn tls(endpoint: &BrokerEndpoint) -> Result<ClientConfig, String> {
         config.dangerous().with_custom_certificate_verifier(Arc::new(ForItsName::new(endpoint)?));
     let Some(own) = &endpoint.client_certificate else { return Ok(config.with_no_client_auth()) };
     let chain = own.chain.iter().cloned().map(CertificateDer::from).collect();
-    let key = PrivatePkcs8KeyDer::from(own.key.clone()).into();
+    let key = PrivateKeyDer::try_from(own.key.clone())?;
     config.with_client_auth_cert(chain, key).map_err(|e| e.to_string())
 }
 

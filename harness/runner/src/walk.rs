@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use hilrig_core::board::BoardFault;
@@ -11,11 +12,11 @@ use hilrig_core::crash::Crash;
 use hilrig_core::event::{Events, What};
 use hilrig_core::heap::{HeapLows, HeapRead, HeapSample};
 use hilrig_core::phase::{Phase, PhaseOutcome};
-use hilrig_core::scenario::{Scenario, ScenarioFound};
 
 use crate::callers::Pending;
 use crate::heap_bounds::HeapBounds;
 use crate::restarts::{Restart, Restarts};
+use crate::scenario::Steps;
 
 /// Why a board's path ended before its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +74,8 @@ struct Notes {
     doing: String,
     step: Option<Step>,
     not_answered: Option<SocketAddr>,
+    scenario: Option<Rc<Steps>>,
+    last: Option<HeapSample>,
 }
 
 /// A step of the path, with the check that says whether it worked.
@@ -81,8 +84,6 @@ pub struct Step {
     pub id: String,
     /// Its title.
     pub title: String,
-    /// What is to be told where the step fails, with where it was.
-    pub scenario: Option<(ScenarioFound, String)>,
 }
 
 impl<'a> Walk<'a> {
@@ -165,14 +166,7 @@ impl<'a> Walk<'a> {
 
     /// The path begins a step: where it fails, this check does.
     pub fn step(&self, id: impl Into<String>, title: impl Into<String>) {
-        let step = Step { id: id.into(), title: title.into(), scenario: None };
-        self.notes.borrow_mut().step = Some(step);
-    }
-
-    /// The same for a scenario that has failed, unless it was the bench's trouble.
-    pub fn scenario_failed(&self, scenario: Scenario, found: ScenarioFound, at: String) {
-        let (id, title) = (scenario.check(), scenario.title());
-        let step = Step { id, title, scenario: Some((found, at)) };
+        let step = Step { id: id.into(), title: title.into() };
         self.notes.borrow_mut().step = Some(step);
     }
 
@@ -245,13 +239,29 @@ impl<'a> Walk<'a> {
         notes.restarts.forget();
     }
 
+    /// A scenario begins. Its steps outlive a path that is cut off.
+    pub fn scenario_begins(&self, steps: Rc<Steps>) {
+        self.notes.borrow_mut().scenario = Some(steps);
+    }
+
+    /// The scenario under way; it is taken by this.
+    pub fn take_scenario(&self) -> Option<Rc<Steps>> {
+        self.notes.borrow_mut().scenario.take()
+    }
+
     /// Notes heap figures.
     pub fn heap(&self, sample: HeapSample) {
         let mut notes = self.notes.borrow_mut();
         notes.lows.add(&sample);
         notes.bounds.told(&sample);
+        notes.last = Some(sample);
         drop(notes);
         self.tell(What::Heap(sample));
+    }
+
+    /// Whether these are the figures that were noted last.
+    pub fn knows(&self, sample: &HeapSample) -> bool {
+        self.notes.borrow().last.as_ref() == Some(sample)
     }
 
     /// Notes who held the heap, to be told with the functions.

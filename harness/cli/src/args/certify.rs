@@ -27,7 +27,7 @@ pub struct CertifyRun {
     /// already, with --ca.
     #[arg(long, value_name = "BROKER", default_value = "mosquitto")]
     pub broker: String,
-    /// The CA of a broker at HOST:PORT, PEM or DER.
+    /// The CA of a broker at HOST:PORT, PEM or DER; of several in a file each board gets the one that fits.
     #[arg(long, value_name = "FILE")]
     pub ca: Option<PathBuf>,
     /// The name in its certificate, where that is not HOST.
@@ -39,6 +39,22 @@ pub struct CertifyRun {
     /// A file with the password in its first line.
     #[arg(long, value_name = "FILE", requires = "user")]
     pub password_file: Option<PathBuf>,
+    /// The client certificate that hilrig's clients and the boards show to it, PEM; those above it may follow.
+    #[arg(long, value_name = "FILE", requires_all = ["ca", "client_key"])]
+    pub client_cert: Option<PathBuf>,
+    /// The key of the client certificate, PEM.
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    pub client_key: Option<PathBuf>,
+    /// Run the cases that put load on a broker at HOST:PORT or disturb its other clients, too.
+    #[arg(long)]
+    pub allow_load: bool,
+    /// Run each case so many times: the certificate has the worst of them and how much they differ.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub repeat: u32,
+    /// Require what the matrix only reports, with commas between: ids of cases, short names such as mfln, and
+    /// limits such as heap>=36KiB, handshake_seconds<=2s or handshake_bytes<=6KiB.
+    #[arg(long, value_name = "LIST")]
+    pub require: Vec<String>,
     /// Run only the case of this id (may be given more than once).
     #[arg(long = "case", value_name = "ID")]
     pub cases: Vec<String>,

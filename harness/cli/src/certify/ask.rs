@@ -52,7 +52,10 @@ pub async fn other_clients(
         By::WrongPin => Some(GoesBy::Pin(Trust::NO_PIN)),
     };
     let Some(goes_by) = goes_by else { return Vec::new() };
-    let certificate = trust.client_certificate.as_deref().filter(|_| case.board.certificate);
+    let certificate = trust
+        .client_certificate
+        .as_deref()
+        .filter(|_| case.board.certificate || trust.always_client_certificate);
     let ask = Ask {
         goes_by,
         certificate: certificate.map(|pem| ClientCertificate { chain: pem, key: pem }),

@@ -19,6 +19,13 @@ pub fn diff(args: &CertifyDiff) -> Result<u8, Failure> {
     let pairs = pairs(&args.before, &args.after)?;
     let compared: Vec<(&Certificate, &Certificate, Differences)> =
         pairs.iter().map(|(before, now)| (before, now, differences(before, now))).collect();
+    if let Some((before, now, _)) = compared.iter().find(|(_, _, found)| found.cases == 0) {
+        return Err(Failure::usage(format!(
+            "the certificates of the runs {} and {} have no case in common, so that nothing is compared. Name two that have",
+            printable(before.run.as_bytes()),
+            printable(now.run.as_bytes()),
+        )));
+    }
     let text = if args.json {
         let of = |of: &Certificate| {
             json!({ "name": of.name, "software": of.broker.software, "version": of.broker.version,
@@ -26,6 +33,8 @@ pub fn diff(args: &CertifyDiff) -> Result<u8, Failure> {
         };
         let all = compared.iter().map(|(before, now, found)| {
             json!({ "before": of(before), "now": of(now), "holds": found.holds(),
+                    "compared": found.compared, "cases": found.cases,
+                    "only_before": found.only_before, "only_now": found.only_now,
                     "differences": found.differences })
         });
         format!("{:#}\n", json!(all.collect::<Vec<_>>()))
@@ -79,9 +88,13 @@ fn plain(before: &Certificate, now: &Certificate, found: &Differences) -> String
         let of = format!("{} {} (run {})", of.broker.software, of.broker.version, of.run);
         printable(of.as_bytes())
     };
-    let head = format!("{}\n{}\n", name(before), name(now));
+    let mut head = format!("{}\n{}\n", name(before), name(now));
+    for line in found.about() {
+        head += &printable(line.as_bytes());
+        head.push('\n');
+    }
     if found.differences.is_empty() {
-        return head + "nothing differs\n";
+        return head + "nothing differs by more than the noise\n";
     }
     let rows = found.differences.iter().map(|difference| {
         let clean = |text: &str| printable(text.as_bytes());
@@ -91,6 +104,7 @@ fn plain(before: &Certificate, now: &Certificate, found: &Differences) -> String
             clean(&difference.before),
             clean(&difference.now),
             match difference.meaning {
+                Meaning::Worse if found.is_comparison() => "worse".into(),
                 Meaning::Worse => "WORSE".into(),
                 Meaning::Other => String::new(),
                 Meaning::Better => "better".into(),

@@ -8,8 +8,12 @@ mod line;
 mod list;
 mod ours;
 mod outside;
+mod own;
+mod reach;
+mod refused;
 mod run;
 mod show;
+mod shown;
 
 use crate::args::{Certify, CertifyCommand};
 use crate::error::Failure;

@@ -205,6 +205,7 @@ fn trust(pki: &Pki, tls: &BrokerTls) -> Result<Trust, String> {
         first_intermediate: intermediate,
         pin: Some(shown.leaf_sha256()),
         pin_of_usual: Some(issued(BrokerTls::USUAL.identity)?.leaf_sha256()),
+        always_client_certificate: false,
         client_certificate: Some(format!("{}{}", client.chain_pem(), client.key_pem())),
         validity: Some((pki.not_before().unix_timestamp(), pki.not_after().unix_timestamp())),
     })

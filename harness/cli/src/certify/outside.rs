@@ -1,20 +1,18 @@
 //! A broker that runs already, which the rig only looks at.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hilrig_broker::clients::{Looked, Tunnel, look};
-use hilrig_broker::{Login, client_tls};
+use hilrig_broker::Login;
+use hilrig_broker::clients::{ClientCertificate, Looked, Tunnel, look};
 use hilrig_core::certify::certificate::OtherClient;
-use hilrig_core::certify::{BrokerTls, Case, Line};
+use hilrig_core::certify::outside::NEEDS_ALLOW_LOAD;
+use hilrig_core::certify::{BrokerTls, Case, CaseResult, Line};
 use hilrig_core::event::BrokerFacts;
-use hilrig_core::secrets::Secrets;
-use hilrig_report::input;
 use hilrig_runner::BrokerEndpoint;
 use hilrig_runner::certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpStream;
@@ -22,17 +20,25 @@ use tokio::net::TcpStream;
 use super::ask::{self, Rig};
 use super::dates;
 use super::line::BoardLine;
+use super::own::{self, OwnCertificate};
+use super::reach::{self, Reached};
+use super::{refused, shown};
 use crate::args::CertifyRun;
 use crate::error::Failure;
 
 /// What the command line says of it.
+#[derive(Clone)]
 pub struct Outside {
     name: String,
     host: String,
     port: u16,
     server_name: String,
-    ca: CertificateDer<'static>,
+    cas: Vec<CertificateDer<'static>>,
     login: Option<Login>,
+    own: Option<OwnCertificate>,
+    allow_load: bool,
+    /// What was found before any board was touched.
+    reached: Option<Reached>,
 }
 
 impl Outside {
@@ -56,8 +62,12 @@ impl Outside {
         })?;
         let login = match (&args.user, &args.password_file) {
             (Some(user), Some(file)) => {
-                Some(Login { user: user.clone(), password: password(file)? })
+                Some(Login { user: user.clone(), password: own::password(file)? })
             }
+            _ => None,
+        };
+        let certificate = match (&args.client_cert, &args.client_key) {
+            (Some(certificate), Some(key)) => Some(own::certificate(certificate, key)?),
             _ => None,
         };
         Ok(Outside {
@@ -65,51 +75,39 @@ impl Outside {
             host: host.into(),
             port,
             server_name,
-            ca: ca(file)?,
+            cas: own::cas(file)?,
             login,
+            own: certificate,
+            allow_load: args.allow_load,
+            reached: None,
         })
     }
 
+    /// Makes sure that it is there; nothing of the bench is touched yet.
+    pub async fn reach(self, deadline: Duration) -> Result<Outside, Failure> {
+        let Outside { name, host, port, server_name, own, .. } = &self;
+        let reached = reach::reach(host, *port, server_name, own.as_ref(), deadline).await;
+        let reached = reached.map_err(|found| Failure::rig(format!("--broker {name}: {found}")))?;
+        Ok(Outside { reached: Some(reached), ..self })
+    }
+
+    /// The CA that the boards are given: of several, the one that the broker's certificate comes from.
+    fn ca(&self) -> &CertificateDer<'static> {
+        let chain = self.reached.as_ref().map(|reached| &reached.chain[..]);
+        shown::fitting(&self.cas, chain.unwrap_or_default())
+    }
+
     /// What must be shown nowhere.
-    pub fn password(&self) -> Option<&str> {
-        self.login.as_ref().map(|login| login.password.as_str())
+    pub fn secrets(&self) -> Vec<String> {
+        let password = self.login.as_ref().map(|login| login.password.clone());
+        let key = self.own.as_ref().map(OwnCertificate::key_lines).unwrap_or_default();
+        password.into_iter().chain(key).collect()
     }
 
     /// As something to certify. Relays listen at `listen`, files go below `dir`, and an answer must come
     /// within `deadline`.
     pub fn at(self, listen: Ipv4Addr, dir: PathBuf, deadline: Duration) -> OutsideBroker {
         OutsideBroker { what: self, listen, rig: Rig { dir, deadline } }
-    }
-}
-
-fn ca(file: &Path) -> Result<CertificateDer<'static>, Failure> {
-    let wrong = |found: String| Failure::usage(format!("--ca {}: {found}", file.display()));
-    let bytes = input::read_or_pipe(file, input::TEXT_MOST)
-        .map_err(|error| wrong(format!("it cannot be read: {error}")))?;
-    let certificate = match CertificateDer::from_pem_slice(&bytes) {
-        Ok(certificate) => certificate,
-        // What is no PEM may be DER.
-        Err(_) => CertificateDer::from(bytes),
-    };
-    match client_tls(&certificate) {
-        Ok(_) if dates::validity(&certificate).is_some() => Ok(certificate),
-        Ok(_) => Err(wrong("it is no CA certificate, neither PEM nor DER".into())),
-        Err(error) => Err(wrong(format!("it is no CA certificate, neither PEM nor DER ({error})"))),
-    }
-}
-
-fn password(file: &Path) -> Result<String, Failure> {
-    let wrong =
-        |found: String| Failure::usage(format!("--password-file {}: {found}", file.display()));
-    let text = input::read_or_pipe(file, input::TEXT_MOST)
-        .map_err(|error| wrong(format!("it cannot be read: {error}")))?;
-    let text = String::from_utf8(text).map_err(|_| wrong("it is no UTF-8 text".into()))?;
-    match text.lines().next() {
-        Some(password) if !password.is_empty() => {
-            hilrig_core::text::hide(&Secrets::new([password.to_owned()]));
-            Ok(password.into())
-        }
-        _ => Err(wrong("its first line, the password, is empty".into())),
     }
 }
 
@@ -127,10 +125,14 @@ impl CertifyBench for OutsideBroker {
     }
 
     fn cannot(&self, case: &Case) -> Option<String> {
-        (!case.fits_any_broker()).then(|| {
-            "the broker would have to be set up for it, and the rig does not control this one"
-                .into()
-        })
+        let own = self.what.own.is_some() && case.is_about_own_certificate();
+        if !case.fits_any_broker() && !own {
+            return Some(
+                "the broker would have to be set up for it, and the rig does not control this one"
+                    .into(),
+            );
+        }
+        (case.puts_load() && !self.what.allow_load).then(|| NEEDS_ALLOW_LOAD.into())
     }
 
     async fn set_up(&self, _: &BrokerTls) -> Result<Box<dyn CaseBroker>, NotSetUp> {
@@ -145,15 +147,16 @@ impl CertifyBench for OutsideBroker {
         let what = &self.what;
         let login = what.login.as_ref();
         let leaf = looked.leaf.clone();
+        let own = what.own.as_ref().map(|own| ClientCertificate { chain: &own.pem, key: &own.pem });
         let tunnel = match &looked.needs_openssl {
-            Some(_) => Some(
-                Tunnel::open(upstream, &what.server_name, &leaf, None, &self.rig.dir).map_err(
+            Some(_) => {
+                Some(Tunnel::open(upstream, &what.server_name, &leaf, own, &self.rig.dir).map_err(
                     |error| {
                         let what = &what.name;
                         NotSetUp::Broken(format!("a line to {what} through openssl: {error}"))
                     },
-                )?,
-            ),
+                )?)
+            }
             None => None,
         };
         let tls = how_it_is_known(&looked);
@@ -163,22 +166,25 @@ impl CertifyBench for OutsideBroker {
                 host: upstream.ip().to_string(),
                 port: what.port,
                 impostor_port: 0,
-                ca_der: what.ca.to_vec(),
-                second_ca_der: None,
+                ca_der: what.ca().to_vec(),
+                second_ca_der: what.cas.iter().find(|ca| *ca != what.ca()).map(|ca| ca.to_vec()),
                 leaves: looked.doubt.iter().map(|_| leaf.to_vec()).collect(),
                 plain: tunnel.as_ref().map(|tunnel| tunnel.path().to_owned()),
                 server_name: what.server_name.clone(),
                 credentials: login.map(|login| (login.user.clone(), login.password.clone())),
-                client_certificate: None,
+                client_certificate: what.own.as_ref().map(|own| own.der.clone()),
             },
             trust: Trust {
-                root: what.ca.to_vec(),
+                root: what.ca().to_vec(),
+                client_certificate: what.own.as_ref().map(|own| own.pem.clone()),
+                always_client_certificate: what.own.is_some(),
                 pin: Some(Sha256::digest(&leaf).into()),
                 validity: dates::validity(&leaf),
                 ..Trust::default()
             },
             line: BoardLine::new(self.listen, upstream),
             _tunnel: tunnel,
+            what: what.clone(),
             facts: BrokerFacts {
                 kind: "outside".into(),
                 software: what.name.clone(),
@@ -193,13 +199,11 @@ impl CertifyBench for OutsideBroker {
 }
 
 impl OutsideBroker {
-    /// Its address, and what it shows there.
+    /// Its address, and what it shows there. Whatever that is: the board is the judge of it.
     async fn look(&self) -> Result<(SocketAddr, Looked), String> {
-        let Outside { name, host, port, server_name, ca, .. } = &self.what;
-        let looked_up = tokio::net::lookup_host((host.as_str(), *port)).await;
-        let mut addresses = looked_up.map_err(|error| format!("looking up {host}: {error}"))?;
-        let address = addresses.next().ok_or_else(|| format!("{host} has no address"))?;
-        let looked = look(address, server_name, std::slice::from_ref(ca)).await;
+        let Outside { name, server_name, reached, cas, .. } = &self.what;
+        let address = reached.as_ref().ok_or("it was not looked for")?.address;
+        let looked = look(address, server_name, cas).await;
         looked.map(|looked| (address, looked)).map_err(|found| format!("{name}: {found}"))
     }
 }
@@ -230,6 +234,7 @@ struct OutsideCase {
     line: BoardLine,
     /// The way of the rig's own clients, where rustls has none.
     _tunnel: Option<Tunnel>,
+    what: Outside,
     facts: BrokerFacts,
 }
 
@@ -281,6 +286,16 @@ impl CaseBroker for OutsideCase {
 
     async fn stall(&self) -> Result<String, String> {
         ask::stall(&self.rig, self.line.upstream(), &self.endpoint, &self.trust).await
+    }
+
+    async fn why_refused(&self, result: &CaseResult) -> Option<String> {
+        let given = refused::Given {
+            name: &self.what.server_name,
+            ca: self.what.ca(),
+            login: self.what.login.is_some(),
+            certificate: self.what.own.is_some(),
+        };
+        Some(refused::explain(result, &given, self.what.reached.as_ref()?))
     }
 
     async fn restart(&mut self) -> Result<(), String> {

@@ -1,15 +1,17 @@
 //! `hilrig certify` on boards: wires boards, brokers and reporters to the runner.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hilrig_broker::pki::Pki;
 use hilrig_broker::software::{Home, Software};
 use hilrig_broker::{Login, SERVER_NAME};
-use hilrig_core::certify::Case;
 use hilrig_core::certify::matrix::CASES;
+use hilrig_core::certify::{Case, Requirement};
 use hilrig_core::config::{BoardKind, BrokerKind};
 use hilrig_core::event::{Events, What};
 use hilrig_core::exit;
+use hilrig_report::certificate::PolicyWatch;
 use hilrig_runner::Plan;
 use hilrig_runner::certify::{Certification, CertifyBench};
 use time::OffsetDateTime;
@@ -28,7 +30,7 @@ enum Asked {
     /// These, each where it runs, and what is to be told of that and of those that are not there.
     Ours(Vec<(&'static Software, Home)>, Vec<String>),
     /// One that runs already.
-    Outside(Outside),
+    Outside(Box<Outside>),
 }
 
 /// Certifies.
@@ -36,6 +38,7 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
     // Everything that can be refused is refused before anything is touched.
     let cases = cases(&args.cases)?;
     let config = load::config(&args.config.config)?;
+    let require = required(&config.require, &args.require)?;
     let boards = Boards {
         callers: false,
         virtual_boards: args.virtual_boards.map(usize::from),
@@ -52,7 +55,8 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
     }
     let now = OffsetDateTime::now_utc();
     let run = run_id(now, &loaded.config.records);
-    let asked = asked(&args, loaded.config.broker.kind, &run).await?;
+    let deadline = loaded.config.deadlines.broker;
+    let asked = asked(&args, loaded.config.broker.kind, &run, deadline).await?;
     let stop = signals::told_to_stop().map_err(Failure::internal)?;
 
     let seed = args.seed.unwrap_or_else(fresh_seed);
@@ -60,11 +64,14 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
     let login = Login::random().map_err(Failure::rig)?;
     let mut secrets = std::mem::take(&mut loaded.secrets);
     if let Asked::Outside(outside) = &asked {
-        secrets.extend(outside.password().map(Into::into));
+        secrets.extend(outside.secrets());
     }
     let secrets = load::secrets(secrets, &login);
     let baseline = loaded.baseline.take();
+    let policy = PolicyWatch::default();
+    let watch = Box::new(policy.clone());
     let reporters = reporters(&record, &loaded.config, baseline, Vec::new(), Shown::All)?;
+    let reporters = reporters.and(watch);
     let reporters = Arc::new(reporters);
     let events = Events::new(reporters.clone(), secrets.clone());
     let ends = RunEnds::new(&events, &reporters);
@@ -109,8 +116,17 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
         listen,
     };
     let record_fault = || reporters.faults().first().map(ToString::to_string);
-    let what = Certification { plan: &plan, brokers: &brokers, cases: &cases, events: &events };
-    let outcome = hilrig_runner::certify::certify(&what, members, stop, record_fault).await;
+    let what = Certification {
+        plan: &plan,
+        brokers: &brokers,
+        cases: &cases,
+        repeat: args.repeat,
+        require: &require,
+        events: &events,
+    };
+    let not_met = || policy.not_met();
+    let outcome =
+        hilrig_runner::certify::certify(&what, members, stop, record_fault, not_met).await;
     bench.stop().await;
     drop(run_dir);
 
@@ -134,9 +150,35 @@ fn cases(ids: &[String]) -> Result<Vec<&'static Case>, Failure> {
     Ok(CASES.iter().filter(wanted).collect())
 }
 
-async fn asked(args: &CertifyRun, kind: BrokerKind, run: &str) -> Result<Asked, Failure> {
+/// What the configuration requires, and what the command line adds. Everything that is wrong is reported at once.
+fn required(configured: &[Requirement], lists: &[String]) -> Result<Vec<String>, Failure> {
+    let mut all = configured.to_vec();
+    let mut wrong = Vec::new();
+    for list in lists {
+        match Requirement::parse_all(list) {
+            Ok(more) => {
+                for one in more {
+                    all.retain(|known| !known.is_about_same(&one));
+                    all.push(one);
+                }
+            }
+            Err(found) => wrong.extend(found),
+        }
+    }
+    match wrong.is_empty() {
+        true => Ok(all.iter().map(ToString::to_string).collect()),
+        false => Err(Failure::usage(format!("--require: {}", wrong.join("\n  --require: ")))),
+    }
+}
+
+async fn asked(
+    args: &CertifyRun,
+    kind: BrokerKind,
+    run: &str,
+    deadline: Duration,
+) -> Result<Asked, Failure> {
     if args.ca.is_some() || args.broker.contains(':') {
-        return Outside::of(args).map(Asked::Outside);
+        return Outside::of(args)?.reach(deadline).await.map(Box::new).map(Asked::Outside);
     }
     if args.broker != "all" {
         let Some(software) = Software::named(&args.broker) else {

@@ -1,108 +1,154 @@
 //! `hilrig heap bisect`: the commit that cost the heap.
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
 
-use hilrig_core::exit;
-use hilrig_report::heap::BASELINE;
+use hilrig_report::heap::Key;
 
+use super::commits::{Commits, Told};
 use super::worktree::{Place, Tree, git};
 use crate::args;
 use crate::error::{Failure, print};
-use crate::signals;
+use crate::load;
 
-/// What git asks at each commit. Its own codes: 0 good, 1 bad, 125 cannot be told, 128 stop.
-const STEP: &str = r#"
-sh -c "$HILRIG_BISECT_BUILD" || { echo "this commit does not build: skipped"; exit 125; }
-"$@"
-case $? in 0) exit 0;; 100) exit 1;; 120) exit 125;; *) exit 128;; esac
-"#;
+/// What a commit is, next to the good one.
+enum Is {
+    Good,
+    Bad(Cost),
+    /// It cannot be measured, and why.
+    Unknown(String),
+}
+
+/// What a bad commit costs.
+struct Cost {
+    phase: String,
+    bytes: String,
+    key: Option<Key>,
+}
 
 /// Finds it, in a working tree of its own: the user's stays as it is.
 pub async fn bisect(args: &args::HeapBisect) -> Result<u8, Failure> {
-    let mut stop = std::pin::pin!(signals::told_to_stop().map_err(Failure::internal)?);
     let place = Place::of(&args.config.config).await?;
+    // With the user's own: they are the evidence, and the working tree goes.
+    let records = load::config(&args.config.config)?.records;
     let tree = Tree::add(&place.root, &args.bad).await?;
-    let found = tokio::select! {
-        found = search(args, &place, &tree) => found,
-        why = &mut stop => Err(Failure::rig(why)),
-    };
+    let commits = Commits::new(args, tree.path.join(&place.config), records, &tree);
+    let found = search(args, &commits, &tree).await;
     tree.remove().await;
     found
 }
 
-async fn search(args: &args::HeapBisect, place: &Place, tree: &Tree) -> Result<u8, Failure> {
-    let baseline = tree.folder().join(BASELINE);
-    let good =
-        git(&tree.path, &["rev-parse", "--verify", &format!("{}^{{commit}}", args.good)]).await?;
-    let bad = git(&tree.path, &["rev-parse", "HEAD"]).await?;
+async fn search(
+    args: &args::HeapBisect,
+    commits: &Commits<'_>,
+    tree: &Tree,
+) -> Result<u8, Failure> {
+    let hash = |name: &str| format!("{name}^{{commit}}");
+    let good = git(&tree.path, &["rev-parse", "--verify", &hash(&args.good)]).await?;
+    let mut bad = git(&tree.path, &["rev-parse", "HEAD"]).await?;
+    let reference = match commits.told(&good, None).await? {
+        told @ Told::Figures { .. } => told,
+        Told::Failed(why) | Told::Not(why) => {
+            return Err(Failure::rig(format!("{} has no figures: {why}", &good[..12])));
+        }
+    };
+    line(&good, "good", "what the others are compared with", reference.how())?;
+    let told = commits.told(&bad, Some(&reference)).await?;
+    let mut cost = match step(&bad, &reference, &told)? {
+        Is::Bad(cost) => cost,
+        Is::Good => {
+            return Err(Failure::usage(format!(
+                "{} leaves as much heap free as {}: there is nothing to be found between them",
+                &bad[..12],
+                args.good
+            )));
+        }
+        Is::Unknown(why) => {
+            return Err(Failure::rig(format!("{} could not be measured: {why}", &bad[..12])));
+        }
+    };
+    let mut goods = vec![good];
+    let mut skipped = BTreeSet::new();
+    loop {
+        let mut list = vec!["rev-list", "--bisect-all", &bad, "--not"];
+        list.extend(goods.iter().map(String::as_str));
+        let between = git(&tree.path, &list).await?;
+        // Those that halve what is left come first; the bad one itself is among them.
+        let left = between.lines().filter_map(|line| line.split(' ').next());
+        let left: Vec<&str> = left.filter(|commit| *commit != bad).collect();
+        let Some(next) = left.iter().find(|commit| !skipped.contains(**commit)) else {
+            return end(tree, &bad, &cost, &left).await;
+        };
+        let next = (*next).to_owned();
+        let told = commits.told(&next, Some(&reference)).await?;
+        match step(&next, &reference, &told)? {
+            Is::Good => goods.push(next),
+            Is::Bad(of) => (bad, cost) = (next, of),
+            Is::Unknown(_) => drop(skipped.insert(next)),
+        }
+    }
+}
 
-    print(&format!("{}: what it leaves free\n", &good[..12]))?;
-    git(&tree.path, &["checkout", "--quiet", "--detach", &good]).await?;
-    expect(args, tree, &heap(args, place, tree, "accept", &baseline), exit::PASSED, &good).await?;
+/// Compares a commit with the good one, and prints the step's line.
+fn step(commit: &str, reference: &Told, told: &Told) -> Result<Is, Failure> {
+    let is = match told {
+        Told::Not(why) => Is::Unknown(why.clone()),
+        Told::Failed(why) => Is::Bad(Cost {
+            phase: "none: the board failed".into(),
+            bytes: format!("not known: {why}"),
+            key: None,
+        }),
+        Told::Figures { .. } => match reference.worst(told) {
+            None => Is::Good,
+            Some((key, change)) => {
+                let figure = |of: Option<hilrig_report::heap::Figure>| {
+                    of.map_or("not measured".into(), |figure| figure.to_string())
+                };
+                let (before, now) = (figure(change.before), figure(change.now));
+                let bytes = match (change.difference(), change.allowed()) {
+                    (Some(more), Some(allowed)) => {
+                        let word = if more < 0 { "less" } else { "more" };
+                        let (more, allowed) = (more.unsigned_abs(), allowed.unsigned_abs());
+                        format!("{more} {word}: {before} before, {now} now ({allowed} are allowed)")
+                    }
+                    _ => format!("{before} before, {now} now"),
+                };
+                let phase = format!("{}, {}", change.phase.name(), change.metric.words());
+                Is::Bad(Cost { phase, bytes, key: Some(key) })
+            }
+        },
+    };
+    match &is {
+        Is::Good => line(commit, "good", "no figure is worse", told.how())?,
+        Is::Bad(Cost { phase, bytes, .. }) => {
+            line(commit, "bad", &format!("{phase}: {bytes}"), told.how())?;
+        }
+        Is::Unknown(why) => line(commit, "skipped", why, "")?,
+    }
+    Ok(is)
+}
 
-    print(&format!("{}: whether it leaves less\n", &bad[..12]))?;
-    git(&tree.path, &["checkout", "--quiet", "--detach", &bad]).await?;
-    let check = heap(args, place, tree, "check", &baseline);
-    expect(args, tree, &check, exit::BOARD_FAILED, &bad).await?;
+/// One line for a step.
+fn line(commit: &str, is: &str, what: &str, how: &str) -> Result<(), Failure> {
+    let how = if how.is_empty() { String::new() } else { format!(" ({how})") };
+    let what = what.lines().next().unwrap_or_default();
+    print(&format!("{} {is}: {what}{how}\n", &commit[..12])).map(drop)
+}
 
-    git(&tree.path, &["bisect", "start", &bad, &good]).await?;
-    let mut run = vec!["bisect", "run", "sh", "-c", STEP, "sh"];
-    run.extend(check.iter().map(String::as_str));
-    let code = tree.told("git", &run, &[("HILRIG_BISECT_BUILD", &args.build)]).await?;
-    if code != 0 {
+/// What was found, in five lines. `left` are commits before it that could not be measured.
+async fn end(tree: &Tree, bad: &str, cost: &Cost, left: &[&str]) -> Result<u8, Failure> {
+    if !left.is_empty() {
+        let left: Vec<&str> = left.iter().map(|commit| &commit[..12]).collect();
         return Err(Failure::rig(format!(
-            "git bisect ended with {code}; what it said stands above"
+            "the first commit that leaves less heap free is {} or one of those before it that could not be measured: {}",
+            &bad[..12],
+            left.join(", ")
         )));
     }
-    let first = git(&tree.path, &["rev-parse", "refs/bisect/bad"]).await?;
-    let shown =
-        git(&tree.path, &["show", "--no-patch", "--format=%h %an, %ad%n    %s", &first]).await?;
-    print(&format!("\nthe first commit that leaves less heap free:\n{shown}\n"))
-}
-
-/// The command that takes the figures of what is checked out.
-fn heap(
-    args: &args::HeapBisect,
-    place: &Place,
-    tree: &Tree,
-    command: &str,
-    baseline: &Path,
-) -> Vec<String> {
-    let hilrig = std::env::current_exe().unwrap_or_else(|_| "hilrig".into());
-    let text = |path: PathBuf| path.to_string_lossy().into_owned();
-    let mut arguments = vec![text(hilrig), "heap".into(), command.into()];
-    let mut option = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
-    option("--config", text(tree.path.join(&place.config)));
-    option("--baseline", text(baseline.to_owned()));
-    option("--boots", args.boots.to_string());
-    // Beside the user's own: they are the evidence, and the working tree goes.
-    option("--records", text(place.root.join(&place.config).with_file_name("hilrig-records")));
-    if let Some(count) = args.virtual_boards {
-        option("--virtual", count.to_string());
-    }
-    arguments
-}
-
-/// Builds what is checked out and takes its figures; any other exit code than `wanted` ends it all.
-async fn expect(
-    args: &args::HeapBisect,
-    tree: &Tree,
-    command: &[String],
-    wanted: u8,
-    commit: &str,
-) -> Result<(), Failure> {
-    let commit = &commit[..12];
-    if !tree.builds(&args.build).await? {
-        return Err(Failure::usage(format!("{commit} cannot be built with `{}`", args.build)));
-    }
-    let arguments: Vec<&str> = command[1..].iter().map(String::as_str).collect();
-    let code = tree.told(&command[0], &arguments, &[]).await?;
-    match u8::try_from(code) {
-        Ok(code) if code == wanted => Ok(()),
-        Ok(exit::PASSED) => Err(Failure::usage(format!(
-            "{commit} leaves as much heap free as {}: there is nothing to be found between them",
-            args.good
-        ))),
-        _ => Err(Failure::rig(format!("{commit} could not be measured (exit code {code})"))),
-    }
+    let subject = git(&tree.path, &["show", "--no-patch", "--format=%s", bad]).await?;
+    let Cost { phase, bytes, key } = cost;
+    let of = key.as_ref().map_or("-".into(), ToString::to_string);
+    print(&format!(
+        "\nthe first commit that leaves less heap free: {}\nsubject: {subject}\nphase: {phase}\nbytes: {bytes}\nof: {of}\n",
+        &bad[..12]
+    ))
 }

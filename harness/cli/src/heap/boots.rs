@@ -42,6 +42,8 @@ pub struct Made {
     pub runs: Vec<RunModel>,
     /// Why they ended early.
     pub cut_short: Option<String>,
+    /// The same, where it was somebody who stopped them.
+    pub stopped: Option<String>,
 }
 
 impl Made {
@@ -85,7 +87,7 @@ pub fn baseline_file(args: &args::HeapBoots) -> PathBuf {
 pub async fn runs(args: &args::HeapBoots, lines: Lines) -> Result<Made, Failure> {
     if !args.from.is_empty() {
         let runs = args.from.iter().map(|record| recorded(record)).collect::<Result<_, _>>()?;
-        return Ok(Made { runs, cut_short: None });
+        return Ok(Made { runs, cut_short: None, stopped: None });
     }
     let (kind, board) = chosen(args)?;
     let run = || args::Run {
@@ -169,16 +171,17 @@ pub async fn many(
             why = &mut stop => Some(why),
             () = std::future::ready(()) => None,
         };
-        let cut_short = match done.stopped.or(between) {
+        let stopped = done.stopped.or(between);
+        let cut_short = match &stopped {
             Some(why) => Some(format!("{why} after {number} of {boots} boots")),
             None if 2 * faults >= boots && number < boots => Some(format!(
                 "{faults} of {boots} boots met a rig fault, so the others were not made"
             )),
             None => continue,
         };
-        return Ok(Made { runs, cut_short });
+        return Ok(Made { runs, cut_short, stopped });
     }
-    Ok(Made { runs, cut_short: None })
+    Ok(Made { runs, cut_short: None, stopped: None })
 }
 
 /// A record's run; its folder is named, or the events in it.

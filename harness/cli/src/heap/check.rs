@@ -1,11 +1,11 @@
 //! `hilrig heap check`.
 
 use hilrig_core::exit;
+use hilrig_core::plural::counted;
 use hilrig_core::verdict::Verdict;
 use hilrig_report::heap::{Baseline, CallerChanges, Gate, Scope, SideBySide};
 
 use super::boots::{self, Lines};
-use super::sides::counted;
 use super::table;
 use crate::args::{self, HeapFormat};
 use crate::error::{Failure, print};

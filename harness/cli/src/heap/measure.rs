@@ -1,9 +1,10 @@
 //! The figures of a commit that has none: it is built and booted in a working tree of its own.
 
 use hilrig_core::exit;
+use hilrig_core::plural::counted;
 
 use super::boots::{self, Lines};
-use super::sides::{Side, Sources, counted};
+use super::sides::{Side, Sources};
 use super::worktree::Tree;
 use crate::args;
 use crate::error::Failure;

@@ -5,6 +5,7 @@ mod bisect;
 mod boots;
 mod callers;
 mod check;
+mod commits;
 mod diff;
 mod export;
 mod history;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use hilrig_core::callers::HeapCallers;
 use hilrig_core::heap::HeapPhase;
+use hilrig_core::plural::counted;
 use hilrig_report::heap::{BASELINE, Baseline, Boots, Entry, Key};
 use hilrig_report::{EVENTS, HISTORY, History, Row, RunModel, Wanted};
 
@@ -277,11 +278,6 @@ impl Side {
             self.entries.insert(key, entry);
         }
     }
-}
-
-/// `1 boot`, `2 boots`.
-pub fn counted(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Whether it is the name of something in a folder, and no path to elsewhere.

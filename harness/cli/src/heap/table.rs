@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hilrig_core::callers::HeapCallers;
 use hilrig_core::heap::HeapPhase;
+use hilrig_core::plural::counted;
 use hilrig_report::heap::{
     CallerChange, Comparison, Entry, Held, Judged, Key, MOST_CALLERS, Metric, at_lowest, held,
 };
 use hilrig_report::{Row, RunModel};
 
 use super::history::by_boot;
-use super::sides::counted;
 use crate::table::table;
 
 /// The figures of one key.

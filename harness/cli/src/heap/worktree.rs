@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use hilrig_core::text;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
 
@@ -48,25 +49,38 @@ impl Tree {
         Ok(Tree { root: root.into(), path, folder })
     }
 
-    /// A folder beside the tree, which goes with it.
-    pub fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
     /// Builds what is checked out; `false` where that fails.
     pub async fn builds(&self, build: &str) -> Result<bool, Failure> {
-        Ok(self.told("sh", &["-c", build], &[]).await? == 0)
+        Ok(self.told("sh", &["-c", build]).await? == 0)
+    }
+
+    /// The same with nothing shown; where it fails, the last line that it printed.
+    pub async fn builds_quietly(&self, build: &str) -> Result<Result<(), String>, Failure> {
+        let path = self.folder.path().join("build.log");
+        let log = |error| Failure::rig(format!("making {}: {error}", path.display()));
+        let out = std::fs::File::create(&path).map_err(log)?;
+        let errors = out.try_clone().map_err(log)?;
+        let mut command = Command::new("sh");
+        command.args(["-c", build]).stdout(out).stderr(errors);
+        if self.ended(command).await? == 0 {
+            return Ok(Ok(()));
+        }
+        let text = std::fs::read(&path).unwrap_or_default();
+        let line = text.split(|byte| *byte == b'\n').rfind(|line| !line.trim_ascii().is_empty());
+        let last = line.map(|line| text::printable(line.trim_ascii()));
+        Ok(Err(last.unwrap_or_else(|| "it prints nothing".into())))
     }
 
     /// Runs a command in the tree, its output shown, and returns its exit code. It has a process group
     /// of its own, and all of it ends when this is dropped: a step of git's has children that have
     /// children.
-    pub async fn told(
-        &self,
-        program: &str,
-        arguments: &[&str],
-        environment: &[(&str, &str)],
-    ) -> Result<i32, Failure> {
+    pub async fn told(&self, program: &str, arguments: &[&str]) -> Result<i32, Failure> {
+        let mut command = Command::new(program);
+        command.args(arguments);
+        self.ended(command).await
+    }
+
+    async fn ended(&self, mut command: Command) -> Result<i32, Failure> {
         struct Group(Option<Pid>);
         impl Drop for Group {
             fn drop(&mut self) {
@@ -75,9 +89,9 @@ impl Tree {
                 }
             }
         }
+        let program = command.as_std().get_program().to_string_lossy().into_owned();
         let failed = |error| Failure::rig(format!("running {program}: {error}"));
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(&self.path).envs(environment.iter().copied());
+        command.current_dir(&self.path);
         let mut child = command.stdin(Stdio::null()).process_group(0).spawn().map_err(failed)?;
         let mut group = Group(child.id().and_then(|id| Pid::from_raw(id as i32)));
         let status = child.wait().await.map_err(failed)?;

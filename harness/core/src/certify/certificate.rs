@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::repetitions::Repetitions;
 use super::{Reason, WireSeen};
 use crate::event::BrokerFacts;
 
@@ -131,9 +132,12 @@ pub struct CaseResult {
     /// What shows it.
     #[serde(default)]
     pub evidence: Evidence,
-    /// What it cost.
+    /// What it cost; the worst of each where it was repeated.
     #[serde(default)]
     pub cost: Cost,
+    /// What its repetitions came to, where it was run more than once.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub repetitions: Option<Repetitions>,
     /// Seconds that it took.
     pub seconds: f64,
 }
@@ -168,6 +172,29 @@ pub struct Device {
     pub boards: Vec<String>,
 }
 
+/// A requirement of the user's own, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Required {
+    /// The requirement, such as `mfln` or `heap >= 36864 B`.
+    pub require: String,
+    /// What came of it.
+    pub outcome: RequiredOutcome,
+    /// What it was judged by, in words.
+    pub found: String,
+}
+
+/// What came of a requirement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequiredOutcome {
+    /// It is met.
+    Passed,
+    /// It is not.
+    Failed,
+    /// What it is about was not measured, which is never passed.
+    NotMeasured,
+}
+
 /// How many cases came out how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
@@ -188,6 +215,20 @@ pub struct CertifyStarted {
     pub broker: String,
     /// How many cases there are to come, with those that will not be run.
     pub cases: u32,
+    /// How often each is run: so many `case_ended` come for it.
+    #[serde(skip_serializing_if = "is_one", default = "one")]
+    pub repeat: u32,
+    /// What is required beside what the matrix expects ([`super::Requirement`]), in its own words.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub require: Vec<String>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn is_one(repeat: &u32) -> bool {
+    *repeat == 1
 }
 
 /// What `case_ended` tells: a case is over, or was left out.
@@ -242,6 +283,12 @@ pub struct Certificate {
     pub profile: Option<Profile>,
     /// How many came out how.
     pub tally: Tally,
+    /// How often each case was run.
+    #[serde(skip_serializing_if = "is_one", default = "one")]
+    pub repeat: u32,
+    /// What was required beside what the matrix expects, and what came of it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub policy: Vec<Required>,
     /// SHA-256 over the rest, hex: docs/certify.md says over what exactly.
     pub digest: String,
 }

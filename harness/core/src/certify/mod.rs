@@ -4,6 +4,9 @@
 pub mod case;
 pub mod certificate;
 pub mod matrix;
+pub mod outside;
+mod repetitions;
+mod require;
 pub mod setup;
 pub mod wire;
 mod words;
@@ -12,5 +15,7 @@ pub use case::{Act, Case, Expected, Reason};
 pub use certificate::{
     CaseEnded, CaseResult, Certificate, CertifyEnded, CertifyStarted, Cost, Outcome, Tally,
 };
+pub use repetitions::{Range, Repetitions, Spread};
+pub use require::{Figure, Requirement};
 pub use setup::{BoardTls, BrokerTls, Clock, Front, Identity, Line, Suites, Trust, Versions};
 pub use wire::{Alert, Ended, HandshakeAt, Offered, Side, Taken, WireSeen};

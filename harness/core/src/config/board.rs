@@ -196,20 +196,21 @@ pub struct PortId {
 }
 
 impl Resolver<'_> {
-    pub(super) fn boards(
-        &self,
-        raw: Vec<Spanned<written::Board>>,
-    ) -> Result<Vec<BoardConfig>, FileError> {
+    pub(super) fn boards(&self, raw: Vec<Spanned<written::Board>>) -> Vec<BoardConfig> {
         let mut boards: Vec<BoardConfig> = Vec::with_capacity(raw.len());
         for board in raw {
             let span = board.span();
-            let board = self.board(board.into_inner(), span.clone())?;
+            let Some(board) = self.noted(self.board(board.into_inner(), span.clone())) else {
+                continue;
+            };
             if boards.iter().any(|other| other.name == board.name) {
-                return Err(self.wrong(span, format!("two boards are named `{}`", board.name)));
+                self.note(
+                    self.wrong(span.clone(), format!("two boards are named `{}`", board.name)),
+                );
             }
             if let Some(other) = boards.iter().find(|other| other.is_at_place_of(&board)) {
-                return Err(self.wrong(
-                    span,
+                self.note(self.wrong(
+                    span.clone(),
                     format!("`{}` and `{}` are on the same port", other.name, board.name),
                 ));
             }
@@ -218,7 +219,7 @@ impl Resolver<'_> {
                 lines.is_some_and(|(other, this)| other.line == this.line)
             };
             if let Some(other) = boards.iter().find(same_power) {
-                return Err(self.wrong(
+                self.note(self.wrong(
                     span,
                     format!(
                         "`{}` and `{}` have the same power line: each would cut the other's power",
@@ -228,7 +229,7 @@ impl Resolver<'_> {
             }
             boards.push(board);
         }
-        Ok(boards)
+        boards
     }
 
     fn board(&self, raw: written::Board, span: Range<usize>) -> Result<BoardConfig, FileError> {

@@ -2,9 +2,11 @@
 
 mod board;
 mod power;
+mod require;
 mod scenario;
 mod written;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,8 +14,10 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use crate::certify::Requirement;
 use crate::heap::HeapPhase;
 use crate::place::FileError;
+use crate::reading::{self, Reading};
 use crate::units::Span;
 
 pub use board::{
@@ -44,6 +48,8 @@ pub struct Config {
     pub broker: BrokerConfig,
     /// Lowest free heap that a phase must keep, bytes, on the kinds that set none of their own.
     pub floors: Floors,
+    /// What a certification requires beside what its matrix expects.
+    pub require: Vec<Requirement>,
     /// How much of each scenario there is where a run is asked for it.
     pub scenarios: ScenarioConfig,
     /// How long anything may take.
@@ -185,10 +191,26 @@ impl File {
 impl Config {
     /// Reads and checks a configuration. Relative paths in it are taken from its folder.
     pub fn parse(path: &Path, text: &str) -> Result<Config, FileError> {
-        let raw: written::Config =
-            toml::from_str(text).map_err(|error| FileError::toml(path, text, &error))?;
-        let resolver = Resolver { path, text, dir: path.parent().unwrap_or(Path::new("")) };
-        resolver.config(raw)
+        let Reading { value, errors, changed } = reading::read::<written::Config>(path, text);
+        let errors_of_reading = errors.len();
+        let dir = path.parent().unwrap_or(Path::new(""));
+        let resolver = Resolver { path, text, dir, errors: RefCell::new(errors) };
+        let config = value.and_then(|raw| resolver.noted(resolver.config(raw)));
+        let mut errors = resolver.errors.into_inner();
+        // What was found in a table that was changed to be read further is not the file's fault.
+        let found = errors.split_off(errors_of_reading).into_iter().filter(|error| {
+            changed.is_empty()
+                || error
+                    .line()
+                    .is_some_and(|line| !changed.contains(&reading::header_of(text, line)))
+        });
+        errors.extend(found.collect::<Vec<_>>());
+        errors.sort_by_key(FileError::line);
+        match (FileError::all(errors), config) {
+            (Some(errors), _) => Err(errors),
+            (None, Some(config)) => Ok(config),
+            (None, None) => Err(FileError::whole(path, "it cannot be read")),
+        }
     }
 }
 
@@ -196,11 +218,22 @@ struct Resolver<'a> {
     path: &'a Path,
     text: &'a str,
     dir: &'a Path,
+    /// All that is wrong, so that it is reported at once.
+    errors: RefCell<Vec<FileError>>,
 }
 
 impl Resolver<'_> {
     fn wrong(&self, span: Range<usize>, message: impl Into<String>) -> FileError {
         FileError::at_span(self.path, self.text, span, message)
+    }
+
+    fn note(&self, error: FileError) {
+        self.errors.borrow_mut().push(error);
+    }
+
+    /// The value, or none with its error noted.
+    fn noted<T>(&self, result: Result<T, FileError>) -> Option<T> {
+        result.map_err(|error| self.note(error)).ok()
     }
 
     fn file(&self, key: &'static str, name: &Spanned<String>) -> File {
@@ -217,6 +250,8 @@ impl Resolver<'_> {
 
     fn config(&self, raw: written::Config) -> Result<Config, FileError> {
         if *raw.schema.get_ref() != SCHEMA {
+            // Another schema has other keys: what else is found says nothing.
+            self.errors.borrow_mut().clear();
             return Err(self.wrong(
                 raw.schema.span(),
                 format!(
@@ -237,15 +272,17 @@ impl Resolver<'_> {
             .iter()
             .find(|(field, _)| raw.firmware.settings.contains_key(*field))
         {
-            return Err(self.wrong(
+            self.note(self.wrong(
                 value.span(),
                 format!("`{field}` is set in firmware.settings and in firmware.secrets; keep one"),
             ));
         }
-        let boards = self.boards(raw.boards)?;
-        if let Some(board) = boards.iter().find(|board| !firmware.contains_key(&board.kind)) {
-            return Err(FileError::whole(
+        let any_board = !raw.boards.is_empty();
+        let boards = self.boards(raw.boards);
+        for board in boards.iter().filter(|board| !firmware.contains_key(&board.kind)) {
+            self.note(FileError::at_line(
                 self.path,
+                board.line,
                 format!(
                     "board `{}` is of the kind {kind}, and there is no [firmware.{kind}] with an image for it",
                     board.name,
@@ -257,18 +294,16 @@ impl Resolver<'_> {
             map.into_iter().map(|(k, v)| (k, v.into_inner())).collect()
         };
         if let Some(port) = raw.broker.port.as_ref().filter(|port| *port.get_ref() == 0) {
-            return Err(
-                self.wrong(port.span(), "port 0 is none; leave `port` out for any free one")
-            );
+            self.note(self.wrong(port.span(), "port 0 is none; leave `port` out for any free one"));
         }
         if !raw.virtual_.kind.get_ref().is_virtual() {
-            return Err(self.wrong(
+            self.note(self.wrong(
                 raw.virtual_.kind.span(),
                 "`kind` of virtual boards is \"virtual\" or \"lm3s6965\"",
             ));
         }
-        if *raw.virtual_.boards.get_ref() == 0 && boards.is_empty() {
-            return Err(self.wrong(
+        if *raw.virtual_.boards.get_ref() == 0 && boards.is_empty() && !any_board {
+            self.note(self.wrong(
                 raw.virtual_.boards.span(),
                 "no [[board]] and no virtual board: there is nothing to run",
             ));
@@ -286,8 +321,9 @@ impl Resolver<'_> {
                 port: raw.broker.port.map(Spanned::into_inner),
             },
             floors: floors(&raw.heap.floor),
+            require: self.require(&raw.certify.require)?,
             scenarios: self.scenarios(&raw.scenario)?,
-            deadlines: self.deadlines(&raw.deadlines)?,
+            deadlines: self.deadlines(&raw.deadlines),
             virtual_: VirtualConfig {
                 boards: *raw.virtual_.boards.get_ref(),
                 kind: *raw.virtual_.kind.get_ref(),
@@ -318,7 +354,7 @@ impl Resolver<'_> {
         }
     }
 
-    fn deadlines(&self, raw: &written::Deadlines) -> Result<Deadlines, FileError> {
+    fn deadlines(&self, raw: &written::Deadlines) -> Deadlines {
         let or = |key: &Option<Spanned<Span>>, default: u64| {
             key.as_ref().map_or(Duration::from_secs(default), |span| span.get_ref().0)
         };
@@ -343,7 +379,7 @@ impl Resolver<'_> {
         for (name, key, value) in inner {
             if value >= deadlines.board {
                 let span = key.as_ref().or(raw.board.as_ref()).map_or(0..0, Spanned::span);
-                return Err(self.wrong(
+                self.note(self.wrong(
                     span,
                     format!(
                         "deadlines nest: `{name}` ({}) must be shorter than `board` ({})",
@@ -355,7 +391,7 @@ impl Resolver<'_> {
         }
         if deadlines.board >= deadlines.run {
             let span = raw.board.as_ref().or(raw.run.as_ref()).map_or(0..0, Spanned::span);
-            return Err(self.wrong(
+            self.note(self.wrong(
                 span,
                 format!(
                     "deadlines nest: `board` ({}) must be shorter than `run` ({})",
@@ -364,7 +400,7 @@ impl Resolver<'_> {
                 ),
             ));
         }
-        Ok(deadlines)
+        deadlines
     }
 }
 

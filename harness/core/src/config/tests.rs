@@ -22,20 +22,45 @@ fn the_least_configuration_is_one_virtual_board() {
 #[test]
 fn an_unknown_key_is_named_with_its_line() {
     let error = refused("[broker]\nimge = \"x\"\n");
-    assert!(error.starts_with("bench/runner-config.toml:7: unknown field `imge`"), "{error}");
-    assert!(error.contains("imge = \"x\""), "{error}");
+    assert!(error.starts_with("bench/runner-config.toml:7: unknown key `imge`"), "{error}");
+    assert!(error.contains("imge = \"x\"") && error.contains("mean `image`?"), "{error}");
 }
 
 #[test]
 fn a_wrong_type_and_a_wrong_unit_are_named_with_their_line() {
     let error = refused("[virtual]\nboards = \"two\"\n");
-    assert!(error.contains(":7: invalid type"), "{error}");
+    assert!(
+        error.contains(":7: `virtual.boards`: found string \"two\", expected a whole number"),
+        "{error}"
+    );
     let error = refused("[deadlines]\nboot = 10\n");
     assert!(error.contains(":7:") && error.contains("a time with its unit"), "{error}");
     let error = refused("[heap.floor]\nhandshake = \"20 KB\"\n");
     assert!(error.contains(":7:") && error.contains("`20 KB` is no size"), "{error}");
     let error = refused("[heap.floor]\nhandshak = \"20 KiB\"\n");
     assert!(error.contains(":7:") && error.contains("handshak"), "{error}");
+}
+
+#[test]
+fn all_errors_of_a_file_are_reported_at_once() {
+    let error = refused(
+        "[broker]\nimge = \"x\"\nport = 0\n[deadlines]\nboot = \"10\"\nconnect = \"5 min\"\n[[board]]\nname = \"a\"\nkind = \"virtual\"\n[[board]]\nname = \"a\"\nkind = \"virtual\"\n[[board]]\nname = \"/\"\nkind = \"virtual\"\n[[board]]\nname = \"b\"\nkind = \"virtal\"\n[[board]]\nkind = \"virtual\"\n[[board]]\nname = \"c\"\nkind = \"esp8266\"\nport = \"p\"\nrig = \"10.0.0.1\"\n",
+    );
+    let places: Vec<&str> = error.lines().filter(|line| line.starts_with("bench/")).collect();
+    let says = [
+        (":7: ", "did you mean `image`"),
+        (":8: ", "port 0"),
+        (":10: ", "`10` is no time"),
+        (":15: ", "two boards are named `a`"),
+        (":19: ", "a board's name"),
+        (":23: ", "did you mean `virtual`"),
+        (":24: ", "`board.name` is missing"),
+        (":26: ", "no [firmware.esp8266]"),
+    ];
+    assert_eq!(places.len(), says.len(), "{error}");
+    for (place, (line, words)) in places.iter().zip(says) {
+        assert!(place.contains(line) && place.contains(words), "{line}{words}: {error}");
+    }
 }
 
 #[test]
@@ -155,6 +180,30 @@ fn a_power_line_is_one_thing_and_holds_no_password() {
     }
     let error = refused(&(board("a", tasmota) + &board("b", tasmota)));
     assert!(error.contains("`a` and `b` have the same power line"), "{error}");
+}
+
+#[test]
+fn what_a_certification_requires_is_read_and_every_wrong_name_is_named_with_its_line() {
+    let config = parse(&format!(
+        "{LEAST}[certify.require]\ncases = [\"mfln\", \"resumption\"]\nheap = \"36 KiB\"\nhandshake_seconds = \"2 s\"\n",
+    ))
+    .unwrap();
+    let require: Vec<String> = config.require.iter().map(ToString::to_string).collect();
+    assert_eq!(require, ["mfln", "resumption", "heap >= 36864 B", "handshake_seconds <= 2 s"]);
+    assert!(parse(LEAST).unwrap().require.is_empty());
+
+    let names = "\"mfl\",\n\"heap>=1KiB\",\n\"resumtion\"";
+    let error = refused(&format!("[certify.require]\ncases = [\n{names}\n]\n"));
+    for found in [
+        "bench/runner-config.toml:8: `certify.require.cases`:\n",
+        "line 8: `mfl` is no case and no short name of cases (did you mean `mfln`?)",
+        "line 9: `heap>=1KiB` is no case; write it as the key `heap`",
+        "line 10: `resumtion` is no case and no short name of cases (did you mean `resumption`?)",
+    ] {
+        assert!(error.contains(found), "{found}: {error}");
+    }
+    assert!(refused("[certify.require]\nheap = \"36 KB\"\n").contains("is no size"));
+    assert!(refused("[certify.require]\nheep = \"36 KiB\"\n").contains("heep"));
 }
 
 #[test]

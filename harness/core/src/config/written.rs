@@ -23,6 +23,8 @@ pub(super) struct Config {
     #[serde(default)]
     pub heap: Heap,
     #[serde(default)]
+    pub certify: Certify,
+    #[serde(default)]
     pub scenario: Scenario,
     #[serde(default)]
     pub deadlines: Deadlines,
@@ -167,6 +169,21 @@ impl Default for Broker {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Heap {
     pub floor: BTreeMap<HeapPhase, Spanned<Bytes>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Certify {
+    pub require: Require,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Require {
+    pub cases: Vec<Spanned<String>>,
+    pub heap: Option<Bytes>,
+    pub handshake_seconds: Option<Span>,
+    pub handshake_bytes: Option<Bytes>,
 }
 
 #[derive(Default, Deserialize)]

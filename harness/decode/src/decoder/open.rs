@@ -239,7 +239,9 @@ impl Open {
         let in_stack = self.place == Place::Stack;
         let row = stack::row(if in_stack { &self.half.1 } else { "" }, text)
             // Without the mark in front, only whole rows count.
-            .filter(|row| in_stack || (self.place == Place::Cause && row.is_whole()));
+            .filter(|row| in_stack || (self.place == Place::Cause && row.is_whole()))
+            // A few digits right behind the mark are no half of a word.
+            .filter(|row| self.rows > 0 || row.address.is_some() || !row.words.is_empty());
         let Some(row) = row else { return head.is_some() };
         self.place = Place::Stack;
         self.row(number, row);

@@ -3,7 +3,7 @@ use super::*;
 use crate::finding::Role;
 use proptest::prelude::*;
 
-fn decode(log: &str) -> Vec<Finding> {
+pub fn decode(log: &str) -> Vec<Finding> {
     decode_bytes(&[log.as_bytes()])
 }
 
@@ -17,11 +17,11 @@ fn decode_bytes(chunks: &[&[u8]]) -> Vec<Finding> {
     all
 }
 
-fn kinds(log: &str) -> Vec<Kind> {
+pub fn kinds(log: &str) -> Vec<Kind> {
     decode(log).iter().map(|finding| finding.kind).collect()
 }
 
-fn values(finding: &Finding, role: Role) -> Vec<u32> {
+pub fn values(finding: &Finding, role: Role) -> Vec<u32> {
     let of = finding.addresses.iter().filter(|address| address.role == role);
     of.map(|address| address.value).collect()
 }

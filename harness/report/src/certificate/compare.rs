@@ -1,17 +1,14 @@
 //! Two certificates side by side, for a broker's upgrade.
 
-use std::collections::BTreeSet;
-
 use hilrig_core::certify::certificate::{Certificate, Outcome, Profile, Verdict};
-use hilrig_core::certify::{CaseResult, WireSeen};
+use hilrig_core::certify::outside::NEEDS_ALLOW_LOAD;
+use hilrig_core::certify::{CaseResult, Range, WireSeen};
 use serde::Serialize;
 
-use super::profile::{NOISE, kept_records};
+use super::noise::{Figure, Stands};
+use super::profile::kept_records;
 use super::suite::Suite;
 use super::words;
-
-/// More bytes of a handshake than these are told: an ECDSA signature alone differs by some.
-const HANDSHAKE_NOISE: u64 = 64;
 
 /// What a difference means to who relies on the broker; the worst stands first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -41,47 +38,120 @@ pub struct Difference {
     pub meaning: Meaning,
 }
 
+/// What two certificates are of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compared {
+    /// The same broker and device.
+    #[default]
+    Same,
+    /// Another version of the same broker, or of its TLS library.
+    Upgrade,
+    /// Two brokers: what differs is no regression of either.
+    Brokers,
+    /// Two firmwares or kinds of board: the same.
+    Devices,
+}
+
 /// All that differs between two certificates.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Differences {
+    /// What they are of.
+    pub compared: Compared,
+    /// How many cases both have.
+    pub cases: usize,
+    /// Cases that the one before alone has; they are not compared.
+    pub only_before: Vec<String>,
+    /// The same of the one now.
+    pub only_now: Vec<String>,
     /// The worst first, then in the order of the broker and the matrix.
     pub differences: Vec<Difference>,
 }
 
 impl Differences {
-    /// Whether nothing is worse.
+    /// Whether nothing is worse. Of two brokers or devices, none is a worse version of the other.
     pub fn holds(&self) -> bool {
-        self.differences.iter().all(|difference| difference.meaning != Meaning::Worse)
+        self.is_comparison()
+            || self.differences.iter().all(|difference| difference.meaning != Meaning::Worse)
+    }
+
+    /// They are of two brokers or devices.
+    pub fn is_comparison(&self) -> bool {
+        matches!(self.compared, Compared::Brokers | Compared::Devices)
+    }
+
+    /// What is compared, and what is not, in lines.
+    pub fn about(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        lines.extend(match self.compared {
+            Compared::Same => None,
+            Compared::Upgrade => Some("Another version of the same broker".to_owned()),
+            Compared::Brokers => Some("Two brokers: a comparison, not a regression".to_owned()),
+            Compared::Devices => Some("Two devices: a comparison, not a regression".to_owned()),
+        });
+        for (only, which) in [(&self.only_before, "first"), (&self.only_now, "second")] {
+            if !only.is_empty() {
+                lines.push(format!(
+                    "Not compared, in the {which} certificate alone: {}",
+                    only.join(", ")
+                ));
+            }
+        }
+        lines
     }
 }
 
-/// Puts two certificates side by side. What was shown before and is not now is worse: not measured is
-/// never passed.
+/// Puts two certificates side by side: the cases that both have. What was shown before and could not be shown
+/// now is worse: not measured is never passed.
 pub fn differences(before: &Certificate, now: &Certificate) -> Differences {
     let mut all = Found::default();
     all.heads(before, now);
-    let ids: BTreeSet<&str> = before.cases.iter().map(|case| case.id.as_str()).collect();
+    let mut cases = 0;
+    let mut only_before = Vec::new();
     for was in &before.cases {
         match now.cases.iter().find(|case| case.id == was.id) {
-            Some(is) => all.case(was, is),
-            None => {
-                let meaning = match was.verdict {
-                    Verdict::NotRun => Meaning::Other,
-                    _ => Meaning::Worse,
-                };
-                all.add(Some(&was.id), "case", words::outcome(was), "not there".into(), meaning);
+            // It puts load on a broker, and nobody allowed that: left out on purpose.
+            Some(is) if left_out(was) || left_out(is) => {
+                let came = (words::outcome(was), words::outcome(is));
+                all.differ(Some(&was.id), "outcome", came.0, came.1);
             }
+            Some(is) => {
+                cases += 1;
+                all.case(was, is);
+            }
+            None => only_before.push(was.id.clone()),
         }
     }
-    for is in now.cases.iter().filter(|case| !ids.contains(case.id.as_str())) {
-        let meaning = match is.verdict {
-            Verdict::NotHeld => Meaning::Worse,
-            _ => Meaning::Other,
-        };
-        all.add(Some(&is.id), "case", "not there".into(), words::outcome(is), meaning);
-    }
+    let known = |id: &str| before.cases.iter().any(|was| was.id == id);
+    let only_now = now.cases.iter().filter(|is| !known(&is.id)).map(|is| is.id.clone());
+    all.profile(before, now);
     all.0.sort_by_key(|difference| difference.meaning);
-    Differences { differences: all.0 }
+    Differences {
+        compared: compared(before, now),
+        cases,
+        only_before,
+        only_now: only_now.collect(),
+        differences: all.0,
+    }
+}
+
+fn left_out(case: &CaseResult) -> bool {
+    case.outcome == Outcome::NotRun && case.why.as_deref() == Some(NEEDS_ALLOW_LOAD)
+}
+
+fn compared(before: &Certificate, now: &Certificate) -> Compared {
+    let same = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
+    if !same(&before.broker.software, &now.broker.software) {
+        return Compared::Brokers;
+    }
+    if before.device.firmware != now.device.firmware || before.device.kind != now.device.kind {
+        return Compared::Devices;
+    }
+    let version = |of: &Certificate| (of.broker.version.clone(), of.tls_library.clone());
+    match version(before) == version(now) {
+        true => Compared::Same,
+        false => Compared::Upgrade,
+    }
 }
 
 #[derive(Default)]
@@ -117,15 +187,30 @@ impl Found {
             format!("{} {build} on {}", of.device.firmware, of.device.kind)
         };
         self.differ(None, "device", device(before), device(now));
+    }
+
+    /// The settings to use.
+    fn profile(&mut self, before: &Certificate, now: &Certificate) {
         let case = |of: &Option<Profile>| of.as_ref().map_or("none".into(), |of| of.case.clone());
         let (was, is) = (case(&before.profile), case(&now.profile));
+        // A run of other cases shows another profile, or none.
+        let both = |id: &str| [before, now].iter().all(|of| of.cases.iter().any(|c| c.id == id));
         match (&before.profile, &now.profile) {
-            (Some(_), None) => self.add(None, "profile", was, is, Meaning::Worse),
-            _ => self.differ(None, "profile", was, is),
-        }
-        if let (Some(was), Some(is)) = (&before.profile, &now.profile) {
-            let figures = (Some(was.lowest_free), Some(is.lowest_free));
-            self.heap(None, "lowest free heap with the profile, B", figures);
+            (Some(of), None) if both(&of.case) => {
+                self.add(None, "profile", was, is, Meaning::Worse)
+            }
+            (Some(of), Some(to)) if both(&of.case) && both(&to.case) => {
+                self.differ(None, "profile", was, is);
+                let once = |free: u64| Range::of([free]);
+                let what = "lowest free heap with the profile, B";
+                let figures = (once(of.lowest_free), once(to.lowest_free));
+                // Of the same case its own figures tell more.
+                if of.case != to.case {
+                    self.figure(None, what, Figure::Handshake, figures);
+                }
+            }
+            (None, _) => self.differ(None, "profile", was, is),
+            _ => {}
         }
     }
 
@@ -134,7 +219,7 @@ impl Found {
         let (before, now) = (rank(was), rank(is));
         let come_of = |case: &CaseResult| match case.verdict {
             Verdict::NotRun => words::outcome(case),
-            verdict => format!("{} ({})", words::outcome(case), words::verdict_words(verdict)),
+            _ => format!("{} ({})", words::outcome(case), words::verdict(case)),
         };
         match before == now {
             true => self.differ(id, "outcome", come_of(was), come_of(is)),
@@ -148,37 +233,36 @@ impl Found {
             return;
         }
         self.negotiated(was, is);
-        for (what, before, now) in [
-            ("free in the handshake, B", was.cost.heap_handshake, is.cost.heap_handshake),
-            ("free while connected, B", was.cost.heap_connected, is.cost.heap_connected),
-            ("free after the message, B", was.cost.heap_after_message, is.cost.heap_after_message),
-        ] {
-            self.heap(id, what, (before, now));
+        for figure in Figure::ALL {
+            self.figure(id, figure.words(), figure, (figure.of(was), figure.of(is)));
         }
-        let more = |less: u64, more: u64| more > less.saturating_add(HANDSHAKE_NOISE);
-        self.cost(id, "handshake, B", (was.cost.handshake_bytes, is.cost.handshake_bytes), more);
     }
 
-    fn heap(&mut self, case: Option<&str>, what: &str, figures: (Option<u64>, Option<u64>)) {
-        self.cost(case, what, figures, |was, is| was > is.saturating_add(NOISE));
-    }
-
-    /// A figure that is worse if `worse(before, now)`, and better if it is so the other way round.
-    fn cost(
+    /// A figure that differs by more than its noise.
+    fn figure(
         &mut self,
         case: Option<&str>,
         what: &str,
-        (before, now): (Option<u64>, Option<u64>),
-        worse: impl Fn(u64, u64) -> bool,
+        figure: Figure,
+        (before, now): (Option<Range<u64>>, Option<Range<u64>>),
     ) {
         let meaning = match (before, now) {
-            (Some(was), Some(is)) if worse(was, is) => Meaning::Worse,
-            (Some(was), Some(is)) if worse(is, was) => Meaning::Better,
+            (Some(was), Some(is)) => {
+                match (figure.stands(case.unwrap_or_default(), was, is), figure.is_heap()) {
+                    (Stands::Same, _) => return,
+                    (Stands::Lower, true) | (Stands::Higher, false) => Meaning::Worse,
+                    (Stands::Higher, true) | (Stands::Lower, false) => Meaning::Better,
+                }
+            }
             (Some(_), None) => Meaning::Worse,
             _ => return,
         };
-        let figure = |figure: Option<u64>| figure.map_or("not measured".into(), |f| f.to_string());
-        self.add(case, what, figure(before), figure(now), meaning);
+        let words = |range: Option<Range<u64>>| match range {
+            None => "not measured".into(),
+            Some(Range { lowest, highest, .. }) if lowest == highest => lowest.to_string(),
+            Some(Range { lowest, highest, .. }) => format!("{lowest} to {highest}"),
+        };
+        self.add(case, what, words(before), words(now), meaning);
     }
 
     /// What the wire shows that was agreed on.
@@ -221,7 +305,8 @@ fn rank(case: &CaseResult) -> u8 {
     match (case.verdict, case.outcome) {
         (Verdict::NotHeld, _) => 0,
         (Verdict::NotRun, _) => 1,
-        (Verdict::Reported, Outcome::Refused) => 2,
-        (Verdict::Held | Verdict::Reported, _) => 3,
+        (Verdict::Reported, Outcome::Broken) => 2,
+        (Verdict::Reported, Outcome::Refused) => 3,
+        (Verdict::Held | Verdict::Reported, _) => 4,
     }
 }

@@ -5,6 +5,7 @@ use hilrig_core::certify::matrix::CASES;
 use hilrig_core::certify::{CaseResult, Certificate, CertifyEnded, CertifyStarted, Tally};
 use hilrig_core::event::{RunStarted, What};
 
+use super::policy;
 use super::profile::profile;
 
 /// The certification of one broker, at any point of the stream.
@@ -18,6 +19,12 @@ pub struct Certification {
     pub running: Vec<String>,
     /// The cases that are over, in the matrix's order, each once.
     pub cases: Vec<CaseResult>,
+    /// How often each case is run.
+    pub repeat: u32,
+    /// What is required beside what the matrix expects.
+    pub require: Vec<String>,
+    /// Every result, where cases are repeated.
+    repetitions: Vec<CaseResult>,
     /// What was told at the end.
     pub ended: Option<CertifyEnded>,
 }
@@ -31,6 +38,8 @@ impl Certification {
     /// The certificate, once all was told; its digest is still to be filled in.
     pub(crate) fn certificate(&self, run: &RunStarted) -> Option<Certificate> {
         let ended = self.ended.as_ref()?;
+        let profile = profile(&self.cases, &ended.facts);
+        let policy = policy::judge(&self.require, &self.cases, profile.as_ref());
         Some(Certificate {
             schema: CERTIFICATE_SCHEMA,
             hilrig: run.hilrig.clone(),
@@ -42,8 +51,10 @@ impl Certification {
             tls_library: ended.tls_library.clone(),
             device: ended.device.clone(),
             cases: self.cases.clone(),
-            profile: profile(&self.cases, &ended.facts),
+            profile,
             tally: self.tally(),
+            repeat: self.repeat.max(1),
+            policy,
             digest: String::new(),
         })
     }
@@ -51,8 +62,11 @@ impl Certification {
     /// Takes what was told of a certification in; `false` for what is about something else.
     pub(crate) fn take(all: &mut Vec<Certification>, what: &What) -> bool {
         match what {
-            What::CertifyStarted(CertifyStarted { broker, cases }) => {
-                of(all, broker).expected = *cases;
+            What::CertifyStarted(CertifyStarted { broker, cases, repeat, require }) => {
+                let certification = of(all, broker);
+                certification.expected = *cases;
+                certification.repeat = *repeat;
+                certification.require = require.clone();
             }
             What::CaseStarted { broker, id } => {
                 let running = &mut of(all, broker).running;
@@ -73,6 +87,9 @@ impl Certification {
 
     fn add(&mut self, result: &CaseResult) {
         self.running.retain(|id| *id != result.id);
+        let repeated = self.repeat > 1;
+        let merged = repeated.then(|| self.repeated(result)).flatten();
+        let result = merged.as_ref().unwrap_or(result);
         if let Some(known) = self.cases.iter_mut().find(|case| case.id == result.id) {
             *known = result.clone();
             return;
@@ -81,6 +98,19 @@ impl Certification {
         let place = place(&result.id);
         let at = self.cases.partition_point(|case| self::place(&case.id) <= place);
         self.cases.insert(at, result.clone());
+    }
+}
+
+impl Certification {
+    /// The repetitions of this case so far as one result.
+    fn repeated(&mut self, result: &CaseResult) -> Option<CaseResult> {
+        let same = |other: &&CaseResult| other.id == result.id;
+        let known = self.repetitions.iter().filter(same).count();
+        if known < self.repeat as usize {
+            self.repetitions.push(result.clone());
+        }
+        let all: Vec<CaseResult> = self.repetitions.iter().filter(same).cloned().collect();
+        CaseResult::of_repetitions(&all)
     }
 }
 

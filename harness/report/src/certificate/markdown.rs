@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use hilrig_core::certify::certificate::{CaseResult, Certificate, Verdict};
+use hilrig_core::certify::certificate::{CaseResult, Certificate, RequiredOutcome, Verdict};
 
 use super::compare::{Difference, Differences, Meaning};
 use super::words;
@@ -10,6 +10,8 @@ use crate::github::{cell, code};
 
 /// Characters of a text in a cell.
 const CELL: usize = 160;
+/// Characters of what a case found.
+const FOUND: usize = 600;
 
 /// The certificate as Markdown.
 pub fn markdown(certificate: &Certificate) -> String {
@@ -34,12 +36,15 @@ pub fn markdown(certificate: &Certificate) -> String {
         Some(profile) => text.push_str(&words::profile(profile)),
         None => text.push_str("None: no case connected and kept what was agreed on."),
     }
-    text.push_str("\n\n### Cases\n\n");
+    text.push('\n');
+    required(certificate, &mut text);
+    text.push_str("\n### Cases\n\n");
     text.push_str(HEAD);
     let ran = |case: &&CaseResult| case.verdict != Verdict::NotRun;
     for case in certificate.cases.iter().filter(ran) {
         text.push_str(&row(case));
     }
+    found(certificate, &mut text);
     not_held(certificate, &mut text);
     others(certificate, &mut text);
     not_run(certificate, &mut text);
@@ -57,8 +62,11 @@ pub fn differences_markdown(
 ) -> String {
     let name = |of: &Certificate| code(&words::broker(of));
     let mut text = format!("## Certificates: {} and {}\n\n", name(before), name(now));
+    for line in differences.about() {
+        let _ = writeln!(text, "{}.\n", plain(&line));
+    }
     if differences.differences.is_empty() {
-        return text + "Nothing differs.\n";
+        return text + "Nothing differs by more than the noise.\n";
     }
     text.push_str("| Case | What | Before | Now | |\n| --- | --- | --- | --- | --- |\n");
     for difference in &differences.differences {
@@ -71,6 +79,8 @@ pub fn differences_markdown(
             plain(&words::clip(before, CELL)),
             plain(&words::clip(now, CELL)),
             match meaning {
+                Meaning::Worse if differences.is_comparison() => "worse",
+                Meaning::Better if differences.is_comparison() => "better",
                 Meaning::Worse => "❌ worse",
                 Meaning::Other => "",
                 Meaning::Better => "✅ better",
@@ -92,13 +102,47 @@ fn row(case: &CaseResult) -> String {
         "| {} | {} | {} {} | {} | {} | {} | {} |\n",
         cell(&case.id),
         plain(&case.expected),
-        sign(case.verdict),
-        plain(&words::outcome(case)),
+        sign(case),
+        plain(&outcome(case)),
         figure(cost.heap_handshake),
         cost.handshake_seconds.map_or("–".into(), words::milliseconds),
         figure(cost.handshake_bytes),
         plain(&words::clip(&words::evidence(case), CELL)),
     )
+}
+
+fn required(certificate: &Certificate, text: &mut String) {
+    if certificate.policy.is_empty() {
+        return;
+    }
+    text.push_str("\n### Required\n\n| Required | Outcome | Found |\n| --- | --- | --- |\n");
+    for required in &certificate.policy {
+        let outcome = match required.outcome {
+            RequiredOutcome::Passed => "✅ passed",
+            RequiredOutcome::Failed => "❌ failed",
+            RequiredOutcome::NotMeasured => "❌ not measured",
+        };
+        let (name, found) = (cell(&required.require), plain(&words::clip(&required.found, FOUND)));
+        let _ = writeln!(text, "| {name} | {outcome} | {found} |");
+    }
+}
+
+/// What the cases found, whole: a return code or a time stands at the end of it.
+fn found(certificate: &Certificate, text: &mut String) {
+    let told = |case: &CaseResult| {
+        let repetitions = words::repetitions(case);
+        let found = words::found(case).map(String::from);
+        let text: Vec<String> = repetitions.into_iter().chain(found).collect();
+        (!text.is_empty()).then(|| (case.id.clone(), text.join("; ")))
+    };
+    let told: Vec<_> = certificate.cases.iter().filter_map(told).collect();
+    if told.is_empty() {
+        return;
+    }
+    text.push_str("\n### What was found\n\n");
+    for (id, found) in told {
+        let _ = writeln!(text, "- {}: {}", code(&id), plain(&words::clip(&found, FOUND)));
+    }
 }
 
 fn not_held(certificate: &Certificate, text: &mut String) {
@@ -149,8 +193,14 @@ fn not_run(certificate: &Certificate, text: &mut String) {
     }
 }
 
-fn sign(verdict: Verdict) -> &'static str {
-    match verdict {
+fn outcome(case: &CaseResult) -> String {
+    let unstable = if case.unstable() { "unstable, " } else { "" };
+    unstable.to_owned() + &words::outcome(case)
+}
+
+fn sign(case: &CaseResult) -> &'static str {
+    match case.verdict {
+        _ if case.unstable() => "❌",
         Verdict::Held => "✅",
         Verdict::NotHeld => "❌",
         Verdict::Reported => "ℹ️",

@@ -5,6 +5,8 @@ mod file;
 mod files;
 mod fold;
 mod markdown;
+mod noise;
+mod policy;
 mod profile;
 #[cfg(test)]
 #[allow(dead_code, reason = "the tests of the crate as a whole use the rest")]
@@ -12,8 +14,9 @@ mod sample;
 mod suite;
 pub(crate) mod words;
 
-pub use compare::{Difference, Differences, Meaning, differences};
+pub use compare::{Compared, Difference, Differences, Meaning, differences};
 pub use file::{CertificateError, certificates_in, read_certificate, seal};
 pub use files::CertificateFiles;
 pub use fold::Certification;
 pub use markdown::{differences_markdown, markdown};
+pub use policy::PolicyWatch;

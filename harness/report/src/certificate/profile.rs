@@ -6,10 +6,9 @@ use hilrig_core::certify::{
 };
 use hilrig_core::event::BrokerFacts;
 
+use super::noise;
 use super::suite::Suite;
 
-/// Less of a difference is noise, bytes: as for a heap that is followed from commit to commit.
-pub(crate) const NOISE: u64 = 256;
 /// A board that takes whole records asks for no smaller ones, bytes.
 const WHOLE_RECORD: u16 = 16_384;
 
@@ -18,12 +17,13 @@ const WHOLE_RECORD: u16 = 16_384;
 /// Only what stands as it is in the field counts: the board goes by a root and looks at name and date, nothing
 /// stands between, and the wire shows that both kept to what they agreed on. Suites without forward
 /// secrecy are not recommended, whatever they leave free (RFC 9325, 4.1). Of those within
-/// [`NOISE`] of the most free heap, the safest is taken, then the first.
+/// [`noise::HEAP`] of the most free heap, the safest is taken, then the first.
 pub fn profile(cases: &[CaseResult], broker: &BrokerFacts) -> Option<Profile> {
     let shown: Vec<Shown> = cases.iter().filter_map(Shown::of).collect();
     let most = shown.iter().map(|shown| shown.lowest_free).max()?;
     let mut best: Option<&Shown> = None;
-    for shown in shown.iter().filter(|shown| shown.lowest_free.saturating_add(NOISE) >= most) {
+    for shown in shown.iter().filter(|shown| shown.lowest_free.saturating_add(noise::HEAP) >= most)
+    {
         if best.is_none_or(|best| shown.safety() > best.safety()) {
             best = Some(shown);
         }

@@ -95,6 +95,7 @@ pub fn case(id: &str, outcome: Outcome, verdict: Verdict) -> CaseResult {
             handshake_bytes: connected.then_some(1650),
             ..Cost::default()
         },
+        repetitions: None,
         seconds: 1.5,
     }
 }

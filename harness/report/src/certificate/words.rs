@@ -1,8 +1,10 @@
 //! The words for cases, the same in every report.
 
-use hilrig_core::certify::certificate::{CaseResult, Certificate, Outcome, Profile, Verdict};
+use hilrig_core::certify::certificate::{
+    CaseResult, Certificate, Outcome, Profile, Required, RequiredOutcome, Verdict,
+};
 use hilrig_core::certify::wire::Ended;
-use hilrig_core::certify::{Case, Side, Tally, WireSeen};
+use hilrig_core::certify::{Act, Case, Range, Side, Tally, WireSeen};
 
 use super::profile::kept_records;
 use super::suite::Suite;
@@ -14,6 +16,78 @@ pub(crate) fn verdict_words(verdict: Verdict) -> &'static str {
         Verdict::NotHeld => "not held",
         Verdict::Reported => "reported",
         Verdict::NotRun => "not run",
+    }
+}
+
+/// How a case came out, with those whose repetitions differ.
+pub(crate) fn verdict(case: &CaseResult) -> &'static str {
+    match case.unstable() {
+        true => "unstable",
+        false => verdict_words(case.verdict),
+    }
+}
+
+/// How often a case was run and what came of that; none where it was run once.
+pub(crate) fn repetitions(case: &CaseResult) -> Option<String> {
+    let repetitions = case.repetitions?;
+    let Tally { held, not_held, reported, not_run } = repetitions.tally;
+    let counts =
+        [(held, "held"), (not_held, "not held"), (reported, "reported"), (not_run, "not run")];
+    let words: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    let unstable = if repetitions.unstable { "unstable: " } else { "" };
+    let alike = match (repetitions.unstable, held + not_held == 0) {
+        (true, true) => ", not all alike",
+        _ => "",
+    };
+    Some(format!("{unstable}{} of {} runs{alike}", words.join(", "), repetitions.runs))
+}
+
+/// What a case's costs differ by over its repetitions; none where nothing does.
+pub(crate) fn spread(case: &CaseResult) -> Option<String> {
+    let spread = case.repetitions?.spread;
+    let bytes = [
+        ("free in the handshake", spread.heap_handshake),
+        ("free while connected", spread.heap_connected),
+        ("free after the large message", spread.heap_after_message),
+        ("handshake on the wire", spread.handshake_bytes),
+    ];
+    let mut words: Vec<String> = bytes
+        .iter()
+        .filter_map(|(what, range)| Some((what, (*range)?)))
+        .filter(|(_, range)| range.lowest != range.highest)
+        .map(|(what, Range { lowest, highest, .. })| format!("{what} {lowest} to {highest} B"))
+        .collect();
+    words.extend(spread.handshake_seconds.filter(|range| range.measured > 1).map(|range| {
+        let Range { lowest, highest, .. } = range;
+        format!("handshake {} to {} ms", milliseconds(lowest), milliseconds(highest))
+    }));
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// What a case found, where that is more than that the board connected or did not.
+pub(crate) fn found(case: &CaseResult) -> Option<&str> {
+    let found = case.evidence.found.as_str();
+    let plain = Case::named(&case.id).is_some_and(|known| known.act == Act::Connect);
+    let tells = case.verdict == Verdict::Reported || !plain;
+    (case.verdict != Verdict::NotRun && tells && !found.is_empty()).then_some(found)
+}
+
+/// A requirement and what came of it.
+pub(crate) fn required(required: &Required) -> String {
+    let outcome = required_outcome(required.outcome);
+    format!("required {} {outcome}: {}", required.require, required.found)
+}
+
+/// What came of a requirement.
+pub(crate) fn required_outcome(outcome: RequiredOutcome) -> &'static str {
+    match outcome {
+        RequiredOutcome::Passed => "passed",
+        RequiredOutcome::Failed => "failed",
+        RequiredOutcome::NotMeasured => "not measured",
     }
 }
 

@@ -143,8 +143,7 @@ impl Baseline {
     /// # Errors
     /// The text is no whole baseline of a schema that this hilrig reads.
     pub fn parse(path: &Path, text: &str) -> Result<Baseline, FileError> {
-        let written: Written =
-            toml::from_str(text).map_err(|error| FileError::toml(path, text, &error))?;
+        let written: Written = hilrig_core::reading::whole(path, text)?;
         let schema = *written.schema.get_ref();
         if schema != SCHEMA {
             let message = format!(
@@ -252,7 +251,7 @@ mod tests {
             |text: &str| Baseline::parse(Path::new("b.toml"), text).unwrap_err().to_string();
         let other = wrong("schema = 7\n[end]\n");
         assert!(other.starts_with("b.toml:1: a baseline of schema 7"), "{other}");
-        assert!(wrong("schema = 1\nmore = 1\n[end]\n").contains("b.toml:2: unknown field"));
+        assert!(wrong("schema = 1\nmore = 1\n[end]\n").contains("b.toml:2: unknown key"));
         assert!(wrong("schema = 1\n").contains("b.toml:1: the file is cut off"));
     }
 }

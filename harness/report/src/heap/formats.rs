@@ -6,6 +6,7 @@ use std::io;
 
 use hilrig_core::exit;
 use hilrig_core::heap::HeapPhase;
+use hilrig_core::text::{plain_json, plain_lines};
 use hilrig_core::verdict::Verdict;
 use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, TestSuite};
 use serde_json::{Value, json};
@@ -63,7 +64,7 @@ impl SideBySide<'_> {
             all["left_out"] = gate.left_out.iter().map(boot).collect();
             all["cut_short"] = json!(gate.cut_short);
         }
-        serde_json::to_string_pretty(&all).map(|json| json + "\n")
+        serde_json::to_string_pretty(&all).map(|json| plain_json(&json).into_owned() + "\n")
     }
 
     fn compared_json(&self, of: &Compared) -> Value {
@@ -119,7 +120,8 @@ impl SideBySide<'_> {
         if let Some(gate) = self.gate {
             report.add_test_suite(boots(gate));
         }
-        report.to_string().map_err(io::Error::other)
+        let xml = report.to_string().map_err(io::Error::other)?;
+        Ok(plain_lines(&xml).into_owned())
     }
 
     fn status(&self, of: &Compared, change: &Change) -> TestCaseStatus {
@@ -191,7 +193,7 @@ impl SideBySide<'_> {
                 let _ = writeln!(out, "- {}", code(&line));
             }
         }
-        out
+        plain_lines(&out).into_owned()
     }
 }
 

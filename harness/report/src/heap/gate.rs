@@ -325,7 +325,7 @@ mod tests {
             assert_eq!((gate.verdict, gate.left_out.len()), (Verdict::Passed, 1), "{gate:?}");
             assert_eq!((gate.compared[0].boots, gate.compared[0].left_out), (2, 1));
             assert_eq!(verdict(&[whole(), cut_off.clone()]), Verdict::RigFault);
-            assert_eq!(verdict(&[cut_off.clone()]), Verdict::RigFault);
+            assert_eq!(verdict(std::slice::from_ref(&cut_off)), Verdict::RigFault);
             // A board that was never reached, and a run without a broker.
             let mut unknown = cut_off.clone();
             (unknown.boards[0].facts, unknown.broker) = (None, None);

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::heap::HeapPhase;
+use hilrig_core::leak;
 use hilrig_core::phase::PhaseOutcome;
 use maud::{Markup, html};
 
@@ -14,7 +15,7 @@ use super::memory;
 use super::page::{anchor, badge};
 use super::plot;
 use super::trace::Trace;
-use crate::model::{BoardModel, outcome_words};
+use crate::model::{BoardModel, outcome_words, slope_words};
 use crate::record::{BOOT_LOG, TIMED_LOG, folder_of};
 
 /// The section of one board; `end` is the run's, seconds.
@@ -36,6 +37,7 @@ pub(super) fn section(
             (crash::crashes(&board.crashes, &name))
             h3 { "Checks" }
             (checks(&board.checks, &name))
+            (scenarios(board))
             h3 { "Free heap" }
             (plot::heap(trace, &board.name, end, floors))
             (lows(board))
@@ -127,12 +129,59 @@ fn checks(checks: &[Check], name: &str) -> Markup {
     }
 }
 
+/// What its scenarios came to.
+fn scenarios(board: &BoardModel) -> Markup {
+    html! {
+        @if !board.scenarios.is_empty() {
+            h3 { "Scenarios" }
+            div.wide tabindex="0" role="region" aria-label="scenarios" {
+                table {
+                    thead {
+                        tr {
+                            th { "Scenario" } th { "Outcome" } th.number { "Steps" } th.number { "Samples" }
+                            th.number { "First free, B" } th.number { "Last free, B" }
+                            th { "Free heap moves by, B (" (leak::CONFIDENCE_PERCENT) " %)" }
+                        }
+                    }
+                    tbody {
+                        @for found in &board.scenarios {
+                            tr.bad[found.outcome != CheckOutcome::Held] {
+                                td { (found.scenario) }
+                                td {
+                                    (outcome_of(found.outcome, false))
+                                    @if let Some(why) = &found.stopped { br; "until it was stopped: " (why) }
+                                }
+                                td.number { (found.steps) }
+                                td.number { (found.samples) }
+                                td.number { (free(found.first_free)) }
+                                td.number { (free(found.last_free)) }
+                                td {
+                                    @for slope in &found.slopes { div { (slope_words(slope)) } }
+                                    @if found.slopes.is_empty() { "not measured" }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn free(free: Option<u64>) -> String {
+    free.map_or("–".into(), |free| free.to_string())
+}
+
 fn outcome(check: &Check) -> Markup {
-    let (sign, words) = match check.outcome {
-        CheckOutcome::NotMeasured if check.skipped => ("–", "skipped"),
-        CheckOutcome::Held => ("✓", outcome_words(check.outcome)),
-        CheckOutcome::NotHeld => ("✗", outcome_words(check.outcome)),
-        CheckOutcome::NotMeasured => ("?", outcome_words(check.outcome)),
+    outcome_of(check.outcome, check.skipped)
+}
+
+fn outcome_of(outcome: CheckOutcome, skipped: bool) -> Markup {
+    let (sign, words) = match outcome {
+        CheckOutcome::NotMeasured if skipped => ("–", "skipped"),
+        CheckOutcome::Held => ("✓", outcome_words(outcome)),
+        CheckOutcome::NotHeld => ("✗", outcome_words(outcome)),
+        CheckOutcome::NotMeasured => ("?", outcome_words(outcome)),
     };
     html! { span.outcome { span aria-hidden="true" { (sign) } " " (words) } }
 }

@@ -1,18 +1,20 @@
 //! The certificate of a broker on the page, or as a page of its own.
 
-use hilrig_core::certify::certificate::{CaseResult, Certificate, Verdict};
+use hilrig_core::certify::certificate::{
+    CaseResult, Certificate, Required, RequiredOutcome, Verdict,
+};
+use hilrig_core::certify::{Figure, Requirement};
 use hilrig_core::verdict::Verdict as RunVerdict;
 use maud::{Markup, html};
 
 use super::certificate_plot::plot;
 use super::page::{badge, whole};
-use super::plot::Floors;
 use crate::certificate::{Certification, words};
 use crate::record::folder_of;
 
 /// A certificate as a page of its own, for one that has no run beside it.
 pub fn certificate_page(certificate: &Certificate) -> String {
-    let verdict = verdict(&certificate.cases, true);
+    let verdict = verdict(&certificate.cases, Some(certificate));
     let title = format!("{} · certificate", words::broker(certificate));
     let page = whole(
         &title,
@@ -21,7 +23,7 @@ pub fn certificate_page(certificate: &Certificate) -> String {
             main {
                 section id=(anchor(&certificate.name)) {
                     (facts(certificate))
-                    (body(&certificate.name, &certificate.cases, Some(certificate), &Floors::new()))
+                    (body(&certificate.name, &certificate.cases, Some(certificate)))
                 }
             }
         },
@@ -30,20 +32,16 @@ pub fn certificate_page(certificate: &Certificate) -> String {
 }
 
 /// The section of a run's page.
-pub(super) fn section(
-    certification: &Certification,
-    certificate: Option<&Certificate>,
-    floors: &Floors,
-) -> Markup {
+pub(super) fn section(certification: &Certification, certificate: Option<&Certificate>) -> Markup {
     let Certification { broker, cases, expected, .. } = certification;
     html! {
         section id=(anchor(broker)) {
-            h2 { "Certificate of " (broker) " " (badge(verdict(cases, certificate.is_some()))) }
+            h2 { "Certificate of " (broker) " " (badge(verdict(cases, certificate))) }
             @match certificate {
                 Some(certificate) => (facts(certificate)),
                 None => p.why { "Cut short: " (cases.len()) " of " (expected) " cases were told." },
             }
-            (body(broker, cases, certificate, floors))
+            (body(broker, cases, certificate))
         }
     }
 }
@@ -53,9 +51,11 @@ fn anchor(broker: &str) -> String {
     format!("broker-{}", folder_of(broker))
 }
 
-fn verdict(cases: &[CaseResult], complete: bool) -> Option<RunVerdict> {
+fn verdict(cases: &[CaseResult], certificate: Option<&Certificate>) -> Option<RunVerdict> {
     let any = |verdict| cases.iter().any(|case| case.verdict == verdict);
-    match (any(Verdict::NotHeld), complete) {
+    let met = |one: &Required| one.outcome == RequiredOutcome::Passed;
+    let not_met = certificate.is_some_and(|certificate| !certificate.policy.iter().all(met));
+    match (any(Verdict::NotHeld) || not_met, certificate.is_some()) {
         (true, _) => Some(RunVerdict::Failed),
         (false, false) => None,
         (false, true) if any(Verdict::Held) => Some(RunVerdict::Passed),
@@ -80,12 +80,8 @@ fn facts(certificate: &Certificate) -> Markup {
     }
 }
 
-fn body(
-    broker: &str,
-    cases: &[CaseResult],
-    certificate: Option<&Certificate>,
-    floors: &Floors,
-) -> Markup {
+fn body(broker: &str, cases: &[CaseResult], certificate: Option<&Certificate>) -> Markup {
+    let policy = certificate.map_or(&[][..], |certificate| &certificate.policy);
     let tally = hilrig_core::certify::Tally::of(cases);
     html! {
         p { (words::tally(&tally)) "." }
@@ -98,12 +94,50 @@ fn body(
                 }
             }
         }
+        (required(policy))
         h3 { "Lowest free heap by case" }
-        (plot(cases, broker, floors))
+        (plot(cases, broker, required_heap(policy)))
         h3 { "Cases" }
         (table(cases, broker))
         h3 { "Evidence" }
         @for case in cases { (evidence(case, broker)) }
+    }
+}
+
+/// The lowest free heap that is required of the profile, bytes.
+fn required_heap(policy: &[Required]) -> Option<u64> {
+    policy.iter().find_map(|required| match Requirement::parse(&required.require) {
+        Ok(Requirement::Figure(Figure::Heap(bytes))) => Some(bytes),
+        _ => None,
+    })
+}
+
+fn required(policy: &[Required]) -> Markup {
+    html! {
+        @if !policy.is_empty() {
+            h3 { "Required" }
+            div.wide tabindex="0" role="region" aria-label="requirements" {
+                table {
+                    thead { tr { th { "Required" } th { "Outcome" } th { "Found" } } }
+                    tbody {
+                        @for one in policy {
+                            tr.bad[one.outcome != RequiredOutcome::Passed] {
+                                td { code { (one.require) } }
+                                td {
+                                    @let passed = one.outcome == RequiredOutcome::Passed;
+                                    @let sign = if passed { "✓" } else { "✗" };
+                                    span.outcome {
+                                        span aria-hidden="true" { (sign) } " "
+                                        (words::required_outcome(one.outcome))
+                                    }
+                                }
+                                td { (one.found) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -130,19 +164,21 @@ fn table(cases: &[CaseResult], broker: &str) -> Markup {
                         th { "Case" } th { "Expected" } th { "Verdict" } th { "Outcome" }
                         th.number { "Free in the handshake, B" } th.number { "connected, B" }
                         th.number { "Handshake, ms" } th.number { "Handshake, B" }
+                        th { "Found" }
                     }
                 }
                 tbody {
                     @for case in cases {
-                        tr.bad[case.verdict == Verdict::NotHeld] {
+                        tr.bad[case.verdict == Verdict::NotHeld || case.unstable()] {
                             td { a href={ "#" (case_anchor(broker, case)) } { (case.id) } }
                             td { (case.expected) }
-                            td { (sign(case.verdict)) }
+                            td { (sign(case)) }
                             td { (words::outcome(case)) }
                             td.number { (figure(case.cost.heap_handshake)) }
                             td.number { (figure(case.cost.heap_connected)) }
                             td.number { (case.cost.handshake_seconds.map_or("–".into(), words::milliseconds)) }
                             td.number { (figure(case.cost.handshake_bytes)) }
+                            td.found { (words::found(case).unwrap_or("–")) }
                         }
                     }
                 }
@@ -151,21 +187,22 @@ fn table(cases: &[CaseResult], broker: &str) -> Markup {
     }
 }
 
-fn sign(verdict: Verdict) -> Markup {
-    let (class, sign) = match verdict {
+fn sign(case: &CaseResult) -> Markup {
+    let (class, sign) = match case.verdict {
+        _ if case.unstable() => ("outcome", "✗"),
         Verdict::Held => ("outcome", "✓"),
         Verdict::NotHeld => ("outcome", "✗"),
         Verdict::Reported => ("reported", "i"),
         Verdict::NotRun => ("skipped", "–"),
     };
-    html! { span class=(class) { span aria-hidden="true" { (sign) } " " (words::verdict_words(verdict)) } }
+    html! { span class=(class) { span aria-hidden="true" { (sign) } " " (words::verdict(case)) } }
 }
 
 fn evidence(case: &CaseResult, broker: &str) -> Markup {
     let found = &case.evidence;
     html! {
         details id=(case_anchor(broker, case)) {
-            summary { code { (case.id) } " " (sign(case.verdict)) ", " (words::outcome(case)) }
+            summary { code { (case.id) } " " (sign(case)) ", " (words::outcome(case)) }
             p { (case.title) ". " (case.proves) }
             @if let Some(why) = &case.why { p.why { (why) } }
             dl {
@@ -173,6 +210,8 @@ fn evidence(case: &CaseResult, broker: &str) -> Markup {
                 div { dt { "Expected" } dd { (case.expected) } }
                 div { dt { "Set-up" } dd { (case.set_up) } }
                 @if let Some(board) = &case.board { div { dt { "Board" } dd { (board) } } }
+                @if let Some(runs) = words::repetitions(case) { div { dt { "Repetitions" } dd { (runs) } } }
+                @if let Some(spread) = words::spread(case) { div { dt { "They differ by" } dd { (spread) } } }
                 div { dt { "Time" } dd { (format!("{:.2}", case.seconds)) " s" } }
                 @if !found.found.is_empty() { div { dt { "Found" } dd { (found.found) } } }
                 @if let Some(said) = &found.said {

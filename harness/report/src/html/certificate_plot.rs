@@ -4,7 +4,7 @@ use hilrig_core::certify::CaseResult;
 use hilrig_core::heap::HeapPhase;
 use maud::{Markup, html};
 
-use super::plot::{Floors, mark, px, short, step};
+use super::plot::{mark, px, short, step};
 
 const WIDTH: f64 = 860.0;
 const LEFT: f64 = 230.0;
@@ -14,7 +14,8 @@ const ROW: f64 = 18.0;
 const BOTTOM: f64 = 24.0;
 
 /// A row for each case that has figures: its lowest free heap in the handshake and while connected.
-pub(super) fn plot(cases: &[CaseResult], broker: &str, floors: &Floors) -> Markup {
+/// `required` is what the profile's case must leave, where that is judged.
+pub(super) fn plot(cases: &[CaseResult], broker: &str, required: Option<u64>) -> Markup {
     let figures = |case: &CaseResult| {
         [
             (HeapPhase::Handshake, case.cost.heap_handshake),
@@ -26,15 +27,13 @@ pub(super) fn plot(cases: &[CaseResult], broker: &str, floors: &Floors) -> Marku
         .filter(|case| figures(case).iter().any(|(_, bytes)| bytes.is_some()))
         .collect();
     let largest = rows.iter().flat_map(|case| figures(case)).filter_map(|(_, bytes)| bytes).max();
-    let Some(largest) = largest else {
+    let Some(largest) = largest.map(|largest| largest.max(required.unwrap_or(0))) else {
         return html! { p { "No case told any." } };
     };
     let end = (largest as f64 * 1.05).max(1.0);
     let x = |bytes: f64| LEFT + (bytes / end).clamp(0.0, 1.0) * (WIDTH - LEFT - RIGHT);
     let bottom = TOP + rows.len() as f64 * ROW;
     let kib = step(end / 1024.0, 6.0) * 1024.0;
-    let shown =
-        |floor: &(&HeapPhase, &u64)| matches!(floor.0, HeapPhase::Handshake | HeapPhase::Connected);
     html! {
         div.wide tabindex="0" role="region" aria-label={ "plot of the cases of " (broker) } {
             svg viewBox={ "0 0 " (WIDTH) " " (bottom + BOTTOM) } role="img"
@@ -46,10 +45,10 @@ pub(super) fn plot(cases: &[CaseResult], broker: &str, floors: &Floors) -> Marku
                         text x=(at) y=(bottom + 16.0) text-anchor="middle" { (short(f64::from(n) * kib / 1024.0)) " KiB" }
                     }
                 }
-                @for (phase, floor) in floors.iter().filter(shown) {
-                    @let at = px(x(*floor as f64));
-                    line class={ "floor " (phase.name()) } x1=(at) x2=(at) y1=(TOP) y2=(bottom) {
-                        title { "the floor of " (phase.name()) ": " (floor) " B" }
+                @if let Some(required) = required {
+                    @let at = px(x(required as f64));
+                    line class="floor handshake" x1=(at) x2=(at) y1=(TOP) y2=(bottom) {
+                        title { "required of the profile: " (required) " B" }
                     }
                 }
                 @for (row, case) in rows.iter().enumerate() {
@@ -73,12 +72,12 @@ pub(super) fn plot(cases: &[CaseResult], broker: &str, floors: &Floors) -> Marku
                     "lowest free in " (phase.name())
                 }
             }
-            @if floors.iter().any(|floor| shown(&floor)) {
+            @if required.is_some() {
                 span {
                     svg viewBox="-8 -8 16 16" width="16" height="16" aria-hidden="true" {
                         line.floor.handshake y1="-8" y2="8" {}
                     }
-                    "floor, in the phase's colour"
+                    "required of the profile"
                 }
             }
         }

@@ -55,14 +55,14 @@ pub(super) fn page(
                 (boards(run))
                 (notes(run))
                 @for of in &run.certifications {
-                    (certificate::section(of, certificate(of).as_ref(), &floors))
+                    (certificate::section(of, certificate(of).as_ref()))
                 }
                 (against::section(compared))
                 (memory::sections(run.started.as_ref().map_or(&[], |started| &started.firmware)))
                 (history::section(history))
                 @for board in &run.boards {
                     @let kind = board.facts.as_ref().map_or("", |facts| facts.kind.as_str());
-                    @let floors = run.started.as_ref().map(|started| started.floors_of(kind)).unwrap_or_default();
+                    @let floors = run.started.as_ref().map_or_else(|| floors.clone(), |started| started.floors_of(kind));
                     (board::section(board, traces.get(&board.name).unwrap_or(&empty), record, end, &floors))
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use hilrig_core::certify::certificate::{Outcome, Verdict};
+use hilrig_core::certify::certificate::{Outcome, RequiredOutcome, Verdict};
 use hilrig_core::certify::{CaseResult, Certificate, Tally};
 
 use super::looks::Looks;
@@ -48,12 +48,29 @@ pub(super) fn text(certificate: &Certificate, looks: Looks) -> String {
         None => "none: no case connected and kept what was agreed on".into(),
     };
     let _ = writeln!(out, "profile: {profile}");
+    for required in &certificate.policy {
+        let text = clean(&words::required(required));
+        let passed = required.outcome == RequiredOutcome::Passed;
+        let _ = writeln!(out, "{}", if passed { text } else { looks.bad(&text) });
+    }
     out
 }
 
 /// The cases, what did not hold, and how many came out how.
 fn told(all: &[CaseResult], looks: Looks) -> String {
     let mut out = cases(all, looks);
+    let mut head = Some("what was found");
+    for case in all.iter().filter(|case| !troubled(case)) {
+        let found = words::found(case).map(clean);
+        let repetitions = case.unstable().then(|| words::repetitions(case)).flatten();
+        let text: Vec<String> = repetitions.into_iter().chain(found).collect();
+        if !text.is_empty() {
+            if let Some(head) = head.take() {
+                let _ = writeln!(out, "{}", looks.bold(head));
+            }
+            let _ = writeln!(out, "{}: {}", clean(&case.id), text.join("; "));
+        }
+    }
     for case in all.iter().filter(|case| troubled(case)) {
         trouble(case, looks, &mut out);
     }
@@ -82,7 +99,7 @@ fn cases(cases: &[CaseResult], looks: Looks) -> String {
     }
     let _ = writeln!(out, "{}", looks.bold(&head));
     for case in cases {
-        let verdict = format!("{:VERDICT$}", words::verdict_words(case.verdict));
+        let verdict = format!("{:VERDICT$}", words::verdict(case));
         let _ = write!(out, "{}{GAP}{}", fit(&clean(&case.id), ids), paint(case, looks, &verdict));
         let mut rest = format!("{GAP}{}", fit(&words::outcome(case), outcomes));
         for figure in figures(case) {
@@ -95,7 +112,7 @@ fn cases(cases: &[CaseResult], looks: Looks) -> String {
 
 fn lines(cases: &[CaseResult], looks: Looks) -> String {
     let line = |case: &CaseResult| {
-        let verdict = paint(case, looks, words::verdict_words(case.verdict));
+        let verdict = paint(case, looks, words::verdict(case));
         format!("{}\n  {verdict}, {}\n", clean(&case.id), words::outcome(case))
     };
     cases.iter().map(line).collect()
@@ -112,6 +129,7 @@ fn figures(case: &CaseResult) -> [String; 3] {
 
 fn paint(case: &CaseResult, looks: Looks, text: &str) -> String {
     match case.verdict {
+        _ if case.unstable() => looks.bad(text),
         Verdict::NotHeld => looks.bad(text),
         Verdict::NotRun => looks.dim(text),
         Verdict::Held | Verdict::Reported => text.to_owned(),
@@ -131,6 +149,7 @@ fn trouble(case: &CaseResult, looks: Looks, out: &mut String) {
     });
     for (what, text) in [
         ("expected", Some(case.expected.clone())),
+        ("repetitions", words::repetitions(case)),
         ("found", Some(case.evidence.found.clone())),
         ("the board said", said),
         ("on the wire", words::telling(case).map(words::wire)),

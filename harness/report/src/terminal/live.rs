@@ -14,6 +14,7 @@ use hilrig_core::event::{Event, What};
 use hilrig_core::verdict::Verdict;
 
 use super::looks::Looks;
+use super::progress::Progress;
 use super::{crash, table, words};
 use crate::model::RunModel;
 use crate::reporters::Reporter;
@@ -34,6 +35,7 @@ pub struct Live<W> {
     whole: Option<ProgressBar>,
     boards: BTreeMap<String, ProgressBar>,
     ticker: Option<Ticker>,
+    progress: Progress,
 }
 
 impl<W: Write + Send> Live<W> {
@@ -55,6 +57,7 @@ impl<W: Write + Send> Live<W> {
             whole: None,
             boards: BTreeMap::new(),
             ticker: None,
+            progress: Progress::default(),
         }
     }
 
@@ -92,10 +95,11 @@ impl<W: Write + Send> Live<W> {
                     bar.set_message(words::clean(&format!("case {id}")));
                 }
             }
-            What::Step { scenario, step, text, .. } => {
-                if let Some(bar) = self.boards.get(name) {
-                    let step = format!("scenario {scenario}, step {step}: {text}");
-                    bar.set_message(words::clean(&step));
+            What::Step { .. } => {
+                if let (Some(bar), Some(told)) =
+                    (self.boards.get(name), self.progress.words(name, self.run.at))
+                {
+                    bar.set_message(told);
                 }
             }
             What::FlashProgress { written, total } => {
@@ -169,6 +173,7 @@ impl<W: Write + Send> Reporter for Live<W> {
 
     fn event(&mut self, event: &Event) -> io::Result<()> {
         self.run.add(event);
+        self.progress.add(event);
         match (&event.board, &event.what) {
             (_, What::CaseEnded(ended)) => {
                 let told = words::case(&ended.broker, &ended.result, self.looks);

@@ -6,6 +6,8 @@ mod live;
 mod looks;
 mod memory;
 mod plain;
+mod progress;
+mod scenarios;
 mod table;
 mod words;
 

@@ -7,6 +7,7 @@ use hilrig_core::event::{BrokerFacts, Event, What};
 use hilrig_core::phase::PhaseOutcome;
 
 use super::looks::Looks;
+use super::progress::Progress;
 use super::{crash, table, words};
 use crate::model::RunModel;
 use crate::reporters::Reporter;
@@ -18,12 +19,20 @@ pub struct Plain<W> {
     record: Option<PathBuf>,
     run: RunModel,
     names: usize,
+    progress: Progress,
 }
 
 impl<W: Write + Send> Plain<W> {
     /// Writes to `out`. `record` is told at the end.
     pub fn new(out: W, looks: Looks, record: Option<PathBuf>) -> Plain<W> {
-        Plain { out, looks, record, run: RunModel::default(), names: 0 }
+        Plain {
+            out,
+            looks,
+            record,
+            run: RunModel::default(),
+            names: 0,
+            progress: Progress::default(),
+        }
     }
 
     /// The line for an event, where it is worth one.
@@ -95,14 +104,24 @@ impl<W: Write + Send> Reporter for Plain<W> {
         if matches!(event.what, What::RunStarted(_)) {
             self.names = words::name_columns(self.run.boards.iter().map(|b| b.name.as_str()));
         }
-        let Some(text) = self.line(event) else { return Ok(()) };
-        let name = match &event.board {
-            Some(name) => format!("{:<1$}  ", words::clean(name), self.names),
-            None => String::new(),
-        };
+        self.progress.add(event);
         let mut lines = String::new();
-        for line in text.lines() {
-            lines += &format!("[{:>8.3}s] {name}{line}\n", event.at);
+        let mut put = |name: Option<&String>, text: &str| {
+            let name = name.map(|name| format!("{:<1$}  ", words::clean(name), self.names));
+            let name = name.unwrap_or_default();
+            for line in text.lines() {
+                lines += &format!("[{:>8.3}s] {name}{line}\n", event.at);
+            }
+        };
+        if let Some(text) = self.line(event) {
+            put(event.board.as_ref(), &text);
+        }
+        // A scenario goes on for hours without a line of its own.
+        for (name, text) in self.progress.due(event.at) {
+            put(Some(&name), &text);
+        }
+        if lines.is_empty() {
+            return Ok(());
         }
         self.out.write_all(lines.as_bytes())?;
         self.out.flush()

@@ -7,9 +7,9 @@ use hilrig_core::heap::HeapPhase;
 use hilrig_core::verdict::Verdict;
 
 use super::looks::Looks;
-use super::memory;
 use super::words::{self, block, clean, fit};
 use super::{certificate, crash};
+use super::{memory, scenarios};
 use crate::model::{BoardModel, RunEnd, RunModel, outcome_words};
 
 const GAP: &str = "  ";
@@ -34,6 +34,7 @@ pub(super) fn end(run: &RunModel, looks: Looks, record: Option<&Path>) -> String
     if out.len() > before {
         out += "\n";
     }
+    out += &scenarios::scenarios(run, looks);
     out += &certificate::end(run, looks);
     for note in &run.notes {
         let _ = writeln!(out, "note: {}", block(note, 6));

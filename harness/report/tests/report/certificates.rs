@@ -2,9 +2,10 @@
 
 use hilrig_core::certify::certificate::{CERTIFICATE_SCHEMA, Certificate, Outcome, Verdict};
 use hilrig_core::certify::matrix::CASES;
-use hilrig_core::certify::{Case, Reason};
+use hilrig_core::certify::outside::NEEDS_ALLOW_LOAD;
+use hilrig_core::certify::{Case, CaseResult, Reason, Tally};
 use hilrig_report::certificate::{
-    Difference, Meaning, differences, differences_markdown, markdown,
+    Compared, Difference, Meaning, differences, differences_markdown, markdown,
 };
 use hilrig_report::{
     CERTIFICATE, CERTIFICATE_TEXT, CertificateError, CertificateFiles, RunModel, certificates_in,
@@ -103,7 +104,9 @@ fn upgraded() -> Certificate {
     now.cases[at].outcome = Outcome::Refused;
     now.cases[at].reason = Some(Reason::CertificateWanted);
     let at = case(&mut now, "mfln-asked");
-    now.cases.remove(at);
+    now.cases[at].outcome = Outcome::Broken;
+    now.cases[at].verdict = Verdict::NotRun;
+    now.cases[at].why = Some("nothing answered".into());
     now.cases.push(sample::case("mqtt-qos", Outcome::Connected, Verdict::Held));
     now
 }
@@ -114,12 +117,12 @@ fn what_an_upgrade_changed_is_told_the_worst_first() {
     let found = differences(&before, &now);
     assert!(!found.holds());
     insta::assert_snapshot!(differences_markdown(&before, &now, &found));
-    // The other way round it is the better what was worse, but for what is not there any more.
+    // The other way round it is the better what was worse, but for a figure that was not measured.
     let back = differences(&now, &before);
     let of = |all: &[Difference], meaning| all.iter().filter(|d| d.meaning == meaning).count();
     let (worse, better) =
         (of(&found.differences, Meaning::Worse), of(&back.differences, Meaning::Better));
-    assert_eq!((worse, better), (6, 4), "{back:?}");
+    assert_eq!((worse, better), (6, 5), "{back:?}");
 }
 
 #[test]
@@ -232,8 +235,187 @@ fn the_matrix_is_documented_as_it_is() {
     assert!(docs.contains(&table), "docs/certify.md is to have this table:\n{table}");
 }
 
+/// A certificate of the matrix's cases that connect, each as often as there are heap figures.
+fn repeated(runs: &[u64]) -> Certificate {
+    let mut certificate = certificate();
+    certificate.cases = CASES
+        .iter()
+        .map(|case| {
+            let all: Vec<CaseResult> = runs
+                .iter()
+                .map(|heap| {
+                    let mut one = sample::case(case.id, Outcome::Connected, Verdict::Held);
+                    one.cost.heap_handshake = Some(*heap);
+                    one.cost.heap_connected = Some(*heap + 9000);
+                    // The less heap, the more bytes: both get worse together.
+                    one.cost.handshake_bytes = Some(100_000 - *heap);
+                    one.cost.handshake_seconds = Some(*heap as f64 / 1e5);
+                    one
+                })
+                .collect();
+            CaseResult::of_repetitions(&all).unwrap()
+        })
+        .collect();
+    certificate.tally = Tally::of(&certificate.cases);
+    certificate.repeat = u32::try_from(runs.len()).unwrap();
+    certificate
+}
+
+#[test]
+fn repetitions_are_read_back_and_shown() {
+    let mut certificate = repeated(&[22_000, 23_600, 22_400]);
+    let text = seal(&mut certificate);
+    assert_eq!(read(text.as_bytes()).unwrap(), certificate);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["repeat"], 3);
+    let repetitions = &json["cases"][0]["repetitions"];
+    assert_eq!(repetitions["spread"]["heap_handshake"]["highest"], 23_600);
+    assert_eq!((&repetitions["runs"], &repetitions["unstable"]), (&3.into(), &false.into()));
+    assert!(markdown(&certificate).contains("- `control`: 3 held of 3 runs\n"));
+    // What was run once has none of the new keys, so that an older hilrig reads it.
+    let text = seal(&mut self::certificate());
+    assert!(!text.contains("repeat") && !text.contains("policy"), "{text}");
+}
+
+#[test]
+fn a_partial_run_compares_what_both_have() {
+    let (whole, mut part) = (certificate(), certificate());
+    part.cases.retain(|case| case.id == "control");
+    part.profile = None;
+    for (before, now) in [(&whole, &part), (&part, &whole)] {
+        let found = differences(before, now);
+        assert!(found.holds(), "{found:?}");
+        assert_eq!(found.cases, 1);
+        assert_eq!(found.only_before.len() + found.only_now.len(), whole.cases.len() - 1);
+    }
+    // What both have counts as ever.
+    part.cases[0].cost.heap_handshake = Some(1000);
+    assert!(!differences(&whole, &part).holds());
+    // What was left out because nobody allowed it is no worse; what was stopped is.
+    let mut now = certificate();
+    let control = &mut now.cases[0];
+    (control.outcome, control.verdict) = (Outcome::NotRun, Verdict::NotRun);
+    control.why = Some(NEEDS_ALLOW_LOAD.into());
+    assert!(differences(&whole, &now).holds());
+    now.cases[0].why = Some("stopped by SIGINT".into());
+    assert!(!differences(&whole, &now).holds());
+}
+
+#[test]
+fn two_brokers_are_compared_and_neither_is_a_regression() {
+    let (before, mut now) = (certificate(), upgraded());
+    assert_eq!(differences(&before, &now).compared, Compared::Upgrade);
+    now.broker.software = "nats-server".into();
+    let found = differences(&before, &now);
+    assert!(found.holds() && found.compared == Compared::Brokers);
+    assert!(found.differences.iter().any(|one| one.meaning == Meaning::Worse));
+    let text = differences_markdown(&before, &now, &found);
+    assert!(text.contains("Two brokers: a comparison, not a regression"), "{text}");
+    assert!(!text.contains('❌'), "{text}");
+    let mut now = upgraded();
+    now.device.kind = "esp8266".into();
+    assert_eq!(differences(&before, &now).compared, Compared::Devices);
+    assert!(differences(&before, &now).holds());
+    assert_eq!(differences(&before, &certificate()).compared, Compared::Same);
+}
+
+#[test]
+fn a_verdict_that_flips_is_shown_as_unstable_everywhere() {
+    let mut certificate = certificate();
+    let held = sample::case("control", Outcome::Connected, Verdict::Held);
+    let not = sample::case("control", Outcome::Refused, Verdict::NotHeld);
+    certificate.cases[0] = CaseResult::of_repetitions(&[held.clone(), not, held]).unwrap();
+    assert!(markdown(&certificate).contains("❌ unstable, refused"), "{}", markdown(&certificate));
+    let text = hilrig_report::certificate_text(None, &certificate);
+    assert!(text.contains("unstable: 2 held, 1 not held of 3 runs"), "{text}");
+    assert!(text.lines().any(|line| line.starts_with("control") && line.contains("unstable")));
+    let page = hilrig_report::certificate_page(&certificate);
+    assert!(page.contains("unstable"), "{page}");
+    // It was stable before: that is worse.
+    let found = differences(&self::certificate(), &certificate);
+    assert!(!found.holds());
+}
+
+#[test]
+fn what_was_found_stands_in_every_report() {
+    let mut certificate = certificate();
+    let mut code = sample::case("mqtt-wrong-password", Outcome::Refused, Verdict::Held);
+    code.evidence.found = "CONNACK with return code 5".into();
+    let mut limit = sample::case("mqtt-payload-limit", Outcome::Connected, Verdict::Reported);
+    limit.evidence.found =
+        "the largest message is 65,535 B, beyond it the connection closes".into();
+    let mut resumption = sample::case("resumption", Outcome::Connected, Verdict::Reported);
+    resumption.evidence.found = "the session was offered by its id, and not resumed".into();
+    let found: Vec<String> =
+        [&code, &limit, &resumption].iter().map(|case| case.evidence.found.clone()).collect();
+    certificate.cases.extend([code, limit, resumption]);
+    let text = hilrig_report::certificate_text(None, &certificate);
+    let (markdown, page) = (markdown(&certificate), hilrig_report::certificate_page(&certificate));
+    for found in found {
+        for (shown, name) in [(&text, "terminal"), (&markdown, "Markdown"), (&page, "page")] {
+            assert!(shown.contains(&found), "{found} is not in the {name}: {shown}");
+        }
+    }
+}
+
+/// What each case sends to a broker of the user's own, as the table in docs/certify.md, which is made of it.
+#[test]
+fn what_each_case_sends_is_documented() {
+    const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/certify.md");
+    let mut all: Vec<(&str, bool, Vec<String>)> = Vec::new();
+    let asked = |case: &&Case| case.fits_any_broker() || case.is_about_own_certificate();
+    for case in CASES.iter().filter(asked) {
+        let id = format!("`{}`", case.id);
+        match all
+            .iter_mut()
+            .find(|(sends, load, _)| (*sends, *load) == (case.sends(), case.puts_load()))
+        {
+            Some((_, _, ids)) => ids.push(id),
+            None => all.push((case.sends(), case.puts_load(), vec![id])),
+        }
+    }
+    let mut table =
+        String::from("| Cases | What they send | `--allow-load` |\n| --- | --- | --- |\n");
+    for (sends, load, ids) in all {
+        let load = if load { "needed" } else { "" };
+        table += &format!("| {} | {sends} | {load} |\n", ids.join(", "));
+    }
+    let docs = std::fs::read_to_string(DOCS).unwrap();
+    assert!(docs.contains(&table), "docs/certify.md is to have this table:\n{table}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_stays_within_the_recorded_spread_is_never_worse(
+        runs in prop::collection::vec(20_000_u64..30_000, 2..8),
+        again in prop::collection::vec(0.0..=1.0_f64, 1..8),
+    ) {
+        let (lowest, highest) = (*runs.iter().min().unwrap(), *runs.iter().max().unwrap());
+        let within = |at: &f64| lowest + ((highest - lowest) as f64 * at) as u64;
+        let again: Vec<u64> = again.iter().map(within).collect();
+        let (before, now) = (repeated(&runs), repeated(&again));
+        for (before, now) in [(&before, &now), (&now, &before)] {
+            let found = differences(before, now);
+            prop_assert!(found.holds() && found.differences.is_empty(), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn what_leaves_the_spread_by_more_than_its_width_is_worse(
+        runs in prop::collection::vec(20_000_u64..30_000, 2..8),
+        more in 1_u64..1000,
+    ) {
+        let (lowest, highest) = (*runs.iter().min().unwrap(), *runs.iter().max().unwrap());
+        // More than any usual noise.
+        let gone = (highest - lowest).max(2048) + more;
+        let now = repeated(&[lowest - gone]);
+        let found = differences(&repeated(&runs), &now);
+        let worse = found.differences.iter().filter(|one| one.meaning == Meaning::Worse);
+        prop_assert!(worse.count() >= CASES.len(), "{found:?}");
+        prop_assert!(differences(&now, &repeated(&runs)).holds());
+    }
 
     #[test]
     fn any_bytes_are_refused_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {

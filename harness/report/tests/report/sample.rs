@@ -291,7 +291,7 @@ pub fn mixed() -> Stream {
     stream.board(name, What::HeapRead(read));
     stream.board(name, What::HeapCallers(callers()));
     let text = "the page, 3177 B".into();
-    let step = What::Step { scenario: "page".into(), step: 1, text, seconds: 0.005 };
+    let step = What::Step { scenario: "page".into(), step: 1, of: Some(21), text, seconds: 0.005 };
     stream.board(name, step);
     let found = ScenarioFound {
         scenario: "page".into(),
@@ -299,6 +299,8 @@ pub fn mixed() -> Stream {
         outcome: CheckOutcome::Held,
         first_free: Some(50_712),
         last_free: Some(50_712),
+        samples: 20,
+        stopped: None,
         slopes: vec![SlopeFound { each: "request".into(), slope: 0.0, low: -1.5, high: 0.5 }],
     };
     stream.board(name, What::Scenario(found));
@@ -318,7 +320,12 @@ pub fn mixed() -> Stream {
     stream.begin("v3", 3).stopped("v3", Phase::Lock, PhaseOutcome::RigFault, why);
     stream.end("v3", Verdict::RigFault, Some(why));
     stream.end("v4", Verdict::Skipped, Some("skip = \"on loan\" in the configuration"));
-    stream.run(What::CertifyStarted(CertifyStarted { broker: "mosquitto".into(), cases: 1 }));
+    stream.run(What::CertifyStarted(CertifyStarted {
+        broker: "mosquitto".into(),
+        cases: 1,
+        repeat: 1,
+        require: Vec::new(),
+    }));
     let (broker, id) = ("mosquitto".to_owned(), "tls13-only".to_owned());
     stream.board("v1", What::CaseStarted { broker: broker.clone(), id });
     let result = certificate::case("tls13-only", Outcome::Refused, CaseVerdict::Held);
@@ -343,7 +350,12 @@ pub fn certified() -> Stream {
 pub fn certify(stream: &mut Stream, broker: &str) {
     let cases = certificate::cases();
     let (broker, count) = (broker.to_owned(), cases.len() as u32);
-    stream.run(What::CertifyStarted(CertifyStarted { broker: broker.clone(), cases: count }));
+    stream.run(What::CertifyStarted(CertifyStarted {
+        broker: broker.clone(),
+        cases: count,
+        repeat: 1,
+        require: Vec::new(),
+    }));
     for result in cases.into_iter().rev() {
         let started = What::CaseStarted { broker: broker.clone(), id: result.id.clone() };
         let ended = What::CaseEnded(Box::new(CaseEnded { broker: broker.clone(), result }));

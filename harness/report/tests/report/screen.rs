@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use hilrig_core::check::Check;
 use hilrig_core::event::{Event, What};
+use hilrig_core::heap::HeapPhase;
 use hilrig_core::phase::Phase;
 use hilrig_core::verdict::Verdict;
 use hilrig_report::{Live, Looks, Plain, Reporter as _, replay};
@@ -56,6 +57,54 @@ fn thirty_two_boards() {
     let widths: Vec<usize> = text.lines().skip(1).take(33).map(|l| l.chars().count()).collect();
     assert!(widths.iter().all(|width| *width == widths[0]), "{text}");
     insta::assert_snapshot!(text);
+}
+
+/// A board in a soak of an hour, with a step each second and a half.
+fn soak(steps: u32) -> Stream {
+    let mut stream = Stream::of(&["v1"]);
+    if let What::RunStarted(run) = &mut stream.events[0].what {
+        run.scenarios = vec!["soak:3600s".into()];
+    }
+    stream.broker().begin("v1", 1);
+    stream.board("v1", What::PhaseStarted { phase: Phase::ScenarioSoak });
+    for step in 1..=steps {
+        let (scenario, text) = ("soak".into(), "a TLS connection".into());
+        stream.after(1.5).heap("v1", HeapPhase::Connected, 30_000);
+        stream.board("v1", What::Step { scenario, step, of: None, text, seconds: 1.5 });
+    }
+    stream
+}
+
+#[test]
+fn a_pipe_gets_a_line_on_a_scenario_every_30_seconds() {
+    let text = plain(&soak(102).events, Looks::default());
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains(", step ")).collect();
+    // In 153 s, and none for the first moment.
+    assert_eq!(lines.len(), 5, "{text}");
+    let first = "v1  scenario soak, step 19, 30 s of 1:00:00 h: a TLS connection, 31000 B free";
+    assert!(lines[0].ends_with(first), "{}", lines[0]);
+    assert!(lines[4].contains(" of 1:00:00 h: "), "{}", lines[4]);
+}
+
+#[test]
+fn a_live_view_tells_the_step_of_how_many() {
+    let mut stream = soak(0);
+    let step = |step| What::Step {
+        scenario: "soak".into(),
+        step,
+        of: Some(12),
+        text: "a TLS connection".into(),
+        seconds: 1.0,
+    };
+    stream.board("v1", step(6)).board("v1", step(7));
+    let terminal = InMemoryTerm::new(24, 100);
+    let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
+    let mut live = Live::new(target, Page::default(), wide(100), None);
+    for event in &stream.events {
+        live.event(event).unwrap();
+    }
+    let shown = terminal.contents();
+    assert!(shown.contains("scenario soak, step 7 of 12, "), "{shown}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use hilrig_core::certify::certificate::OtherClient;
-use hilrig_core::certify::{BrokerTls, Case, Line, WireSeen};
+use hilrig_core::certify::{BrokerTls, Case, CaseResult, Line, WireSeen};
 use hilrig_core::event::BrokerFacts;
 
 use crate::BrokerEndpoint;
@@ -78,6 +78,11 @@ pub trait CaseBroker {
     /// Ends it and starts it anew, as it was, without its sessions. Returns when it answers again.
     async fn restart(&mut self) -> Result<(), String>;
 
+    /// Why the board was refused in the control, where nothing further can come of this broker then.
+    async fn why_refused(&self, _result: &CaseResult) -> Option<String> {
+        None
+    }
+
     /// What was found if it is gone.
     async fn gone(&mut self) -> Option<String>;
 
@@ -109,6 +114,8 @@ pub struct Trust {
     pub pin_of_usual: Option<[u8; 32]>,
     /// A client certificate with its key, PEM. A secret.
     pub client_certificate: Option<String>,
+    /// The board shows it in every case, whatever the case is about.
+    pub always_client_certificate: bool,
     /// First and last second in which the leaf is valid, since 1970.
     pub validity: Option<(i64, i64)>,
 }

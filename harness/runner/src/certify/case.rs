@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use hilrig_core::board::Board;
 use hilrig_core::certify::case::Behaviour;
-use hilrig_core::certify::{Act, Case, CaseResult, Cost, Expected, Outcome, Reason};
+use hilrig_core::certify::certificate::Verdict;
+use hilrig_core::certify::{Act, Case, CaseResult, Cost, Expected, Outcome, Reason, matrix};
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::text;
 use hilrig_core::units::Span;
@@ -136,8 +137,21 @@ impl Share<'_> {
                 Some(found) => Came::broken(format!("the broker is gone: {found}")),
                 None => came,
             };
-            let result = self.result(&on, came, broker.as_ref()).await;
+            let mut result = self.result(&on, came, broker.as_ref()).await;
+            let first = on.case.id == matrix::CASES[0].id && result.verdict == Verdict::NotHeld;
+            let no_way_on =
+                result.outcome == Outcome::Refused || result.reason == Some(Reason::BrokerRule);
+            let refused = match first && no_way_on {
+                true => broker.why_refused(&result).await,
+                false => None,
+            };
+            if let Some(why) = refused.as_ref().filter(|why| result.evidence.found != **why) {
+                result.evidence.found = format!("{}: {why}", result.evidence.found);
+            }
             self.all.ended(self, result);
+            if let Some(why) = refused {
+                self.all.refused(task.broker, &why);
+            }
             if let Some(stop) = stop {
                 broker.hang_up().await;
                 match self.recover(&on, board, &stop).await {

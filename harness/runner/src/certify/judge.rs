@@ -143,6 +143,7 @@ pub fn result(
             clients,
         },
         cost,
+        repetitions: None,
         seconds: 0.0,
     }
 }

@@ -126,6 +126,17 @@ impl Queue {
         all
     }
 
+    /// Everything that is left with this broker.
+    pub fn give_up_broker(&mut self, broker: usize) -> Vec<Task> {
+        let groups = self.groups.iter_mut().filter(|group| group.need.broker == broker);
+        let mut all: Vec<_> = groups.flat_map(|group| group.left.drain(..)).collect();
+        let (gone, kept): (VecDeque<_>, VecDeque<_>) =
+            self.last.drain(..).partition(|task| task.broker == broker);
+        self.last = kept;
+        all.extend(gone);
+        all
+    }
+
     /// Everything that is left.
     pub fn rest(&mut self) -> Vec<Task> {
         let groups = self.groups.iter_mut().flat_map(|group| group.left.drain(..));

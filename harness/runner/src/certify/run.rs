@@ -36,6 +36,10 @@ pub struct Certification<'a> {
     pub brokers: &'a [&'a dyn CertifyBench],
     /// The cases, in the matrix's order.
     pub cases: &'a [&'static Case],
+    /// How often each case is run, at least once.
+    pub repeat: u32,
+    /// What is required beside what the matrix expects, in its own words.
+    pub require: &'a [String],
     /// Where events go.
     pub events: &'a Events,
 }
@@ -50,6 +54,8 @@ pub(crate) struct Shared<'a> {
     open: Cell<u32>,
     /// How long a broker took to start, the longest so far.
     starts: Cell<Duration>,
+    /// Why nothing further came of a broker, for the first that it is so of.
+    refused: RefCell<Option<String>>,
     /// The first case that the bench broke, in words.
     broken: RefCell<Option<String>>,
     /// Boards whose work has not ended.
@@ -73,16 +79,18 @@ struct OfBroker {
     facts: Option<(BrokerFacts, Option<String>)>,
     /// For each case, why it cannot be run with this broker, if it cannot.
     cannot: Vec<Option<String>>,
-    /// For each case, what came of it.
+    /// For each case and each of its repetitions, what came of it.
     results: Vec<Option<(CaseVerdict, Outcome)>>,
 }
 
-/// Certifies. `stop` and `record_fault` are as for a run. What comes of each case is told by events.
+/// Certifies. `stop` and `record_fault` are as for a run. `not_met` says what of the requirements is not met;
+/// it is asked after the last case's event. What comes of each case is reported by events.
 pub async fn certify(
     what: &Certification<'_>,
     members: Vec<Member>,
     stop: impl Future<Output = String>,
     record_fault: impl Fn() -> Option<String>,
+    not_met: impl Fn() -> Option<String>,
 ) -> RunOutcome {
     let events = what.events;
     let all = Shared::new(what, &members);
@@ -90,7 +98,11 @@ pub async fn certify(
     all.end(why.as_deref());
     let verdict = all.verdict(why.is_some());
     let why = why.or(all.broken.take().filter(|_| verdict == Verdict::RigFault));
+    let why = why.or(all.refused.take());
     let mut outcome = RunOutcome { verdict, why };
+    if let (Verdict::Passed, Some(why)) = (outcome.verdict, not_met()) {
+        outcome = RunOutcome { verdict: Verdict::Failed, why: Some(why) };
+    }
     if let (Verdict::Passed, Some(fault)) = (outcome.verdict, record_fault()) {
         outcome = RunOutcome { verdict: Verdict::RigFault, why: Some(fault) };
     }
@@ -167,12 +179,14 @@ impl<'a> Shared<'a> {
         let mut open = 0;
         for (broker, bench) in what.brokers.iter().enumerate() {
             brokers.push(OfBroker {
-                results: vec![None; what.cases.len()],
+                results: vec![None; what.cases.len() * what.repeat.max(1) as usize],
                 cannot: what.cases.iter().map(|case| bench.cannot(case)).collect(),
                 ..OfBroker::default()
             });
-            for (place, case) in what.cases.iter().enumerate() {
-                if brokers[broker].cannot[place].is_none() {
+            let each = what.cases.iter().enumerate().cycle();
+            let all = what.cases.len() * what.repeat.max(1) as usize;
+            for (place, (of, case)) in each.take(all).enumerate() {
+                if brokers[broker].cannot[of].is_none() {
                     let task = Task { broker, place, case };
                     match case.act == Act::Mqtt(Behaviour::ReconnectStorm) && members.len() > 1 {
                         true => queue.push_last(task),
@@ -189,6 +203,7 @@ impl<'a> Shared<'a> {
             brokers: RefCell::new(brokers),
             open: Cell::new(open),
             starts: Cell::default(),
+            refused: RefCell::default(),
             broken: RefCell::default(),
             alive: Cell::new(members.len()),
             storm: RefCell::default(),
@@ -275,6 +290,17 @@ impl<'a> Shared<'a> {
         }
     }
 
+    /// The control was refused: nothing further is asked of this broker.
+    pub(super) fn refused(&self, broker: usize, why: &str) {
+        let words = || format!("{}: {why}", self.name(broker));
+        self.refused.borrow_mut().get_or_insert_with(words);
+        let not = NotSetUp::NotRun("the control was refused".into());
+        let tasks = self.queue.borrow_mut().give_up_broker(broker);
+        for task in tasks {
+            self.put(task, left_out(task.case, &not));
+        }
+    }
+
     /// The board has this broker no more.
     pub(super) fn leave(&self, share: &Share<'_>) {
         if let Some(need) = share.now.borrow_mut().need.take() {
@@ -327,12 +353,20 @@ impl<'a> Shared<'a> {
         }
         let cases = self.what.cases;
         let count = u32::try_from(cases.len()).unwrap_or(u32::MAX);
-        let started = CertifyStarted { broker: self.name(broker), cases: count };
+        let started = CertifyStarted {
+            broker: self.name(broker),
+            cases: count,
+            repeat: self.what.repeat.max(1),
+            require: self.what.require.to_vec(),
+        };
         self.what.events.run(What::CertifyStarted(started));
         for (place, why) in of.cannot.iter().enumerate() {
             let Some(why) = why else { continue };
             let result = left_out(cases[place], &NotSetUp::NotRun(why.clone()));
-            of.results[place] = Some((result.verdict, result.outcome));
+            // Once for all of its repetitions: they would say the same.
+            for again in of.results.iter_mut().skip(place).step_by(cases.len()) {
+                *again = Some((result.verdict, result.outcome));
+            }
             self.tell(broker, result);
         }
     }

@@ -63,7 +63,7 @@ pub fn given(contract: &Contract, case: &Case, trust: &Trust) -> Result<Given, S
     if contract.http.ca.is_none() {
         return Err(lacks("http.ca"));
     }
-    let certificate = match board.certificate {
+    let certificate = match board.certificate || trust.always_client_certificate {
         false => None,
         true if contract.http.certificate.is_none() => return Err(lacks("http.certificate")),
         true => {

@@ -8,9 +8,10 @@ mod reconnect;
 mod soak;
 mod steps;
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use hilrig_core::check::CheckOutcome;
+use hilrig_core::check::Check;
 use hilrig_core::contract::Request;
 use hilrig_core::event::What;
 use hilrig_core::heap::HeapSample;
@@ -23,15 +24,37 @@ use crate::log::{Log, Mark};
 use crate::online::Online;
 use crate::path::Path;
 use crate::run::Broker;
-use crate::walk::Stop;
+use crate::walk::{Stop, Walk};
 
-use steps::Steps;
+pub(crate) use steps::Steps;
 
 /// A heap that is lower than it was is asked for again after this time, then after twice as long each
 /// time.
 const AGAIN: Duration = Duration::from_millis(20);
 /// The longest time between two of them.
 const AGAIN_MOST: Duration = Duration::from_millis(500);
+
+/// Judges the scenario under way, where there is one and the path ended in it: a step that did not work fails
+/// the board; where the bench or somebody stopped it, what was measured until then counts.
+pub(crate) fn stopped(walk: &Walk<'_>, stop: &Stop) {
+    let Some(steps) = walk.take_scenario() else { return };
+    let scenario = steps.asked.scenario;
+    let (check, why) = match stop {
+        Stop::Failed(why) | Stop::Crashed(why) => {
+            let found = format!("{}: {why}", steps.in_step());
+            (Check::of(scenario.check(), scenario.title(), false, found), None)
+        }
+        Stop::Rig(why) | Stop::Silent(why) | Stop::Interrupted(why) => {
+            (steps.check(true), Some(why.clone()))
+        }
+    };
+    judged(walk, &steps, check, why);
+}
+
+fn judged(walk: &Walk<'_>, steps: &Steps, check: Check, stopped: Option<String>) {
+    walk.tell(What::Scenario(steps.found(check.outcome, stopped)));
+    walk.check(check);
+}
 
 impl Path<'_> {
     /// The scenarios that want the web server.
@@ -40,7 +63,7 @@ impl Path<'_> {
         booted: &Booted,
     ) -> Result<(), Stop> {
         for asked in self.scenarios(|scenario| scenario == Scenario::Page) {
-            let steps = Steps::new(asked);
+            let steps = Rc::new(Steps::new(asked));
             let work = self.page_under_load(&steps, booted);
             self.scenario(&steps, work).await?;
         }
@@ -55,7 +78,7 @@ impl Path<'_> {
         broker: &Broker,
     ) -> Result<Online, Stop> {
         for asked in self.scenarios(|scenario| scenario != Scenario::Page) {
-            let steps = Steps::new(asked);
+            let steps = Rc::new(Steps::new(asked));
             let work = async {
                 match asked.scenario {
                     Scenario::Handshake => self.handshakes(&steps, &mut online, log, broker).await,
@@ -74,31 +97,20 @@ impl Path<'_> {
         self.bench.plan.scenarios.iter().copied().filter(move |asked| of(asked.scenario))
     }
 
-    /// One scenario as a phase, and its check.
+    /// One scenario as a phase, and its check. One that did not get to its end is judged when it is known
+    /// whose fault that was: [`stopped`].
     async fn scenario(
         &self,
-        steps: &Steps,
+        steps: &Rc<Steps>,
         work: impl Future<Output = Result<(), Stop>>,
     ) -> Result<(), Stop> {
-        let scenario = steps.asked.scenario;
         self.walk
-            .phase(scenario.phase(), async {
-                let done = work.await;
-                match &done {
-                    Ok(()) => {
-                        let check = steps.check();
-                        self.walk.tell(What::Scenario(steps.found(check.outcome)));
-                        self.walk.check(check);
-                    }
-                    Err(stop) => {
-                        // Whether it was the board is found out later.
-                        if stop.failed().is_some() {
-                            let found = steps.found(CheckOutcome::NotHeld);
-                            self.walk.scenario_failed(scenario, found, steps.in_step());
-                        }
-                    }
-                }
-                done
+            .phase(steps.asked.scenario.phase(), async {
+                self.walk.scenario_begins(steps.clone());
+                work.await?;
+                self.walk.take_scenario();
+                judged(self.walk, steps, steps.check(false), None);
+                Ok(())
             })
             .await
     }
@@ -152,43 +164,71 @@ impl Path<'_> {
         broker: &Broker,
     ) -> Result<Option<u64>, Stop> {
         let since = Instant::now();
-        let mut free = self.heap_over_mqtt(online, broker).await?;
+        let mut settled = self.heap_reply(online, broker).await?;
         let mut again = AGAIN;
-        while free.is_some_and(|free| steps.below_last(free)) && since.elapsed() < SETTLES {
+        while settled.is_some_and(|now| steps.below_last(now.free)) && since.elapsed() < SETTLES {
             self.walk.waiting(tokio::time::sleep(again)).await;
             again = (again * 2).min(AGAIN_MOST);
-            free = free.max(self.heap_over_mqtt(online, broker).await?);
+            let next = self.heap_reply(online, broker).await?;
+            let free = |now: &Option<OfNow>| now.map(|now| now.free);
+            settled = if free(&next) > free(&settled) { next } else { settled };
         }
-        Ok(free)
+        Ok(self.counts(settled))
     }
 
-    /// The heap figures over MQTT; `None` where the firmware tells none in a reply.
+    /// The free heap over MQTT; `None` where the firmware reports none in a reply.
     async fn heap_over_mqtt(
         &self,
         online: &mut Online,
         broker: &Broker,
     ) -> Result<Option<u64>, Stop> {
+        Ok(self.counts(self.heap_reply(online, broker).await?))
+    }
+
+    async fn heap_reply(
+        &self,
+        online: &mut Online,
+        broker: &Broker,
+    ) -> Result<Option<OfNow>, Stop> {
         let contract = &self.bench.plan.contract;
         let Some(request) = contract.heap_request() else { return Ok(None) };
         let (reply, _) = self.request_untold(online, broker, request).await?;
         if let Some(wrong) = mismatch(request, &reply) {
             return Err(Stop::Failed(wrong));
         }
-        self.free_heap(&reply)
+        self.of_now(&reply)
     }
 
-    /// Notes the heap figures of a reply, and gives the free heap of that moment. Of the other phases'
-    /// only what is new: a soak would fill the record with what it knows.
-    fn free_heap(&self, reply: &[u8]) -> Result<Option<u64>, Stop> {
+    /// The sample of now in a reply. What makes a phase's figures worse is noted at once; a reply that only
+    /// repeats what is known is noted where it [counts](Path::counts): a soak would fill the record with it.
+    fn of_now(&self, reply: &[u8]) -> Result<Option<OfNow>, Stop> {
         let Some(fields) = &self.bench.plan.contract.heap.reply else { return Ok(None) };
-        let samples = judge::heap_of_reply(fields, reply).map_err(Stop::Failed)?;
-        let free = samples.last().and_then(|sample| sample.free);
-        let lows = self.walk.lows();
-        let new = |sample: &HeapSample| {
-            let lowest = lows.get(sample.phase).map(|low| low.lowest_free);
-            sample.free.is_some() || lowest.is_none_or(|lowest| sample.lowest_free < lowest)
-        };
-        samples.into_iter().filter(new).for_each(|sample| self.walk.heap(sample));
-        Ok(free)
+        let mut of_now = None;
+        for sample in judge::heap_of_reply(fields, reply).map_err(Stop::Failed)? {
+            let noted = self.walk.lows().worse_by(&sample);
+            if noted {
+                self.walk.heap(sample);
+            }
+            of_now = sample.free.map(|free| OfNow { free, sample, noted }).or(of_now);
+        }
+        Ok(of_now)
     }
+
+    /// The reply counts as that after a step: it is noted, if it was not before, and if it is not what was
+    /// noted last.
+    fn counts(&self, of_now: Option<OfNow>) -> Option<u64> {
+        let OfNow { free, sample, noted } = of_now?;
+        if !noted && !self.walk.knows(&sample) {
+            self.walk.heap(sample);
+        }
+        Some(free)
+    }
+}
+
+/// The heap at the moment of a reply.
+#[derive(Clone, Copy)]
+struct OfNow {
+    free: u64,
+    sample: HeapSample,
+    noted: bool,
 }

@@ -125,7 +125,7 @@ impl Path<'_> {
         if let Some(wrong) = mismatch(request, &reply) {
             return Err(Stop::Failed(wrong));
         }
-        self.free_heap(&reply)
+        Ok(self.counts(self.of_now(&reply)?))
     }
 }
 

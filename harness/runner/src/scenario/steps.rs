@@ -7,6 +7,7 @@ use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::event::What;
 use hilrig_core::leak::{self, Slope};
 use hilrig_core::scenario::{Asked, Length, Scenario, ScenarioFound, SlopeFound, WARM_UP};
+use hilrig_core::series::{Sample, Series};
 
 use crate::walk::Walk;
 
@@ -18,16 +19,17 @@ pub struct Steps {
     step_since: Cell<Instant>,
     done: Cell<u32>,
     reconnects: Cell<u32>,
-    samples: RefCell<Vec<Sample>>,
+    /// Samples so far, those that do not count among them.
+    seen: Cell<usize>,
+    last: Cell<Option<u64>>,
+    /// Those that count.
+    samples: RefCell<Series>,
 }
 
-#[derive(Clone, Copy)]
-struct Sample {
-    step: u32,
-    reconnects: u32,
-    hours: f64,
-    free: u64,
-}
+// The scales of the series.
+const BY_STEP: usize = 0;
+const BY_RECONNECT: usize = 1;
+const BY_HOUR: usize = 2;
 
 impl Steps {
     /// None done.
@@ -39,6 +41,8 @@ impl Steps {
             step_since: Cell::new(now),
             done: Cell::new(0),
             reconnects: Cell::new(0),
+            seen: Cell::new(0),
+            last: Cell::new(None),
             samples: RefCell::default(),
         }
     }
@@ -59,12 +63,20 @@ impl Steps {
         }
     }
 
-    /// The board has connected anew.
+    /// How many steps there are to be: the page has one more, all requests at once.
+    fn of(&self) -> Option<u32> {
+        match self.asked.length {
+            Length::Steps(steps) => Some(steps + u32::from(self.asked.scenario == Scenario::Page)),
+            Length::For(_) => None,
+        }
+    }
+
+    /// The board has connected again.
     pub fn reconnected(&self) {
         self.reconnects.set(self.reconnects.get() + 1);
     }
 
-    /// Before the first step: the heap that the others are held against.
+    /// Before the first step: the heap that the others are compared with.
     pub fn begin(&self, free: Option<u64>) {
         self.sample(free);
         self.step_since.set(Instant::now());
@@ -76,6 +88,7 @@ impl Steps {
         walk.tell(What::Step {
             scenario: self.asked.scenario.name().into(),
             step: self.done.get(),
+            of: self.of(),
             text: text.into(),
             seconds: self.step_since.replace(Instant::now()).elapsed().as_secs_f64(),
         });
@@ -83,22 +96,25 @@ impl Steps {
     }
 
     fn sample(&self, free: Option<u64>) {
-        let (step, reconnects) = (self.done.get(), self.reconnects.get());
+        let Some(figure) = free else { return };
+        self.last.set(free);
+        self.seen.set(self.seen.get() + 1);
+        if self.seen.get() <= WARM_UP {
+            return;
+        }
         let hours = self.since.elapsed().as_secs_f64() / 3600.0;
-        let sample = |free| Sample { step, reconnects, hours, free };
-        self.samples.borrow_mut().extend(free.map(sample));
+        let places = [f64::from(self.done.get()), f64::from(self.reconnects.get()), hours];
+        self.samples.borrow_mut().add(Sample { places, figure });
     }
 
-    /// The free heap in the middle of all samples so far.
+    /// The free heap in the middle of all samples that count.
     pub fn median_free(&self) -> Option<u64> {
-        let mut free: Vec<u64> = self.samples.borrow().iter().map(|sample| sample.free).collect();
-        free.sort_unstable();
-        free.get(free.len() / 2).copied()
+        self.samples.borrow().median()
     }
 
     /// Whether the free heap is below that of the last step.
     pub fn below_last(&self, free: u64) -> bool {
-        self.samples.borrow().last().is_some_and(|last| free < last.free)
+        self.last.get().is_some_and(|last| free < last)
     }
 
     /// The step under way, in words.
@@ -112,11 +128,10 @@ impl Steps {
     }
 
     /// The steps so far, as a scenario whose check came to this.
-    pub fn found(&self, outcome: CheckOutcome) -> ScenarioFound {
+    pub fn found(&self, outcome: CheckOutcome, stopped: Option<String>) -> ScenarioFound {
         let samples = self.samples.borrow();
-        let counted = samples.get(WARM_UP..).unwrap_or_default();
-        let slopes = self.slopes(counted);
-        let free = |sample: Option<&Sample>| sample.filter(|_| !slopes.is_empty()).map(|s| s.free);
+        let slopes = self.slopes(&samples);
+        let ends = samples.ends().filter(|_| !slopes.is_empty());
         let found = |(slope, each): &(Slope, &str)| SlopeFound {
             each: (*each).into(),
             slope: slope.slope,
@@ -127,64 +142,61 @@ impl Steps {
             scenario: self.asked.scenario.name().into(),
             steps: self.done.get(),
             outcome,
-            first_free: free(counted.first()),
-            last_free: free(counted.last()),
+            first_free: ends.map(|[first, _]| first.figure),
+            last_free: ends.map(|[_, last]| last.figure),
+            samples: samples.count() as u64,
             slopes: slopes.iter().map(found).collect(),
+            stopped,
         }
     }
 
     /// The slopes with what is one step, the first, and where there is more than that, with the rest.
-    fn slopes(&self, counted: &[Sample]) -> Vec<(Slope, &'static str)> {
+    fn slopes(&self, samples: &Series) -> Vec<(Slope, &'static str)> {
         let scenario = self.asked.scenario;
-        let slope = |place: fn(&Sample) -> f64, each| {
-            let points: Vec<_> = counted.iter().map(|s| (place(s), s.free as f64)).collect();
-            Slope::of(&points).map(|slope| (slope, each))
-        };
-        let by_step = slope(|sample| f64::from(sample.step), each(scenario));
+        let slope = |scale, each| samples.slope(scale).map(|slope| (slope, each));
+        let by_step = slope(BY_STEP, each(scenario));
         let soak = scenario == Scenario::Soak && by_step.is_some();
-        let more = soak.then(|| {
-            [
-                slope(|sample| f64::from(sample.reconnects), "reconnect"),
-                slope(|sample| sample.hours, "hour"),
-            ]
-        });
+        let more = soak.then(|| [slope(BY_RECONNECT, "reconnect"), slope(BY_HOUR, "hour")]);
         by_step.into_iter().chain(more.into_iter().flatten().flatten()).collect()
     }
 
-    /// What the steps, all of which worked, come to.
-    pub fn check(&self) -> Check {
+    /// What the steps come to, all of which worked; `stopped` where there were to be more of them.
+    pub fn check(&self, stopped: bool) -> Check {
         let scenario = self.asked.scenario;
         let (id, title) = (scenario.check(), scenario.title());
         let samples = self.samples.borrow();
-        let steps = format!("{} steps worked", self.done.get());
-        let counted = samples.get(WARM_UP..).unwrap_or_default();
-        let slopes = self.slopes(counted);
-        let (Some(first), Some(last), Some((by_step, _))) =
-            (counted.first(), counted.last(), slopes.first())
-        else {
-            let why = match samples.is_empty() {
-                true => {
-                    "the firmware tells its free heap in no reply (contract: heap.reply)".into()
+        let steps = match (stopped, self.done.get()) {
+            (true, 1) => "stopped after 1 step".into(),
+            (true, steps) => format!("stopped after {steps} steps"),
+            (false, steps) => format!("{steps} steps worked"),
+        };
+        let slopes = self.slopes(&samples);
+        let (Some([first, last]), Some((by_step, _))) = (samples.ends(), slopes.first()) else {
+            let why = match self.last.get() {
+                None => {
+                    "the firmware reports its free heap in no reply (contract: heap.reply)".into()
                 }
-                false => format!(
-                    "{} samples behind the first {WARM_UP} are too few to tell a leak by; {} are the fewest",
-                    counted.len(),
+                Some(_) => format!(
+                    "{} samples after the first {WARM_UP} are too few to find a leak; {} are the fewest",
+                    samples.count(),
                     leak::FEWEST
                 ),
             };
             return Check::not_measured(id, title, format!("{steps}, but {why}"));
         };
-        let mut found = format!("{steps}; free heap {} to {} B", first.free, last.free);
+        let (first, last, count) = (first.figure, last.figure, samples.count());
+        let mut found = format!("{steps}; free heap {first} to {last} B in {count} samples");
         found.extend(slopes.iter().map(|(slope, each)| format!(", {}", words(slope, each))));
         let fell = by_step.surely_fell();
         let held = fell <= leak::ALLOWED;
-        if !held {
-            found.push_str(&format!(
+        found.push_str(&match held {
+            true => format!(", no leak beyond {:.0} B", leak::ALLOWED),
+            false => format!(
                 ". It leaks: {:.0} B in all, at least {fell:.0} B; {:.0} B are allowed",
                 by_step.fell(),
                 leak::ALLOWED
-            ));
-        }
+            ),
+        });
         Check::of(id, title, held, found)
     }
 }

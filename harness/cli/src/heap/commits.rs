@@ -1,0 +1,240 @@
+//! The heap figures of commits, for a search: those that are known, else measured in a working tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use hilrig_core::exit;
+use hilrig_core::plural::counted;
+use hilrig_report::heap::{Boot, Boots, Change, Entry, Judged, Key, Scope, compare, sorted};
+use hilrig_report::{History, Row, Wanted};
+
+use super::boots::{self, Lines, Made};
+use super::history;
+use super::worktree::{Tree, git};
+use crate::error::Failure;
+use crate::session::{Boards, Loaded};
+use crate::{args, load, scenarios, signals};
+
+/// What there is to say of a commit.
+pub enum Told {
+    /// Its figures, and how they were had.
+    Figures { entries: BTreeMap<Key, Entry>, how: String },
+    /// A board failed on the way, so that there are none.
+    Failed(String),
+    /// It cannot be measured.
+    Not(String),
+}
+
+impl Told {
+    /// How the figures were had.
+    pub fn how(&self) -> &str {
+        match self {
+            Told::Figures { how, .. } => how,
+            Told::Failed(_) | Told::Not(_) => "",
+        }
+    }
+
+    fn entries(&self) -> Option<&BTreeMap<Key, Entry>> {
+        match self {
+            Told::Figures { entries, .. } => Some(entries),
+            Told::Failed(_) | Told::Not(_) => None,
+        }
+    }
+
+    /// The figure that is worse by most, if any is; what is not measured any more is worse than that.
+    pub fn worst(&self, now: &Told) -> Option<(Key, Change)> {
+        let (before, now) = (self.entries()?, now.entries()?);
+        let worse = before.iter().filter_map(|(key, was)| {
+            let changes = compare(&was.figures, &now.get(key)?.figures).changes.into_iter();
+            let worse = changes.filter(|c| matches!(c.judged, Judged::Worse | Judged::NotMeasured));
+            let most = |change: &Change| change.difference().map_or(u64::MAX, i64::unsigned_abs);
+            Some((key.clone(), worse.max_by_key(most)?))
+        });
+        worse.max_by_key(|(_, change)| change.difference().map_or(u64::MAX, i64::unsigned_abs))
+    }
+}
+
+/// Finds the figures of commits.
+pub struct Commits<'a> {
+    args: &'a args::HeapBisect,
+    /// The configuration in the working tree.
+    config: PathBuf,
+    /// Where the records and the history are.
+    records: PathBuf,
+    tree: &'a Tree,
+}
+
+impl<'a> Commits<'a> {
+    /// Those of a working tree.
+    pub fn new(
+        args: &'a args::HeapBisect,
+        config: PathBuf,
+        records: PathBuf,
+        tree: &'a Tree,
+    ) -> Commits<'a> {
+        Commits { args, config, records, tree }
+    }
+
+    /// The figures of a commit, of what `like` has figures of: from the history, by the commit or by the build
+    /// that it makes, else measured.
+    ///
+    /// # Errors
+    /// The search was stopped, or it cannot go on at all.
+    pub async fn told(&self, hash: &str, like: Option<&Told>) -> Result<Told, Failure> {
+        git(&self.tree.path, &["checkout", "--quiet", "--detach", "--force", hash]).await?;
+        let configuration = match self.configuration() {
+            Ok(configuration) => configuration,
+            Err(failure) => return Ok(Told::Not(failure.message().to_owned())),
+        };
+        let wanted = Wants { configuration, keys: like.and_then(Told::entries) };
+        let of_commit = Wanted { commit: Some(hash.into()), ..Wanted::default() };
+        let clean = |row: &Row| row.commit.as_ref().is_some_and(|commit| !commit.ends_with('+'));
+        if let Some(told) = self.known(&of_commit, &wanted, clean, "known")? {
+            return Ok(told);
+        }
+        let built = tokio::select! {
+            built = self.tree.builds_quietly(&self.args.build) => built?,
+            why = signals::told_to_stop().map_err(Failure::internal)? => return Err(Failure::rig(why)),
+        };
+        if let Err(why) = built {
+            return Ok(Told::Not(format!("it does not build: {why}")));
+        }
+        match self.of_build(&wanted)? {
+            Some(told) => Ok(told),
+            None => self.measured(&wanted).await,
+        }
+    }
+
+    /// The form fields and scenarios of the commit's own configuration, as a key has them, and its kinds of
+    /// boards.
+    fn configuration(&self) -> Result<(String, BTreeSet<String>), Failure> {
+        let config = load::config(&self.config)?;
+        let contract = load::contract(&config)?;
+        let asked = scenarios::asked(&self.args.scenarios, &config, &contract)?;
+        let virtual_boards = self.args.virtual_boards.map(usize::from);
+        let boards = crate::bench::choose(&config, virtual_boards, None, &[])?;
+        let settings = config.settings.iter().map(|(field, value)| format!("{field}={value}"));
+        let asked = asked.iter().map(|asked| format!("scenario={asked}"));
+        let words: Vec<String> = settings.chain(asked).collect();
+        let kinds = boards.iter().map(|board| board.kind.name().to_owned()).collect();
+        Ok((words.join(" "), kinds))
+    }
+
+    /// What the history has, where it has all that is wanted.
+    fn known(
+        &self,
+        of: &Wanted,
+        wanted: &Wants<'_>,
+        row: impl Fn(&Row) -> bool,
+        how: &str,
+    ) -> Result<Option<Told>, Failure> {
+        // Looking makes no history where there was none.
+        if !self.records.is_dir() {
+            return Ok(None);
+        }
+        let history: History = history::opened(&self.records)?;
+        let mut rows = history.rows(of).map_err(Failure::rig)?;
+        rows.retain(|of| row(of) && wanted.has(&of.key()));
+        let boots = Boots::of_rows(&rows);
+        if !wanted.all_in(boots.keys()) {
+            return Ok(None);
+        }
+        let count = boots.values().map(|boots| boots.boots).sum::<usize>();
+        let entries = boots.iter().map(|(key, boots)| (key.clone(), Entry::of(boots))).collect();
+        Ok(Some(Told::Figures { entries, how: format!("{how}, {}", counted(count, "boot")) }))
+    }
+
+    /// What the history has of the very firmware that was built now, whatever commit it was of.
+    fn of_build(&self, wanted: &Wants<'_>) -> Result<Option<Told>, Failure> {
+        let config = load::config(&self.config)?;
+        let virtual_boards = self.args.virtual_boards.map(usize::from);
+        let boards = Boards { virtual_boards, kind: None, names: &[], callers: false };
+        // What is wrong with it, the run says.
+        let Ok(loaded) = Loaded::read(config, &boards) else { return Ok(None) };
+        let builds: BTreeMap<&str, &str> = loaded
+            .firmware
+            .iter()
+            .filter_map(|firmware| Some((&*firmware.kind, firmware.build.as_deref()?)))
+            .collect();
+        let same = |row: &Row| {
+            row.build.is_some() && row.build.as_deref() == builds.get(&*row.kind).copied()
+        };
+        self.known(&Wanted::default(), wanted, same, "a build that is known")
+    }
+
+    async fn measured(&self, wanted: &Wants<'_>) -> Result<Told, Failure> {
+        let run = || args::Run {
+            config: args::ConfigArg { config: self.config.clone() },
+            virtual_boards: self.args.virtual_boards,
+            kind: None,
+            board: Vec::new(),
+            record: None,
+            flash: false,
+            callers: false,
+            broker: None,
+            seed: None,
+            scenarios: self.args.scenarios.clone(),
+        };
+        let boots = self.args.boots.get();
+        let made = match boots::many(run, Some(&self.records), boots, Lines::None).await {
+            Ok(made) => made,
+            Err(failure) if failure.code() == exit::USAGE => {
+                return Ok(Told::Not(failure.message().to_owned()));
+            }
+            Err(failure) => return Err(failure),
+        };
+        if let Some(why) = &made.stopped {
+            return Err(Failure::rig(why));
+        }
+        Ok(told(&made, wanted))
+    }
+}
+
+/// What the figures have to be of.
+struct Wants<'a> {
+    /// Form fields and scenarios, and the kinds of boards.
+    configuration: (String, BTreeSet<String>),
+    /// Exactly these, where they are known.
+    keys: Option<&'a BTreeMap<Key, Entry>>,
+}
+
+impl Wants<'_> {
+    fn has(&self, key: &Key) -> bool {
+        let (configuration, kinds) = &self.configuration;
+        match self.keys {
+            Some(keys) => keys.contains_key(key),
+            None => key.configuration == *configuration && kinds.contains(&key.kind),
+        }
+    }
+
+    /// Whether nothing that is wanted is missing.
+    fn all_in<'k>(&self, keys: impl Iterator<Item = &'k Key>) -> bool {
+        let there: BTreeSet<&Key> = keys.collect();
+        let kinds: BTreeSet<&String> = there.iter().map(|key| &key.kind).collect();
+        match self.keys {
+            Some(wanted) => wanted.keys().all(|key| there.contains(key)),
+            // What the broker offers is not known before: of each kind one.
+            None => kinds.len() == self.configuration.1.len() && there.len() == kinds.len(),
+        }
+    }
+}
+
+/// What the boots of a commit come to.
+fn told(made: &Made, wanted: &Wants<'_>) -> Told {
+    let failed = sorted(&made.runs, &Scope::default()).failed;
+    let mut boots = Boots::of(&made.runs);
+    boots.retain(|key, _| wanted.has(key));
+    if !wanted.all_in(boots.keys()) {
+        return match (failed.first(), made.enough()) {
+            (Some(Boot { board, why, .. }), _) => Told::Failed(format!("`{board}`: {why}")),
+            (None, Err(failure)) => Told::Not(failure.message().to_owned()),
+            (None, Ok(())) => Told::Not("its configuration is another".into()),
+        };
+    }
+    if let (true, Err(failure)) = (failed.is_empty(), made.enough()) {
+        return Told::Not(failure.message().to_owned());
+    }
+    let entries = boots.iter().map(|(key, boots)| (key.clone(), Entry::of(boots))).collect();
+    let how = format!("measured, {}", counted(made.runs.len(), "boot"));
+    Told::Figures { entries, how }
+}

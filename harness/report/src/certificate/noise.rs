@@ -1,0 +1,124 @@
+//! How much of a difference between two certificates is noise.
+//!
+//! Measured on virtual boards with Mosquitto, five times the whole matrix: the lowest free heap of a case
+//! differs by up to 168 B, where the broker's bytes come one at a time by up to 1,700 B (it depends on how many
+//! pieces wait at a time); an ECDSA handshake by up to 8 bytes on the wire.
+
+use hilrig_core::certify::{Case, CaseResult, Cost, Line, Range, Spread};
+
+/// Of a heap figure, bytes: as for a heap that is followed from commit to commit.
+pub(crate) const HEAP: u64 = 256;
+/// The same where the line carries one byte at a time.
+const HEAP_BYTE_BY_BYTE: u64 = 2048;
+/// Of a handshake's bytes on the wire: an ECDSA signature alone differs by some.
+pub(crate) const HANDSHAKE: u64 = 64;
+/// So many repetitions show the noise of a case; fewer can miss it.
+const SHOWN_BY: u32 = 5;
+
+/// A cost in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Figure {
+    Handshake,
+    Connected,
+    AfterMessage,
+    HandshakeBytes,
+}
+
+/// How a figure of a case stands to that of another certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stands {
+    /// Within the noise.
+    Same,
+    Lower,
+    Higher,
+}
+
+impl Figure {
+    pub const ALL: [Figure; 4] =
+        [Figure::Handshake, Figure::Connected, Figure::AfterMessage, Figure::HandshakeBytes];
+
+    pub fn words(self) -> &'static str {
+        match self {
+            Figure::Handshake => "free in the handshake, B",
+            Figure::Connected => "free while connected, B",
+            Figure::AfterMessage => "free after the message, B",
+            Figure::HandshakeBytes => "handshake, B",
+        }
+    }
+
+    /// Less of it is worse.
+    pub fn is_heap(self) -> bool {
+        self != Figure::HandshakeBytes
+    }
+
+    /// What the case measured, over its repetitions where there are some.
+    pub fn of(self, case: &CaseResult) -> Option<Range<u64>> {
+        let once = |of: fn(&Cost) -> Option<u64>| Range::of(of(&case.cost));
+        let spread = case.repetitions.map(|repetitions| repetitions.spread);
+        let over = |of: fn(&Spread) -> Option<Range<u64>>| spread.as_ref().and_then(of);
+        match self {
+            Figure::Handshake => over(|s| s.heap_handshake).or(once(|c| c.heap_handshake)),
+            Figure::Connected => over(|s| s.heap_connected).or(once(|c| c.heap_connected)),
+            Figure::AfterMessage => {
+                over(|s| s.heap_after_message).or(once(|c| c.heap_after_message))
+            }
+            Figure::HandshakeBytes => over(|s| s.handshake_bytes).or(once(|c| c.handshake_bytes)),
+        }
+    }
+
+    /// The noise of the case where it was not measured by repetitions.
+    fn noise(self, id: &str) -> u64 {
+        match (self, Case::named(id).map(|case| case.line)) {
+            (Figure::HandshakeBytes, _) => HANDSHAKE,
+            (_, Some(Line::ByteByByte)) => HEAP_BYTE_BY_BYTE,
+            _ => HEAP,
+        }
+    }
+
+    /// How `now` stands to `before`. What both reach is the same; between what they do not, the gap must be
+    /// larger than the noise: the wider of the two, and at least the usual one.
+    pub fn stands(self, id: &str, before: Range<u64>, now: Range<u64>) -> Stands {
+        let widest = (before.highest - before.lowest).max(now.highest - now.lowest);
+        let usual = match before.measured.max(now.measured) >= SHOWN_BY {
+            true if self.is_heap() => HEAP,
+            true => HANDSHAKE,
+            false => self.noise(id),
+        };
+        let noise = widest.max(usual);
+        if now.highest.saturating_add(noise) < before.lowest {
+            Stands::Lower
+        } else if before.highest.saturating_add(noise) < now.lowest {
+            Stands::Higher
+        } else {
+            Stands::Same
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(lowest: u64, highest: u64, measured: u32) -> Range<u64> {
+        Range { lowest, highest, measured }
+    }
+
+    #[test]
+    fn the_usual_noise_counts_until_repetitions_show_it() {
+        let one = |figure: u64| range(figure, figure, 1);
+        let stands = |id, before, now| Figure::Handshake.stands(id, before, now);
+        assert_eq!(stands("control", one(20_000), one(19_744)), Stands::Same);
+        assert_eq!(stands("control", one(20_000), one(19_743)), Stands::Lower);
+        assert_eq!(stands("control", one(19_743), one(20_000)), Stands::Higher);
+        assert_eq!(stands("byte-by-byte", one(20_000), one(18_000)), Stands::Same);
+        assert_eq!(stands("byte-by-byte", one(20_000), one(17_951)), Stands::Lower);
+        // Five repetitions that differ by little say more than the usual noise, four do not.
+        let five = range(20_000, 20_100, 5);
+        assert_eq!(stands("byte-by-byte", five, one(19_743)), Stands::Lower);
+        assert_eq!(stands("byte-by-byte", range(20_000, 20_100, 4), one(19_743)), Stands::Same);
+        // And those that differ by more say that, too.
+        let wide = range(20_000, 23_000, 5);
+        assert_eq!(stands("control", wide, one(17_000)), Stands::Same);
+        assert_eq!(stands("control", wide, one(16_999)), Stands::Lower);
+    }
+}
