@@ -106,12 +106,7 @@ fn failed_step(walk: &Walk<'_>, why: &str) -> Option<String> {
         return Some(id);
     }
     let step = step?;
-<<<<<<< HEAD
     walk.check(Check::of(&step.id, step.title, false, why));
-=======
-    let found = why;
-    walk.check(Check::of(&step.id, step.title, false, found));
->>>>>>> run
     Some(step.id)
 }
 

@@ -70,17 +70,12 @@ struct Notes {
     bounds: HeapBounds,
     callers: Pending,
     with_others: bool,
-<<<<<<< HEAD
     scenario: Option<Rc<Steps>>,
     last: Option<HeapSample>,
-=======
->>>>>>> run
     restarts: Restarts,
     doing: String,
     step: Option<Step>,
     not_answered: Option<SocketAddr>,
-    scenario: Option<Rc<Steps>>,
-    last: Option<HeapSample>,
 }
 
 /// A step of the path, with the check that says whether it worked.

@@ -148,7 +148,7 @@ fn scenarios(board: &BoardModel) -> Markup {
                             tr.bad[found.outcome != CheckOutcome::Held] {
                                 td { (found.scenario) }
                                 td {
-                                    (outcome_of(found.outcome, false))
+                                    (outcome(found.outcome))
                                     @if let Some(why) = &found.stopped { br; "until it was stopped: " (why) }
                                 }
                                 td.number { (found.steps) }
@@ -172,7 +172,6 @@ fn free(free: Option<u64>) -> String {
     free.map_or("–".into(), |free| free.to_string())
 }
 
-<<<<<<< HEAD
 fn outcome_of(check: &Check) -> Markup {
     match check.outcome {
         CheckOutcome::NotMeasured if check.skipped => mark("–", "skipped"),
@@ -185,18 +184,6 @@ fn outcome(outcome: CheckOutcome) -> Markup {
         CheckOutcome::Held => "✓",
         CheckOutcome::NotHeld => "✗",
         CheckOutcome::NotMeasured => "?",
-=======
-fn outcome(check: &Check) -> Markup {
-    outcome_of(check.outcome, check.skipped)
-}
-
-fn outcome_of(outcome: CheckOutcome, skipped: bool) -> Markup {
-    let (sign, words) = match outcome {
-        CheckOutcome::NotMeasured if skipped => ("–", "skipped"),
-        CheckOutcome::Held => ("✓", outcome_words(outcome)),
-        CheckOutcome::NotHeld => ("✗", outcome_words(outcome)),
-        CheckOutcome::NotMeasured => ("?", outcome_words(outcome)),
->>>>>>> run
     };
     mark(sign, outcome_words(outcome))
 }

@@ -11,11 +11,7 @@ mod steps;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-<<<<<<< HEAD
 use hilrig_core::check::{Check, CheckOutcome};
-=======
-use hilrig_core::check::Check;
->>>>>>> run
 use hilrig_core::contract::Request;
 use hilrig_core::event::What;
 use hilrig_core::heap::HeapSample;
@@ -56,16 +52,9 @@ pub(crate) fn stopped(walk: &Walk<'_>, stop: &Stop) {
             walk.tell(What::Scenario(steps.found(CheckOutcome::NotHeld, None)));
         }
         Stop::Rig(why) | Stop::Silent(why) | Stop::Interrupted(why) => {
-<<<<<<< HEAD
             judged(walk, &steps, steps.check(true), Some(why.clone()));
         }
     }
-=======
-            (steps.check(true), Some(why.clone()))
-        }
-    };
-    judged(walk, &steps, check, why);
->>>>>>> run
 }
 
 fn judged(walk: &Walk<'_>, steps: &Steps, check: Check, stopped: Option<String>) {
