@@ -388,7 +388,6 @@ impl ConsoleSink for Feed<'_> {
         if let Some(open) = watch.open_crash() {
             alarms.opened(open);
         }
-        drop(on_restart);
         if noted(*fresh, *restarts, alarms) != before {
             self.log.news.notify_waiters();
         }

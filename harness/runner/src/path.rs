@@ -86,6 +86,7 @@ impl Path<'_> {
         if let Some(log) = self.log.get() {
             self.reset_asked(log);
         }
+        self.walk.forget_restarts();
         self.walk
             .waiting(board.power_cycle())
             .await
@@ -113,6 +114,7 @@ impl Path<'_> {
                         stop.failed().unwrap_or_default()
                     ),
                 });
+                walk.forget_restarts();
                 walk.phase(Phase::Flash, self.flash(board, true)).await?;
                 self.through_modes(board, record).await
             }

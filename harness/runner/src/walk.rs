@@ -239,6 +239,11 @@ impl<'a> Walk<'a> {
         notes.restarts.forget();
     }
 
+    /// The board is flashed or switched off and on to begin again: its restarts until now do not count.
+    pub fn forget_restarts(&self) {
+        self.notes.borrow_mut().restarts.forget();
+    }
+
     /// A scenario begins. Its steps outlive a path that is cut off.
     pub fn scenario_begins(&self, steps: Rc<Steps>) {
         self.notes.borrow_mut().scenario = Some(steps);

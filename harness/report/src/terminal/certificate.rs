@@ -33,7 +33,7 @@ pub(super) fn end(run: &RunModel, looks: Looks) -> String {
                 let told = format!(
                     "cut short: {} of {} were reported",
                     cases.len(),
-                    counted(expected, "case")
+                    counted(*expected, "case")
                 );
                 let _ = writeln!(out, "{}", looks.bad(&told));
             }
