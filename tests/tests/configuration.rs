@@ -193,7 +193,7 @@ fn a_file_that_is_no_firmware_is_told_what_it_is() {
         ("empty", b"", "the file is empty"),
         ("header", &image[..5], "it ends at byte 5, inside the header"),
         ("truncated", &image[..image.len() / 1000], "it ends at byte"),
-        ("flipped", &flipped, "its checksum is"),
+        ("flipped", &flipped, "the checksum is"),
         ("elf", &elf, "it is an ELF file"),
         ("page", b"<!DOCTYPE html>", "its first byte is 0x3c, not the magic 0xe9"),
         ("esp32", &[0xE9; 64], "the header says 233 segments"),
