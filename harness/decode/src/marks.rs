@@ -29,8 +29,15 @@ pub struct Mark {
 /// A number of a dump.
 const HEX: &str = "(?:0x)?[0-9a-fA-F]{8}";
 
-/// Texts whose end is certain. Groups: 1 a cause, 2 a detail, 3 a start.
-static CLOSED: LazyLock<Regex> = LazyLock::new(|| {
+/// Texts whose end is certain.
+struct Closed {
+    all: Regex,
+    /// Whether all of a text is a cause, or a start: cheaper than groups of the first.
+    cause: Regex,
+    start: Regex,
+}
+
+static CLOSED: LazyLock<Closed> = LazyLock::new(|| {
     let causes = [
         r"Exception \(\d{1,3}\):",
         r"Fatal exception (?:\(\d{1,3}\)|\d{1,3}\(\w+\)):",
@@ -66,7 +73,11 @@ static CLOSED: LazyLock<Regex> = LazyLock::new(|| {
         r"load:0x[0-9a-f]{8},len:\d+|entry 0x[0-9a-f]{8}",
     ];
     let (causes, details, starts) = (causes.join("|"), details.join("|"), starts.join("|"));
-    pattern(&format!("({causes})|({details})|({starts})"))
+    Closed {
+        all: pattern(&format!("{causes}|{details}|{starts}")),
+        cause: pattern(&format!("^(?:{causes})$")),
+        start: pattern(&format!("^(?:{starts})$")),
+    }
 });
 
 /// What is in each line that has a mark, and in each that a decoder takes for more than text while no
@@ -109,18 +120,17 @@ pub fn find(text: &str) -> Option<Mark> {
 
 /// The first mark in a text where [`may_be_in`] has one.
 pub fn find_any(text: &str) -> Option<Mark> {
-    let closed = CLOSED.captures(text).and_then(|groups| {
-        let found = groups.get(0)?;
-        let mark = text[..found.end()].trim_end();
-        // A second mark behind it: a page took the line ends out.
-        let alone = !CLOSED.is_match(&text[found.end()..]);
-        Some(Mark {
+    let closed = CLOSED.all.find(text).map(|found| {
+        let start_of_rom = CLOSED.start.is_match(found.as_str());
+        // A second mark after it: a page took the line ends out.
+        let alone = !CLOSED.all.is_match(&text[found.end()..]);
+        Mark {
             start: found.start(),
-            end: alone.then_some(mark.len()),
-            cause: groups.get(1).is_some(),
-            start_of_rom: groups.get(3).is_some(),
-            anywhere: groups.get(3).is_some(),
-        })
+            end: alone.then_some(text[..found.end()].trim_end().len()),
+            cause: CLOSED.cause.is_match(found.as_str()),
+            start_of_rom,
+            anywhere: start_of_rom,
+        }
     });
     // The reader may take a logger's own prefix for a part of its line: what it reads without it counts.
     let before = |mark: &Mark| {
@@ -128,12 +138,14 @@ pub fn find_any(text: &str) -> Option<Mark> {
             mark.start < closed.start && CrashLine::read(&text.as_bytes()[closed.start..]).is_none()
         })
     };
-    read(text).filter(before).or(closed)
+    let sign = SIGN.find(text).map(|sign| sign.start());
+    let sign = sign.filter(|sign| closed.is_none_or(|closed| *sign < closed.start));
+    sign.and_then(|sign| read(text, sign)).filter(before).or(closed)
 }
 
-/// A mark that only the reader of crash text knows: where its text ends is not certain.
-fn read(text: &str) -> Option<Mark> {
-    let sign = SIGN.find(text)?.start();
+/// A mark that only the reader of crash text knows, at a sign or in front of it: where its text ends
+/// is not certain.
+fn read(text: &str, sign: usize) -> Option<Mark> {
     let nearest = sign.saturating_sub(REACH);
     let begins = |at: &usize| {
         text.is_char_boundary(*at)

@@ -218,7 +218,8 @@ impl Sample {
         let plain = clean::without_prefixes(text);
         let whole = |mark: Mark| mark.start == 0 && mark.end.is_none_or(|end| end == plain.len());
         let suffix = mark.end.map(|end| collapsed(&text[end..]));
-        if marks::find(plain).is_some_and(whole)
+        let own = if plain.len() == text.len() { Some(mark) } else { marks::find(plain) };
+        if own.is_some_and(whole)
             || suffix.as_ref().is_some_and(|suffix| suffix.len() > LONGEST_SUFFIX)
         {
             return None;
