@@ -178,6 +178,9 @@ impl<'a> Garbage<'a> {
     /// Whether it is more than `cleaned`, which is what is read of the line, can explain.
     pub fn outweighs(&self, cleaned: &str) -> bool {
         let bad = *self.characters.get_or_init(|| {
+            if self.line.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+                return 0;
+            }
             let text = shown::without_escapes(String::from_utf8_lossy(self.line));
             text.chars().filter(is_bad).count()
         });
