@@ -10,6 +10,7 @@ use hilrig_core::verdict::Verdict;
 use hilrig_tests::artifacts;
 use hilrig_tests::attached::Attached;
 use hilrig_tests::bench::{Bench, Configuration, path_text};
+use hilrig_tests::hold;
 use hilrig_tests::record::Record;
 use hilrig_tests::running::Ended;
 
@@ -92,9 +93,20 @@ fn a_boot_loop_is_told_as_one_and_its_crashes_are_not_told_without_end() {
 /// A run on a board that stays. While it is in configuration mode and the run waits for its broker,
 /// something is done to its line; then all goes on as if nothing had been.
 fn meanwhile(do_to_line: impl FnOnce(&Attached), shown: Option<&str>, code: u8) -> (Bench, Record) {
+    meanwhile_by(&[], do_to_line, shown, code)
+}
+
+/// The same by the bundled contract with these edits.
+fn meanwhile_by(
+    edits: &[(&str, &str)],
+    do_to_line: impl FnOnce(&Attached),
+    shown: Option<&str>,
+    code: u8,
+) -> (Bench, Record) {
     let bench = Bench::new();
     let board = Attached::start(&bench, "desk");
     let mut configuration = Configuration::new();
+    hold::contract(&bench, &mut configuration, edits);
     configuration.board(board.as_board("desk"));
     let go = path_text(&bench.path("go"));
     let broker = format!("until [ -e {go} ]; do sleep 0.02; done\nexec mosquitto \"$@\"");
@@ -169,6 +181,19 @@ fn garbage_and_a_start_that_nobody_asked_for_are_signs_of_a_brownout() {
     let sign = failed_by(&record, CrashKind::Brownout, "signs of a brownout");
     assert_eq!(record.checks_that("desk", CheckOutcome::NotHeld), ["crash", "restarts"]);
     assert_eq!(sign.evidence.len(), 2, "{sign:#?}");
+}
+
+#[test]
+fn a_contract_allows_a_start_in_a_phase_and_no_more() {
+    let edits =
+        [("# [restarts]\n# allowed = { boot = 1 }", "[restarts]\nallowed = { configuration = 1 }")];
+    let start = |board: &Attached| say(board, START);
+    let (_bench, record) = meanwhile_by(&edits, start, None, exit::PASSED);
+    assert_eq!(record.check("desk", "restarts").outcome, CheckOutcome::Held);
+
+    let twice = |board: &Attached| say(board, &format!("{START}up again\r\n{START}"));
+    let (_bench, record) = meanwhile_by(&edits, twice, None, exit::BOARD_FAILED);
+    assert_eq!(record.checks_that("desk", CheckOutcome::NotHeld), ["restarts"]);
 }
 
 #[test]

@@ -191,7 +191,7 @@ fn init_writes_the_boards_that_are_attached_by_what_stays() {
     assert_eq!(keys, expected);
     // What is written is read, and names what is attached.
     let doctor = machine.start(&["doctor", "--config", "new.toml"]).ended();
-    doctor.showing("ok       configuration  new.toml: 3 boards");
+    doctor.showing("ok       configuration    new.toml: 3 boards");
     let list = machine.start(&["boards", "--config", "new.toml"]).ended().with_code(exit::PASSED);
     let list = list.showing("bench-1  /dev/ttyUSB0").showing("bench-3  /dev/ttyUSB2");
     assert!(!list.stdout.contains("Board `"), "{list}");

@@ -17,16 +17,19 @@ use hilrig_tests::redact;
 use hilrig_tests::terminal;
 
 /// The checks of a run with all floors.
-const CHECKS: [&str; 13] = [
+const CHECKS: [&str; 16] = [
     "boot_log.configuration",
     "configuration.page",
     "configuration.requests",
+    "configuration.ca",
     "refusal",
     "boot_log.mqtt",
+    "connection",
     "mqtt.requests",
     "mqtt.invalid",
     "switch_back",
     "crash",
+    "restarts",
     "heap.boot",
     "heap.page",
     "heap.handshake",

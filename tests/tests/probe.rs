@@ -68,7 +68,7 @@ fn rig_fault(record: &Record, board: &str, says: &[&str]) {
 /// The control socket of a board that a run has started.
 fn control(bench: &Bench, board: &str) -> PathBuf {
     let folders = bench.temporary_files().into_iter();
-    let mut sockets = folders.map(|folder| folder.join(board).join("control"));
+    let mut sockets = folders.map(|folder| folder.join(format!("b-{board}")).join("control"));
     sockets.find(|socket| socket.exists()).expect("the run's folder has the board's control socket")
 }
 
@@ -302,8 +302,9 @@ fn stopped_in(phase: Phase) {
     let record = bench.record();
     record.must_be_whole();
     let (verdict, why) = record.verdict("virtual-1");
-    assert_eq!(verdict, Verdict::RigFault);
-    assert_eq!(why, format!("stopped by SIGINT (in: {})", phase.words()));
+    assert_eq!(verdict, Verdict::Skipped);
+    let stopped = format!("stopped by SIGINT (in: {})", phase.words());
+    assert!(why.contains(&stopped), "{why}");
 }
 
 #[test]
@@ -323,6 +324,6 @@ fn while_it_is_flashed_too() {
     bench.nothing_may_be_left();
     let record = bench.record();
     record.must_be_whole();
-    assert_eq!(record.verdict("virtual-1").0, Verdict::RigFault);
+    assert_eq!(record.verdict("virtual-1").0, Verdict::Skipped);
     assert!(bench.processes().iter().all(|process| !process.command.contains(QEMU)));
 }

@@ -283,7 +283,7 @@ fn a_scenario_that_is_stopped_is_judged_by_what_was_measured() {
     assert!(found.starts_with("stopped after 1") && found.contains(" samples, "), "{found}");
     assert!(found.ends_with(", no leak beyond 256 B"), "{found}");
     let told = &record.board("virtual-1")["scenarios"][0];
-    assert!(told["stopped"].as_str().unwrap().starts_with("stopped by SIGINT"), "{told}");
+    assert!(told["stopped"].as_str().unwrap().contains("stopped by SIGINT"), "{told}");
     assert_ne!(record.verdict("virtual-1").0, Verdict::Passed);
 }
 

@@ -6,6 +6,7 @@ use hilrig_boards::probes::{FoundProbe, probes};
 use hilrig_boards::{Deadlines, Identity, ModemLines, Seen, ask_on};
 use hilrig_core::board::Lines;
 use hilrig_core::config::{Attached, BoardConfig, Config};
+use hilrig_core::plural::counted;
 use hilrig_virtual::ControlSocket;
 use serde_json::{Value, json};
 use tokio::task::{JoinSet, LocalSet};
@@ -137,10 +138,10 @@ fn name<'a>(
                 rows.push(Row { port: unlisted(&path), board, chip: None, trouble: None });
             }
             (None, Place::OneOf(ports)) => missing.push(format!(
-                "Board `{}` ({}): {} port(s) may be its own; `hilrig boards --ask` asks their chips.",
+                "Board `{}` ({}): {} may be its own; `hilrig boards --ask` asks their chips.",
                 wanted.board,
                 wanted.words(),
-                ports.len()
+                counted(ports.len(), "port")
             )),
         }
     }

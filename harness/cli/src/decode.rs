@@ -6,6 +6,7 @@ use std::path::Path;
 
 use hilrig_core::crash::Crash;
 use hilrig_core::exit;
+use hilrig_core::plural::counted;
 use hilrig_decode::{Decoder, Finding, Firmware, Kind, LoopRule};
 use regex::Regex;
 use serde::Serialize;
@@ -115,7 +116,7 @@ impl Shown {
                 1 => "1 finding".to_owned(),
                 n => format!("{n} findings"),
             };
-            self.say(Ok(format!("{told} in {lines} lines{starts}\n")));
+            self.say(Ok(format!("{told} in {}{starts}\n", counted(lines, "line"))));
         }
         self.failed.map_or(Ok(exit::PASSED), Err)
     }

@@ -9,6 +9,7 @@ use hilrig_boards::identity::stable_key;
 use hilrig_boards::probes::probes;
 use hilrig_core::config::BoardKind;
 use hilrig_core::image::ImageFormat;
+use hilrig_core::plural::counted;
 
 use crate::args;
 use crate::boards::{Row, look};
@@ -41,10 +42,11 @@ pub async fn init(args: &args::Init) -> Result<u8, Failure> {
         .map_err(|error| Failure::rig(format!("writing {file}: {error}")))?;
     let left = match left {
         0 => String::new(),
-        n => format!(", and {n} more behind a # with what they lack"),
+        n => format!(", and {n} more commented out, with what they lack"),
     };
     print(&format!(
-        "{file} is written, with {complete} board(s) found{left}. `hilrig doctor` tells what is missing.\n"
+        "{file} is written, with {} found{left}. `hilrig doctor` prints what is missing.\n",
+        counted(complete, "board")
     ))
 }
 

@@ -11,6 +11,7 @@ use hilrig_core::config::{BoardKind, Config};
 use hilrig_core::contract::Contract;
 use hilrig_core::event::{Events, FirmwareFacts, RunStarted, SCHEMA, What};
 use hilrig_core::image::Image;
+use hilrig_core::plural::counted;
 use hilrig_core::text::Secrets;
 use hilrig_report::heap::{BASELINE, Baseline, BaselineError};
 use hilrig_report::{BootLog, Record, folder_of};
@@ -146,7 +147,10 @@ impl Loaded {
         match hilrig_boards::sweep_locks(&bench::lock_folder()) {
             0 => {}
             swept => events.run(What::Note {
-                text: format!("swept {swept} lock(s) of ports: the runs that left them are gone"),
+                text: format!(
+                    "removed {} of ports: the runs that left them ended",
+                    counted(swept, "lock")
+                ),
             }),
         }
         Ok(())

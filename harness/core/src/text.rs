@@ -4,6 +4,7 @@
 //! or a report, it passes through here: control bytes (an ESC would drive the terminal) and bytes
 //! that are no UTF-8 come out as `\xNN`, and the length is bounded.
 
+use crate::plural::counted;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
@@ -39,7 +40,7 @@ pub fn escaped(bytes: &[u8]) -> String {
         }
     }
     if cut > 0 {
-        let _ = write!(out, "... ({cut} bytes more)");
+        let _ = write!(out, "... ({} more)", counted(cut, "byte"));
     }
     out
 }

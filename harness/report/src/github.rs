@@ -7,6 +7,7 @@ use hilrig_core::certify::certificate::{Required, RequiredOutcome, Verdict as Ca
 use hilrig_core::check::CheckOutcome;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::leak;
+use hilrig_core::plural::counted;
 use hilrig_core::scenario::ScenarioFound;
 use hilrig_core::text::plain_lines;
 use hilrig_core::verdict::Verdict;
@@ -27,7 +28,12 @@ pub fn markdown(run: &RunModel) -> String {
     let id = run.started.as_ref().map_or("", |started| started.run.as_str());
     let mut text = format!("{MARKER}\n## {} hilrig: {}\n\n", sign(verdict), word(verdict));
     let passed = run.count(Verdict::Passed);
-    let _ = writeln!(text, "{passed} of {} boards passed. Run {}.", run.boards.len(), code(id));
+    let _ = writeln!(
+        text,
+        "{passed} of {} passed. Run {}.",
+        counted(run.boards.len(), "board"),
+        code(id)
+    );
     if let Some(why) = run.ended.as_ref().and_then(|end| end.why.as_deref()) {
         let _ = writeln!(text, "\n{}", code(why));
     }
@@ -59,7 +65,10 @@ fn certificate(certification: &Certification, run: &RunModel) -> String {
         None => {
             let (told, of) = (certification.cases.len(), certification.expected);
             let broker = code(&certification.broker);
-            format!("\n## Certificate: {broker}\n\nCut short: {told} of {of} cases were told.\n")
+            format!(
+                "\n## Certificate: {broker}\n\nCut short: {told} of {} were reported.\n",
+                counted(of, "case")
+            )
         }
     }
 }

@@ -14,6 +14,7 @@ use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::event::Event;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::phase::PhaseOutcome;
+use hilrig_core::plural::counted;
 use hilrig_core::text::plain_lines;
 use hilrig_core::verdict::Verdict;
 
@@ -162,7 +163,7 @@ fn certificate_suite(certification: &Certification, run: &RunModel) -> TestSuite
         }
         None => {
             let (told, of) = (certification.cases.len(), certification.expected);
-            let why = format!("the record stops after {told} of {of} cases");
+            let why = format!("the record stops after {told} of {}", counted(of, "case"));
             cases.push(TestCase::new("complete", error("incomplete", &why)));
         }
     }

@@ -5,6 +5,7 @@ use hilrig_core::check::Check;
 use hilrig_core::config::BoardKind;
 use hilrig_core::contract::{Contract, HeapReply};
 use hilrig_core::heap::{HeapSample, HeapSource, percent};
+use hilrig_core::plural::counted;
 use hilrig_core::verdict::Verdict;
 
 use crate::crashes;
@@ -88,7 +89,7 @@ pub fn at_the_end(
             None if stop.is_some() => Check::skipped(id, title, &why),
             None => Check::not_measured(id, title, "the board told no figure for this phase"),
             Some(low) => {
-                let found = format!("{} B in {} samples", low.lowest_free, low.samples);
+                let found = format!("{} B in {}", low.lowest_free, counted(low.samples, "sample"));
                 Check::of(id, title, low.lowest_free >= *floor, found)
             }
         });

@@ -5,6 +5,7 @@ use std::time::Instant;
 use hilrig_core::board::Board;
 use hilrig_core::check::Check;
 use hilrig_core::phase::Phase;
+use hilrig_core::plural::counted;
 use tokio::sync::oneshot;
 
 use crate::boot::{Booted, Mode};
@@ -124,11 +125,7 @@ impl Path<'_> {
                 "the boot log names one topic for both directions, `{rx_topic}`: the board would hear itself"
             )));
         }
-        self.held(
-            "boot_log.mqtt",
-            format!("{} lines", self.bench.plan.contract.mqtt.len()),
-            mode.line,
-        );
+        self.held("boot_log.mqtt", counted(self.bench.plan.contract.mqtt.len(), "line"), mode.line);
         self.step("connection");
         let taken = self.bench.topics.take([&rx_topic, &tx_topic]).map_err(Stop::Rig)?;
         let deadline = self.reply_deadline();

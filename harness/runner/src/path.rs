@@ -9,6 +9,7 @@ use hilrig_core::check::Check;
 use hilrig_core::event::What;
 use hilrig_core::image::Image;
 use hilrig_core::phase::Phase;
+use hilrig_core::plural::counted;
 use hilrig_core::text;
 use hilrig_core::units::Span;
 
@@ -99,6 +100,7 @@ impl Path<'_> {
         let walk = self.walk;
         walk.phase(Phase::Lock, self.lock(board)).await?;
         let kept = walk.phase(Phase::Flash, self.flash(board, self.bench.plan.force_flash)).await?;
+        self.only_one_of_its_mac(board)?;
         match self.through_modes(board, record).await {
             Err(stop @ (Stop::Failed(_) | Stop::Crashed(_)))
                 if kept && !self.walk.has("boot_log.configuration") =>
@@ -186,6 +188,22 @@ impl Path<'_> {
         Ok(self.walk.waiting(lock).await?)
     }
 
+    /// A board's chip answers with its MAC address when it is flashed. Two of one address would get each
+    /// other's messages.
+    fn only_one_of_its_mac(&self, board: &dyn Board) -> Result<(), Stop> {
+        let Some(mac) = board.facts().mac else { return Ok(()) };
+        let mut macs = self.bench.macs.borrow_mut();
+        match macs.get(&mac) {
+            Some(other) if other != board.name() => Err(Stop::Rig(format!(
+                "its chip has the MAC address {mac}, and so has that of the board `{other}` of this run. Run them one after the other"
+            ))),
+            _ => {
+                macs.insert(mac, board.name().to_owned());
+                Ok(())
+            }
+        }
+    }
+
     /// Whether the image was on the board already.
     async fn flash(&self, board: &mut dyn Board, force: bool) -> Result<bool, Stop> {
         let events = self.bench.events.clone();
@@ -240,7 +258,7 @@ impl Path<'_> {
         }
         self.held(
             "boot_log.configuration",
-            format!("{} lines", self.bench.plan.contract.configuration.len()),
+            counted(self.bench.plan.contract.configuration.len(), "line"),
             booted.line,
         );
         let http = match reach.http {

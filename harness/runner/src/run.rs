@@ -1,6 +1,6 @@
 //! A run: many boards at once, one broker, one time server, and an end that always comes.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -16,6 +16,7 @@ use hilrig_core::event::{BrokerFacts, Events, What};
 use hilrig_core::exit;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::image::Image;
+use hilrig_core::mac::Mac;
 use hilrig_core::phase::Phase;
 use hilrig_core::scenario::Asked;
 use hilrig_core::units::Span;
@@ -126,6 +127,8 @@ pub struct Bench<'a> {
     pub(crate) board_deadline: Duration,
     /// The topics of its boards.
     pub(crate) topics: Topics,
+    /// The MAC addresses that its boards were found to have.
+    pub(crate) macs: RefCell<BTreeMap<Mac, String>>,
     broker: watch::Receiver<BrokerState>,
 }
 
@@ -165,6 +168,7 @@ impl<'a> Bench<'a> {
             share: Some(share),
             board_deadline,
             topics: Topics::default(),
+            macs: RefCell::default(),
             broker,
         }
     }
@@ -258,6 +262,7 @@ async fn with_services(
         share: None,
         board_deadline: plan.deadlines.board + plan.scenarios_take(),
         topics: Topics::default(),
+        macs: RefCell::default(),
         broker: broker_watch,
     };
     let mut boards: FuturesUnordered<_> = members

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anstyle::{AnsiColor, Style};
 use hilrig_core::heap::HeapPhase;
+use hilrig_core::plural::counted;
 use hilrig_report::Row;
 use hilrig_report::heap::{Figure, Key, Metric};
 
@@ -62,7 +63,7 @@ fn plot(of: &Key, rows: &[Row]) -> String {
     }
     let ends = match (runs.first(), runs.last()) {
         (Some([first, ..]), Some([last, ..])) if runs.len() > 1 => {
-            format!("{} runs, {} to {}", runs.len(), first.run, last.run)
+            format!("{}, {} to {}", counted(runs.len(), "run"), first.run, last.run)
         }
         _ => "1 run".into(),
     };

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use hilrig_core::certify::certificate::{Outcome, RequiredOutcome, Verdict};
 use hilrig_core::certify::{CaseResult, Certificate, Tally};
+use hilrig_core::plural::counted;
 
 use super::looks::Looks;
 use super::words::{clean, fit};
@@ -29,7 +30,11 @@ pub(super) fn end(run: &RunModel, looks: Looks) -> String {
             None => {
                 let _ = writeln!(out, "{}", looks.bold(&clean(broker)));
                 out += &told(cases, looks);
-                let told = format!("cut short: {} of {expected} cases were told", cases.len());
+                let told = format!(
+                    "cut short: {} of {} were reported",
+                    cases.len(),
+                    counted(expected, "case")
+                );
                 let _ = writeln!(out, "{}", looks.bad(&told));
             }
         }

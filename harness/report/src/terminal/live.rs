@@ -11,6 +11,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use hilrig_core::event::{Event, What};
+use hilrig_core::plural::counted;
 use hilrig_core::verdict::Verdict;
 
 use super::looks::Looks;
@@ -150,7 +151,7 @@ impl<W: Write + Send> Live<W> {
         for certification in self.run.certifications.iter().filter(|of| of.ended.is_none()) {
             let broker = words::clean(&certification.broker);
             let (cases, of) = (certification.cases.len(), certification.expected);
-            told += &format!(", {broker}: {cases} of {of} cases");
+            told += &format!(", {broker}: {cases} of {}", counted(of, "case"));
         }
         whole.set_message(told);
     }

@@ -4,6 +4,7 @@ use hilrig_core::certify::certificate::Verdict as CaseVerdict;
 use hilrig_core::certify::{CaseResult, CertifyStarted};
 use hilrig_core::check::Check;
 use hilrig_core::event::{BoardFacts, BrokerFacts, RunStarted};
+use hilrig_core::plural::counted;
 use hilrig_core::text::printable;
 use hilrig_core::verdict::Verdict;
 
@@ -42,7 +43,7 @@ pub(super) fn name_columns<'a>(names: impl IntoIterator<Item = &'a str>) -> usiz
 }
 
 pub(super) fn boards(count: usize) -> String {
-    format!("{count} board{}", if count == 1 { "" } else { "s" })
+    counted(count, "board")
 }
 
 pub(super) fn run(run: &RunStarted) -> String {

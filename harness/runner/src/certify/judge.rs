@@ -3,6 +3,7 @@
 use hilrig_core::certify::certificate::{Evidence, OtherClient, Verdict};
 use hilrig_core::certify::{Case, CaseResult, Cost, Expected, Outcome, Reason, WireSeen};
 use hilrig_core::contract::Connection;
+use hilrig_core::plural::counted;
 
 use super::bench::Seen;
 use crate::walk::Stop;
@@ -170,7 +171,10 @@ fn on_the_wire(first: &WireSeen, all: &[WireSeen]) -> String {
     let mut words = format!("suite 0x{:04X}", taken.suite);
     if !first.certificates.is_empty() {
         let bytes: u32 = first.certificates.iter().sum();
-        words.push_str(&format!(", {} certificates of {bytes} B", first.certificates.len()));
+        words.push_str(&format!(
+            ", {} of {bytes} B",
+            counted(first.certificates.len(), "certificate")
+        ));
     }
     let largest = all.iter().map(|wire| wire.largest_from_broker).max().unwrap_or(0);
     words.push_str(&format!(", records of up to {largest} B from the broker"));

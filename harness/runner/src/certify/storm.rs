@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use hilrig_core::board::Board;
 use hilrig_core::certify::{Case, Cost};
+use hilrig_core::plural::counted;
 use hilrig_core::units::Span;
 use tokio::sync::Notify;
 
@@ -185,8 +186,8 @@ impl Share<'_> {
         let names: Vec<&str> =
             [self.name.as_str()].into_iter().chain(at.joined.iter().map(String::as_str)).collect();
         let found = format!(
-            "{} boards ({}) and {CROWD} clients were cut off at once, {ROUNDS} times, and all came back, the last after {}{without}",
-            names.len(),
+            "{} ({}) and {CROWD} clients were cut off at once, {ROUNDS} times, and all came back, the last after {}{without}",
+            counted(names.len(), "board"),
             names.join(", "),
             behaviour::seconds(longest.max(at.longest))
         );

@@ -6,6 +6,7 @@ use std::time::Instant;
 use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::event::What;
 use hilrig_core::leak::{self, Slope};
+use hilrig_core::plural::counted;
 use hilrig_core::scenario::{Asked, Length, Scenario, ScenarioFound, SlopeFound, WARM_UP};
 use hilrig_core::series::{Sample, Series};
 
@@ -166,9 +167,8 @@ impl Steps {
         let (id, title) = (scenario.check(), scenario.title());
         let samples = self.samples.borrow();
         let steps = match (stopped, self.done.get()) {
-            (true, 1) => "stopped after 1 step".into(),
-            (true, steps) => format!("stopped after {steps} steps"),
-            (false, steps) => format!("{steps} steps worked"),
+            (true, steps) => format!("stopped after {}", counted(steps, "step")),
+            (false, steps) => format!("{} worked", counted(steps, "step")),
         };
         let slopes = self.slopes(&samples);
         let (Some([first, last]), Some((by_step, _))) = (samples.ends(), slopes.first()) else {
@@ -185,7 +185,8 @@ impl Steps {
             return Check::not_measured(id, title, format!("{steps}, but {why}"));
         };
         let (first, last, count) = (first.figure, last.figure, samples.count());
-        let mut found = format!("{steps}; free heap {first} to {last} B in {count} samples");
+        let mut found =
+            format!("{steps}; free heap {first} to {last} B in {}", counted(count, "sample"));
         found.extend(slopes.iter().map(|(slope, each)| format!(", {}", words(slope, each))));
         let fell = by_step.surely_fell();
         let held = fell <= leak::ALLOWED;
