@@ -131,13 +131,16 @@ pub fn without_prefixes(text: &str) -> &str {
     for _ in 0..MOST_PREFIXES {
         let before = text.len();
         text = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '`' | '|'));
-        if let Some(bold) = text.strip_prefix("**").and_then(|text| text.strip_suffix("**"))
+        if text == "****" {
+            text = "";
+        } else if let Some(bold) = text.strip_prefix("**")
             && !bold.starts_with('*')
         {
+            // Its end is off already, where it is on the same line.
             text = bold;
         } else if text.starts_with('>') && !text.starts_with(">>>stack") {
             text = &text[1..];
-        } else if text.starts_with(|c: char| c == '[' || c.is_ascii_alphanumeric())
+        } else if may_begin_prefix(text)
             && let Some(prefix) = PREFIX.find(text)
         {
             text = &text[prefix.end()..];
@@ -147,6 +150,16 @@ pub fn without_prefixes(text: &str) -> &str {
         }
     }
     text
+}
+
+/// Whether [`PREFIX`] has a chance, which costs less than its search.
+fn may_begin_prefix(text: &str) -> bool {
+    let names = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec Mon Tue Wed Thu Fri Sat Sun";
+    match text.as_bytes() {
+        [b'[' | b'0'..=b'9', ..] => true,
+        [b'A'..=b'Z', _, _, ..] => text.get(..3).is_some_and(|name| names.contains(name)),
+        _ => false,
+    }
 }
 
 /// What a line, as it came, holds that no firmware prints: the sign of a wrong rate or of a supply
@@ -165,6 +178,9 @@ impl<'a> Garbage<'a> {
     /// Whether it is more than `cleaned`, which is what is read of the line, can explain.
     pub fn outweighs(&self, cleaned: &str) -> bool {
         let bad = *self.characters.get_or_init(|| {
+            if self.line.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+                return 0;
+            }
             let text = shown::without_escapes(String::from_utf8_lossy(self.line));
             text.chars().filter(is_bad).count()
         });
@@ -225,6 +241,10 @@ mod tests {
             "02:14:09.123-025 Exception (28):",
             "| Exception (28): |",
             "**Exception (28):**",
+            "**Exception (28):",
+            "Exception (28):**",
+            "> **12:34:56.789 Exception (28):**",
+            "12:34:56.789 -> **Exception (28):",
             "> `Exception (28):`#015",
         ] {
             assert_eq!(clean(line.as_bytes()), "Exception (28):", "{line}");

@@ -214,6 +214,11 @@ impl State {
                 });
         }
         let garbage = Garbage::of(&line.raw);
+        if line.plain && self.open.is_none() {
+            // Most lines of a log: none of the readers has anything to read in them.
+            self.plain(line.number, &line.text, &garbage);
+            return;
+        }
         for (at, piece) in pieces(&line.text).enumerate() {
             self.piece(At { line: line.number, first: at == 0 }, piece, &garbage, found);
         }
@@ -286,9 +291,7 @@ impl State {
             return;
         }
         let is_garbage = garbage.outweighs(text);
-        if !is_garbage && !is_rom_text(text) {
-            self.spoke = self.spoke.map(|spoke| spoke.saturating_add(1));
-        }
+        self.speaks(text, is_garbage);
         if let Some(open) = &mut self.open
             && !open.other(PATIENCE)
         {
@@ -298,6 +301,27 @@ impl State {
             self.build = Some(build.to_owned());
         }
         self.judge.line(number, text, is_garbage);
+    }
+
+    /// What [`other`](State::other) does with a line without a mark while no crash is open.
+    fn plain(&mut self, number: u64, text: &str, garbage: &Garbage<'_>) {
+        #[cfg(test)]
+        plain_tests::assert_that_nothing_reads(text);
+        self.headless.pass(text);
+        let is_garbage = garbage.outweighs(text);
+        if is_garbage || !text.trim().is_empty() {
+            self.speaks(text, is_garbage);
+            self.judge.line(number, text, is_garbage);
+        }
+    }
+
+    fn speaks(&mut self, text: &str, is_garbage: bool) {
+        if let Some(spoke) = self.spoke
+            && !is_garbage
+            && !is_rom_text(text)
+        {
+            self.spoke = Some(spoke.saturating_add(1));
+        }
     }
 
     fn crash(&mut self, at: At, said: CrashLine, text: &str, found: Found<'_>) {
@@ -463,6 +487,8 @@ fn mentioned_exception(text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod once_tests;
+#[cfg(test)]
+mod plain_tests;
 #[cfg(test)]
 pub mod tests;
 #[cfg(test)]

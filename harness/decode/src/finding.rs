@@ -156,7 +156,7 @@ impl Finding {
             Kind::UserException => "panic, abort or a failed assertion".to_owned(),
             Kind::StackDump => "a stack dump; the lines with its cause are missing".to_owned(),
             Kind::Brownout => match self.evidence.is_empty() {
-                true => "brownout: the chip says that its supply voltage was too low".to_owned(),
+                true => "brownout: the chip reports that its supply voltage was too low".to_owned(),
                 false => "signs of a brownout: the supply may give way".to_owned(),
             },
             Kind::BootLoop => format!(

@@ -35,9 +35,7 @@ pub enum FirmwareError {
     )]
     NoElf(object::Error),
     /// It holds no code.
-    #[error(
-        "this ELF holds no code: give the one that the linker wrote (.elf), not an object file"
-    )]
+    #[error("this ELF has no code: give the one that the linker wrote (.elf), not an object file")]
     NoCode,
 }
 

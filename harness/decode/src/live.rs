@@ -29,7 +29,7 @@ pub const SIGNS: [&str; 52] = [
     r"WDT reset",
     r"wdt reset",
     r"Stack smashing ",
-    r"tack overflow",
+    r"tack overflow|overflow in task ",
     r"Stack canary watchpoint",
     r"\*\*\*ERROR\*\*\*",
     r"Abort called",

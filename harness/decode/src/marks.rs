@@ -20,15 +20,24 @@ pub struct Mark {
     pub end: Option<usize>,
     /// It names a cause; the others are details of a dump.
     pub cause: bool,
-    /// A start of the ROM, which is recognised anywhere in a line, or what the ROM prints of the image.
+    /// A start of the ROM, or what the ROM prints of the image.
     pub start_of_rom: bool,
+    /// It is recognised whatever is in front of it.
+    pub anywhere: bool,
 }
 
 /// A number of a dump.
 const HEX: &str = "(?:0x)?[0-9a-fA-F]{8}";
 
-/// Texts whose end is certain. Groups: 1 a cause, 2 a detail, 3 a start.
-static CLOSED: LazyLock<Regex> = LazyLock::new(|| {
+/// Texts whose end is certain.
+struct Closed {
+    all: Regex,
+    /// Whether all of a text is a cause, or a start: cheaper than groups of the first.
+    cause: Regex,
+    start: Regex,
+}
+
+static CLOSED: LazyLock<Closed> = LazyLock::new(|| {
     let causes = [
         r"Exception \(\d{1,3}\):",
         r"Fatal exception (?:\(\d{1,3}\)|\d{1,3}\(\w+\)):",
@@ -40,6 +49,7 @@ static CLOSED: LazyLock<Regex> = LazyLock::new(|| {
         r"User exception \(panic/abort/assert\)",
         "Brownout detector was triggered",
         r"(?:thread '[^']{0,32}' (?:\(\d+\) )?)?panicked at [^\s:']+:\d+:\d+:",
+        r"Debug exception reason: Stack canary watchpoint triggered \([^()]{1,32}\)",
         "={4,} PANIC ={4,}",
         r"\*{3,} [A-Za-z][A-Za-z !]{2,30} \*{3,}",
     ];
@@ -63,15 +73,20 @@ static CLOSED: LazyLock<Regex> = LazyLock::new(|| {
         r"load:0x[0-9a-f]{8},len:\d+|entry 0x[0-9a-f]{8}",
     ];
     let (causes, details, starts) = (causes.join("|"), details.join("|"), starts.join("|"));
-    pattern(&format!("({causes})|({details})|({starts})"))
+    Closed {
+        all: pattern(&format!("{causes}|{details}|{starts}")),
+        cause: pattern(&format!("^(?:{causes})$")),
+        start: pattern(&format!("^(?:{starts})$")),
+    }
 });
 
-/// What stands in each line that has a mark.
+/// What is in each line that has a mark, and in each that a decoder takes for more than text while no
+/// crash is open.
 static ANY: LazyLock<Regex> = LazyLock::new(|| {
     let mut signs = SIGNS.map(|sign| format!("(?:{sign})")).to_vec();
     signs.push("<<<stack".to_owned());
     signs.push("ctx: |sp: |alloc call: |ets |Backtrace:|load[ :]0x|entry 0x".to_owned());
-    signs.push("[0-9a-fA-F]{8}[: ]".to_owned());
+    signs.push("[0-9a-fA-F]{8}[: ]|esp_core_dump".to_owned());
     pattern(&signs.join("|"))
 });
 
@@ -93,22 +108,29 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a constant pattern compiles")
 }
 
+/// Whether there may be a mark in `text`, or in a part of it: one search in place of many.
+pub fn may_be_in(text: &str) -> bool {
+    ANY.is_match(text)
+}
+
 /// The first mark in `text`.
 pub fn find(text: &str) -> Option<Mark> {
-    if !ANY.is_match(text) {
-        return None;
-    }
-    let closed = CLOSED.captures(text).and_then(|groups| {
-        let found = groups.get(0)?;
-        let mark = text[..found.end()].trim_end();
-        // A second mark behind it: a page took the line ends out.
-        let alone = !CLOSED.is_match(&text[found.end()..]);
-        Some(Mark {
+    if may_be_in(text) { find_any(text) } else { None }
+}
+
+/// The first mark in a text where [`may_be_in`] has one.
+pub fn find_any(text: &str) -> Option<Mark> {
+    let closed = CLOSED.all.find(text).map(|found| {
+        let start_of_rom = CLOSED.start.is_match(found.as_str());
+        // A second mark after it: a page took the line ends out.
+        let alone = !CLOSED.all.is_match(&text[found.end()..]);
+        Mark {
             start: found.start(),
-            end: alone.then_some(mark.len()),
-            cause: groups.get(1).is_some(),
-            start_of_rom: groups.get(3).is_some(),
-        })
+            end: alone.then_some(text[..found.end()].trim_end().len()),
+            cause: CLOSED.cause.is_match(found.as_str()),
+            start_of_rom,
+            anywhere: start_of_rom,
+        }
     });
     // The reader may take a logger's own prefix for a part of its line: what it reads without it counts.
     let before = |mark: &Mark| {
@@ -116,22 +138,31 @@ pub fn find(text: &str) -> Option<Mark> {
             mark.start < closed.start && CrashLine::read(&text.as_bytes()[closed.start..]).is_none()
         })
     };
-    read(text).filter(before).or(closed)
+    let sign = SIGN.find(text).map(|sign| sign.start());
+    let sign = sign.filter(|sign| closed.is_none_or(|closed| *sign < closed.start));
+    sign.and_then(|sign| read(text, sign)).filter(before).or(closed)
 }
 
-/// A mark that only the reader of crash text knows: where its text ends is not certain.
-fn read(text: &str) -> Option<Mark> {
-    let sign = SIGN.find(text)?.start();
+/// A mark that only the reader of crash text knows, at a sign or in front of it: where its text ends
+/// is not certain.
+fn read(text: &str, sign: usize) -> Option<Mark> {
     let nearest = sign.saturating_sub(REACH);
     let begins = |at: &usize| {
         text.is_char_boundary(*at)
             && !text[..*at].ends_with(|c: char| c.is_alphanumeric())
             && !text[*at..].starts_with(char::is_whitespace)
     };
-    (nearest..=sign).filter(begins).find_map(|start| {
-        let cause = CrashLine::read(&text.as_bytes()[start..])?.is_crash();
-        Some(Mark { start, end: None, cause, start_of_rom: false })
-    })
+    let read = |at: usize| CrashLine::read(&text.as_bytes()[at..]);
+    let (start, line) =
+        (nearest..=sign).filter(begins).find_map(|start| Some((start, read(start)?)))?;
+    // A reader that passes over anything in front of the sign takes a prefix for a part of the line.
+    let own = || format!("x: {}", &text[sign..]);
+    let anywhere = start < sign
+        && begins(&sign)
+        && read(sign).as_ref() == Some(&line)
+        && CrashLine::read(own().as_bytes()).as_ref() == Some(&line);
+    let start = if anywhere { sign } else { start };
+    Some(Mark { start, end: None, cause: line.is_crash(), start_of_rom: false, anywhere })
 }
 
 /// Where the address ends that `text` begins with: a backtrace may have one to a line.
@@ -158,6 +189,7 @@ mod tests {
             ("Exception (28):", true),
             ("Fatal exception 28(LoadProhibitedCause):", true),
             ("Soft WDT reset", true),
+            ("Debug exception reason: Stack canary watchpoint triggered (net_worker)", true),
             (
                 "epc1=0x40203a1d epc2=0x00000000 epc3=0x00000000 excvaddr=0x00000000 depc=0x00000000",
                 false,
@@ -201,6 +233,24 @@ mod tests {
         let guru = "x: Guru Meditation Error: Core  0 panic'ed (LoadProhibited). And so on.";
         let mark = find(guru).unwrap();
         assert_eq!((mark.start, mark.end, mark.cause), (3, None, true));
+    }
+
+    #[test]
+    fn what_is_recognised_anywhere_in_a_line_begins_at_its_own_text() {
+        for (front, text, anywhere) in [
+            ("[dut-0] ", "Guru Meditation Error: Core  1 panic'ed (abort)", true),
+            ("- ", "Guru Meditation Error: Core  1 panic'ed (abort)", true),
+            ("[dut-0] ", "ELF file SHA256: 5d1a0f3b2", true),
+            ("[dut-0] ", "abort() was called at PC 0x400882ea on core 1", false),
+            ("- ", "abort() was called at PC 0x400882ea on core 1", false),
+            ("[dut-0] ", ">>> ZEPHYR FATAL ERROR 4: Kernel panic on CPU 0", false),
+            ("[dut-0] ", "** FATAL EXCEPTION", false),
+            ("[dut-0] ", "!! A panic occured in 'src/main.rs', at line 41, column 9:", false),
+            ("[dut-0] ", "thread 'main' panicked at src/main.rs:41:9:", false),
+        ] {
+            let mark = find(&format!("{front}{text}")).expect(text);
+            assert_eq!((mark.start, mark.anywhere), (front.len(), anywhere), "{front}{text}");
+        }
     }
 
     #[test]

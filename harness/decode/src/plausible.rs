@@ -101,7 +101,7 @@ fn fits(finding: &Finding, firmware: &Firmware) -> Evidence {
     // do, and most words of a stack.
     let few = all >= 3 && returns * 3 < all;
     match few {
-        true => doubt(&format!("a call stands in front of {returns} of {all} return addresses")),
+        true => doubt(&format!("a call is before {returns} of {all} return addresses")),
         false if returns >= 2 && returns * 2 >= all => Evidence::For,
         false => Evidence::None,
     }

@@ -36,6 +36,8 @@ pub struct Line {
     pub raw: Vec<u8>,
     /// What the board printed.
     pub text: String,
+    /// There is no mark in it.
+    pub plain: bool,
 }
 
 /// Takes lines in and hands them on without their prefixes.
@@ -56,6 +58,7 @@ struct Waiting {
     number: u64,
     raw: Vec<u8>,
     text: String,
+    plain: bool,
     sample: Option<Sample>,
 }
 
@@ -83,7 +86,8 @@ impl Prefixes {
     /// Takes a line; [`next`](Prefixes::next) hands on what is decided by it.
     pub fn push(&mut self, number: u64, raw: &[u8]) {
         let text = clean::text(raw);
-        let mark = marks::find(&text);
+        let plain = !marks::may_be_in(&text);
+        let mark = if plain { None } else { marks::find_any(&text) };
         let sample = mark.and_then(|mark| Sample::of(&text, mark));
         let known = self.known.as_ref().is_some_and(|(around, _)| around.content(&text).is_some());
         if !known {
@@ -94,7 +98,7 @@ impl Prefixes {
                 self.decided = self.waiting.len();
             }
         }
-        self.waiting.push_back(Waiting { number, raw: raw.to_vec(), text, sample });
+        self.waiting.push_back(Waiting { number, raw: raw.to_vec(), text, plain, sample });
     }
 
     /// No line follows that could decide on those that wait.
@@ -137,7 +141,7 @@ impl Prefixes {
             }
             self.before.push_back(first.text);
         }
-        Some(Line { number: first.number, raw: first.raw, text })
+        Some(Line { number: first.number, raw: first.raw, text, plain: first.plain })
     }
 
     fn forget(&mut self) {
@@ -214,7 +218,8 @@ impl Sample {
         let plain = clean::without_prefixes(text);
         let whole = |mark: Mark| mark.start == 0 && mark.end.is_none_or(|end| end == plain.len());
         let suffix = mark.end.map(|end| collapsed(&text[end..]));
-        if marks::find(plain).is_some_and(whole)
+        let own = if plain.len() == text.len() { Some(mark) } else { marks::find(plain) };
+        if own.is_some_and(whole)
             || suffix.as_ref().is_some_and(|suffix| suffix.len() > LONGEST_SUFFIX)
         {
             return None;
@@ -226,7 +231,7 @@ impl Sample {
             text: text[mark.start..mark.end.unwrap_or(text.len())].to_owned(),
             cause: mark.cause,
             quoted: prefix.contains('"'),
-            waits: !mark.start_of_rom,
+            waits: !mark.anywhere,
         })
     }
 
@@ -282,4 +287,4 @@ fn without_suffix<'t>(text: &'t str, suffix: &str) -> Option<&'t str> {
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -52,16 +52,21 @@ pub fn without_backslashes(text: Cow<'_, str>) -> Cow<'_, str> {
 }
 
 /// `text` without what is shown of its line end, and without blanks and markup there: a backtick,
-/// the last rule of a table, a backslash that continues a line.
+/// the last rule of a table, a backslash that continues a line, the end of bold text.
 pub fn without_end(text: &str) -> &str {
     let mut text = text;
     loop {
         text = text.trim_end_matches(|c: char| c.is_whitespace() || matches!(c, '`' | '|' | '\\'));
-        match without_one_end(text) {
+        match without_one_end(text).or_else(|| without_bold(text)) {
             Some(shorter) => text = shorter,
             None => return text,
         }
     }
+}
+
+/// Two asterisks, no more: a banner of Zephyr ends in five.
+fn without_bold(text: &str) -> Option<&str> {
+    text.strip_suffix("**").filter(|text| !text.ends_with('*'))
 }
 
 /// CR, LF, NUL and the like as text: a picture of it (U+240D), a caret and a letter, an escape of C
@@ -160,11 +165,24 @@ mod tests {
             " \\",
             "`",
             "\r",
+            "**",
+            " **  ",
+            "**\\",
         ] {
             let line = format!("Exception (28):{end}");
             assert_eq!(without_end(&line), "Exception (28):", "{end}");
         }
-        for whole in ["a <", "sum(1)", "x^2", "at C:new", "#15", "f00d]", "heap [free]", r"\u12"] {
+        for whole in [
+            "a <",
+            "sum(1)",
+            "x^2",
+            "at C:new",
+            "#15",
+            "f00d]",
+            "heap [free]",
+            r"\u12",
+            "* OOPS! ***",
+        ] {
             assert_eq!(without_end(whole), whole);
         }
     }

@@ -12,7 +12,7 @@ pub fn cause_words(cause: u32) -> &'static str {
         6 => "division by zero",
         8 => "privileged instruction",
         9 => "unaligned address",
-        20 => "jump to an address that holds no code",
+        20 => "jump to an address without code",
         28 => "read from an address that must not be read (near 0: a null pointer)",
         29 => "write to an address that must not be written (near 0: a null pointer)",
         _ => "a cause that the chip's documentation does not list",

@@ -22,6 +22,19 @@ pub struct Headless {
     bounds: Option<(u64, u32)>,
 }
 
+impl Headless {
+    /// Passes a line that is no part of a dump.
+    pub(super) fn pass(&mut self, text: &str) {
+        if text.trim().is_empty() {
+            return;
+        }
+        if let Some((_, age)) = &mut self.bounds {
+            *age = age.saturating_add(1);
+        }
+        self.rows.clear();
+    }
+}
+
 impl State {
     /// Opens a dump whose first lines are missing.
     pub(super) fn open_headless(&mut self, number: u64) {

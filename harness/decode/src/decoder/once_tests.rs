@@ -120,8 +120,8 @@ fn an_empty_stack_mark_takes_nothing_of_what_follows() {
     assert_eq!(crashes(&log), [Kind::SoftWatchdog, Kind::Exception]);
     assert!(decode(&log)[0].cut);
     // Rows long behind the mark are of another dump.
-    let log = "Abort called\n>>>stack>>>\na\nb\nc\nd\n40201f20 40201f20\n".to_owned();
-    assert_eq!(values(&decode(&log)[0], Role::Stack), [] as [u32; 0]);
+    let log = "Abort called\n>>>stack>>>\na\nb\nc\nd\n40201f20 40201f20\n";
+    assert_eq!(values(&decode(log)[0], Role::Stack), [] as [u32; 0]);
 }
 
 #[test]

@@ -19,10 +19,10 @@ const NEAR_WORD: usize = 5;
 const MOST_NAME: usize = 64;
 
 const OTHER_CORE: &str = "the dump of the other core is left out";
-const CORRUPTED: &str = "the backtrace is corrupted behind its last entry";
+const CORRUPTED: &str = "the backtrace is corrupted after its last entry";
 const CONTINUES: &str = "the backtrace has more entries than the chip prints";
 const PAINTED: &str =
-    "the stack holds nothing but what it was filled with at the start: its frames are lost";
+    "the stack has nothing in it but what it was filled with at the start: its frames are lost";
 
 /// A crash whose lines are still coming.
 #[derive(Debug)]

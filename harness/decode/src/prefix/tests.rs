@@ -29,7 +29,7 @@ const STACK: &str = "\n>>>stack>>>\n\nctx: cont\nsp: 3ffffe00 end: 3fffffd0 offs
 const ROM: &str = "\n ets Jan  8 2013,rst cause:2, boot mode:(3,6)\n\nload 0x4010f000, len 3456, room 16 \ntail 0\n";
 
 /// A dump of each kind, with text around it.
-fn dumps() -> Vec<String> {
+pub fn dumps() -> Vec<String> {
     let cut = "\n--------------- CUT HERE FOR EXCEPTION DECODER ---------------\n";
     let sdk = REGISTERS.replace(' ', ", ");
     let esp32 = "\
@@ -95,6 +95,7 @@ Halting system
         esp32.to_owned(),
         riscv.to_owned(),
         abort.to_owned(),
+        abort.replace("\n\n", "\nGuru Meditation Error: Core  1 panic'ed (abort)\n\n"),
     ]
     .map(|dump| format!("Mode: station, joining\nMode: station, joined\n{dump}Mode: station, joining\nsetup done\n"))
     .to_vec()
@@ -103,7 +104,7 @@ Halting system
 type Tool = fn(usize, &str) -> String;
 
 /// What tools make of line `n` of a log.
-const TOOLS: [(&str, Tool); 57] = [
+const TOOLS: [(&str, Tool); 59] = [
     ("pytest-embedded", |n, line| format!("2026-11-30 02:14:{:02} [dut-0] {line}\n", n % 60)),
     ("dut alone", |_, line| format!("[dut-0] {line}\n")),
     ("gh run view", |n, line| {
@@ -173,6 +174,8 @@ const TOOLS: [(&str, Tool); 57] = [
     ("escapes of C", |_, line| format!("recv: {line}\\r\\n\n")),
     ("^M and visible colours", |_, line| format!("\\x1b[0;32m{line}^[[0m^M\n")),
     ("bold", |_, line| format!("**{line}**\n")),
+    ("bold, begun only", |n, line| format!("02:14:{n:02} -> **{line}\n")),
+    ("bold, ended only", |n, line| format!("Dec 01 02:14:{n:02} {line}**\n")),
     ("docker's JSON", |n, line| {
         format!(
             "{{\"log\":\"{line}\\r\\n\",\"stream\":\"stdout\",\"time\":\"2026-11-30T02:14:09.{n}Z\"}}\n"
@@ -229,6 +232,24 @@ fn what_tools_put_on_each_line_hides_nothing() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_suffix_is_no_part_of_the_name_of_a_task() {
+    let canary = dumps().into_iter().find(|dump| dump.contains("Stack canary")).unwrap();
+    let bare = decode(&canary);
+    assert_eq!(bare[0].task.as_deref(), Some("net_worker"));
+    let tools: [Tool; 4] = [
+        |_, line| format!("{line} //x\n"),
+        |n, line| format!("{line} ;rx{n}\n"),
+        |n, line| format!("[{n}]| {line} //x\n"),
+        |n, line| format!("02:14:{n:02} -> {line} *\n"),
+    ];
+    for tool in tools {
+        let log: String = canary.lines().enumerate().map(|(n, line)| tool(n, line)).collect();
+        assert_eq!(decode(&log), bare, "{log}");
+        assert_eq!(live(&log), bare, "in a run: {log}");
+    }
 }
 
 /// What does not depend on how many lines there are.
