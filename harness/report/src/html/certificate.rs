@@ -4,6 +4,7 @@ use hilrig_core::certify::certificate::{
     CaseResult, Certificate, Required, RequiredOutcome, Verdict,
 };
 use hilrig_core::certify::{Figure, Requirement};
+use hilrig_core::plural::counted;
 use hilrig_core::verdict::Verdict as RunVerdict;
 use maud::{Markup, html};
 
@@ -39,7 +40,7 @@ pub(super) fn section(certification: &Certification, certificate: Option<&Certif
             h2 { "Certificate of " (broker) " " (badge(verdict(cases, certificate))) }
             @match certificate {
                 Some(certificate) => (facts(certificate)),
-                None => p.why { "Cut short: " (cases.len()) " of " (expected) " cases were told." },
+                None => p.why { "Cut short: " (cases.len()) " of " (counted(*expected, "case")) " were reported." },
             }
             (body(broker, cases, certificate))
         }

@@ -112,7 +112,7 @@ fn a_certification_as_lines_and_a_table() {
     insta::assert_snapshot!(plain(&certified().events, Looks::default()));
     let cut_short: Vec<Event> = certified().events.into_iter().take(9).collect();
     let text = table(&cut_short, wide(80));
-    assert!(text.contains("cut short: 3 of 10 cases were told"), "{text}");
+    assert!(text.contains("cut short: 3 of 10 cases were reported"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80 || line.contains(": ")), "{text}");
     let narrow = table(&certified().events, wide(40));
     assert!(narrow.contains("\nclient-certificate-missing\n  not held, connected\n"), "{narrow}");
