@@ -7,6 +7,7 @@
 
 mod access;
 mod ask;
+mod close;
 mod console;
 pub mod discover;
 mod esp32;

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::ask::ask;
+use crate::close::close;
 use crate::console::{Listening, SerialConsole};
 use crate::esp32;
 use crate::loader::Deadlines;
@@ -398,7 +399,14 @@ impl Board for SerialBoard {
         {
             tracing::warn!(board = self.settings.name, %fault, "the board stays in its loader");
         }
-        self.port = None;
+        if let Some(port) = self.port.take()
+            && !close(port).await
+        {
+            let port = self.settings.port.display();
+            self.note(&format!(
+                "the driver of {port} does not close it; it is closed when hilrig ends"
+            ));
+        }
         if let Some(power) = &mut self.power {
             power.release().await;
         }
