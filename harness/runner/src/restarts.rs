@@ -332,7 +332,7 @@ pub fn check(walk: &Walk<'_>, log: Option<&Log>, not_measured: &str) -> Check {
         return Check::skipped(ID, TITLE, not_measured);
     }
     let (first, count) = walk.restarts(|restarts| (restarts.first().cloned(), restarts.count()));
-    let Some(first) = first else { return Check::of(ID, TITLE, true, "none beside those") };
+    let Some(first) = first else { return Check::of(ID, TITLE, true, "no other start") };
     if !walk.crashes().is_empty() {
         return Check::skipped(ID, TITLE, "not judged: the board crashed");
     }
