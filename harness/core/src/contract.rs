@@ -3,9 +3,11 @@
 //!
 //! Parsed once into checked types: every pattern compiled, every name known.
 
+mod reader;
 mod reasons;
 mod written;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -330,184 +332,47 @@ impl Contract {
     /// Reads and checks a contract.
     pub fn parse(path: &Path, text: &str) -> Result<Contract, FileError> {
         let raw: written::Contract = reading::whole(path, text)?;
-        let reader = Reader { path, text };
         if *raw.schema.get_ref() != SCHEMA {
-            return Err(reader.wrong(
-                &raw.schema,
-                format!(
-                    "schema {} is not one that this hilrig reads; it reads {SCHEMA}",
-                    raw.schema.get_ref()
-                ),
-            ));
+            let message = format!(
+                "schema {} is not one that this hilrig reads; it reads {SCHEMA}",
+                raw.schema.get_ref()
+            );
+            return Err(FileError::at_span(path, text, raw.schema.span(), message));
         }
-        let configuration = reader.lines(raw.modes.configuration.lines, &["ip", "http_port"])?;
-        let mqtt = reader.lines(raw.modes.mqtt.lines, &["rx_topic", "tx_topic"])?;
-        Ok(Contract {
-            firmware: raw.firmware,
-            build: raw.build.map(|build| reader.build(build)).transpose()?,
-            configuration,
-            mqtt,
-            connection: Connection {
-                connected: reader.pattern(raw.connection.connected)?,
-                failed: reader.pattern(raw.connection.failed)?,
-                refused: reader.pattern(raw.connection.refused)?,
-                given_up: raw.connection.given_up.map(|p| reader.pattern(p)).transpose()?,
-                tls: raw
-                    .connection
-                    .tls
-                    .map(|p| reader.with_groups(p, &["suite", "milliseconds"]))
-                    .transpose()?,
-                resumed: raw.connection.resumed.map(|p| reader.pattern(p)).transpose()?,
-                error: raw.connection.error.map(|e| reader.tls_error(e)).transpose()?,
-                rc: raw.connection.rc,
-            },
-            heap: match raw.heap {
-                None => Heap { line: None, reply: None, symbol: None, callers: None },
-                Some(heap) => Heap {
-                    line: heap
-                        .line
-                        .map(|p| reader.with_groups(p, &["phase", "lowest"]))
-                        .transpose()?,
-                    reply: heap.reply,
-                    symbol: heap.symbol,
-                    callers: heap.callers.map(|callers| reader.callers(callers)).transpose()?,
-                },
-            },
-            stored: raw.stored.map(|stored| reader.stored(stored)).transpose()?,
-            restarts: raw.restarts.map(|restarts| restarts.allowed).unwrap_or_default(),
-            http: raw.http,
-            settings: raw.settings,
-            switch: Switch {
-                to_mqtt: reader.switch(raw.switch.to_mqtt)?,
-                to_configuration: reader.switch(raw.switch.to_configuration)?,
-            },
-            payload: raw.mqtt.payload,
-            largest_publish: raw.mqtt.largest_publish,
-            will_topic: raw.mqtt.will_topic,
-            requests: raw
-                .requests
-                .into_iter()
-                .map(|r| Ok(Request { request: r.name + &r.query, reply: reader.reply(r.reply)? }))
-                .collect::<Result<_, FileError>>()?,
-            invalid: match raw.invalid {
-                None => Invalid { requests: Vec::new(), reply: None },
-                Some(i) => Invalid { requests: i.requests, reply: Some(reader.reply(i.reply)?) },
-            },
-            crash: raw
-                .crash
-                .into_iter()
-                .flat_map(|crash| crash.patterns)
-                .map(|p| reader.pattern(p).map(|regex| regex.as_str().to_owned()))
-                .collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-struct Reader<'a> {
-    path: &'a Path,
-    text: &'a str,
-}
-
-impl Reader<'_> {
-    fn wrong<T>(&self, at: &Spanned<T>, message: String) -> FileError {
-        FileError::at_span(self.path, self.text, at.span(), message)
-    }
-
-    fn stored(&self, stored: Spanned<Stored>) -> Result<Stored, FileError> {
-        match stored.get_ref().check() {
-            Ok(()) => Ok(stored.into_inner()),
-            Err(why) => Err(self.wrong(&stored, format!("[stored]: {why}"))),
-        }
-    }
-
-    fn pattern(&self, pattern: written::Pattern) -> Result<Regex, FileError> {
-        Regex::new(pattern.get_ref())
-            .map_err(|error| self.wrong(&pattern, format!("no regular expression: {error}")))
-    }
-
-    /// A reply is matched whole: a pattern that finds its words in the middle of another answer
-    /// would let that answer pass.
-    fn reply(&self, pattern: written::Pattern) -> Result<Regex, FileError> {
-        let whole = format!(r"\A(?:{})\z", self.pattern(pattern)?.as_str());
-        Ok(Regex::new(&whole).expect("a pattern in a group is a pattern"))
-    }
-
-    fn build(&self, build: written::Build) -> Result<Build, FileError> {
-        let in_image = regex::bytes::Regex::new(build.in_image.get_ref()).map_err(|error| {
-            self.wrong(&build.in_image, format!("no regular expression: {error}"))
-        })?;
-        let groups = |count: usize, at: &written::Pattern| match count {
-            2.. => Ok(()),
-            _ => Err(self.wrong(at, "the pattern has no group ( ) that holds the build id".into())),
-        };
-        groups(in_image.captures_len(), &build.in_image)?;
-        let in_log = self.pattern(build.in_log.clone())?;
-        groups(in_log.captures_len(), &build.in_log)?;
-        Ok(Build { in_image, in_log })
-    }
-
-    /// The lines of a mode; between them they must hold the named groups that the run needs.
-    fn lines(
-        &self,
-        lines: Spanned<Vec<written::Pattern>>,
-        needed: &[&str],
-    ) -> Result<Vec<Regex>, FileError> {
-        let span = lines.span();
-        let at = |message: String| FileError::at_span(self.path, self.text, span.clone(), message);
-        let lines: Vec<Regex> = lines
-            .into_inner()
-            .into_iter()
-            .map(|line| self.pattern(line))
-            .collect::<Result<_, _>>()?;
-        if lines.is_empty() {
-            return Err(at("a mode needs at least one line that says that it is up".into()));
-        }
-        for name in needed {
-            let holders = lines
-                .iter()
-                .filter(|line| line.capture_names().flatten().any(|n| n == *name))
-                .count();
-            if holders != 1 {
-                return Err(at(format!(
-                    "one line must hold the group (?P<{name}>...); {holders} do"
-                )));
-            }
-        }
-        Ok(lines)
-    }
-
-    fn with_groups(&self, pattern: written::Pattern, needed: &[&str]) -> Result<Regex, FileError> {
-        let regex = self.pattern(pattern.clone())?;
-        for needed in needed {
-            if !regex.capture_names().flatten().any(|name| name == *needed) {
-                return Err(self
-                    .wrong(&pattern, format!("this line must hold the group (?P<{needed}>...)")));
-            }
-        }
-        Ok(regex)
-    }
-
-    fn tls_error(&self, error: written::TlsError) -> Result<TlsError, FileError> {
-        let line = self.with_groups(error.line, &["number"])?;
-        Ok(TlsError { line, alerts: error.alerts, reasons: error.reasons })
-    }
-
-    fn callers(&self, callers: written::Callers) -> Result<CallerLines, FileError> {
-        Ok(CallerLines {
-            line: self.with_groups(callers.line, &["phase", "lowest", "callers"])?,
-            each: self.with_groups(callers.each, &["address", "bytes", "blocks"])?,
-            wrappers: callers.wrappers,
-        })
-    }
-
-    fn switch(&self, switch: written::SwitchRequest) -> Result<Request, FileError> {
-        Ok(Request { request: switch.request, reply: self.reply(switch.reply)? })
+        let reader = reader::Reader { path, text, errors: RefCell::default() };
+        let contract = reader.contract(raw);
+        let mut errors = reader.errors.into_inner();
+        errors.sort_by_key(FileError::line);
+        FileError::all(errors).map_or(Ok(contract), Err)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_that_is_wrong_with_a_contract_is_reported_at_once() {
+        let bundled = concat!(env!("CARGO_MANIFEST_DIR"), "/../../firmware/contract.toml");
+        let text = std::fs::read_to_string(bundled).unwrap();
+        let path = Path::new("contract.toml");
+        assert!(Contract::parse(path, &text).is_ok());
+        let mut wrong = text.clone();
+        for (from, to) in [
+            ("(?P<ip>", "("),
+            ("given_up = '^", "given_up = '^("),
+            ("(?P<rx_topic>", "(?P<rx"),
+            ("(?P<lowest>", "(?P<low>"),
+        ] {
+            assert!(wrong.contains(from), "{from}");
+            wrong = wrong.replacen(from, to, 1);
+        }
+        let error = Contract::parse(path, &wrong).unwrap_err().to_string();
+        for part in ["(?P<ip>...)", "(?P<lowest>...)", "no regular expression"] {
+            assert!(error.contains(part), "`{part}` is not in: {error}");
+        }
+        assert_eq!(error.matches("contract.toml:").count(), 4, "{error}");
+    }
 
     fn symbol(text: &str) -> Result<HeapSymbol, String> {
         toml::from_str(text).map_err(|error| error.message().to_owned())
