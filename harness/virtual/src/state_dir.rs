@@ -49,6 +49,7 @@ impl StateDir {
     ) -> Result<StateDir, VirtualError> {
         // QEMU and links see the folder from elsewhere.
         let dir = made(dir)?;
+        only_files(&dir)?;
         let lock = take_lock(&dir)?;
         let path = dir.join("board.json");
         let known = match fs::read(&path) {
@@ -137,6 +138,27 @@ fn made(dir: &Path) -> Result<PathBuf, VirtualError> {
     fs::create_dir_all(dir)
         .map_err(VirtualError::io(format!("making the folder {}", dir.display())))?;
     dir.canonicalize().map_err(VirtualError::io(format!("finding the folder {}", dir.display())))
+}
+
+/// The most that `board.json` has, bytes.
+const MOST_JSON: u64 = 4096;
+
+/// What a board keeps is in regular files: to open a named pipe would wait for its other end.
+fn only_files(dir: &Path) -> Result<(), VirtualError> {
+    for name in ["board.json", "flash.bin", "identity.bin", "eeprom.bin", "lock"] {
+        let path = dir.join(name);
+        let Ok(meta) = path.metadata() else { continue };
+        let found = match meta.is_file() {
+            false => "it is no regular file".to_owned(),
+            true if name == "board.json" && meta.len() > MOST_JSON => {
+                format!("it has {} bytes, and {MOST_JSON} are the most", meta.len())
+            }
+            true => continue,
+        };
+        let help = "Delete it, or name another folder with --state.";
+        return Err(VirtualError::Folder { path, found, help });
+    }
+    Ok(())
 }
 
 fn take_lock(dir: &Path) -> Result<File, VirtualError> {
@@ -241,6 +263,23 @@ mod tests {
         let _first = StateDir::open(dir.path(), None, OUI, 1).unwrap();
         let error = StateDir::open(dir.path(), None, OUI, 1).unwrap_err().to_string();
         assert!(error.contains(&format!("as process {}.", std::process::id())), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_and_not_opened() {
+        for name in ["board.json", "flash.bin", "lock"] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join(name);
+            let mode = rustix::fs::Mode::from_raw_mode(0o600);
+            let fifo = rustix::fs::FileType::Fifo;
+            rustix::fs::mknodat(rustix::fs::CWD, &path, fifo, mode, 0).unwrap();
+            let error = StateDir::open(dir.path(), None, OUI, 1).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("no regular file"), "{error}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        fs::File::create(dir.path().join("board.json")).unwrap().set_len(5 << 30).unwrap();
+        let error = StateDir::open(dir.path(), None, OUI, 1).unwrap_err().to_string();
+        assert!(error.contains("board.json") && error.contains("are the most"), "{error}");
     }
 
     #[test]
