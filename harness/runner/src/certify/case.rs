@@ -28,6 +28,7 @@ use crate::log::{Log, Mark};
 use crate::mqtt;
 use crate::online::Online;
 use crate::path::Path;
+use crate::restarts;
 use crate::run::Broker;
 use crate::time_server::TimeServer;
 use crate::topics;
@@ -179,6 +180,7 @@ impl Share<'_> {
         self.all.board_ended(self, why.map(String::as_str));
         let why = why.map_or("the certification ended", String::as_str);
         walk.check(crashes::check(walk, log, why));
+        walk.check(restarts::check(walk, log, why));
     }
 
     /// The next case, and a broker for it; or the storm that the board has joined.
