@@ -111,7 +111,7 @@ fn checks(checks: &[Check], name: &str) -> Markup {
                     thead { tr { th { "Check" } th { "Outcome" } th { "Found" } th.number { "Line" } } }
                     tbody {
                         @for check in checks {
-                            tr.bad[!check.held() && !check.skipped] {
+                            tr.bad[!check.held() && !check.skipped].unreached[check.skipped] {
                                 td { code { (check.id) } br; (check.title) }
                                 td { (outcome_of(check)) }
                                 td { (check.found.as_deref().unwrap_or("")) }
