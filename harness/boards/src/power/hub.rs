@@ -31,7 +31,7 @@ pub struct HubPort {
 impl HubPort {
     /// Port `port`, counted from 1, of the hub at the location `hub` (`1-1.4`).
     pub fn new(hub: String, port: u32) -> HubPort {
-        HubPort { hub, port, program: look_up() }
+        HubPort { hub, port, program: uhubctl().unwrap_or_else(|| "uhubctl".into()) }
     }
 
     /// The same with another uhubctl.
@@ -88,15 +88,14 @@ impl HubPort {
     }
 }
 
-/// Debian puts it into a folder that is not in everybody's PATH.
-fn look_up() -> PathBuf {
+/// Where uhubctl is. Debian puts it into a folder that is not in everybody's PATH.
+pub fn uhubctl() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let further = ["/usr/local/sbin", "/usr/sbin"].map(PathBuf::from);
     std::env::split_paths(&path)
         .chain(further)
         .map(|folder| folder.join("uhubctl"))
         .find(|file| file.is_file())
-        .unwrap_or_else(|| "uhubctl".into())
 }
 
 /// Whether `port` is on, by each status that uhubctl tells after switching.

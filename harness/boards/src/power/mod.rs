@@ -15,7 +15,7 @@ use hilrig_core::config::{PowerConfig, PowerLine};
 
 use crate::lock::PortLock;
 
-pub use hub::HubPort;
+pub use hub::{HubPort, uhubctl};
 pub use relay::{Login, Tasmota, UrlRelay};
 pub use shell::Commands;
 

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, UdpSocket};
 
+use hilrig_boards::power::uhubctl;
 use hilrig_boards::probes::{FoundProbe, probes};
 use hilrig_core::config::{Attached, BoardConfig, Config, PowerLine};
 use hilrig_core::plural::counted;
@@ -120,20 +121,11 @@ fn reached(board: &BoardConfig) -> Result<(), Wrong> {
 /// is not known of them.
 fn power(board: &BoardConfig, findings: &mut Vec<Finding>) {
     let Some(power) = &board.power else { return };
-    if matches!(power.line, PowerLine::Hub { .. }) && which("uhubctl").is_none() {
+    if matches!(power.line, PowerLine::Hub { .. }) && uhubctl().is_none() {
         findings.push(missing(
             format!("power of {}", board.name),
             "uhubctl is not installed".into(),
             "apt-get install uhubctl".into(),
         ));
     }
-}
-
-fn which(program: &str) -> Option<std::path::PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let system = ["/usr/sbin", "/sbin"].map(std::path::PathBuf::from);
-    std::env::split_paths(&path)
-        .chain(system)
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
 }

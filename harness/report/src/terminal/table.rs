@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use hilrig_core::heap::HeapPhase;
+use hilrig_core::plural::counted;
 use hilrig_core::verdict::Verdict;
 
 use super::looks::Looks;
@@ -145,8 +146,8 @@ fn trouble(board: &BoardModel, looks: Looks, out: &mut String) {
         }
     }
     if let Some((count, why)) = board.checks_skipped() {
-        let s = if count == 1 { "" } else { "s" };
-        let _ = writeln!(out, "    {:<OUTCOME$}  {count} check{s}: {}", "skipped", clean(why));
+        let checks = counted(count, "check");
+        let _ = writeln!(out, "    {:<OUTCOME$}  {checks}: {}", "skipped", clean(why));
     }
 }
 

@@ -76,9 +76,7 @@ pub(super) fn flashed(flash: &Flash) -> String {
 }
 
 pub(super) fn certify(started: &CertifyStarted) -> String {
-    let cases = started.cases;
-    let s = if cases == 1 { "" } else { "s" };
-    format!("certifying {}: {cases} case{s}", clean(&started.broker))
+    format!("certifying {}: {}", clean(&started.broker), counted(started.cases, "case"))
 }
 
 /// A case that is over, in one line.
