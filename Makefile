@@ -24,13 +24,13 @@ JOBS := $(shell nproc)
 .PHONY: run test test-brokers lint bench install firmware firmware-arm faults need need-arm clean
 
 run: firmware $(if $(findstring lm3s6965,$(ARGS)),firmware-arm)
-	$(CARGO) build -p hilrig
-	$(CARGO) run --quiet -p hilrig -- run $(ARGS)
+	$(CARGO) build -p hilrig-cli
+	$(CARGO) run --quiet -p hilrig-cli -- run $(ARGS)
 
 test: faults
 	$(MAKE) -C firmware -j$(JOBS) test
 	$(MAKE) -C firmware -j$(JOBS) brssl
-	$(CARGO) build -p hilrig
+	$(CARGO) build -p hilrig-cli
 	$(CARGO) test --workspace
 
 # Every broker that `hilrig certify` can start; what is missing is installed before, and said.
@@ -43,7 +43,7 @@ lint: need
 	tools/licences.sh
 
 bench: faults
-	$(CARGO) build --release -p hilrig
+	$(CARGO) build --release -p hilrig-cli
 	$(CARGO) run --release -p hilrig-bench
 
 # The optimised binary, for a bench that is here to stay.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use hilrig_boards::SerialBoard;
 use hilrig_core::board::Board as _;
 use hilrig_core::contract::Contract;
-use hilrig_runner::watch::Patterns;
+use hilrig::watch::Patterns;
 use hilrig_virtual::ControlSocket;
 use rustix::event::epoll;
 use rustix::fs::OFlags;

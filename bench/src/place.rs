@@ -31,7 +31,7 @@ pub fn fault(name: &str) -> Result<PathBuf, String> {
 pub fn hilrig() -> Result<PathBuf, String> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .args(["build", "--release", "--quiet", "--package", "hilrig"])
+        .args(["build", "--release", "--quiet", "--package", "hilrig-cli"])
         .current_dir(workspace())
         .status()
         .map_err(|error| format!("running cargo to build hilrig: {error}"))?;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use hilrig_core::board::{Board as _, ConsoleSink};
 use hilrig_core::contract::Contract;
 use hilrig_core::image::{Image, ImageFormat};
-use hilrig_runner::watch::{Hit, Patterns, Says, Watch};
+use hilrig::watch::{Hit, Patterns, Says, Watch};
 use tokio::sync::Notify;
 
 use crate::board::Board;

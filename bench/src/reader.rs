@@ -14,7 +14,7 @@ use hilrig_core::board::{Board as _, ConsoleSink};
 use hilrig_core::contract::Contract;
 use hilrig_core::text::Secrets;
 use hilrig_report::{BootLog, Record};
-use hilrig_runner::watch::{Hit, Patterns, Watch};
+use hilrig::watch::{Hit, Patterns, Watch};
 use hilrig_virtual::ControlSocket;
 use tokio::sync::Notify;
 

@@ -27,7 +27,7 @@ pub fn hilrig() -> PathBuf {
     // target/debug/deps/path-0123456789abcdef
     let test = std::env::current_exe().expect("a test knows its own executable");
     let folder = test.parent().and_then(Path::parent).expect("a test lies in deps/");
-    built(folder.join("hilrig"), "cargo build -p hilrig")
+    built(folder.join("hilrig"), "cargo build -p hilrig-cli")
 }
 
 /// The virtual board's firmware.

@@ -8,7 +8,7 @@ use hilrig_core::image::{self, Image};
 use hilrig_core::sections::Section;
 use hilrig_decode::Firmware;
 use hilrig_report::input;
-use hilrig_runner::Elf;
+use hilrig::Elf;
 
 use crate::error::Failure;
 

@@ -15,7 +15,7 @@ use hilrig_report::{
     CertificateFiles, EVENTS, EventsFile, Fold, HISTORY, History, HtmlFile, JUNIT, JunitFile,
     Record, Reporter, Reporters, RunModel, SUMMARY, Stream, SummaryFile,
 };
-use hilrig_runner::{BenchBroker, BrokerEndpoint, Plan};
+use hilrig::{BenchBroker, BrokerEndpoint, Plan};
 use time::OffsetDateTime;
 
 use crate::ends::RunEnds;
@@ -122,7 +122,7 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
     let mut broker = RunBroker { plan: Some(broker_plan), broker: None, events: events.clone() };
     let record_fault = || reporters.faults().first().map(ToString::to_string);
     let outcome =
-        hilrig_runner::run(&plan, members, &mut broker, &events, stop, record_fault).await;
+        hilrig::run(&plan, members, &mut broker, &events, stop, record_fault).await;
     bench.stop().await;
     drop(run_dir);
 

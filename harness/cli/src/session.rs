@@ -15,7 +15,7 @@ use hilrig_core::plural::counted;
 use hilrig_core::text::Secrets;
 use hilrig_report::heap::{BASELINE, Baseline, BaselineError};
 use hilrig_report::{BootLog, Record, folder_of};
-use hilrig_runner::{Elf, Member};
+use hilrig::{Elf, Member};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use hilrig_core::certify::Line;
-use hilrig_runner::certify::Seen;
+use hilrig::certify::Seen;
 use hilrig_wire::Relay;
 
 /// The line. Between two cases it is down.

@@ -17,8 +17,8 @@ use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::{Act, BrokerTls, Case, Identity, Line};
 use hilrig_core::config::BrokerKind;
 use hilrig_core::event::{BrokerFacts, Events, What};
-use hilrig_runner::certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
-use hilrig_runner::{BrokerEndpoint, ClientCertificate};
+use hilrig::certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
+use hilrig::{BrokerEndpoint, ClientCertificate};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 

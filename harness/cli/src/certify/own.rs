@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hilrig_core::secrets::Secrets;
 use hilrig_core::text;
 use hilrig_report::input;
-use hilrig_runner::ClientCertificate;
+use hilrig::ClientCertificate;
 use rustls::ClientConfig;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;

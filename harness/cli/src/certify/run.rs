@@ -12,8 +12,8 @@ use hilrig_core::config::{BoardKind, BrokerKind};
 use hilrig_core::event::{Events, What};
 use hilrig_core::exit;
 use hilrig_report::certificate::PolicyWatch;
-use hilrig_runner::Plan;
-use hilrig_runner::certify::{Certification, CertifyBench};
+use hilrig::Plan;
+use hilrig::certify::{Certification, CertifyBench};
 use time::OffsetDateTime;
 
 use super::ours::{OurBroker, Workshop};
@@ -126,7 +126,7 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
     };
     let not_met = || policy.not_met();
     let outcome =
-        hilrig_runner::certify::certify(&what, members, stop, record_fault, not_met).await;
+        hilrig::certify::certify(&what, members, stop, record_fault, not_met).await;
     bench.stop().await;
     drop(run_dir);
 

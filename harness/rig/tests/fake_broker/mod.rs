@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::BytesMut;
 use hilrig_broker::Certificates;
-use hilrig_runner::BrokerEndpoint;
+use hilrig::BrokerEndpoint;
 use rumqttc::mqttbytes::Error as Malformed;
 use rumqttc::{
     ConnAck, ConnectReturnCode, Packet, PubAck, Publish, QoS, SubAck, SubscribeReasonCode,

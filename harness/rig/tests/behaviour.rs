@@ -12,8 +12,8 @@ use hilrig_broker::software::{FORBIDDEN, Home, Instance, Material, Order, Softwa
 use hilrig_broker::{Broker, BrokerKind, BrokerPlan, Login};
 use hilrig_core::certify::BrokerTls;
 use hilrig_core::certify::case::Behaviour;
-use hilrig_runner::BrokerEndpoint;
-use hilrig_runner::certify::behaviour::{Asked, Missed, Question, ask, rule, rule_for_id};
+use hilrig::BrokerEndpoint;
+use hilrig::certify::behaviour::{Asked, Missed, Question, ask, rule, rule_for_id};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
