@@ -1,0 +1,1 @@
+//! The certification of brokers for small devices.
