@@ -12,9 +12,7 @@ use serde_json::{Value, json};
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::args;
-use crate::bench;
 use crate::error::{Failure, print};
-use crate::load;
 use crate::table::table;
 
 /// A port, and what is known of the board on it.
@@ -39,7 +37,7 @@ pub async fn look(
     let row = |port: &FoundPort| Row {
         port: port.clone(),
         board: None,
-        chip: Seen::of(&bench::state_folder(), port, &found).and_then(|seen| seen.read()),
+        chip: Seen::of(&folders::state_folder(), port, &found).and_then(|seen| seen.read()),
         trouble: None,
     };
     let mut rows: Vec<Row<'_>> = found.iter().map(row).collect();
@@ -113,7 +111,7 @@ fn name<'a>(
     rows: &mut Vec<Row<'a>>,
 ) -> Vec<String> {
     let Some(config) = config else { return Vec::new() };
-    let neighbours = bench::neighbours(config);
+    let neighbours = attach::neighbours(config);
     let mut missing = Vec::new();
     for wanted in &neighbours.boards {
         let board = config.boards.iter().find(|board| board.name == wanted.board);
@@ -159,12 +157,12 @@ async fn ask_all(rows: &mut [Row<'_>], found: &[FoundPort]) {
         }
         let mut lines: Box<dyn Lines> = match row.board.map(|board| &board.attached) {
             Some(Attached::Control { control, .. }) => Box::new(ControlSocket::new(control)),
-            Some(Attached::Serial { lines, .. }) => bench::modem(*lines),
+            Some(Attached::Serial { lines, .. }) => attach::modem(*lines),
             _ => Box::new(ModemLines::default()),
         };
         let port = row.port.port.clone();
         let asked = async move {
-            let locks = bench::lock_folder();
+            let locks = folders::lock_folder();
             let holder = "hilrig boards --ask";
             (number, ask_on(port, &mut *lines, &locks, Deadlines::default(), holder).await)
         };
@@ -176,7 +174,7 @@ async fn ask_all(rows: &mut [Row<'_>], found: &[FoundPort]) {
             let row = &mut rows[number];
             match answer {
                 Ok(chip) => {
-                    Seen::note(&bench::state_folder(), &row.port.port, found, &chip);
+                    Seen::note(&folders::state_folder(), &row.port.port, found, &chip);
                     row.chip = Some(chip);
                 }
                 Err(fault) => row.trouble = Some(fault.to_string()),

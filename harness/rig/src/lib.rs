@@ -5,18 +5,23 @@
 //! is waiting.
 
 mod alarms;
+pub mod attach;
 mod boot;
 mod broker_name;
 mod callers;
 pub mod certify;
 mod configuration;
 mod crashes;
+mod error;
+pub mod folders;
 mod form;
 mod halt;
 mod heap_bounds;
 pub mod http;
 mod instead;
 mod judge;
+pub mod limits;
+pub mod load;
 mod log;
 mod meeting;
 pub mod mqtt;
@@ -24,18 +29,23 @@ mod mqtt_mode;
 mod online;
 mod path;
 mod proof;
+pub mod recorded;
 mod restarts;
 mod run;
 mod run_broker;
 mod scenario;
+mod stop;
 pub mod time_server;
 mod topics;
 mod walk;
 pub mod watch;
 
 pub use crashes::Elf;
+pub use error::Error;
+pub use recorded::{FinishedRun, RunRequest, run_recorded};
 pub use run::{BenchBroker, Member, Plan, RunOutcome, run};
 pub use run_broker::RunBroker;
+pub use stop::StopRequest;
 
 /// Where and how a broker is reached.
 #[derive(Clone, Debug)]

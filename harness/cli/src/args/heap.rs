@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 
-use super::{ConfigArg, Place, Scenarios, VirtualKind};
+use super::{BoardArgs, ConfigArg, Place, Scenarios};
 
 /// The commands of `hilrig heap`.
 #[derive(Debug, Subcommand)]
@@ -88,15 +88,8 @@ pub enum HeapFormat {
 pub struct HeapCallers {
     #[command(flatten)]
     pub config: ConfigArg,
-    /// Run this many virtual boards in place of the configured ones.
-    #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
-    pub virtual_boards: Option<std::num::NonZeroUsize>,
-    /// The kind of these virtual boards; overrides the configuration.
-    #[arg(long, value_name = "KIND", requires = "virtual_boards")]
-    pub kind: Option<VirtualKind>,
-    /// Run only the board of this name (may be given more than once).
-    #[arg(long, value_name = "NAME")]
-    pub board: Vec<String>,
+    #[command(flatten)]
+    pub boards: BoardArgs,
     /// Where the broker runs; overrides the configuration.
     #[arg(long, value_name = "KIND")]
     pub broker: Option<Place>,

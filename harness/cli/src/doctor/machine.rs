@@ -10,7 +10,6 @@ use rustix::fs::{Access, access, statvfs};
 use rustix::process::{Resource, getrlimit};
 
 use super::{Finding, missing, ok};
-use crate::{limits, load};
 
 /// Free space that a run must find. A record of one board takes some 100 KiB, a virtual board's flash
 /// file 4 MiB.

@@ -17,7 +17,6 @@ use hilrig_core::plural::counted;
 
 use crate::args;
 use crate::error::{Failure, print};
-use crate::load;
 
 /// One thing that was looked at.
 struct Finding {
@@ -98,7 +97,7 @@ fn firmware(config: Option<&Config>, findings: &mut Vec<Finding>) {
             .iter()
             .map(|kind| {
                 let image = load::image(config, &contract, *kind)?;
-                crate::elf::of_image(config, &contract, *kind, &image)?;
+                load::of_image(config, &contract, *kind, &image)?;
                 Ok(image)
             })
             .collect::<Result<Vec<_>, Failure>>()?;
