@@ -263,7 +263,7 @@ impl Scenarios {
         ScenarioSelection {
             scenarios: self.scenario.iter().map(|name| Scenario::from(*name)).collect(),
             steps: self.count,
-            soak: self.soak_for.map(|span| span.0),
+            soak: self.soak_for,
         }
     }
 }

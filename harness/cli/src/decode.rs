@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use hilrig::load;
 use hilrig_core::crash::Crash;
 use hilrig_core::exit;
 use hilrig_core::plural::counted;

@@ -3,6 +3,8 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
+use hilrig::attach::{self, Rates};
+use hilrig::load;
 use hilrig_core::board::Board;
 use indicatif::{ProgressBar, ProgressStyle};
 

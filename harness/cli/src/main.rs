@@ -14,7 +14,6 @@ mod power;
 mod report;
 mod run;
 mod signals;
-mod table;
 mod virtual_board;
 
 use std::process::ExitCode;

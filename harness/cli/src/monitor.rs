@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
+use hilrig::attach::{self, Rates};
+use hilrig::load;
 use hilrig_core::board::ConsoleSink;
 use hilrig_core::line::{LineBlocks, trim_end};
 use hilrig_core::{exit, text};

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use hilrig::load::{self, BoardSelection};
+use hilrig::{attach, folders};
 use hilrig_boards::PortLock;
 use hilrig_core::config::Attached;
 

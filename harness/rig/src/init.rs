@@ -1,57 +1,62 @@
-//! `hilrig init`.
+//! Writes a configuration for the boards that are attached.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::{IpAddr, UdpSocket};
+use std::path::Path;
 
 use hilrig_boards::discover::FoundPort;
 use hilrig_boards::identity::stable_key;
 use hilrig_boards::probes::probes;
 use hilrig_core::config::BoardKind;
 use hilrig_core::image::ImageFormat;
-use hilrig_core::plural::counted;
 
-use crate::args;
-use crate::boards::{Row, look};
-use crate::error::{Failure, print};
+use crate::Error;
+use crate::attach::{ListedPort, list_ports};
 
 /// Every key with its default, commented; the repository's own configuration is the same text.
 const TEMPLATE: &str = include_str!("../../../runner-config.toml");
 
-/// Writes a configuration for what is attached.
-pub async fn init(args: &args::Init) -> Result<u8, Failure> {
-    let file = args.file.display();
+/// A configuration that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrittenConfig {
+    /// Boards that are in it.
+    pub boards: usize,
+    /// Boards that are commented out, with what they lack.
+    pub incomplete: usize,
+}
+
+/// Writes a configuration for what is attached into `file`. With `ask` the boards' chips are asked, which
+/// resets them.
+///
+/// # Errors
+/// The file is there already, or it cannot be written.
+pub async fn init(file: &Path, ask: bool) -> Result<WrittenConfig, Error> {
+    let shown = file.display();
     let mut options = std::fs::File::options();
-    let made = options.write(true).create_new(true).open(&args.file);
+    let made = options.write(true).create_new(true).open(file);
     let mut out = made.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Failure::usage(format!(
-            "{file} is there already, and is left as it is; name another file"
+        std::io::ErrorKind::AlreadyExists => Error::usage(format!(
+            "{shown} is there already, and is left as it is; name another file"
         )),
-        _ => Failure::usage(format!("writing {file}: {error}")),
+        _ => Error::usage(format!("writing {shown}: {error}")),
     })?;
-    let rows = match look(None, args.ask).await {
+    let rows = match list_ports(None, ask).await {
         Ok((rows, _)) => rows,
         // A machine whose ports cannot be listed runs virtual boards.
-        Err(failure) => {
-            tracing::warn!("{}", failure.message());
+        Err(error) => {
+            tracing::warn!("{error}");
             Vec::new()
         }
     };
-    let (entries, complete, left) = entries(&rows, own_address());
+    let (entries, boards, incomplete) = entries(&rows, own_address());
     out.write_all(format!("{TEMPLATE}{entries}").as_bytes())
-        .map_err(|error| Failure::rig(format!("writing {file}: {error}")))?;
-    let left = match left {
-        0 => String::new(),
-        n => format!(", and {n} more commented out, with what they lack"),
-    };
-    print(&format!(
-        "{file} is written, with {} found{left}. `hilrig doctor` prints what is missing.\n",
-        counted(complete, "board")
-    ))
+        .map_err(|error| Error::rig(format!("writing {shown}: {error}")))?;
+    Ok(WrittenConfig { boards, incomplete })
 }
 
 /// The entries for what is attached, how many of them are complete, and how many are not.
-fn entries(rows: &[Row<'_>], rig: Option<IpAddr>) -> (String, usize, usize) {
+fn entries(rows: &[ListedPort<'_>], rig: Option<IpAddr>) -> (String, usize, usize) {
     let found: Vec<FoundPort> = rows.iter().map(|row| row.port.clone()).collect();
     let (mut text, mut firmware) = (String::new(), BTreeSet::new());
     let (mut complete, mut left) = (0, 0);

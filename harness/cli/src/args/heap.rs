@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
+use hilrig::RunRequest;
+use hilrig::heap::BootsRequest;
+use hilrig::load::BoardSelection;
+use hilrig_core::config::BrokerKind;
 
 use super::{BoardArgs, ConfigArg, Place, Scenarios};
 
@@ -54,6 +58,30 @@ pub struct HeapBoots {
     /// The baseline; left out, heap-baseline.toml beside the configuration.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
+}
+
+impl HeapBoots {
+    /// As the library takes it.
+    pub fn request(&self) -> BootsRequest {
+        let boards = BoardSelection {
+            virtual_boards: self.virtual_boards.map(usize::from),
+            kind: None,
+            names: self.board.clone(),
+        };
+        BootsRequest {
+            run: RunRequest {
+                boards,
+                scenarios: self.scenarios.selection(),
+                broker: self.broker.map(BrokerKind::from),
+                records: self.records.clone(),
+                ..RunRequest::new(&self.config.config)
+            },
+            kinds: self.kind.clone(),
+            boots: self.boots.get(),
+            from: self.from.clone(),
+            baseline: self.baseline.clone(),
+        }
+    }
 }
 
 /// `hilrig heap check`.

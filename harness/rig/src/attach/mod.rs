@@ -1,6 +1,7 @@
 //! Takes the boards of a run: starts virtual ones, attaches real ones.
 
 mod absent;
+mod listing;
 mod named;
 mod real;
 mod started;
@@ -13,6 +14,7 @@ use hilrig_virtual::lm3s6965::ArmReady;
 use hilrig_virtual::{ControlSocket, Serving};
 
 use self::absent::Absent;
+pub use self::listing::{ListedPort, list_ports};
 pub use self::named::{BoardName, Rates, named};
 pub use self::real::{modem, neighbours, power};
 use self::real::{probe, seek, serial};

@@ -52,11 +52,8 @@ pub fn named(
     name: &BoardName,
     rates: Rates,
 ) -> Result<(Box<dyn Board>, BoardKind), Error> {
-    let (board, at, lines) = match name {
-        BoardName::Configured(name) => match configured(config, name)? {
-            Configured::Serial(board, at, lines) => (board, at, lines),
-            Configured::Probe(board) => return Ok(board),
-        },
+    match name {
+        BoardName::Configured(name) => configured(config, name),
         BoardName::Port { port, control, kind } => {
             let lines: Box<dyn Lines> = match control {
                 Some(control) => Box::new(ControlSocket::new(control)),
@@ -72,37 +69,29 @@ pub fn named(
                 flash_baud: rates.loader,
                 ..started(1, *kind)
             };
-            (board, At::Port(port.clone()), lines)
+            Ok(on_port(&board, At::Port(port.clone()), lines))
         }
-    };
-    let kind = board.kind;
-    Ok((Box::new(serial(&board, at, lines, None, &state_folder())), kind))
+    }
 }
 
-/// What a board of the configuration is reached by.
-enum Configured {
-    Serial(BoardConfig, At, Box<dyn Lines>),
-    Probe((Box<dyn Board>, BoardKind)),
-}
-
-fn configured(config: &Path, name: &str) -> Result<Configured, Error> {
+fn configured(config: &Path, name: &str) -> Result<(Box<dyn Board>, BoardKind), Error> {
     let config = load::config(config)?;
     let board = choose(&config, &BoardSelection::named(name))?.remove(0);
-    match board.attached.clone() {
+    match &board.attached {
         Attached::Control { port, control } => {
-            let at = seek(&neighbours(&config), &board, &port);
-            Ok(Configured::Serial(board, at, Box::new(ControlSocket::new(control))))
+            let at = seek(&neighbours(&config), &board, port);
+            Ok(on_port(&board, at, Box::new(ControlSocket::new(control))))
         }
         Attached::Serial { port, lines } => {
-            let at = seek(&neighbours(&config), &board, &port);
-            Ok(Configured::Serial(board, at, modem(lines)))
+            let at = seek(&neighbours(&config), &board, port);
+            Ok(on_port(&board, at, modem(*lines)))
         }
         Attached::Probe { chip, probe: selector } => {
             // `flash` may be given another image, and `monitor` needs none.
             let contract = load::contract(&config)?;
             let firmware = load::image(&config, &contract, board.kind).ok();
-            let made = probe(&board, &chip, selector.as_deref(), firmware, &state_folder());
-            Ok(Configured::Probe((Box::new(made), board.kind)))
+            let made = probe(&board, chip, selector.as_deref(), firmware, &state_folder());
+            Ok((Box::new(made), board.kind))
         }
         Attached::Started if board.kind == BoardKind::Lm3s6965 => Err(Error::usage(format!(
             "board `{name}` is a virtual one, and no other process sees its probe: it only lives in a run"
@@ -111,4 +100,8 @@ fn configured(config: &Path, name: &str) -> Result<Configured, Error> {
             "board `{name}` is a virtual one that only lives in a run. Start one with `hilrig virtual-board --state DIR`, and name its port with --port"
         ))),
     }
+}
+
+fn on_port(board: &BoardConfig, at: At, lines: Box<dyn Lines>) -> (Box<dyn Board>, BoardKind) {
+    (Box::new(serial(board, at, lines, None, &state_folder())), board.kind)
 }

@@ -1,14 +1,49 @@
 //! `hilrig heap bisect`: the commit that cost the heap.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use hilrig_report::heap::Key;
 
-use super::commits::{Commits, Told};
-use super::worktree::{Place, Tree, git};
-use crate::args;
-use crate::error::{Failure, print};
-use crate::load;
+use super::commits::{CommitFigures, Commits};
+use super::worktree::{InRepository, WorkTree, git};
+use super::{Notice, Notices};
+use crate::load::{self, BoardSelection, ScenarioSelection};
+use crate::{Error, StopRequest};
+
+/// What is searched.
+#[derive(Clone, Debug)]
+pub struct BisectRequest {
+    /// The configuration file, in the repository that is searched.
+    pub config: PathBuf,
+    /// A commit that left enough free.
+    pub good: String,
+    /// A commit that leaves less.
+    pub bad: String,
+    /// Builds what is checked out; run by `sh -c` in the repository's top folder.
+    pub build: String,
+    /// The boards that commits are booted on.
+    pub boards: BoardSelection,
+    /// How many runs each commit's figures are taken from.
+    pub boots: usize,
+    /// What the boards are put through.
+    pub scenarios: ScenarioSelection,
+}
+
+/// The first commit that leaves less heap free.
+#[derive(Clone, Debug)]
+pub struct FirstBad {
+    /// Its short hash.
+    pub commit: String,
+    /// Its subject line.
+    pub subject: String,
+    /// The phase and the figure that are worse.
+    pub phase: String,
+    /// How much they are worse.
+    pub bytes: String,
+    /// What the figure is of, if there is one.
+    pub key: Option<Key>,
+}
 
 /// What a commit is, next to the good one.
 enum Is {
@@ -26,44 +61,54 @@ struct Cost {
 }
 
 /// Finds it, in a working tree of its own: the user's stays as it is.
-pub async fn bisect(args: &args::HeapBisect) -> Result<u8, Failure> {
-    let place = Place::of(&args.config.config).await?;
+///
+/// # Errors
+/// A commit is not found, the good one has no figures, nothing is worse, or the first bad commit is one of
+/// several that cannot be measured.
+pub async fn bisect(
+    request: &BisectRequest,
+    stop: &StopRequest,
+    notices: &Notices<'_>,
+) -> Result<FirstBad, Error> {
+    let place = InRepository::of(&request.config).await?;
     // With the user's own: they are the evidence, and the working tree goes.
-    let records = load::config(&args.config.config)?.records;
-    let tree = Tree::add(&place.root, &args.bad).await?;
-    let commits = Commits::new(args, tree.path.join(&place.config), records, &tree);
-    let found = search(args, &commits, &tree).await;
+    let records = load::config(&request.config)?.records;
+    let tree = WorkTree::add(&place.root, &request.bad).await?;
+    let config = tree.path.join(&place.config);
+    let commits = Commits { request, config, records, tree: &tree, stop, notices };
+    let found = search(request, &commits, &tree).await;
     tree.remove().await;
     found
 }
 
 async fn search(
-    args: &args::HeapBisect,
+    request: &BisectRequest,
     commits: &Commits<'_>,
-    tree: &Tree,
-) -> Result<u8, Failure> {
+    tree: &WorkTree,
+) -> Result<FirstBad, Error> {
+    let notices = commits.notices;
     let hash = |name: &str| format!("{name}^{{commit}}");
-    let good = git(&tree.path, &["rev-parse", "--verify", &hash(&args.good)]).await?;
+    let good = git(&tree.path, &["rev-parse", "--verify", &hash(&request.good)]).await?;
     let mut bad = git(&tree.path, &["rev-parse", "HEAD"]).await?;
-    let reference = match commits.told(&good, None).await? {
-        told @ Told::Figures { .. } => told,
-        Told::Failed(why) | Told::Not(why) => {
-            return Err(Failure::rig(format!("{} has no figures: {why}", &good[..12])));
+    let reference = match commits.figures(&good, None).await? {
+        found @ CommitFigures::Figures { .. } => found,
+        CommitFigures::Failed(why) | CommitFigures::Not(why) => {
+            return Err(Error::rig(format!("{} has no figures: {why}", &good[..12])));
         }
     };
-    line(&good, "good", "what the others are compared with", reference.how())?;
-    let told = commits.told(&bad, Some(&reference)).await?;
-    let mut cost = match step(&bad, &reference, &told)? {
+    line(notices, &good, "good", "what the others are compared with", reference.how())?;
+    let figures = commits.figures(&bad, Some(&reference)).await?;
+    let mut cost = match step(notices, &bad, &reference, &figures)? {
         Is::Bad(cost) => cost,
         Is::Good => {
-            return Err(Failure::usage(format!(
+            return Err(Error::usage(format!(
                 "{} leaves as much heap free as {}: there is nothing to be found between them",
                 &bad[..12],
-                args.good
+                request.good
             )));
         }
         Is::Unknown(why) => {
-            return Err(Failure::rig(format!("{} could not be measured: {why}", &bad[..12])));
+            return Err(Error::rig(format!("{} could not be measured: {why}", &bad[..12])));
         }
     };
     let mut goods = vec![good];
@@ -76,11 +121,11 @@ async fn search(
         let left = between.lines().filter_map(|line| line.split(' ').next());
         let left: Vec<&str> = left.filter(|commit| *commit != bad).collect();
         let Some(next) = left.iter().find(|commit| !skipped.contains(**commit)) else {
-            return end(tree, &bad, &cost, &left).await;
+            return end(tree, &bad, cost, &left).await;
         };
         let next = (*next).to_owned();
-        let told = commits.told(&next, Some(&reference)).await?;
-        match step(&next, &reference, &told)? {
+        let figures = commits.figures(&next, Some(&reference)).await?;
+        match step(notices, &next, &reference, &figures)? {
             Is::Good => goods.push(next),
             Is::Bad(of) => (bad, cost) = (next, of),
             Is::Unknown(_) => drop(skipped.insert(next)),
@@ -89,15 +134,20 @@ async fn search(
 }
 
 /// Compares a commit with the good one, and prints the step's line.
-fn step(commit: &str, reference: &Told, told: &Told) -> Result<Is, Failure> {
-    let is = match told {
-        Told::Not(why) => Is::Unknown(why.clone()),
-        Told::Failed(why) => Is::Bad(Cost {
+fn step(
+    notices: &Notices<'_>,
+    commit: &str,
+    reference: &CommitFigures,
+    figures: &CommitFigures,
+) -> Result<Is, Error> {
+    let is = match figures {
+        CommitFigures::Not(why) => Is::Unknown(why.clone()),
+        CommitFigures::Failed(why) => Is::Bad(Cost {
             phase: "none: the board failed".into(),
             bytes: format!("not known: {why}"),
             key: None,
         }),
-        Told::Figures { .. } => match reference.worst(told) {
+        CommitFigures::Figures { .. } => match reference.worst(figures) {
             None => Is::Good,
             Some((key, change)) => {
                 let figure = |of: Option<hilrig_report::heap::Figure>| {
@@ -118,27 +168,27 @@ fn step(commit: &str, reference: &Told, told: &Told) -> Result<Is, Failure> {
         },
     };
     match &is {
-        Is::Good => line(commit, "good", "no figure is worse", told.how())?,
+        Is::Good => line(notices, commit, "good", "no figure is worse", figures.how())?,
         Is::Bad(Cost { phase, bytes, .. }) => {
-            line(commit, "bad", &format!("{phase}: {bytes}"), told.how())?;
+            line(notices, commit, "bad", &format!("{phase}: {bytes}"), figures.how())?;
         }
-        Is::Unknown(why) => line(commit, "skipped", why, "")?,
+        Is::Unknown(why) => line(notices, commit, "skipped", why, "")?,
     }
     Ok(is)
 }
 
 /// One line for a step.
-fn line(commit: &str, is: &str, what: &str, how: &str) -> Result<(), Failure> {
+fn line(notices: &Notices<'_>, commit: &str, is: &str, what: &str, how: &str) -> Result<(), Error> {
     let how = if how.is_empty() { String::new() } else { format!(" ({how})") };
     let what = what.lines().next().unwrap_or_default();
-    print(&format!("{} {is}: {what}{how}\n", &commit[..12])).map(drop)
+    notices(Notice::Line(&format!("{} {is}: {what}{how}\n", &commit[..12])))
 }
 
-/// What was found, in five lines. `left` are commits before it that could not be measured.
-async fn end(tree: &Tree, bad: &str, cost: &Cost, left: &[&str]) -> Result<u8, Failure> {
+/// What was found. `left` are commits before it that could not be measured.
+async fn end(tree: &WorkTree, bad: &str, cost: Cost, left: &[&str]) -> Result<FirstBad, Error> {
     if !left.is_empty() {
         let left: Vec<&str> = left.iter().map(|commit| &commit[..12]).collect();
-        return Err(Failure::rig(format!(
+        return Err(Error::rig(format!(
             "the first commit that leaves less heap free is {} or one of those before it that could not be measured: {}",
             &bad[..12],
             left.join(", ")
@@ -146,9 +196,5 @@ async fn end(tree: &Tree, bad: &str, cost: &Cost, left: &[&str]) -> Result<u8, F
     }
     let subject = git(&tree.path, &["show", "--no-patch", "--format=%s", bad]).await?;
     let Cost { phase, bytes, key } = cost;
-    let of = key.as_ref().map_or("-".into(), ToString::to_string);
-    print(&format!(
-        "\nthe first commit that leaves less heap free: {}\nsubject: {subject}\nphase: {phase}\nbytes: {bytes}\nof: {of}\n",
-        &bad[..12]
-    ))
+    Ok(FirstBad { commit: bad[..12].to_owned(), subject, phase, bytes, key })
 }

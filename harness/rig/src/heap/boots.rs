@@ -1,43 +1,19 @@
 //! The boots that figures are taken from: run now, or recorded before.
 
-use std::io::Write as _;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use hilrig_core::config::BoardKind;
 use hilrig_core::exit;
 use hilrig_report::heap::{BASELINE, Boot, Scope, is_measured, sorted};
 use hilrig_report::{EVENTS, RunModel, for_each_event};
 
-use crate::args;
-use crate::error::{Failure, print};
-use crate::run::{self, Shown};
-use crate::{bench, load, signals};
-
-/// Where a line for each boot goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lines {
-    /// To standard output, with the tables.
-    Out,
-    /// To standard error: what is on standard output is for other tools.
-    Err,
-    /// Nowhere.
-    None,
-}
-
-impl Lines {
-    /// Puts a line there.
-    pub fn put(self, line: &str) -> Result<(), Failure> {
-        match self {
-            Lines::Out => drop(print(line)?),
-            // Nothing can be done where standard error is closed.
-            Lines::Err => drop(anstream::stderr().write_all(line.as_bytes())),
-            Lines::None => {}
-        }
-        Ok(())
-    }
-}
+use super::{Notice, Notices};
+use crate::load::{self, BoardSelection};
+use crate::{Error, FinishedRun, RunRequest, StopRequest, run_recorded};
 
 /// Runs, and why there are no more of them where more were asked for.
-pub struct Made {
+pub struct MeasuredRuns {
     /// The runs.
     pub runs: Vec<RunModel>,
     /// Why they ended early.
@@ -46,7 +22,7 @@ pub struct Made {
     pub stopped: Option<String>,
 }
 
-impl Made {
+impl MeasuredRuns {
     /// The boots that say nothing of the firmware.
     pub fn left_out(&self) -> Vec<Boot> {
         sorted(&self.runs, &Scope::default()).left_out
@@ -56,15 +32,15 @@ impl Made {
     ///
     /// # Errors
     /// They say too little, for the bench's reasons.
-    pub fn enough(&self) -> Result<(), Failure> {
+    pub fn enough(&self) -> Result<(), Error> {
         let left_out = self.left_out();
         let boots: usize = self.runs.iter().map(|run| run.boards.len()).sum();
         if let Some(why) = &self.cut_short {
-            return Err(Failure::rig(why));
+            return Err(Error::rig(why));
         }
         match left_out.first() {
             Some(Boot { run, board, why, .. }) if 2 * left_out.len() >= boots => {
-                Err(Failure::rig(format!(
+                Err(Error::rig(format!(
                     "{} of {boots} boots were not measured, the first: `{board}` of run {run}, {why}",
                     left_out.len()
                 )))
@@ -74,66 +50,85 @@ impl Made {
     }
 }
 
-/// The baseline that is meant.
-pub fn baseline_file(args: &args::HeapBoots) -> PathBuf {
-    let beside = || args.config.config.with_file_name(BASELINE);
-    args.baseline.clone().unwrap_or_else(beside)
+/// The runs that figures are taken from.
+#[derive(Clone, Debug)]
+pub struct BootsRequest {
+    /// What is run, as often as `boots` says.
+    pub run: RunRequest,
+    /// Only boards of these kinds, by their serialized names; empty for all.
+    pub kinds: Vec<String>,
+    /// How many runs.
+    pub boots: usize,
+    /// Records to take the figures from instead; with one, nothing is run.
+    pub from: Vec<PathBuf>,
+    /// The baseline; left out, `heap-baseline.toml` beside the configuration.
+    pub baseline: Option<PathBuf>,
 }
 
-/// The runs that `--from` names, or as many new ones as are asked for.
+impl BootsRequest {
+    /// The baseline's file.
+    pub fn baseline_file(&self) -> PathBuf {
+        let beside = || self.run.config.with_file_name(BASELINE);
+        self.baseline.clone().unwrap_or_else(beside)
+    }
+
+    /// The kinds of board that are judged.
+    pub(super) fn kinds(&self) -> BTreeSet<String> {
+        self.kinds.iter().cloned().collect()
+    }
+}
+
+/// The runs of the named records, or as many new ones as are asked for.
 ///
 /// # Errors
 /// A record cannot be read, or nothing can be run.
-pub async fn runs(args: &args::HeapBoots, lines: Lines) -> Result<Made, Failure> {
-    if !args.from.is_empty() {
-        let runs = args.from.iter().map(|record| recorded(record)).collect::<Result<_, _>>()?;
-        return Ok(Made { runs, cut_short: None, stopped: None });
+pub async fn runs(
+    request: &BootsRequest,
+    stop: &StopRequest,
+    notices: &Notices<'_>,
+) -> Result<MeasuredRuns, Error> {
+    if !request.from.is_empty() {
+        let runs = request.from.iter().map(|record| recorded(record)).collect::<Result<_, _>>()?;
+        return Ok(MeasuredRuns { runs, cut_short: None, stopped: None });
     }
-    let (kind, board) = chosen(args)?;
-    let run = || args::Run {
-        config: args.config.clone(),
-        virtual_boards: args.virtual_boards,
-        kind,
-        board: board.clone(),
-        record: None,
-        flash: false,
-        callers: false,
-        broker: args.broker,
-        seed: None,
-        scenarios: args.scenarios.clone(),
-    };
-    many(run, args.records.as_deref(), args.boots.get(), lines).await
+    let run = RunRequest { boards: chosen(request)?, ..request.run.clone() };
+    many(&run, request.boots, stop, notices).await
 }
 
-/// What `--kind` leaves of the boards: the kind of those that are started, the names of the others.
-fn chosen(args: &args::HeapBoots) -> Result<(Option<args::VirtualKind>, Vec<String>), Failure> {
-    if args.kind.is_empty() {
-        return Ok((None, args.board.clone()));
+/// What the wanted kinds leave of the boards: the kind of those that are started, the names of the others.
+fn chosen(request: &BootsRequest) -> Result<BoardSelection, Error> {
+    let boards = &request.run.boards;
+    if request.kinds.is_empty() {
+        return Ok(boards.clone());
     }
-    let config = load::config(&args.config.config)?;
-    if let (Some(_), [kind]) = (args.virtual_boards, &*args.kind) {
-        let kind = clap::ValueEnum::from_str(kind, false).map_err(|_| {
-            Failure::usage(format!("`{kind}` is no kind of virtual board (virtual, lm3s6965)"))
+    let config = load::config(&request.run.config)?;
+    if let (Some(_), [kind]) = (boards.virtual_boards, &*request.kinds) {
+        let virtual_kinds = [BoardKind::Virtual, BoardKind::Lm3s6965];
+        let kind = virtual_kinds.into_iter().find(|of| of.name() == kind).ok_or_else(|| {
+            Error::usage(format!("`{kind}` is no kind of virtual board (virtual, lm3s6965)"))
         })?;
-        return Ok((Some(kind), Vec::new()));
+        return Ok(BoardSelection { kind: Some(kind), ..boards.clone() });
     }
-    let all = bench::choose(&config, args.virtual_boards.map(usize::from), None, &args.board)?;
-    let of_kind = |name: &str| args.kind.iter().any(|kind| kind == name);
+    let all = load::choose(&config, boards)?;
+    let of_kind = |name: &str| request.kinds.iter().any(|kind| kind == name);
     let left: Vec<_> = all.iter().filter(|board| of_kind(board.kind.name())).collect();
     if left.is_empty() {
         let mut kinds: Vec<&str> = all.iter().map(|board| board.kind.name()).collect();
         kinds.sort_unstable();
         kinds.dedup();
-        return Err(Failure::usage(format!(
+        return Err(Error::usage(format!(
             "no board of this run is of the kind {}; there are: {}",
-            args.kind.join(" or "),
+            request.kinds.join(" or "),
             kinds.join(", ")
         )));
     }
     // Boards that the run starts itself are of one kind and have no name in the configuration.
-    match config.boards.is_empty() || args.virtual_boards.is_some() {
-        true => Ok((None, args.board.clone())),
-        false => Ok((None, left.iter().map(|board| board.name.clone()).collect())),
+    match config.boards.is_empty() || boards.virtual_boards.is_some() {
+        true => Ok(boards.clone()),
+        false => {
+            let names = left.iter().map(|board| board.name.clone()).collect();
+            Ok(BoardSelection { names, ..boards.clone() })
+        }
     }
 }
 
@@ -142,36 +137,30 @@ fn chosen(args: &args::HeapBoots) -> Result<(Option<args::VirtualKind>, Vec<Stri
 ///
 /// # Errors
 /// Nothing can be run.
-pub async fn many(
-    run: impl Fn() -> args::Run,
-    records: Option<&Path>,
+pub(super) async fn many(
+    run: &RunRequest,
     boots: usize,
-    lines: Lines,
-) -> Result<Made, Failure> {
+    stop: &StopRequest,
+    notices: &Notices<'_>,
+) -> Result<MeasuredRuns, Error> {
     let mut runs = Vec::new();
     let mut faults = 0;
-    // A run listens itself; this is for the moments between two of them.
-    let mut stop = std::pin::pin!(signals::told_to_stop().map_err(Failure::internal)?);
     for number in 1..=boots {
-        let done = run::once(run(), records, Shown::OnlyTrouble).await?;
-        let model = done.run;
+        let finished = run_recorded(run, stop).await?;
+        notices_of(&finished, notices)?;
+        let model = finished.run;
         let end = model.ended.as_ref();
         let line = format!(
             "boot {number} of {boots}: {} in {:.1} s, {}\n",
             end.map_or("no verdict", |end| end.verdict.word()),
             end.map_or(model.at, |end| end.seconds),
-            done.record.display(),
+            finished.record.display(),
         );
-        lines.put(&line)?;
+        notices(Notice::Line(&line))?;
         faults +=
-            usize::from(done.code == exit::RIG_FAULT && !model.boards.iter().any(is_measured));
+            usize::from(finished.code == exit::RIG_FAULT && !model.boards.iter().any(is_measured));
         runs.push(model);
-        let between = tokio::select! {
-            biased;
-            why = &mut stop => Some(why),
-            () = std::future::ready(()) => None,
-        };
-        let stopped = done.stopped.or(between);
+        let stopped = finished.stopped.or_else(|| stop.reason());
         let cut_short = match &stopped {
             Some(why) => Some(format!("{why} after {number} of {boots} boots")),
             None if 2 * faults >= boots && number < boots => Some(format!(
@@ -179,18 +168,25 @@ pub async fn many(
             )),
             None => continue,
         };
-        return Ok(Made { runs, cut_short, stopped });
+        return Ok(MeasuredRuns { runs, cut_short, stopped });
     }
-    Ok(Made { runs, cut_short: None, stopped: None })
+    Ok(MeasuredRuns { runs, cut_short: None, stopped: None })
+}
+
+fn notices_of(finished: &FinishedRun, notices: &Notices<'_>) -> Result<(), Error> {
+    for fault in &finished.faults {
+        notices(Notice::Fault(fault))?;
+    }
+    finished.not_in_history.iter().try_for_each(|why| notices(Notice::Warning(why)))
 }
 
 /// A record's run; its folder is named, or the events in it.
-pub fn recorded(record: &Path) -> Result<RunModel, Failure> {
+pub fn recorded(record: &Path) -> Result<RunModel, Error> {
     let file = if record.is_dir() { record.join(EVENTS) } else { record.to_owned() };
     let mut run = RunModel::default();
-    for_each_event(&file, |event| run.add(&event)).map_err(Failure::usage)?;
+    for_each_event(&file, |event| run.add(&event)).map_err(Error::usage)?;
     if run.started.is_none() {
-        return Err(Failure::usage(format!("{} is the record of no run", file.display())));
+        return Err(Error::usage(format!("{} is the record of no run", file.display())));
     }
     Ok(run)
 }

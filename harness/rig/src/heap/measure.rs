@@ -3,96 +3,87 @@
 use hilrig_core::exit;
 use hilrig_core::plural::counted;
 
-use super::boots::{self, Lines};
+use super::Notice;
+use super::boots::many;
+use super::diff::MeasureRequest;
 use super::sides::{Side, Sources};
-use super::worktree::Tree;
-use crate::args;
-use crate::error::Failure;
-use crate::signals;
+use super::worktree::WorkTree;
+use crate::{Error, RunRequest, StopRequest};
 
-/// Adds to a commit's side what it lacks: figures, and who held the heap where that is `told` of the
-/// other side, too.
-pub async fn measure(
-    args: &args::HeapDiff,
-    sources: &Sources,
-    hash: &str,
-    side: &mut Side,
-    told: bool,
-) -> Result<(), Failure> {
-    let (figures, told) = (!side.has_plain_figures(), told && side.callers.is_empty());
-    if !figures && !told {
-        return Ok(());
-    }
-    let place = sources.place.as_ref().map_err(Failure::usage)?;
-    let tree = Tree::add(&place.root, hash).await?;
-    let config = args::ConfigArg { config: tree.path.join(&place.config) };
-    let done = measured(args, sources, hash, &tree, config, side, [figures, told]).await;
-    tree.remove().await;
-    done
+/// Builds commits and boots them.
+pub struct Measurement<'a> {
+    /// How.
+    pub request: &'a MeasureRequest,
+    /// Where the records go, and the repository.
+    pub sources: &'a Sources<'a>,
+    /// Ends it early.
+    pub stop: &'a StopRequest,
 }
 
-async fn measured(
-    args: &args::HeapDiff,
-    sources: &Sources,
-    hash: &str,
-    tree: &Tree,
-    config: args::ConfigArg,
-    side: &mut Side,
-    [figures, told]: [bool; 2],
-) -> Result<(), Failure> {
-    let commit = &hash[..12];
-    let text = args.format == args::HeapFormat::Text;
-    let lines = if text { Lines::Out } else { Lines::Err };
-    // The runs listen for being told to stop themselves.
-    let built = tokio::select! {
-        built = tree.builds(&args.build) => built?,
-        why = signals::told_to_stop().map_err(Failure::internal)? => return Err(Failure::rig(why)),
-    };
-    if !built {
-        return Err(Failure::usage(format!(
-            "{commit} cannot be built with `{}`; --build says how it can",
-            args.build
-        )));
-    }
-    // With the user's own: they are the evidence, and the working tree goes.
-    let records = Some(sources.records.as_path());
-    if figures {
-        lines.put(&format!("{commit}: what it leaves free\n"))?;
-        let run = || run(args, &config, false);
-        let made = boots::many(run, records, args.boots.get(), lines).await?;
-        made.enough()?;
-        side.from.push(format!("{} of it now", counted(made.runs.len(), "boot")));
-        side.add_runs(&made.runs);
-    }
-    if told {
-        lines.put(&format!("{commit}: who holds the heap\n"))?;
-        match boots::many(|| run(args, &config, true), records, 1, lines).await {
-            Ok(made) => {
-                made.enough()?;
-                side.from.push("who held the heap: a boot of it now".into());
-                side.add_runs(&made.runs);
-            }
-            // Older firmware may have no such image: the figures are there still.
-            Err(failure) if failure.code() == exit::USAGE => {
-                side.from.push(format!("who held the heap is not told: {}", failure.message()));
-            }
-            Err(failure) => return Err(failure),
+impl Measurement<'_> {
+    /// Adds to a commit's side what it lacks: figures, and who held the heap if `callers` says that the
+    /// other side has that, too.
+    pub async fn add(&self, hash: &str, side: &mut Side, callers: bool) -> Result<(), Error> {
+        let wants = [!side.has_plain_figures(), callers && side.callers.is_empty()];
+        if wants == [false, false] {
+            return Ok(());
         }
+        let place = self.sources.place.as_ref().map_err(Error::usage)?;
+        let tree = WorkTree::add(&place.root, hash).await?;
+        let run = RunRequest {
+            boards: self.request.boards.clone(),
+            // With the user's own: they are the evidence, and the working tree goes.
+            records: Some(self.sources.records.clone()),
+            ..RunRequest::new(tree.path.join(&place.config))
+        };
+        let done = self.add_from(&tree, &hash[..12], run, side, wants).await;
+        tree.remove().await;
+        done
     }
-    Ok(())
-}
 
-fn run(args: &args::HeapDiff, config: &args::ConfigArg, callers: bool) -> args::Run {
-    args::Run {
-        config: config.clone(),
-        virtual_boards: args.virtual_boards,
-        kind: None,
-        board: Vec::new(),
-        record: None,
-        flash: false,
-        callers,
-        broker: None,
-        seed: None,
-        scenarios: args::Scenarios::default(),
+    async fn add_from(
+        &self,
+        tree: &WorkTree,
+        commit: &str,
+        run: RunRequest,
+        side: &mut Side,
+        [figures, callers]: [bool; 2],
+    ) -> Result<(), Error> {
+        let Measurement { request, sources, stop } = *self;
+        let notices = sources.notices;
+        let built = tokio::select! {
+            built = tree.builds(&request.build) => built?,
+            why = stop.requested() => return Err(Error::rig(why)),
+        };
+        if !built {
+            return Err(Error::usage(format!(
+                "{commit} cannot be built with `{}`; --build says how it can",
+                request.build
+            )));
+        }
+        if figures {
+            notices(Notice::Line(&format!("{commit}: what it leaves free\n")))?;
+            let made = many(&run, request.boots, stop, notices).await?;
+            made.enough()?;
+            side.from.push(format!("{} of it now", counted(made.runs.len(), "boot")));
+            side.add_runs(&made.runs);
+        }
+        if callers {
+            notices(Notice::Line(&format!("{commit}: who holds the heap\n")))?;
+            let run = RunRequest { callers: true, ..run };
+            match many(&run, 1, stop, notices).await {
+                Ok(made) => {
+                    made.enough()?;
+                    side.from.push("who held the heap: a boot of it now".into());
+                    side.add_runs(&made.runs);
+                }
+                // Older firmware may have no such image: the figures are there still.
+                Err(error) if error.exit_code() == exit::USAGE => {
+                    side.from.push(format!("who held the heap is not told: {}", error.message()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 }

@@ -16,14 +16,41 @@ pub fn fresh_seed() -> u64 {
     (now.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) ^ u64::from(std::process::id())
 }
 
-/// Sorts by time; runs that start in one second differ by 32 random bits, because containers that share a
-/// folder of records all run as process 1. An id that `records` has already is not given again.
-pub fn run_id(now: OffsetDateTime, records: &Path) -> String {
-    new_run_id(
-        now,
-        || RandomState::new().build_hasher().finish() as u32,
-        |id| records.join(folder_of(id)).exists(),
-    )
+/// The id of a run. It sorts by time; runs that start in one second differ by 32 random bits, because
+/// containers that share a folder of records all run as process 1.
+#[derive(Clone, Debug)]
+pub struct RunId {
+    id: String,
+    started: OffsetDateTime,
+}
+
+impl RunId {
+    /// A run that starts now. An id that the folder `records` has already is not given again.
+    pub fn new(records: &Path) -> RunId {
+        RunId::at(OffsetDateTime::now_utc(), records)
+    }
+
+    fn at(started: OffsetDateTime, records: &Path) -> RunId {
+        let random = || RandomState::new().build_hasher().finish() as u32;
+        let id = new_run_id(started, random, |id| records.join(folder_of(id)).exists());
+        RunId { id, started }
+    }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.id
+    }
+
+    /// When the run started.
+    pub(super) fn started(&self) -> OffsetDateTime {
+        self.started
+    }
+}
+
+impl std::fmt::Display for RunId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.id)
+    }
 }
 
 fn new_run_id(
@@ -58,8 +85,9 @@ mod tests {
     #[test]
     fn ids_of_one_second_differ() {
         let folder = tempfile::tempdir().unwrap();
-        let ids: BTreeSet<String> =
-            (0..1000).map(|_| run_id(OffsetDateTime::UNIX_EPOCH, folder.path())).collect();
+        let ids: BTreeSet<String> = (0..1000)
+            .map(|_| RunId::at(OffsetDateTime::UNIX_EPOCH, folder.path()).to_string())
+            .collect();
         assert_eq!(ids.len(), 1000);
     }
 }

@@ -14,7 +14,7 @@ use hilrig_core::scenario::Asked;
 use hilrig_report::{Fold, RunModel, Stream};
 
 use self::files::remember;
-pub use self::id::fresh_seed;
+pub use self::id::{RunId, fresh_seed};
 pub use self::start::{RecordedRun, Recording, RunFolders};
 use crate::load::{self, BoardSelection, RunInputs, ScenarioSelection};
 use crate::{Error, RunBroker, StopRequest};
@@ -97,7 +97,8 @@ pub async fn run_recorded(request: &RunRequest, stop: &StopRequest) -> Result<Fi
     load::refuse_twins(&inputs.config, &inputs.chosen).await?;
     let scenarios = load::scenarios(&request.scenarios, &inputs.config, &inputs.contract)?;
 
-    let folders = RunFolders::create(&inputs, request.record.as_deref())?;
+    let id = RunId::new(&inputs.config.records);
+    let folders = RunFolders::create(&inputs, id, request.record.as_deref())?;
     let broker = broker_plan(&inputs, &folders, &scenarios)?;
     let fold = Fold::default();
     let seed = request.seed.unwrap_or_else(fresh_seed);
@@ -141,8 +142,8 @@ fn broker_plan(
 ) -> Result<BrokerPlan, Error> {
     let (config, deadlines) = (&inputs.config, &inputs.config.deadlines);
     let dir = folders.temporary.path();
-    let mut plan =
-        BrokerPlan::new(&config.broker, &folders.id, dir, deadlines.broker).map_err(Error::rig)?;
+    let mut plan = BrokerPlan::new(&config.broker, folders.id.as_str(), dir, deadlines.broker)
+        .map_err(Error::rig)?;
     plan.listen = inputs.listen();
     plan.longest =
         deadlines.run + scenarios.iter().map(|asked| asked.longest(deadlines)).sum::<Duration>();

@@ -10,12 +10,11 @@ use hilrig_core::plural::counted;
 use hilrig_core::text::Secrets;
 use hilrig_core::verdict::Verdict;
 use hilrig_report::{BootLog, Record, Reporter, Reporters, Stream};
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::end::RunEnds;
 use super::files::reporters;
-use super::id::run_id;
+use super::id::RunId;
 use crate::attach::AttachedBoards;
 use crate::folders::lock_folder;
 use crate::load::{self, RunInputs};
@@ -24,12 +23,11 @@ use crate::{Error, Member, limits};
 /// The folders of a run, and the id that names them.
 pub struct RunFolders {
     /// The run's id.
-    pub id: String,
+    pub id: RunId,
     /// The record.
     pub record: Record,
     /// Temporary files; removed with this.
     pub temporary: RunDir,
-    now: OffsetDateTime,
 }
 
 impl RunFolders {
@@ -39,12 +37,14 @@ impl RunFolders {
     /// # Errors
     /// A folder cannot be made, the record is not empty, or the process may open too few files for so many
     /// boards.
-    pub fn create(inputs: &RunInputs, record: Option<&Path>) -> Result<RunFolders, Error> {
-        let now = OffsetDateTime::now_utc();
-        let id = run_id(now, &inputs.config.records);
+    pub fn create(
+        inputs: &RunInputs,
+        id: RunId,
+        record: Option<&Path>,
+    ) -> Result<RunFolders, Error> {
         limits::enough_files(inputs.chosen.len())?;
         // First what is taken back if the other cannot be had.
-        let temporary = RunDir::create(&id).map_err(|error| {
+        let temporary = RunDir::create(id.as_str()).map_err(|error| {
             Error::rig(format!(
                 "making the run's temporary folder in {}: {error}. Set TMPDIR to a folder that is there and can be written to",
                 hilrig_broker::temporary_folder().display()
@@ -52,10 +52,10 @@ impl RunFolders {
         })?;
         let record = match record {
             Some(folder) => Record::create_at(folder),
-            None => Record::create(&inputs.config.records, &id),
+            None => Record::create(&inputs.config.records, id.as_str()),
         }
         .map_err(Error::usage)?;
-        Ok(RunFolders { id, record, temporary, now })
+        Ok(RunFolders { id, record, temporary })
     }
 }
 
@@ -114,8 +114,8 @@ impl RecordedRun {
         events.run(What::RunStarted(RunStarted {
             schema: SCHEMA,
             hilrig: env!("CARGO_PKG_VERSION").into(),
-            run: self.folders.id.clone(),
-            started: self.folders.now.format(&Rfc3339).map_err(Error::internal)?,
+            run: self.folders.id.to_string(),
+            started: self.folders.id.started().format(&Rfc3339).map_err(Error::internal)?,
             seed: self.seed,
             commit: load::commit_of(inputs.config.path.parent()),
             settings: inputs.config.settings.clone(),
