@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use crate::journal::Stop;
 use crate::log::{Found, Log, Mark};
 use crate::path::Path;
-use crate::walk::Stop;
 use crate::watch::{Hit, Says};
 
 /// So many starts in one wait are a boot loop. The first may be a start that was under way.

@@ -8,8 +8,8 @@ use hilrig_core::event::What;
 use hilrig_core::heap::HeapPhase;
 
 use crate::crashes::Elf;
+use crate::journal::Walk;
 use crate::log::Log;
-use crate::walk::Walk;
 
 /// So many are told of a board: its log can go on for ever.
 const MOST_TOLD: u32 = 200;

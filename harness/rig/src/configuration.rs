@@ -12,11 +12,11 @@ use crate::BrokerEndpoint;
 use crate::boot::Booted;
 use crate::form;
 use crate::http;
+use crate::journal::Stop;
 use crate::judge;
 use crate::log::Log;
 use crate::path::Path;
 use crate::restarts;
-use crate::walk::Stop;
 
 /// How long after its connections broke off a chip that restarts is heard.
 const STARTS_WITHIN: Duration = Duration::from_secs(3);

@@ -10,8 +10,8 @@ use hilrig_core::event::What;
 use hilrig_decode::{Finding, Firmware, Place};
 
 use crate::alarms::MOST_TOLD;
+use crate::journal::{Stop, Walk};
 use crate::log::Log;
-use crate::walk::{Stop, Walk};
 
 type Read = Box<dyn FnOnce() -> Result<Firmware, String> + Send>;
 

@@ -1,6 +1,6 @@
 //! Why a run ends before its boards are through.
 
-use crate::walk::{Stop, Walk};
+use crate::journal::{Stop, Walk};
 
 /// Why a run ends early.
 #[derive(Clone, Debug)]

@@ -9,11 +9,11 @@ use hilrig_core::plural::counted;
 use hilrig_core::verdict::Verdict;
 
 use crate::crashes;
+use crate::journal::{Stop, Walk};
 use crate::log::Log;
 use crate::restarts;
 use crate::run::Plan;
 use crate::scenario;
-use crate::walk::{Stop, Walk};
 use crate::watch::Hit;
 
 /// The checks that a whole path makes, so that one which was not reached is not forgotten.

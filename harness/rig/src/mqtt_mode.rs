@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::boot::{Booted, Mode};
 use crate::configuration::{Target, invalid, mismatch};
+use crate::journal::Stop;
 use crate::judge;
 use crate::log::{Found, Log, Mark};
 use crate::mqtt;
@@ -17,7 +18,6 @@ use crate::online::Online;
 use crate::path::Path;
 use crate::run::{Broker, TO_TELL};
 use crate::topics;
-use crate::walk::Stop;
 use crate::watch::{Hit, Says};
 
 impl Path<'_> {

@@ -7,11 +7,11 @@ use hilrig_core::text;
 use hilrig_core::units::Span;
 use regex::Regex;
 
+use crate::journal::Stop;
 use crate::mqtt::{Message, NoMessage, Subscription};
 use crate::path::Path;
 use crate::run::Broker;
 use crate::topics::Taken;
-use crate::walk::Stop;
 
 /// A board says that it is connected, and subscribes then; what is published in between, the broker
 /// gives to nobody. So the first request is repeated until it is answered: after this time, then

@@ -18,12 +18,12 @@ use crate::boot::{Booted, Mode};
 use crate::callers;
 use crate::crashes::{self, Elf};
 use crate::http;
+use crate::journal::{Stop, Walk};
 use crate::judge;
 use crate::log::{Feed, Log, Missed};
-use crate::meeting::Seat;
+use crate::restart_barrier::Seat;
 use crate::restarts;
 use crate::run::{Bench, Broker};
-use crate::walk::{Stop, Walk};
 use crate::watch::{Hit, Says};
 
 /// Everything that the phases of one board share.

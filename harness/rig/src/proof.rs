@@ -5,10 +5,10 @@
 use hilrig_core::board::Board;
 use hilrig_core::phase::Phase;
 
+use crate::journal::Walk;
 use crate::log::Log;
 use crate::mqtt;
 use crate::run::Bench;
-use crate::walk::Walk;
 
 /// What is dead on the rig's side, in words; none where all of it answers.
 pub async fn dead(

@@ -14,8 +14,8 @@ use hilrig_core::phase::Phase;
 use hilrig_decode::{Finding, Kind};
 
 use crate::instead::shortened;
+use crate::journal::{Stop, Walk};
 use crate::log::Log;
-use crate::walk::{Stop, Walk};
 use crate::watch::Says;
 
 /// Restarts of a board that are kept with what they were; more are counted.

@@ -28,16 +28,16 @@ use crate::callers;
 use crate::certify::Share;
 use crate::crashes::{self, Elf};
 use crate::halt::{Halt, in_phase};
+use crate::journal::{Stop, Walk};
 use crate::judge;
 use crate::log::Log;
-use crate::meeting::{Meeting, Seat};
 use crate::mqtt::{self, Mqtt};
 use crate::path::Path;
 use crate::proof;
+use crate::restart_barrier::{Meeting, Seat};
 use crate::restarts;
 use crate::time_server::TimeServer;
 use crate::topics::Topics;
-use crate::walk::{Stop, Walk};
 use crate::watch::Patterns;
 
 /// How long a broker whose connection broke has to say that it ended, and how.

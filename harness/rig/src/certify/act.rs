@@ -7,12 +7,12 @@ use hilrig_core::leak::{self, Slope};
 use super::bench::CaseBroker;
 use super::case::{OnBoard, Share};
 use crate::configuration::mismatch;
+use crate::journal::Stop;
 use crate::judge;
 use crate::log::Mark;
 use crate::mqtt;
 use crate::online::Online;
 use crate::run::Broker;
-use crate::walk::Stop;
 use crate::watch::Says;
 
 impl Share<'_> {

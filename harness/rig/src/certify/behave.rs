@@ -10,10 +10,10 @@ use super::behaviour::{self, Missed, Question};
 use super::bench::CaseBroker;
 use super::case::{OnBoard, Share};
 use crate::BrokerEndpoint;
+use crate::journal::Stop;
 use crate::mqtt::{self, NoMessage};
 use crate::online::Online;
 use crate::run::Broker;
-use crate::walk::Stop;
 
 /// Clients of a storm beside the board.
 pub(super) const CROWD: usize = 50;

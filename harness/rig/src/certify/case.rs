@@ -24,6 +24,7 @@ use crate::boot::{Booted, Mode};
 use crate::configuration::{Target, mismatch};
 use crate::crashes;
 use crate::http;
+use crate::journal::{Stop, Walk};
 use crate::log::{Log, Mark};
 use crate::mqtt;
 use crate::online::Online;
@@ -32,7 +33,6 @@ use crate::restarts;
 use crate::run::Broker;
 use crate::time_server::TimeServer;
 use crate::topics;
-use crate::walk::{Stop, Walk};
 use crate::watch::Says;
 
 /// Attempts of a board that is to come back by itself.

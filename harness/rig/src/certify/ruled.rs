@@ -6,7 +6,7 @@ use hilrig_core::certify::{Act, Reason};
 use super::behaviour::{self, Asked, Carried};
 use super::bench::CaseBroker;
 use super::case::{OnBoard, Share, rig_id};
-use crate::walk::Stop;
+use crate::journal::Stop;
 
 /// [`BrokerFacts::kind`](hilrig_core::event::BrokerFacts::kind) of a broker that somebody else runs.
 const OUTSIDE: &str = "outside";

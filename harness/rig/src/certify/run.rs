@@ -23,7 +23,7 @@ use super::judge::{self, Came};
 use super::queue::{Need, Queue, Task};
 use super::storm::Storm;
 use crate::halt::Halt;
-use crate::meeting::Meeting;
+use crate::restart_barrier::Meeting;
 use crate::run::{Bench, Member, Plan, RunOutcome, one_board};
 use crate::time_server::TimeServer;
 use crate::watch::Patterns;

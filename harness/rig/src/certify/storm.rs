@@ -19,11 +19,11 @@ use super::case::{Met, OnBoard, Share, lows, not_ready, topic};
 use super::settings::given;
 use crate::BrokerEndpoint;
 use crate::boot::{Booted, Mode};
+use crate::journal::Stop;
 use crate::log::Log;
 use crate::online::Online;
 use crate::path::Path;
 use crate::run::Broker;
-use crate::walk::Stop;
 
 /// A storm, for those who join it.
 pub(crate) struct Storm {

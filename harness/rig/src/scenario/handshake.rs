@@ -1,13 +1,13 @@
 //! `handshake`: TLS connections in a row. The rig connects to the broker under the board's own client
 //! id, so that the broker throws the board out, and the board connects anew.
 
+use crate::journal::Stop;
 use crate::log::Log;
 use crate::mqtt;
 use crate::online::Online;
 use crate::path::Path;
 use crate::run::Broker;
 use crate::scenario::Steps;
-use crate::walk::Stop;
 
 impl Path<'_> {
     pub(super) async fn handshakes(

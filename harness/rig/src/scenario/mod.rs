@@ -19,12 +19,12 @@ use hilrig_core::scenario::{Asked, SETTLES, Scenario};
 
 use crate::boot::Booted;
 use crate::configuration::{invalid, mismatch};
+use crate::journal::{Stop, Walk};
 use crate::judge;
 use crate::log::{Log, Mark};
 use crate::online::Online;
 use crate::path::Path;
 use crate::run::Broker;
-use crate::walk::{Stop, Walk};
 
 pub(crate) use steps::Steps;
 

@@ -11,9 +11,9 @@ use hilrig_core::units::Span;
 use crate::boot::Booted;
 use crate::configuration::mismatch;
 use crate::http::{self, Tried};
+use crate::journal::Stop;
 use crate::path::Path;
 use crate::scenario::Steps;
-use crate::walk::Stop;
 
 /// How often the heap is looked at that is to come back.
 const AGAIN: Duration = Duration::from_millis(200);

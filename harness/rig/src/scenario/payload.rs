@@ -3,11 +3,11 @@
 
 use hilrig_core::seeded::Seeded;
 
+use crate::journal::Stop;
 use crate::online::Online;
 use crate::path::Path;
 use crate::run::Broker;
 use crate::scenario::Steps;
-use crate::walk::Stop;
 
 /// Far over any buffer of a board, and below what the broker takes, 64 KiB. Bytes.
 const FAR_OVER: [usize; 2] = [4096, 32 * 1024];

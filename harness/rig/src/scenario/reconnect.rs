@@ -1,12 +1,12 @@
 //! `reconnect`: the broker goes away and comes back, with the same certificates, port and login. It is
 //! shared by all boards of the run, so that they meet for each restart.
 
+use crate::journal::Stop;
 use crate::log::Log;
 use crate::online::Online;
 use crate::path::Path;
 use crate::run::Broker;
 use crate::scenario::Steps;
-use crate::walk::Stop;
 
 impl Path<'_> {
     pub(super) async fn reconnects(

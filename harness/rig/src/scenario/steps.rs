@@ -10,7 +10,7 @@ use hilrig_core::plural::counted;
 use hilrig_core::scenario::{Asked, Length, Scenario, ScenarioFound, SlopeFound, WARM_UP};
 use hilrig_core::series::{Sample, Series};
 
-use crate::walk::Walk;
+use crate::journal::Walk;
 
 /// Steps done so far, with the free heap after each.
 pub struct Steps {
