@@ -157,7 +157,7 @@ impl Path<'_> {
             }
         }
         let name = &request.request;
-        self.walk.doing(format!("requested {name} over MQTT"));
+        self.journal.doing(format!("requested {name} over MQTT"));
         let payload = self.bench.plan.contract.payload.replace("{request}", name);
         let deadline = self.reply_deadline();
         let first = Instant::now();
@@ -199,7 +199,7 @@ impl Path<'_> {
         };
         online.late.repeated(&request.reply, repeated, &message.payload);
         online.heard = true;
-        self.walk.waited(first, message.at);
+        self.journal.waited(first, message.at);
         let seconds = message.at.saturating_duration_since(asked).as_secs_f64();
         Ok((message.payload, seconds))
     }

@@ -1,81 +1,82 @@
-//! Where boards meet that share a broker which is to be restarted: a restart happens when every board
-//! that may need the broker waits for it.
+//! The barrier for restarts of a broker that several boards share: the broker restarts when every board
+//! that may need it waits at the barrier.
 
 use std::cell::Cell;
 
 use tokio::sync::Notify;
 
-/// The meeting of a run's boards.
+/// The barrier of a run's boards.
 #[derive(Default)]
-pub struct Meeting {
-    seats: Cell<usize>,
-    here: Cell<usize>,
+pub struct RestartBarrier {
+    participants: Cell<usize>,
+    waiting: Cell<usize>,
     round: Cell<u64>,
-    news: Notify,
+    changed: Notify,
 }
 
-/// A board's seat, from the start of its path to the end. A board that has left needs the broker no
-/// more.
-pub struct Seat<'a>(&'a Meeting);
+/// One board at the barrier, from the start of its job to the end. A board whose job has ended needs the
+/// broker no more.
+pub struct Participant<'a>(&'a RestartBarrier);
 
-/// A board that waits. One that is cut off is not counted any more.
-struct Here<'a> {
-    meeting: &'a Meeting,
+/// A board that waits. Dropped: it waits no more.
+struct Waiting<'a> {
+    barrier: &'a RestartBarrier,
     round: u64,
 }
 
-impl Meeting {
-    /// A seat for one more board.
-    pub fn seat(&self) -> Seat<'_> {
-        self.seats.set(self.seats.get() + 1);
-        Seat(self)
+impl RestartBarrier {
+    /// One more board that may need the broker.
+    pub fn join(&self) -> Participant<'_> {
+        self.participants.set(self.participants.get() + 1);
+        Participant(self)
     }
 
     /// Resolves when every board that may need the broker waits for its restart.
-    pub async fn all_here(&self) {
-        self.until(|| self.here.get() > 0 && self.here.get() == self.seats.get()).await;
+    pub async fn all_waiting(&self) {
+        self.until(|| self.waiting.get() > 0 && self.waiting.get() == self.participants.get())
+            .await;
     }
 
     /// The restart is done.
-    pub fn go_on(&self) {
+    pub fn release(&self) {
         self.round.set(self.round.get() + 1);
-        self.here.set(0);
-        self.news.notify_waiters();
+        self.waiting.set(0);
+        self.changed.notify_waiters();
     }
 
     async fn until(&self, done: impl Fn() -> bool) {
         loop {
-            let news = self.news.notified();
+            let changed = self.changed.notified();
             if done() {
                 return;
             }
-            news.await;
+            changed.await;
         }
     }
 }
 
-impl Seat<'_> {
+impl Participant<'_> {
     /// Waits until the broker was restarted.
-    pub async fn broker_restarted(&self) {
-        let meeting = self.0;
-        let here = Here { meeting, round: meeting.round.get() };
-        meeting.here.set(meeting.here.get() + 1);
-        meeting.news.notify_waiters();
-        meeting.until(|| meeting.round.get() > here.round).await;
+    pub async fn wait_for_restart(&self) {
+        let barrier = self.0;
+        let waiting = Waiting { barrier, round: barrier.round.get() };
+        barrier.waiting.set(barrier.waiting.get() + 1);
+        barrier.changed.notify_waiters();
+        barrier.until(|| barrier.round.get() > waiting.round).await;
     }
 }
 
-impl Drop for Seat<'_> {
+impl Drop for Participant<'_> {
     fn drop(&mut self) {
-        self.0.seats.set(self.0.seats.get() - 1);
-        self.0.news.notify_waiters();
+        self.0.participants.set(self.0.participants.get() - 1);
+        self.0.changed.notify_waiters();
     }
 }
 
-impl Drop for Here<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        if self.meeting.round.get() == self.round {
-            self.meeting.here.set(self.meeting.here.get() - 1);
+        if self.barrier.round.get() == self.round {
+            self.barrier.waiting.set(self.barrier.waiting.get() - 1);
         }
     }
 }
@@ -87,23 +88,23 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_restart_waits_for_all_and_for_nobody_who_left() {
-        let meeting = Meeting::default();
+    async fn a_restart_waits_for_all_boards_except_those_that_left() {
+        let barrier = RestartBarrier::default();
         let restarts = Cell::new(0);
         let broker = async {
             loop {
-                meeting.all_here().await;
+                barrier.all_waiting().await;
                 restarts.set(restarts.get() + 1);
-                meeting.go_on();
+                barrier.release();
             }
         };
         let second = Duration::from_secs(1);
-        let (a, b, c) = (meeting.seat(), meeting.seat(), meeting.seat());
+        let (a, b, c) = (barrier.join(), barrier.join(), barrier.join());
         let boards = async {
             tokio::join!(
                 async {
                     for _ in 0..5 {
-                        a.broker_restarted().await;
+                        a.wait_for_restart().await;
                     }
                     drop(a);
                 },
@@ -111,7 +112,7 @@ mod tests {
                     tokio::time::sleep(second).await;
                     assert_eq!(restarts.get(), 0, "one of them waits");
                     for _ in 0..2 {
-                        b.broker_restarted().await;
+                        b.wait_for_restart().await;
                     }
                     assert_eq!(restarts.get(), 2);
                     tokio::time::sleep(second).await;
@@ -120,7 +121,7 @@ mod tests {
                 },
                 async {
                     // Cut off while it waits, and goes on with something else.
-                    let cut = tokio::time::timeout(second / 2, c.broker_restarted()).await;
+                    let cut = tokio::time::timeout(second / 2, c.wait_for_restart()).await;
                     assert!(cut.is_err());
                     tokio::time::sleep(second / 4).await;
                     drop(c);

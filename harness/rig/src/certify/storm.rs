@@ -207,7 +207,7 @@ impl Share<'_> {
         storm: &Storm,
     ) -> Result<(), Stop> {
         let on = OnBoard { path, log, case: storm.case, mark: log.mark() };
-        path.walk.lows_anew();
+        path.journal.reset_lows();
         let deadline = path.bench.plan.deadlines.board;
         let part = tokio::time::timeout(deadline, self.take_part(&on, storm, booted)).await;
         let late = || Stop::Failed(format!("it was not through within {}", Span(deadline)));

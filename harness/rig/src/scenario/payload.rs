@@ -53,7 +53,7 @@ impl Path<'_> {
             return Err(Stop::Failed(format!("{text} was not refused, and it fits")));
         }
         let how = if refused { "refused" } else { "dropped" };
-        steps.done(self.walk, format!("{text}, {how}"), free);
+        steps.done(self.journal, format!("{text}, {how}"), free);
         Ok(())
     }
 
