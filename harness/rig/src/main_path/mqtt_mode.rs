@@ -8,15 +8,15 @@ use hilrig_core::phase::Phase;
 use hilrig_core::plural::counted;
 use tokio::sync::oneshot;
 
-use crate::boot::{Booted, Mode};
-use crate::configuration::{Target, invalid, mismatch};
 use crate::journal::Stop;
-use crate::judge;
 use crate::log::{Found, Log, Mark};
+use crate::main_path::Path;
 use crate::mqtt;
-use crate::online::Online;
-use crate::path::Path;
-use crate::run::{Broker, TO_TELL};
+use crate::pool::judge;
+use crate::pool::{Broker, TO_TELL};
+use crate::session::boot_log::{Booted, Mode};
+use crate::session::configuration_mode::{Target, invalid, mismatch};
+use crate::session::mqtt_mode::Online;
 use crate::topics;
 use crate::watch::{Hit, Says};
 

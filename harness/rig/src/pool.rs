@@ -1,5 +1,9 @@
 //! A run: many boards at once, one broker, one time server, and an end that always comes.
 
+pub mod halt;
+pub mod judge;
+pub mod proof;
+
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -27,13 +31,11 @@ use crate::BrokerEndpoint;
 use crate::callers;
 use crate::certify::Share;
 use crate::crashes::{self, Elf};
-use crate::halt::{Halt, in_phase};
 use crate::journal::{Journal, Stop};
-use crate::judge;
 use crate::log::Log;
+use crate::main_path::Path;
 use crate::mqtt::{self, Mqtt};
-use crate::path::Path;
-use crate::proof;
+use crate::pool::halt::{Halt, in_phase};
 use crate::restart_barrier::{Participant, RestartBarrier};
 use crate::restarts;
 use crate::time_server::TimeServer;

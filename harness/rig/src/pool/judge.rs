@@ -11,8 +11,8 @@ use hilrig_core::verdict::Verdict;
 use crate::crashes;
 use crate::journal::{Journal, Stop};
 use crate::log::Log;
+use crate::pool::Plan;
 use crate::restarts;
-use crate::run::Plan;
 use crate::scenario;
 use crate::watch::Hit;
 

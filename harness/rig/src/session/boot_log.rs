@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::journal::Stop;
 use crate::log::{Found, Log, Mark};
-use crate::path::Path;
+use crate::main_path::Path;
 use crate::watch::{Hit, Says};
 
 /// So many starts in one wait are a boot loop. The first may be a start that was under way.

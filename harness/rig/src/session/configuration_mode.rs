@@ -9,14 +9,14 @@ use hilrig_core::text;
 use regex::Regex;
 
 use crate::BrokerEndpoint;
-use crate::boot::Booted;
-use crate::form;
 use crate::http;
 use crate::journal::Stop;
-use crate::judge;
 use crate::log::Log;
-use crate::path::Path;
+use crate::main_path::Path;
+use crate::pool::judge;
 use crate::restarts;
+use crate::session::boot_log::Booted;
+use crate::session::settings_form;
 
 /// How long after its connections broke off a chip that restarts is heard.
 const STARTS_WITHIN: Duration = Duration::from_secs(3);
@@ -42,9 +42,9 @@ impl Path<'_> {
         let http = self.http(booted)?;
         let rig = booted.rig.ok_or_else(|| Stop::Rig("the rig's address is not known".into()))?;
         self.journal.doing("sent the settings over HTTP");
-        let form = form::settings(
+        let form = settings_form::settings(
             contract,
-            &form::Values {
+            &settings_form::Values {
                 endpoint: to.endpoint,
                 port: to.port,
                 rig,
@@ -87,7 +87,7 @@ impl Path<'_> {
             self.journal.waiting(http::get(http, &contract.http.page, self.reply_deadline())).await;
         let answer = answer.map_err(|why| self.no_answer(http, why))?;
         let page = String::from_utf8_lossy(&answer.body);
-        let missing = form::fields(contract).find(|field| {
+        let missing = settings_form::fields(contract).find(|field| {
             let double = format!("name=\"{field}\"");
             !page.contains(&double)
                 && !page.contains(&double.replace('"', "'"))

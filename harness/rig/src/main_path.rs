@@ -1,6 +1,8 @@
 //! The path of one board, from the lock to the switch back. It reads top to bottom; what a phase
 //! hands on is a type, so that none can be skipped.
 
+pub mod mqtt_mode;
+
 use std::cell::OnceCell;
 use std::time::Duration;
 
@@ -14,16 +16,16 @@ use hilrig_core::text;
 use hilrig_core::units::Span;
 
 use crate::alarms::Alarm;
-use crate::boot::{Booted, Mode};
 use crate::callers;
 use crate::crashes::{self, Elf};
 use crate::http;
 use crate::journal::{Journal, Stop};
-use crate::judge;
 use crate::log::{Feed, Log, Missed};
+use crate::pool::judge;
+use crate::pool::{Bench, Broker};
 use crate::restart_barrier::Participant;
 use crate::restarts;
-use crate::run::{Bench, Broker};
+use crate::session::boot_log::{Booted, Mode};
 use crate::watch::{Hit, Says};
 
 /// Everything that the phases of one board share.

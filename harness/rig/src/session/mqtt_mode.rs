@@ -8,9 +8,9 @@ use hilrig_core::units::Span;
 use regex::Regex;
 
 use crate::journal::Stop;
+use crate::main_path::Path;
 use crate::mqtt::{Message, NoMessage, Subscription};
-use crate::path::Path;
-use crate::run::Broker;
+use crate::pool::Broker;
 use crate::topics::Taken;
 
 /// A board says that it is connected, and subscribes then; what is published in between, the broker

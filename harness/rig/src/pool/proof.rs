@@ -8,7 +8,7 @@ use hilrig_core::phase::Phase;
 use crate::journal::Journal;
 use crate::log::Log;
 use crate::mqtt;
-use crate::run::Bench;
+use crate::pool::Bench;
 
 /// What is dead on the rig's side, in words; none where all of it answers.
 pub async fn dead(
