@@ -2,7 +2,7 @@
 
 use hilrig::attach::{self, ListedPort};
 use hilrig::load;
-use hilrig_boards::probes::{FoundProbe, probes};
+use hilrig_boards::probe::list::{FoundProbe, probes};
 use hilrig_core::config::Attached;
 use hilrig_report::text_table;
 use serde_json::{Value, json};

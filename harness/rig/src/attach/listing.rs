@@ -1,7 +1,7 @@
 //! What is attached to this machine, and which board of the configuration it is.
 
-use hilrig_boards::discover::{FoundPort, discover, unlisted};
-use hilrig_boards::identity::Place;
+use hilrig_boards::identity::discover::{FoundPort, discover, unlisted};
+use hilrig_boards::identity::wanted::Place;
 use hilrig_boards::{Deadlines, Identity, ModemLines, Seen, ask_on};
 use hilrig_core::board::Lines;
 use hilrig_core::config::{Attached, BoardConfig, Config};

@@ -15,8 +15,8 @@ mod twins;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use hilrig_boards::discover::discover;
-use hilrig_boards::identity;
+use hilrig_boards::identity::discover::discover;
+use hilrig_boards::identity::wanted as identity;
 use hilrig_core::config::{BoardConfig, BoardKind, Config, Floors};
 use hilrig_core::contract::Contract;
 use hilrig_core::place::FileError;
