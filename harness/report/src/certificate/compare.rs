@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::noise::{Figure, Stands};
 use super::profile::kept_records;
-use super::suite::Suite;
+use super::cipher_suite::Suite;
 use super::words;
 
 /// What a difference means to who relies on the broker; the worst stands first.

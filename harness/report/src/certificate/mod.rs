@@ -11,7 +11,7 @@ mod profile;
 #[cfg(test)]
 #[allow(dead_code, reason = "the tests of the crate as a whole use the rest")]
 mod sample;
-mod suite;
+mod cipher_suite;
 pub(crate) mod words;
 
 pub use compare::{Compared, Difference, Differences, Meaning, differences};

@@ -7,7 +7,7 @@ use hilrig_core::certify::{
 use hilrig_core::event::BrokerFacts;
 
 use super::noise;
-use super::suite::Suite;
+use super::cipher_suite::Suite;
 
 /// A board that takes whole records asks for no smaller ones, bytes.
 const WHOLE_RECORD: u16 = 16_384;

@@ -7,7 +7,7 @@ use hilrig_core::certify::wire::Ended;
 use hilrig_core::certify::{Act, Case, Range, Side, Tally, WireSeen};
 
 use super::profile::kept_records;
-use super::suite::Suite;
+use super::cipher_suite::Suite;
 
 /// How an outcome stands to what was expected.
 pub(crate) fn verdict_words(verdict: Verdict) -> &'static str {

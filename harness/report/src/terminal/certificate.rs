@@ -6,7 +6,7 @@ use hilrig_core::certify::certificate::{Outcome, RequiredOutcome, Verdict};
 use hilrig_core::certify::{CaseResult, Certificate, Tally};
 use hilrig_core::plural::counted;
 
-use super::looks::Looks;
+use super::style::Looks;
 use super::words::{clean, fit};
 use crate::certificate::{Certification, words};
 use crate::model::RunModel;

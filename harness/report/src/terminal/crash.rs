@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use hilrig_core::crash::Crash;
 
-use super::looks::Looks;
+use super::style::Looks;
 use super::words::clean;
 use crate::model::{BoardModel, came_again};
 

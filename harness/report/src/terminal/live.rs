@@ -14,7 +14,7 @@ use hilrig_core::event::{Event, What};
 use hilrig_core::plural::counted;
 use hilrig_core::verdict::Verdict;
 
-use super::looks::Looks;
+use super::style::Looks;
 use super::progress::Progress;
 use super::{crash, table, words};
 use crate::model::RunModel;

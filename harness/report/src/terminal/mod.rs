@@ -3,7 +3,7 @@
 mod certificate;
 mod crash;
 mod live;
-mod looks;
+mod style;
 mod memory;
 mod plain;
 mod progress;
@@ -18,7 +18,7 @@ use hilrig_core::certify::Certificate;
 use indicatif::ProgressDrawTarget;
 
 pub use live::Live;
-pub use looks::Looks;
+pub use style::Looks;
 pub use plain::Plain;
 
 use crate::reporters::Reporter;

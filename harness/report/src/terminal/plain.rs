@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use hilrig_core::event::{BrokerFacts, Event, What};
 use hilrig_core::phase::PhaseOutcome;
 
-use super::looks::Looks;
+use super::style::Looks;
 use super::progress::Progress;
 use super::{crash, table, words};
 use crate::model::RunModel;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use hilrig_core::scenario::Scenario;
 
-use super::looks::Looks;
+use super::style::Looks;
 use super::words::{self, clean};
 use crate::model::RunModel;
 

@@ -7,7 +7,7 @@ use hilrig_core::heap::HeapPhase;
 use hilrig_core::plural::counted;
 use hilrig_core::verdict::Verdict;
 
-use super::looks::Looks;
+use super::style::Looks;
 use super::words::{self, block, clean, fit};
 use super::{certificate, crash};
 use super::{memory, scenarios};

@@ -8,7 +8,7 @@ use hilrig_core::plural::counted;
 use hilrig_core::text::printable;
 use hilrig_core::verdict::Verdict;
 
-use super::looks::Looks;
+use super::style::Looks;
 use crate::certificate::words as certificate;
 use crate::model::{BoardEnd, Flash, outcome_words};
 
