@@ -1,7 +1,7 @@
 //! `hilrig run`.
 
 use hilrig::{FinishedRun, run_recorded};
-use hilrig_report::Stream;
+use hilrig_report::TerminalStream;
 
 use crate::error::{Failure, say, warn};
 use crate::{args, signals};
@@ -9,7 +9,7 @@ use crate::{args, signals};
 /// Runs the main path and the scenarios on every board.
 pub async fn run(args: args::Run) -> Result<u8, Failure> {
     let stop = signals::stop_request()?;
-    let request = hilrig::RunRequest { terminal: Some(Stream::Stdout), ..args.request() };
+    let request = hilrig::RunRequest { terminal: Some(TerminalStream::Stdout), ..args.request() };
     let finished = run_recorded(&request, &stop).await?;
     say_trouble(&finished);
     Ok(finished.code)

@@ -7,13 +7,13 @@ use hilrig::certify::{Certification, CertifyBench};
 use hilrig::load::{self, RunInputs};
 use hilrig::recorded::{RecordedRun, Recording, RunFolders, RunId, fresh_seed};
 use hilrig_broker::pki::Pki;
-use hilrig_broker::software::{Home, Software};
+use hilrig_broker::{Home, Software};
 use hilrig_broker::{Login, SERVER_NAME};
 use hilrig_core::certify::matrix::CASES;
 use hilrig_core::certify::{Case, Requirement};
 use hilrig_core::config::BrokerKind;
 use hilrig_core::event::{Events, What};
-use hilrig_report::Stream;
+use hilrig_report::TerminalStream;
 use hilrig_report::certificate::PolicyWatch;
 
 use super::ours::{OurBroker, Workshop};
@@ -62,7 +62,7 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
         seed,
         scenarios: Vec::new(),
         reporters: vec![Box::new(policy.clone())],
-        terminal: Some(Stream::Stdout),
+        terminal: Some(TerminalStream::Stdout),
     };
     let run = RecordedRun::begin(&mut inputs, folders, recording).await?;
 

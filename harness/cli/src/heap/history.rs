@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use hilrig::heap::opened;
 use hilrig::load;
 use hilrig_report::heap::{export, history_plots, history_table};
-use hilrig_report::{History, Wanted};
+use hilrig_report::{History, HistoryFilter};
 
 use crate::args::{self, HeapFormat, HistoryFormat};
 use crate::error::{Failure, print};
@@ -15,11 +15,11 @@ pub fn history(args: &args::HeapHistory) -> Result<u8, Failure> {
     let records = load::config(&args.config.config)?.records;
     let history = opened(&records, &super::notices(HeapFormat::Text))?;
     known(args, &history)?;
-    let wanted = Wanted {
+    let wanted = HistoryFilter {
         kind: args.kind.clone(),
         board: args.board.clone(),
         last: Some(args.last.get()),
-        ..Wanted::default()
+        ..HistoryFilter::default()
     };
     let rows = history.rows(&wanted).map_err(Failure::rig)?;
     print(&match args.format {

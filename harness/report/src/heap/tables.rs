@@ -7,20 +7,20 @@ use hilrig_core::heap::HeapPhase;
 use hilrig_core::plural::counted;
 
 use super::{
-    CallerChange, CallerChanges, Compared, Comparison, Entry, Figure, Held, Judged, Key,
-    MOST_CALLERS, Metric, at_lowest, held,
+    CallerChange, CallerChanges, CallerRow, Comparison, Entry, FigureJudgement, HeapFigure, Key,
+    KeyComparison, MOST_CALLERS, Metric, at_lowest, caller_rows,
 };
-use crate::history::Row;
+use crate::history::HistoryRow;
 use crate::model::RunModel;
 use crate::text_table::text_table;
 
 /// Rows of a history by run and board, in their order.
-pub fn by_boot(rows: &[Row]) -> impl Iterator<Item = &[Row]> {
+pub fn by_boot(rows: &[HistoryRow]) -> impl Iterator<Item = &[HistoryRow]> {
     rows.chunk_by(|a, b| (&a.run, &a.board) == (&b.run, &b.board))
 }
 
 /// Two sides in all that they have in common.
-pub fn diff_tables(compared: &[Compared], callers: &CallerChanges) -> String {
+pub fn diff_tables(compared: &[KeyComparison], callers: &CallerChanges) -> String {
     let mut text = String::new();
     for of in compared {
         let names = ["before", "after"];
@@ -58,7 +58,7 @@ pub fn figures_table(key: &Key, entry: &Entry) -> String {
 }
 
 /// The history: a line for each board of each run.
-pub fn history_table(rows: &[Row]) -> String {
+pub fn history_table(rows: &[HistoryRow]) -> String {
     let lines = by_boot(rows).map(|boot| {
         let first = &boot[0];
         let mut line = vec![
@@ -68,7 +68,7 @@ pub fn history_table(rows: &[Row]) -> String {
             first.verdict.clone().unwrap_or("no verdict".into()),
         ];
         line.extend(HeapPhase::ALL.map(|phase| {
-            let figure = |row: &&Row| row.phase == phase && row.metric == Metric::LowestFree;
+            let figure = |row: &&HistoryRow| row.phase == phase && row.metric == Metric::LowestFree;
             boot.iter().find(figure).map_or("-".into(), |row| row.value.to_string())
         }));
         line
@@ -82,7 +82,7 @@ pub fn history_table(rows: &[Row]) -> String {
 /// Two sets of figures of one key.
 pub fn comparison_table(key: &Key, names: [&str; 2], comparison: &Comparison) -> String {
     let rows = comparison.changes.iter().map(|change| {
-        let figure = |figure: Option<Figure>| {
+        let figure = |figure: Option<HeapFigure>| {
             figure.map_or("not measured".into(), |figure| figure.to_string())
         };
         vec![
@@ -94,7 +94,9 @@ pub fn comparison_table(key: &Key, names: [&str; 2], comparison: &Comparison) ->
             change.allowed().map_or("-".into(), |allowed| format!("{allowed:+}")),
             match change.judged {
                 // What fails a check stands out.
-                Judged::Worse | Judged::NotMeasured => change.words().to_uppercase(),
+                FigureJudgement::Worse | FigureJudgement::NotMeasured => {
+                    change.words().to_uppercase()
+                }
                 _ => change.words().to_owned(),
             },
         ]
@@ -139,9 +141,9 @@ pub fn sections_table(run: &RunModel) -> String {
 
 /// Who held the heap of a board when it was lowest in a phase.
 pub fn callers_table(board: &str, told: &HeapCallers) -> String {
-    let mut rows: Vec<Vec<String>> = held(told)
+    let mut rows: Vec<Vec<String>> = caller_rows(told)
         .into_iter()
-        .map(|Held { name, place, bytes, blocks }| {
+        .map(|CallerRow { name, place, bytes, blocks }| {
             let blocks = blocks.map_or(String::new(), |blocks| blocks.to_string());
             vec![bytes.to_string(), blocks, name, place]
         })

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use hilrig_report::heap::{
-    Baseline, BaselineError, Boot, Boots, Entry, Gate, Key, Scope, Sorted, sorted,
+    Baseline, BaselineError, Boots, Entry, Gate, Key, Scope, UnmeasuredBoot, UnmeasuredBoots,
+    unmeasured_boots,
 };
 
 use super::Notices;
@@ -20,7 +21,7 @@ pub struct Accepted {
     /// The figures, by what they are of.
     pub entries: Vec<(Key, Entry)>,
     /// The boots that say nothing of the firmware.
-    pub left_out: Vec<Boot>,
+    pub left_out: Vec<UnmeasuredBoot>,
 }
 
 /// Writes the figures of these boots into the baseline; the entries of other boards stay.
@@ -43,8 +44,8 @@ pub async fn accept(
     let made = runs(request, stop, notices).await?;
     made.enough()?;
     let scope = Scope { kinds: request.kinds(), ..Scope::default() };
-    let Sorted { failed, left_out } = sorted(&made.runs, &scope);
-    if let Some(Boot { run, board, why, .. }) = failed.first() {
+    let UnmeasuredBoots { failed, left_out } = unmeasured_boots(&made.runs, &scope);
+    if let Some(UnmeasuredBoot { run, board, why, .. }) = failed.first() {
         return Err(Error::usage(format!(
             "nothing is accepted: `{board}` of run {run} did not pass ({why})"
         )));

@@ -150,7 +150,7 @@ fn step(
         CommitFigures::Figures { .. } => match reference.worst(figures) {
             None => Is::Good,
             Some((key, change)) => {
-                let figure = |of: Option<hilrig_report::heap::Figure>| {
+                let figure = |of: Option<hilrig_report::heap::HeapFigure>| {
                     of.map_or("not measured".into(), |figure| figure.to_string())
                 };
                 let (before, now) = (figure(change.before), figure(change.now));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use hilrig_report::heap::{CallerChanges, Compared, Entry, Key, compare_callers};
+use hilrig_report::heap::{CallerChanges, Entry, Key, KeyComparison, compare_callers};
 
 use super::Notices;
 use super::measure::Measurement;
@@ -42,7 +42,7 @@ pub struct HeapDiff {
     /// The second.
     pub after: Side,
     /// The figures of the keys that both have.
-    pub compared: Vec<Compared>,
+    pub compared: Vec<KeyComparison>,
     /// Who holds more or less of the heap.
     pub callers: CallerChanges,
 }
@@ -73,9 +73,9 @@ pub async fn diff(
             after.words("after", &request.after),
         )));
     }
-    let compared: Vec<Compared> = common
+    let compared: Vec<KeyComparison> = common
         .iter()
-        .map(|key| Compared::of((*key).clone(), &before.entries[*key], &after.entries[*key]))
+        .map(|key| KeyComparison::of((*key).clone(), &before.entries[*key], &after.entries[*key]))
         .collect();
     let changes = |key: &&Key| {
         let (before, after) = (before.callers.get(*key)?, after.callers.get(*key)?);

@@ -4,7 +4,7 @@ use hilrig_core::config::Config;
 use hilrig_report::heap::Baseline;
 use hilrig_report::{
     CertificateFiles, EVENTS, EventsFile, HISTORY, History, HtmlFile, JUNIT, JunitFile, Record,
-    Reporter, Reporters, RunModel, SUMMARY, Stream, SummaryFile,
+    Reporter, Reporters, RunModel, SUMMARY, SummaryFile, TerminalStream,
 };
 
 use crate::Error;
@@ -15,7 +15,7 @@ pub fn reporters(
     config: &Config,
     baseline: Option<Baseline>,
     more: Vec<Box<dyn Reporter>>,
-    terminal: Option<Stream>,
+    terminal: Option<TerminalStream>,
 ) -> Result<Reporters, Error> {
     let events = EventsFile::create(&record.file(EVENTS)).map_err(|error| {
         Error::rig(format!("making {}: {error}", record.file(EVENTS).display()))

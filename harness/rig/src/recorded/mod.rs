@@ -11,7 +11,7 @@ use std::time::Duration;
 use hilrig_broker::BrokerPlan;
 use hilrig_core::config::BrokerKind;
 use hilrig_core::scenario::Asked;
-use hilrig_report::{Fold, RunModel, Stream};
+use hilrig_report::{Fold, RunModel, TerminalStream};
 
 use self::files::remember;
 pub use self::id::{RunId, fresh_seed};
@@ -41,7 +41,7 @@ pub struct RunRequest {
     /// The folder of records, in place of the configuration's.
     pub records: Option<PathBuf>,
     /// Where the run is shown while it runs.
-    pub terminal: Option<Stream>,
+    pub terminal: Option<TerminalStream>,
 }
 
 impl RunRequest {

@@ -9,7 +9,7 @@ use hilrig_core::exit;
 use hilrig_core::plural::counted;
 use hilrig_core::text::Secrets;
 use hilrig_core::verdict::Verdict;
-use hilrig_report::{BootLog, Record, Reporter, Reporters, Stream};
+use hilrig_report::{BootLog, Record, Reporter, Reporters, TerminalStream};
 use time::format_description::well_known::Rfc3339;
 
 use super::end::RunEnds;
@@ -70,7 +70,7 @@ pub struct Recording<'a> {
     /// Reporters beside those that write the record.
     pub reporters: Vec<Box<dyn Reporter>>,
     /// Where the run is shown.
-    pub terminal: Option<Stream>,
+    pub terminal: Option<TerminalStream>,
 }
 
 /// A run that has begun: its record is there, and has its first event. However it goes on, an error and a
