@@ -1,0 +1,154 @@
+//! The command lines of the commands that work on one board, and of those that list boards.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use hilrig::attach::BoardName;
+use hilrig_core::config::BoardKind;
+use hilrig_core::mac::Mac;
+
+use super::ConfigArg;
+
+/// `hilrig boards`.
+#[derive(Debug, clap::Args)]
+pub struct Boards {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// Reset every board into its loader, ask for chip and MAC, and reset it back.
+    #[arg(long)]
+    pub ask: bool,
+    /// As JSON, for scripts.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A board: by its name in the configuration, or by its port.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+pub struct Which {
+    /// A board of the configuration.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["port", "control"])]
+    pub board: Option<String>,
+    /// A serial port.
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<PathBuf>,
+    /// Control socket of a virtual board on that port; a real one is reset through DTR and RTS.
+    #[arg(long, value_name = "SOCKET", requires = "port")]
+    pub control: Option<PathBuf>,
+    /// The chip on that port.
+    #[arg(long, value_name = "KIND", default_value = "esp8266", requires = "port", conflicts_with = "control",
+        hide_possible_values = true, value_parser = serial_kind())]
+    pub kind: BoardKind,
+}
+
+impl Which {
+    /// As the library takes it.
+    pub fn name(&self) -> BoardName {
+        match (&self.board, &self.port) {
+            (None, Some(port)) => BoardName::Port {
+                port: port.clone(),
+                control: self.control.clone(),
+                kind: self.kind,
+            },
+            // Clap lets nothing through that has neither.
+            (name, _) => BoardName::Configured(name.clone().unwrap_or_default()),
+        }
+    }
+}
+
+/// The kinds of boards that a serial port can have.
+fn serial_kind() -> impl TypedValueParser<Value = BoardKind> {
+    use BoardKind::*;
+    const KINDS: [BoardKind; 10] =
+        [Esp8266, Esp32, Esp32c2, Esp32c3, Esp32c5, Esp32c6, Esp32h2, Esp32p4, Esp32s2, Esp32s3];
+    let of_name = |name: String| KINDS.into_iter().find(|kind| kind.name() == name);
+    PossibleValuesParser::new(KINDS.map(BoardKind::name))
+        .map(move |name| of_name(name).expect("it is one of the list"))
+}
+
+/// `hilrig flash`.
+#[derive(Debug, clap::Args)]
+pub struct Flash {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    #[command(flatten)]
+    pub which: Which,
+    /// The image; left out, the configuration's for this kind of board.
+    pub image: Option<PathBuf>,
+    /// The highest baud that the loader is tried at, where the board is named by its port.
+    #[arg(long, default_value_t = hilrig_core::config::FLASH_BAUD)]
+    pub baud: u32,
+}
+
+/// `hilrig monitor`.
+#[derive(Debug, clap::Args)]
+pub struct Monitor {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    #[command(flatten)]
+    pub which: Which,
+    /// Baud of the firmware's console, where the board is named by its port.
+    #[arg(long, default_value_t = 115_200)]
+    pub baud: u32,
+    /// Reset the board first.
+    #[arg(long)]
+    pub reset: bool,
+}
+
+/// `hilrig power`.
+#[derive(Debug, clap::Args)]
+pub struct Power {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    /// A board of the configuration.
+    #[arg(long, value_name = "NAME")]
+    pub board: String,
+    /// What to do.
+    pub action: PowerAction,
+}
+
+/// What is done to a board's power.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum PowerAction {
+    /// Give it.
+    On,
+    /// Cut it.
+    Off,
+    /// Cut it, and give it again after the configured time.
+    Cycle,
+}
+
+/// `hilrig virtual-board`.
+#[derive(Debug, clap::Args)]
+pub struct VirtualBoard {
+    /// Folder that keeps the board's flash and identity.
+    #[arg(long, value_name = "DIR")]
+    pub state: PathBuf,
+    /// MAC of a new board; one that is there keeps its own. By default it is made from the seed.
+    #[arg(long)]
+    pub mac: Option<Mac>,
+    /// Seed of the board's random numbers. By default each folder has its own.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// QEMU's executable.
+    #[arg(long, value_name = "FILE", default_value = "qemu-system-xtensa")]
+    pub qemu: PathBuf,
+    /// The boot ROM that QEMU starts.
+    #[arg(long, value_name = "FILE", default_value = "firmware/build/virtual/bootrom.elf")]
+    pub boot_rom: PathBuf,
+    /// Let the CPU wait, at each power-on, for a debugger at DIR/gdb.
+    #[arg(long)]
+    pub gdb: bool,
+}
+
+/// `hilrig init`.
+#[derive(Debug, clap::Args)]
+pub struct Init {
+    /// Reset every board on a USB adapter into its loader to learn its chip and its MAC.
+    #[arg(long)]
+    pub ask: bool,
+    /// The file to write; one that is there is never overwritten.
+    #[arg(default_value = "runner-config.toml")]
+    pub file: PathBuf,
+}

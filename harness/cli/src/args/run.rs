@@ -1,0 +1,175 @@
+//! The command line of `hilrig run`, and the options that other commands share with it.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use hilrig::RunRequest;
+use hilrig::load::{BoardSelection, ScenarioSelection};
+use hilrig_core::config::{BoardKind, BrokerKind};
+use hilrig_core::scenario::{FEWEST_STEPS, Scenario};
+use hilrig_core::units::Span;
+
+use super::ConfigArg;
+
+/// `hilrig run`.
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    #[command(flatten)]
+    pub boards: BoardArgs,
+    /// Put the record into exactly this folder, which must be new or empty.
+    #[arg(long, value_name = "DIR")]
+    pub record: Option<PathBuf>,
+    /// Flash even if the image is on the board already.
+    #[arg(long)]
+    pub flash: bool,
+    /// Run the image that keeps who holds the heap (`callers` in the configuration).
+    #[arg(long)]
+    pub callers: bool,
+    /// Where the broker runs; overrides the configuration.
+    #[arg(long, value_name = "KIND")]
+    pub broker: Option<Place>,
+    /// Seed of everything random in the run, to repeat an earlier one.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
+    pub seed: Option<u64>,
+    #[command(flatten)]
+    pub scenarios: Scenarios,
+}
+
+impl Run {
+    /// As the library takes it.
+    pub fn request(&self) -> RunRequest {
+        RunRequest {
+            boards: self.boards.selection(),
+            scenarios: self.scenarios.selection(),
+            callers: self.callers,
+            force_flash: self.flash,
+            broker: self.broker.map(BrokerKind::from),
+            seed: self.seed,
+            record: self.record.clone(),
+            ..RunRequest::new(&self.config.config)
+        }
+    }
+}
+
+/// What the boards are put through beside the main path.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Scenarios {
+    /// Put the boards through this scenario, too (may be given more than once).
+    #[arg(long, value_name = "NAME")]
+    pub scenario: Vec<ScenarioName>,
+    /// Steps of each scenario; overrides the configuration.
+    #[arg(long, value_name = "N", requires = "scenario",
+        value_parser = clap::value_parser!(u32).range(i64::from(FEWEST_STEPS)..=100_000))]
+    pub count: Option<u32>,
+    /// How long a soak goes on, such as "10 min"; overrides the configuration.
+    #[arg(long = "for", value_name = "TIME", requires = "scenario", value_parser = time)]
+    pub soak_for: Option<Span>,
+}
+
+impl Scenarios {
+    /// As the library takes them.
+    pub fn selection(&self) -> ScenarioSelection {
+        ScenarioSelection {
+            scenarios: self.scenario.iter().map(|name| Scenario::from(*name)).collect(),
+            steps: self.count,
+            soak: self.soak_for,
+        }
+    }
+}
+
+/// A scenario, as on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ScenarioName {
+    /// TLS connections in a row.
+    Handshake,
+    /// The configuration page, in a row and at once.
+    Page,
+    /// MQTT messages up to the buffer and over it.
+    Payload,
+    /// The broker goes away and comes back.
+    Reconnect,
+    /// A mix of all that MQTT mode has, for a time.
+    Soak,
+}
+
+impl From<ScenarioName> for Scenario {
+    fn from(name: ScenarioName) -> Scenario {
+        match name {
+            ScenarioName::Handshake => Scenario::Handshake,
+            ScenarioName::Page => Scenario::Page,
+            ScenarioName::Payload => Scenario::Payload,
+            ScenarioName::Reconnect => Scenario::Reconnect,
+            ScenarioName::Soak => Scenario::Soak,
+        }
+    }
+}
+
+fn time(text: &str) -> Result<Span, String> {
+    Span::parse(text)
+}
+
+/// The boards of a run.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct BoardArgs {
+    /// Run this many virtual boards in place of the configured ones.
+    #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
+    pub virtual_boards: Option<std::num::NonZeroUsize>,
+    /// The kind of these virtual boards; overrides the configuration.
+    #[arg(long, value_name = "KIND", requires = "virtual_boards")]
+    pub kind: Option<VirtualKind>,
+    /// Run only the board of this name (may be given more than once).
+    #[arg(long, value_name = "NAME")]
+    pub board: Vec<String>,
+}
+
+impl BoardArgs {
+    /// As the library takes them.
+    pub fn selection(&self) -> BoardSelection {
+        BoardSelection {
+            virtual_boards: self.virtual_boards.map(usize::from),
+            kind: self.kind.map(BoardKind::from),
+            names: self.board.clone(),
+        }
+    }
+}
+
+/// A kind of virtual board.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum VirtualKind {
+    /// ESP8266 class, flashed over its serial port.
+    Virtual,
+    /// LM3S6965 (Cortex-M3), behind a debug probe.
+    Lm3s6965,
+}
+
+impl From<VirtualKind> for BoardKind {
+    fn from(kind: VirtualKind) -> BoardKind {
+        match kind {
+            VirtualKind::Virtual => BoardKind::Virtual,
+            VirtualKind::Lm3s6965 => BoardKind::Lm3s6965,
+        }
+    }
+}
+
+/// Where the broker runs.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Place {
+    /// In a container if an engine answers, else as a process.
+    Auto,
+    /// In a container.
+    Container,
+    /// As a process of this machine.
+    Process,
+}
+
+impl From<Place> for BrokerKind {
+    fn from(place: Place) -> BrokerKind {
+        match place {
+            Place::Auto => BrokerKind::Auto,
+            Place::Container => BrokerKind::Container,
+            Place::Process => BrokerKind::Process,
+        }
+    }
+}
