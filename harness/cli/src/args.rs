@@ -22,12 +22,12 @@ pub use run::{BoardArgs, Place, Run, Scenarios};
 const EXIT_CODES: &str = "\
 Exit codes:
     0  every board passed
-    1  hilrig itself went wrong
+    1  hilrig itself failed
     2  the command line or the configuration cannot be used
   100  a board failed its checks
-  120  rig fault: the bench had trouble of its own, and a board was not judged
+  120  rig fault: the bench had trouble of its own, so a board was not judged
 
-HILRIG_LOG=debug shows what hilrig does inside (levels as in Rust's env filters).";
+HILRIG_LOG=debug logs what hilrig does (levels as in Rust's RUST_LOG).";
 
 /// Flash boards, talk TLS to them, and judge them by boot log, replies and lowest free heap.
 #[derive(Debug, Parser)]
@@ -41,7 +41,7 @@ pub struct Args {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the whole path on every board, and judge them.
+    /// Run the main path on every board, and judge each.
     #[command(after_help = "\
 Examples:
   hilrig run                           the boards of runner-config.toml
@@ -51,10 +51,10 @@ Examples:
   hilrig run --scenario reconnect --count 50
   hilrig run --scenario soak --for \"2 h\"")]
     Run(Run),
-    /// List what is attached, and which board of the configuration it is.
+    /// List the attached ports and probes, and which board of the configuration each is.
     #[command(after_help = "\
-Chip and MAC are those of the last time that the board was asked; nothing is touched. --ask resets
-every board on a USB adapter, unless another run has it.
+Chip and MAC are those that the board last reported; no board is touched. --ask resets every board
+on a USB adapter, except those that another run has locked.
 
 Examples:
   hilrig boards
@@ -68,48 +68,49 @@ Examples:
   hilrig flash --port /dev/ttyUSB0 firmware.bin      any board, any image
   hilrig flash --port /dev/ttyACM0 --kind esp32c3 firmware.elf")]
     Flash(Flash),
-    /// Show what a board says, with times, heap figures and crash text picked out.
+    /// Print a board's log with times, and mark heap figures and crashes.
     #[command(after_help = "\
 Examples:
   hilrig monitor --board bench-1
   hilrig monitor --port /dev/ttyUSB0 --baud 74880 --reset")]
     Monitor(Monitor),
-    /// Switch a board's power, by the power line that the configuration names.
+    /// Switch a board's power through the power line in its configuration.
     #[command(after_help = "\
-A board that a run has is left alone.
+A board that a run has locked is not switched.
 
 Examples:
   hilrig power --board bench-1 cycle
   hilrig power --board bench-1 off")]
     Power(Power),
-    /// Run a virtual board on its own: a serial port that any tool can use.
+    /// Start a virtual board: a serial port that any tool can use.
     #[command(after_help = "\
-Prints one line of JSON when it is ready, and runs until it is stopped:
+Prints one line of JSON when the board is ready, and runs until it is stopped:
   {\"port\":\"/dev/pts/5\",\"control\":\"...\",\"http\":\"127.0.0.1:23456\",\"mac\":\"18:fe:34:...\"}
 
 Examples:
   hilrig virtual-board --state board-1
-  esptool --chip esp8266 --port PORT --before no-reset --after no-reset --no-stub write-flash 0 firmware.bin
+  esptool --chip esp8266 --port PORT --before no-reset --after no-reset \\
+      --no-stub write-flash 0 firmware.bin
   hilrig monitor --port PORT --control CONTROL --reset")]
     VirtualBoard(VirtualBoard),
-    /// Find the crashes in a recorded log, and where in the firmware they were.
+    /// Find the crashes in a log, with the function and line of each.
     #[command(after_help = "\
-Times, quotes, colours and what web pages make of a dump are taken off first. Exit code 0 whether
-or not a crash is found, 2 where a file cannot be read. The JSON lines: docs/decode.md.
+Timestamps, quote marks, colours and HTML around a dump are removed first. The exit code is 0
+whether or not a crash is found, and 2 if a file cannot be read. The JSON lines: docs/decode.md.
 
 Examples:
   hilrig decode --elf firmware.elf boot.log
   hilrig monitor --port /dev/ttyUSB0 | hilrig decode --elf firmware.elf -
   hilrig decode --json issue.txt | jq 'select(.kind != \"start\")'")]
     Decode(Decode),
-    /// Make a report of a recorded run.
+    /// Write a report of a recorded run.
     #[command(after_help = "\
 Examples:
   hilrig report hilrig-records/latest                       report.html in the record
   hilrig report hilrig-records/latest --format markdown >> $GITHUB_STEP_SUMMARY
   hilrig report hilrig-records/latest --format annotations")]
     Report(Report),
-    /// Follow the free heap from commit to commit.
+    /// Compare the free heap of runs, commits and baselines.
     #[command(after_help = "\
 Examples:
   hilrig heap accept                        five boots, written to heap-baseline.toml
@@ -117,8 +118,8 @@ Examples:
   hilrig heap check --kind virtual --format junit > heap.xml
   hilrig heap check --from hilrig-records/20261122-* --baseline heap-baseline.toml
   hilrig heap diff hilrig-records/A latest  two runs, by record or by id
-  hilrig heap diff v1.2 HEAD --measure      two commits, built and booted where they have no figures
-  hilrig heap bisect --good v1.2            the commit since v1.2 that cost heap
+  hilrig heap diff v1.2 HEAD --measure      two commits, built and booted if they have no figures
+  hilrig heap bisect --good v1.2            the commit since v1.2 that costs heap
   hilrig heap history --last 30
   hilrig heap history --format csv > heap.csv")]
     Heap {
@@ -126,13 +127,13 @@ Examples:
         #[command(subcommand)]
         command: HeapCommand,
     },
-    /// Certify brokers for small devices: which TLS settings a board can talk to, and what they cost.
+    /// Certify brokers for small devices: which TLS settings work, and what they cost.
     #[command(after_help = "\
-Exit code 100 where a case that must hold did not, 0 where all of these held that could be run.
+The exit code is 100 if a required case failed, and 0 if all required cases that could run passed.
 
 Examples:
-  hilrig certify                                   mosquitto, with the boards of runner-config.toml
-  hilrig certify --broker all --virtual 8          each broker that is installed, on eight virtual boards
+  hilrig certify                           mosquitto, with the boards of runner-config.toml
+  hilrig certify --broker all --virtual 8  each installed broker, on eight virtual boards
   hilrig certify --broker broker.example:8883 --ca ca.pem --user u --password-file secret
   hilrig certify --case mfln-512 --case wrong-pin
   hilrig certify --list
@@ -141,7 +142,7 @@ Examples:
   hilrig certify show certificate.json --html -o certificate.html
   hilrig certify diff hilrig-records/A hilrig-records/B")]
     Certify(Box<Certify>),
-    /// Tell what this machine has and what is missing, with the command that mends it.
+    /// Check what this machine has and what is missing, with the command that fixes it.
     #[command(after_help = "\
 Examples:
   hilrig doctor
@@ -151,7 +152,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   hilrig init                            runner-config.toml in this folder
-  hilrig init --ask                      the boards' chips and MACs in it
+  hilrig init --ask                      the same, with the boards' chips and MACs
   hilrig init bench/runner-config.toml")]
     Init(Init),
     /// Print a completion script.

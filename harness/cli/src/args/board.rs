@@ -15,25 +15,26 @@ use super::ConfigArg;
 pub struct Boards {
     #[command(flatten)]
     pub config: ConfigArg,
-    /// Reset every board into its loader, ask for chip and MAC, and reset it back.
+    /// Reset every board into its loader, read chip and MAC, and reset it again.
     #[arg(long)]
     pub ask: bool,
-    /// As JSON, for scripts.
+    /// Print JSON.
     #[arg(long)]
     pub json: bool,
 }
 
 /// A board: by its name in the configuration, or by its port.
 #[derive(Debug, clap::Args)]
-#[group(required = true, multiple = true)]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("board or port").args(["board", "port"]).required(true))]
 pub struct Which {
     /// A board of the configuration.
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["port", "control"])]
+    #[arg(long, value_name = "NAME")]
     pub board: Option<String>,
     /// A serial port.
     #[arg(long, value_name = "PORT")]
     pub port: Option<PathBuf>,
-    /// Control socket of a virtual board on that port; a real one is reset through DTR and RTS.
+    /// Control socket of the virtual board on that port. A real board is reset through DTR and RTS.
     #[arg(long, value_name = "SOCKET", requires = "port")]
     pub control: Option<PathBuf>,
     /// The chip on that port.
@@ -74,9 +75,9 @@ pub struct Flash {
     pub config: ConfigArg,
     #[command(flatten)]
     pub which: Which,
-    /// The image; left out, the configuration's for this kind of board.
+    /// The image. By default the configuration's image for this kind of board.
     pub image: Option<PathBuf>,
-    /// The highest baud that the loader is tried at, where the board is named by its port.
+    /// Highest baud to try with the loader, for a board that is named by its port.
     #[arg(long, default_value_t = hilrig_core::config::FLASH_BAUD)]
     pub baud: u32,
 }
@@ -88,7 +89,7 @@ pub struct Monitor {
     pub config: ConfigArg,
     #[command(flatten)]
     pub which: Which,
-    /// Baud of the firmware's console, where the board is named by its port.
+    /// Baud of the firmware's console, for a board that is named by its port.
     #[arg(long, default_value_t = 115_200)]
     pub baud: u32,
     /// Reset the board first.
@@ -111,33 +112,33 @@ pub struct Power {
 /// What is done to a board's power.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum PowerAction {
-    /// Give it.
+    /// Switch it on.
     On,
-    /// Cut it.
+    /// Switch it off.
     Off,
-    /// Cut it, and give it again after the configured time.
+    /// Switch it off, and on again after the configured time.
     Cycle,
 }
 
 /// `hilrig virtual-board`.
 #[derive(Debug, clap::Args)]
 pub struct VirtualBoard {
-    /// Folder that keeps the board's flash and identity.
+    /// Folder with the board's flash and identity; created if it does not exist.
     #[arg(long, value_name = "DIR")]
     pub state: PathBuf,
-    /// MAC of a new board; one that is there keeps its own. By default it is made from the seed.
+    /// MAC of a new board; an existing board keeps its own. By default derived from the seed.
     #[arg(long)]
     pub mac: Option<Mac>,
-    /// Seed of the board's random numbers. By default each folder has its own.
+    /// Seed of the board's random numbers. By default derived from the folder.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// QEMU's executable.
+    /// QEMU executable.
     #[arg(long, value_name = "FILE", default_value = "qemu-system-xtensa")]
     pub qemu: PathBuf,
-    /// The boot ROM that QEMU starts.
+    /// Boot ROM that QEMU starts.
     #[arg(long, value_name = "FILE", default_value = "firmware/build/virtual/bootrom.elf")]
     pub boot_rom: PathBuf,
-    /// Let the CPU wait, at each power-on, for a debugger at DIR/gdb.
+    /// Halt the CPU at each power-on until a debugger connects to DIR/gdb.
     #[arg(long)]
     pub gdb: bool,
 }
@@ -145,10 +146,10 @@ pub struct VirtualBoard {
 /// `hilrig init`.
 #[derive(Debug, clap::Args)]
 pub struct Init {
-    /// Reset every board on a USB adapter into its loader to learn its chip and its MAC.
+    /// Reset every board on a USB adapter into its loader to read its chip and MAC.
     #[arg(long)]
     pub ask: bool,
-    /// The file to write; one that is there is never overwritten.
+    /// The file to write. An existing file is never overwritten.
     #[arg(default_value = "runner-config.toml")]
     pub file: PathBuf,
 }

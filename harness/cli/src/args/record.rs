@@ -9,10 +9,10 @@ use clap::ValueEnum;
 pub struct Report {
     /// The record: its folder, or the events.jsonl in it.
     pub record: PathBuf,
-    /// What to make.
+    /// Format of the report.
     #[arg(long, value_name = "FORMAT", default_value = "html")]
     pub format: ReportFormat,
-    /// Where to; files go into the record and text to the terminal unless it is named.
+    /// Output file. By default files go into the record, and text to standard output.
     #[arg(long, short, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }
@@ -20,31 +20,31 @@ pub struct Report {
 /// What a report can be.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum ReportFormat {
-    /// One page for people, report.html.
+    /// report.html, a page for people.
     Html,
     /// summary.json.
     Summary,
     /// junit.xml.
     Junit,
-    /// Markdown for a job's summary or a comment on GitHub.
+    /// Markdown for a job summary or a comment on GitHub.
     Markdown,
-    /// GitHub's workflow commands, one for each board that did not pass.
+    /// GitHub workflow commands, one for each board that did not pass.
     Annotations,
-    /// certificate.json and certificate.md of each broker that the run certified, in a folder each.
+    /// certificate.json and certificate.md of each certified broker, in a folder each.
     Certificates,
 }
 
 /// `hilrig decode`.
 #[derive(Debug, clap::Args)]
 pub struct Decode {
-    /// The firmware's ELF, to turn addresses into function, file and line.
+    /// ELF file of the firmware, to resolve addresses to function, file and line.
     #[arg(long, value_name = "FILE")]
     pub elf: Option<PathBuf>,
-    /// One line of JSON for each finding.
+    /// Print one line of JSON for each finding.
     #[arg(long)]
     pub json: bool,
-    /// Regular expression of a line which says that the firmware came up: starts with such a line
-    /// in between are no boot loop. By default the bundled firmware's `Mode: ... Running`.
+    /// Regular expression of the line that the firmware prints when it is up: starts with such a line
+    /// between them are no boot loop. By default the bundled firmware's `Mode: ... Running`.
     #[arg(long, value_name = "REGEX")]
     pub up: Option<String>,
     /// The log; `-` is standard input.

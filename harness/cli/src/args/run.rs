@@ -18,19 +18,19 @@ pub struct Run {
     pub config: ConfigArg,
     #[command(flatten)]
     pub boards: BoardArgs,
-    /// Put the record into exactly this folder, which must be new or empty.
+    /// Write the record into this folder, which must be new or empty.
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
-    /// Flash even if the image is on the board already.
+    /// Flash even if the image is already on the board.
     #[arg(long)]
     pub flash: bool,
-    /// Run the image that keeps who holds the heap (`callers` in the configuration).
+    /// Run the heap-tracing image (`callers` in the configuration).
     #[arg(long)]
     pub callers: bool,
     /// Where the broker runs; overrides the configuration.
     #[arg(long, value_name = "KIND")]
     pub broker: Option<Place>,
-    /// Seed of everything random in the run, to repeat an earlier one.
+    /// Seed of all random choices, to repeat an earlier run.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
     pub seed: Option<u64>,
     #[command(flatten)]
@@ -53,17 +53,18 @@ impl Run {
     }
 }
 
-/// What the boards are put through beside the main path.
+/// What runs after the main path.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Scenarios")]
 pub struct Scenarios {
-    /// Put the boards through this scenario, too (may be given more than once).
+    /// Run this scenario after the main path (may be given more than once).
     #[arg(long, value_name = "NAME")]
     pub scenario: Vec<ScenarioName>,
-    /// Steps of each scenario; overrides the configuration.
+    /// Number of steps of each scenario; overrides the configuration.
     #[arg(long, value_name = "N", requires = "scenario",
         value_parser = clap::value_parser!(u32).range(i64::from(FEWEST_STEPS)..=100_000))]
     pub count: Option<u32>,
-    /// How long a soak goes on, such as "10 min"; overrides the configuration.
+    /// Length of a soak, such as "10 min"; overrides the configuration.
     #[arg(long = "for", value_name = "TIME", requires = "scenario", value_parser = time)]
     pub soak_for: Option<Span>,
 }
@@ -82,15 +83,15 @@ impl Scenarios {
 /// A scenario, as on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ScenarioName {
-    /// TLS connections in a row.
+    /// TLS connections, one after another.
     Handshake,
-    /// The configuration page, in a row and at once.
+    /// Requests of the configuration page, one after another and at once.
     Page,
-    /// MQTT messages up to the buffer and over it.
+    /// MQTT messages up to the buffer's size and beyond.
     Payload,
-    /// The broker goes away and comes back.
+    /// Restarts of the broker.
     Reconnect,
-    /// A mix of all that MQTT mode has, for a time.
+    /// A mix of everything in MQTT mode, for a time.
     Soak,
 }
 
@@ -112,11 +113,12 @@ fn time(text: &str) -> Result<Span, String> {
 
 /// The boards of a run.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Boards")]
 pub struct BoardArgs {
-    /// Run this many virtual boards in place of the configured ones.
+    /// Run this many virtual boards instead of the configured ones.
     #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
     pub virtual_boards: Option<std::num::NonZeroUsize>,
-    /// The kind of these virtual boards; overrides the configuration.
+    /// Kind of the virtual boards; overrides the configuration.
     #[arg(long, value_name = "KIND", requires = "virtual_boards")]
     pub kind: Option<VirtualKind>,
     /// Run only the board of this name (may be given more than once).
@@ -138,9 +140,9 @@ impl BoardArgs {
 /// A kind of virtual board.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum VirtualKind {
-    /// ESP8266 class, flashed over its serial port.
+    /// ESP8266, flashed through its serial port.
     Virtual,
-    /// LM3S6965 (Cortex-M3), behind a debug probe.
+    /// LM3S6965 (Cortex-M3), flashed through a debug probe.
     Lm3s6965,
 }
 
@@ -156,11 +158,11 @@ impl From<VirtualKind> for BoardKind {
 /// Where the broker runs.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Place {
-    /// In a container if an engine answers, else as a process.
+    /// In a container if a Docker engine answers, else as a process.
     Auto,
     /// In a container.
     Container,
-    /// As a process of this machine.
+    /// As a process on this machine.
     Process,
 }
 
