@@ -82,7 +82,10 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
         loaded.config.deadlines.broker,
     )
     .map_err(Failure::rig)?;
-    broker_plan.listen = loaded.listen();
+    // A board reaches it through a relay, unless its port is fixed.
+    if loaded.config.broker.port.is_some() {
+        broker_plan.listen = loaded.listen();
+    }
     let deadlines = &loaded.config.deadlines;
     broker_plan.longest = deadlines.run
         + scenarios.iter().map(|asked| asked.longest(deadlines)).sum::<std::time::Duration>();
@@ -116,6 +119,7 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
         force_flash: args.flash,
         reason: format!("the run {run}"),
         listen,
+        broker_port_is_fixed: config.broker.port.is_some(),
     };
     let mut broker = RunBroker::new(broker_plan, events.clone());
     let record_fault = || reporters.faults().first().map(ToString::to_string);

@@ -21,6 +21,7 @@ mod log;
 mod meeting;
 pub mod mqtt;
 mod mqtt_mode;
+mod network;
 mod online;
 mod path;
 mod proof;
@@ -32,6 +33,7 @@ pub mod time_server;
 mod topics;
 mod walk;
 pub mod watch;
+mod wire;
 
 pub use crashes::Elf;
 pub use run::{BenchBroker, Member, Plan, RunOutcome, run};

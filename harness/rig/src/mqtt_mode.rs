@@ -19,6 +19,7 @@ use crate::run::{Broker, TO_TELL};
 use crate::topics;
 use crate::walk::Stop;
 use crate::watch::{Hit, Says};
+use crate::wire::Wire;
 
 impl Path<'_> {
     /// Switch, MQTT mode and switch back, with a connection of the rig's own for this board alone: what a
@@ -88,7 +89,11 @@ impl Path<'_> {
         };
         let mark = log.mark();
         log.gives_up();
-        self.to_mqtt(&booted, &target(broker, broker.endpoint.impostor_port, 1)).await?;
+        let port = match self.wire(broker).await? {
+            Some(wire) => wire.impostor_port(),
+            None => broker.endpoint.impostor_port,
+        };
+        self.to_mqtt(&booted, &target(broker, port, 1)).await?;
         self.boot_log(log, mark, Mode::Mqtt).await?;
         let verdict = self.connection(log, mark, |hit| match hit.says {
             Says::Refused => Some(Ok((hit.line, hit.text.clone()))),
@@ -112,11 +117,27 @@ impl Path<'_> {
         Ok(Booted { http: booted.http, rig: booted.rig, ..back })
     }
 
+    /// The wire that the board is to connect over; none where it connects to the broker itself.
+    async fn wire(&self, broker: &Broker) -> Result<Option<&Wire>, Stop> {
+        let plan = self.bench.plan;
+        if self.wire.get().is_none() && !plan.broker_port_is_fixed {
+            let wire = Wire::start(plan.listen, &broker.endpoint).await.map_err(Stop::Rig)?;
+            let _ = self.wire.set(wire);
+        }
+        let wire = self.wire.get();
+        self.walk.connects(wire.map(Wire::connections));
+        Ok(wire)
+    }
+
     /// The switch to MQTT mode, up to the connection.
     async fn switch(&self, booted: Booted, log: &Log, broker: &Broker) -> Result<Online, Stop> {
         self.step("boot_log.mqtt");
         let mark = log.mark();
-        let target = target(broker, broker.endpoint.port, self.attempts());
+        let port = match self.wire(broker).await? {
+            Some(wire) => wire.port(),
+            None => broker.endpoint.port,
+        };
+        let target = target(broker, port, self.attempts());
         self.to_mqtt(&booted, &target).await?;
         let mode = self.boot_log(log, mark, Mode::Mqtt).await?;
         let (rx_topic, tx_topic) = (topics::of(&mode, "rx_topic")?, topics::of(&mode, "tx_topic")?);

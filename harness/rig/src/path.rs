@@ -25,6 +25,7 @@ use crate::restarts;
 use crate::run::{Bench, Broker};
 use crate::walk::{Stop, Walk};
 use crate::watch::{Hit, Says};
+use crate::wire::Wire;
 
 /// Everything that the phases of one board share.
 pub struct Path<'a> {
@@ -40,6 +41,8 @@ pub struct Path<'a> {
     pub walk: &'a Walk<'a>,
     /// The boot log, once there is one. It outlives the path, for what is judged at its end.
     pub log: &'a OnceCell<Log>,
+    /// The wire to the broker, from the first time that the board is to connect.
+    pub wire: &'a OnceCell<Wire>,
     /// The board's number in this run, which tells its MQTT client from the others'.
     pub number: usize,
     /// Where it meets the other boards.
@@ -267,6 +270,7 @@ impl Path<'_> {
             Some(address) => address,
             None => booted.http_by_log().map_err(Stop::Failed)?,
         };
+        self.walk.reached(http);
         Ok(Booted { http: Some(http), rig: Some(reach.rig), ..booted })
     }
 
@@ -352,6 +356,12 @@ impl Path<'_> {
     }
 
     fn hit(&self, hit: &Hit) {
+        match hit.says {
+            Says::Connected => self.walk.connects(self.wire.get().map(Wire::connections)),
+            Says::AttemptFailed => self.walk.attempt_failed(),
+            Says::Offline => self.walk.offline(hit.line, &hit.text),
+            _ => {}
+        }
         match hit.says {
             Says::Heap => match judge::heap_of_line(hit) {
                 Some(sample) => self.walk.heap(sample),

@@ -32,6 +32,7 @@ use crate::judge;
 use crate::log::Log;
 use crate::meeting::{Meeting, Seat};
 use crate::mqtt::{self, Mqtt};
+use crate::network;
 use crate::path::Path;
 use crate::proof;
 use crate::restarts;
@@ -39,6 +40,7 @@ use crate::time_server::TimeServer;
 use crate::topics::Topics;
 use crate::walk::{Stop, Walk};
 use crate::watch::Patterns;
+use crate::wire::Wire;
 
 /// How long a broker whose connection broke has to say that it ended, and how.
 pub(crate) const TO_TELL: Duration = Duration::from_secs(1);
@@ -68,8 +70,11 @@ pub struct Plan {
     pub force_flash: bool,
     /// What the boards are held for, told to those who wait for them.
     pub reason: String,
-    /// Where the time server listens.
+    /// Where the rig's own services listen for boards: the time server, and the relays to the broker.
     pub listen: IpAddr,
+    /// The broker's port is fixed, and boards connect to it directly. Else they connect through a relay,
+    /// which sees what of them arrives.
+    pub broker_port_is_fixed: bool,
 }
 
 impl Plan {
@@ -130,6 +135,8 @@ pub struct Bench<'a> {
     /// The MAC addresses that its boards were found to have.
     pub(crate) macs: RefCell<BTreeMap<Mac, String>>,
     broker: watch::Receiver<BrokerState>,
+    /// The time server that its boards share, where they do.
+    time_server: Option<&'a TimeServer>,
 }
 
 /// A broker that is ready, with the rig's own connection to it.
@@ -170,6 +177,7 @@ impl<'a> Bench<'a> {
             topics: Topics::default(),
             macs: RefCell::default(),
             broker,
+            time_server: None,
         }
     }
 
@@ -190,6 +198,11 @@ impl<'a> Bench<'a> {
             BrokerState::Ready(broker) => Some(broker.clone()),
             BrokerState::Starting | BrokerState::Gone(_) => None,
         }
+    }
+
+    /// Whether a request for the time came from this address.
+    pub(crate) fn asked_for_time(&self, address: IpAddr) -> bool {
+        self.time_server.is_some_and(|server| server.was_asked_by(address))
     }
 
     /// The firmware's functions that allocate on behalf of others.
@@ -264,6 +277,7 @@ async fn with_services(
         topics: Topics::default(),
         macs: RefCell::default(),
         broker: broker_watch,
+        time_server: Some(time_server),
     };
     let mut boards: FuturesUnordered<_> = members
         .into_iter()
@@ -396,6 +410,7 @@ pub(crate) async fn one_board(
     let walk = Walk::new(&name, bench.events);
     walk.tell(What::BoardStarted(member.board.facts()));
     let log: OnceCell<Log> = OnceCell::new();
+    let wire: OnceCell<Wire> = OnceCell::new();
     let elf = bench.plan.elves.get(&member.kind);
     let stop = match bench.plan.images.get(&member.kind) {
         None => Some(Stop::Rig(format!(
@@ -405,19 +420,19 @@ pub(crate) async fn one_board(
         Some(image) => {
             // Behind a debug probe nothing but the firmware speaks.
             let has_rom = !member.kind.has_probe();
-            let path =
-                Path { bench, image, elf, has_rom, walk: &walk, log: &log, number, seat: &seat };
+            let (walk, log, wire, seat) = (&walk, &log, &wire, &seat);
+            let path = Path { bench, image, elf, has_rom, walk, log, wire, number, seat };
             let deadline = bench.board_deadline;
             tokio::select! {
                 done = path.walk(&mut *member.board, &mut *member.record) => done.err(),
                 halt = halted.wait_for(Option::is_some) => {
                     let halt = halt.ok().and_then(|halt| halt.clone());
-                    Some(halt.map_or_else(|| Stop::Rig("the run ended".into()), |halt| halt.stop(&walk)))
+                    Some(halt.map_or_else(|| Stop::Rig("the run ended".into()), |halt| halt.stop(walk)))
                 }
-                found = bench.broker_gone() => Some(Stop::Rig(in_phase(&walk, &found))),
+                found = bench.broker_gone() => Some(Stop::Rig(in_phase(walk, &found))),
                 () = tokio::time::sleep(deadline) => {
                     let why = format!("the board was not through within {}", Span(deadline));
-                    let why = in_phase(&walk, &why);
+                    let why = in_phase(walk, &why);
                     Some(match walk.now_in() {
                         // It did not get to anything: somebody else had it, or its power was cut.
                         None | Some(Phase::Lock) => Stop::Rig(why),
@@ -434,7 +449,7 @@ pub(crate) async fn one_board(
     let stop = match stop {
         Some(Stop::Failed(why)) => {
             let board = &mut *member.board;
-            let dead = proof::dead(bench, board, &walk, log.get(), number);
+            let dead = proof::dead(bench, board, &walk, log.get(), wire.get(), number);
             // Whoever ends the run does not wait for a proof.
             let dead = tokio::select! {
                 dead = dead => dead,
@@ -442,13 +457,18 @@ pub(crate) async fn one_board(
             };
             Some(match dead {
                 Some(dead) => Stop::Rig(in_phase(&walk, &format!("{dead}. Seen as: {why}"))),
-                None => match member.board.stuck().await {
-                    None => Stop::Failed(why),
-                    Some(stuck) => {
-                        walk.tell(What::Note { text: stuck.clone() });
-                        Stop::Failed(format!("{why}; {stuck}"))
+                None => {
+                    if let Some(text) = network::seen(bench, &walk, wire.get()) {
+                        walk.tell(What::Note { text });
                     }
-                },
+                    match member.board.stuck().await {
+                        None => Stop::Failed(why),
+                        Some(stuck) => {
+                            walk.tell(What::Note { text: stuck.clone() });
+                            Stop::Failed(format!("{why}; {stuck}"))
+                        }
+                    }
+                }
             })
         }
         other => other,

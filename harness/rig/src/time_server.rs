@@ -4,7 +4,8 @@
 //! The boards check certificate dates, a bench has no route to a public time server, and the rig
 //! must know what time a board was told.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,11 +17,15 @@ const UNIX_IN_NTP: u64 = 2_208_988_800;
 /// A packet without extensions, bytes.
 const PACKET: usize = 48;
 
+/// Addresses of askers that are kept. More than a bench has boards.
+const MOST_ASKERS: usize = 1024;
+
 /// A bound time server.
 pub struct TimeServer {
     socket: UdpSocket,
     port: u16,
     told: Cell<(Told, Instant)>,
+    askers: RefCell<BTreeSet<IpAddr>>,
 }
 
 /// The time that is told.
@@ -37,12 +42,18 @@ impl TimeServer {
     pub async fn bind(address: IpAddr) -> std::io::Result<TimeServer> {
         let socket = UdpSocket::bind((address, 0)).await?;
         let port = socket.local_addr()?.port();
-        Ok(TimeServer { socket, port, told: Cell::new((Told::Now, Instant::now())) })
+        let told = Cell::new((Told::Now, Instant::now()));
+        Ok(TimeServer { socket, port, told, askers: RefCell::default() })
     }
 
     /// Its port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Whether a request for the time came from there.
+    pub fn was_asked_by(&self, address: IpAddr) -> bool {
+        self.askers.borrow().contains(&address)
     }
 
     /// What is told from now on.
@@ -73,6 +84,11 @@ impl TimeServer {
                 continue;
             };
             if let Some(reply) = answer(&request[..length], self.now()) {
+                let mut askers = self.askers.borrow_mut();
+                if askers.len() < MOST_ASKERS {
+                    askers.insert(from.ip());
+                }
+                drop(askers);
                 let _ = self.socket.send_to(&reply, from).await;
             }
         }

@@ -114,6 +114,7 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
         force_flash: args.flash,
         reason: format!("the certification {run}"),
         listen,
+        broker_port_is_fixed: false,
     };
     let record_fault = || reporters.faults().first().map(ToString::to_string);
     let what = Certification {

@@ -1,0 +1,181 @@
+//! The network between a board and the rig: where it is dead, the firmware is not blamed, and where a
+//! firmware never connects, the network is not.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::{Duration, Instant};
+
+use hilrig_core::check::CheckOutcome;
+use hilrig_core::exit;
+use hilrig_core::phase::Phase;
+use hilrig_core::verdict::Verdict;
+use hilrig_tests::PATIENCE;
+use hilrig_tests::attached::Attached;
+use hilrig_tests::bench::{Bench, Configuration, path_text};
+use hilrig_tests::hold;
+use hilrig_tests::record::Record;
+
+/// An address in QEMU's network that nobody has.
+const NOBODY: &str = "10.0.2.99";
+
+/// A control socket in front of the board's own that always reports that the network cable is in: a real
+/// board has nothing that reports it.
+fn without_link_state(bench: &Bench, board: &Attached) -> String {
+    let path = bench.path("control");
+    let listener = UnixListener::bind(&path).unwrap();
+    let own = board.control_socket().to_owned();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (client, own) = (client.unwrap(), UnixStream::connect(&own));
+            // The board is gone when the test is over.
+            let Ok(own) = own else { return };
+            std::thread::spawn(move || forward(client, own));
+        }
+    });
+    path_text(&path)
+}
+
+fn forward(mut client: UnixStream, mut own: UnixStream) -> std::io::Result<()> {
+    let commands = BufReader::new(client.try_clone()?).lines();
+    let mut answers = BufReader::new(own.try_clone()?).lines();
+    for command in commands {
+        writeln!(own, "{}", command?)?;
+        let Some(answer) = answers.next() else { break };
+        writeln!(client, "{}", answer?.replace("\"link\":false", "\"link\":true"))?;
+    }
+    Ok(())
+}
+
+/// Short deadlines, and the board `desk` with these further keys.
+fn configure(configuration: &mut Configuration, board: &Attached, more: &[(&str, &str)]) {
+    configuration
+        .set("deadlines.boot", "8 s")
+        .set("deadlines.connect", "15 s")
+        .set("deadlines.reply", "5 s");
+    let mut desk = board.as_board("desk");
+    for (key, value) in more {
+        desk.insert((*key).into(), (*value).into());
+    }
+    configuration.board(desk);
+}
+
+#[track_caller]
+fn ended_in(record: &Record, verdict: Verdict, phase: Phase, says: &[&str]) {
+    record.must_be_whole();
+    let (found, why) = record.verdict("desk");
+    assert_eq!(found, verdict, "{why}");
+    for words in says {
+        assert!(why.contains(words), "`{words}` is not in: {why}");
+    }
+    assert_eq!(record.phases("desk").last(), Some(&phase), "{why}");
+    if verdict == Verdict::RigFault {
+        assert_eq!(record.checks_that("desk", CheckOutcome::NotHeld), [""; 0]);
+    }
+}
+
+fn a_network_that_goes_down(phase: Phase) {
+    let bench = Bench::new();
+    let board = Attached::start(&bench, "desk");
+    let mut configuration = Configuration::new();
+    hold::in_phase(&bench, &mut configuration, phase);
+    let control = without_link_state(&bench, &board);
+    configure(&mut configuration, &board, &[("control", &control)]);
+    bench.configure(&configuration);
+    let mut run = bench.start(&["run"]);
+    run.line_with(&format!("desk  {}", phase.words()));
+    // It has connected, so that the network was there.
+    let log = bench.path("hilrig-records/latest/desk/boot.log");
+    let connected = match phase {
+        Phase::Refusal => "TLS error 62",
+        _ => "Attempting MQTT connection...connected",
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while !std::fs::read_to_string(&log).is_ok_and(|log| log.contains(connected)) {
+        assert!(Instant::now() < deadline, "the board does not connect within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    board.control(r#"{"do":"link_down"}"#);
+    run.ended().with_code(exit::RIG_FAULT);
+    let says = ["reports that it has no network", "`WiFi lost`", "access point", phase.words()];
+    ended_in(&bench.record(), Verdict::RigFault, phase, &says);
+    board.stop();
+    std::fs::remove_file(bench.path("control")).unwrap();
+    bench.nothing_may_be_left();
+}
+
+#[test]
+fn a_network_that_goes_down_in_the_refusal_is_the_bench_s_trouble() {
+    a_network_that_goes_down(Phase::Refusal);
+}
+
+#[test]
+fn a_network_that_goes_down_in_mqtt_mode_is_the_bench_s_trouble() {
+    a_network_that_goes_down(Phase::Mqtt);
+}
+
+/// A run whose board has these keys, with these texts of the contract replaced; its exit code.
+fn run(bench: &Bench, more: &[(&str, &str)], edits: &[(&str, &str)], code: u8) -> Record {
+    let board = Attached::start(bench, "desk");
+    let mut configuration = Configuration::new();
+    hold::contract(bench, &mut configuration, edits);
+    configure(&mut configuration, &board, more);
+    bench.configure(&configuration);
+    bench.run(&["run"]).with_code(code);
+    board.stop();
+    bench.nothing_may_be_left();
+    bench.record()
+}
+
+#[test]
+fn attempts_of_which_nothing_arrives_are_the_bench_s_trouble() {
+    let bench = Bench::new();
+    let record = run(&bench, &[("rig", NOBODY)], &[], exit::RIG_FAULT);
+    let says = ["failed attempt", "no connection of it reached the rig", "firewall", "`rig`"];
+    ended_in(&record, Verdict::RigFault, Phase::Refusal, &says);
+}
+
+const FAILED: &str = r"failed = '^Attempting MQTT connection\.\.\.failed, rc=(?P<rc>-?\d+) try again in \d+ seconds$'";
+const GIVEN_UP: &str = r"given_up = '^MQTT given up after \d+ attempts, HTTP Server Restored$'";
+
+#[test]
+fn a_firmware_that_never_tries_to_connect_fails() {
+    let bench = Bench::new();
+    // Nothing arrives, and the log has no attempt.
+    let edits = [(FAILED, "failed = '^never$'"), (GIVEN_UP, "given_up = '^never$'")];
+    let record = run(&bench, &[("rig", NOBODY)], &edits, exit::BOARD_FAILED);
+    let says = ["the board to say how its connection to the broker went"];
+    ended_in(&record, Verdict::Failed, Phase::Refusal, &says);
+    let notes = record.notes();
+    let note = "no connection from the board reached the rig";
+    assert!(notes.iter().any(|text| text == note), "{notes:?}");
+}
+
+#[test]
+fn a_firmware_that_connects_to_another_port_fails() {
+    let bench = Bench::new();
+    // The time that it gets from the rig shows that the network carries what it sends.
+    let edits = [("retry_attempts = \"mqtt_ra\"", "retry_attempts = \"mqtt_pt\"")];
+    let record = run(&bench, &[], &edits, exit::BOARD_FAILED);
+    ended_in(&record, Verdict::Failed, Phase::Refusal, &["connection to the broker"]);
+    let notes = record.notes();
+    let note = "no connection from the board reached the rig";
+    assert!(notes.iter().any(|text| text == note), "{notes:?}");
+}
+
+#[test]
+fn a_broker_with_a_fixed_port_is_connected_to_directly_and_the_record_says_so() {
+    let bench = Bench::new();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut configuration = Configuration::new();
+    let edits = [(FAILED, "failed = '^never$'"), (GIVEN_UP, "given_up = '^never$'")];
+    hold::contract(&bench, &mut configuration, &edits);
+    configuration.set("broker.port", i64::from(port));
+    let board = Attached::start(&bench, "desk");
+    configure(&mut configuration, &board, &[("rig", NOBODY)]);
+    bench.configure(&configuration);
+    bench.run(&["run"]).with_code(exit::BOARD_FAILED);
+    let notes = bench.record().notes();
+    assert!(notes.iter().any(|text| text.contains("fixed `port`")), "{notes:?}");
+    board.stop();
+    bench.nothing_may_be_left();
+}
