@@ -5,7 +5,7 @@
 //! must know what time a board was told.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -25,7 +25,8 @@ pub struct TimeServer {
     socket: UdpSocket,
     port: u16,
     told: Cell<(Told, Instant)>,
-    askers: RefCell<BTreeSet<IpAddr>>,
+    /// Requests by the address that they came from.
+    requests: RefCell<BTreeMap<IpAddr, u64>>,
 }
 
 /// The time that is told.
@@ -43,7 +44,7 @@ impl TimeServer {
         let socket = UdpSocket::bind((address, 0)).await?;
         let port = socket.local_addr()?.port();
         let told = Cell::new((Told::Now, Instant::now()));
-        Ok(TimeServer { socket, port, told, askers: RefCell::default() })
+        Ok(TimeServer { socket, port, told, requests: RefCell::default() })
     }
 
     /// Its port.
@@ -51,9 +52,9 @@ impl TimeServer {
         self.port
     }
 
-    /// Whether a request for the time came from there.
-    pub fn was_asked_by(&self, address: IpAddr) -> bool {
-        self.askers.borrow().contains(&address)
+    /// Requests for the time that came from this address so far.
+    pub fn requests_from(&self, address: IpAddr) -> u64 {
+        self.requests.borrow().get(&address).copied().unwrap_or_default()
     }
 
     /// What is told from now on.
@@ -71,6 +72,13 @@ impl TimeServer {
         }
     }
 
+    fn count(&self, from: IpAddr) {
+        let mut requests = self.requests.borrow_mut();
+        if requests.len() < MOST_ASKERS || requests.contains_key(&from) {
+            *requests.entry(from).or_default() += 1;
+        }
+    }
+
     /// Answers until dropped. What is no time request is not answered.
     pub async fn serve(&self) -> std::io::Error {
         let mut request = [0; 128];
@@ -84,11 +92,7 @@ impl TimeServer {
                 continue;
             };
             if let Some(reply) = answer(&request[..length], self.now()) {
-                let mut askers = self.askers.borrow_mut();
-                if askers.len() < MOST_ASKERS {
-                    askers.insert(from.ip());
-                }
-                drop(askers);
+                self.count(from.ip());
                 let _ = self.socket.send_to(&reply, from).await;
             }
         }
