@@ -13,15 +13,17 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout, timeout_at};
 
-use super::describe::{Container, EndSignal, Only, Step};
+use super::folder::Folder;
 use super::instance::Desk;
 use super::proof::{NotYet, Prover};
 use super::render::{self, Renderer};
 use super::spawned::{self, Launch, Spawned};
-use super::{Found, Home, InstanceFacts, Order, Shown, StartError};
-use crate::folder::Folder;
-use crate::front::Front;
-use crate::{engine, ports, strays};
+use super::{Home, InstanceFacts, Order, ports, strays};
+use crate::descriptions::{Container, EndSignal, Found, Only, Step};
+use crate::docker;
+use crate::pki::Shown;
+use crate::start_error::StartError;
+use crate::tls::front::Front;
 
 /// So many sets of free ports are tried when somebody else is quicker.
 const TRIES: usize = 5;
@@ -62,7 +64,7 @@ pub(super) async fn keep(order: &Order, desk: &mut Desk) -> Result<Option<String
         (Home::Process, _) => (software.find()?, spawned::Place::Here),
         (Home::Container { image, run }, Some(container)) => {
             let no = |found| StartError::NoContainer { broker: software.title.clone(), found };
-            let engine = engine::connect().await.map_err(no)?;
+            let engine = docker::connect().await.map_err(no)?;
             let (image, run) = (image.clone(), run.clone());
             (container.found(), spawned::Place::In { engine, image, run })
         }

@@ -11,21 +11,21 @@ use hilrig_core::verdict::Verdict;
 
 /// Width and colour of what is written to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Looks {
+pub struct TerminalStyle {
     /// Columns; `None` where there is no terminal to say.
     pub width: Option<usize>,
     /// Whether colour is wanted.
     pub colour: bool,
 }
 
-impl Looks {
+impl TerminalStyle {
     /// Colour only on a terminal, and not where `NO_COLOR` or the like forbids it.
-    pub(super) fn of<S: RawStream + IsTerminal + AsFd>(stream: &S) -> Looks {
+    pub(super) fn of<S: RawStream + IsTerminal + AsFd>(stream: &S) -> TerminalStyle {
         if !IsTerminal::is_terminal(stream) {
-            return Looks::default();
+            return TerminalStyle::default();
         }
         let width = rustix::termios::tcgetwinsize(stream).ok().map(|size| usize::from(size.ws_col));
-        Looks {
+        TerminalStyle {
             // A pty that was never told its size says 0.
             width: width.filter(|columns| *columns > 0),
             colour: AutoStream::choice(stream) != ColorChoice::Never,

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use common::{PATIENCE, containers, engine, run_id, skipped};
 use hilrig_broker::pki::Pki;
-use hilrig_broker::software::{Home, Instance, Material, Order, Software, StartError};
 use hilrig_broker::{BrokerKind, Login, SERVER_NAME, answer_over_tls, client_tls};
+use hilrig_broker::{Home, Instance, Material, Order, Software, StartError};
 use hilrig_core::certify::{BrokerTls, Front, Identity, Versions};
 use rustls::ClientConfig;
 use testcontainers::bollard::Docker;

@@ -43,9 +43,9 @@ const SUITES: &[(u16, &str)] = &[
 
 /// A cipher suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Suite(pub u16);
+pub(crate) struct CipherSuite(pub u16);
 
-impl Suite {
+impl CipherSuite {
     pub fn name(self) -> Option<&'static str> {
         SUITES.iter().find(|(number, _)| *number == self.0).map(|(_, name)| *name)
     }
@@ -62,7 +62,7 @@ impl Suite {
     }
 }
 
-impl fmt::Display for Suite {
+impl fmt::Display for CipherSuite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.name() {
             Some(name) => write!(f, "{name} (0x{:04X})", self.0),
@@ -77,14 +77,15 @@ mod tests {
 
     #[test]
     fn suites_are_told_by_name_and_number() {
-        assert_eq!(Suite(0xc02f).to_string(), "ECDHE-RSA-AES128-GCM-SHA256 (0xC02F)");
-        assert_eq!(Suite(0xfafa).to_string(), "0xFAFA");
+        assert_eq!(CipherSuite(0xc02f).to_string(), "ECDHE-RSA-AES128-GCM-SHA256 (0xC02F)");
+        assert_eq!(CipherSuite(0xfafa).to_string(), "0xFAFA");
         assert!(SUITES.is_sorted_by_key(|(number, _)| *number));
     }
 
     #[test]
     fn what_is_not_known_is_not_trusted() {
-        let has = |number| (Suite(number).forward_secret(), Suite(number).authenticated());
+        let has =
+            |number| (CipherSuite(number).forward_secret(), CipherSuite(number).authenticated());
         assert_eq!(has(0xcca9), (true, true));
         assert_eq!(has(0xc013), (true, false));
         assert_eq!(has(0x009c), (false, true));

@@ -9,11 +9,11 @@ use hilrig_core::text::printable;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::describe::Reading;
+use super::log_tail::LogTail;
 use super::render::Renderer;
 use super::spawned::Spawned;
+use crate::descriptions::Reading;
 use crate::environment;
-use crate::logtail::LogTail;
 
 /// For a program to tell its version: a JVM takes half a second.
 const TO_TELL: Duration = Duration::from_secs(20);

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 
+use crate::engine::strays;
 use crate::owner::Owner;
-use crate::strays;
 
 const PREFIX: &str = "hilrig-";
 const MARKER: &str = "owner.json";

@@ -1,5 +1,7 @@
 //! What is known of a broker before it is started, as its file says it.
 
+mod find;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -8,14 +10,20 @@ use hilrig_core::certify::{BrokerTls, Identity, Versions};
 use regex::Regex;
 use serde::{Deserialize, Deserializer};
 
+pub use find::Found;
+
+/// No user may publish or subscribe to this topic or one below it, where the broker has such
+/// permissions ([`Software::can_forbid_topics`]).
+pub const FORBIDDEN: &str = "forbidden";
+
 /// A description and the templates beside it, by their names.
 type Source = (&'static str, &'static [(&'static str, &'static str)]);
 
 macro_rules! described {
     ($($name:literal: [$($file:literal in $folder:literal),*]),* $(,)?) => {
         &[$((
-            include_str!(concat!("../../software/", $name, "/broker.toml")),
-            &[$(($file, include_str!(concat!("../../software/", $folder, "/", $file)))),*],
+            include_str!(concat!("../../descriptions/", $name, "/broker.toml")),
+            &[$(($file, include_str!(concat!("../../descriptions/", $folder, "/", $file)))),*],
         )),*]
     };
 }
@@ -47,7 +55,7 @@ const SOURCES: &[Source] = described! {
 };
 
 /// A broker that can be started, as its file describes it. Its keys are explained in
-/// `broker/software/README.md`.
+/// `broker/descriptions/README.md`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Software {
@@ -56,40 +64,40 @@ pub struct Software {
     /// As its makers write it.
     pub title: String,
     /// Names of its program, the first that is there counts.
-    pub(super) program: Vec<String>,
-    pub(super) install: Install,
+    pub(crate) program: Vec<String>,
+    pub(crate) install: Install,
     /// Descriptions of the same broker in other set-ups, which are certified with it.
     #[serde(default)]
-    pub(super) beside: Vec<String>,
+    pub(crate) beside: Vec<String>,
     #[serde(default)]
-    pub(super) needs: BTreeMap<String, Need>,
+    pub(crate) needs: BTreeMap<String, Need>,
     /// File to be written: the template that it is made from.
     #[serde(default)]
-    pub(super) files: BTreeMap<String, String>,
+    pub(crate) files: BTreeMap<String, String>,
     #[serde(default)]
-    pub(super) prepare: Vec<Step>,
+    pub(crate) prepare: Vec<Step>,
     /// Ports that it needs beside the one for MQTT.
     #[serde(default)]
-    pub(super) ports: Vec<String>,
+    pub(crate) ports: Vec<String>,
     #[serde(default)]
-    pub(super) helper: Option<Helper>,
-    pub(super) run: Run,
+    pub(crate) helper: Option<Helper>,
+    pub(crate) run: Run,
     #[serde(default)]
-    pub(super) container: Option<Container>,
-    pub(super) ready: Ready,
-    pub(super) end: End,
-    pub(super) version: Reading,
-    pub(super) tls_library: TlsLibrary,
-    pub(super) can: Can,
+    pub(crate) container: Option<Container>,
+    pub(crate) ready: Ready,
+    pub(crate) end: End,
+    pub(crate) version: Reading,
+    pub(crate) tls_library: TlsLibrary,
+    pub(crate) can: Can,
     /// The templates' texts.
     #[serde(skip)]
-    pub(super) templates: BTreeMap<String, String>,
+    pub(crate) templates: BTreeMap<String, String>,
 }
 
 /// Where it comes from.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Install {
+pub(crate) struct Install {
     from: Registry,
     packages: Vec<String>,
 }
@@ -106,7 +114,7 @@ enum Registry {
 /// A file or folder that must be there.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Need {
+pub(crate) struct Need {
     /// Folders to look in; `$NAME` stands for those of an environment variable.
     pub look_in: Vec<String>,
     /// What must be in one of them.
@@ -116,7 +124,7 @@ pub(super) struct Need {
 /// A command that makes a file before the broker is started.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Step {
+pub(crate) struct Step {
     /// Program and arguments.
     pub command: Vec<String>,
     /// For its standard input.
@@ -131,7 +139,7 @@ pub(super) struct Step {
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Only {
+pub(crate) enum Only {
     SecondCertificate,
     ClientCertificate,
 }
@@ -139,7 +147,7 @@ pub(super) enum Only {
 /// A process that the broker needs beside it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Helper {
+pub(crate) struct Helper {
     pub program: Vec<String>,
     pub arguments: Vec<String>,
     /// Name of the port that it opens.
@@ -148,7 +156,7 @@ pub(super) struct Helper {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Run {
+pub(crate) struct Run {
     /// Of its program. One that is filled in to nothing is left out.
     pub arguments: Vec<String>,
     #[serde(default)]
@@ -158,7 +166,7 @@ pub(super) struct Run {
 /// How it runs in a container; what is not said is as for the process.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Container {
+pub(crate) struct Container {
     /// The public image.
     pub image: String,
     /// Where it cannot be had, one is made of this machine's program: Mosquitto's alone can.
@@ -180,14 +188,14 @@ pub(super) struct Container {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Ready {
+pub(crate) struct Ready {
     /// What a line of its log has in it when it is up. A hint: the proof is a CONNACK.
     pub log: Option<Pattern>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct End {
+pub(crate) struct End {
     pub signal: EndSignal,
     /// Seconds from the signal to SIGKILL.
     pub grace_s: u64,
@@ -197,7 +205,7 @@ pub(super) struct End {
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub(super) enum EndSignal {
+pub(crate) enum EndSignal {
     Term,
     Int,
     Kill,
@@ -206,7 +214,7 @@ pub(super) enum EndSignal {
 /// Where a version is read: the first group of the pattern.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
-pub(super) enum Reading {
+pub(crate) enum Reading {
     /// In its log.
     Log { log: Pattern },
     /// In what a command prints.
@@ -218,7 +226,7 @@ pub(super) enum Reading {
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct TlsLibrary {
+pub(crate) struct TlsLibrary {
     pub name: String,
     #[serde(flatten)]
     pub reading: Reading,
@@ -227,7 +235,7 @@ pub(super) struct TlsLibrary {
 /// What it can do: `true`, or the reason why not.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Can {
+pub(crate) struct Can {
     only_1_3: Able,
     sha1: Able,
     second_certificate: Able,
@@ -258,7 +266,7 @@ impl<'de> Deserialize<'de> for Able {
 macro_rules! pattern {
     ($name:ident, $regex:ty) => {
         #[derive(Debug)]
-        pub(super) struct $name(pub $regex);
+        pub(crate) struct $name(pub $regex);
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -365,7 +373,7 @@ impl Software {
         self.can.login.0.clone()
     }
 
-    /// Whether topics can be closed to a user ([`FORBIDDEN`](super::FORBIDDEN)).
+    /// Whether topics can be closed to a user ([`FORBIDDEN`]).
     ///
     /// # Errors
     /// The reason, in words, why it cannot.

@@ -10,10 +10,11 @@ use testcontainers::bollard::Docker;
 use tokio::process::Command;
 use tokio::time::timeout_at;
 
+use super::child::Running;
 use super::contained::Contained;
-use crate::child::Running;
-use crate::logtail::LogTail;
-use crate::{environment, strays};
+use super::log_tail::LogTail;
+use super::strays;
+use crate::environment;
 
 /// A program as it is to be started.
 pub(super) struct Launch<'a> {

@@ -3,9 +3,10 @@
 use hilrig_core::config::BrokerKind;
 use testcontainers::bollard::Docker;
 
-use super::{Software, StartError};
+use crate::descriptions::Software;
+use crate::docker::{self, image};
 use crate::owner::Owner;
-use crate::{engine, image};
+use crate::start_error::StartError;
 
 /// Where a broker of a case is to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,7 +64,7 @@ async fn image(software: &Software, notes: &mut dyn FnMut(String)) -> Result<Str
     let container = software.container.as_ref();
     let container = container.ok_or("its description names no image")?;
     let engine =
-        engine::connect().await.map_err(|found| format!("no Docker engine answers ({found})"))?;
+        docker::connect().await.map_err(|found| format!("no Docker engine answers ({found})"))?;
     is_this_machines(&engine).await?;
     let own = match container.built_here {
         true => software.find().ok().map(|found| found.program),
@@ -75,7 +76,7 @@ async fn image(software: &Software, notes: &mut dyn FnMut(String)) -> Result<Str
 
 /// The broker's files and ports are this machine's.
 async fn is_this_machines(engine: &Docker) -> Result<(), String> {
-    let info = engine.info().await.map_err(|error| engine::why(&error))?;
+    let info = engine.info().await.map_err(|error| docker::why(&error))?;
     let host = Owner::me().host;
     let here = host.split_once('/').map_or(&*host, |(name, _)| name);
     match info.name {

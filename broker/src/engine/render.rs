@@ -6,8 +6,10 @@ use std::path::Path;
 use hilrig_core::certify::Versions;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 
-use super::{FORBIDDEN, Found, Order, StartError};
+use super::Order;
+use crate::descriptions::{FORBIDDEN, Found};
 use crate::mosquitto::password_line;
+use crate::start_error::StartError;
 
 /// Names of the files that every broker is given.
 pub(super) const CERTIFICATE: &str = "certificate.pem";

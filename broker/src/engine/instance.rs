@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use hilrig_core::text::Secrets;
 
-use super::{Order, StartError, serve};
-use crate::keeper::{self, Keeper};
-use crate::logtail::LogTail;
+use super::keeper::{self, Keeper};
+use super::log_tail::LogTail;
+use super::{Order, serve};
 use crate::plan::Login;
+use crate::start_error::StartError;
 
 /// A broker that answers. Dropping ends it and waits for that; [`stop`](Instance::stop) does the same
 /// without blocking. Nothing of it is left: no process, no file.

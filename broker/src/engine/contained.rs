@@ -21,9 +21,9 @@ use testcontainers::bollard::query_parameters::{
 };
 use tokio::time::timeout;
 
+use super::log_tail::LogTail;
 use super::spawned::Launch;
-use crate::engine::{self, why};
-use crate::logtail::LogTail;
+use crate::docker::{self, why};
 
 /// What is in the pipe when it has ended comes within this.
 const REST: Duration = Duration::from_millis(100);
@@ -76,7 +76,7 @@ impl Contained {
         let pid = state.and_then(|state| state.pid).and_then(|pid| i32::try_from(pid).ok());
         let coming = {
             let (engine, id) = (engine.clone(), id.clone());
-            Box::pin(async move { engine::until_it_ends(&engine, &id).await })
+            Box::pin(async move { docker::until_it_ends(&engine, &id).await })
         };
         Ok(Contained {
             name: launch.name.to_owned(),
@@ -160,14 +160,14 @@ impl Contained {
 
     /// Removes a container, by its id or its name, if it is there.
     pub async fn remove(engine: &Docker, container: &str) {
-        if let Err(found) = engine::remove_in_time(engine, container).await {
+        if let Err(found) = docker::remove_in_time(engine, container).await {
             tracing::warn!("cannot remove the broker's container {container}: {found}");
         }
     }
 
     fn ending(&self, ended: &Result<i64, String>) -> String {
         match ended {
-            Ok(code) => format!("{} ended by itself, {}", self.name, engine::exit_code(*code)),
+            Ok(code) => format!("{} ended by itself, {}", self.name, docker::exit_code(*code)),
             Err(found) => found.clone(),
         }
     }
@@ -214,7 +214,7 @@ fn body(launch: &Launch<'_>, image: &str, run: &str) -> ContainerCreateBody {
         working_dir: Some(dir.clone()),
         // Who made the files, and alone may read them.
         user: Some(format!("{}:{}", geteuid().as_raw(), getegid().as_raw())),
-        labels: Some(engine::labels(run)),
+        labels: Some(docker::labels(run)),
         attach_stdout: Some(true),
         attach_stderr: Some(true),
         host_config: Some(HostConfig {

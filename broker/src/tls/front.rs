@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector};
 
-use crate::software::Shown;
+use crate::pki::Shown;
 
 /// The protocol that is registered for MQTT (IANA, TLS ALPN Protocol IDs).
 pub(crate) const MQTT: &[u8] = b"mqtt";

@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use hilrig_core::certify::BrokerTls;
 
-use super::{Home, Material, Software};
+use super::Home;
+use crate::descriptions::Software;
+use crate::pki::Material;
 use crate::plan::Login;
-
-/// No user may publish or subscribe to this topic or one below it, where the broker has such
-/// permissions ([`Software::can_forbid_topics`]).
-pub const FORBIDDEN: &str = "forbidden";
 
 /// What is asked of a broker of a case.
 #[derive(Clone)]

@@ -18,7 +18,7 @@ use testcontainers::bollard::query_parameters::{
 use testcontainers::runners::AsyncBuilder;
 use tokio::time::timeout;
 
-use crate::engine::why;
+use crate::docker::why;
 use crate::error::BrokerError;
 use crate::program::{self, Mosquitto};
 

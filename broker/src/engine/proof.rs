@@ -15,9 +15,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
 use super::Order;
-use crate::connack::answer_over_tls;
-use crate::front::MQTT;
 use crate::plan::Login;
+use crate::tls::connack::answer_over_tls;
+use crate::tls::front::MQTT;
 
 /// What came instead of a CONNACK.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::describe::Container;
-use super::{Software, StartError};
+use super::{Container, Software};
 use crate::program::look_up;
+use crate::start_error::StartError;
 
 /// Where a broker is on this machine.
 #[derive(Clone, Debug)]
@@ -14,10 +14,10 @@ pub struct Found {
     /// Its program.
     pub program: PathBuf,
     /// What runs the program, if that is a script.
-    pub(super) interpreter: Option<PathBuf>,
+    pub(crate) interpreter: Option<PathBuf>,
     /// What it needs besides, by name.
-    pub(super) needs: BTreeMap<String, PathBuf>,
-    pub(super) helper: Option<PathBuf>,
+    pub(crate) needs: BTreeMap<String, PathBuf>,
+    pub(crate) helper: Option<PathBuf>,
 }
 
 impl Software {
@@ -58,7 +58,7 @@ impl Software {
 
 impl Container {
     /// Where it is in its image.
-    pub(super) fn found(&self) -> Found {
+    pub(crate) fn found(&self) -> Found {
         Found {
             program: self.program.clone(),
             interpreter: None,

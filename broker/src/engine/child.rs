@@ -11,8 +11,8 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::logtail::LogTail;
-use crate::strays::Descendants;
+use super::log_tail::LogTail;
+use super::strays::Descendants;
 
 /// A process that runs, as the child of the thread that started it. That thread stays until it has
 /// ended: the parent-death signal is about the thread.

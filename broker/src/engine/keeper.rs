@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::logtail::LogTail;
+use super::log_tail::LogTail;
 
 enum Message<R, E> {
     Note(String),

@@ -10,24 +10,24 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::artifacts;
 use crate::processes::{self, MARK, Process};
 use crate::record::Record;
-use crate::running::{Ended, Running};
+use crate::running::{EndedProgram, RunningProgram};
 
 /// The bench.
-pub struct Bench {
+pub struct Sandbox {
     folder: tempfile::TempDir,
     mark: String,
 }
 
-impl Bench {
+impl Sandbox {
     /// A bench with one virtual board and a broker that is a process, all deadlines generous.
     #[allow(clippy::new_without_default, reason = "it makes a folder and writes into it")]
-    pub fn new() -> Bench {
+    pub fn new() -> Sandbox {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let folder = tempfile::Builder::new().prefix("hilrig-test-").tempdir();
         let folder = folder.expect("the folder for temporary files can be written to");
         // As hilrig will see it, so that paths in its output can be told.
         let mark = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let bench = Bench { folder, mark };
+        let bench = Sandbox { folder, mark };
         for folder in ["tmp", "home"] {
             fs::create_dir(bench.path(folder)).expect("a new folder can be made");
         }
@@ -88,12 +88,12 @@ impl Bench {
     }
 
     /// Starts it.
-    pub fn start(&self, arguments: &[&str]) -> Running {
-        Running::start(self.hilrig(arguments))
+    pub fn start(&self, arguments: &[&str]) -> RunningProgram {
+        RunningProgram::start(self.hilrig(arguments))
     }
 
     /// Runs it to its end.
-    pub fn run(&self, arguments: &[&str]) -> Ended {
+    pub fn run(&self, arguments: &[&str]) -> EndedProgram {
         self.start(arguments).ended()
     }
 

@@ -1,5 +1,7 @@
 //! The Docker engine: whether it answers, and the containers on it that are ours.
 
+pub(crate) mod image;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -16,8 +18,8 @@ use testcontainers::core::client::docker_client_instance;
 use tokio::time::timeout;
 
 use crate::owner::Owner;
+use crate::program;
 use crate::program::Mosquitto;
-use crate::{image, program};
 
 /// For an engine to answer a ping. A socket of this machine needs a millisecond.
 const TO_ANSWER: Duration = Duration::from_secs(3);

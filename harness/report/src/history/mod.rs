@@ -9,12 +9,13 @@ use hilrig_core::heap::HeapPhase;
 use hilrig_core::verdict::Verdict;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, params};
 
-use crate::heap::{Boots, Key, Metric, is_measured};
+use crate::heap::Metric;
 use crate::input;
 use crate::model::RunModel;
 
-/// The file's name in the folder of records.
-pub const HISTORY: &str = "history.sqlite";
+mod row;
+
+pub use row::HistoryRow;
 
 /// Version of the tables (SQLite's `user_version`).
 const SCHEMA: i64 = 2;
@@ -67,87 +68,16 @@ pub struct History {
     database: Connection,
 }
 
-/// One figure of one boot.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Row {
-    /// The run's id.
-    pub run: String,
-    /// When it started, RFC 3339, UTC.
-    pub started: String,
-    /// Commit, with a `+` where files were changed.
-    pub commit: Option<String>,
-    /// The firmware's build id.
-    pub build: Option<String>,
-    /// The board's name.
-    pub board: String,
-    /// Its kind.
-    pub kind: String,
-    /// The firmware's settings.
-    pub configuration: String,
-    /// What it met at the broker.
-    pub tls: String,
-    /// The verdict on the board.
-    pub verdict: Option<String>,
-    /// The firmware's phase.
-    pub phase: HeapPhase,
-    /// Which figure.
-    pub metric: Metric,
-    /// Its value, in the figure's unit.
-    pub value: u64,
-}
-
-impl Row {
-    /// The figures of a run's [measured](is_measured) boots, as its history reports them.
-    pub fn of(run: &RunModel) -> Vec<Row> {
-        let Some(started) = &run.started else { return Vec::new() };
-        let mut rows = Vec::new();
-        for board in run.boards.iter().filter(|board| is_measured(board)) {
-            // A board that was never had has no figures; its verdict is in the record.
-            let Some(key) = Boots::key(run, board) else { continue };
-            let firmware = started.firmware.iter().find(|firmware| firmware.kind == key.kind);
-            for (phase, low) in board.heap.iter() {
-                for metric in Metric::ALL {
-                    let Some(value) = metric.of(low) else { continue };
-                    rows.push(Row {
-                        run: started.run.clone(),
-                        started: started.started.clone(),
-                        commit: started.commit.clone(),
-                        build: firmware.and_then(|firmware| firmware.build.clone()),
-                        board: board.name.clone(),
-                        kind: key.kind.clone(),
-                        configuration: key.configuration.clone(),
-                        tls: key.tls.clone(),
-                        verdict: board.verdict().map(|verdict| verdict.word().to_owned()),
-                        phase,
-                        metric,
-                        value,
-                    });
-                }
-            }
-        }
-        rows
-    }
-
-    /// What it can be compared by.
-    pub fn key(&self) -> Key {
-        Key {
-            kind: self.kind.clone(),
-            configuration: self.configuration.clone(),
-            tls: self.tls.clone(),
-        }
-    }
-}
-
 /// Which rows are wanted.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct HistoryFilter {
     /// Of this kind of board.
     pub kind: Option<String>,
     /// Of this board.
     pub board: Option<String>,
     /// Of the run of this id.
     pub run: Option<String>,
-    /// Of this commit, by its whole hash, whether files were changed or not ([`Row::commit`] tells).
+    /// Of this commit, by its whole hash, whether files were changed or not ([`HistoryRow::commit`] tells).
     pub commit: Option<String>,
     /// Of this build of the firmware.
     pub build: Option<String>,
@@ -276,7 +206,7 @@ impl History {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn rows(&self, wanted: &Wanted) -> Result<Vec<Row>, HistoryError> {
+    pub fn rows(&self, wanted: &HistoryFilter) -> Result<Vec<HistoryRow>, HistoryError> {
         const QUERY: &str = "
             SELECT run.run, started, git, build, board, kind, configuration, tls, boot.verdict,
                    phase, metric, value
@@ -295,10 +225,10 @@ impl History {
         let failed = |error: rusqlite::Error| broken("reading", &self.path, error);
         let last = wanted.last.map_or(-1, |last| i64::try_from(last).unwrap_or(i64::MAX));
         let mut query = self.database.prepare(QUERY).map_err(failed)?;
-        let Wanted { kind, board, run, commit, build, last: _ } = wanted;
+        let HistoryFilter { kind, board, run, commit, build, last: _ } = wanted;
         let rows = query
             .query_map(params![kind, board, last, run, commit, build], |row| {
-                Ok(Some(Row {
+                Ok(Some(HistoryRow {
                     run: row.get(0)?,
                     started: row.get(1)?,
                     commit: row.get(2)?,
@@ -328,7 +258,7 @@ impl History {
 }
 
 /// Phases and figures in the order in which tables have them, which is not that of their names.
-fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
+fn in_order(mut rows: Vec<HistoryRow>) -> Vec<HistoryRow> {
     for boot in rows.chunk_by_mut(|a, b| (&a.run, &a.board) == (&b.run, &b.board)) {
         boot.sort_by_key(|row| (row.phase, row.metric));
     }
@@ -351,9 +281,9 @@ fn insert(transaction: &Transaction<'_>, run: &RunModel, record: &Path) -> rusql
         ],
     )?;
     let id = transaction.last_insert_rowid();
-    let rows = Row::of(run);
+    let rows = HistoryRow::of(run);
     for boot in rows.chunk_by(|a, b| a.board == b.board) {
-        let Row { board, kind, configuration, tls, build, verdict, .. } = &boot[0];
+        let HistoryRow { board, kind, configuration, tls, build, verdict, .. } = &boot[0];
         transaction.execute(
             "INSERT INTO boot (run, board, kind, configuration, tls, build, verdict)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -380,134 +310,4 @@ fn broken(tried: &'static str, path: &Path, error: impl ToString) -> HistoryErro
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::heap::tests::run;
-
-    fn at(number: u32) -> RunModel {
-        let mut run =
-            run(&[(HeapPhase::Page, 300, 200), (HeapPhase::Boot, 50_000 + u64::from(number), 400)]);
-        let started = run.started.as_mut().unwrap();
-        started.run = format!("r-{number}");
-        started.started = format!("2026-11-{:02}T10:00:00Z", number + 1);
-        run
-    }
-
-    fn boots(history: &History, wanted: &Wanted) -> Vec<u64> {
-        let rows = history.rows(wanted).unwrap();
-        let lowest = |row: &&Row| row.phase == HeapPhase::Boot && row.metric == Metric::LowestFree;
-        rows.iter().filter(lowest).map(|row| row.value).collect()
-    }
-
-    #[test]
-    fn runs_come_back_oldest_first_and_a_run_is_there_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("new").join(HISTORY);
-        let mut history = History::open(&path).unwrap();
-        for number in [2, 0, 1, 1] {
-            history.add(&at(number), Path::new("record")).unwrap();
-        }
-        drop(history);
-        let history = History::read(&path).unwrap();
-        assert_eq!(boots(&history, &Wanted::default()), [50_000, 50_001, 50_002]);
-        assert_eq!(
-            boots(&history, &Wanted { last: Some(2), ..Wanted::default() }),
-            [50_001, 50_002]
-        );
-        assert!(
-            boots(&history, &Wanted { kind: Some("esp8266".into()), ..Wanted::default() })
-                .is_empty()
-        );
-        assert_eq!(history.runs().unwrap().len(), 3);
-        let rows = history.rows(&Wanted { last: Some(1), ..Wanted::default() }).unwrap();
-        let names: Vec<_> = rows.iter().map(|row| (row.phase.name(), row.metric.name())).collect();
-        let expected = [
-            ("boot", "lowest_free"),
-            ("boot", "largest"),
-            ("boot", "fragmentation"),
-            ("page", "lowest_free"),
-            ("page", "largest"),
-            ("page", "fragmentation"),
-        ];
-        assert_eq!(names, expected);
-    }
-
-    #[test]
-    fn a_run_that_was_cut_off_is_known_and_has_no_figures() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut history = History::open(&folder.path().join(HISTORY)).unwrap();
-        let mut cut_off = at(0);
-        cut_off.boards[0].end.as_mut().unwrap().verdict = Verdict::RigFault;
-        history.add(&cut_off, Path::new("record")).unwrap();
-        assert!(boots(&history, &Wanted::default()).is_empty());
-        assert_eq!((history.runs().unwrap().len(), history.boards().unwrap().len()), (1, 0));
-        let commit = "0123456789ab0123456789ab0123456789ab0123";
-        assert_eq!(history.cut_off(commit).unwrap(), 1);
-        history.add(&at(1), Path::new("record")).unwrap();
-        assert_eq!(history.cut_off(commit).unwrap(), 1);
-        assert_eq!(history.boards().unwrap(), [("b".into(), "virtual".into())].into());
-        // As an older version left it.
-        history.add(&at(2), Path::new("record")).unwrap();
-        let older = "UPDATE boot SET verdict = 'rig fault' WHERE run = 3";
-        history.database.execute(older, []).unwrap();
-        assert_eq!(boots(&history, &Wanted::default()), [50_001]);
-        assert_eq!(boots(&history, &Wanted { last: Some(1), ..Wanted::default() }), [50_001]);
-    }
-
-    #[test]
-    fn a_run_is_found_by_its_id_and_runs_by_their_commit() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut history = History::open(&folder.path().join(HISTORY)).unwrap();
-        for (number, commit) in ["0123456789ab", "0123456789ab+", "0123456789ac", "0"]
-            .into_iter()
-            .map(str::to_owned)
-            .map(Some)
-            .chain([None])
-            .enumerate()
-        {
-            let mut run = at(number as u32);
-            run.started.as_mut().unwrap().commit = commit;
-            history.add(&run, &Path::new("records").join(number.to_string())).unwrap();
-        }
-        let run = |id: &str| Wanted { run: Some(id.into()), ..Wanted::default() };
-        assert_eq!(boots(&history, &run("r-2")), [50_002]);
-        assert!(boots(&history, &run("r-")).is_empty());
-        assert_eq!(history.record("r-2").unwrap(), Some("records/2".into()));
-        assert_eq!(history.record("r-9").unwrap(), None);
-        let commit = "0123456789abcdef0123456789abcdef01234567".to_owned();
-        let of_commit = Wanted { commit: Some(commit), ..Wanted::default() };
-        assert_eq!(boots(&history, &of_commit), [50_000, 50_001]);
-    }
-
-    #[test]
-    fn a_locked_history_is_told_and_stays_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(HISTORY);
-        let mut history = History::open(&path).unwrap();
-        history.add(&at(0), Path::new("record")).unwrap();
-        let other = Connection::open(&path).unwrap();
-        other.execute_batch("BEGIN EXCLUSIVE").unwrap();
-        let error = history.add(&at(1), Path::new("record")).unwrap_err().to_string();
-        assert!(error.contains("locked") && error.contains("The records hold all"), "{error}");
-        assert!(History::open(&path).is_err());
-        other.execute_batch("COMMIT").unwrap();
-        history.add(&at(1), Path::new("record")).unwrap();
-        assert_eq!(boots(&history, &Wanted::default()), [50_000, 50_001]);
-    }
-
-    #[test]
-    fn what_is_no_history_or_a_newer_one_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(HISTORY);
-        std::fs::write(&path, "this is no database, and is long enough to be looked at as one")
-            .unwrap();
-        let error = History::open(&path).err().unwrap().to_string();
-        assert!(error.contains("not a database") && error.contains("The records hold"), "{error}");
-        std::fs::remove_file(&path).unwrap();
-        drop(History::open(&path).unwrap());
-        Connection::open(&path).unwrap().pragma_update(None, "user_version", 9).unwrap();
-        let error = History::open(&path).err().unwrap().to_string();
-        assert!(error.contains("its schema is 9"), "{error}");
-        assert!(History::read(&folder.path().join("none")).is_err());
-    }
-}
+mod tests;
