@@ -10,18 +10,18 @@ use hilrig_core::exit;
 use hilrig_core::phase::Phase;
 use hilrig_core::verdict::Verdict;
 use hilrig_tests::PATIENCE;
-use hilrig_tests::attached::Attached;
-use hilrig_tests::bench::{Bench, Configuration, path_text};
+use hilrig_tests::attached::AttachedBoard;
 use hilrig_tests::hold;
 use hilrig_tests::record::Record;
+use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 
 /// An address in QEMU's network that nobody has.
 const NOBODY: &str = "10.0.2.99";
 
 /// A control socket in front of the board's own that always reports that the network cable is in: a real
 /// board has nothing that reports it.
-fn without_link_state(bench: &Bench, board: &Attached) -> String {
-    let path = bench.path("control");
+fn without_link_state(sandbox: &Sandbox, board: &AttachedBoard) -> String {
+    let path = sandbox.path("control");
     let listener = UnixListener::bind(&path).unwrap();
     let own = board.control_socket().to_owned();
     std::thread::spawn(move || {
@@ -47,7 +47,7 @@ fn forward(mut client: UnixStream, mut own: UnixStream) -> std::io::Result<()> {
 }
 
 /// Short deadlines, and the board `desk` with these further keys.
-fn configure(configuration: &mut Configuration, board: &Attached, more: &[(&str, &str)]) {
+fn configure(configuration: &mut Configuration, board: &AttachedBoard, more: &[(&str, &str)]) {
     configuration
         .set("deadlines.boot", "8 s")
         .set("deadlines.connect", "15 s")
@@ -74,17 +74,17 @@ fn ended_in(record: &Record, verdict: Verdict, phase: Phase, says: &[&str]) {
 }
 
 fn a_network_that_goes_down(phase: Phase) {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let sandbox = Sandbox::new();
+    let board = AttachedBoard::start(&sandbox, "desk");
     let mut configuration = Configuration::new();
-    hold::in_phase(&bench, &mut configuration, phase);
-    let control = without_link_state(&bench, &board);
+    hold::in_phase(&sandbox, &mut configuration, phase);
+    let control = without_link_state(&sandbox, &board);
     configure(&mut configuration, &board, &[("control", &control)]);
-    bench.configure(&configuration);
-    let mut run = bench.start(&["run"]);
+    sandbox.configure(&configuration);
+    let mut run = sandbox.start(&["run"]);
     run.line_with(&format!("desk  {}", phase.words()));
     // It has connected, so that the network was there.
-    let log = bench.path("hilrig-records/latest/desk/boot.log");
+    let log = sandbox.path("hilrig-records/latest/desk/boot.log");
     let connected = "Attempting MQTT connection...connected";
     let deadline = Instant::now() + PATIENCE;
     while !std::fs::read_to_string(&log).is_ok_and(|log| log.contains(connected)) {
@@ -94,10 +94,10 @@ fn a_network_that_goes_down(phase: Phase) {
     board.control(r#"{"do":"link_down"}"#);
     run.ended().with_code(exit::RIG_FAULT);
     let says = ["reports that it has no network", "`WiFi lost`", "access point", phase.words()];
-    ended_in(&bench.record(), Verdict::RigFault, phase, &says);
+    ended_in(&sandbox.record(), Verdict::RigFault, phase, &says);
     board.stop();
-    std::fs::remove_file(bench.path("control")).unwrap();
-    bench.nothing_may_be_left();
+    std::fs::remove_file(sandbox.path("control")).unwrap();
+    sandbox.nothing_may_be_left();
 }
 
 #[test]
@@ -111,22 +111,22 @@ fn a_network_that_goes_down_in_mqtt_mode_is_the_bench_s_trouble() {
 }
 
 /// A run whose board has these keys, with these texts of the contract replaced; its exit code.
-fn run(bench: &Bench, more: &[(&str, &str)], edits: &[(&str, &str)], code: u8) -> Record {
-    let board = Attached::start(bench, "desk");
+fn run(sandbox: &Sandbox, more: &[(&str, &str)], edits: &[(&str, &str)], code: u8) -> Record {
+    let board = AttachedBoard::start(sandbox, "desk");
     let mut configuration = Configuration::new();
-    hold::contract(bench, &mut configuration, edits);
+    hold::contract(sandbox, &mut configuration, edits);
     configure(&mut configuration, &board, more);
-    bench.configure(&configuration);
-    bench.run(&["run"]).with_code(code);
+    sandbox.configure(&configuration);
+    sandbox.run(&["run"]).with_code(code);
     board.stop();
-    bench.nothing_may_be_left();
-    bench.record()
+    sandbox.nothing_may_be_left();
+    sandbox.record()
 }
 
 #[test]
 fn a_request_for_the_time_that_does_not_arrive_is_the_bench_s_trouble() {
-    let bench = Bench::new();
-    let record = run(&bench, &[("rig", NOBODY)], &[], exit::RIG_FAULT);
+    let sandbox = Sandbox::new();
+    let record = run(&sandbox, &[("rig", NOBODY)], &[], exit::RIG_FAULT);
     let says = ["asks for the time", "no request reached the rig", "firewall", "`rig`"];
     ended_in(&record, Verdict::RigFault, Phase::Refusal, &says);
 }
@@ -142,9 +142,9 @@ const NO_ATTEMPT: [(&str, &str); 2] = [
 
 #[test]
 fn a_firmware_that_never_tries_to_connect_fails() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     // Nothing arrives, and the log has no attempt.
-    let record = run(&bench, &[("rig", NOBODY)], &NO_ATTEMPT, exit::BOARD_FAILED);
+    let record = run(&sandbox, &[("rig", NOBODY)], &NO_ATTEMPT, exit::BOARD_FAILED);
     ended_in(&record, Verdict::Failed, Phase::Refusal, &["waited 8 s for the boot log's line 1"]);
     let notes = record.notes();
     let note = "no connection from the board reached the rig";
@@ -153,10 +153,10 @@ fn a_firmware_that_never_tries_to_connect_fails() {
 
 #[test]
 fn a_firmware_that_connects_to_another_port_fails() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     // The time that it gets from the rig shows that the network carries what it sends.
     let edits = [("retry_attempts = \"mqtt_ra\"", "retry_attempts = \"mqtt_pt\"")];
-    let record = run(&bench, &[], &edits, exit::BOARD_FAILED);
+    let record = run(&sandbox, &[], &edits, exit::BOARD_FAILED);
     ended_in(&record, Verdict::Failed, Phase::Refusal, &["it gave up without saying"]);
     let notes = record.notes();
     let note = "no connection from the board reached the rig";
@@ -165,17 +165,17 @@ fn a_firmware_that_connects_to_another_port_fails() {
 
 #[test]
 fn a_broker_with_a_fixed_port_is_connected_to_directly_and_the_record_says_so() {
-    let bench = Bench::new();
+    let sandbox = Sandbox::new();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut configuration = Configuration::new();
-    hold::contract(&bench, &mut configuration, &NO_ATTEMPT);
+    hold::contract(&sandbox, &mut configuration, &NO_ATTEMPT);
     configuration.set("broker.port", i64::from(port));
-    let board = Attached::start(&bench, "desk");
+    let board = AttachedBoard::start(&sandbox, "desk");
     configure(&mut configuration, &board, &[("rig", NOBODY)]);
-    bench.configure(&configuration);
-    bench.run(&["run"]).with_code(exit::BOARD_FAILED);
-    let notes = bench.record().notes();
+    sandbox.configure(&configuration);
+    sandbox.run(&["run"]).with_code(exit::BOARD_FAILED);
+    let notes = sandbox.record().notes();
     assert!(notes.iter().any(|text| text.contains("fixed `port`")), "{notes:?}");
     board.stop();
-    bench.nothing_may_be_left();
+    sandbox.nothing_may_be_left();
 }
