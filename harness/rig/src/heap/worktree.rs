@@ -7,57 +7,59 @@ use hilrig_core::text;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
 
-use crate::error::Failure;
+use crate::Error;
 
-/// Where the configuration is: its repository, and its path in there.
-pub struct Place {
+/// Where the configuration is.
+pub struct InRepository {
+    /// The repository's top folder.
     pub root: PathBuf,
+    /// The configuration's path in it.
     pub config: PathBuf,
 }
 
-impl Place {
-    pub async fn of(config: &Path) -> Result<Place, Failure> {
+impl InRepository {
+    pub async fn of(config: &Path) -> Result<InRepository, Error> {
         let folder = config.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         let root = PathBuf::from(git(folder, &["rev-parse", "--show-toplevel"]).await?);
         let prefix = PathBuf::from(git(folder, &["rev-parse", "--show-prefix"]).await?);
         let name = config.file_name().ok_or_else(|| {
-            Failure::usage(format!("{} is no configuration file", config.display()))
+            Error::usage(format!("{} is no configuration file", config.display()))
         })?;
-        Ok(Place { root, config: prefix.join(name) })
+        Ok(InRepository { root, config: prefix.join(name) })
     }
 }
 
 /// A working tree that goes when all is done.
-pub struct Tree {
+pub struct WorkTree {
     root: PathBuf,
     pub path: PathBuf,
     folder: tempfile::TempDir,
 }
 
-impl Tree {
-    pub async fn add(root: &Path, commit: &str) -> Result<Tree, Failure> {
+impl WorkTree {
+    pub async fn add(root: &Path, commit: &str) -> Result<WorkTree, Error> {
         let folder = tempfile::Builder::new().prefix("hilrig-tree-").tempdir();
         let folder = folder.map_err(|error| {
-            Failure::rig(format!("making a folder in {}: {error}", std::env::temp_dir().display()))
+            Error::rig(format!("making a folder in {}: {error}", std::env::temp_dir().display()))
         })?;
         let path = folder.path().join("tree");
         let text = path.to_string_lossy().into_owned();
         // What a command that was killed left there is only its name by now.
         git(root, &["worktree", "prune"]).await?;
         git(root, &["worktree", "add", "--quiet", "--detach", &text, commit]).await?;
-        Ok(Tree { root: root.into(), path, folder })
+        Ok(WorkTree { root: root.into(), path, folder })
     }
 
     /// Builds what is checked out; `false` where that fails.
-    pub async fn builds(&self, build: &str) -> Result<bool, Failure> {
-        Ok(self.told("sh", &["-c", build]).await? == 0)
+    pub async fn builds(&self, build: &str) -> Result<bool, Error> {
+        Ok(self.exit_code("sh", &["-c", build]).await? == 0)
     }
 
     /// The same with nothing shown; where it fails, the last line that it printed.
-    pub async fn builds_quietly(&self, build: &str) -> Result<Result<(), String>, Failure> {
+    pub async fn builds_quietly(&self, build: &str) -> Result<Result<(), String>, Error> {
         let path = self.folder.path().join("build.log");
-        let log = |error| Failure::rig(format!("making {}: {error}", path.display()));
+        let log = |error| Error::rig(format!("making {}: {error}", path.display()));
         let out = std::fs::File::create(&path).map_err(log)?;
         let errors = out.try_clone().map_err(log)?;
         let mut command = Command::new("sh");
@@ -74,13 +76,13 @@ impl Tree {
     /// Runs a command in the tree, its output shown, and returns its exit code. It has a process group
     /// of its own, and all of it ends when this is dropped: a step of git's has children that have
     /// children.
-    pub async fn told(&self, program: &str, arguments: &[&str]) -> Result<i32, Failure> {
+    pub async fn exit_code(&self, program: &str, arguments: &[&str]) -> Result<i32, Error> {
         let mut command = Command::new(program);
         command.args(arguments);
         self.ended(command).await
     }
 
-    async fn ended(&self, mut command: Command) -> Result<i32, Failure> {
+    async fn ended(&self, mut command: Command) -> Result<i32, Error> {
         struct Group(Option<Pid>);
         impl Drop for Group {
             fn drop(&mut self) {
@@ -90,7 +92,7 @@ impl Tree {
             }
         }
         let program = command.as_std().get_program().to_string_lossy().into_owned();
-        let failed = |error| Failure::rig(format!("running {program}: {error}"));
+        let failed = |error| Error::rig(format!("running {program}: {error}"));
         command.current_dir(&self.path);
         let mut child = command.stdin(Stdio::null()).process_group(0).spawn().map_err(failed)?;
         let mut group = Group(child.id().and_then(|id| Pid::from_raw(id as i32)));
@@ -102,25 +104,25 @@ impl Tree {
     pub async fn remove(self) {
         let text = self.path.to_string_lossy().into_owned();
         for arguments in [&["worktree", "remove", "--force", &text][..], &["worktree", "prune"]] {
-            if let Err(failure) = git(&self.root, arguments).await {
-                tracing::warn!("{}", failure.message());
+            if let Err(error) = git(&self.root, arguments).await {
+                tracing::warn!("{}", error.message());
             }
         }
     }
 }
 
 /// What a git command prints; an error where it fails, with what it said.
-pub async fn git(folder: &Path, arguments: &[&str]) -> Result<String, Failure> {
+pub async fn git(folder: &Path, arguments: &[&str]) -> Result<String, Error> {
     let mut command = Command::new("git");
     command.current_dir(folder).args(arguments).stdin(Stdio::null());
     let output = command
         .output()
         .await
-        .map_err(|error| Failure::usage(format!("git is needed to find a commit: {error}")))?;
+        .map_err(|error| Error::usage(format!("git is needed to find a commit: {error}")))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
-    Err(Failure::usage(format!(
+    Err(Error::usage(format!(
         "git {} in {}: {}",
         arguments.join(" "),
         folder.display(),

@@ -5,17 +5,37 @@ use std::collections::{BTreeMap, BTreeSet};
 use hilrig_core::callers::HeapCallers;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::plural::counted;
-use hilrig_report::heap::{
-    CallerChange, CallerRow, Comparison, Entry, FigureJudgement, Key, MOST_CALLERS, Metric,
-    at_lowest, caller_rows,
-};
-use hilrig_report::{HistoryRow, RunModel};
 
-use super::history::by_boot;
-use crate::table::table;
+use super::{
+    CallerChange, CallerChanges, CallerRow, Comparison, Entry, FigureJudgement, HeapFigure, Key,
+    KeyComparison, MOST_CALLERS, Metric, at_lowest, caller_rows,
+};
+use crate::history::HistoryRow;
+use crate::model::RunModel;
+use crate::text_table::text_table;
+
+/// Rows of a history by run and board, in their order.
+pub fn by_boot(rows: &[HistoryRow]) -> impl Iterator<Item = &[HistoryRow]> {
+    rows.chunk_by(|a, b| (&a.run, &a.board) == (&b.run, &b.board))
+}
+
+/// Two sides in all that they have in common.
+pub fn diff_tables(compared: &[KeyComparison], callers: &CallerChanges) -> String {
+    let mut text = String::new();
+    for of in compared {
+        let names = ["before", "after"];
+        text.push_str(&comparison_table(&of.key, names, &of.comparison));
+        let [before, after] = &of.sections;
+        text.push_str(&static_memory_table(names, before, after));
+        if let Some(changes) = callers.get(&of.key) {
+            text.push_str(&caller_changes(changes));
+        }
+    }
+    text
+}
 
 /// The figures of one key.
-pub fn figures(key: &Key, entry: &Entry) -> String {
+pub fn figures_table(key: &Key, entry: &Entry) -> String {
     let mut rows = Vec::new();
     for (phase, figures) in &entry.figures {
         let figure = |metric| figures.get(&metric).map_or("not told".into(), ToString::to_string);
@@ -30,7 +50,7 @@ pub fn figures(key: &Key, entry: &Entry) -> String {
     format!(
         "{key} ({})\n{}\n",
         counted(entry.boots, "boot"),
-        table(
+        text_table(
             &["phase", "lowest free, B", "largest block, B", "fragmentation, %", "stack used, B"],
             rows
         )
@@ -38,7 +58,7 @@ pub fn figures(key: &Key, entry: &Entry) -> String {
 }
 
 /// The history: a line for each board of each run.
-pub fn history(rows: &[HistoryRow]) -> String {
+pub fn history_table(rows: &[HistoryRow]) -> String {
     let lines = by_boot(rows).map(|boot| {
         let first = &boot[0];
         let mut line = vec![
@@ -53,13 +73,16 @@ pub fn history(rows: &[HistoryRow]) -> String {
         }));
         line
     });
-    table(&["run", "commit", "board", "verdict", "boot", "page", "handshake", "connected"], lines)
+    text_table(
+        &["run", "commit", "board", "verdict", "boot", "page", "handshake", "connected"],
+        lines,
+    )
 }
 
 /// Two sets of figures of one key.
-pub fn comparison(key: &Key, names: [&str; 2], comparison: &Comparison) -> String {
+pub fn comparison_table(key: &Key, names: [&str; 2], comparison: &Comparison) -> String {
     let rows = comparison.changes.iter().map(|change| {
-        let figure = |figure: Option<hilrig_report::heap::HeapFigure>| {
+        let figure = |figure: Option<HeapFigure>| {
             figure.map_or("not measured".into(), |figure| figure.to_string())
         };
         vec![
@@ -79,11 +102,11 @@ pub fn comparison(key: &Key, names: [&str; 2], comparison: &Comparison) -> Strin
         ]
     });
     let heads = ["phase", "figure", names[0], names[1], "change", "allowed", ""];
-    format!("{key}\n{}\n", table(&heads, rows))
+    format!("{key}\n{}\n", text_table(&heads, rows))
 }
 
 /// Static memory before and now; nothing where one of the two has none.
-pub fn static_memory(
+pub fn static_memory_table(
     names: [&str; 2],
     before: &BTreeMap<String, u64>,
     now: &BTreeMap<String, u64>,
@@ -99,11 +122,11 @@ pub fn static_memory(
         vec![section.clone(), before.to_string(), now.to_string(), format!("{change:+}")]
     });
     let heads = ["static memory, B", names[0], names[1], "change"];
-    format!("{}\n", table(&heads, rows))
+    format!("{}\n", text_table(&heads, rows))
 }
 
 /// What the images of a run take of their chips' memory before they run.
-pub fn sections(run: &RunModel) -> String {
+pub fn sections_table(run: &RunModel) -> String {
     let firmware = run.started.iter().flat_map(|started| &started.firmware);
     let with = firmware.filter(|firmware| !firmware.sections.is_empty());
     let tables = with.map(|firmware| {
@@ -111,13 +134,13 @@ pub fn sections(run: &RunModel) -> String {
             let holds = section.holds.words().to_owned();
             vec![section.name.clone(), holds, section.bytes.to_string()]
         });
-        format!("\n{}", table(&[&format!("{}, static", firmware.kind), "", "bytes"], rows))
+        format!("\n{}", text_table(&[&format!("{}, static", firmware.kind), "", "bytes"], rows))
     });
     tables.collect()
 }
 
 /// Who held the heap of a board when it was lowest in a phase.
-pub fn callers(board: &str, told: &HeapCallers) -> String {
+pub fn callers_table(board: &str, told: &HeapCallers) -> String {
     let mut rows: Vec<Vec<String>> = caller_rows(told)
         .into_iter()
         .map(|CallerRow { name, place, bytes, blocks }| {
@@ -127,11 +150,11 @@ pub fn callers(board: &str, told: &HeapCallers) -> String {
         .collect();
     rows.push(vec![told.told().to_string(), String::new(), "told in all".into()]);
     let heads = ["bytes", "blocks", "function", "place"];
-    format!("{board}, {}; held then by\n{}", at_lowest(told), table(&heads, rows))
+    format!("{board}, {}; held then by\n{}", at_lowest(told), text_table(&heads, rows))
 }
 
 /// Which functions hold another share of the heap than before.
-pub fn caller_changes(changes: &BTreeMap<HeapPhase, Vec<CallerChange>>) -> String {
+fn caller_changes(changes: &BTreeMap<HeapPhase, Vec<CallerChange>>) -> String {
     if changes.is_empty() {
         return String::new();
     }
@@ -154,5 +177,5 @@ pub fn caller_changes(changes: &BTreeMap<HeapPhase, Vec<CallerChange>>) -> Strin
         return "no function holds more or less of the heap than before\n\n".into();
     }
     let heads = ["phase", "held at the lowest, B", "before", "after", "change"];
-    format!("{}\n", table(&heads, rows))
+    format!("{}\n", text_table(&heads, rows))
 }

@@ -9,7 +9,7 @@ use hilrig_core::plural::counted;
 use rustix::fs::{Access, access, statvfs};
 use rustix::process::{Resource, getrlimit};
 
-use super::{Finding, missing, ok};
+use super::{Diagnosis, missing, ok};
 use crate::{limits, load};
 
 /// Free space that a run must find. A record of one board takes some 100 KiB, a virtual board's flash
@@ -17,7 +17,7 @@ use crate::{limits, load};
 const FREE: u64 = 64 * 1024 * 1024;
 
 /// Looks at what a run needs of the machine.
-pub fn machine(config: Option<&Config>, findings: &mut Vec<Finding>) {
+pub fn machine(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
     let records = config.map(|config| config.records.clone());
     if let Some(records) = records {
         findings.push(folder("records", &records, "[record] directory in the configuration"));
@@ -31,7 +31,7 @@ pub fn machine(config: Option<&Config>, findings: &mut Vec<Finding>) {
 }
 
 /// A folder that is written to, or that is made in one that is written to.
-fn folder(what: &'static str, folder: &Path, by: &str) -> Finding {
+fn folder(what: &'static str, folder: &Path, by: &str) -> Diagnosis {
     let mend = || format!("make room or another folder: {by}");
     // TMPDIR must be there; the records' folder is made.
     let there = match what {
@@ -66,7 +66,7 @@ fn nearest(folder: &Path) -> PathBuf {
 }
 
 /// The run's certificates begin now: a clock before the files that the run uses is wrong.
-fn clock(config: Option<&Config>) -> Finding {
+fn clock(config: Option<&Config>) -> Diagnosis {
     let now = SystemTime::now();
     let written = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
     let newest = config
@@ -86,7 +86,7 @@ fn clock(config: Option<&Config>) -> Finding {
     }
 }
 
-fn files(config: Option<&Config>) -> Finding {
+fn files(config: Option<&Config>) -> Diagnosis {
     let boards = config.map_or(1, |config| config.boards.len().max(config.virtual_.boards));
     let need = limits::files_of(boards);
     let limit = getrlimit(Resource::Nofile);
@@ -103,15 +103,15 @@ fn files(config: Option<&Config>) -> Finding {
 }
 
 /// The environment variables that the configuration names.
-fn secrets(config: &Config, findings: &mut Vec<Finding>) {
+fn secrets(config: &Config, findings: &mut Vec<Diagnosis>) {
     let settings = load::settings(config).map(|(_, secrets)| secrets.len());
     let passwords = load::power_passwords(config, &config.boards).map(|secrets| secrets.len());
     match settings.and_then(|count| Ok(count + passwords?)) {
         Ok(0) => {}
         Ok(count) => findings.push(ok("secrets", format!("{count} in the environment"))),
-        Err(failure) => findings.push(missing(
+        Err(error) => findings.push(missing(
             "secrets",
-            failure.message().to_owned(),
+            error.message().to_owned(),
             "export the variable (in CI: from its store of secrets)".into(),
         )),
     }

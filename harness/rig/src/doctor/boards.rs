@@ -8,13 +8,13 @@ use hilrig_core::config::{Attached, BoardConfig, Config, PowerLine};
 use hilrig_core::plural::counted;
 use hilrig_virtual::ControlSocket;
 
-use super::{Finding, missing, ok};
-use crate::boards::{Row, look};
+use super::{Diagnosis, missing, ok};
+use crate::attach::{ListedPort, list_ports};
 
 /// One finding for each board of the configuration.
-pub async fn boards(config: Option<&Config>, findings: &mut Vec<Finding>) {
+pub async fn boards(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
     let Some(config) = config.filter(|config| !config.boards.is_empty()) else { return };
-    let (rows, unfound) = match look(Some(config), false).await {
+    let (rows, unfound) = match list_ports(Some(config), false).await {
         Ok(found) => found,
         // That the system lists no ports is a finding of its own.
         Err(_) => return,
@@ -52,8 +52,12 @@ struct Wrong {
     mend: String,
 }
 
-fn on_port(board: &BoardConfig, rows: &[Row<'_>], unfound: &[String]) -> Result<String, Wrong> {
-    let named = |row: &&Row<'_>| row.board.is_some_and(|other| other.name == board.name);
+fn on_port(
+    board: &BoardConfig,
+    rows: &[ListedPort<'_>],
+    unfound: &[String],
+) -> Result<String, Wrong> {
+    let named = |row: &&ListedPort<'_>| row.board.is_some_and(|other| other.name == board.name);
     let Some(row) = rows.iter().find(named) else {
         let own = format!("Board `{}`", board.name);
         let why = unfound.iter().find(|line| line.starts_with(&own));
@@ -119,7 +123,7 @@ fn reached(board: &BoardConfig) -> Result<(), Wrong> {
 
 /// The program that switches the board's power. Relays are not asked: that a request switches nothing
 /// is not known of them.
-fn power(board: &BoardConfig, findings: &mut Vec<Finding>) {
+fn power(board: &BoardConfig, findings: &mut Vec<Diagnosis>) {
     let Some(power) = &board.power else { return };
     if matches!(power.line, PowerLine::Hub { .. }) && uhubctl().is_none() {
         findings.push(missing(

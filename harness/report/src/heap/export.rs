@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use hilrig_report::HistoryRow;
 use serde_json::{Map, Value, json};
 
-use crate::error::Failure;
+use super::Metric;
+use crate::history::HistoryRow;
 
 /// One figure a line (RFC 4180).
 pub fn csv(rows: &[HistoryRow]) -> String {
@@ -43,13 +43,13 @@ fn field(text: &str) -> String {
 }
 
 /// An array of objects with the fields of the CSV.
-pub fn json(rows: &[HistoryRow]) -> Result<String, Failure> {
-    let text = serde_json::to_string_pretty(rows).map_err(Failure::internal)?;
+pub fn json(rows: &[HistoryRow]) -> serde_json::Result<String> {
+    let text = serde_json::to_string_pretty(rows)?;
     Ok(text + "\n")
 }
 
 /// Bencher Metric Format: the figures of the last run, `board/phase` being the benchmark.
-pub fn bencher(rows: &[HistoryRow]) -> Result<String, Failure> {
+pub fn bencher(rows: &[HistoryRow]) -> serde_json::Result<String> {
     let last = rows.last().map(|row| row.run.as_str());
     let mut benchmarks = Map::new();
     for row in rows.iter().filter(|row| Some(row.run.as_str()) == last) {
@@ -58,14 +58,14 @@ pub fn bencher(rows: &[HistoryRow]) -> Result<String, Failure> {
         // Bencher's slugs are written with dashes.
         measures[row.metric.name().replace('_', "-")] = json!({ "value": row.value });
     }
-    let text = serde_json::to_string_pretty(&benchmarks).map_err(Failure::internal)?;
+    let text = serde_json::to_string_pretty(&benchmarks)?;
     Ok(text + "\n")
 }
 
 /// OpenMetrics 1.0 text: for each board the figures of its last run, as a scrape would find them.
 pub fn open_metrics(rows: &[HistoryRow]) -> String {
     let mut text = String::new();
-    for metric in hilrig_report::heap::Metric::ALL {
+    for metric in Metric::ALL {
         let unit = metric.unit();
         let name = format!("hilrig_heap_{}_{unit}", metric.name());
         let _ = writeln!(text, "# TYPE {name} gauge\n# UNIT {name} {unit}");
@@ -102,7 +102,6 @@ fn label(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use hilrig_core::heap::HeapPhase;
-    use hilrig_report::heap::Metric;
 
     use super::*;
 

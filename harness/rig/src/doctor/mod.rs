@@ -1,74 +1,55 @@
-//! `hilrig doctor`.
+//! Looks at what this machine has, and what a run needs of it.
 
-mod bench;
+mod boards;
 mod machine;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anstyle::{AnsiColor, Style};
 use hilrig_boards::identity::discover::discover;
 use hilrig_broker::Software;
 use hilrig_broker::engine_status;
 use hilrig_core::config::{BoardKind, BrokerKind, Config};
-use hilrig_core::exit;
 use hilrig_core::plural::counted;
 
-use crate::args;
-use crate::error::{Failure, print};
-use crate::load;
+use crate::{Error, load};
 
-/// One thing that was looked at.
-struct Finding {
-    what: Cow<'static, str>,
+/// One thing that a run may need.
+#[derive(Clone, Debug)]
+pub struct Diagnosis {
+    /// What was looked at.
+    pub what: Cow<'static, str>,
     /// Version or place, or what is wrong.
-    found: String,
+    pub found: String,
     /// The command that mends it; none where nothing is wrong.
-    mend: Option<String>,
+    pub mend: Option<String>,
     /// Whether a run cannot do without.
-    needed: bool,
+    pub needed: bool,
 }
 
-/// Tells what is there and what is missing.
-pub async fn doctor(args: &args::Doctor) -> Result<u8, Failure> {
+impl Diagnosis {
+    /// A run needs it, and it is not there.
+    pub fn is_missing(&self) -> bool {
+        self.needed && self.mend.is_some()
+    }
+}
+
+/// Looks at what runs with this configuration file need. Nothing is started, and no board is touched.
+pub async fn examine(config: &Path) -> Vec<Diagnosis> {
     let mut findings = Vec::new();
-    let config = configuration(&args.config.config, &mut findings);
+    let config = configuration(config, &mut findings);
     firmware(config.as_ref(), &mut findings);
     qemu(config.as_ref(), &mut findings);
     broker(config.as_ref(), &mut findings).await;
     certified(&mut findings);
     ports(&mut findings);
-    bench::boards(config.as_ref(), &mut findings).await;
+    boards::boards(config.as_ref(), &mut findings).await;
     machine::machine(config.as_ref(), &mut findings);
-
-    let bad = findings.iter().any(|finding| finding.needed && finding.mend.is_some());
-    let mut text = String::new();
-    let width = findings.iter().map(|finding| finding.what.len()).max().unwrap_or(0);
-    for finding in &findings {
-        let (word, colour) = match (&finding.mend, finding.needed) {
-            (None, _) => ("ok     ", AnsiColor::Green),
-            (Some(_), true) => ("missing", AnsiColor::Red),
-            (Some(_), false) => ("without", AnsiColor::Yellow),
-        };
-        let style = Style::new().fg_color(Some(colour.into()));
-        text.push_str(&format!(
-            "{style}{word}{style:#}  {:width$}  {}\n",
-            finding.what, finding.found
-        ));
-        if let Some(mend) = &finding.mend {
-            text.push_str(&format!("         {:width$}  -> {mend}\n", ""));
-        }
-    }
-    text.push_str(match bad {
-        true => "\nA run needs what is missing.\n",
-        false => "\nEverything that a run needs is there.\n",
-    });
-    print(&text)?;
-    Ok(if bad { exit::RIG_FAULT } else { exit::PASSED })
+    findings
 }
 
-fn configuration(path: &Path, findings: &mut Vec<Finding>) -> Option<Config> {
+fn configuration(path: &Path, findings: &mut Vec<Diagnosis>) -> Option<Config> {
     match load::config(path) {
         Ok(config) => {
             let boards = match config.boards.len() {
@@ -78,10 +59,10 @@ fn configuration(path: &Path, findings: &mut Vec<Finding>) -> Option<Config> {
             findings.push(ok("configuration", format!("{}: {boards}", path.display())));
             Some(config)
         }
-        Err(failure) => {
-            findings.push(Finding {
+        Err(error) => {
+            findings.push(Diagnosis {
                 what: "configuration".into(),
-                found: failure.message().to_owned(),
+                found: error.message().to_owned(),
                 mend: Some("hilrig init".into()),
                 needed: true,
             });
@@ -90,7 +71,7 @@ fn configuration(path: &Path, findings: &mut Vec<Finding>) -> Option<Config> {
     }
 }
 
-fn firmware(config: Option<&Config>, findings: &mut Vec<Finding>) {
+fn firmware(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
     let Some(config) = config else { return };
     let looked = load::contract(config).and_then(|contract| {
         let kinds = kinds(config);
@@ -98,10 +79,10 @@ fn firmware(config: Option<&Config>, findings: &mut Vec<Finding>) {
             .iter()
             .map(|kind| {
                 let image = load::image(config, &contract, *kind)?;
-                crate::elf::of_image(config, &contract, *kind, &image)?;
+                load::of_image(config, &contract, *kind, &image)?;
                 Ok(image)
             })
-            .collect::<Result<Vec<_>, Failure>>()?;
+            .collect::<Result<Vec<_>, Error>>()?;
         if kinds.contains(&BoardKind::Virtual) {
             load::boot_rom(config)?;
         }
@@ -115,9 +96,9 @@ fn firmware(config: Option<&Config>, findings: &mut Vec<Finding>) {
             };
             ok("firmware", images.iter().map(image).collect::<Vec<_>>().join(", "))
         }
-        Err(failure) => Finding {
+        Err(error) => Diagnosis {
             what: "firmware".into(),
-            found: failure.message().to_owned(),
+            found: error.message().to_owned(),
             mend: Some(
                 "make firmware (in the folder of hilrig's sources), or name your own files".into(),
             ),
@@ -134,7 +115,7 @@ fn kinds(config: &Config) -> BTreeSet<BoardKind> {
     }
 }
 
-fn qemu(config: Option<&Config>, findings: &mut Vec<Finding>) {
+fn qemu(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
     let program = |of: fn(&Config) -> &PathBuf, default: &str| {
         config.map_or_else(|| PathBuf::from(default), |config| of(config).clone())
     };
@@ -149,10 +130,10 @@ fn qemu(config: Option<&Config>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn one_qemu(what: &'static str, qemu: &Path, package: &str, needed: bool) -> Finding {
+fn one_qemu(what: &'static str, qemu: &Path, package: &str, needed: bool) -> Diagnosis {
     let missing = |found| {
         let mend = Some(format!("apt-get install {package}"));
-        Finding { what: what.into(), found, mend, needed }
+        Diagnosis { what: what.into(), found, mend, needed }
     };
     match std::process::Command::new(qemu).arg("--version").output() {
         Ok(output) if output.status.success() => {
@@ -169,7 +150,7 @@ fn one_qemu(what: &'static str, qemu: &Path, package: &str, needed: bool) -> Fin
     }
 }
 
-async fn broker(config: Option<&Config>, findings: &mut Vec<Finding>) {
+async fn broker(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
     let Some(config) = config else { return };
     let status = engine_status(&config.broker).await;
     let (engine, process) = (status.engine.is_ok(), status.mosquitto.is_ok());
@@ -182,7 +163,7 @@ async fn broker(config: Option<&Config>, findings: &mut Vec<Finding>) {
             };
             ok("Docker engine", format!("{version}; {images}"))
         }
-        Err(found) => Finding {
+        Err(found) => Diagnosis {
             what: "Docker engine".into(),
             found,
             mend: Some(
@@ -193,7 +174,7 @@ async fn broker(config: Option<&Config>, findings: &mut Vec<Finding>) {
     });
     findings.push(match status.mosquitto {
         Ok((path, version)) => ok("mosquitto", format!("{version}, {}", path.display())),
-        Err(found) => Finding {
+        Err(found) => Diagnosis {
             what: "mosquitto".into(),
             found,
             mend: Some("apt-get install mosquitto".into()),
@@ -203,11 +184,11 @@ async fn broker(config: Option<&Config>, findings: &mut Vec<Finding>) {
 }
 
 /// The brokers that `hilrig certify` can start, beside Mosquitto.
-fn certified(findings: &mut Vec<Finding>) {
+fn certified(findings: &mut Vec<Diagnosis>) {
     let others = Software::all().iter().filter(|software| software.name != "mosquitto");
     findings.extend(others.map(|software| match software.find() {
         Ok(found) => ok(software.name.as_str(), found.program.display().to_string()),
-        Err(_) => Finding {
+        Err(_) => Diagnosis {
             what: software.name.as_str().into(),
             found: format!("{} is not installed; only `certify` asks for it", software.title),
             mend: Some(software.install_with()),
@@ -216,12 +197,12 @@ fn certified(findings: &mut Vec<Finding>) {
     }));
 }
 
-fn ports(findings: &mut Vec<Finding>) {
+fn ports(findings: &mut Vec<Diagnosis>) {
     findings.push(match discover() {
         Ok(ports) => {
             let usb: Vec<_> = ports.iter().filter(|port| port.usb.is_some()).collect();
             match usb.iter().find_map(|port| Some((port, port.no_access.as_ref()?))) {
-                Some((port, help)) => Finding {
+                Some((port, help)) => Diagnosis {
                     what: "serial ports".into(),
                     found: format!(
                         "{} on USB, and {} is not yours to open",
@@ -234,7 +215,7 @@ fn ports(findings: &mut Vec<Finding>) {
                 None => ok("serial ports", format!("{} on USB", usb.len())),
             }
         }
-        Err(fault) => Finding {
+        Err(fault) => Diagnosis {
             what: "serial ports".into(),
             found: fault.to_string(),
             mend: Some("mount sysfs".into()),
@@ -243,11 +224,11 @@ fn ports(findings: &mut Vec<Finding>) {
     });
 }
 
-fn ok(what: impl Into<Cow<'static, str>>, found: String) -> Finding {
-    Finding { what: what.into(), found, mend: None, needed: false }
+fn ok(what: impl Into<Cow<'static, str>>, found: String) -> Diagnosis {
+    Diagnosis { what: what.into(), found, mend: None, needed: false }
 }
 
 /// What a run needs and is not there.
-fn missing(what: impl Into<Cow<'static, str>>, found: String, mend: String) -> Finding {
-    Finding { what: what.into(), found, mend: Some(mend), needed: true }
+fn missing(what: impl Into<Cow<'static, str>>, found: String, mend: String) -> Diagnosis {
+    Diagnosis { what: what.into(), found, mend: Some(mend), needed: true }
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use anstyle::{AnsiColor, Style};
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::plural::counted;
-use hilrig_report::HistoryRow;
-use hilrig_report::heap::{HeapFigure, Key, Metric};
+
+use super::{HeapFigure, Key, Metric};
+use crate::history::HistoryRow;
 
 /// Lines of a plot.
 const HEIGHT: usize = 12;
@@ -14,7 +15,7 @@ const HEIGHT: usize = 12;
 const WIDTH: usize = 66;
 
 /// One plot for each thing that can be compared: the lowest free heap, run by run.
-pub fn plots(rows: &[HistoryRow]) -> String {
+pub fn history_plots(rows: &[HistoryRow]) -> String {
     let keys: BTreeSet<Key> = rows.iter().map(HistoryRow::key).collect();
     keys.iter().map(|key| plot(key, rows)).collect()
 }

@@ -2,7 +2,7 @@
 
 /// Rows under a head, columns as wide as their widest cell, two spaces between them. A column of
 /// figures stands at its right edge.
-pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+pub fn text_table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut lines: Vec<Vec<String>> = vec![head.iter().map(|cell| (*cell).to_owned()).collect()];
     lines.extend(rows);
     let widths: Vec<usize> = (0..head.len())
@@ -44,13 +44,13 @@ pub fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Stri
 
 #[cfg(test)]
 mod tests {
-    use super::table;
+    use super::text_table;
 
     #[test]
     fn columns_line_up() {
         let rows = [vec!["a".into(), "b".into()], vec!["longer".into(), "c".into()]];
-        assert_eq!(table(&["x", "y"], rows), "x       y\na       b\nlonger  c\n");
+        assert_eq!(text_table(&["x", "y"], rows), "x       y\na       b\nlonger  c\n");
         let rows = [vec!["a".into(), "100".into()], vec!["b".into(), "+9".into()]];
-        assert_eq!(table(&["", "B"], rows), "     B\na  100\nb   +9\n");
+        assert_eq!(text_table(&["", "B"], rows), "     B\na  100\nb   +9\n");
     }
 }

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use hilrig::Elf;
 use hilrig_core::config::{BoardKind, Config};
 use hilrig_core::contract::Contract;
 use hilrig_core::image::{self, Image};
@@ -10,14 +9,14 @@ use hilrig_core::sections::Section;
 use hilrig_decode::Firmware;
 use hilrig_report::input;
 
-use crate::error::Failure;
+use crate::{Elf, Error};
 
 const HELP: &str = "It is the file that the linker wrote for this very image; without it crashes are told without functions and lines.";
 
 /// Reads an ELF that the command line names.
-pub fn firmware(path: &Path) -> Result<Firmware, Failure> {
-    let bytes = read(path).map_err(Failure::usage)?;
-    Firmware::read(&bytes).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+pub fn firmware(path: &Path) -> Result<Firmware, Error> {
+    let bytes = read(path).map_err(Error::usage)?;
+    Firmware::read(&bytes).map_err(|error| Error::usage(format!("{}: {error}", path.display())))
 }
 
 /// What is known of an image's ELF file.
@@ -41,7 +40,7 @@ pub fn of_image(
     contract: &Contract,
     kind: BoardKind,
     image: &Image,
-) -> Result<OfImage, Failure> {
+) -> Result<OfImage, Error> {
     let build = Build::of(contract, image);
     let named = config.firmware.get(&kind).and_then(|files| files.elf.as_ref());
     let path = match named {
@@ -53,7 +52,7 @@ pub fn of_image(
     }
     let checked = match (named, read(&path)) {
         (Some(file), Err(_)) if !path.exists() => {
-            return Err(Failure::usage(file.needed(&config.path, HELP)));
+            return Err(Error::usage(file.needed(&config.path, HELP)));
         }
         (_, read) => read.and_then(|bytes| {
             build.check(&path, &bytes)?;
@@ -63,7 +62,7 @@ pub fn of_image(
     match (checked, named) {
         (Ok(sections), _) => Ok(OfImage { elf: Some(lazily(path, build)), sections, why: None }),
         (Err(why), Some(_)) => {
-            Err(Failure::usage(format!("`firmware.{}.elf`: {why}. {HELP}", kind.name())))
+            Err(Error::usage(format!("`firmware.{}.elf`: {why}. {HELP}", kind.name())))
         }
         (Err(why), None) => {
             let why = format!("crashes are told without functions and lines: {why}");
@@ -77,10 +76,10 @@ pub fn of_image(
 ///
 /// # Errors
 /// The configuration names one that cannot be read.
-pub fn of_kind(config: &Config, kind: BoardKind) -> Result<Option<Firmware>, Failure> {
+pub fn of_kind(config: &Config, kind: BoardKind) -> Result<Option<Firmware>, Error> {
     let Some(files) = config.firmware.get(&kind) else { return Ok(None) };
     match &files.elf {
-        Some(file) if !file.path.exists() => Err(Failure::usage(file.needed(&config.path, HELP))),
+        Some(file) if !file.path.exists() => Err(Error::usage(file.needed(&config.path, HELP))),
         Some(file) => firmware(&file.path).map(Some),
         None => Ok(firmware(&beside(&files.image.path)).ok()),
     }
@@ -90,11 +89,11 @@ pub fn of_kind(config: &Config, kind: BoardKind) -> Result<Option<Firmware>, Fai
 ///
 /// # Errors
 /// The image was cut.
-pub fn image_is_whole(image: &Image, elf: Option<&Path>) -> Result<(), Failure> {
+pub(super) fn image_is_whole(image: &Image, elf: Option<&Path>) -> Result<(), Error> {
     let elf = elf.map_or_else(|| beside(&image.path), Path::to_owned);
     let Ok(bytes) = input::read(&elf, input::IMAGE_MOST) else { return Ok(()) };
     match image.is_cut_by(&bytes) {
-        Some(found) => Err(Failure::usage(format!("{}: {found}", image.path.display()))),
+        Some(found) => Err(Error::usage(format!("{}: {found}", image.path.display()))),
         None => Ok(()),
     }
 }

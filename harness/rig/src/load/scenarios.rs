@@ -3,33 +3,44 @@
 use hilrig_core::config::Config;
 use hilrig_core::contract::Contract;
 use hilrig_core::scenario::{Asked, Length, Scenario};
+use hilrig_core::units::Span;
 
-use crate::args;
-use crate::error::Failure;
+use crate::Error;
 
-/// Each once, in the order in which they are named.
+/// The scenarios that a run is asked for, and what replaces the configuration's length of them.
+#[derive(Clone, Debug, Default)]
+pub struct ScenarioSelection {
+    /// Which.
+    pub scenarios: Vec<Scenario>,
+    /// Steps of each scenario that has steps.
+    pub steps: Option<u32>,
+    /// How long a soak goes on.
+    pub soak: Option<Span>,
+}
+
+/// Each selected scenario once, in the order they are named.
 ///
 /// # Errors
-/// The contract does not tell what a scenario needs.
-pub fn asked(
-    args: &args::Scenarios,
+/// The contract does not describe what a scenario needs.
+pub fn scenarios(
+    selection: &ScenarioSelection,
     config: &Config,
     contract: &Contract,
-) -> Result<Vec<Asked>, Failure> {
+) -> Result<Vec<Asked>, Error> {
     let mut asked: Vec<Asked> = Vec::new();
-    for scenario in args.scenario.iter().map(|name| Scenario::from(*name)) {
+    for &scenario in &selection.scenarios {
         if asked.iter().any(|asked| asked.scenario == scenario) {
             continue;
         }
         if let Some(missing) = missing(scenario, contract) {
-            return Err(Failure::usage(format!(
+            return Err(Error::usage(format!(
                 "{}: the scenario {} needs {missing}",
                 config.contract.path.display(),
                 scenario.name()
             )));
         }
         let mut of = config.scenarios.of(scenario);
-        match (&mut of.length, args.count, args.soak_for) {
+        match (&mut of.length, selection.steps, selection.soak) {
             (Length::Steps(steps), Some(count), _) => *steps = count,
             (Length::For(time), _, Some(span)) => *time = span.0,
             _ => {}

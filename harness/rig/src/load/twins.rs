@@ -5,17 +5,16 @@
 
 use std::collections::BTreeMap;
 
-use hilrig_core::config::{Attached, Config};
+use hilrig_core::config::{Attached, BoardConfig, Config};
 use hilrig_core::mac::Mac;
 use hilrig_core::place::FileError;
 use hilrig_virtual::ControlSocket;
 
-use crate::bench::Chosen;
-use crate::error::Failure;
+use crate::Error;
 
 /// Refuses `chosen` if two of them have one MAC, by the configuration or by what a virtual board
 /// answers on its control socket. A real board's MAC that is not configured is known when it is locked.
-pub async fn refuse(config: &Config, chosen: &[Chosen]) -> Result<(), Failure> {
+pub async fn refuse_twins(config: &Config, chosen: &[BoardConfig]) -> Result<(), Error> {
     let mut seen: BTreeMap<Mac, &str> = BTreeMap::new();
     for board in chosen {
         let Some(mac) = mac_of(board).await else { continue };
@@ -25,7 +24,7 @@ pub async fn refuse(config: &Config, chosen: &[Chosen]) -> Result<(), Failure> {
              their topics and client ids are made of it. Are both the same board? A virtual board gets another MAC with --mac or --seed and an empty --state folder",
             board.name
         );
-        return Err(Failure::usage(match board.line {
+        return Err(Error::usage(match board.line {
             0 => FileError::whole(&config.path, message),
             line => FileError::at_line(&config.path, line, message),
         }));
@@ -33,7 +32,7 @@ pub async fn refuse(config: &Config, chosen: &[Chosen]) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn mac_of(board: &Chosen) -> Option<Mac> {
+async fn mac_of(board: &BoardConfig) -> Option<Mac> {
     match (&board.mac, &board.attached) {
         (Some(mac), _) => Some(*mac),
         // A board that does not answer is found when it is locked, with its reason.

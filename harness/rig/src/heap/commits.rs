@@ -10,15 +10,16 @@ use hilrig_report::heap::{
 };
 use hilrig_report::{History, HistoryFilter, HistoryRow};
 
-use super::boots::{self, Lines, Made};
-use super::history;
-use super::worktree::{Tree, git};
-use crate::error::Failure;
-use crate::session::{Boards, Loaded};
-use crate::{args, load, scenarios, signals};
+use super::bisect::BisectRequest;
+use super::boots::{MeasuredRuns, many};
+use super::history::opened;
+use super::worktree::{WorkTree, git};
+use super::{Notice, Notices};
+use crate::load::{self, RunInputs};
+use crate::{Error, RunRequest, StopRequest};
 
 /// What there is to say of a commit.
-pub enum Told {
+pub enum CommitFigures {
     /// Its figures, and how they were had.
     Figures { entries: BTreeMap<Key, Entry>, how: String },
     /// A board failed on the way, so that there are none.
@@ -27,24 +28,24 @@ pub enum Told {
     Not(String),
 }
 
-impl Told {
+impl CommitFigures {
     /// How the figures were had.
     pub fn how(&self) -> &str {
         match self {
-            Told::Figures { how, .. } => how,
-            Told::Failed(_) | Told::Not(_) => "",
+            CommitFigures::Figures { how, .. } => how,
+            CommitFigures::Failed(_) | CommitFigures::Not(_) => "",
         }
     }
 
     fn entries(&self) -> Option<&BTreeMap<Key, Entry>> {
         match self {
-            Told::Figures { entries, .. } => Some(entries),
-            Told::Failed(_) | Told::Not(_) => None,
+            CommitFigures::Figures { entries, .. } => Some(entries),
+            CommitFigures::Failed(_) | CommitFigures::Not(_) => None,
         }
     }
 
     /// The figure that is worse by most, if any is; what is not measured any more is worse than that.
-    pub fn worst(&self, now: &Told) -> Option<(Key, Change)> {
+    pub fn worst(&self, now: &CommitFigures) -> Option<(Key, Change)> {
         let (before, now) = (self.entries()?, now.entries()?);
         let worse = before.iter().filter_map(|(key, was)| {
             let changes = compare(&was.figures, &now.get(key)?.figures).changes.into_iter();
@@ -60,37 +61,33 @@ impl Told {
 
 /// Finds the figures of commits.
 pub struct Commits<'a> {
-    args: &'a args::HeapBisect,
+    pub request: &'a BisectRequest,
     /// The configuration in the working tree.
-    config: PathBuf,
+    pub config: PathBuf,
     /// Where the records and the history are.
-    records: PathBuf,
-    tree: &'a Tree,
+    pub records: PathBuf,
+    pub tree: &'a WorkTree,
+    pub stop: &'a StopRequest,
+    pub notices: &'a Notices<'a>,
 }
 
-impl<'a> Commits<'a> {
-    /// Those of a working tree.
-    pub fn new(
-        args: &'a args::HeapBisect,
-        config: PathBuf,
-        records: PathBuf,
-        tree: &'a Tree,
-    ) -> Commits<'a> {
-        Commits { args, config, records, tree }
-    }
-
+impl Commits<'_> {
     /// The figures of a commit, of what `like` has figures of: from the history, by the commit or by the build
     /// that it makes, else measured.
     ///
     /// # Errors
     /// The search was stopped, or it cannot go on at all.
-    pub async fn told(&self, hash: &str, like: Option<&Told>) -> Result<Told, Failure> {
+    pub async fn figures(
+        &self,
+        hash: &str,
+        like: Option<&CommitFigures>,
+    ) -> Result<CommitFigures, Error> {
         git(&self.tree.path, &["checkout", "--quiet", "--detach", "--force", hash]).await?;
         let configuration = match self.configuration() {
             Ok(configuration) => configuration,
-            Err(failure) => return Ok(Told::Not(failure.message().to_owned())),
+            Err(error) => return Ok(CommitFigures::Not(error.message().to_owned())),
         };
-        let wanted = Wants { configuration, keys: like.and_then(Told::entries) };
+        let wanted = Wants { configuration, keys: like.and_then(CommitFigures::entries) };
         let of_commit = HistoryFilter { commit: Some(hash.into()), ..HistoryFilter::default() };
         let clean =
             |row: &HistoryRow| row.commit.as_ref().is_some_and(|commit| !commit.ends_with('+'));
@@ -98,11 +95,11 @@ impl<'a> Commits<'a> {
             return Ok(told);
         }
         let built = tokio::select! {
-            built = self.tree.builds_quietly(&self.args.build) => built?,
-            why = signals::told_to_stop().map_err(Failure::internal)? => return Err(Failure::rig(why)),
+            built = self.tree.builds_quietly(&self.request.build) => built?,
+            why = self.stop.requested() => return Err(Error::rig(why)),
         };
         if let Err(why) = built {
-            return Ok(Told::Not(format!("it does not build: {why}")));
+            return Ok(CommitFigures::Not(format!("it does not build: {why}")));
         }
         match self.of_build(&wanted)? {
             Some(told) => Ok(told),
@@ -112,12 +109,11 @@ impl<'a> Commits<'a> {
 
     /// The form fields and scenarios of the commit's own configuration, as a key has them, and its kinds of
     /// boards.
-    fn configuration(&self) -> Result<(String, BTreeSet<String>), Failure> {
+    fn configuration(&self) -> Result<(String, BTreeSet<String>), Error> {
         let config = load::config(&self.config)?;
         let contract = load::contract(&config)?;
-        let asked = scenarios::asked(&self.args.scenarios, &config, &contract)?;
-        let virtual_boards = self.args.virtual_boards.map(usize::from);
-        let boards = crate::bench::choose(&config, virtual_boards, None, &[])?;
+        let asked = load::scenarios(&self.request.scenarios, &config, &contract)?;
+        let boards = load::choose(&config, &self.request.boards)?;
         let settings = config.settings.iter().map(|(field, value)| format!("{field}={value}"));
         let asked = asked.iter().map(|asked| format!("scenario={asked}"));
         let words: Vec<String> = settings.chain(asked).collect();
@@ -132,13 +128,13 @@ impl<'a> Commits<'a> {
         wanted: &Wants<'_>,
         row: impl Fn(&HistoryRow) -> bool,
         how: &str,
-    ) -> Result<Option<Told>, Failure> {
+    ) -> Result<Option<CommitFigures>, Error> {
         // Looking makes no history where there was none.
         if !self.records.is_dir() {
             return Ok(None);
         }
-        let history: History = history::opened(&self.records)?;
-        let mut rows = history.rows(of).map_err(Failure::rig)?;
+        let history: History = opened(&self.records, self.notices)?;
+        let mut rows = history.rows(of).map_err(Error::rig)?;
         rows.retain(|of| row(of) && wanted.has(&of.key()));
         let boots = Boots::of_rows(&rows);
         if !wanted.all_in(boots.keys()) {
@@ -146,16 +142,19 @@ impl<'a> Commits<'a> {
         }
         let count = boots.values().map(|boots| boots.boots).sum::<usize>();
         let entries = boots.iter().map(|(key, boots)| (key.clone(), Entry::of(boots))).collect();
-        Ok(Some(Told::Figures { entries, how: format!("{how}, {}", counted(count, "boot")) }))
+        Ok(Some(CommitFigures::Figures {
+            entries,
+            how: format!("{how}, {}", counted(count, "boot")),
+        }))
     }
 
     /// What the history has of the very firmware that was built now, whatever commit it was of.
-    fn of_build(&self, wanted: &Wants<'_>) -> Result<Option<Told>, Failure> {
+    fn of_build(&self, wanted: &Wants<'_>) -> Result<Option<CommitFigures>, Error> {
         let config = load::config(&self.config)?;
-        let virtual_boards = self.args.virtual_boards.map(usize::from);
-        let boards = Boards { virtual_boards, kind: None, names: &[], callers: false };
         // What is wrong with it, the run says.
-        let Ok(loaded) = Loaded::read(config, &boards) else { return Ok(None) };
+        let Ok(loaded) = RunInputs::read(config, &self.request.boards, false) else {
+            return Ok(None);
+        };
         let builds: BTreeMap<&str, &str> = loaded
             .firmware
             .iter()
@@ -167,31 +166,29 @@ impl<'a> Commits<'a> {
         self.known(&HistoryFilter::default(), wanted, same, "a build that is known")
     }
 
-    async fn measured(&self, wanted: &Wants<'_>) -> Result<Told, Failure> {
-        let run = || args::Run {
-            config: args::ConfigArg { config: self.config.clone() },
-            virtual_boards: self.args.virtual_boards,
-            kind: None,
-            board: Vec::new(),
-            record: None,
-            flash: false,
-            callers: false,
-            broker: None,
-            seed: None,
-            scenarios: self.args.scenarios.clone(),
+    async fn measured(&self, wanted: &Wants<'_>) -> Result<CommitFigures, Error> {
+        let run = RunRequest {
+            boards: self.request.boards.clone(),
+            scenarios: self.request.scenarios.clone(),
+            records: Some(self.records.clone()),
+            ..RunRequest::new(&self.config)
         };
-        let boots = self.args.boots.get();
-        let made = match boots::many(run, Some(&self.records), boots, Lines::None).await {
+        // The search prints a line for each commit, not for each boot.
+        let quiet = |notice: Notice<'_>| match notice {
+            Notice::Line(_) => Ok(()),
+            trouble => (self.notices)(trouble),
+        };
+        let made = match many(&run, self.request.boots, self.stop, &quiet).await {
             Ok(made) => made,
-            Err(failure) if failure.code() == exit::USAGE => {
-                return Ok(Told::Not(failure.message().to_owned()));
+            Err(error) if error.exit_code() == exit::USAGE => {
+                return Ok(CommitFigures::Not(error.message().to_owned()));
             }
-            Err(failure) => return Err(failure),
+            Err(error) => return Err(error),
         };
         if let Some(why) = &made.stopped {
-            return Err(Failure::rig(why));
+            return Err(Error::rig(why));
         }
-        Ok(told(&made, wanted))
+        Ok(figures_of(&made, wanted))
     }
 }
 
@@ -225,23 +222,23 @@ impl Wants<'_> {
 }
 
 /// What the boots of a commit come to.
-fn told(made: &Made, wanted: &Wants<'_>) -> Told {
+fn figures_of(made: &MeasuredRuns, wanted: &Wants<'_>) -> CommitFigures {
     let failed = unmeasured_boots(&made.runs, &Scope::default()).failed;
     let mut boots = Boots::of(&made.runs);
     boots.retain(|key, _| wanted.has(key));
     if !wanted.all_in(boots.keys()) {
         return match (failed.first(), made.enough()) {
             (Some(UnmeasuredBoot { board, why, .. }), _) => {
-                Told::Failed(format!("`{board}`: {why}"))
+                CommitFigures::Failed(format!("`{board}`: {why}"))
             }
-            (None, Err(failure)) => Told::Not(failure.message().to_owned()),
-            (None, Ok(())) => Told::Not("its configuration is another".into()),
+            (None, Err(error)) => CommitFigures::Not(error.message().to_owned()),
+            (None, Ok(())) => CommitFigures::Not("its configuration is another".into()),
         };
     }
-    if let (true, Err(failure)) = (failed.is_empty(), made.enough()) {
-        return Told::Not(failure.message().to_owned());
+    if let (true, Err(error)) = (failed.is_empty(), made.enough()) {
+        return CommitFigures::Not(error.message().to_owned());
     }
     let entries = boots.iter().map(|(key, boots)| (key.clone(), Entry::of(boots))).collect();
     let how = format!("measured, {}", counted(made.runs.len(), "boot"));
-    Told::Figures { entries, how }
+    CommitFigures::Figures { entries, how }
 }

@@ -8,7 +8,7 @@ use hilrig_core::exit;
 use hilrig_core::verdict::Verdict;
 use hilrig_report::Reporters;
 
-use crate::error::Failure;
+use crate::Error;
 
 /// Whatever happens after the first event (an error, a panic), the record ends with `run_ended` and its
 /// files are written: when this is dropped, at the latest.
@@ -25,9 +25,9 @@ impl RunEnds {
     }
 
     /// The run cannot go on, and this is why.
-    pub fn because(&self, failure: Failure) -> Failure {
-        self.why.replace(Some((failure.code(), failure.message().to_owned())));
-        failure
+    pub fn because(&self, error: Error) -> Error {
+        self.why.replace(Some((error.exit_code(), error.message().to_owned())));
+        error
     }
 }
 

@@ -3,7 +3,7 @@
 use hilrig_core::plural::counted;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::error::Failure;
+use crate::Error;
 
 /// Open files that a run takes beside those of its boards.
 const FILES: u64 = 64;
@@ -25,10 +25,10 @@ pub fn raise() {
 }
 
 /// Refuses a run that would end in the middle for want of open files.
-pub fn enough_files(boards: usize) -> Result<(), Failure> {
+pub fn enough_files(boards: usize) -> Result<(), Error> {
     let need = files_of(boards);
     match getrlimit(Resource::Nofile).current {
-        Some(limit) if limit < need => Err(Failure::rig(format!(
+        Some(limit) if limit < need => Err(Error::rig(format!(
             "{} may take {need} open files, and this process may open {limit}. Raise the limit (`ulimit -Hn` shows the most; in a service LimitNOFILE=), or run fewer boards at a time",
             counted(boards, "board")
         ))),

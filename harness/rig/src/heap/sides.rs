@@ -6,16 +6,18 @@ use std::path::{Path, PathBuf};
 use hilrig_core::callers::HeapCallers;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::plural::counted;
-use hilrig_report::heap::{BASELINE, Baseline, Boots, Entry, Key};
+use hilrig_report::heap::{BASELINE, Baseline, Boots, Entry, Key, by_boot};
 use hilrig_report::{EVENTS, HISTORY, History, HistoryFilter, HistoryRow, RunModel};
 
-use super::worktree::{Place, git};
-use super::{boots, history};
-use crate::error::Failure;
+use super::Notices;
+use super::history::opened;
+use super::recorded;
+use super::worktree::{InRepository, git};
+use crate::Error;
 use crate::load;
 
 /// What an argument names.
-pub enum Named {
+pub enum NamedSide {
     /// A record's folder or events, or a baseline.
     File(PathBuf),
     /// A run, by its id.
@@ -25,23 +27,25 @@ pub enum Named {
 }
 
 /// Where runs and commits are looked for.
-pub struct Sources {
+pub struct Sources<'a> {
     /// The configuration's folder of records.
     pub records: PathBuf,
+    /// Where warnings of records go.
+    pub notices: &'a Notices<'a>,
     /// The configuration's repository, or why there is none.
-    pub place: Result<Place, String>,
+    pub place: Result<InRepository, String>,
 }
 
-impl Sources {
+impl<'a> Sources<'a> {
     /// Those of a configuration.
-    pub async fn of(config: &Path) -> Result<Sources, Failure> {
+    pub async fn of(config: &Path, notices: &'a Notices<'a>) -> Result<Sources<'a>, Error> {
         let records = load::config(config)?.records;
-        let place = Place::of(config).await.map_err(|failure| failure.message().to_owned());
-        Ok(Sources { records, place })
+        let place = InRepository::of(config).await.map_err(|error| error.message().to_owned());
+        Ok(Sources { records, notices, place })
     }
 
     /// What an argument names, and what else it could mean. A file comes first, then a run.
-    pub async fn named(&self, argument: &Path) -> Result<(Named, Vec<String>), Failure> {
+    pub async fn named(&self, argument: &Path) -> Result<(NamedSide, Vec<String>), Error> {
         let text = argument.to_str().unwrap_or_default();
         let commit = self.commit(text).await;
         let too = |what: String| format!("{what} is named so, too, and was not taken");
@@ -52,14 +56,14 @@ impl Sources {
             let folder = self.record(text).filter(|folder| !is_same(folder, argument));
             let run_too = folder.map(|folder| too(format!("the run in {}", folder.display())));
             let others = run_too.into_iter().chain(commit_too).collect();
-            return Ok((Named::File(argument.into()), others));
+            return Ok((NamedSide::File(argument.into()), others));
         }
         if self.run(text)?.is_some() {
-            return Ok((Named::Run(text.into()), commit_too.into_iter().collect()));
+            return Ok((NamedSide::Run(text.into()), commit_too.into_iter().collect()));
         }
         match commit {
-            Ok(hash) => Ok((Named::Commit(hash), Vec::new())),
-            Err(why) => Err(Failure::usage(format!(
+            Ok(hash) => Ok((NamedSide::Commit(hash), Vec::new())),
+            Err(why) => Err(Error::usage(format!(
                 "`{}` names nothing that has heap figures: there is no such file or folder, no run of this id in {}, and no such commit ({why})",
                 argument.display(),
                 self.records.join(HISTORY).display()
@@ -68,20 +72,20 @@ impl Sources {
     }
 
     /// All that is known of what is named, without running anything.
-    pub async fn side(&self, named: &Named) -> Result<Side, Failure> {
+    pub async fn side(&self, named: &NamedSide) -> Result<Side, Error> {
         match named {
-            Named::File(path) => Side::of_file(path),
-            Named::Run(id) => self.of_run(id),
-            Named::Commit(hash) => self.of_commit(hash).await,
+            NamedSide::File(path) => Side::of_file(path),
+            NamedSide::Run(id) => self.of_run(id),
+            NamedSide::Commit(hash) => self.of_commit(hash).await,
         }
     }
 
-    fn history(&self) -> Result<Option<History>, Failure> {
+    fn history(&self) -> Result<Option<History>, Error> {
         // Looking makes no history where there was none.
         if !self.records.is_dir() {
             return Ok(None);
         }
-        history::opened(&self.records).map(Some)
+        opened(&self.records, self.notices).map(Some)
     }
 
     /// The record of this name: a run's, or `latest`, which no history knows.
@@ -91,12 +95,12 @@ impl Sources {
     }
 
     /// The folder of a run of this id, be it there or not; `None` where there is no such run.
-    fn run(&self, id: &str) -> Result<Option<PathBuf>, Failure> {
+    fn run(&self, id: &str) -> Result<Option<PathBuf>, Error> {
         if let Some(folder) = self.record(id) {
             return Ok(Some(folder));
         }
         let Some(history) = self.history()? else { return Ok(None) };
-        history.record(id).map_err(Failure::rig)
+        history.record(id).map_err(Error::rig)
     }
 
     /// The whole hash of a commit, or what git says.
@@ -108,10 +112,10 @@ impl Sources {
         }
         git(&place.root, &["rev-parse", "--verify", &format!("{name}^{{commit}}")])
             .await
-            .map_err(|failure| failure.message().to_owned())
+            .map_err(|error| error.message().to_owned())
     }
 
-    fn of_run(&self, id: &str) -> Result<Side, Failure> {
+    fn of_run(&self, id: &str) -> Result<Side, Error> {
         let folder = self.run(id)?.filter(|folder| folder.join(EVENTS).is_file());
         if let Some(folder) = folder {
             return Side::of_file(&folder);
@@ -120,7 +124,7 @@ impl Sources {
         let history = self.history()?;
         let wanted = HistoryFilter { run: Some(id.into()), ..HistoryFilter::default() };
         let rows = history.as_ref().map(|history| history.rows(&wanted)).transpose();
-        side.add_rows(&rows.map_err(Failure::rig)?.unwrap_or_default());
+        side.add_rows(&rows.map_err(Error::rig)?.unwrap_or_default());
         side.from.push(format!(
             "its figures in {}; its record is gone, and with it static memory and who held the heap",
             self.records.join(HISTORY).display()
@@ -128,7 +132,7 @@ impl Sources {
         Ok(side)
     }
 
-    async fn of_commit(&self, hash: &str) -> Result<Side, Failure> {
+    async fn of_commit(&self, hash: &str) -> Result<Side, Error> {
         let mut side = Side::default();
         self.add_history(&mut side, hash)?;
         let Ok(place) = &self.place else { return Ok(side) };
@@ -150,12 +154,12 @@ impl Sources {
 
     /// The runs of a commit, as several boots. Of a tree with changed files they are not, and a boot that
     /// met a rig fault says nothing of the firmware.
-    fn add_history(&self, side: &mut Side, hash: &str) -> Result<(), Failure> {
+    fn add_history(&self, side: &mut Side, hash: &str) -> Result<(), Error> {
         let file = self.records.join(HISTORY).display().to_string();
         let wanted = HistoryFilter { commit: Some(hash.into()), ..HistoryFilter::default() };
         let history = self.history()?;
         let rows = history.as_ref().map(|history| history.rows(&wanted)).transpose();
-        let rows = rows.map_err(Failure::rig)?.unwrap_or_default();
+        let rows = rows.map_err(Error::rig)?.unwrap_or_default();
         let (changed, rows): (Vec<HistoryRow>, Vec<HistoryRow>) = rows
             .into_iter()
             .partition(|row| row.commit.as_ref().is_some_and(|commit| commit.ends_with('+')));
@@ -167,11 +171,11 @@ impl Sources {
                 format!("{} of {} in {file}", counted(boots, "boot"), counted(runs, "run"))
             }
         });
-        if let boots @ 1.. = history::by_boot(&changed).count() {
+        if let boots @ 1.. = by_boot(&changed).count() {
             let boots = counted(boots, "boot");
             side.from.push(format!("{boots} of it left out, whose files were changed"));
         }
-        if let runs @ 1.. = cut_off.map_err(Failure::rig)?.unwrap_or(0) {
+        if let runs @ 1.. = cut_off.map_err(Error::rig)?.unwrap_or(0) {
             let runs = counted(runs, "run");
             side.from.push(format!("{runs} of it left out, cut off by a rig fault or by somebody"));
         }
@@ -184,7 +188,7 @@ impl Sources {
             for run in runs.into_iter().rev() {
                 let folder = self.run(run)?.filter(|folder| folder.join(EVENTS).is_file());
                 let Some(folder) = folder else { continue };
-                side.add_record(&key, &boots::recorded(&folder)?, &folder);
+                side.add_record(&key, &recorded(&folder)?, &folder);
                 break;
             }
         }
@@ -205,16 +209,22 @@ pub struct Side {
 
 impl Side {
     /// What a record or a baseline has.
-    pub fn of_file(path: &Path) -> Result<Side, Failure> {
+    pub fn of_file(path: &Path) -> Result<Side, Error> {
         let mut side = Side::default();
         if path.extension().is_some_and(|extension| extension == "toml") {
-            let baseline = Baseline::read(path).map_err(Failure::usage)?;
+            let baseline = Baseline::read(path).map_err(Error::usage)?;
             side.add_baseline(baseline, &format!("the baseline {}", path.display()));
         } else {
-            side.add_runs(&[boots::recorded(path)?]);
+            side.add_runs(&[recorded(path)?]);
             side.from.push(format!("the record {}", path.display()));
         }
         Ok(side)
+    }
+
+    /// What was taken from where, a line each, under what an argument names.
+    pub fn words(&self, name: &str, argument: &Path) -> String {
+        let from: String = self.from.iter().map(|from| format!("  {from}\n")).collect();
+        format!("{name}: {}\n{from}", argument.display())
     }
 
     /// Whether there are figures of an image that does not keep who holds the heap.
@@ -241,7 +251,7 @@ impl Side {
         let boots = Boots::of_rows(rows).into_iter();
         self.entries.extend(boots.map(|(key, boots)| (key, Entry::of(&boots))));
         let runs = rows.chunk_by(|a, b| a.run == b.run).count();
-        (history::by_boot(rows).count(), runs)
+        (by_boot(rows).count(), runs)
     }
 
     /// Adds what the history does not have of a run: static memory, and who held the heap.
