@@ -14,7 +14,7 @@ pub async fn doctor(args: &args::Doctor) -> Result<u8, Failure> {
     let mut text = String::new();
     let width = found.iter().map(|finding| finding.what.len()).max().unwrap_or(0);
     for finding in &found {
-        let (word, colour) = match (&finding.mend, finding.needed) {
+        let (word, colour) = match (&finding.fix, finding.needed) {
             (None, _) => ("ok     ", AnsiColor::Green),
             (Some(_), true) => ("missing", AnsiColor::Red),
             (Some(_), false) => ("without", AnsiColor::Yellow),
@@ -24,8 +24,8 @@ pub async fn doctor(args: &args::Doctor) -> Result<u8, Failure> {
             "{style}{word}{style:#}  {:width$}  {}\n",
             finding.what, finding.found
         ));
-        if let Some(mend) = &finding.mend {
-            text.push_str(&format!("         {:width$}  -> {mend}\n", ""));
+        if let Some(fix) = &finding.fix {
+            text.push_str(&format!("         {:width$}  -> {fix}\n", ""));
         }
     }
     text.push_str(match bad {

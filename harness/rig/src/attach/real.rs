@@ -18,7 +18,7 @@ use hilrig_virtual::ControlSocket;
 use crate::folders::lock_folder;
 use crate::load::port_id;
 
-/// All boards of the configuration, for those that look for their own port beside the others.
+/// All boards of the configuration: a board finds its own port by ruling out the others'.
 pub fn neighbours(config: &Config) -> Rc<hilrig_boards::Bench> {
     let boards = config.boards.iter().filter_map(|board| Some(wanted(board, port_id(board)?)));
     Rc::new(hilrig_boards::Bench::new(boards.collect()))
@@ -69,7 +69,7 @@ pub fn serial(
     SerialBoard::new(settings, lines)
 }
 
-/// One board behind a debug probe. `firmware` is the image whose console it may have already.
+/// One board on a debug probe. `firmware` is the image whose console may be read without flashing.
 pub fn probe(
     board: &BoardConfig,
     chip: &str,

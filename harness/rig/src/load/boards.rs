@@ -1,4 +1,4 @@
-//! Which boards of the configuration a run takes.
+//! Selects the boards of a run from the configuration.
 
 use hilrig_core::config::{
     Attached, BoardConfig, BoardKind, Config, FLASH_BAUD, PortId, RIG_SEEN_BY_VIRTUAL_BOARD,

@@ -50,7 +50,7 @@ pub fn scenarios(
     Ok(asked)
 }
 
-/// What the contract does not tell.
+/// What a scenario needs and the contract does not describe.
 fn missing(scenario: Scenario, contract: &Contract) -> Option<&'static str> {
     let in_mqtt_mode = matches!(scenario, Scenario::Handshake | Scenario::Soak);
     if contract.heap_request().is_none() {
@@ -63,7 +63,7 @@ fn missing(scenario: Scenario, contract: &Contract) -> Option<&'static str> {
     }
     if matches!(scenario, Scenario::Payload | Scenario::Soak) && contract.largest_publish.is_none()
     {
-        return Some("the largest message that the firmware takes (mqtt.largest_publish)");
+        return Some("the largest message that the firmware accepts (mqtt.largest_publish)");
     }
     None
 }

@@ -40,7 +40,7 @@ pub fn power_passwords(config: &Config, boards: &[BoardConfig]) -> Result<Vec<St
 fn secret(config: &Config, key: &str, variable: &str) -> Result<String, Error> {
     let value = std::env::var(variable).map_err(|_| {
         let message = format!(
-            "{key}: the environment has no variable {variable} (or it is no text). Set it, for it holds the secret"
+            "{key}: the environment has no variable {variable}, or it is not UTF-8. Set it to the secret"
         );
         Error::usage(FileError::whole(&config.path, message))
     })?;

@@ -1,7 +1,7 @@
-//! Refuses two boards with one MAC address before anything is touched.
+//! Refuses two boards with the same MAC address before a board is touched.
 //!
-//! A MAC names a board's topics and its client id at the broker: with two of one MAC each gets the other's
-//! replies and the broker drops one when the other connects.
+//! A board's topics and its client id are made of its MAC: with two boards of one MAC each gets the other's
+//! replies, and the broker drops one when the other connects.
 
 use std::collections::BTreeMap;
 
