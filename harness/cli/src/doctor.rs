@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use hilrig::doctor::{Diagnosis, examine};
 use hilrig_core::exit;
+use hilrig_report::terminal_lines;
 
 use crate::args;
 use crate::error::{Failure, print};
@@ -20,12 +21,14 @@ pub async fn doctor(args: &args::Doctor) -> Result<u8, Failure> {
             (Some(_), false) => ("without", AnsiColor::Yellow),
         };
         let style = Style::new().fg_color(Some(colour.into()));
-        text.push_str(&format!(
-            "{style}{word}{style:#}  {:width$}  {}\n",
-            finding.what, finding.found
-        ));
-        if let Some(fix) = &finding.fix {
-            text.push_str(&format!("         {:width$}  -> {fix}\n", ""));
+        let found = finding.found.lines().flat_map(|line| terminal_lines(line, 11 + width));
+        let fix = finding.fix.iter().flat_map(|fix| terminal_lines(fix, 14 + width));
+        let fix = fix.enumerate().map(|(n, line)| format!("{}{line}", ["-> ", "   "][n.min(1)]));
+        for (n, line) in found.chain(fix).enumerate() {
+            match n {
+                0 => text += &format!("{style}{word}{style:#}  {:width$}  {line}\n", finding.what),
+                _ => text += &format!("         {:width$}  {line}\n", ""),
+            }
         }
     }
     text.push_str(match bad {

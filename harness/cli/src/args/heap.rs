@@ -8,6 +8,7 @@ use hilrig::heap::BootsRequest;
 use hilrig::load::BoardSelection;
 use hilrig_core::config::BrokerKind;
 
+use super::run::BOARDS;
 use super::{BoardArgs, ConfigArg, Place, Scenarios};
 
 /// The commands of `hilrig heap`.
@@ -33,13 +34,13 @@ pub struct HeapBoots {
     #[command(flatten)]
     pub config: ConfigArg,
     /// Run this many virtual boards instead of the configured ones.
-    #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
+    #[arg(long = "virtual", help_heading = BOARDS, value_name = "N", conflicts_with = "board")]
     pub virtual_boards: Option<std::num::NonZeroUsize>,
     /// Run only the board of this name (may be given more than once).
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = BOARDS, value_name = "NAME")]
     pub board: Vec<String>,
     /// Run and judge only boards of this kind (may be given more than once).
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, help_heading = BOARDS, value_name = "KIND")]
     pub kind: Vec<String>,
     /// Where the broker runs; overrides the configuration.
     #[arg(long, value_name = "KIND")]

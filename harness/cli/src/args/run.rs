@@ -11,6 +11,11 @@ use hilrig_core::units::Span;
 
 use super::ConfigArg;
 
+/// The heading of the options that select boards.
+pub const BOARDS: &str = "Boards";
+/// The heading of the options that select scenarios.
+const SCENARIOS: &str = "Scenarios";
+
 /// `hilrig run`.
 #[derive(Debug, clap::Args)]
 pub struct Run {
@@ -55,17 +60,16 @@ impl Run {
 
 /// What runs after the main path.
 #[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "Scenarios")]
 pub struct Scenarios {
     /// Run this scenario after the main path (may be given more than once).
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = SCENARIOS, value_name = "NAME")]
     pub scenario: Vec<ScenarioName>,
     /// Number of steps of each scenario; overrides the configuration.
-    #[arg(long, value_name = "N", requires = "scenario",
+    #[arg(long, help_heading = SCENARIOS, value_name = "N", requires = "scenario",
         value_parser = clap::value_parser!(u32).range(i64::from(FEWEST_STEPS)..=100_000))]
     pub count: Option<u32>,
     /// Length of a soak, such as "10 min"; overrides the configuration.
-    #[arg(long = "for", value_name = "TIME", requires = "scenario", value_parser = time)]
+    #[arg(long = "for", help_heading = SCENARIOS, value_name = "TIME", requires = "scenario", value_parser = time)]
     pub soak_for: Option<Span>,
 }
 
@@ -113,16 +117,15 @@ fn time(text: &str) -> Result<Span, String> {
 
 /// The boards of a run.
 #[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "Boards")]
 pub struct BoardArgs {
     /// Run this many virtual boards instead of the configured ones.
-    #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
+    #[arg(long = "virtual", help_heading = BOARDS, value_name = "N", conflicts_with = "board")]
     pub virtual_boards: Option<std::num::NonZeroUsize>,
     /// Kind of the virtual boards; overrides the configuration.
-    #[arg(long, value_name = "KIND", requires = "virtual_boards")]
+    #[arg(long, help_heading = BOARDS, value_name = "KIND", requires = "virtual_boards")]
     pub kind: Option<VirtualKind>,
     /// Run only the board of this name (may be given more than once).
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = BOARDS, value_name = "NAME")]
     pub board: Vec<String>,
 }
 

@@ -28,6 +28,7 @@ fn wanted(board: &BoardConfig, id: &PortId) -> Wanted {
     Wanted { board: board.name.clone(), id: id.clone(), mac: board.mac }
 }
 
+/// A board that looks for its own port when it is locked.
 pub fn seek(neighbours: &Rc<hilrig_boards::Bench>, board: &BoardConfig, id: &PortId) -> At {
     At::Sought(Seek { wanted: wanted(board, id), bench: Rc::clone(neighbours) })
 }

@@ -181,6 +181,9 @@ fn notices_of(finished: &FinishedRun, notices: &Notices<'_>) -> Result<(), Error
 }
 
 /// A record's run; its folder is named, or the events in it.
+///
+/// # Errors
+/// There is no such record, or its events cannot be read.
 pub fn recorded(record: &Path) -> Result<RunModel, Error> {
     let file = if record.is_dir() { record.join(EVENTS) } else { record.to_owned() };
     let mut run = RunModel::default();

@@ -18,6 +18,7 @@ pub struct InRepository {
 }
 
 impl InRepository {
+    /// Finds the repository of a configuration.
     pub async fn of(config: &Path) -> Result<InRepository, Error> {
         let folder = config.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
@@ -38,6 +39,7 @@ pub struct WorkTree {
 }
 
 impl WorkTree {
+    /// Checks `commit` out into a temporary folder.
     pub async fn add(root: &Path, commit: &str) -> Result<WorkTree, Error> {
         let folder = tempfile::Builder::new().prefix("hilrig-tree-").tempdir();
         let folder = folder.map_err(|error| {
@@ -100,6 +102,7 @@ impl WorkTree {
         Ok(status.code().unwrap_or(128))
     }
 
+    /// Removes it from disk and from the repository.
     pub async fn remove(self) {
         let text = self.path.to_string_lossy().into_owned();
         for arguments in [&["worktree", "remove", "--force", &text][..], &["worktree", "prune"]] {

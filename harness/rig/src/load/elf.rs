@@ -14,6 +14,9 @@ use crate::{Elf, Error};
 const HELP: &str = "It is the file that the linker wrote for this image; without it crashes are reported without functions and lines.";
 
 /// Reads an ELF that the command line names.
+///
+/// # Errors
+/// The file cannot be read, or it is no ELF file with debug information.
 pub fn firmware(path: &Path) -> Result<Firmware, Error> {
     let bytes = read(path).map_err(Error::usage)?;
     Firmware::read(&bytes).map_err(|error| Error::usage(format!("{}: {error}", path.display())))

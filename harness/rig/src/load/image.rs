@@ -15,6 +15,9 @@ use crate::Error;
 const BUILD: &str = "Build the firmware with `make firmware`, or correct the key.";
 
 /// The image for a kind of board.
+///
+/// # Errors
+/// The configuration names no image for the kind, or the image or its settings cannot be used.
 pub fn image(config: &Config, contract: &Contract, kind: BoardKind) -> Result<Image, Error> {
     let files = config.firmware.get(&kind).ok_or_else(|| {
         let message = format!("there is no [firmware.{}] with an image", kind.name());
@@ -81,6 +84,9 @@ pub(super) fn has_tracing_image(config: &Config, kind: BoardKind) -> Result<(), 
 }
 
 /// An image that the command line names.
+///
+/// # Errors
+/// The file cannot be read, or it is no image for this kind of board.
 pub fn named_image(
     path: &Path,
     contract: Option<&Contract>,
@@ -94,6 +100,9 @@ pub fn named_image(
 }
 
 /// The virtual boards' boot ROM is there.
+///
+/// # Errors
+/// It does not exist.
 pub fn boot_rom(config: &Config) -> Result<PathBuf, Error> {
     let file = &config.virtual_.boot_rom;
     if file.path.is_file() {

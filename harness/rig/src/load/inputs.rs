@@ -16,14 +16,21 @@ use crate::{Elf, Error, Plan, load};
 
 /// Everything that is read before a board is touched.
 pub struct RunInputs {
+    /// The configuration.
     pub config: Config,
+    /// The boards of the run.
     pub chosen: Vec<BoardConfig>,
+    /// The firmware's contract.
     pub contract: Contract,
+    /// The image for each kind of board.
     pub images: BTreeMap<BoardKind, Image>,
+    /// What the record reports of the images.
     pub firmware: Vec<FirmwareFacts>,
+    /// Their ELF files, where there are any.
     pub elves: BTreeMap<BoardKind, Elf>,
     /// Why there is no ELF file, where there is none.
     pub without_elf: Vec<String>,
+    /// The form fields, with the values of secrets.
     pub settings: BTreeMap<String, String>,
     /// Values that must not be printed anywhere.
     pub secrets: Vec<String>,
@@ -33,6 +40,9 @@ pub struct RunInputs {
 
 impl RunInputs {
     /// Reads what the configuration names.
+    ///
+    /// # Errors
+    /// A file is missing or cannot be used, a board is unknown, or a secret is not in the environment.
     pub fn read(
         mut config: Config,
         boards: &BoardSelection,

@@ -34,6 +34,9 @@ pub use self::twins::refuse_twins;
 use crate::Error;
 
 /// The configuration.
+///
+/// # Errors
+/// The file cannot be read, or the configuration is wrong; the text has the line.
 pub fn config(path: &Path) -> Result<Config, Error> {
     let text = input::read_text(path, input::TEXT_MOST).map_err(|error| {
         Error::usage(format!(
@@ -70,6 +73,9 @@ fn named_by_what_stays(config: &Config, board: &BoardConfig) -> Result<(), Error
 }
 
 /// The firmware's contract.
+///
+/// # Errors
+/// The file cannot be read, or the contract is wrong; the text has the line.
 pub fn contract(config: &Config) -> Result<Contract, Error> {
     let path = &config.contract.path;
     let text = read(path, input::TEXT_MOST, || {

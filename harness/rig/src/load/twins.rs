@@ -14,6 +14,9 @@ use crate::Error;
 
 /// Refuses `chosen` if two of them have one MAC, by the configuration or by what a virtual board
 /// answers on its control socket. A real board's MAC that is not configured is known when it is locked.
+///
+/// # Errors
+/// Two boards have the same MAC address.
 pub async fn refuse_twins(config: &Config, chosen: &[BoardConfig]) -> Result<(), Error> {
     let mut seen: BTreeMap<Mac, &str> = BTreeMap::new();
     for board in chosen {
