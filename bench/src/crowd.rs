@@ -13,10 +13,10 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use hilrig::watch::Patterns;
 use hilrig_boards::SerialBoard;
 use hilrig_core::board::Board as _;
 use hilrig_core::contract::Contract;
-use hilrig::watch::Patterns;
 use hilrig_virtual::ControlSocket;
 use rustix::event::epoll;
 use rustix::fs::OFlags;

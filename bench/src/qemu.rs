@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::Instant;
 
+use hilrig::watch::{Hit, Patterns, Says, Watch};
 use hilrig_core::board::{Board as _, ConsoleSink};
 use hilrig_core::contract::Contract;
 use hilrig_core::image::{Image, ImageFormat};
-use hilrig::watch::{Hit, Patterns, Says, Watch};
 use tokio::sync::Notify;
 
 use crate::board::Board;

@@ -9,12 +9,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hilrig::watch::{Hit, Patterns, Watch};
 use hilrig_boards::SerialBoard;
 use hilrig_core::board::{Board as _, ConsoleSink};
 use hilrig_core::contract::Contract;
 use hilrig_core::text::Secrets;
 use hilrig_report::{BootLog, Record};
-use hilrig::watch::{Hit, Patterns, Watch};
 use hilrig_virtual::ControlSocket;
 use tokio::sync::Notify;
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use hilrig::{BenchBroker, BrokerEndpoint, Plan};
 use hilrig_broker::{Broker, BrokerPlan};
 use hilrig_core::config::{BoardKind, Config};
 use hilrig_core::event::{BrokerFacts, Events, What};
@@ -15,7 +16,6 @@ use hilrig_report::{
     CertificateFiles, EVENTS, EventsFile, Fold, HISTORY, History, HtmlFile, JUNIT, JunitFile,
     Record, Reporter, Reporters, RunModel, SUMMARY, Stream, SummaryFile,
 };
-use hilrig::{BenchBroker, BrokerEndpoint, Plan};
 use time::OffsetDateTime;
 
 use crate::ends::RunEnds;
@@ -121,8 +121,7 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
     };
     let mut broker = RunBroker { plan: Some(broker_plan), broker: None, events: events.clone() };
     let record_fault = || reporters.faults().first().map(ToString::to_string);
-    let outcome =
-        hilrig::run(&plan, members, &mut broker, &events, stop, record_fault).await;
+    let outcome = hilrig::run(&plan, members, &mut broker, &events, stop, record_fault).await;
     bench.stop().await;
     drop(run_dir);
 

@@ -1,4 +1,4 @@
-//! docs/records.md against what is written.
+//! docs/reference/records.md against what is written.
 
 use hilrig_core::event::Event;
 use hilrig_report::{JunitFile, SummaryFile};
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::sample::{kind, mixed, written};
 
-const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/records.md");
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/records.md");
 const CERTIFY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/certify.md");
 
 fn read(path: &str) -> String {
@@ -42,7 +42,7 @@ fn every_event_and_every_field_of_it_is_documented() {
     for event in &mixed().events {
         let heading = format!("### `{}`\n", kind(&event.what));
         let Some((_, section)) = docs.split_once(&heading) else {
-            panic!("docs/records.md has no section {heading}");
+            panic!("docs/reference/records.md has no section {heading}");
         };
         let section = section.split("\n## ").next().unwrap().split("\n### ").next().unwrap();
         // A case's fields have a page of their own.
@@ -78,9 +78,13 @@ fn the_examples_are_what_is_written() {
     let mut stream = crate::sample::Stream::of(&["v1"]);
     stream.broker().passes("v1", 1).over(hilrig_core::verdict::Verdict::Passed, 0, None);
     let summary = written(&stream.events, |path| Box::new(SummaryFile::new(path.into())));
-    assert_eq!(blocks(&docs, "json"), [summary.as_str()], "the summary in docs/records.md");
+    assert_eq!(
+        blocks(&docs, "json"),
+        [summary.as_str()],
+        "the summary in docs/reference/records.md"
+    );
     let junit = written(&stream.events, |path| Box::new(JunitFile::new(path.into())));
-    assert_eq!(blocks(&docs, "xml"), [junit.as_str()], "the report in docs/records.md");
+    assert_eq!(blocks(&docs, "xml"), [junit.as_str()], "the report in docs/reference/records.md");
 }
 
 #[test]
