@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Instant;
 
-use hilrig_boards::discover::discover_in;
-use hilrig_boards::identity::{Place, Wanted};
+use hilrig_boards::identity::discover::discover_in;
+use hilrig_boards::identity::wanted::{Place, Wanted};
 use hilrig_core::config::PortId;
 use hilrig_tests::usb::{Adapter, UsbTree};
 

@@ -26,6 +26,7 @@ mod path;
 mod proof;
 mod restarts;
 mod run;
+mod run_broker;
 mod scenario;
 pub mod time_server;
 mod topics;
@@ -34,6 +35,7 @@ pub mod watch;
 
 pub use crashes::Elf;
 pub use run::{BenchBroker, Member, Plan, RunOutcome, run};
+pub use run_broker::RunBroker;
 
 /// Where and how a broker is reached.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
-use hilrig_boards::discover::discover;
+use hilrig_boards::identity::discover::discover;
 use hilrig_broker::engine_status;
 use hilrig_broker::software::Software;
 use hilrig_core::config::{BoardKind, BrokerKind, Config};

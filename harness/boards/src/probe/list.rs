@@ -3,7 +3,7 @@
 use hilrig_core::text::printable;
 use probe_rs::probe::list::{Accessibility, Lister};
 
-use crate::access::probe_help;
+use crate::identity::access::probe_help;
 
 /// A debug probe. Its texts come from the device and are made printable.
 #[derive(Clone, Debug, PartialEq, Eq)]

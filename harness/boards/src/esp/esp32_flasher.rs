@@ -26,8 +26,8 @@ use hilrig_core::mac::Mac;
 use hilrig_core::text::printable;
 use serialport::{TTYPort, UsbPortInfo};
 
-use crate::loader::Deadlines;
-use crate::relay::{self, Relay};
+use crate::esp::esp8266_loader::Deadlines;
+use crate::esp::espflash_pump::{self as relay, Relay};
 
 /// The rate at which the ROM's loader is called; it may be changed afterwards.
 pub const ROM_BAUD: u32 = 115_200;

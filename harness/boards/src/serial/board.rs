@@ -16,16 +16,16 @@ use serialport::TTYPort;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::ask::ask;
-use crate::close::close;
-use crate::console::{Listening, SerialConsole};
-use crate::esp32;
-use crate::loader::Deadlines;
+use crate::esp::esp32_flasher as esp32;
+use crate::esp::esp8266_loader::Deadlines;
+use crate::esp::identify::ask;
+use crate::flash_cache::Record;
+use crate::identity::search::{Claim, Held, Seek, hold};
 use crate::lock::PortLock;
-use crate::port;
 use crate::power::{self, PowerSwitch};
-use crate::record::Record;
-use crate::seek::{Claim, Held, Seek, hold};
+use crate::serial::close::close;
+use crate::serial::console::{Listening, SerialConsole};
+use crate::serial::port;
 
 /// What a [`SerialBoard`] is made of.
 #[derive(Clone, Debug)]

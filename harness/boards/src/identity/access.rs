@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::discover::usb_of;
+use crate::identity::discover::usb_of;
 
 /// The file with the rules of all usual adapters and probes, in hilrig's sources.
 const SHIPPED: &str = "tools/60-hilrig.rules";
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_rules_that_are_printed_are_those_that_are_shipped() {
-        let shipped = include_str!("../../../tools/60-hilrig.rules");
+        let shipped = include_str!("../../../../tools/60-hilrig.rules");
         let lines: Vec<&str> = shipped.lines().collect();
         for (vid, pid) in [(0x10c4, 0xea60), (0x1a86, 0x7523), (0x0403, 0x6001), (0x303a, 0x1001)] {
             assert!(lines.contains(&tty_rule(vid, pid).as_str()), "{}", tty_rule(vid, pid));

@@ -4,8 +4,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::ask::Identity;
-use crate::discover::{FoundPort, has_alone};
+use crate::esp::identify::Identity;
+use crate::identity::discover::{FoundPort, has_alone};
 
 /// The note of one adapter at one place.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Seen {
             None => format!("position-{}", port.positions.first()?),
         };
         let key = format!("{:04x}-{:04x}-{what}", usb.vid, usb.pid);
-        Some(Seen { path: state.join("ports").join(crate::record::file_name(&key)) })
+        Some(Seen { path: state.join("ports").join(crate::flash_cache::file_name(&key)) })
     }
 
     /// Who answered last.
@@ -58,7 +58,7 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::discover::Usb;
+    use crate::identity::discover::Usb;
 
     #[test]
     fn a_chip_is_known_again_on_its_own_adapter_only() {

@@ -110,14 +110,14 @@ impl Lines for ModemLines {
     }
 
     async fn enter_loader(&mut self, port: BorrowedFd<'_>) -> Result<(), BoardFault> {
-        match crate::port::usb_id(port) {
+        match crate::serial::port::usb_id(port) {
             Some(USB_JTAG) => self.play(port, &USB_JTAG_ENTER_LOADER).await,
             _ => self.play(port, &ENTER_LOADER).await,
         }
     }
 
     async fn reset(&mut self, port: BorrowedFd<'_>) -> Result<(), BoardFault> {
-        match crate::port::usb_id(port) {
+        match crate::serial::port::usb_id(port) {
             Some(USB_JTAG) => self.play(port, &USB_JTAG_RESET).await,
             _ => self.play(port, &RESET).await,
         }

@@ -19,7 +19,9 @@ use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
-use crate::holder::Holder;
+use crate::lock::owner::Holder;
+
+mod owner;
 
 const SUFFIX: &str = "lock";
 /// Any user may take any lock: who may touch a port is the business of the port's own mode.
@@ -290,7 +292,7 @@ fn file_name(port: &Path) -> String {
         let (major, minor) = (rustix::fs::major(meta.rdev()), rustix::fs::minor(meta.rdev()));
         return format!("device-{major}-{minor}.{SUFFIX}");
     }
-    let name = crate::record::plain(&port.file_name().unwrap_or_default().to_string_lossy());
+    let name = crate::flash_cache::plain(&port.file_name().unwrap_or_default().to_string_lossy());
     let digest = Sha256::digest(port.as_os_str().as_encoded_bytes());
     let digest: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     format!("{name}-{digest}.{SUFFIX}")

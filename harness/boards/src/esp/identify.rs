@@ -14,8 +14,9 @@ use hilrig_core::mac::Mac;
 use serde::{Deserialize, Serialize};
 use serialport::TTYPort;
 
-use crate::loader::{Deadlines, Loader, Trouble};
-use crate::{port, rom};
+use crate::esp::esp8266_loader::{Deadlines, Loader, Trouble};
+use crate::esp::esp8266_rom as rom;
+use crate::serial::port;
 
 /// What a chip's loader said of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

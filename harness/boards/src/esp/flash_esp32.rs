@@ -11,9 +11,9 @@ use espflash::target::Chip;
 use hilrig_core::board::{BoardFault, Flashed};
 use hilrig_core::image::Image;
 
-use crate::esp32::{self, Job, Progress};
-use crate::port;
-use crate::serial_board::SerialBoard;
+use crate::esp::esp32_flasher::{self as esp32, Job, Progress};
+use crate::serial::board::SerialBoard;
+use crate::serial::port;
 
 impl SerialBoard {
     /// Writes what of the image is not in the flash. The chip tells itself what is, so no record is

@@ -84,7 +84,7 @@ fn user() -> String {
     let uid = rustix::process::geteuid().as_raw();
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     // Users of a directory service are not in this file.
-    crate::access::name_of_id(&users, uid).unwrap_or_else(|| uid.to_string())
+    crate::identity::access::name_of_id(&users, uid).unwrap_or_else(|| uid.to_string())
 }
 
 #[cfg(test)]

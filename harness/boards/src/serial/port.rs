@@ -8,7 +8,7 @@ use rustix::fs::OFlags;
 use rustix::termios::OptionalActions;
 use serialport::TTYPort;
 
-use crate::access;
+use crate::identity::access;
 
 /// Opens `path` raw, 8N1, for this process alone (TIOCEXCL and flock). What the board sent before
 /// stays in the port's buffer. The descriptor does not block, so that no read or write can outlast

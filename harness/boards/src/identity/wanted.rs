@@ -10,7 +10,7 @@ use hilrig_core::board::BoardFault;
 use hilrig_core::config::PortId;
 use hilrig_core::mac::Mac;
 
-use crate::discover::{FoundPort, has_alone};
+use crate::identity::discover::{FoundPort, has_alone};
 
 /// What the configuration says of where a board is.
 #[derive(Clone, Debug)]
@@ -208,7 +208,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::discover::Usb;
+    use crate::identity::discover::Usb;
 
     fn port(number: u32, serial: Option<&str>, position: Option<&str>) -> FoundPort {
         FoundPort {

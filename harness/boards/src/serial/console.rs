@@ -13,7 +13,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
-use crate::rom_text::{QUIET, RomText, START};
+use crate::serial::rom_text::{QUIET, RomText, START};
 
 /// Bytes that are read before the sink gets them. The kernel hands out at most 4 KiB a read; a
 /// flood is gathered up to this, so that lines are seldom cut in two.
@@ -131,11 +131,11 @@ impl SerialConsole {
     }
 
     fn to_firmware(&self) -> Result<(), BoardFault> {
-        crate::port::set_baud(self.fd.get_ref().as_fd(), &self.port, self.baud)
+        crate::serial::port::set_baud(self.fd.get_ref().as_fd(), &self.port, self.baud)
     }
 
     fn gone(&self, found: impl ToString) -> BoardFault {
-        crate::port::gone(&self.port, READING, found)
+        crate::serial::port::gone(&self.port, READING, found)
     }
 }
 

@@ -24,8 +24,8 @@ use hilrig_core::text::printable;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serialport::{SerialPort, TTYPort, UsbPortInfo};
 
-use crate::reply::{Malformed, Replies, Reply};
-use crate::rom;
+use crate::esp::esp8266_rom as rom;
+use crate::esp::replies::{Malformed, Replies, Reply};
 
 /// What ended a session.
 #[derive(Debug)]
@@ -136,7 +136,7 @@ impl Loader {
         deadlines: Deadlines,
         stop: Arc<AtomicBool>,
     ) -> Result<Loader, (TTYPort, Box<BoardFault>)> {
-        let watch = match rustix::io::fcntl_dupfd_cloexec(crate::port::fd(&port), 0) {
+        let watch = match rustix::io::fcntl_dupfd_cloexec(crate::serial::port::fd(&port), 0) {
             Ok(watch) => watch,
             Err(error) => {
                 let fault = BoardFault::new(format!("flashing over {}", path.display()), error);
@@ -470,6 +470,6 @@ impl Loader {
 
     fn gone(&self, ty: CommandType) -> BoardFault {
         let what = if ty == CommandType::FlashData { "writing the flash" } else { "flashing" };
-        crate::port::gone(&self.path, what, "hang-up")
+        crate::serial::port::gone(&self.path, what, "hang-up")
     }
 }

@@ -9,14 +9,14 @@ use hilrig_core::mac::Mac;
 use serialport::TTYPort;
 use tokio::sync::Mutex;
 
-use crate::ask::{Identity, ask};
-use crate::discover::{FoundPort, discover_in};
-use crate::identity::{Place, Wanted};
-use crate::loader::Deadlines;
+use crate::esp::esp8266_loader::Deadlines;
+use crate::esp::identify::{Identity, ask};
+use crate::identity::discover::{FoundPort, discover_in};
+use crate::identity::port_cache::Seen;
+use crate::identity::wanted::{Place, Wanted};
 use crate::lock::PortLock;
-use crate::port;
-use crate::seen::Seen;
-use crate::serial_board::Settings;
+use crate::serial::board::Settings;
+use crate::serial::port;
 
 /// All boards of the configuration, as those know it that look for their own port.
 #[derive(Debug)]

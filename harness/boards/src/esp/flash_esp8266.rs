@@ -9,10 +9,10 @@ use std::time::Duration;
 use hilrig_core::board::{BoardFault, Flashed};
 use hilrig_core::image::{Data, Image};
 
-use crate::loader::{Loader, Trouble};
-use crate::port;
-use crate::record::{LoaderRate, OnBoard};
-use crate::serial_board::SerialBoard;
+use crate::esp::esp8266_loader::{Loader, Trouble};
+use crate::flash_cache::{LoaderRate, OnBoard};
+use crate::serial::board::SerialBoard;
+use crate::serial::port;
 
 /// The usual rates, baud. The lowest is the one that the chip's own boot text comes at.
 const USUAL: [u32; 5] = [921_600, 460_800, 230_400, 115_200, 74_880];

@@ -21,8 +21,8 @@ use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serialport::{ClearBuffer, SerialPort, TTYPort};
 
-use crate::loader::Deadlines;
-use crate::reply::Replies;
+use crate::esp::esp8266_loader::Deadlines;
+use crate::esp::replies::Replies;
 
 const END: u8 = 0xC0;
 const ESC: u8 = 0xDB;
@@ -137,7 +137,7 @@ impl<'a> Relay<'a> {
             let (asks, says) = {
                 let mut fds = [
                     PollFd::new(&near, PollFlags::IN),
-                    PollFd::from_borrowed_fd(crate::port::fd(self.port), PollFlags::IN),
+                    PollFd::from_borrowed_fd(crate::serial::port::fd(self.port), PollFlags::IN),
                 ];
                 let time = Timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() };
                 // Interrupted is as good as nothing yet.
@@ -211,7 +211,7 @@ impl<'a> Relay<'a> {
         const TAKING_BYTES: Duration = Duration::from_secs(3);
         let until = Instant::now() + TAKING_BYTES;
         while !bytes.is_empty() {
-            match rustix::io::write(crate::port::fd(self.port), bytes) {
+            match rustix::io::write(crate::serial::port::fd(self.port), bytes) {
                 Ok(written) => bytes = &bytes[written..],
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
@@ -224,7 +224,7 @@ impl<'a> Relay<'a> {
                         return Err(BoardFault::new(self.tried(), found)
                             .help("Unplug the adapter and plug it in again."));
                     }
-                    let port = crate::port::fd(self.port);
+                    let port = crate::serial::port::fd(self.port);
                     let mut fds = [PollFd::from_borrowed_fd(port, PollFlags::OUT)];
                     let time = left.min(SLICE);
                     let time = Timespec { tv_sec: 0, tv_nsec: time.subsec_nanos().into() };
@@ -239,7 +239,7 @@ impl<'a> Relay<'a> {
     /// Takes what the board says, and hands espflash the answers in it.
     fn answer(&mut self, near: &mut File) -> Result<(), BoardFault> {
         let mut bytes = [0; 4096];
-        let read = match rustix::io::read(crate::port::fd(self.port), &mut bytes) {
+        let read = match rustix::io::read(crate::serial::port::fd(self.port), &mut bytes) {
             Ok(read) if read > 0 => &bytes[..read],
             Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
             _ => return Err(self.gone()),
@@ -267,7 +267,7 @@ impl<'a> Relay<'a> {
             // The answer still came at the old rate.
             if reply.command == CHANGE_BAUDRATE && accepted(&reply.bytes) {
                 let baud = self.baud;
-                crate::port::set_baud(crate::port::fd(self.port), self.path, baud)?;
+                crate::serial::port::set_baud(crate::serial::port::fd(self.port), self.path, baud)?;
             }
             // A pty holds far more than the answers to one request.
             near.write_all(&escaped(&reply.bytes))
@@ -320,7 +320,7 @@ impl<'a> Relay<'a> {
     fn gone(&self) -> BoardFault {
         let writing = self.request.as_ref().is_some_and(|request| request.command == FLASH_DATA);
         let what = if writing { "writing the flash" } else { "flashing" };
-        crate::port::gone(self.path, what, "hang-up")
+        crate::serial::port::gone(self.path, what, "hang-up")
     }
 }
 

@@ -210,7 +210,7 @@ fn no_access(port: &Path) -> Option<String> {
     use rustix::fs::{Access, access};
     let error = access(port, Access::READ_OK | Access::WRITE_OK).err()?;
     Some(match error {
-        rustix::io::Errno::ACCESS => crate::access::port_help(port),
+        rustix::io::Errno::ACCESS => crate::identity::access::port_help(port),
         other => other.to_string(),
     })
 }
