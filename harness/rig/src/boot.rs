@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use crate::journal::Stop;
 use crate::log::{Found, Log, Mark};
 use crate::path::Path;
-use crate::walk::Stop;
 use crate::watch::{Hit, Says};
 
 /// So many starts in one wait are a boot loop. The first may be a start that was under way.
@@ -147,7 +147,7 @@ impl Path<'_> {
             groups: BTreeMap::new(),
             altered: Vec::new(),
         };
-        self.walk.doing(match mode {
+        self.journal.doing(match mode {
             Mode::Configuration => "waited for the boot log of configuration mode",
             Mode::Mqtt => "waited for the boot log of MQTT mode",
         });
@@ -156,8 +156,8 @@ impl Path<'_> {
         let found = log.wait(from, deadline, |hit| order.take(hit, other)).await;
         match found {
             Ok(Found { answer: Step::Up(line), at, .. }) => {
-                self.walk.waited(since, at);
-                self.walk.heap_anew();
+                self.journal.waited(since, at);
+                self.journal.heap_starts_over();
                 let Order { build, groups, altered, .. } = order;
                 Ok(Booted { build, groups, altered, line, http: None, rig: None })
             }

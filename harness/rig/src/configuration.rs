@@ -12,11 +12,11 @@ use crate::BrokerEndpoint;
 use crate::boot::Booted;
 use crate::form;
 use crate::http;
+use crate::journal::Stop;
 use crate::judge;
 use crate::log::Log;
 use crate::path::Path;
 use crate::restarts;
-use crate::walk::Stop;
 
 /// How long after its connections broke off a chip that restarts is heard.
 const STARTS_WITHIN: Duration = Duration::from_secs(3);
@@ -41,7 +41,7 @@ impl Path<'_> {
         let contract = &self.bench.plan.contract;
         let http = self.http(booted)?;
         let rig = booted.rig.ok_or_else(|| Stop::Rig("the rig's address is not known".into()))?;
-        self.walk.doing("sent the settings over HTTP");
+        self.journal.doing("sent the settings over HTTP");
         let form = form::settings(
             contract,
             &form::Values {
@@ -55,7 +55,7 @@ impl Path<'_> {
                 more: &self.bench.plan.settings,
             },
         );
-        let answer = self.walk.waiting(http::get(http, &form, self.reply_deadline())).await;
+        let answer = self.journal.waiting(http::get(http, &form, self.reply_deadline())).await;
         let answer = answer.map_err(|why| self.no_answer(http, why))?;
         if answer.status != 200 {
             return Err(Stop::Failed(format!(
@@ -82,9 +82,9 @@ impl Path<'_> {
         let contract = &self.bench.plan.contract;
         let id = "configuration.page";
         self.step(id);
-        self.walk.doing("requested the configuration page over HTTP");
+        self.journal.doing("requested the configuration page over HTTP");
         let answer =
-            self.walk.waiting(http::get(http, &contract.http.page, self.reply_deadline())).await;
+            self.journal.waiting(http::get(http, &contract.http.page, self.reply_deadline())).await;
         let answer = answer.map_err(|why| self.no_answer(http, why))?;
         let page = String::from_utf8_lossy(&answer.body);
         let missing = form::fields(contract).find(|field| {
@@ -98,7 +98,7 @@ impl Path<'_> {
             (200, Some(field)) => (false, format!("no field `{field}` in {} B", answer.body.len())),
             (status, _) => (false, format!("status {status}: `{}`", text::printable(&answer.body))),
         };
-        self.walk.check(Check::of(id, judge::title(id), held, &found));
+        self.journal.check(Check::of(id, judge::title(id), held, &found));
         if held { Ok(()) } else { Err(Stop::Failed(format!("configuration page: {found}"))) }
     }
 
@@ -140,9 +140,9 @@ impl Path<'_> {
         http: SocketAddr,
         request: &str,
     ) -> Result<Vec<u8>, Stop> {
-        self.walk.doing(format!("requested {request} over HTTP"));
+        self.journal.doing(format!("requested {request} over HTTP"));
         let path = self.bench.plan.contract.http.request.replace("{request}", request);
-        let answer = self.walk.waiting(http::get(http, &path, self.reply_deadline())).await;
+        let answer = self.journal.waiting(http::get(http, &path, self.reply_deadline())).await;
         let answer =
             answer.map_err(|why| self.no_answer(http, format!("no reply to {request}: {why}")))?;
         Ok(answer.body)
@@ -150,14 +150,14 @@ impl Path<'_> {
 
     /// The board's web server did not answer. It is asked again before the board is blamed.
     pub(crate) fn no_answer(&self, http: SocketAddr, why: String) -> Stop {
-        self.walk.not_answered(http);
+        self.journal.not_answered(http);
         Stop::Failed(why)
     }
 
     /// A board that restarts breaks its connections off before its ROM speaks: the start that explains it
     /// is waited for, unless the web server answers meanwhile.
     pub(crate) async fn explained(&self, log: &Log) {
-        let Some(http) = self.walk.take_not_answered() else { return };
+        let Some(http) = self.journal.take_not_answered() else { return };
         let answers = async {
             let page = &self.bench.plan.contract.http.page;
             while http::get(http, page, STARTS_WITHIN).await.is_err() {
@@ -166,7 +166,7 @@ impl Path<'_> {
         };
         tokio::select! {
             () = answers => {}
-            () = restarts::any(self.walk, log) => {}
+            () = restarts::any(self.journal, log) => {}
             () = tokio::time::sleep(STARTS_WITHIN) => {}
         }
     }

@@ -1,6 +1,6 @@
 //! Why a run ends before its boards are through.
 
-use crate::walk::{Stop, Walk};
+use crate::journal::{Journal, Stop};
 
 /// Why a run ends early.
 #[derive(Clone, Debug)]
@@ -20,19 +20,19 @@ impl Halt {
     }
 
     /// What it is for one board.
-    pub(crate) fn stop(&self, walk: &Walk<'_>) -> Stop {
+    pub(crate) fn stop(&self, journal: &Journal<'_>) -> Stop {
         match self {
             Halt::Interrupted(why) => {
-                Stop::Interrupted(in_phase(walk, &format!("interrupted: {why}")))
+                Stop::Interrupted(in_phase(journal, &format!("interrupted: {why}")))
             }
-            Halt::Fault(why) => Stop::Rig(in_phase(walk, why)),
+            Halt::Fault(why) => Stop::Rig(in_phase(journal, why)),
         }
     }
 }
 
 /// A reason with the phase that the board was in.
-pub(crate) fn in_phase(walk: &Walk<'_>, reason: &str) -> String {
-    match walk.now_in() {
+pub(crate) fn in_phase(journal: &Journal<'_>, reason: &str) -> String {
+    match journal.now_in() {
         Some(phase) => format!("{reason} (in: {})", phase.words()),
         None => reason.into(),
     }

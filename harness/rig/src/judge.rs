@@ -9,11 +9,11 @@ use hilrig_core::plural::counted;
 use hilrig_core::verdict::Verdict;
 
 use crate::crashes;
+use crate::journal::{Journal, Stop};
 use crate::log::Log;
 use crate::restarts;
 use crate::run::Plan;
 use crate::scenario;
-use crate::walk::{Stop, Walk};
 use crate::watch::Hit;
 
 /// The checks that a whole path makes, so that one which was not reached is not forgotten.
@@ -37,14 +37,14 @@ pub fn title(id: &str) -> &'static str {
 
 /// Judges what needs the whole path: crashes, heap floors, and what was not reached.
 pub fn at_the_end(
-    walk: &Walk<'_>,
+    journal: &Journal<'_>,
     log: Option<&Log>,
     plan: &Plan,
     kind: BoardKind,
     stop: Option<&Stop>,
 ) {
     let failed = match stop {
-        Some(Stop::Failed(why)) => failed_step(walk, why),
+        Some(Stop::Failed(why)) => failed_step(journal, why),
         Some(Stop::Crashed(_)) => Some("crash".to_owned()),
         _ => None,
     };
@@ -58,34 +58,34 @@ pub fn at_the_end(
         (Some(Stop::Interrupted(_)), _) => "not reached: the run was interrupted".into(),
     };
     if let Some(stop) = stop {
-        scenario::stopped(walk, stop);
+        scenario::stopped(journal, stop);
     }
     for (id, title) in PATH_CHECKS {
         let has_step = id != "configuration.ca" || plan.contract.http.ca.is_some();
-        if has_step && !walk.has(id) {
-            walk.check(Check::skipped(id, title, &why));
+        if has_step && !journal.has(id) {
+            journal.check(Check::skipped(id, title, &why));
         }
     }
     for scenario in plan.scenarios.iter().map(|asked| asked.scenario) {
-        if !walk.has(&scenario.check()) {
-            walk.check(Check::skipped(scenario.check(), scenario.title(), &why));
+        if !journal.has(&scenario.check()) {
+            journal.check(Check::skipped(scenario.check(), scenario.title(), &why));
         }
     }
 
-    walk.check(crashes::check(walk, log, &why));
-    walk.check(restarts::check(walk, log, &why));
+    journal.check(crashes::check(journal, log, &why));
+    journal.check(restarts::check(journal, log, &why));
 
-    if let (held @ 1.., wrong) = walk.heap_reads() {
+    if let (held @ 1.., wrong) = journal.heap_reads() {
         let title = "heap figures in memory agree with those that the firmware tells";
         let found = wrong.as_ref().map_or_else(|| format!("{held} of {held}"), String::clone);
-        walk.check(Check::of("heap.memory", title, wrong.is_none(), found));
+        journal.check(Check::of("heap.memory", title, wrong.is_none(), found));
     }
 
-    let lows = walk.lows();
+    let lows = journal.lows();
     for (phase, floor) in plan.floors.get(&kind).into_iter().flatten() {
         let id = format!("heap.{}", phase.name());
         let title = format!("lowest free heap, {}: at least {floor} B", phase.name());
-        walk.check(match lows.get(*phase) {
+        journal.check(match lows.get(*phase) {
             None if stop.is_some() => Check::skipped(id, title, &why),
             None => Check::not_measured(id, title, "the board told no figure for this phase"),
             Some(low) => {
@@ -98,16 +98,16 @@ pub fn at_the_end(
 
 /// The check of the step that failed, noted as failed with what was expected and what came. Its id, or
 /// that of the check that says more: a restart is no step's failure.
-fn failed_step(walk: &Walk<'_>, why: &str) -> Option<String> {
-    let step = walk.take_step();
-    if walk.restarts(|restarts| restarts.count()) > 0 {
+fn failed_step(journal: &Journal<'_>, why: &str) -> Option<String> {
+    let step = journal.take_step();
+    if journal.restarts(|restarts| restarts.count()) > 0 {
         return Some(restarts::ID.into());
     }
-    if let Some(id) = scenario::failed(walk, why) {
+    if let Some(id) = scenario::failed(journal, why) {
         return Some(id);
     }
     let step = step?;
-    walk.check(Check::of(&step.id, step.title, false, why));
+    journal.check(Check::of(&step.id, step.title, false, why));
     Some(step.id)
 }
 
@@ -115,18 +115,18 @@ fn failed_step(walk: &Walk<'_>, why: &str) -> Option<String> {
 ///
 /// A check that was measured and did not hold is the board's failure even where the bench gave up
 /// later; one that the bench could not get to is not.
-pub fn verdict(walk: &Walk<'_>, stop: Option<Stop>) -> (Verdict, Option<String>) {
+pub fn verdict(journal: &Journal<'_>, stop: Option<Stop>) -> (Verdict, Option<String>) {
     match stop {
-        Some(Stop::Rig(why) | Stop::Silent(why)) => match walk.first_measured_failure() {
+        Some(Stop::Rig(why) | Stop::Silent(why)) => match journal.first_measured_failure() {
             Some(failure) => (Verdict::Failed, Some(format!("{failure} (and the rig: {why})"))),
             None => (Verdict::RigFault, Some(why)),
         },
-        Some(Stop::Interrupted(why)) => match walk.first_measured_failure() {
+        Some(Stop::Interrupted(why)) => match journal.first_measured_failure() {
             Some(failure) => (Verdict::Failed, Some(format!("{failure} (and then: {why})"))),
             None => (Verdict::Skipped, Some(why)),
         },
         Some(Stop::Failed(why) | Stop::Crashed(why)) => (Verdict::Failed, Some(why)),
-        None => match walk.first_not_held() {
+        None => match journal.first_not_held() {
             Some(check) => (Verdict::Failed, Some(check)),
             None => (Verdict::Passed, None),
         },

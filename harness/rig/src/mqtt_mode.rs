@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::boot::{Booted, Mode};
 use crate::configuration::{Target, invalid, mismatch};
+use crate::journal::Stop;
 use crate::judge;
 use crate::log::{Found, Log, Mark};
 use crate::mqtt;
@@ -17,7 +18,6 @@ use crate::online::Online;
 use crate::path::Path;
 use crate::run::{Broker, TO_TELL};
 use crate::topics;
-use crate::walk::Stop;
 use crate::watch::{Hit, Says};
 
 impl Path<'_> {
@@ -30,15 +30,15 @@ impl Path<'_> {
         log: &Log,
         broker: &Broker,
     ) -> Result<(), Stop> {
-        let walk = self.walk;
+        let journal = self.journal;
         let deadline = self.bench.plan.deadlines.broker;
         let client_id = format!("hilrig-rig-{}", self.number);
         let (hand, handed) = oneshot::channel::<mqtt::Driver>();
         let work = async {
-            let (own, online) = walk
+            let (own, online) = journal
                 .phase(Phase::Switch, async {
                     let connect = mqtt::connect(&broker.endpoint, &client_id, deadline);
-                    let (mqtt, driver) = walk.waiting(connect).await.map_err(Stop::Rig)?;
+                    let (mqtt, driver) = journal.waiting(connect).await.map_err(Stop::Rig)?;
                     let _ = hand.send(driver);
                     let own = Broker { endpoint: broker.endpoint.clone(), mqtt };
                     let online = self.switch(booted, log, &own).await?;
@@ -46,10 +46,10 @@ impl Path<'_> {
                 })
                 .await?;
             self.read_heap(board).await?;
-            let online = walk.phase(Phase::Mqtt, self.ask(online, &own)).await?;
+            let online = journal.phase(Phase::Mqtt, self.ask(online, &own)).await?;
             let online = self.scenarios_of_mqtt_mode(online, log, &own).await?;
             self.read_heap(board).await?;
-            walk.phase(Phase::SwitchBack, self.switch_back(online, log, &own)).await?;
+            journal.phase(Phase::SwitchBack, self.switch_back(online, log, &own)).await?;
             self.read_heap(board).await
         };
         let drive = async {
@@ -83,7 +83,7 @@ impl Path<'_> {
         self.step("refusal");
         let Some(_) = &contract.connection.given_up else {
             let why = "the firmware never gives up, so it could not be had back (contract: connection.given_up)";
-            self.walk.check(Check::not_measured("refusal", judge::title("refusal"), why));
+            self.journal.check(Check::not_measured("refusal", judge::title("refusal"), why));
             return Ok(booted);
         };
         let mark = log.mark();
@@ -129,7 +129,7 @@ impl Path<'_> {
         self.step("connection");
         let taken = self.bench.topics.take([&rx_topic, &tx_topic]).map_err(Stop::Rig)?;
         let deadline = self.reply_deadline();
-        let replies = self.walk.waiting(broker.mqtt.subscribe(&tx_topic, deadline)).await;
+        let replies = self.journal.waiting(broker.mqtt.subscribe(&tx_topic, deadline)).await;
         let replies = match replies {
             Ok(replies) => replies,
             Err(found) => return Err(self.not_subscribed(broker, &tx_topic, &found).await),
@@ -225,12 +225,12 @@ impl Path<'_> {
         mark: Mark,
         judge: impl FnMut(&Hit) -> Option<T>,
     ) -> Result<Found<T>, Stop> {
-        self.walk.doing("waited for the board to connect to the broker");
+        self.journal.doing("waited for the board to connect to the broker");
         let deadline = self.bench.plan.deadlines.connect;
         let since = Instant::now();
         match log.wait(mark, deadline, judge).await {
             Ok(found) => {
-                self.walk.waited(since, found.at);
+                self.journal.waited(since, found.at);
                 Ok(found)
             }
             Err(missed) => Err(self.missed(

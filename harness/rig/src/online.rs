@@ -7,11 +7,11 @@ use hilrig_core::text;
 use hilrig_core::units::Span;
 use regex::Regex;
 
+use crate::journal::Stop;
 use crate::mqtt::{Message, NoMessage, Subscription};
 use crate::path::Path;
 use crate::run::Broker;
 use crate::topics::Taken;
-use crate::walk::Stop;
 
 /// A board says that it is connected, and subscribes then; what is published in between, the broker
 /// gives to nobody. So the first request is repeated until it is answered: after this time, then
@@ -157,7 +157,7 @@ impl Path<'_> {
             }
         }
         let name = &request.request;
-        self.walk.doing(format!("requested {name} over MQTT"));
+        self.journal.doing(format!("requested {name} over MQTT"));
         let payload = self.bench.plan.contract.payload.replace("{request}", name);
         let deadline = self.reply_deadline();
         let first = Instant::now();
@@ -199,7 +199,7 @@ impl Path<'_> {
         };
         online.late.repeated(&request.reply, repeated, &message.payload);
         online.heard = true;
-        self.walk.waited(first, message.at);
+        self.journal.waited(first, message.at);
         let seconds = message.at.saturating_duration_since(asked).as_secs_f64();
         Ok((message.payload, seconds))
     }

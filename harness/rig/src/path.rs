@@ -18,12 +18,12 @@ use crate::boot::{Booted, Mode};
 use crate::callers;
 use crate::crashes::{self, Elf};
 use crate::http;
+use crate::journal::{Journal, Stop};
 use crate::judge;
 use crate::log::{Feed, Log, Missed};
-use crate::meeting::Seat;
+use crate::restart_barrier::Participant;
 use crate::restarts;
 use crate::run::{Bench, Broker};
-use crate::walk::{Stop, Walk};
 use crate::watch::{Hit, Says};
 
 /// Everything that the phases of one board share.
@@ -37,19 +37,19 @@ pub struct Path<'a> {
     /// The chip's ROM speaks before any firmware does, so that silence is never the firmware's.
     pub has_rom: bool,
     /// The notes.
-    pub walk: &'a Walk<'a>,
+    pub journal: &'a Journal<'a>,
     /// The boot log, once there is one. It outlives the path, for what is judged at its end.
     pub log: &'a OnceCell<Log>,
     /// The board's number in this run, which tells its MQTT client from the others'.
     pub number: usize,
     /// Where it meets the other boards.
-    pub seat: &'a Seat<'a>,
+    pub participant: &'a Participant<'a>,
 }
 
 impl Path<'_> {
     /// Walks the board along its path. One that gives no sign of life is switched off and on and
     /// begins anew; only once, for what a power cycle can mend it mends at once.
-    pub async fn walk(
+    pub async fn journal(
         &self,
         board: &mut dyn Board,
         record: &mut dyn ConsoleSink,
@@ -78,16 +78,16 @@ impl Path<'_> {
                 "{why}. It has no power line ([board.power]), so it could not be switched off and on"
             )));
         };
-        self.walk.end(Some(&Stop::Silent(why.clone())));
-        self.walk.tell(What::Note {
+        self.journal.end(Some(&Stop::Silent(why.clone())));
+        self.journal.emit(What::Note {
             text: format!("no sign of life, so it is switched off and on by {line}"),
         });
         // What a supply says that comes and goes is no sign of a brownout when the rig does it.
         if let Some(log) = self.log.get() {
             self.reset_asked(log);
         }
-        self.walk.forget_restarts();
-        self.walk
+        self.journal.forget_restarts();
+        self.journal
             .waiting(board.power_cycle())
             .await
             .map_err(|fault| Stop::Rig(format!("{why}. It was to be switched off and on: {fault}")))
@@ -98,24 +98,25 @@ impl Path<'_> {
         board: &mut dyn Board,
         record: &mut dyn ConsoleSink,
     ) -> Result<(), Stop> {
-        let walk = self.walk;
-        walk.phase(Phase::Lock, self.lock(board)).await?;
-        let kept = walk.phase(Phase::Flash, self.flash(board, self.bench.plan.force_flash)).await?;
+        let journal = self.journal;
+        journal.phase(Phase::Lock, self.lock(board)).await?;
+        let kept =
+            journal.phase(Phase::Flash, self.flash(board, self.bench.plan.force_flash)).await?;
         self.only_one_of_its_mac(board)?;
         match self.through_modes(board, record).await {
             Err(stop @ (Stop::Failed(_) | Stop::Crashed(_)))
-                if kept && !self.walk.has("boot_log.configuration") =>
+                if kept && !self.journal.has("boot_log.configuration") =>
             {
                 // What ran is not the firmware under test, so nothing is said of that yet.
-                walk.end(Some(&stop));
-                walk.tell(What::Note {
+                journal.end(Some(&stop));
+                journal.emit(What::Note {
                     text: format!(
                         "flashed anew, for the board was not found as the last run left it: {}",
                         stop.failed().unwrap_or_default()
                     ),
                 });
-                walk.forget_restarts();
-                walk.phase(Phase::Flash, self.flash(board, true)).await?;
+                journal.forget_restarts();
+                journal.phase(Phase::Flash, self.flash(board, true)).await?;
                 self.through_modes(board, record).await
             }
             done => done,
@@ -133,21 +134,21 @@ impl Path<'_> {
         let mut on_hit = |hit: &Hit| self.hit(hit);
         let allowed =
             |phase| self.bench.plan.contract.restarts.get(&phase).copied().unwrap_or_default();
-        let mut on_restart = |restart| self.walk.restart(restart, allowed);
+        let mut on_restart = |restart| self.journal.restart(restart, allowed);
         let mut feed = Feed { log, record, on_hit: &mut on_hit, on_restart: &mut on_restart };
         let modes = async {
             tokio::select! {
                 done = self.modes(board, log) => done,
                 // A certification judges its cases one by one.
-                stop = restarts::restarted(self.walk, log), if self.bench.share.is_none() => Err(stop),
+                stop = restarts::restarted(self.journal, log), if self.bench.share.is_none() => Err(stop),
             }
         };
         let modes = async {
             let done = modes.await;
             // The dump of a crash, or the start that explains what failed, may be on its way.
             if let Err(Stop::Failed(_) | Stop::Crashed(_)) = done {
-                self.walk.waiting(self.explained(log)).await;
-                self.walk.waiting(log.settle()).await;
+                self.journal.waiting(self.explained(log)).await;
+                self.journal.waiting(log.settle()).await;
             }
             done
         };
@@ -155,22 +156,22 @@ impl Path<'_> {
             done = modes => done,
             // From here on a port that goes away took its board with it in the middle of something.
             fault = console.read_into(&mut feed) => Err(Stop::Rig(fault.to_string())),
-            never = crashes::tell_all(self.walk, log, self.elf) => match never {},
-            never = callers::tell_all(self.walk, log, self.elf, self.bench.wrappers()) => match never {},
+            never = crashes::tell_all(self.journal, log, self.elf) => match never {},
+            never = callers::tell_all(self.journal, log, self.elf, self.bench.wrappers()) => match never {},
         }
     }
 
     async fn modes(&self, board: &mut dyn Board, log: &Log) -> Result<(), Stop> {
-        let walk = self.walk;
-        let booted = walk.phase(Phase::Boot, self.boot(board, log)).await?;
+        let journal = self.journal;
+        let booted = journal.phase(Phase::Boot, self.boot(board, log)).await?;
         if let Some(share) = self.bench.share {
             return share.cases(self, board, log, booted).await;
         }
         self.read_heap(board).await?;
-        let broker = walk.phase(Phase::Configuration, self.configure(&booted)).await?;
+        let broker = journal.phase(Phase::Configuration, self.configure(&booted)).await?;
         self.read_heap(board).await?;
         self.scenarios_of_configuration_mode(&booted).await?;
-        let booted = walk.phase(Phase::Refusal, self.refuse(booted, log, &broker)).await?;
+        let booted = journal.phase(Phase::Refusal, self.refuse(booted, log, &broker)).await?;
         self.read_heap(board).await?;
         self.mqtt_mode(board, booted, log, &broker).await
     }
@@ -180,14 +181,14 @@ impl Path<'_> {
         if let Some(symbol) = &self.bench.plan.contract.heap.symbol
             && let Some(read) = board.read_heap(self.image, symbol).await?
         {
-            self.walk.heap_read(read);
+            self.journal.heap_read(read);
         }
         Ok(())
     }
 
     async fn lock(&self, board: &mut dyn Board) -> Result<(), Stop> {
         let lock = board.lock(&self.bench.plan.reason, self.bench.plan.deadlines.lock);
-        Ok(self.walk.waiting(lock).await?)
+        Ok(self.journal.waiting(lock).await?)
     }
 
     /// A board's chip answers with its MAC address when it is flashed. Two of one address would get each
@@ -214,7 +215,7 @@ impl Path<'_> {
             move |written, total| events.board(&name, What::FlashProgress { written, total });
         let deadline = self.bench.plan.deadlines.flash;
         let flash = board.flash(self.image, force, Box::new(progress));
-        let flashed = self.walk.waiting(tokio::time::timeout(deadline, flash)).await;
+        let flashed = self.journal.waiting(tokio::time::timeout(deadline, flash)).await;
         let flashed = flashed.map_err(|_| {
             Stop::Rig(format!(
                 "flashing {} bytes was not done within {}",
@@ -222,7 +223,7 @@ impl Path<'_> {
                 Span(deadline)
             ))
         })??;
-        self.walk.tell(What::Flashed {
+        self.journal.emit(What::Flashed {
             bytes: flashed.bytes,
             seconds: flashed.time.as_secs_f64(),
             kept: flashed.kept,
@@ -235,10 +236,10 @@ impl Path<'_> {
     /// Reset, and the boot log up to configuration mode.
     async fn boot(&self, board: &mut dyn Board, log: &Log) -> Result<Booted, Stop> {
         self.step("boot_log.configuration");
-        self.walk.doing("waited for the boot log of configuration mode");
+        self.journal.doing("waited for the boot log of configuration mode");
         let mark = log.mark();
         self.reset_asked(log);
-        self.walk.waiting(board.reset()).await?;
+        self.journal.waiting(board.reset()).await?;
         let reach = board.reach();
         let booted = match self.boot_log(log, mark, Mode::Configuration).await {
             Err(Stop::Failed(why)) if self.has_rom && log.silent_since(mark) => {
@@ -277,11 +278,11 @@ impl Path<'_> {
         self.page(http).await?;
         self.requests_over_http(http).await?;
         self.step("configuration.ca");
-        self.walk.doing("waited for the broker");
-        let broker = self.walk.waiting(self.bench.broker()).await.map_err(Stop::Rig)?;
+        self.journal.doing("waited for the broker");
+        let broker = self.journal.waiting(self.bench.broker()).await.map_err(Stop::Rig)?;
         if let Some(ca) = &contract.http.ca {
-            self.walk.doing("sent the CA certificate over HTTP");
-            let answer = self.walk.waiting(http::post(
+            self.journal.doing("sent the CA certificate over HTTP");
+            let answer = self.journal.waiting(http::post(
                 http,
                 ca,
                 broker.endpoint.ca_der.clone(),
@@ -296,7 +297,7 @@ impl Path<'_> {
                 )));
             }
             let id = "configuration.ca";
-            self.walk.check(Check::of(id, judge::title(id), true, "accepted"));
+            self.journal.check(Check::of(id, judge::title(id), true, "accepted"));
         }
         Ok(broker)
     }
@@ -306,18 +307,23 @@ impl Path<'_> {
     /// The rig is about to start the board anew.
     pub(crate) fn reset_asked(&self, log: &Log) {
         if !log.reset_asked(self.image.build.as_deref()) {
-            self.walk.forget_crashes();
+            self.journal.forget_crashes();
         }
     }
 
     /// The check of the step that begins: where the step fails, the check does.
     pub(crate) fn step(&self, id: &'static str) {
-        self.walk.step(id, judge::title(id));
+        self.journal.step(id, judge::title(id));
     }
 
     pub(crate) fn reply(&self, over: &str, request: &str, reply: &[u8], seconds: f64) {
         let reply = text::printable(reply);
-        self.walk.tell(What::Reply { over: over.into(), request: request.into(), reply, seconds });
+        self.journal.emit(What::Reply {
+            over: over.into(),
+            request: request.into(),
+            reply,
+            seconds,
+        });
     }
 
     pub(crate) fn heap_of(&self, request: &str, reply: &[u8], wrong: &mut Vec<String>) {
@@ -326,7 +332,7 @@ impl Path<'_> {
             return;
         }
         match judge::heap_of_reply(fields, reply) {
-            Ok(samples) => samples.into_iter().for_each(|sample| self.walk.heap(sample)),
+            Ok(samples) => samples.into_iter().for_each(|sample| self.journal.heap(sample)),
             Err(why) => wrong.push(format!("{request}: {why}")),
         }
     }
@@ -354,21 +360,21 @@ impl Path<'_> {
     fn hit(&self, hit: &Hit) {
         match hit.says {
             Says::Heap => match judge::heap_of_line(hit) {
-                Some(sample) => self.walk.heap(sample),
-                None => self.walk.tell(What::Note {
+                Some(sample) => self.journal.heap(sample),
+                None => self.journal.emit(What::Note {
                     text: format!("heap figures that cannot be read: `{}`", hit.text),
                 }),
             },
             Says::Callers => match judge::callers_of_line(hit, &self.bench.plan.contract) {
-                Some(callers) => self.walk.callers(callers),
-                None => self.walk.tell(What::Note {
+                Some(callers) => self.journal.callers(callers),
+                None => self.journal.emit(What::Note {
                     text: format!("holders of the heap that cannot be read: `{}`", hit.text),
                 }),
             },
             // A line of both modes' logs is told once, and so is one that says why a broker was refused.
             Says::Mqtt(_) if self.in_both(hit) => {}
             Says::TlsError if self.bench.plan.contract.connection.refused.is_match(&hit.text) => {}
-            _ => self.walk.tell(What::LogLine { line: hit.line, text: hit.text.clone() }),
+            _ => self.journal.emit(What::LogLine { line: hit.line, text: hit.text.clone() }),
         }
     }
 
@@ -377,7 +383,7 @@ impl Path<'_> {
     }
 
     pub(crate) fn held(&self, id: &str, found: impl Into<String>, line: u64) {
-        self.walk.check(Check::of(id, judge::title(id), true, found).at_line(line));
+        self.journal.check(Check::of(id, judge::title(id), true, found).at_line(line));
     }
 
     pub(crate) fn all_of(&self, id: &str, asked: usize, wrong: Vec<String>) {
@@ -385,7 +391,7 @@ impl Path<'_> {
             None => format!("{asked} of {asked}"),
             Some(first) => format!("{} of {asked} wrong, the first: {first}", wrong.len()),
         };
-        self.walk.check(Check::of(id, judge::title(id), wrong.is_empty(), found));
+        self.journal.check(Check::of(id, judge::title(id), wrong.is_empty(), found));
     }
 
     pub(crate) fn reply_deadline(&self) -> Duration {

@@ -5,16 +5,16 @@
 use hilrig_core::board::Board;
 use hilrig_core::phase::Phase;
 
+use crate::journal::Journal;
 use crate::log::Log;
 use crate::mqtt;
 use crate::run::Bench;
-use crate::walk::Walk;
 
 /// What is dead on the rig's side, in words; none where all of it answers.
 pub async fn dead(
     bench: &Bench<'_>,
     board: &mut dyn Board,
-    walk: &Walk<'_>,
+    journal: &Journal<'_>,
     log: Option<&Log>,
     number: usize,
 ) -> Option<String> {
@@ -27,7 +27,7 @@ pub async fn dead(
     {
         return Some(format!("the chip itself does not answer either: {fault}"));
     }
-    if !walk.now_in().is_some_and(needs_broker) {
+    if !journal.now_in().is_some_and(needs_broker) {
         return None;
     }
     let endpoint = bench.ready_broker()?.endpoint;

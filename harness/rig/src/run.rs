@@ -28,16 +28,16 @@ use crate::callers;
 use crate::certify::Share;
 use crate::crashes::{self, Elf};
 use crate::halt::{Halt, in_phase};
+use crate::journal::{Journal, Stop};
 use crate::judge;
 use crate::log::Log;
-use crate::meeting::{Meeting, Seat};
 use crate::mqtt::{self, Mqtt};
 use crate::path::Path;
 use crate::proof;
+use crate::restart_barrier::{Participant, RestartBarrier};
 use crate::restarts;
 use crate::time_server::TimeServer;
 use crate::topics::Topics;
-use crate::walk::{Stop, Walk};
 use crate::watch::Patterns;
 
 /// How long a broker whose connection broke has to say that it ended, and how.
@@ -253,7 +253,7 @@ async fn with_services(
 ) -> RunOutcome {
     let (broker_state, broker_watch) = watch::channel(BrokerState::Starting);
     let (halt, halted) = watch::channel(None::<Halt>);
-    let meeting = Meeting::default();
+    let barrier = RestartBarrier::default();
     let bench = Bench {
         plan,
         events,
@@ -268,9 +268,9 @@ async fn with_services(
     let mut boards: FuturesUnordered<_> = members
         .into_iter()
         .enumerate()
-        .map(|(number, member)| one_board(&bench, number, meeting.seat(), member, halted.clone()))
+        .map(|(number, member)| one_board(&bench, number, barrier.join(), member, halted.clone()))
         .collect();
-    let broker = serve_broker(plan, broker, events, &meeting, &broker_state);
+    let broker = serve_broker(plan, broker, events, &barrier, &broker_state);
     let times = time_server.serve();
     let run_deadline = plan.deadlines.run + plan.scenarios_take();
     let deadline = tokio::time::sleep(run_deadline);
@@ -322,7 +322,7 @@ async fn serve_broker(
     plan: &Plan,
     broker: &mut dyn BenchBroker,
     events: &Events,
-    meeting: &Meeting,
+    barrier: &RestartBarrier,
     state: &watch::Sender<BrokerState>,
 ) {
     let found = match start_broker(plan, broker, events).await {
@@ -340,9 +340,9 @@ async fn serve_broker(
                             Err(_) => format!("the rig's connection to the broker broke: {found}"),
                         };
                     }
-                    () = meeting.all_here() => {
+                    () = barrier.all_waiting() => {
                         match restart_broker(plan, broker, &endpoint, &mut driver).await {
-                            Ok(()) => meeting.go_on(),
+                            Ok(()) => barrier.release(),
                             Err(found) => break format!("restarting it: {found}"),
                         }
                     }
@@ -387,14 +387,14 @@ async fn start_broker(
 pub(crate) async fn one_board(
     bench: &Bench<'_>,
     number: usize,
-    seat: Seat<'_>,
+    participant: Participant<'_>,
     mut member: Member,
     mut halted: watch::Receiver<Option<Halt>>,
 ) -> Verdict {
     let since = Instant::now();
     let name = member.board.name().to_owned();
-    let walk = Walk::new(&name, bench.events);
-    walk.tell(What::BoardStarted(member.board.facts()));
+    let journal = Journal::new(&name, bench.events);
+    journal.emit(What::BoardStarted(member.board.facts()));
     let log: OnceCell<Log> = OnceCell::new();
     let elf = bench.plan.elves.get(&member.kind);
     let stop = match bench.plan.images.get(&member.kind) {
@@ -405,23 +405,31 @@ pub(crate) async fn one_board(
         Some(image) => {
             // Behind a debug probe nothing but the firmware speaks.
             let has_rom = !member.kind.has_probe();
-            let path =
-                Path { bench, image, elf, has_rom, walk: &walk, log: &log, number, seat: &seat };
+            let path = Path {
+                bench,
+                image,
+                elf,
+                has_rom,
+                journal: &journal,
+                log: &log,
+                number,
+                participant: &participant,
+            };
             let deadline = bench.board_deadline;
             tokio::select! {
-                done = path.walk(&mut *member.board, &mut *member.record) => done.err(),
+                done = path.journal(&mut *member.board, &mut *member.record) => done.err(),
                 halt = halted.wait_for(Option::is_some) => {
                     let halt = halt.ok().and_then(|halt| halt.clone());
-                    Some(halt.map_or_else(|| Stop::Rig("the run ended".into()), |halt| halt.stop(&walk)))
+                    Some(halt.map_or_else(|| Stop::Rig("the run ended".into()), |halt| halt.stop(&journal)))
                 }
-                found = bench.broker_gone() => Some(Stop::Rig(in_phase(&walk, &found))),
+                found = bench.broker_gone() => Some(Stop::Rig(in_phase(&journal, &found))),
                 () = tokio::time::sleep(deadline) => {
                     let why = format!("the board was not through within {}", Span(deadline));
-                    let why = in_phase(&walk, &why);
-                    Some(match walk.now_in() {
+                    let why = in_phase(&journal, &why);
+                    Some(match journal.now_in() {
                         // It did not get to anything: somebody else had it, or its power was cut.
                         None | Some(Phase::Lock) => Stop::Rig(why),
-                        Some(_) if walk.waits_for_others() => Stop::Rig(format!(
+                        Some(_) if journal.waits_for_others() => Stop::Rig(format!(
                             "{why}; it waited for the other boards, to have the broker restarted"
                         )),
                         Some(_) => Stop::Failed(why),
@@ -430,22 +438,22 @@ pub(crate) async fn one_board(
             }
         }
     };
-    drop(seat);
+    drop(participant);
     let stop = match stop {
         Some(Stop::Failed(why)) => {
             let board = &mut *member.board;
-            let dead = proof::dead(bench, board, &walk, log.get(), number);
+            let dead = proof::dead(bench, board, &journal, log.get(), number);
             // Whoever ends the run does not wait for a proof.
             let dead = tokio::select! {
                 dead = dead => dead,
                 _ = halted.wait_for(Option::is_some) => None,
             };
             Some(match dead {
-                Some(dead) => Stop::Rig(in_phase(&walk, &format!("{dead}. Seen as: {why}"))),
+                Some(dead) => Stop::Rig(in_phase(&journal, &format!("{dead}. Seen as: {why}"))),
                 None => match member.board.stuck().await {
                     None => Stop::Failed(why),
                     Some(stuck) => {
-                        walk.tell(What::Note { text: stuck.clone() });
+                        journal.emit(What::Note { text: stuck.clone() });
                         Stop::Failed(format!("{why}; {stuck}"))
                     }
                 },
@@ -455,20 +463,20 @@ pub(crate) async fn one_board(
     };
     if let Some(log) = log.get() {
         log.finish();
-        crashes::tell(&walk, log, elf).await;
-        callers::tell(&walk, elf, bench.wrappers()).await;
+        crashes::tell(&journal, log, elf).await;
+        callers::tell(&journal, elf, bench.wrappers()).await;
     }
-    let stop = stop.map(|stop| crashes::reason(&walk, restarts::reason(&walk, stop)));
-    walk.end(stop.as_ref());
+    let stop = stop.map(|stop| crashes::reason(&journal, restarts::reason(&journal, stop)));
+    journal.end(stop.as_ref());
     match bench.share {
-        None => judge::at_the_end(&walk, log.get(), bench.plan, member.kind, stop.as_ref()),
-        Some(share) => share.ended(&walk, log.get(), stop.as_ref()),
+        None => judge::at_the_end(&journal, log.get(), bench.plan, member.kind, stop.as_ref()),
+        Some(share) => share.ended(&journal, log.get(), stop.as_ref()),
     }
     member.board.release().await;
-    let (verdict, why) = match (judge::verdict(&walk, stop), member.record.fault()) {
+    let (verdict, why) = match (judge::verdict(&journal, stop), member.record.fault()) {
         ((Verdict::Passed, _), Some(fault)) => (Verdict::RigFault, Some(fault)),
         (judged, _) => judged,
     };
-    walk.tell(What::BoardEnded { verdict, seconds: since.elapsed().as_secs_f64(), why });
+    journal.emit(What::BoardEnded { verdict, seconds: since.elapsed().as_secs_f64(), why });
     verdict
 }

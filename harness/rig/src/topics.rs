@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use crate::boot::Booted;
 use crate::instead::shortened;
-use crate::walk::Stop;
+use crate::journal::Stop;
 
 /// Levels of a topic that brokers take (Mosquitto: 200 separators).
 const MOST_LEVELS: usize = 200;

@@ -1,4 +1,4 @@
-//! What is noted while a board walks its path: phases with their times, checks, heap figures.
+//! The journal of one board: phases with their times, checks, heap figures, crashes, restarts.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -52,9 +52,8 @@ impl From<BoardFault> for Stop {
     }
 }
 
-/// The notes of one board's walk. Shared between the path and the reading of the log, both of
-/// which run on one thread.
-pub struct Walk<'a> {
+/// What is noted of one board. The job and the reading of the log share it; both run on one thread.
+pub struct Journal<'a> {
     name: &'a str,
     events: &'a Events,
     notes: RefCell<Notes>,
@@ -86,19 +85,19 @@ pub struct Step {
     pub title: String,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> Journal<'a> {
     /// Nothing noted yet.
-    pub fn new(name: &'a str, events: &'a Events) -> Walk<'a> {
-        Walk { name, events, notes: RefCell::default() }
+    pub fn new(name: &'a str, events: &'a Events) -> Journal<'a> {
+        Journal { name, events, notes: RefCell::default() }
     }
 
-    /// Tells something about the board.
-    pub fn tell(&self, what: What) {
+    /// Emits an event of the board.
+    pub fn emit(&self, what: What) {
         self.events.board(self.name, what);
     }
 
     /// Runs one phase, told at its start and its end. One that did not get through stays open until
-    /// [`Walk::end`], because whose fault it was is found out then.
+    /// [`Journal::end`], because whose fault it was is found out then.
     pub async fn phase<T>(
         &self,
         phase: Phase,
@@ -117,7 +116,7 @@ impl<'a> Walk<'a> {
         notes.phase = Some((phase, Instant::now()));
         notes.waited = Duration::ZERO;
         drop(notes);
-        self.tell(What::PhaseStarted { phase });
+        self.emit(What::PhaseStarted { phase });
     }
 
     /// Ends the phase that is under way, if there is one; so a path that is cut off (deadline,
@@ -134,7 +133,7 @@ impl<'a> Walk<'a> {
         };
         let seconds = since.elapsed().as_secs_f64();
         let waited = self.notes.borrow().waited.as_secs_f64().min(seconds);
-        self.tell(What::PhaseEnded { phase, outcome, seconds, waited, why });
+        self.emit(What::PhaseEnded { phase, outcome, seconds, waited, why });
     }
 
     /// The phase under way.
@@ -218,13 +217,13 @@ impl<'a> Walk<'a> {
         notes.step.take_if(|step| step.id == check.id);
         notes.checks.push(check.clone());
         drop(notes);
-        self.tell(What::Check(check));
+        self.emit(What::Check(check));
     }
 
     /// Notes a crash.
     pub fn crash(&self, crash: Crash) {
         self.notes.borrow_mut().crashes.push(crash.clone());
-        self.tell(What::Crash(crash));
+        self.emit(What::Crash(crash));
     }
 
     /// The crashes so far.
@@ -261,7 +260,7 @@ impl<'a> Walk<'a> {
         notes.bounds.told(&sample);
         notes.last = Some(sample);
         drop(notes);
-        self.tell(What::Heap(sample));
+        self.emit(What::Heap(sample));
     }
 
     /// Whether these are the figures that were noted last.
@@ -280,14 +279,14 @@ impl<'a> Walk<'a> {
     }
 
     /// The firmware starts anew, and with it the heap.
-    pub fn heap_anew(&self) {
+    pub fn heap_starts_over(&self) {
         self.notes.borrow_mut().bounds.anew();
     }
 
     /// Notes heap figures that were read from memory.
     pub fn heap_read(&self, read: HeapRead) {
         self.notes.borrow_mut().bounds.read(&read);
-        self.tell(What::HeapRead(read));
+        self.emit(What::HeapRead(read));
     }
 
     /// What came of holding figures from memory against the firmware's own: how many were, and
@@ -303,7 +302,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What comes from now on has lows of its own.
-    pub fn lows_anew(&self) {
+    pub fn reset_lows(&self) {
         self.notes.borrow_mut().lows = HeapLows::default();
     }
 
