@@ -8,6 +8,7 @@ pub mod artifacts;
 pub mod attached;
 pub mod bench;
 pub mod browser;
+pub mod docs;
 pub mod engine;
 pub mod gdb;
 pub mod guest_heap;
