@@ -315,10 +315,10 @@ mod tests {
     #[test]
     fn a_target_that_is_gone_is_found() {
         let page = Document::new(
-            "docs/planted.md",
+            "planted/page.md",
             "    make run\n    make -C firmware callers\n    make gone\n",
         );
         let found = missing_targets(&root(), &[page]);
-        assert_eq!(found, ["docs/planted.md:3: make has no target gone"]);
+        assert_eq!(found, ["planted/page.md:3: make has no target gone"]);
     }
 }
