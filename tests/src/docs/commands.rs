@@ -92,7 +92,7 @@ impl Helps {
         let name = format!("hilrig {}", path.join(" "));
         let mut positionals = 0;
         while let Some(word) = words.next() {
-            if word == "..." {
+            if word == "..." || word == "COMMAND" {
                 return None;
             }
             if !word.starts_with('-') || word == "-" {

@@ -47,6 +47,9 @@ pub fn differences(page: &Document, file: &Sections) -> Vec<String> {
     for (_, line) in &page.prose {
         if line.starts_with('#') {
             open = section.captures_iter(line).map(|parts| general(&parts[1])).collect();
+            if line.starts_with("# ") {
+                open.push(String::new());
+            }
             for section in &open {
                 described.entry(section.clone()).or_default();
             }
@@ -114,7 +117,8 @@ pub fn unknown(page: &Document, files: &[&Sections]) -> Vec<String> {
             let name = general(&parts[1]);
             let parent =
                 |file: &&Sections| file.keys().any(|key| key.starts_with(&format!("{name}.")));
-            let there = files.iter().any(|file| file.contains_key(&name) || parent(file));
+            let open = name.contains(|c: char| c.is_ascii_uppercase());
+            let there = open || files.iter().any(|file| file.contains_key(&name) || parent(file));
             if !there && name.contains('.') && !name.starts_with("baseline.") {
                 found.push(format!("{at}: there is no section {span}"));
             }
