@@ -6,7 +6,6 @@
 
 pub mod artifacts;
 pub mod attached;
-pub mod bench;
 pub mod browser;
 pub mod docs;
 pub mod engine;
@@ -18,6 +17,7 @@ pub mod processes;
 pub mod record;
 pub mod redact;
 pub mod running;
+pub mod sandbox;
 pub mod skip;
 pub mod terminal;
 pub mod usb;

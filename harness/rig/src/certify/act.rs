@@ -6,13 +6,13 @@ use hilrig_core::leak::{self, Slope};
 
 use super::bench::CaseBroker;
 use super::case::{OnBoard, Share};
-use crate::configuration::mismatch;
 use crate::journal::Stop;
-use crate::judge;
 use crate::log::Mark;
 use crate::mqtt;
-use crate::online::Online;
-use crate::run::Broker;
+use crate::pool::Broker;
+use crate::pool::judge;
+use crate::session::configuration_mode::mismatch;
+use crate::session::mqtt_mode::Online;
 use crate::watch::Says;
 
 impl Share<'_> {

@@ -12,8 +12,8 @@ use super::case::{OnBoard, Share};
 use crate::BrokerEndpoint;
 use crate::journal::Stop;
 use crate::mqtt::{self, NoMessage};
-use crate::online::Online;
-use crate::run::Broker;
+use crate::pool::Broker;
+use crate::session::mqtt_mode::Online;
 
 /// Clients of a storm beside the board.
 pub(super) const CROWD: usize = 50;

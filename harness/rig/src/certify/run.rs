@@ -22,9 +22,9 @@ use super::case::{Now, Share};
 use super::judge::{self, Came};
 use super::queue::{Need, Queue, Task};
 use super::storm::Storm;
-use crate::halt::Halt;
+use crate::pool::halt::Halt;
+use crate::pool::{Bench, Member, Plan, RunOutcome, one_board};
 use crate::restart_barrier::RestartBarrier;
-use crate::run::{Bench, Member, Plan, RunOutcome, one_board};
 use crate::time_server::TimeServer;
 use crate::watch::Patterns;
 

@@ -18,12 +18,12 @@ use super::bench::{CaseBroker, Trust};
 use super::case::{Met, OnBoard, Share, lows, not_ready, topic};
 use super::settings::given;
 use crate::BrokerEndpoint;
-use crate::boot::{Booted, Mode};
 use crate::journal::Stop;
 use crate::log::Log;
-use crate::online::Online;
-use crate::path::Path;
-use crate::run::Broker;
+use crate::main_path::Path;
+use crate::pool::Broker;
+use crate::session::boot_log::{Booted, Mode};
+use crate::session::mqtt_mode::Online;
 
 /// A storm, for those who join it.
 pub(crate) struct Storm {

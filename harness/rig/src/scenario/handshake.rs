@@ -3,11 +3,11 @@
 
 use crate::journal::Stop;
 use crate::log::Log;
+use crate::main_path::Path;
 use crate::mqtt;
-use crate::online::Online;
-use crate::path::Path;
-use crate::run::Broker;
+use crate::pool::Broker;
 use crate::scenario::Steps;
+use crate::session::mqtt_mode::Online;
 
 impl Path<'_> {
     pub(super) async fn handshakes(

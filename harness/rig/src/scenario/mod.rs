@@ -17,14 +17,14 @@ use hilrig_core::event::What;
 use hilrig_core::heap::HeapSample;
 use hilrig_core::scenario::{Asked, SETTLES, Scenario};
 
-use crate::boot::Booted;
-use crate::configuration::{invalid, mismatch};
 use crate::journal::{Journal, Stop};
-use crate::judge;
 use crate::log::{Log, Mark};
-use crate::online::Online;
-use crate::path::Path;
-use crate::run::Broker;
+use crate::main_path::Path;
+use crate::pool::Broker;
+use crate::pool::judge;
+use crate::session::boot_log::Booted;
+use crate::session::configuration_mode::{invalid, mismatch};
+use crate::session::mqtt_mode::Online;
 
 pub(crate) use steps::Steps;
 

@@ -8,12 +8,12 @@ use hilrig_core::leak;
 use hilrig_core::text;
 use hilrig_core::units::Span;
 
-use crate::boot::Booted;
-use crate::configuration::mismatch;
 use crate::http::{self, Tried};
 use crate::journal::Stop;
-use crate::path::Path;
+use crate::main_path::Path;
 use crate::scenario::Steps;
+use crate::session::boot_log::Booted;
+use crate::session::configuration_mode::mismatch;
 
 /// How often the heap is looked at that is to come back.
 const AGAIN: Duration = Duration::from_millis(200);

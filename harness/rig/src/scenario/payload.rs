@@ -4,10 +4,10 @@
 use hilrig_core::seeded::Seeded;
 
 use crate::journal::Stop;
-use crate::online::Online;
-use crate::path::Path;
-use crate::run::Broker;
+use crate::main_path::Path;
+use crate::pool::Broker;
 use crate::scenario::Steps;
+use crate::session::mqtt_mode::Online;
 
 /// Far over any buffer of a board, and below what the broker takes, 64 KiB. Bytes.
 const FAR_OVER: [usize; 2] = [4096, 32 * 1024];

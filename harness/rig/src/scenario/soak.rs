@@ -4,11 +4,11 @@
 
 use crate::journal::Stop;
 use crate::log::Log;
-use crate::online::Online;
-use crate::path::Path;
-use crate::run::Broker;
+use crate::main_path::Path;
+use crate::pool::Broker;
 use crate::scenario::Steps;
 use crate::scenario::payload::random_size;
+use crate::session::mqtt_mode::Online;
 
 /// Of so many steps in the mean, one is a restart and two are connections.
 const STEPS: u64 = 16;
