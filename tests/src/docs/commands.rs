@@ -80,6 +80,18 @@ impl Helps {
         accepted
     }
 
+    /// Every command and subcommand, such as `heap check`. `help` is clap's own.
+    pub fn commands(&mut self) -> Vec<String> {
+        let mut all = Vec::new();
+        for command in self.get(&[]).commands.iter().filter(|name| *name != "help") {
+            let below = self.get(std::slice::from_ref(command)).commands;
+            all.push(command.clone());
+            let below = below.iter().filter(|name| *name != "help");
+            all.extend(below.map(|name| format!("{command} {name}")));
+        }
+        all
+    }
+
     /// What is wrong with the words after `hilrig`. A `mention` may lack arguments that are needed.
     pub fn judge(&mut self, words: &[String], mention: bool) -> Option<String> {
         let mut path: Vec<String> = Vec::new();
