@@ -31,7 +31,7 @@ impl Accepted {
                 section = line;
                 continue;
             }
-            if let Some(parts) = flag.captures(line).filter(|_| section == "Options:") {
+            if let Some(parts) = flag.captures(line) {
                 let names = [parts.get(1), parts.get(2)].into_iter().flatten();
                 last = names.map(|name| name.as_str().to_owned()).collect();
                 for name in &last {
