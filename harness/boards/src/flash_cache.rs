@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 
 /// All that is known of a board.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Known {
+struct Cached {
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    image: Option<OnBoard>,
+    image: Option<FlashedImage>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     loader: Option<LoaderRate>,
 }
@@ -28,7 +28,7 @@ pub struct LoaderRate {
 
 /// What was last written to a board.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OnBoard {
+pub struct FlashedImage {
     /// SHA-256 of the image, hex.
     pub sha256: String,
     /// Build id in the image.
@@ -39,24 +39,24 @@ pub struct OnBoard {
 
 /// The record file of one board. Trouble with it costs a flashing, never a run.
 #[derive(Clone, Debug)]
-pub struct Record {
+pub struct FlashCache {
     path: PathBuf,
 }
 
-impl Record {
+impl FlashCache {
     /// The record of the board `key` (its MAC or its name) under the folder `state`.
-    pub fn of(state: &Path, key: &str) -> Record {
-        Record { path: state.join("boards").join(file_name(key)) }
+    pub fn of(state: &Path, key: &str) -> FlashCache {
+        FlashCache { path: state.join("boards").join(file_name(key)) }
     }
 
     /// What is on the board, if that is known.
-    pub fn image(&self) -> Option<OnBoard> {
+    pub fn image(&self) -> Option<FlashedImage> {
         self.read().image
     }
 
     /// Puts down what is on the board; `None` where that is not known any more.
-    pub fn set_image(&self, image: Option<OnBoard>) {
-        self.write(&Known { image, ..self.read() });
+    pub fn set_image(&self, image: Option<FlashedImage>) {
+        self.write(&Cached { image, ..self.read() });
     }
 
     /// The rate at which its loader worked.
@@ -66,13 +66,13 @@ impl Record {
 
     /// Puts down the rate at which its loader worked.
     pub fn set_loader_rate(&self, rate: LoaderRate) {
-        self.write(&Known { loader: Some(rate), ..self.read() });
+        self.write(&Cached { loader: Some(rate), ..self.read() });
     }
 
-    fn read(&self) -> Known {
+    fn read(&self) -> Cached {
         let known = match std::fs::read(&self.path) {
             Ok(text) => serde_json::from_slice(&text).map_err(std::io::Error::from),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Known::default()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Cached::default()),
             Err(error) => Err(error),
         };
         known.unwrap_or_else(|error| {
@@ -80,14 +80,14 @@ impl Record {
                 path = %self.path.display(), %error,
                 "the board's record cannot be read; its image will be written again"
             );
-            Known::default()
+            Cached::default()
         })
     }
 
     /// The file is the old one or the new one, never half of it. It is not synced: what a power cut
     /// does to it costs one more flashing, a sync costs every run.
-    fn write(&self, known: &Known) {
-        let done = match known == &Known::default() {
+    fn write(&self, known: &Cached) {
+        let done = match known == &Cached::default() {
             true => self.remove(),
             false => self.try_write(known),
         };
@@ -101,7 +101,7 @@ impl Record {
         }
     }
 
-    fn try_write(&self, known: &Known) -> std::io::Result<()> {
+    fn try_write(&self, known: &Cached) -> std::io::Result<()> {
         let folder = self.path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder)?;
         // The process's id keeps two writers apart; the board's lock makes them rare.
@@ -124,7 +124,7 @@ impl Record {
             Some(known) if known.sha256 == image.identity() => {
                 if build.is_some() && build == image.build.as_deref() {
                     if !known.confirmed {
-                        self.set_image(Some(OnBoard { confirmed: true, ..known }));
+                        self.set_image(Some(FlashedImage { confirmed: true, ..known }));
                     }
                 } else {
                     self.set_image(None);
@@ -168,14 +168,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn on_board() -> OnBoard {
-        OnBoard { sha256: "ab".repeat(32), build: Some("7c0ffee".into()), confirmed: true }
+    fn on_board() -> FlashedImage {
+        FlashedImage { sha256: "ab".repeat(32), build: Some("7c0ffee".into()), confirmed: true }
     }
 
     #[test]
     fn what_is_written_is_read_and_can_be_forgotten() {
         let state = tempfile::tempdir().unwrap();
-        let record = Record::of(state.path(), "bench-1");
+        let record = FlashCache::of(state.path(), "bench-1");
         assert_eq!(record.image(), None);
         record.set_image(Some(on_board()));
         assert_eq!(record.image(), Some(on_board()));
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn nothing_known_is_no_file() {
         let state = tempfile::tempdir().unwrap();
-        let record = Record::of(state.path(), "b");
+        let record = FlashCache::of(state.path(), "b");
         record.set_image(None);
         record.set_image(Some(on_board()));
         record.set_image(None);
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_damaged_record_is_none() {
         let state = tempfile::tempdir().unwrap();
-        let record = Record::of(state.path(), "b");
+        let record = FlashCache::of(state.path(), "b");
         record.set_image(Some(on_board()));
         for damage in [&b""[..], b"{\"sha256\":\"ab", b"\xff\xfe", b"[]"] {
             std::fs::write(state.path().join("boards/b.json"), damage).unwrap();
@@ -214,7 +214,7 @@ mod tests {
         #[test]
         fn no_name_leaves_the_folder_and_no_two_share_a_file(a in "\\PC{1,20}", b in "\\PC{1,20}") {
             let state = Path::new("state");
-            let (path_a, path_b) = (Record::of(state, &a).path, Record::of(state, &b).path);
+            let (path_a, path_b) = (FlashCache::of(state, &a).path, FlashCache::of(state, &b).path);
             prop_assert_eq!(path_a.parent(), Some(Path::new("state/boards")));
             prop_assert_eq!(path_a == path_b, a == b);
         }

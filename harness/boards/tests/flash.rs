@@ -11,15 +11,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bench::{CountingLines, board, image, settings};
-use hilrig_boards::{Deadlines, NoLines, SerialBoard, Settings};
+use hilrig_boards::{LoaderDeadlines, NoLines, SerialBoard, SerialSettings};
 use hilrig_core::board::{Board, BoardFault, Flashed};
 use hilrig_core::image::Image;
 use rom::{Chip, OLD, Rom, Trick};
 
 /// Short deadlines, for the tests of what goes wrong. What is to go well keeps the long ones: a
 /// busy machine must not fail it.
-fn impatient() -> Deadlines {
-    Deadlines {
+fn impatient() -> LoaderDeadlines {
+    LoaderDeadlines {
         sync: Duration::from_millis(400),
         register: Duration::from_millis(300),
         erase: Duration::from_secs(1),
@@ -140,7 +140,7 @@ async fn fault(trick: Trick) -> (String, Chip) {
     let folder = tempfile::tempdir().unwrap();
     let rom = Rom::start(trick);
     // The lowest rate: there is no other to try.
-    let settings = Settings {
+    let settings = SerialSettings {
         deadlines: impatient(),
         flash_baud: 74_880,
         ..settings(&rom.port, folder.path())
@@ -268,7 +268,7 @@ async fn without_lines_a_board_that_is_in_its_loader_is_flashed_and_another_told
     assert_holds(&rom.off(), &image);
 
     let rom = Rom::start(Trick::SilentFrom(8));
-    let settings = Settings { deadlines: impatient(), ..settings(&rom.port, folder.path()) };
+    let settings = SerialSettings { deadlines: impatient(), ..settings(&rom.port, folder.path()) };
     let mut board = SerialBoard::new(settings, Box::new(NoLines));
     let notes = noted(&mut board);
     let text = flash(&mut board, &image).await.unwrap_err().to_string();
@@ -299,15 +299,15 @@ async fn the_highest_rate_that_works_is_found_and_remembered() {
     ] {
         let rom = Rom::start(trick.clone());
         // What goes well must do so on a busy machine, too.
-        let deadlines = Deadlines {
+        let deadlines = LoaderDeadlines {
             sync: Duration::from_secs(1),
             register: Duration::from_secs(2),
             erase: Duration::from_secs(1),
             block: Duration::from_secs(2),
-            ..Deadlines::default()
+            ..LoaderDeadlines::default()
         };
         let settings =
-            Settings { deadlines, flash_baud: highest, ..settings(&rom.port, folder.path()) };
+            SerialSettings { deadlines, flash_baud: highest, ..settings(&rom.port, folder.path()) };
         let lines = CountingLines::default();
         let mut board = SerialBoard::new(settings, Box::new(lines.clone()));
         let notes = noted(&mut board);
@@ -339,7 +339,8 @@ async fn however_a_flashing_ends_the_board_is_reset_out_of_its_loader() {
     ] {
         let rom = Rom::start(trick.clone());
         let lines = CountingLines::default();
-        let settings = Settings { deadlines: impatient(), ..settings(&rom.port, folder.path()) };
+        let settings =
+            SerialSettings { deadlines: impatient(), ..settings(&rom.port, folder.path()) };
         let mut board = SerialBoard::new(settings, Box::new(lines.clone()));
         let _ = flash(&mut board, &image(5000, 1)).await;
         board.release().await;

@@ -19,16 +19,16 @@ use esp32_rom::{
     BEGIN, CHANGE_BAUDRATE, Chip, DATA, FLASH, Kind, MAC, MD5, OLD, READ_REG, Rom, SECURITY_INFO,
     SYNC, Trick,
 };
-use hilrig_boards::{Deadlines, NoLines, SerialBoard, Settings};
-use hilrig_core::board::{Board, BoardFault, Flashed, Lines};
+use hilrig_boards::{LoaderDeadlines, NoLines, SerialBoard, SerialSettings};
+use hilrig_core::board::{Board, BoardFault, Flashed, ResetLines};
 use hilrig_core::config::BoardKind;
 use hilrig_core::image::Image;
 
 /// Lines that tell the fake of each reset into the loader.
-struct ResetLines(Arc<AtomicU32>);
+struct CountingLines(Arc<AtomicU32>);
 
 #[async_trait(?Send)]
-impl Lines for ResetLines {
+impl ResetLines for CountingLines {
     fn words(&self) -> String {
         "test".into()
     }
@@ -43,13 +43,13 @@ impl Lines for ResetLines {
     }
 }
 
-fn impatient() -> Deadlines {
-    Deadlines {
+fn impatient() -> LoaderDeadlines {
+    LoaderDeadlines {
         sync: Duration::from_millis(600),
         register: Duration::from_millis(300),
         erase: Duration::from_secs(1),
         block: Duration::from_millis(300),
-        ..Deadlines::default()
+        ..LoaderDeadlines::default()
     }
 }
 
@@ -60,9 +60,9 @@ fn kind(rom: Kind) -> BoardKind {
     }
 }
 
-fn of_kind(rom: &Rom, folder: &Path, kind: BoardKind, deadlines: Deadlines) -> SerialBoard {
-    let settings = Settings { kind, deadlines, ..settings(&rom.port, folder) };
-    SerialBoard::new(settings, Box::new(ResetLines(Arc::clone(&rom.resets))))
+fn of_kind(rom: &Rom, folder: &Path, kind: BoardKind, deadlines: LoaderDeadlines) -> SerialBoard {
+    let settings = SerialSettings { kind, deadlines, ..settings(&rom.port, folder) };
+    SerialBoard::new(settings, Box::new(CountingLines(Arc::clone(&rom.resets))))
 }
 
 fn image(elf: Vec<u8>) -> Image {
@@ -104,7 +104,7 @@ async fn an_elf_file_becomes_a_flash_that_boots_and_is_verified() {
     {
         let folder = tempfile::tempdir().unwrap();
         let rom = Rom::start(rom_kind, Trick::None);
-        let mut board = of_kind(&rom, folder.path(), kind(rom_kind), Deadlines::default());
+        let mut board = of_kind(&rom, folder.path(), kind(rom_kind), LoaderDeadlines::default());
         board.lock("test", Duration::ZERO).await.unwrap();
         let told = Arc::new(Mutex::new(Vec::new()));
         let telling = Arc::clone(&told);
@@ -136,7 +136,8 @@ async fn what_is_unchanged_is_not_written_again() {
     let mut flash_of = vec![OLD; FLASH];
     let mut run = async |image: &Image, force: bool| {
         let rom = Rom::with_flash(Kind::Esp32c3, Trick::None, std::mem::take(&mut flash_of));
-        let mut board = of_kind(&rom, folder.path(), BoardKind::Esp32c3, Deadlines::default());
+        let mut board =
+            of_kind(&rom, folder.path(), BoardKind::Esp32c3, LoaderDeadlines::default());
         board.lock("test", Duration::ZERO).await.unwrap();
         let flashed = board.flash(image, force, Box::new(|_, _| {})).await.unwrap();
         board.release().await;
@@ -211,7 +212,7 @@ async fn another_board_is_not_written_to() {
     let mut settings = settings(&rom.port, folder.path());
     settings.kind = BoardKind::Esp32c3;
     settings.mac = Some("7c:df:a1:00:00:01".parse().unwrap());
-    let mut board = SerialBoard::new(settings, Box::new(ResetLines(Arc::clone(&rom.resets))));
+    let mut board = SerialBoard::new(settings, Box::new(CountingLines(Arc::clone(&rom.resets))));
     let text = flash(&mut board, &riscv(1)).await.unwrap_err().to_string();
     says(&text, &[MAC, "7c:df:a1:00:00:01", "Nothing was written"]);
     board.release().await;
@@ -243,7 +244,7 @@ async fn an_elf_file_that_the_chip_would_not_start_is_not_written() {
 async fn fault_elf(elf: Vec<u8>) -> (String, Chip) {
     let folder = tempfile::tempdir().unwrap();
     let rom = Rom::start(Kind::Esp32c3, Trick::None);
-    let mut board = of_kind(&rom, folder.path(), BoardKind::Esp32c3, Deadlines::default());
+    let mut board = of_kind(&rom, folder.path(), BoardKind::Esp32c3, LoaderDeadlines::default());
     let text = flash(&mut board, &image(elf)).await.unwrap_err().to_string();
     board.release().await;
     (text, rom.off())
@@ -272,7 +273,8 @@ async fn a_board_without_a_sign_of_life_is_told_from_one_that_fell_silent() {
     {
         let folder = tempfile::tempdir().unwrap();
         let rom = Rom::start(Kind::Esp32c3, trick.clone());
-        let mut board = of_kind(&rom, folder.path(), BoardKind::Esp32c3, Deadlines::default());
+        let mut board =
+            of_kind(&rom, folder.path(), BoardKind::Esp32c3, LoaderDeadlines::default());
         let fault = flash(&mut board, &riscv(1)).await.unwrap_err();
         assert_eq!(fault.silent, silent, "{trick:?}: {fault}");
         board.release().await;
@@ -297,7 +299,8 @@ async fn a_loader_that_answers_late_or_twice_but_in_time_is_good_enough() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let rom = Rom::start(Kind::Esp32c3, trick.clone());
-        let mut board = of_kind(&rom, folder.path(), BoardKind::Esp32c3, Deadlines::default());
+        let mut board =
+            of_kind(&rom, folder.path(), BoardKind::Esp32c3, LoaderDeadlines::default());
         let image = riscv(1);
         flash(&mut board, &image).await.unwrap_or_else(|fault| panic!("{trick:?}: {fault}"));
         assert_eq!(board.facts().mac, Some(MAC.parse().unwrap()), "{trick:?}");
@@ -351,7 +354,7 @@ async fn a_flash_that_does_not_hold_what_was_written_is_found() {
 async fn a_rate_that_the_line_does_not_carry_is_left_for_the_roms_own() {
     let folder = tempfile::tempdir().unwrap();
     let rom = Rom::start(Kind::Esp32c3, Trick::DeafAtRate);
-    let mut board = of_kind(&rom, folder.path(), BoardKind::Esp32c3, Deadlines::default());
+    let mut board = of_kind(&rom, folder.path(), BoardKind::Esp32c3, LoaderDeadlines::default());
     flash(&mut board, &riscv(1)).await.unwrap();
     board.release().await;
     assert_eq!(rom.resets.load(Ordering::Relaxed), 2);
@@ -417,7 +420,7 @@ async fn without_lines_a_board_that_is_in_its_loader_is_flashed_and_another_told
 async fn a_flashing_that_is_stopped_gives_the_port_back() {
     let folder = tempfile::tempdir().unwrap();
     let rom = Rom::start(Kind::Esp32c3, Trick::Late(DATA, Duration::from_millis(20)));
-    let board = || of_kind(&rom, folder.path(), BoardKind::Esp32c3, Deadlines::default());
+    let board = || of_kind(&rom, folder.path(), BoardKind::Esp32c3, LoaderDeadlines::default());
     let image = riscv(1);
     let mut first = board();
     first.lock("first", Duration::ZERO).await.unwrap();

@@ -7,12 +7,13 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hilrig_boards::identity::wanted::Wanted;
+use hilrig_boards::identity::query::PortQuery;
 use hilrig_boards::power::PowerSwitch;
 use hilrig_boards::{
-    Deadlines, ModemLines, NoLines, ProbeBoard, ProbeSettings, Seek, SerialBoard, Settings,
+    LoaderDeadlines, ModemLines, NoLines, ProbeBoard, ProbeSettings, PortSearch, SerialBoard, SerialSettings,
 };
-use hilrig_core::board::{Board, BoardFault, Console, Flashed, Lines, Reach};
+use hilrig_core::board::{Board, BoardFault, Console, Flashed, ResetLines, Reach};
+use hilrig_core::board_kind::VirtualChip;
 use hilrig_core::config::{
     Attached, BoardConfig, BoardKind, Config, FLASH_BAUD, LinesKind, PortId,
     RIG_SEEN_BY_VIRTUAL_BOARD,
@@ -77,7 +78,7 @@ fn started(number: usize, kind: BoardKind) -> BoardConfig {
 
 /// Whether the run starts this board itself, from a boot ROM.
 pub fn has_boot_rom(board: &Chosen) -> bool {
-    board.attached == Attached::Started && board.kind == BoardKind::Virtual
+    board.attached == Attached::Started && board.kind.virtual_chip() == Some(VirtualChip::Esp8266)
 }
 
 /// Folder of what is known of boards from run to run, by the XDG base directory specification.
@@ -116,7 +117,7 @@ impl Bench {
         for (number, board) in chosen.iter().enumerate() {
             let seed = seed.wrapping_add(number as u64);
             let made: Box<dyn Board> = match &board.attached {
-                Attached::Started if board.kind == BoardKind::Lm3s6965 => {
+                Attached::Started if board.kind.has_probe() => {
                     match start_arm(config, board, run_dir, seed).await {
                         Ok((serving, made)) => {
                             bench.arm_boards.push(serving);
@@ -133,13 +134,13 @@ impl Bench {
                     Err(fault) => Box::new(Absent { board: board.clone(), fault }),
                 },
                 Attached::Control { port, control } => {
-                    let at = seek(&neighbours, board, port);
+                    let at = search(&neighbours, board, port);
                     let lines = Box::new(ControlSocket::new(control));
                     let made = serial(board, at, lines, board.http, &state_folder());
                     Box::new(made.with_power(power(board)))
                 }
                 Attached::Serial { port, lines } => {
-                    let at = seek(&neighbours, board, port);
+                    let at = search(&neighbours, board, port);
                     let made = serial(board, at, modem(*lines), board.http, &state_folder());
                     Box::new(made.with_power(power(board)))
                 }
@@ -174,9 +175,9 @@ impl Bench {
 }
 
 /// All boards of the configuration, for those that look for their own port beside the others.
-pub fn neighbours(config: &Config) -> Rc<hilrig_boards::Bench> {
-    let boards = config.boards.iter().filter_map(|board| Some(wanted(board, port_id(board)?)));
-    Rc::new(hilrig_boards::Bench::new(boards.collect()))
+pub fn neighbours(config: &Config) -> Rc<hilrig_boards::Neighbours> {
+    let boards = config.boards.iter().filter_map(|board| Some(query(board, port_id(board)?)));
+    Rc::new(hilrig_boards::Neighbours::new(boards.collect()))
 }
 
 /// What names a board's serial port; none for a board that has none of this machine's.
@@ -187,12 +188,12 @@ pub fn port_id(board: &BoardConfig) -> Option<&PortId> {
     }
 }
 
-fn wanted(board: &BoardConfig, id: &PortId) -> Wanted {
-    Wanted { board: board.name.clone(), id: id.clone(), mac: board.mac }
+fn query(board: &BoardConfig, id: &PortId) -> PortQuery {
+    PortQuery { board: board.name.clone(), id: id.clone(), mac: board.mac }
 }
 
-fn seek(neighbours: &Rc<hilrig_boards::Bench>, board: &BoardConfig, id: &PortId) -> At {
-    At::Sought(Seek { wanted: wanted(board, id), bench: Rc::clone(neighbours) })
+fn search(neighbours: &Rc<hilrig_boards::Neighbours>, board: &BoardConfig, id: &PortId) -> At {
+    At::Sought(PortSearch { query: query(board, id), neighbours: Rc::clone(neighbours) })
 }
 
 /// Where a board's port is.
@@ -200,26 +201,26 @@ pub enum At {
     /// It is this one.
     Port(PathBuf),
     /// It is looked for each time that the board is locked.
-    Sought(Seek),
+    Sought(PortSearch),
 }
 
 /// One board on a port, as `--port` names it or the configuration.
 pub fn serial(
     board: &BoardConfig,
     at: At,
-    lines: Box<dyn Lines>,
+    lines: Box<dyn ResetLines>,
     http: Option<SocketAddr>,
     state: &Path,
 ) -> SerialBoard {
-    let (port, seek) = match at {
+    let (port, search) = match at {
         At::Port(port) => (port, None),
-        At::Sought(seek) => (PathBuf::new(), Some(seek)),
+        At::Sought(search) => (PathBuf::new(), Some(search)),
     };
-    let settings = Settings {
+    let settings = SerialSettings {
         name: board.name.clone(),
         kind: board.kind,
         port,
-        seek,
+        search,
         mac: board.mac,
         reach: Reach { http, rig: board.rig },
         baud: board.baud,
@@ -227,7 +228,7 @@ pub fn serial(
         flash_baud: board.flash_baud,
         state: state.into(),
         locks: lock_folder(),
-        deadlines: Deadlines::default(),
+        deadlines: LoaderDeadlines::default(),
     };
     SerialBoard::new(settings, lines)
 }
@@ -274,17 +275,17 @@ pub fn named(
     which: &Which,
     rates: Rates,
 ) -> Result<(Box<dyn Board>, BoardKind), Failure> {
-    let (board, at, lines): (BoardConfig, At, Box<dyn Lines>) = match (&which.board, &which.port) {
+    let (board, at, lines): (BoardConfig, At, Box<dyn ResetLines>) = match (&which.board, &which.port) {
         (Some(name), _) => {
             let config = load::config(&config.config)?;
             let board = choose(&config, None, None, std::slice::from_ref(name))?.remove(0);
             match board.attached.clone() {
                 Attached::Control { port, control } => {
-                    let at = seek(&neighbours(&config), &board, &port);
+                    let at = search(&neighbours(&config), &board, &port);
                     (board, at, Box::new(ControlSocket::new(control)))
                 }
                 Attached::Serial { port, lines } => {
-                    let at = seek(&neighbours(&config), &board, &port);
+                    let at = search(&neighbours(&config), &board, &port);
                     (board, at, modem(lines))
                 }
                 Attached::Probe { chip, probe: selector } => {
@@ -295,7 +296,7 @@ pub fn named(
                     let made = probe(&board, &chip, selector.as_deref(), firmware, &state_folder());
                     return Ok((Box::new(made), kind));
                 }
-                Attached::Started if board.kind == BoardKind::Lm3s6965 => {
+                Attached::Started if board.kind.has_probe() => {
                     return Err(Failure::usage(format!(
                         "board `{name}` is a virtual one, and no other process sees its probe: it only lives in a run"
                     )));
@@ -308,7 +309,7 @@ pub fn named(
             }
         }
         (None, Some(port)) => {
-            let lines: Box<dyn Lines> = match &which.control {
+            let lines: Box<dyn ResetLines> = match &which.control {
                 Some(control) => Box::new(ControlSocket::new(control)),
                 None => Box::new(ModemLines::default()),
             };
@@ -354,7 +355,7 @@ fn by_control(control: &Path) -> PowerSwitch {
 }
 
 /// The reset lines of a real board.
-pub fn modem(lines: LinesKind) -> Box<dyn Lines> {
+pub fn modem(lines: LinesKind) -> Box<dyn ResetLines> {
     match lines {
         LinesKind::DtrRts => Box::new(ModemLines::default()),
         LinesKind::Inverted => Box::new(ModemLines { inverted: true }),

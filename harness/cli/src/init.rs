@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::net::{IpAddr, UdpSocket};
 
 use hilrig_boards::identity::discover::FoundPort;
-use hilrig_boards::identity::wanted::stable_key;
+use hilrig_boards::identity::query::stable_key;
 use hilrig_boards::probe::list::probes;
 use hilrig_core::config::BoardKind;
 use hilrig_core::image::ImageFormat;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hilrig::{Plan, RunBroker};
 use hilrig_broker::BrokerPlan;
-use hilrig_core::config::{BoardKind, Config};
+use hilrig_core::config::Config;
 use hilrig_core::event::Events;
 use hilrig_core::exit;
 use hilrig_report::heap::Baseline;
@@ -58,7 +58,7 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
         config.records = records.into();
     }
     let virtual_boards = args.virtual_boards.map(usize::from);
-    let kind = args.kind.map(BoardKind::from);
+    let kind = args.kind;
     let boards = Boards { virtual_boards, kind, names: &args.board, callers: args.callers };
     let mut loaded = Loaded::read(config, &boards)?;
     twins::refuse(&loaded.config, &loaded.chosen).await?;

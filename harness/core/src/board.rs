@@ -196,7 +196,7 @@ pub struct ByHand {
 /// The lines that reset a board and choose its boot mode: modem-control lines on real boards, the
 /// control socket on virtual ones.
 #[async_trait(?Send)]
-pub trait Lines {
+pub trait ResetLines {
     /// What it is, for messages: `DTR/RTS`, `control socket`.
     fn words(&self) -> String;
 

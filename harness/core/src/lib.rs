@@ -1,6 +1,7 @@
 //! The words of the field as types, and the traits at the edges. No I/O happens here.
 
 pub mod board;
+pub mod board_kind;
 pub mod callers;
 pub mod certify;
 pub mod check;

@@ -10,17 +10,17 @@ use hilrig_core::mac::Mac;
 use serde::{Deserialize, Serialize};
 
 use crate::chip::FLASH_SIZE;
-use crate::control::{ControlCommand, ControlReply, State, Status};
-use crate::control_server::{ControlServer, Request};
+use crate::control::{BoardState, BoardStatus, ControlCommand, ControlReply};
+use crate::control_server::{ControlRequest, ControlServer};
 use crate::error::VirtualError;
 use crate::flash_file::FlashFile;
 use crate::http_port::HttpPort;
-use crate::port_line::{PortLine, Trouble};
-use crate::power::{Power, Supply};
+use crate::port_line::{LineTrouble, PortLine};
+use crate::power::{PowerState, Supply};
 use crate::process::is_there;
-use crate::pty::Pty;
-use crate::qemu;
-use crate::rates::Rates;
+use crate::pty::BoardPty;
+use crate::qemu::QemuEvent;
+use crate::rates::LineRates;
 use crate::serving::Serving;
 use crate::state_dir::StateDir;
 
@@ -45,14 +45,14 @@ pub struct VirtualBoardConfig {
     pub qemu: PathBuf,
     /// The ELF that stands in for the chip's boot ROM.
     pub boot_rom: PathBuf,
-    /// A debugger is waited for, at [`Ready::gdb`], each time that the CPU is powered on.
+    /// A debugger is waited for, at [`VirtualReady::gdb`], each time that the CPU is powered on.
     pub gdb: bool,
 }
 
 /// How to reach a board that has started. As JSON it is the line that `hilrig virtual-board`
 /// prints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ready {
+pub struct VirtualReady {
     /// Its serial port.
     pub port: PathBuf,
     /// Its control socket; see [`crate::control`].
@@ -73,12 +73,12 @@ pub struct Ready {
 /// ends with the thread that started it: a current-thread runtime does that.
 #[derive(Debug)]
 pub struct VirtualBoard {
-    ready: Ready,
+    ready: VirtualReady,
     supply: Supply,
-    pty: Pty,
+    pty: BoardPty,
     line: PortLine,
     control: ControlServer,
-    rates: Option<Rates>,
+    rates: Option<LineRates>,
     lost_to_board: u64,
     buffer: Vec<u8>,
     _port_link: PortLink,
@@ -95,9 +95,9 @@ enum Event {
     /// What waits for the port's rate is to be looked at.
     Look,
     /// The CPU.
-    Cpu(qemu::Event),
+    Cpu(QemuEvent),
     /// A command.
-    Control(Request),
+    Control(ControlRequest),
 }
 
 impl VirtualBoard {
@@ -113,7 +113,7 @@ impl VirtualBoard {
         }
         let dir = StateDir::open(&state_dir, mac, OUI, seed)?;
         let flash = FlashFile::open(&dir.path().join("flash.bin"), FLASH_SIZE)?;
-        let pty = Pty::open()?;
+        let pty = BoardPty::open()?;
         let port_link = PortLink::make(dir.path().join("port"), pty.path())?;
         let control = ControlServer::listen(dir.path().join("control"))?;
         let http = HttpPort::take(seed)?;
@@ -125,7 +125,7 @@ impl VirtualBoard {
         let mut buffer = Vec::new();
         supply.first_power_on(&mut buffer).await?;
         line.send(&buffer, |bytes| pty.write(bytes));
-        let ready = Ready {
+        let ready = VirtualReady {
             port: pty.path().into(),
             control: control.path().into(),
             http: supply.http(),
@@ -150,7 +150,7 @@ impl VirtualBoard {
     }
 
     /// How to reach it.
-    pub fn ready(&self) -> &Ready {
+    pub fn ready(&self) -> &VirtualReady {
         &self.ready
     }
 
@@ -191,8 +191,8 @@ impl VirtualBoard {
             Event::PortTakes => self.line.flush(|bytes| self.pty.write(bytes)),
             Event::PortClosed => {}
             Event::Look => self.firmware_says(&[]),
-            Event::Cpu(qemu::Event::Uart) => self.take_from_uart(),
-            Event::Cpu(qemu::Event::Ended(status)) => {
+            Event::Cpu(QemuEvent::Uart) => self.take_from_uart(),
+            Event::Cpu(QemuEvent::Ended(status)) => {
                 let mut said = Vec::new();
                 self.supply.cpu_ended(status, &mut said).await;
                 self.firmware_says(&said);
@@ -227,7 +227,7 @@ impl VirtualBoard {
         let bytes = &self.buffer[..got];
         let mut out = Vec::new();
         match &mut self.supply.power {
-            Power::Loader(loader) => {
+            PowerState::Loader(loader) => {
                 let baud = self.pty.baud();
                 let came = match &mut self.rates {
                     Some(rates) => Cow::Owned(rates.loader_hears(bytes, baud)),
@@ -252,7 +252,7 @@ impl VirtualBoard {
                     let _ = self.power(Change::Reset).await;
                 }
             }
-            Power::Running(cpu) => {
+            PowerState::Running(cpu) => {
                 let came = match &self.rates {
                     Some(rates) => Cow::Owned(rates.firmware_hears(bytes, self.pty.baud())),
                     None => Cow::Borrowed(bytes),
@@ -260,13 +260,13 @@ impl VirtualBoard {
                 let taken = cpu.write_uart(&came).unwrap_or(0);
                 self.lost_to_board += (came.len() - taken) as u64;
             }
-            Power::Off | Power::Hung | Power::Fault(_) => {}
+            PowerState::Off | PowerState::Hung | PowerState::Fault(_) => {}
         }
         Ok(())
     }
 
     fn take_from_uart(&mut self) {
-        let Power::Running(cpu) = &mut self.supply.power else { return };
+        let PowerState::Running(cpu) = &mut self.supply.power else { return };
         let Ok(got) = cpu.read_uart(&mut self.buffer) else { return };
         let bytes = std::mem::take(&mut self.buffer);
         self.firmware_says(&bytes[..got]);
@@ -309,13 +309,13 @@ impl VirtualBoard {
             ControlCommand::Hang => self.power(Change::Hang).await,
             ControlCommand::Garbage { bytes, seed } => {
                 let seed = seed.unwrap_or(self.supply.seed());
-                self.trouble(Trouble::Garbage { bytes, seed })
+                self.trouble(LineTrouble::Garbage { bytes, seed })
             }
             ControlCommand::Flood { bytes, newline } => {
-                self.trouble(Trouble::Flood { bytes, newline })
+                self.trouble(LineTrouble::Flood { bytes, newline })
             }
             ControlCommand::Rates { firmware, most } => {
-                self.rates = Some(Rates::new(firmware, most));
+                self.rates = Some(LineRates::new(firmware, most));
                 Ok(())
             }
             ControlCommand::Say { text } => {
@@ -337,7 +337,7 @@ impl VirtualBoard {
         }
     }
 
-    fn trouble(&mut self, trouble: Trouble) -> Result<(), VirtualError> {
+    fn trouble(&mut self, trouble: LineTrouble) -> Result<(), VirtualError> {
         self.line.start(trouble);
         self.line.flush(|bytes| self.pty.write(bytes));
         Ok(())
@@ -364,15 +364,15 @@ impl VirtualBoard {
         done
     }
 
-    fn status(&self) -> Status {
+    fn status(&self) -> BoardStatus {
         let (state, fault) = match &self.supply.power {
-            Power::Off => (State::Off, None),
-            Power::Loader(_) => (State::Loader, None),
-            Power::Running(_) => (State::Running, None),
-            Power::Hung => (State::Hung, None),
-            Power::Fault(fault) => (State::Fault, Some(fault.clone())),
+            PowerState::Off => (BoardState::Off, None),
+            PowerState::Loader(_) => (BoardState::Loader, None),
+            PowerState::Running(_) => (BoardState::Running, None),
+            PowerState::Hung => (BoardState::Hung, None),
+            PowerState::Fault(fault) => (BoardState::Fault, Some(fault.clone())),
         };
-        Status {
+        BoardStatus {
             state,
             fault,
             mac: self.ready.mac,

@@ -56,7 +56,7 @@ const IRAM: Range<u32> = 0x4010_0000..0x4011_0000;
 
 /// The chip as its loader sees it.
 #[derive(Debug)]
-pub struct Chip {
+pub struct ChipRegisters {
     fuses: [u32; 4],
     uart_clkdiv: u32,
     spi: [u32; (SPI.end - SPI.start) as usize / 4],
@@ -65,9 +65,9 @@ pub struct Chip {
     iram: Vec<u8>,
 }
 
-impl Chip {
+impl ChipRegisters {
     /// A chip whose fuses hold `mac`.
-    pub fn new(mac: Mac) -> Chip {
+    pub fn new(mac: Mac) -> ChipRegisters {
         let [oui @ .., d, e, f] = mac.0;
         // Two of the vendor's prefixes have a short form in word 1; word 3 holds any other.
         let (short, long) = match oui {
@@ -77,7 +77,7 @@ impl Chip {
         };
         // Bit 4 of word 0 and bit 16 of word 2 would make it an ESP8285.
         let fuses = [u32::from(f) << 24, u32::from_be_bytes([0x02, short, d, e]), 0, long];
-        Chip { fuses, uart_clkdiv: 0, spi: [0; _], dram: Vec::new(), iram: Vec::new() }
+        ChipRegisters { fuses, uart_clkdiv: 0, spi: [0; _], dram: Vec::new(), iram: Vec::new() }
     }
 
     /// The loader measured the client's rate in a SYNC.
@@ -129,7 +129,7 @@ impl Chip {
     /// Puts bytes into memory; lost where there is none.
     pub fn load(&mut self, address: u32, bytes: &[u8]) {
         let Ok(length) = u32::try_from(bytes.len()) else { return };
-        if !Chip::is_memory(address, length) {
+        if !ChipRegisters::is_memory(address, length) {
             return;
         }
         let (memory, region) =
@@ -140,7 +140,7 @@ impl Chip {
     }
 
     fn memory(&self, address: u32, length: u32) -> Option<(&[u8], usize)> {
-        Chip::is_memory(address, length).then(|| {
+        ChipRegisters::is_memory(address, length).then(|| {
             if DRAM.contains(&address) {
                 (self.dram.as_slice(), (address - DRAM.start) as usize)
             } else {

@@ -116,13 +116,13 @@ pub struct ControlReply {
     pub error: Option<String>,
     /// For `status`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<Status>,
+    pub status: Option<BoardStatus>,
 }
 
 /// What the board is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum BoardState {
     /// Without power.
     Off,
     /// The ROM's loader waits on the port.
@@ -137,10 +137,10 @@ pub enum State {
 
 /// The answer to `status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
+pub struct BoardStatus {
     /// What the board is doing.
-    pub state: State,
-    /// What went wrong, for [`State::Fault`].
+    pub state: BoardState,
+    /// What went wrong, for [`BoardState::Fault`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
     /// Its MAC address.

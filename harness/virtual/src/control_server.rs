@@ -18,13 +18,13 @@ const CLIENTS_MOST: usize = 16;
 const PATH_MOST: usize = 107;
 
 /// A command and where its answer goes.
-pub type Request = (ControlCommand, oneshot::Sender<ControlReply>);
+pub type ControlRequest = (ControlCommand, oneshot::Sender<ControlReply>);
 
 /// The listening socket. Its file goes with this value.
 #[derive(Debug)]
 pub struct ControlServer {
     path: PathBuf,
-    requests: mpsc::Receiver<Request>,
+    requests: mpsc::Receiver<ControlRequest>,
     /// Ends the tasks that read from clients.
     _tasks: JoinSet<()>,
 }
@@ -55,7 +55,7 @@ impl ControlServer {
     }
 
     /// The next command of any client. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Request {
+    pub async fn next(&mut self) -> ControlRequest {
         match self.requests.recv().await {
             Some(request) => request,
             // The accepting task holds the other end, and lives as long as this.
@@ -77,7 +77,7 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-async fn accept(listener: UnixListener, to_board: mpsc::Sender<Request>) {
+async fn accept(listener: UnixListener, to_board: mpsc::Sender<ControlRequest>) {
     let places = Arc::new(Semaphore::new(CLIENTS_MOST));
     let mut clients = JoinSet::new();
     loop {
@@ -103,7 +103,7 @@ async fn accept(listener: UnixListener, to_board: mpsc::Sender<Request>) {
     }
 }
 
-async fn serve(stream: UnixStream, to_board: mpsc::Sender<Request>) -> io::Result<()> {
+async fn serve(stream: UnixStream, to_board: mpsc::Sender<ControlRequest>) -> io::Result<()> {
     let mut stream = BufReader::with_capacity(512, stream);
     loop {
         let mut line = Vec::new();

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hilrig_core::board::{BoardFault, Lines, Power};
+use hilrig_core::board::{BoardFault, Power, ResetLines};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use crate::control::{ControlCommand, ControlReply, LINE_MOST, State, Status};
+use crate::control::{BoardState, BoardStatus, ControlCommand, ControlReply, LINE_MOST};
 
 /// A board answers within milliseconds; powering on takes QEMU some 30 ms, on a machine under load
 /// far longer.
@@ -100,7 +100,7 @@ impl ControlSocket {
     }
 
     /// What the board is doing.
-    pub async fn status(&self) -> Result<Status, BoardFault> {
+    pub async fn status(&self) -> Result<BoardStatus, BoardFault> {
         let reply = self.send(ControlCommand::Status).await?;
         reply.status.ok_or_else(|| self.fault(ControlCommand::Status, "an answer without a status"))
     }
@@ -148,7 +148,7 @@ impl ControlSocket {
 }
 
 #[async_trait(?Send)]
-impl Lines for ControlSocket {
+impl ResetLines for ControlSocket {
     fn words(&self) -> String {
         "control socket".into()
     }
@@ -170,23 +170,23 @@ impl Lines for ControlSocket {
             None => "its QEMU stands still".into(),
         };
         let (found, help) = match status.state {
-            State::Fault => (status.fault.unwrap_or_default(), None),
-            State::Off => {
+            BoardState::Fault => (status.fault.unwrap_or_default(), None),
+            BoardState::Off => {
                 ("it has no power".to_owned(), Some(r#"`{"do":"power_on"}` gives it back"#))
             }
-            State::Hung => (
+            BoardState::Hung => (
                 "its chip hangs, whatever its reset lines do".to_owned(),
                 Some("Only a power cut ends that"),
             ),
-            State::Running if status.stopped => (stopped(), Some("SIGCONT lets it go on")),
-            State::Running | State::Loader if !status.link => {
+            BoardState::Running if status.stopped => (stopped(), Some("SIGCONT lets it go on")),
+            BoardState::Running | BoardState::Loader if !status.link => {
                 ("its network cable is out".to_owned(), Some(r#"`{"do":"link_up"}` puts it in"#))
             }
-            State::Running if status.silent => (
+            BoardState::Running if status.silent => (
                 "its serial line lets nothing of the firmware through".to_owned(),
                 Some(r#"`{"do":"normal"}` ends that"#),
             ),
-            State::Running | State::Loader => return Ok(()),
+            BoardState::Running | BoardState::Loader => return Ok(()),
         };
         let tried = format!("looking at the virtual board at {}", self.path.display());
         let fault = BoardFault::new(tried, found);

@@ -35,8 +35,8 @@ mod serving;
 pub mod slip;
 mod state_dir;
 
-pub use board::{Ready, VirtualBoard, VirtualBoardConfig};
-pub use control::{ControlCommand, ControlReply, State, Status};
+pub use board::{VirtualBoard, VirtualBoardConfig, VirtualReady};
+pub use control::{BoardState, BoardStatus, ControlCommand, ControlReply};
 pub use control_socket::ControlSocket;
 pub use error::VirtualError;
 pub use serving::Serving;

@@ -16,7 +16,7 @@ use std::ops::{ControlFlow, Range};
 use hilrig_core::image::CHECKSUM_SEED;
 use hilrig_core::mac::Mac;
 
-use crate::chip::{Chip, FLASH_SIZE, Nor, SECTOR};
+use crate::chip::{ChipRegisters, FLASH_SIZE, Nor, SECTOR};
 use crate::slip;
 
 const FLASH_BEGIN: u8 = 0x02;
@@ -98,24 +98,24 @@ impl Download {
 
 /// The loader, from one reset to the next.
 #[derive(Debug)]
-pub struct Loader {
-    frames: slip::Decoder,
+pub struct RomLoader {
+    frames: slip::FrameDecoder,
     rom: Rom,
 }
 
 #[derive(Debug)]
 struct Rom {
-    chip: Chip,
+    chip: ChipRegisters,
     flash: Option<Download>,
     memory: Option<Download>,
 }
 
-impl Loader {
+impl RomLoader {
     /// The loader of a chip with this MAC address.
-    pub fn new(mac: Mac) -> Loader {
-        Loader {
-            frames: slip::Decoder::default(),
-            rom: Rom { chip: Chip::new(mac), flash: None, memory: None },
+    pub fn new(mac: Mac) -> RomLoader {
+        RomLoader {
+            frames: slip::FrameDecoder::default(),
+            rom: Rom { chip: ChipRegisters::new(mac), flash: None, memory: None },
         }
     }
 
@@ -129,7 +129,7 @@ impl Loader {
         baud: impl Fn() -> u32,
         out: &mut Vec<u8>,
     ) -> Option<Left> {
-        let Loader { frames, rom } = self;
+        let RomLoader { frames, rom } = self;
         frames.feed(bytes, |frame| rom.frame(frame, flash, &baud, out))
     }
 }
@@ -217,7 +217,9 @@ impl Rom {
                 if block_size > MEM_BLOCK {
                     return Err(Refusal::InvalidMessage);
                 }
-                if !Chip::is_memory(address, size) || !fits(blocks, block_size, MEMORY_MOST) {
+                if !ChipRegisters::is_memory(address, size)
+                    || !fits(blocks, block_size, MEMORY_MOST)
+                {
                     return Err(Refusal::FailedToAct);
                 }
                 self.memory = Some(Download { next: address, sequence: 0, blocks, block_size });
@@ -226,7 +228,7 @@ impl Rom {
                 let (length, sequence, block) = block(data, checksum)?;
                 let download = self.memory.as_mut().ok_or(Refusal::FailedToAct)?;
                 let address = download.take(sequence, length)?;
-                if !Chip::is_memory(address, length) {
+                if !ChipRegisters::is_memory(address, length) {
                     return Err(Refusal::FailedToAct);
                 }
                 self.chip.load(address, block);

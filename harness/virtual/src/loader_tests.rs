@@ -31,14 +31,14 @@ impl Nor for Vec<u8> {
 }
 
 struct Bench {
-    loader: Loader,
+    loader: RomLoader,
     flash: Vec<u8>,
     left: Option<Left>,
 }
 
 impl Bench {
     fn new() -> Bench {
-        Bench { loader: Loader::new(MAC), flash: vec![0; FLASH_SIZE as usize], left: None }
+        Bench { loader: RomLoader::new(MAC), flash: vec![0; FLASH_SIZE as usize], left: None }
     }
 
     /// Replies as (command, value, status, error).
@@ -47,7 +47,7 @@ impl Bench {
         let left = self.loader.feed(bytes, &mut self.flash, || 115_200, &mut out);
         self.left = self.left.or(left);
         let mut replies = Vec::new();
-        slip::Decoder::default().feed(&out, |frame| {
+        slip::FrameDecoder::default().feed(&out, |frame| {
             assert_eq!((frame.len(), &frame[..1], &frame[2..4]), (10, &[1][..], &[2, 0][..]));
             let value = u32::from_le_bytes(frame[4..8].try_into().unwrap());
             replies.push((frame[1], value, frame[8], frame[9]));
@@ -137,7 +137,7 @@ proptest! {
             1 => mac[..3].copy_from_slice(&[0xAC, 0xD0, 0x74]),
             _ => mac[2] |= 1,
         }
-        let chip = Chip::new(Mac(mac));
+        let chip = ChipRegisters::new(Mac(mac));
         prop_assert_eq!(mac_of(|address| chip.read(address)), mac);
     }
 
@@ -173,7 +173,7 @@ proptest! {
             slip::encode(&request(*command, &data, checksum(block)), &mut stream);
             slip::encode(&request(*command, &bytes(&words), 0), &mut stream);
         }
-        let mut loader = Loader::new(MAC);
+        let mut loader = RomLoader::new(MAC);
         let mut out = Vec::new();
         for chunk in stream.chunks(cut) {
             loader.feed(chunk, &mut Bounds, || 0, &mut out);
@@ -194,7 +194,7 @@ proptest! {
             };
         }
         let mut out = Vec::new();
-        Loader::new(MAC).feed(&noise, &mut Bounds, || 0, &mut out);
+        RomLoader::new(MAC).feed(&noise, &mut Bounds, || 0, &mut out);
         prop_assert!(out.len() <= noise.len() * 20, "{} for {}", out.len(), noise.len());
     }
 }

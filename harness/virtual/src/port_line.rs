@@ -17,7 +17,7 @@ const FLOOD_DIGITS: std::ops::Range<usize> = 6..14;
 
 /// Bytes that are put on the line beside the firmware's. Unlike those they wait for a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum LineTrouble {
     /// Random bytes, always the same for a seed.
     Garbage {
         /// Bytes to send.
@@ -80,12 +80,12 @@ impl PortLine {
     }
 
     /// Starts a trouble, in place of one that may be under way.
-    pub fn start(&mut self, trouble: Trouble) {
+    pub fn start(&mut self, trouble: LineTrouble) {
         self.source = Some(match trouble {
-            Trouble::Garbage { bytes, seed } => {
+            LineTrouble::Garbage { bytes, seed } => {
                 Source { left: bytes, kind: Kind::Garbage(SplitMix64(seed)) }
             }
-            Trouble::Flood { bytes, newline } => {
+            LineTrouble::Flood { bytes, newline } => {
                 Source { left: bytes, kind: Kind::Flood { piece: flood_piece(newline), line: 0 } }
             }
         });
@@ -225,14 +225,14 @@ mod tests {
     #[test]
     fn a_flood_is_numbered_lines_and_ends() {
         let mut line = PortLine::default();
-        line.start(Trouble::Flood { bytes: 100_000, newline: true });
+        line.start(LineTrouble::Flood { bytes: 100_000, newline: true });
         let flood = all(&mut line);
         assert_eq!(flood.len(), 100_000);
         for (number, text) in flood.chunks_exact(FLOOD_LINE).enumerate() {
             assert!(text.starts_with(format!("flood {number:08} ").as_bytes()));
             assert!(text.ends_with(b"\r\n"));
         }
-        line.start(Trouble::Flood { bytes: 100_000, newline: false });
+        line.start(LineTrouble::Flood { bytes: 100_000, newline: false });
         assert!(!all(&mut line).contains(&b'\n'));
     }
 
@@ -240,7 +240,7 @@ mod tests {
     fn garbage_is_the_same_for_a_seed() {
         let garbage = |seed| {
             let mut line = PortLine::default();
-            line.start(Trouble::Garbage { bytes: 40_000, seed });
+            line.start(LineTrouble::Garbage { bytes: 40_000, seed });
             all(&mut line)
         };
         assert_eq!(garbage(1), garbage(1));

@@ -46,7 +46,7 @@ pub struct Launch<'a> {
 
 /// A running QEMU. Ends with this value, and with the thread that started it however that ends.
 #[derive(Debug)]
-pub struct Process {
+pub struct QemuProcess {
     child: Child,
     qmp: Qmp,
     /// Never waited for: QEMU writes into a pipe that takes what it takes.
@@ -82,9 +82,9 @@ impl From<VirtualError> for NotStarted {
     }
 }
 
-impl Process {
+impl QemuProcess {
     /// Powers the board on. Returns when QEMU has made the machine.
-    pub async fn start(launch: Launch<'_>) -> Result<Process, NotStarted> {
+    pub async fn start(launch: Launch<'_>) -> Result<QemuProcess, NotStarted> {
         let dir = launch.dir;
         let mut process = spawn(launch)?;
         let Err(error) = process.qmp.begin().await else { return Ok(process) };
@@ -132,7 +132,7 @@ impl Process {
 
     /// Waits until QEMU has ended by itself. Dropping the future loses nothing.
     pub async fn ended(&mut self) -> io::Result<ExitStatus> {
-        let Process { child, qmp, .. } = self;
+        let QemuProcess { child, qmp, .. } = self;
         tokio::select! {
             status = child.wait() => status,
             // Only reads along, so that QEMU's events do not pile up; its end is told above.
@@ -168,7 +168,7 @@ pub fn nic(http: SocketAddr) -> String {
     format!("user,id={NET},hostfwd=tcp:{http}-:{GUEST_HTTP}")
 }
 
-fn spawn(launch: Launch<'_>) -> Result<Process, VirtualError> {
+fn spawn(launch: Launch<'_>) -> Result<QemuProcess, VirtualError> {
     let Launch { qemu, arguments, mut inherited, serial, .. } = launch;
     let tried = || VirtualError::io(format!("making sockets for {}", qemu.display()));
     let (qmp, qmp_theirs) = UnixStream::pair().map_err(tried())?;
@@ -224,7 +224,7 @@ fn spawn(launch: Launch<'_>) -> Result<Process, VirtualError> {
     })?;
     drop(inherited);
     let qmp = tokio::net::UnixStream::from_std(qmp).map_err(tried())?;
-    Ok(Process { child, qmp: Qmp::new(qmp), stderr: stderr.into() })
+    Ok(QemuProcess { child, qmp: Qmp::new(qmp), stderr: stderr.into() })
 }
 
 /// A `-chardev` for a socket that QEMU inherits, so that nothing of it is in the file system.

@@ -15,7 +15,7 @@ use crate::error::VirtualError;
 
 /// The pseudo terminal, with its client's side (the port) in raw mode.
 #[derive(Debug)]
-pub struct Pty {
+pub struct BoardPty {
     master: AsyncFd<OwnedFd>,
     /// Held open, so that the master is not told of a hang-up whenever a client closes the port,
     /// and so that bytes are kept while nobody has it open.
@@ -25,9 +25,9 @@ pub struct Pty {
     path: PathBuf,
 }
 
-impl Pty {
+impl BoardPty {
     /// A new one. Needs a tokio runtime.
-    pub fn open() -> Result<Pty, VirtualError> {
+    pub fn open() -> Result<BoardPty, VirtualError> {
         make().map_err(VirtualError::io("making a pseudo terminal"))
     }
 
@@ -88,7 +88,7 @@ impl Pty {
     }
 }
 
-fn make() -> io::Result<Pty> {
+fn make() -> io::Result<BoardPty> {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let master = rustix::pty::openpt(flags)?;
     rustix::pty::grantpt(&master)?;
@@ -104,7 +104,7 @@ fn make() -> io::Result<Pty> {
     let closes = watch_closes(&path)
         .inspect_err(|error| tracing::warn!(%error, "exclusive use of the port will not end"))
         .ok();
-    Ok(Pty {
+    Ok(BoardPty {
         master: watched(master, Interest::READABLE | Interest::WRITABLE)?,
         slave,
         closes,

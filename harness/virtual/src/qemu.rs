@@ -10,14 +10,14 @@ use std::process::ExitStatus;
 use tokio::net::UnixStream;
 
 use crate::error::VirtualError;
-use crate::process::{Launch, NotStarted, Process, nic, with_path};
+use crate::process::{Launch, NotStarted, QemuProcess, nic, with_path};
 
 /// Where the firmware looks for its identity: in RTC memory, behind what the SDK uses of it.
 const IDENTITY_ADDRESS: u32 = 0x6000_1300;
 
 /// What a board needs to be powered on.
 #[derive(Clone, Copy, Debug)]
-pub struct Machine<'a> {
+pub struct EspMachine<'a> {
     /// The QEMU to run.
     pub qemu: &'a Path,
     /// The ELF that does what the chip's boot ROM does.
@@ -38,7 +38,7 @@ pub struct Machine<'a> {
 #[derive(Debug)]
 pub struct Qemu {
     /// The process.
-    pub process: Process,
+    pub process: QemuProcess,
     /// The UART, both ways.
     uart: UnixStream,
     uart_closed: bool,
@@ -46,7 +46,7 @@ pub struct Qemu {
 
 /// What a running board has to be looked at for.
 #[derive(Debug)]
-pub enum Event {
+pub enum QemuEvent {
     /// The UART may have bytes.
     Uart,
     /// QEMU has ended by itself.
@@ -55,13 +55,13 @@ pub enum Event {
 
 impl Qemu {
     /// Powers the board on. Returns when QEMU has made the machine.
-    pub async fn start(machine: &Machine<'_>) -> Result<Qemu, NotStarted> {
+    pub async fn start(machine: &EspMachine<'_>) -> Result<Qemu, NotStarted> {
         let tried =
             || VirtualError::io(format!("making a serial line for {}", machine.qemu.display()));
         let (uart, theirs) = std::os::unix::net::UnixStream::pair().map_err(tried())?;
         uart.set_nonblocking(true).map_err(tried())?;
         let uart = UnixStream::from_std(uart).map_err(tried())?;
-        let process = Process::start(Launch {
+        let process = QemuProcess::start(Launch {
             qemu: machine.qemu,
             dir: machine.dir,
             arguments: arguments(machine),
@@ -72,11 +72,11 @@ impl Qemu {
     }
 
     /// Waits for the next thing to look at. Dropping the future loses nothing.
-    pub async fn event(&mut self) -> Event {
+    pub async fn event(&mut self) -> QemuEvent {
         let Qemu { process, uart, uart_closed } = self;
         tokio::select! {
-            _ = uart.readable(), if !*uart_closed => Event::Uart,
-            status = process.ended() => Event::Ended(status),
+            _ = uart.readable(), if !*uart_closed => QemuEvent::Uart,
+            status = process.ended() => QemuEvent::Ended(status),
         }
     }
 
@@ -99,7 +99,7 @@ impl Qemu {
     }
 }
 
-fn arguments(machine: &Machine<'_>) -> Vec<OsString> {
+fn arguments(machine: &EspMachine<'_>) -> Vec<OsString> {
     let identity = format!(",addr={IDENTITY_ADDRESS:#x},force-raw=on");
     let mut arguments: Vec<OsString> =
         ["-M", "lx60-nommu", "-cpu", "lx106", "-m", "1M"].map(OsString::from).into();

@@ -26,7 +26,7 @@ const BETWEEN_LOSSES: u32 = 100;
 
 /// The rates of a board's line.
 #[derive(Debug)]
-pub struct Rates {
+pub struct LineRates {
     /// The firmware's, baud.
     firmware: u32,
     /// The highest at which bytes get to the board whole.
@@ -41,10 +41,10 @@ pub struct Rates {
     since_loss: u32,
 }
 
-impl Rates {
+impl LineRates {
     /// A line to a firmware that speaks at `firmware` baud. Above `most` it loses bytes.
-    pub fn new(firmware: u32, most: Option<u32>) -> Rates {
-        Rates {
+    pub fn new(firmware: u32, most: Option<u32>) -> LineRates {
+        LineRates {
             firmware,
             most,
             loader: None,
@@ -224,7 +224,7 @@ mod tests {
     async fn boot_text_and_firmware_have_rates_of_their_own_however_they_are_cut() {
         let all = [BOOT, b"Build: 1\r\nno end"].concat();
         for cut in 1..all.len() {
-            let mut rates = Rates::new(115_200, None);
+            let mut rates = LineRates::new(115_200, None);
             // A client that changes its rate behind the boot text reads all of it.
             let mut read = Vec::new();
             let mut baud = ROM;
@@ -242,25 +242,25 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_keeps_its_rate_reads_garbage() {
-        let mut rates = Rates::new(115_200, None);
+        let mut rates = LineRates::new(115_200, None);
         let before = rates.cpu_says(BOOT, 115_200);
         assert!(!before.windows(9).any(|at| at == b"rst cause"), "{before:02x?}");
         assert_eq!(rates.cpu_says(b"Build: 1\r\n", 115_200), b"Build: 1\r\n");
-        let mut rates = Rates::new(115_200, None);
+        let mut rates = LineRates::new(115_200, None);
         rates.cpu_says(BOOT, ROM);
         assert_eq!(rates.cpu_says(b"Build: 1\r\n", ROM), b"", "the chip still starts");
         tokio::time::advance(STARTING).await;
         let late = rates.waited(ROM);
         assert!(!late.is_empty() && late != b"Build: 1\r\n", "{late:02x?}");
         // After a hardware watchdog's reset the ROM speaks at 115200.
-        let mut rates = Rates::new(115_200, None);
+        let mut rates = LineRates::new(115_200, None);
         let boot = String::from_utf8(BOOT.to_vec()).unwrap().replace("cause:2", "cause:4");
         assert_eq!(rates.cpu_says(boot.as_bytes(), 115_200), boot.as_bytes());
     }
 
     #[test]
     fn the_loader_keeps_to_the_rate_that_it_measured() {
-        let mut rates = Rates::new(115_200, Some(230_400));
+        let mut rates = LineRates::new(115_200, Some(230_400));
         assert_eq!(rates.loader_hears(b"sync", 460_800), b"sync");
         assert_eq!(rates.loader_hears(&[7; 1000], 460_800).len(), 991);
         rates.measured(230_400);

@@ -5,12 +5,12 @@ use std::io;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::board::Ready;
+use crate::board::VirtualReady;
 use crate::error::VirtualError;
 
 /// A board that a task of its own serves. Dropping it ends the board at once.
 #[derive(Debug)]
-pub struct Serving<R = Ready> {
+pub struct Serving<R = VirtualReady> {
     ready: R,
     stop: Option<oneshot::Sender<()>>,
     task: Option<JoinHandle<Result<(), VirtualError>>>,

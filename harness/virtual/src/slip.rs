@@ -15,14 +15,14 @@ pub const LONGEST: usize = 0x2000;
 
 /// Cuts a stream of bytes into frames.
 #[derive(Debug, Default)]
-pub struct Decoder {
+pub struct FrameDecoder {
     frame: Vec<u8>,
     escaped: bool,
     /// The frame holds what no frame may hold, or is too long: dropped at its end.
     spoilt: bool,
 }
 
-impl Decoder {
+impl FrameDecoder {
     /// Takes bytes and hands on each frame that ends in them, empty ones left out. Returns early
     /// with what `frame` breaks with; the bytes behind that frame are dropped.
     pub fn feed<B>(
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     fn frames(chunks: &[&[u8]]) -> Vec<Vec<u8>> {
-        let mut decoder = Decoder::default();
+        let mut decoder = FrameDecoder::default();
         let mut out = Vec::new();
         for chunk in chunks {
             decoder.feed(chunk, |frame| {
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_frame_without_end_does_not_grow() {
-        let mut decoder = Decoder::default();
+        let mut decoder = FrameDecoder::default();
         for _ in 0..100 {
             decoder.feed(&[1; 1000], |_| ControlFlow::<()>::Continue(()));
             assert!(decoder.frame.len() <= LONGEST);

@@ -6,7 +6,7 @@
 //! for, while each command of the ROM is held against a fake that keeps its flash. The ROM takes the
 //! MD5 of its flash, so what is unchanged is not written again and what is written is verified.
 //!
-//! espflash runs on a thread of its own behind a [`Relay`]: what it does wrong with a board that
+//! espflash runs on a thread of its own behind a [`Pump`]: what it does wrong with a board that
 //! lies ends as a fault of the bench.
 
 use std::path::Path;
@@ -26,8 +26,8 @@ use hilrig_core::mac::Mac;
 use hilrig_core::text::printable;
 use serialport::{TTYPort, UsbPortInfo};
 
-use crate::esp::esp8266_loader::Deadlines;
-use crate::esp::espflash_pump::{self as relay, Relay};
+use crate::esp::esp8266_loader::LoaderDeadlines;
+use crate::esp::espflash_pump::{self as relay, Pump};
 
 /// The rate at which the ROM's loader is called; it may be changed afterwards.
 pub const ROM_BAUD: u32 = 115_200;
@@ -37,26 +37,13 @@ const BLOCK: usize = 0x400;
 /// How often progress is told.
 const TELLING: Duration = Duration::from_millis(50);
 
-/// The chip of a kind of board, if it is of this family.
+/// The chip of a kind of board, if espflash knows it.
 pub fn chip(kind: BoardKind) -> Option<Chip> {
-    Some(match kind {
-        BoardKind::Esp32 => Chip::Esp32,
-        BoardKind::Esp32c2 => Chip::Esp32c2,
-        BoardKind::Esp32c3 => Chip::Esp32c3,
-        BoardKind::Esp32c5 => Chip::Esp32c5,
-        BoardKind::Esp32c6 => Chip::Esp32c6,
-        BoardKind::Esp32h2 => Chip::Esp32h2,
-        BoardKind::Esp32p4 => Chip::Esp32p4,
-        BoardKind::Esp32s2 => Chip::Esp32s2,
-        BoardKind::Esp32s3 => Chip::Esp32s3,
-        BoardKind::Virtual | BoardKind::Lm3s6965 | BoardKind::Esp8266 | BoardKind::Probe => {
-            return None;
-        }
-    })
+    kind.name().parse().ok()
 }
 
 /// What is to be done.
-pub struct Job {
+pub struct FlashRequest {
     /// The chip that it has to be.
     pub chip: Chip,
     /// The MAC that it has to have.
@@ -75,7 +62,7 @@ pub struct Job {
 
 /// What went wrong.
 #[derive(Debug)]
-pub struct Failed {
+pub struct FlashFailure {
     pub fault: BoardFault,
     /// Another reset into the loader may help: the flash is as it was, and the chip is not a wrong
     /// one.
@@ -100,13 +87,13 @@ impl From<Error> for Trouble {
 pub fn flash(
     port: &mut TTYPort,
     path: &Path,
-    deadlines: Deadlines,
+    deadlines: LoaderDeadlines,
     stop: &AtomicBool,
-    job: &Job,
-    progress: &mut Progress,
-) -> Result<Mac, Failed> {
-    let (near, far) = relay::pty(ROM_BAUD).map_err(|fault| Failed { fault, again: false })?;
-    let mut relay = Relay::new(port, path, deadlines, job.baud, stop);
+    job: &FlashRequest,
+    progress: &mut WriteProgress,
+) -> Result<Mac, FlashFailure> {
+    let (near, far) = relay::pty(ROM_BAUD).map_err(|fault| FlashFailure { fault, again: false })?;
+    let mut relay = Pump::new(port, path, deadlines, job.baud, stop);
     let (carried, result) = std::thread::scope(|scope| {
         let progress = &mut *progress;
         let espflash = scope.spawn(move || talk(far, path, job, progress));
@@ -133,11 +120,16 @@ pub fn flash(
     if let Some(at) = progress.at() {
         fault.found = format!("{at}: {}", fault.found);
     }
-    Err(Failed { fault, again: again && progress.at().is_none() })
+    Err(FlashFailure { fault, again: again && progress.at().is_none() })
 }
 
 /// espflash's side.
-fn talk(port: TTYPort, path: &Path, job: &Job, progress: &mut Progress) -> Result<Mac, Trouble> {
+fn talk(
+    port: TTYPort,
+    path: &Path,
+    job: &FlashRequest,
+    progress: &mut WriteProgress,
+) -> Result<Mac, Trouble> {
     let (vid, pid) = job.usb.unwrap_or_default();
     let usb = UsbPortInfo {
         vid,
@@ -218,7 +210,7 @@ fn talk(port: TTYPort, path: &Path, job: &Job, progress: &mut Progress) -> Resul
 
 /// What goes into the flash: second-stage loader, partition table, application.
 fn segments(
-    job: &Job,
+    job: &FlashRequest,
     settings: FlashSettings,
     crystal: XtalFrequency,
     revision: u32,
@@ -249,7 +241,7 @@ fn segments(
 }
 
 /// How far a flashing is.
-pub struct Progress {
+pub struct WriteProgress {
     tell: Box<dyn Fn(u64, u64) + Send>,
     told: Option<Instant>,
     total: u64,
@@ -262,10 +254,10 @@ pub struct Progress {
     time: Duration,
 }
 
-impl Progress {
+impl WriteProgress {
     /// `tell` gets bytes done and bytes in all.
-    pub fn new(tell: Box<dyn Fn(u64, u64) + Send>) -> Progress {
-        Progress {
+    pub fn new(tell: Box<dyn Fn(u64, u64) + Send>) -> WriteProgress {
+        WriteProgress {
             tell,
             told: None,
             total: 0,
@@ -309,7 +301,7 @@ impl Progress {
     }
 }
 
-impl ProgressCallbacks for Progress {
+impl ProgressCallbacks for WriteProgress {
     fn init(&mut self, _: u32, _: usize) {
         self.writing = Some(Instant::now());
         self.tell(true);

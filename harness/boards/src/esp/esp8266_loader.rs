@@ -29,28 +29,28 @@ use crate::esp::replies::{Malformed, Replies, Reply};
 
 /// What ended a session.
 #[derive(Debug)]
-pub struct Trouble {
+pub struct LoaderTrouble {
     /// Told to the user.
     pub fault: BoardFault,
     /// It may be the line's doing: at a lower rate it may go well.
     pub of_line: bool,
 }
 
-impl Trouble {
-    fn of_line(fault: BoardFault) -> Trouble {
-        Trouble { fault, of_line: true }
+impl LoaderTrouble {
+    fn of_line(fault: BoardFault) -> LoaderTrouble {
+        LoaderTrouble { fault, of_line: true }
     }
 }
 
-impl From<BoardFault> for Trouble {
-    fn from(fault: BoardFault) -> Trouble {
-        Trouble { fault, of_line: false }
+impl From<BoardFault> for LoaderTrouble {
+    fn from(fault: BoardFault) -> LoaderTrouble {
+        LoaderTrouble { fault, of_line: false }
     }
 }
 
 /// How long the loader may take to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deadlines {
+pub struct LoaderDeadlines {
     /// For the first answer after a reset, over all attempts to synchronise.
     pub sync: Duration,
     /// For a register read.
@@ -63,9 +63,9 @@ pub struct Deadlines {
     pub by_hand: Duration,
 }
 
-impl Default for Deadlines {
-    fn default() -> Deadlines {
-        Deadlines {
+impl Default for LoaderDeadlines {
+    fn default() -> LoaderDeadlines {
+        LoaderDeadlines {
             sync: Duration::from_millis(1500),
             register: Duration::from_secs(1),
             erase: Duration::from_secs(105),
@@ -75,7 +75,7 @@ impl Default for Deadlines {
     }
 }
 
-impl Deadlines {
+impl LoaderDeadlines {
     /// For erasing `size` bytes; the loader's own overhead is counted as a block's.
     fn erasing(&self, size: u32) -> Duration {
         self.erase.mul_f64(f64::from(size) / (1024.0 * 1024.0)) + self.block
@@ -95,13 +95,13 @@ const BUTTONS: &str = "Is the board powered and its serial lines connected? With
     (GPIO0), press RST, release both, and start again.";
 
 /// The loader on an open port.
-pub struct Loader {
+pub struct Esp8266Loader {
     connection: Connection,
     // A second descriptor of the port: `Connection` lends its own to nobody.
     watch: OwnedFd,
     replies: Replies,
     path: PathBuf,
-    deadlines: Deadlines,
+    deadlines: LoaderDeadlines,
     stop: Arc<AtomicBool>,
 }
 
@@ -127,15 +127,15 @@ impl Strays {
     }
 }
 
-impl Loader {
-    /// Takes the port; [`Loader::into_port`] gives it back. `stop` ends the session at the next
+impl Esp8266Loader {
+    /// Takes the port; [`Esp8266Loader::into_port`] gives it back. `stop` ends the session at the next
     /// wait.
     pub fn new(
         port: TTYPort,
         path: PathBuf,
-        deadlines: Deadlines,
+        deadlines: LoaderDeadlines,
         stop: Arc<AtomicBool>,
-    ) -> Result<Loader, (TTYPort, Box<BoardFault>)> {
+    ) -> Result<Esp8266Loader, (TTYPort, Box<BoardFault>)> {
         let watch = match rustix::io::fcntl_dupfd_cloexec(crate::serial::port::fd(&port), 0) {
             Ok(watch) => watch,
             Err(error) => {
@@ -159,7 +159,7 @@ impl Loader {
             ResetBeforeOperation::NoResetNoSync,
             baud,
         );
-        Ok(Loader { connection, watch, replies: Replies::default(), path, deadlines, stop })
+        Ok(Esp8266Loader { connection, watch, replies: Replies::default(), path, deadlines, stop })
     }
 
     /// Ends the session. The board stays in its loader.
@@ -168,7 +168,7 @@ impl Loader {
     }
 
     /// Finds the loader at the port's rate (it measures the rate from this).
-    pub fn sync(&mut self, deadline: Duration) -> Result<(), Trouble> {
+    pub fn sync(&mut self, deadline: Duration) -> Result<(), LoaderTrouble> {
         let start = Instant::now();
         let end = start + deadline;
         let mut strays = Strays::default();
@@ -188,7 +188,7 @@ impl Loader {
                 );
                 let fault = BoardFault::new(self.tried(CommandType::Sync), found).help(BUTTONS);
                 let silent = strays.words().is_empty() && overheard.is_empty();
-                return Err(Trouble::of_line(if silent { fault.silent() } else { fault }));
+                return Err(LoaderTrouble::of_line(if silent { fault.silent() } else { fault }));
             }
         }
         // The other answers must not be taken for those to the next commands.
@@ -202,7 +202,7 @@ impl Loader {
     }
 
     /// Makes sure that this is an ESP8266, and the one that is expected. Returns its MAC.
-    pub fn identify(&mut self, expected: Option<Mac>) -> Result<Mac, Trouble> {
+    pub fn identify(&mut self, expected: Option<Mac>) -> Result<Mac, LoaderTrouble> {
         let tried = format!("identifying the chip on {}", self.path.display());
         let magic = self.fenced_register(rom::MAGIC_REGISTER)?;
         if magic != rom::MAGIC {
@@ -226,7 +226,7 @@ impl Loader {
             let found = format!("its MAC words {words:08x?} hold no MAC that the ROM knows");
             let fault = BoardFault::new(tried, found)
                 .help("Nothing was written. Look at the line: a loader that answers garbage.");
-            return Err(Trouble::of_line(fault));
+            return Err(LoaderTrouble::of_line(fault));
         };
         match expected {
             Some(expected) if expected != mac => Err(BoardFault::new(
@@ -248,7 +248,7 @@ impl Loader {
         &mut self,
         parts: &[Data],
         progress: &dyn Fn(u64, u64),
-    ) -> Result<Duration, Trouble> {
+    ) -> Result<Duration, LoaderTrouble> {
         let total = parts.iter().map(|part| part.bytes.len() as u64).sum();
         let (mut before, mut time) = (0, Duration::ZERO);
         progress(0, total);
@@ -266,7 +266,11 @@ impl Loader {
         Ok(time)
     }
 
-    fn write_part(&mut self, part: &Data, progress: &dyn Fn(u64)) -> Result<Duration, Trouble> {
+    fn write_part(
+        &mut self,
+        part: &Data,
+        progress: &dyn Fn(u64),
+    ) -> Result<Duration, LoaderTrouble> {
         // Parts are checked to lie within a flash of 16 MiB at most.
         let size = part.bytes.len() as u32;
         self.command(
@@ -310,17 +314,17 @@ impl Loader {
     /// A register, by an answer that is surely the one to this question: a SYNC goes before it, and
     /// once that is answered no answer to an earlier read can be under way. One that came late or
     /// twice must not make one board of another.
-    pub fn fenced_register(&mut self, address: u32) -> Result<u32, Trouble> {
+    pub fn fenced_register(&mut self, address: u32) -> Result<u32, LoaderTrouble> {
         self.command(Command::Sync, self.deadlines.register)?;
         self.register(address)
     }
 
-    fn register(&mut self, address: u32) -> Result<u32, Trouble> {
+    fn register(&mut self, address: u32) -> Result<u32, LoaderTrouble> {
         self.command(Command::ReadReg { address }, self.deadlines.register)
     }
 
     /// One command and its answer; returns the answer's value.
-    fn command(&mut self, command: Command<'_>, deadline: Duration) -> Result<u32, Trouble> {
+    fn command(&mut self, command: Command<'_>, deadline: Duration) -> Result<u32, LoaderTrouble> {
         let ty = command.command_type();
         self.send(command)?;
         let mut strays = Strays::default();
@@ -331,7 +335,7 @@ impl Loader {
                     format!("no answer within {:.1} s{}", deadline.as_secs_f64(), strays.words());
                 let fault = BoardFault::new(self.tried(ty), found)
                     .help("Look at the cable and the supply.");
-                Err(Trouble::of_line(fault))
+                Err(LoaderTrouble::of_line(fault))
             }
         }
     }
@@ -373,11 +377,11 @@ impl Loader {
     }
 
     /// The answer's value, if its status says that the command was carried out.
-    fn accepted(&self, ty: CommandType, reply: &Reply) -> Result<u32, Trouble> {
+    fn accepted(&self, ty: CommandType, reply: &Reply) -> Result<u32, LoaderTrouble> {
         let Some(value) = reply.value else {
             let found = format!("an answer of the wrong length: {:02x?}", reply.bytes);
             let fault = BoardFault::new(self.tried(ty), found).help("Is it an ESP8266?");
-            return Err(Trouble::of_line(fault));
+            return Err(LoaderTrouble::of_line(fault));
         };
         if reply.status != 0 {
             let found = format!(
@@ -389,7 +393,7 @@ impl Loader {
             let fault = BoardFault::new(self.tried(ty), found).help(
                 "Start again; if it stays, look at the line (cable, rate) and the flash chip.",
             );
-            return Err(Trouble { fault, of_line: rom::error_of_line(reply.error) });
+            return Err(LoaderTrouble { fault, of_line: rom::error_of_line(reply.error) });
         }
         Ok(value)
     }

@@ -21,7 +21,7 @@ use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serialport::{ClearBuffer, SerialPort, TTYPort};
 
-use crate::esp::esp8266_loader::Deadlines;
+use crate::esp::esp8266_loader::LoaderDeadlines;
 use crate::esp::replies::Replies;
 
 const END: u8 = 0xC0;
@@ -77,10 +77,10 @@ struct Request {
 }
 
 /// The relay on an open port.
-pub struct Relay<'a> {
+pub struct Pump<'a> {
     port: &'a mut TTYPort,
     path: &'a Path,
-    deadlines: Deadlines,
+    deadlines: LoaderDeadlines,
     baud: u32,
     stop: &'a AtomicBool,
     request: Option<Request>,
@@ -90,17 +90,17 @@ pub struct Relay<'a> {
     others: usize,
 }
 
-impl<'a> Relay<'a> {
+impl<'a> Pump<'a> {
     /// A relay for `port`, which stays the caller's and is set to `baud` once the loader has
     /// changed its own rate.
     pub fn new(
         port: &'a mut TTYPort,
         path: &'a Path,
-        deadlines: Deadlines,
+        deadlines: LoaderDeadlines,
         baud: u32,
         stop: &'a AtomicBool,
-    ) -> Relay<'a> {
-        Relay {
+    ) -> Pump<'a> {
+        Pump {
             port,
             path,
             deadlines,

@@ -11,7 +11,7 @@ use espflash::target::Chip;
 use hilrig_core::board::{BoardFault, Flashed};
 use hilrig_core::image::Image;
 
-use crate::esp::esp32_flasher::{self as esp32, Job, Progress};
+use crate::esp::esp32_flasher::{self as esp32, FlashRequest, WriteProgress};
 use crate::serial::board::SerialBoard;
 use crate::serial::port;
 
@@ -25,7 +25,7 @@ impl SerialBoard {
         force: bool,
         progress: Box<dyn Fn(u64, u64) + Send>,
     ) -> Result<Flashed, BoardFault> {
-        let mut job = Job {
+        let mut job = FlashRequest {
             chip,
             mac: self.settings.mac,
             elf: Arc::clone(&image.bytes),
@@ -34,7 +34,7 @@ impl SerialBoard {
             baud: self.settings.flash_baud,
             usb: None,
         };
-        let mut progress = Progress::new(progress);
+        let mut progress = WriteProgress::new(progress);
         let deadlines = self.settings.deadlines;
         let mut first = true;
         let mut until: Option<Instant> = None;

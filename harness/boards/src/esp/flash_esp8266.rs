@@ -9,8 +9,8 @@ use std::time::Duration;
 use hilrig_core::board::{BoardFault, Flashed};
 use hilrig_core::image::{Data, Image};
 
-use crate::esp::esp8266_loader::{Loader, Trouble};
-use crate::flash_cache::{LoaderRate, OnBoard};
+use crate::esp::esp8266_loader::{Esp8266Loader, LoaderTrouble};
+use crate::flash_cache::{FlashedImage, LoaderRate};
 use crate::serial::board::SerialBoard;
 use crate::serial::port;
 
@@ -39,7 +39,7 @@ impl SerialBoard {
                     self.record.set_loader_rate(LoaderRate { highest, works: baud });
                     return Ok(flashed);
                 }
-                Err(Trouble { fault, of_line: true }) if number + 1 < rates.len() => {
+                Err(LoaderTrouble { fault, of_line: true }) if number + 1 < rates.len() => {
                     failed.push(baud);
                     let lower = rates[number + 1];
                     self.note(&format!(
@@ -47,7 +47,7 @@ impl SerialBoard {
                         fault.tried, fault.found
                     ));
                 }
-                Err(Trouble { mut fault, .. }) => {
+                Err(LoaderTrouble { mut fault, .. }) => {
                     if !failed.is_empty() {
                         let failed: Vec<String> = failed.iter().map(u32::to_string).collect();
                         fault.found +=
@@ -81,9 +81,9 @@ impl SerialBoard {
         attempts: u32,
         image: &Image,
         progress: &Progress,
-    ) -> Result<Flashed, Trouble> {
+    ) -> Result<Flashed, LoaderTrouble> {
         // A rate that the adapter does not have is as good as one that does not work.
-        self.set_baud(baud).await.map_err(|fault| Trouble { fault, of_line: true })?;
+        self.set_baud(baud).await.map_err(|fault| LoaderTrouble { fault, of_line: true })?;
         self.find_loader(attempts).await?;
         let expected = self.settings.mac;
         let mac = self.with_loader(move |loader| loader.identify(expected)).await?;
@@ -95,19 +95,19 @@ impl SerialBoard {
         // part, which is still to be written.
         let mut parts = vec![Data { offset: 0, bytes: image.bytes.clone() }];
         parts.extend(image.data.iter().cloned());
-        let write = move |loader: &mut Loader| {
+        let write = move |loader: &mut Esp8266Loader| {
             loader.write(&parts, &*progress.lock().unwrap_or_else(PoisonError::into_inner))
         };
         let time = self.with_loader(write).await?;
         let on_board =
-            OnBoard { sha256: image.identity(), build: image.build.clone(), confirmed: false };
+            FlashedImage { sha256: image.identity(), build: image.build.clone(), confirmed: false };
         self.record.set_image(Some(on_board));
         let bytes = image.length();
         Ok(Flashed { bytes, time, kept: false, verified: None, baud: Some(baud) })
     }
 
     /// Gets the loader to answer: the lines put the board into it, then it is called.
-    async fn find_loader(&mut self, attempts: u32) -> Result<(), Trouble> {
+    async fn find_loader(&mut self, attempts: u32) -> Result<(), LoaderTrouble> {
         let deadline = self.settings.deadlines.sync;
         if let Some(by_hand) = self.lines.by_hand() {
             // Somebody may have done it before.
@@ -130,7 +130,7 @@ impl SerialBoard {
             self.in_loader = true;
             entered?;
             match self.sync(deadline).await {
-                Err(Trouble { fault, of_line: true }) if attempt < attempts => {
+                Err(LoaderTrouble { fault, of_line: true }) if attempt < attempts => {
                     tracing::warn!(board = self.settings.name, %fault, "trying the loader again");
                     attempt += 1;
                 }
@@ -139,18 +139,18 @@ impl SerialBoard {
         }
     }
 
-    async fn sync(&mut self, deadline: Duration) -> Result<(), Trouble> {
+    async fn sync(&mut self, deadline: Duration) -> Result<(), LoaderTrouble> {
         self.with_loader(move |loader| loader.sync(deadline)).await
     }
 
     /// Runs `job` with the loader, on a thread that may block.
     async fn with_loader<T: Send + 'static>(
         &mut self,
-        job: impl FnOnce(&mut Loader) -> Result<T, Trouble> + Send + 'static,
-    ) -> Result<T, Trouble> {
+        job: impl FnOnce(&mut Esp8266Loader) -> Result<T, LoaderTrouble> + Send + 'static,
+    ) -> Result<T, LoaderTrouble> {
         let path = self.settings.port.clone();
         let deadlines = self.settings.deadlines;
-        self.on_thread(move |port, stop| match Loader::new(port, path, deadlines, stop) {
+        self.on_thread(move |port, stop| match Esp8266Loader::new(port, path, deadlines, stop) {
             Ok(mut loader) => {
                 let result = job(&mut loader);
                 (loader.into_port(), result)

@@ -8,29 +8,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use espflash::target::Chip;
-use hilrig_core::board::{BoardFault, Lines};
+use hilrig_core::board::{BoardFault, ResetLines};
 use hilrig_core::config::BoardKind;
 use hilrig_core::mac::Mac;
 use serde::{Deserialize, Serialize};
 use serialport::TTYPort;
 
-use crate::esp::esp8266_loader::{Deadlines, Loader, Trouble};
+use crate::esp::esp8266_loader::{Esp8266Loader, LoaderDeadlines, LoaderTrouble};
 use crate::esp::esp8266_rom as rom;
 use crate::serial::port;
 
 /// What a chip's loader said of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub struct ChipIdentity {
     /// The chip's kind, as in the configuration: `esp8266`.
     pub chip: String,
     /// Its MAC.
     pub mac: Mac,
 }
 
-impl Identity {
+impl ChipIdentity {
     /// Whether a board of that kind has this chip.
     pub fn is_a(&self, kind: BoardKind) -> bool {
-        self.chip == kind.name() || (kind == BoardKind::Virtual && self.chip == "esp8266")
+        kind.rom_chip() == Some(&self.chip)
     }
 }
 
@@ -45,25 +45,26 @@ impl Drop for StopOnDrop {
 
 /// Resets the board on an open port into its loader, asks it, and resets it back. The port comes
 /// back unless the asking thread was lost with it.
-pub async fn ask(
+pub async fn identify(
     port: TTYPort,
     path: &Path,
-    lines: &mut dyn Lines,
-    deadlines: Deadlines,
-) -> (Option<TTYPort>, Result<Identity, BoardFault>) {
+    lines: &mut dyn ResetLines,
+    deadlines: LoaderDeadlines,
+) -> (Option<TTYPort>, Result<ChipIdentity, BoardFault>) {
     // Without lines a board may be in its loader all the same.
     let entered = lines.enter_loader(port::fd(&port)).await;
     let stop = Arc::new(AtomicBool::new(false));
     let _guard = StopOnDrop(Arc::clone(&stop));
     let name = path.to_owned();
-    let asked =
-        tokio::task::spawn_blocking(move || match Loader::new(port, name, deadlines, stop) {
+    let asked = tokio::task::spawn_blocking(move || {
+        match Esp8266Loader::new(port, name, deadlines, stop) {
             Ok(mut loader) => {
                 let told = loader.sync(deadlines.sync).and_then(|()| loader.who());
                 (loader.into_port(), told.map_err(|trouble| trouble.fault))
             }
             Err((port, fault)) => (port, Err(*fault)),
-        });
+        }
+    });
     let (port, told) = match asked.await {
         Ok((port, told)) => (port, told),
         Err(error) => {
@@ -82,9 +83,9 @@ pub async fn ask(
     (Some(port), told)
 }
 
-impl Loader {
+impl Esp8266Loader {
     /// The chip and its MAC.
-    fn who(&mut self) -> Result<Identity, Trouble> {
+    fn who(&mut self) -> Result<ChipIdentity, LoaderTrouble> {
         let magic = self.fenced_register(rom::MAGIC_REGISTER)?;
         if magic == rom::MAGIC {
             let mut words = [0; 3];
@@ -93,7 +94,7 @@ impl Loader {
             }
             let mac = rom::mac(words);
             return match mac {
-                Some(mac) => Ok(Identity { chip: "esp8266".into(), mac }),
+                Some(mac) => Ok(ChipIdentity { chip: "esp8266".into(), mac }),
                 None => Err(self.unknown(format!("its MAC words {words:08x?} hold no MAC")).into()),
             };
         }
@@ -108,7 +109,7 @@ impl Loader {
         let [low, high] = mac_registers(chip);
         let (low, high) = (self.fenced_register(low)?, self.fenced_register(high)?);
         let ([c, d, e, f], [_, _, a, b]) = (low.to_be_bytes(), high.to_be_bytes());
-        Ok(Identity { chip: chip.to_string(), mac: Mac([a, b, c, d, e, f]) })
+        Ok(ChipIdentity { chip: chip.to_string(), mac: Mac([a, b, c, d, e, f]) })
     }
 }
 

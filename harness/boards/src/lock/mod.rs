@@ -19,7 +19,7 @@ use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
-use crate::lock::owner::Holder;
+use crate::lock::owner::LockOwner;
 
 mod owner;
 
@@ -33,7 +33,7 @@ const TEXT_MOST: u64 = 4096;
 
 /// A port, or what else only one run may have, held until this is dropped.
 #[derive(Debug)]
-pub struct PortLock {
+pub struct LockFile {
     file: File,
     path: PathBuf,
 }
@@ -42,7 +42,7 @@ pub struct PortLock {
 #[derive(Debug)]
 pub enum NotTaken {
     /// Another has it.
-    Held(BoardFault),
+    Locked(BoardFault),
     /// The folder cannot be used.
     Fault(BoardFault),
 }
@@ -50,29 +50,29 @@ pub enum NotTaken {
 impl From<NotTaken> for BoardFault {
     fn from(not: NotTaken) -> BoardFault {
         match not {
-            NotTaken::Held(fault) | NotTaken::Fault(fault) => fault,
+            NotTaken::Locked(fault) | NotTaken::Fault(fault) => fault,
         }
     }
 }
 
 enum Attempt {
-    Taken(PortLock),
+    Taken(LockFile),
     /// Another has the lock of this open file; in words who.
-    Held(File, String),
+    Locked(File, String),
 }
 
-impl PortLock {
+impl LockFile {
     /// Takes the lock of `port`, with its file in `folder` (made where it is missing). All names
     /// of one device are one lock; what is no device is known by the very name that is given.
     /// `reason` is told to those who want it meanwhile.
     ///
     /// # Errors
     /// Another holds it: who, what for and since when. Or the folder cannot be used.
-    pub fn take(folder: &Path, port: &Path, reason: &str) -> Result<PortLock, NotTaken> {
-        let wanted = Wanted { folder, port, reason };
+    pub fn take(folder: &Path, port: &Path, reason: &str) -> Result<LockFile, NotTaken> {
+        let wanted = LockRequest { folder, port, reason };
         match wanted.attempt(None)? {
             Attempt::Taken(lock) => Ok(lock),
-            Attempt::Held(_, holder) => Err(NotTaken::Held(wanted.held(holder))),
+            Attempt::Locked(_, holder) => Err(NotTaken::Locked(wanted.held(holder))),
         }
     }
 
@@ -84,14 +84,14 @@ impl PortLock {
         reason: &str,
         patience: Duration,
         mut told: impl FnMut(&str),
-    ) -> Result<PortLock, BoardFault> {
-        let wanted = Wanted { folder, port, reason };
+    ) -> Result<LockFile, BoardFault> {
+        let wanted = LockRequest { folder, port, reason };
         let end = Instant::now() + patience;
         let mut freed = None;
         loop {
             let (file, holder) = match wanted.attempt(freed)? {
                 Attempt::Taken(lock) => return Ok(lock),
-                Attempt::Held(file, holder) => (file, holder),
+                Attempt::Locked(file, holder) => (file, holder),
             };
             if patience.is_zero() {
                 return Err(wanted.held(holder));
@@ -113,7 +113,7 @@ impl PortLock {
     }
 }
 
-impl Drop for PortLock {
+impl Drop for LockFile {
     fn drop(&mut self) {
         // While the lock is held, so that nobody else's file is removed. One that another user left
         // cannot be removed; it stays without a text.
@@ -125,13 +125,13 @@ impl Drop for PortLock {
 }
 
 /// A lock that is to be taken.
-struct Wanted<'a> {
+struct LockRequest<'a> {
     folder: &'a Path,
     port: &'a Path,
     reason: &'a str,
 }
 
-impl Wanted<'_> {
+impl LockRequest<'_> {
     /// `freed` is the file of an earlier attempt, which is locked now.
     fn attempt(&self, mut freed: Option<File>) -> Result<Attempt, NotTaken> {
         make_folder(self.folder).map_err(|error| self.cannot(error, self.folder))?;
@@ -150,15 +150,15 @@ impl Wanted<'_> {
                     match file.try_lock() {
                         Ok(()) => file,
                         Err(TryLockError::WouldBlock) => {
-                            let holder = held_words(&mut file);
-                            return Ok(Attempt::Held(file, holder));
+                            let holder = owner_words(&mut file);
+                            return Ok(Attempt::Locked(file, holder));
                         }
                         Err(TryLockError::Error(error)) => return Err(self.cannot(error, &path)),
                     }
                 }
             };
             if is_still(&file, &path) {
-                let lock = PortLock { file, path };
+                let lock = LockFile { file, path };
                 lock.sign(self.reason).map_err(|error| self.cannot(error, &lock.path))?;
                 return Ok(Attempt::Taken(lock));
             }
@@ -184,9 +184,9 @@ impl Wanted<'_> {
     }
 }
 
-impl PortLock {
+impl LockFile {
     fn sign(&self, reason: &str) -> std::io::Result<()> {
-        let text = serde_json::to_vec(&Holder::this_process(reason))?;
+        let text = serde_json::to_vec(&LockOwner::this_process(reason))?;
         // One write, so that a reader sees all of it or nothing.
         self.file.set_len(0)?;
         (&self.file).rewind()?;
@@ -273,11 +273,11 @@ fn is_still(file: &File, path: &Path) -> bool {
     }
 }
 
-fn held_words(file: &mut File) -> String {
+fn owner_words(file: &mut File) -> String {
     let mut text = Vec::new();
     let read =
         file.rewind().and_then(|()| Read::by_ref(file).take(TEXT_MOST).read_to_end(&mut text));
-    match read.ok().and_then(|_| serde_json::from_slice::<Holder>(&text).ok()) {
+    match read.ok().and_then(|_| serde_json::from_slice::<LockOwner>(&text).ok()) {
         Some(holder) => holder.words(),
         // Between its locking and its signing.
         None => "another process holds it and has not said who it is yet".into(),
@@ -302,7 +302,7 @@ fn file_name(port: &Path) -> String {
 mod tests {
     use super::*;
 
-    fn fault(taken: Result<PortLock, NotTaken>) -> String {
+    fn fault(taken: Result<LockFile, NotTaken>) -> String {
         BoardFault::from(taken.unwrap_err()).to_string()
     }
 
@@ -310,13 +310,13 @@ mod tests {
     fn the_second_is_told_who_holds_it_and_gets_it_afterwards() {
         let folder = tempfile::tempdir().unwrap();
         let port = Path::new("/dev/null");
-        let first = PortLock::take(folder.path(), port, "run 17 of nightly").unwrap();
-        let fault = fault(PortLock::take(folder.path(), port, "other"));
+        let first = LockFile::take(folder.path(), port, "run 17 of nightly").unwrap();
+        let fault = fault(LockFile::take(folder.path(), port, "other"));
         assert!(fault.contains("run 17 of nightly"), "{fault}");
         assert!(fault.contains(&format!("process {}", std::process::id())), "{fault}");
-        PortLock::take(folder.path(), Path::new("/dev/zero"), "another port").unwrap();
+        LockFile::take(folder.path(), Path::new("/dev/zero"), "another port").unwrap();
         drop(first);
-        drop(PortLock::take(folder.path(), port, "third").unwrap());
+        drop(LockFile::take(folder.path(), port, "third").unwrap());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
     }
 
@@ -326,24 +326,24 @@ mod tests {
         let link = folder.path().join("by-id");
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();
         let locks = folder.path().join("locks");
-        let held = PortLock::take(&locks, &link, "first").unwrap();
+        let held = LockFile::take(&locks, &link, "first").unwrap();
         assert!(held.is_of(Path::new("/dev/null")) && !held.is_of(Path::new("/dev/zero")));
-        assert!(PortLock::take(&locks, Path::new("/dev/null"), "second").is_err());
+        assert!(LockFile::take(&locks, Path::new("/dev/null"), "second").is_err());
     }
 
     #[test]
     fn what_is_no_device_is_known_by_its_name() {
         let folder = tempfile::tempdir().unwrap();
-        let _held = PortLock::take(folder.path(), Path::new("relay 1 of a/b"), "first").unwrap();
-        assert!(PortLock::take(folder.path(), Path::new("relay 1 of a/b"), "second").is_err());
-        PortLock::take(folder.path(), Path::new("relay 1 of c/b"), "third").unwrap();
+        let _held = LockFile::take(folder.path(), Path::new("relay 1 of a/b"), "first").unwrap();
+        assert!(LockFile::take(folder.path(), Path::new("relay 1 of a/b"), "second").is_err());
+        LockFile::take(folder.path(), Path::new("relay 1 of c/b"), "third").unwrap();
     }
 
     #[test]
     fn any_user_can_take_what_another_gave_back_or_left() {
         let folder = tempfile::tempdir().unwrap();
         let locks = folder.path().join("locks");
-        let held = PortLock::take(&locks, Path::new("/dev/null"), "first").unwrap();
+        let held = LockFile::take(&locks, Path::new("/dev/null"), "first").unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&locks) & 0o7777, 0o1777);
         assert_eq!(mode(&held.path) & 0o777, 0o666);
@@ -358,7 +358,7 @@ mod tests {
         std::fs::create_dir(&locks).unwrap();
         let planted = locks.join(file_name(Path::new("/dev/null")));
         std::os::unix::fs::symlink(&victim, &planted).unwrap();
-        let text = fault(PortLock::take(&locks, Path::new("/dev/null"), "mine"));
+        let text = fault(LockFile::take(&locks, Path::new("/dev/null"), "mine"));
         assert!(text.contains("HILRIG_LOCKS"), "{text}");
         assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
         std::fs::remove_file(&planted).unwrap();
@@ -371,7 +371,7 @@ mod tests {
             0,
         )
         .unwrap();
-        let text = fault(PortLock::take(&locks, Path::new("/dev/null"), "mine"));
+        let text = fault(LockFile::take(&locks, Path::new("/dev/null"), "mine"));
         assert!(text.contains("no regular file"), "{text}");
         sweep_locks(&locks);
     }
@@ -379,22 +379,22 @@ mod tests {
     #[test]
     fn a_sweep_takes_what_nobody_holds_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
-        let _held = PortLock::take(folder.path(), Path::new("/dev/null"), "held").unwrap();
+        let _held = LockFile::take(folder.path(), Path::new("/dev/null"), "held").unwrap();
         std::fs::write(folder.path().join("left.lock"), "{").unwrap();
         std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
         assert_eq!(sweep_locks(folder.path()), 1);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
-        assert!(PortLock::take(folder.path(), Path::new("/dev/null"), "second").is_err());
+        assert!(LockFile::take(folder.path(), Path::new("/dev/null"), "second").is_err());
     }
 
     #[tokio::test]
     async fn whoever_waits_is_told_for_whom_and_has_it_when_it_is_free() {
         let folder = tempfile::tempdir().unwrap();
         let port = Path::new("/dev/null");
-        let mut first = Some(PortLock::take(folder.path(), port, "first").unwrap());
+        let mut first = Some(LockFile::take(folder.path(), port, "first").unwrap());
         let mut told = Vec::new();
         let patience = Duration::from_secs(60);
-        let waited = PortLock::wait(folder.path(), port, "second", patience, |words| {
+        let waited = LockFile::wait(folder.path(), port, "second", patience, |words| {
             told.push(words.to_owned());
             // Who waits knows it before it is free.
             drop(first.take());
@@ -402,7 +402,7 @@ mod tests {
         let second = waited.await.unwrap();
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(told[0].contains("/dev/null") && told[0].contains("for: first"), "{told:?}");
-        let text = fault(PortLock::take(folder.path(), port, "third"));
+        let text = fault(LockFile::take(folder.path(), port, "third"));
         assert!(text.contains("for: second"), "{text}");
         drop(second);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
@@ -412,10 +412,10 @@ mod tests {
     async fn patience_ends_and_the_lock_is_not_lost_to_the_one_who_left() {
         let folder = tempfile::tempdir().unwrap();
         let port = Path::new("/dev/null");
-        let first = PortLock::take(folder.path(), port, "first").unwrap();
+        let first = LockFile::take(folder.path(), port, "first").unwrap();
         let mut told = 0;
         let patience = Duration::from_millis(20);
-        let text = PortLock::wait(folder.path(), port, "second", patience, |_| told += 1)
+        let text = LockFile::wait(folder.path(), port, "second", patience, |_| told += 1)
             .await
             .unwrap_err()
             .to_string();
@@ -423,7 +423,7 @@ mod tests {
         assert_eq!(told, 1);
         drop(first);
         // The thread of the second may have it for a moment.
-        PortLock::wait(folder.path(), port, "third", Duration::from_secs(60), |_| {})
+        LockFile::wait(folder.path(), port, "third", Duration::from_secs(60), |_| {})
             .await
             .unwrap();
     }

@@ -12,7 +12,7 @@ const COMMAND_MOST: usize = 200;
 
 /// Who holds a lock, since when and what for.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Holder {
+pub struct LockOwner {
     pid: u32,
     user: String,
     command: String,
@@ -22,10 +22,10 @@ pub struct Holder {
     reason: String,
 }
 
-impl Holder {
+impl LockOwner {
     /// This process, from now on.
-    pub fn this_process(reason: &str) -> Holder {
-        Holder {
+    pub fn this_process(reason: &str) -> LockOwner {
+        LockOwner {
             pid: std::process::id(),
             user: user(),
             command: command(),
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn who_what_since_when_and_for_how_long() {
         let since = (now() - time::Duration::minutes(187)).format(&Rfc3339).unwrap();
-        let holder = Holder {
+        let holder = LockOwner {
             pid: 17,
             user: "anna".into(),
             command: "hilrig run --board desk".into(),
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn what_another_wrote_cannot_steer_a_terminal() {
         let evil = "\u{1b}[2J";
-        let holder = Holder {
+        let holder = LockOwner {
             pid: 1,
             user: evil.into(),
             command: evil.into(),
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn this_process_says_who_it_is() {
-        let holder = Holder::this_process("test");
+        let holder = LockOwner::this_process("test");
         assert_eq!(holder.pid, std::process::id());
         assert!(!holder.user.is_empty() && !holder.command.is_empty());
     }

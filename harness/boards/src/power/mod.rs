@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use hilrig_core::board::{BoardFault, Power};
 use hilrig_core::config::{PowerConfig, PowerLine};
 
-use crate::lock::PortLock;
+use crate::lock::LockFile;
 
 pub use commands::Commands;
 pub use http_relay::{Login, Tasmota, UrlRelay};
@@ -60,7 +60,7 @@ pub(crate) async fn until_back(
 pub struct PowerSwitch {
     line: Box<dyn Power>,
     off_time: Duration,
-    lock: Option<PortLock>,
+    lock: Option<LockFile>,
     is_off: bool,
 }
 
@@ -88,7 +88,7 @@ impl PowerSwitch {
         format!("{} (off for {})", self.line.words(), hilrig_core::units::Span(self.off_time))
     }
 
-    /// Takes the line, so that no other run switches it. See [`PortLock::wait`].
+    /// Takes the line, so that no other run switches it. See [`LockFile::wait`].
     pub async fn lock(
         &mut self,
         locks: &Path,
@@ -98,7 +98,7 @@ impl PowerSwitch {
     ) -> Result<(), BoardFault> {
         if self.lock.is_none() {
             let name = self.line.words();
-            self.lock = Some(PortLock::wait(locks, name.as_ref(), reason, patience, told).await?);
+            self.lock = Some(LockFile::wait(locks, name.as_ref(), reason, patience, told).await?);
         }
         Ok(())
     }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use hilrig_core::board::{Board, BoardFault, Console, ConsoleSink, Flashed, Lines, Notes, Reach};
+use hilrig_core::board::{
+    Board, BoardFault, Console, ConsoleSink, Flashed, Notes, Reach, ResetLines,
+};
 use hilrig_core::contract::HeapSymbol;
 use hilrig_core::event::BoardFacts;
 use hilrig_core::heap::HeapRead;
@@ -17,11 +19,11 @@ use probe_rs::{Core, CoreStatus, Error, MemoryInterface as _, RegisterValue};
 use tokio::sync::mpsc;
 
 use super::fault::FaultRegisters;
-use super::link::{Chip, Heard, Link};
+use super::link::{AttachedChip, ConsoleRead, Link};
 use super::trouble::{Names, chain};
 use super::{elf, fault, open};
-use crate::flash_cache::{OnBoard, Record};
-use crate::lock::PortLock;
+use crate::flash_cache::{FlashCache, FlashedImage};
+use crate::lock::LockFile;
 use crate::power::{self, PowerSwitch};
 
 /// The symbol of the RTT control block (SEGGER's name, which all implementations keep).
@@ -63,14 +65,14 @@ pub struct ProbeSettings {
 /// - A flashing whose future is dropped goes on to its end, for probe-rs cannot be stopped in it.
 pub struct ProbeBoard {
     settings: ProbeSettings,
-    record: Record,
+    record: FlashCache,
     /// The probe's name, once it was found.
     probe: Option<String>,
     link: Option<Link>,
     power: Option<PowerSwitch>,
     notes: Option<Notes>,
     /// What else can tell whether the board is sound.
-    witness: Option<Box<dyn Lines>>,
+    witness: Option<Box<dyn ResetLines>>,
     /// What it was locked for.
     reason: String,
 }
@@ -80,7 +82,7 @@ impl ProbeBoard {
     pub fn new(settings: ProbeSettings) -> ProbeBoard {
         let key = settings.mac.map_or_else(|| settings.name.clone(), Mac::hex);
         ProbeBoard {
-            record: Record::of(&settings.state, &key),
+            record: FlashCache::of(&settings.state, &key),
             settings,
             probe: None,
             link: None,
@@ -100,7 +102,7 @@ impl ProbeBoard {
 
     /// The same with something beside the probe that can tell whether the board is sound.
     #[must_use]
-    pub fn with_witness(mut self, witness: Box<dyn Lines>) -> ProbeBoard {
+    pub fn with_witness(mut self, witness: Box<dyn ResetLines>) -> ProbeBoard {
         self.witness = Some(witness);
         self
     }
@@ -115,7 +117,7 @@ impl ProbeBoard {
         let notes = &self.notes;
         let told = |words: &str| notes.iter().for_each(|notes| notes(words));
         let (locks, port) = (&self.settings.locks, Path::new(&probe));
-        let lock = PortLock::wait(locks, port, &self.reason, patience, told).await?;
+        let lock = LockFile::wait(locks, port, &self.reason, patience, told).await?;
         let chip = self.settings.chip.clone();
         let names = Names { probe, chip: chip.clone() };
         self.link = Some(Link::open(names, move || open::open(&found, &chip), lock).await?);
@@ -195,7 +197,7 @@ impl Board for ProbeBoard {
         let bytes = Arc::clone(&image.bytes);
         let (written, time) =
             link.ask("flashing", move |chip| write(chip, &bytes, &segments, &*progress)).await?;
-        self.record.set_image(Some(OnBoard {
+        self.record.set_image(Some(FlashedImage {
             sha256: image.identity(),
             build: image.build.clone(),
             confirmed: false,
@@ -302,9 +304,9 @@ impl Board for ProbeBoard {
 
 /// Writes the segments and reads them back; bytes and time.
 fn write(
-    chip: &mut Chip,
+    chip: &mut AttachedChip,
     image: &[u8],
-    segments: &[elf::Segment],
+    segments: &[elf::FlashSegment],
     progress: &dyn Fn(u64, u64),
 ) -> Result<(u64, Duration), BoardFault> {
     const DOING: &str = "flashing";
@@ -385,7 +387,7 @@ fn word(value: RegisterValue) -> u32 {
 
 /// What the firmware says over RTT.
 struct RttConsole {
-    heard: mpsc::Receiver<Heard>,
+    heard: mpsc::Receiver<ConsoleRead>,
     chip: String,
 }
 

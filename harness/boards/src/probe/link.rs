@@ -36,10 +36,10 @@ const IN_A_ROW: usize = 16;
 /// The core that firmware and console are looked for on.
 const CORE: usize = 0;
 
-type Job = Box<dyn FnOnce(&mut Chip) + Send>;
+type Job = Box<dyn FnOnce(&mut AttachedChip) + Send>;
 
 /// What the console gets.
-pub type Heard = Result<(Instant, Vec<u8>), BoardFault>;
+pub type ConsoleRead = Result<(Instant, Vec<u8>), BoardFault>;
 
 /// The way to the thread.
 pub struct Link {
@@ -67,7 +67,7 @@ impl Link {
                 Ok(session) => {
                     let _keep = keep;
                     let _ = tell.send(Ok(()));
-                    Chip { session, names: of_thread, ear: None }.serve(&receiver);
+                    AttachedChip { session, names: of_thread, ear: None }.serve(&receiver);
                 }
                 Err(error) => {
                     drop(keep);
@@ -89,7 +89,7 @@ impl Link {
     pub async fn ask<T: Send + 'static>(
         &self,
         doing: &'static str,
-        job: impl FnOnce(&mut Chip) -> Result<T, BoardFault> + Send + 'static,
+        job: impl FnOnce(&mut AttachedChip) -> Result<T, BoardFault> + Send + 'static,
     ) -> Result<T, BoardFault> {
         let (tell, told) = oneshot::channel();
         let job: Job = Box::new(move |chip| {
@@ -106,7 +106,10 @@ impl Link {
     }
 
     /// Has the thread hand on what the firmware says.
-    pub async fn listen(&self, block: Option<u64>) -> Result<mpsc::Receiver<Heard>, BoardFault> {
+    pub async fn listen(
+        &self,
+        block: Option<u64>,
+    ) -> Result<mpsc::Receiver<ConsoleRead>, BoardFault> {
         let (to, heard) = mpsc::channel(WAITING);
         self.ask("opening the console", move |chip| {
             chip.ear = Some(Ear::new(to, block));
@@ -132,13 +135,13 @@ fn broken(names: &Names, doing: &str) -> BoardFault {
 }
 
 /// The chip, as its thread has it.
-pub struct Chip {
+pub struct AttachedChip {
     session: Session,
     names: Names,
     ear: Option<Ear>,
 }
 
-impl Chip {
+impl AttachedChip {
     /// The session.
     pub fn session(&mut self) -> &mut Session {
         &mut self.session
@@ -206,18 +209,18 @@ impl Chip {
 
 /// What listens to a firmware's RTT channel 0.
 struct Ear {
-    to: mpsc::Sender<Heard>,
+    to: mpsc::Sender<ConsoleRead>,
     /// Where the control block is; without a symbol for it the RAM is searched.
     block: ScanRegion,
     channel: Option<UpChannel>,
     /// Read, and not taken yet.
-    waiting: Option<Heard>,
+    waiting: Option<ConsoleRead>,
     interval: Duration,
     failing: Option<Instant>,
 }
 
 impl Ear {
-    fn new(to: mpsc::Sender<Heard>, block: Option<u64>) -> Ear {
+    fn new(to: mpsc::Sender<ConsoleRead>, block: Option<u64>) -> Ear {
         Ear {
             to,
             block: block.map_or(ScanRegion::Ram, ScanRegion::Exact),

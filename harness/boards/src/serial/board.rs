@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hilrig_core::board::{Board, BoardFault, ByHand, Console, Flashed, Lines, Notes, Reach};
+use hilrig_core::board::{Board, BoardFault, ByHand, Console, Flashed, Notes, Reach, ResetLines};
 use hilrig_core::config::BoardKind;
 use hilrig_core::event::BoardFacts;
 use hilrig_core::image::Image;
@@ -17,27 +17,28 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::esp::esp32_flasher as esp32;
-use crate::esp::esp8266_loader::Deadlines;
-use crate::esp::identify::ask;
-use crate::flash_cache::Record;
-use crate::identity::search::{Claim, Held, Seek, hold};
-use crate::lock::PortLock;
+use crate::esp::esp8266_loader::LoaderDeadlines;
+use crate::esp::identify::{ChipIdentity, identify};
+use crate::flash_cache::FlashCache;
+use crate::identity::search::PortSearch;
+use crate::lock::LockFile;
 use crate::power::{self, PowerSwitch};
+use crate::serial::claim::{OpenPort, PortClaim};
 use crate::serial::close::close;
 use crate::serial::console::{Listening, SerialConsole};
 use crate::serial::port;
 
 /// What a [`SerialBoard`] is made of.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct SerialSettings {
     /// Name in the configuration.
     pub name: String,
     /// What it is: it decides how the board is flashed.
     pub kind: BoardKind,
-    /// The serial port; with `seek`, the one that it was found on last.
+    /// The serial port; with `search`, the one that it was found on last.
     pub port: PathBuf,
     /// How its port is found, each time that it is locked; none where it is always `port`.
-    pub seek: Option<Seek>,
+    pub search: Option<PortSearch>,
     /// The MAC that the board must have; another one is never flashed.
     pub mac: Option<Mac>,
     /// How board and rig reach each other.
@@ -53,7 +54,7 @@ pub struct Settings {
     /// Folder of the locks, the same for all runs on this bench.
     pub locks: PathBuf,
     /// How long the loader may take.
-    pub deadlines: Deadlines,
+    pub deadlines: LoaderDeadlines,
 }
 
 /// A board on a serial port, with the ROM loader of an ESP8266 or of a chip of the ESP32 family. See
@@ -73,9 +74,9 @@ pub struct Settings {
 /// - However a flashing ended, EN is pulsed before the board is given back: an ESP8266 that was not
 ///   reset after its loader hangs in its first software restart, with `boot mode:(1,x)`.
 pub struct SerialBoard {
-    pub(crate) settings: Settings,
-    pub(crate) lines: Box<dyn Lines>,
-    pub(crate) record: Record,
+    pub(crate) settings: SerialSettings,
+    pub(crate) lines: Box<dyn ResetLines>,
+    pub(crate) record: FlashCache,
     power: Option<PowerSwitch>,
     /// From the configuration, or as the loader told it.
     pub(crate) mac: Option<Mac>,
@@ -88,7 +89,7 @@ pub struct SerialBoard {
     port: Option<TTYPort>,
     /// A thread that has the port.
     at_work: Option<JoinHandle<TTYPort>>,
-    lock: Option<PortLock>,
+    lock: Option<LockFile>,
     /// What it is locked for.
     reason: String,
 }
@@ -104,10 +105,10 @@ impl Drop for StopOnDrop {
 
 impl SerialBoard {
     /// Touches nothing yet; [`Board::lock`] opens the port.
-    pub fn new(settings: Settings, lines: Box<dyn Lines>) -> SerialBoard {
+    pub fn new(settings: SerialSettings, lines: Box<dyn ResetLines>) -> SerialBoard {
         let key = settings.mac.map_or_else(|| settings.name.clone(), Mac::hex);
         SerialBoard {
-            record: Record::of(&settings.state, &key),
+            record: FlashCache::of(&settings.state, &key),
             mac: settings.mac,
             settings,
             lines,
@@ -133,16 +134,25 @@ impl SerialBoard {
     async fn open(
         &mut self,
         patience: Duration,
-        kept: &mut Option<PortLock>,
+        kept: &mut Option<LockFile>,
     ) -> Result<(), BoardFault> {
         let SerialBoard { settings, lines, notes, reason, .. } = self;
         let note = |words: &str| notes.iter().for_each(|notes| notes(words));
-        let mut claim = Claim { locks: &settings.locks, reason, patience, note: &note, kept };
-        let held = match &settings.seek {
-            Some(seek) => seek.hold(settings, &mut **lines, &mut claim).await?,
-            None => hold(settings.port.clone(), settings.baud, &mut claim).await?,
+        let mut claim = PortClaim {
+            locks: &settings.locks,
+            baud: settings.baud,
+            reason,
+            patience,
+            note: &note,
+            kept,
         };
-        let Held { port, path, lock } = held;
+        let open = match &settings.search {
+            Some(search) => {
+                search.take(&settings.state, settings.deadlines, &mut **lines, &mut claim).await?
+            }
+            None => claim.take(settings.port.clone()).await?,
+        };
+        let OpenPort { port, path, lock } = open;
         self.settings.port = path;
         self.port = Some(port);
         self.lock = Some(lock);
@@ -152,8 +162,9 @@ impl SerialBoard {
     /// The chip has told who it is, and is the one that the configuration says.
     pub(crate) fn identified(&mut self, mac: Mac) {
         self.mac = Some(mac);
-        if let Some(seek) = &self.settings.seek {
-            seek.note(&self.settings, mac);
+        if let Some(search) = &self.settings.search {
+            let identity = ChipIdentity { chip: self.settings.kind.name().into(), mac };
+            search.note(&self.settings.state, &self.settings.port, &identity);
         }
     }
 
@@ -161,7 +172,7 @@ impl SerialBoard {
     pub(crate) async fn opened(
         &mut self,
         tried: &str,
-    ) -> Result<(&mut TTYPort, &mut dyn Lines), BoardFault> {
+    ) -> Result<(&mut TTYPort, &mut dyn ResetLines), BoardFault> {
         self.recover().await;
         match &mut self.port {
             Some(port) => Ok((port, &mut *self.lines)),
@@ -242,7 +253,7 @@ impl SerialBoard {
     }
 }
 
-fn not_open(settings: &Settings, tried: &str) -> BoardFault {
+fn not_open(settings: &SerialSettings, tried: &str) -> BoardFault {
     BoardFault::new(
         format!("{tried} on {}", settings.port.display()),
         "the port is not open; the board must be locked first",
@@ -256,8 +267,8 @@ impl Board for SerialBoard {
     }
 
     fn facts(&self) -> BoardFacts {
-        let port = match (&self.settings.seek, &self.lock) {
-            (Some(seek), None) => seek.words(),
+        let port = match (&self.settings.search, &self.lock) {
+            (Some(search), None) => search.words(),
             _ => self.settings.port.display().to_string(),
         };
         BoardFacts { kind: self.settings.kind.name().into(), port, mac: self.mac }
@@ -284,8 +295,8 @@ impl Board for SerialBoard {
             let locked = power.lock(&self.settings.locks, reason, patience, told).await;
             locked.map_err(|mut fault| {
                 // The port itself is not looked for yet.
-                let port = match &self.settings.seek {
-                    Some(seek) => seek.words(),
+                let port = match &self.settings.search {
+                    Some(search) => search.words(),
                     None => self.settings.port.display().to_string(),
                 };
                 fault.tried = format!("{}, which powers the board on {port}", fault.tried);
@@ -371,8 +382,8 @@ impl Board for SerialBoard {
         let Some(port) = self.port.take() else {
             return Err(not_open(&self.settings, "asking the chip's ROM"));
         };
-        let Settings { port: path, deadlines, .. } = &self.settings;
-        let (port, told) = ask(port, path, &mut *self.lines, *deadlines).await;
+        let SerialSettings { port: path, deadlines, .. } = &self.settings;
+        let (port, told) = identify(port, path, &mut *self.lines, *deadlines).await;
         self.port = port;
         told.map(drop)
     }

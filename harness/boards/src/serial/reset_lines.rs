@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hilrig_core::board::{BoardFault, ByHand, Lines};
+use hilrig_core::board::{BoardFault, ByHand, ResetLines};
 
 /// One state of the two modem-control lines and how long it is held. `true` is asserted, which is
 /// the low level on the adapter's pin.
@@ -104,7 +104,7 @@ fn set(port: BorrowedFd<'_>, dtr: bool, rts: bool) -> rustix::io::Result<()> {
 }
 
 #[async_trait(?Send)]
-impl Lines for ModemLines {
+impl ResetLines for ModemLines {
     fn words(&self) -> String {
         if self.inverted { "DTR/RTS, inverted" } else { "DTR/RTS" }.into()
     }
@@ -129,7 +129,7 @@ impl Lines for ModemLines {
 pub struct NoLines;
 
 #[async_trait(?Send)]
-impl Lines for NoLines {
+impl ResetLines for NoLines {
     fn words(&self) -> String {
         "no reset lines".into()
     }

@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use hilrig_core::config::BoardKind;
 
-use super::{ConfigArg, VirtualKind};
+use super::{ConfigArg, virtual_kind};
 
 /// `hilrig certify`.
 #[derive(Debug, clap::Args)]
@@ -65,8 +66,8 @@ pub struct CertifyRun {
     #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
     pub virtual_boards: Option<NonZeroUsize>,
     /// The kind of these virtual boards; overrides the configuration.
-    #[arg(long, value_name = "KIND", requires = "virtual_boards")]
-    pub kind: Option<VirtualKind>,
+    #[arg(long, value_name = "KIND", requires = "virtual_boards", value_parser = virtual_kind())]
+    pub kind: Option<BoardKind>,
     /// Run only the board of this name (may be given more than once).
     #[arg(long, value_name = "NAME")]
     pub board: Vec<String>,

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
+use hilrig_core::config::BoardKind;
 
-use super::{ConfigArg, Place, Scenarios, VirtualKind};
+use super::{ConfigArg, Place, Scenarios, virtual_kind};
 
 /// The commands of `hilrig heap`.
 #[derive(Debug, Subcommand)]
@@ -92,8 +93,8 @@ pub struct HeapCallers {
     #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
     pub virtual_boards: Option<std::num::NonZeroUsize>,
     /// The kind of these virtual boards; overrides the configuration.
-    #[arg(long, value_name = "KIND", requires = "virtual_boards")]
-    pub kind: Option<VirtualKind>,
+    #[arg(long, value_name = "KIND", requires = "virtual_boards", value_parser = virtual_kind())]
+    pub kind: Option<BoardKind>,
     /// Run only the board of this name (may be given more than once).
     #[arg(long, value_name = "NAME")]
     pub board: Vec<String>,

@@ -10,7 +10,7 @@ use hilrig_broker::software::{Home, Software};
 use hilrig_broker::{Login, SERVER_NAME};
 use hilrig_core::certify::matrix::CASES;
 use hilrig_core::certify::{Case, Requirement};
-use hilrig_core::config::{BoardKind, BrokerKind};
+use hilrig_core::config::BrokerKind;
 use hilrig_core::event::{Events, What};
 use hilrig_core::exit;
 use hilrig_report::certificate::PolicyWatch;
@@ -42,7 +42,7 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
     let boards = Boards {
         callers: false,
         virtual_boards: args.virtual_boards.map(usize::from),
-        kind: args.kind.map(BoardKind::from),
+        kind: args.kind,
         names: &args.board,
     };
     let mut loaded = Loaded::read(config, &boards)?;

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use hilrig_core::config::BoardKind;
 use hilrig_core::exit;
 use hilrig_report::heap::{BASELINE, Boot, Scope, is_measured, sorted};
 use hilrig_report::{EVENTS, RunModel, for_each_event};
@@ -106,13 +107,13 @@ pub async fn runs(args: &args::HeapBoots, lines: Lines) -> Result<Made, Failure>
 }
 
 /// What `--kind` leaves of the boards: the kind of those that are started, the names of the others.
-fn chosen(args: &args::HeapBoots) -> Result<(Option<args::VirtualKind>, Vec<String>), Failure> {
+fn chosen(args: &args::HeapBoots) -> Result<(Option<BoardKind>, Vec<String>), Failure> {
     if args.kind.is_empty() {
         return Ok((None, args.board.clone()));
     }
     let config = load::config(&args.config.config)?;
     if let (Some(_), [kind]) = (args.virtual_boards, &*args.kind) {
-        let kind = clap::ValueEnum::from_str(kind, false).map_err(|_| {
+        let kind = BoardKind::named(kind).filter(|kind| kind.is_virtual()).ok_or_else(|| {
             Failure::usage(format!("`{kind}` is no kind of virtual board (virtual, lm3s6965)"))
         })?;
         return Ok((Some(kind), Vec::new()));

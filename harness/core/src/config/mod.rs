@@ -20,9 +20,8 @@ use crate::place::FileError;
 use crate::reading::{self, Reading};
 use crate::units::Span;
 
-pub use board::{
-    Attached, BoardConfig, BoardKind, FLASH_BAUD, LinesKind, PortId, RIG_SEEN_BY_VIRTUAL_BOARD,
-};
+pub use crate::board_kind::BoardKind;
+pub use board::{Attached, BoardConfig, FLASH_BAUD, LinesKind, PortId, RIG_SEEN_BY_VIRTUAL_BOARD};
 pub use power::{PowerConfig, PowerLine};
 pub use scenario::ScenarioConfig;
 pub use written::{BrokerKind, SettingsBy};
@@ -110,7 +109,7 @@ pub struct SegmentFile {
 pub struct File {
     /// The file, relative paths taken from the configuration's folder.
     pub path: PathBuf,
-    key: &'static str,
+    key: String,
     line: Option<usize>,
 }
 
@@ -236,11 +235,11 @@ impl Resolver<'_> {
         result.map_err(|error| self.note(error)).ok()
     }
 
-    fn file(&self, key: &'static str, name: &Spanned<String>) -> File {
+    fn file(&self, key: impl Into<String>, name: &Spanned<String>) -> File {
         // A default has an empty span, and so no line.
         let line =
             (!name.span().is_empty()).then(|| crate::place::line_of(self.text, name.span().start));
-        File { path: self.dir.join(name.get_ref()), key, line }
+        File { path: self.dir.join(name.get_ref()), key: key.into(), line }
     }
 
     /// A program: looked up on PATH unless it is written as a path.
@@ -262,9 +261,9 @@ impl Resolver<'_> {
         }
         let firmware = raw
             .firmware
-            .kinds()
-            .into_iter()
-            .filter_map(|(kind, keys, files)| Some((kind, self.firmware(keys, files?))))
+            .kinds
+            .iter()
+            .map(|(kind, files)| (*kind, self.firmware(*kind, files)))
             .collect::<BTreeMap<_, _>>();
         if let Some((field, value)) = raw
             .firmware
@@ -336,21 +335,21 @@ impl Resolver<'_> {
         })
     }
 
-    fn firmware(&self, keys: written::FirmwareKeys, raw: &written::FirmwareFiles) -> FirmwareFiles {
+    fn firmware(&self, kind: BoardKind, raw: &written::FirmwareFiles) -> FirmwareFiles {
+        let file = |key: &str, name: &Spanned<String>| {
+            self.file(format!("firmware.{}.{key}", kind.name()), name)
+        };
+        let segment = |segment: &written::Segment| SegmentFile {
+            offset: segment.offset,
+            file: file("segments.file", &segment.file),
+        };
         FirmwareFiles {
-            image: self.file(keys.image, &raw.image),
-            elf: raw.elf.as_ref().map(|elf| self.file(keys.elf, elf)),
-            callers: raw.callers.as_ref().map(|callers| self.file(keys.callers, callers)),
+            image: file("image", &raw.image),
+            elf: raw.elf.as_ref().map(|elf| file("elf", elf)),
+            callers: raw.callers.as_ref().map(|callers| file("callers", callers)),
             settings: raw.settings,
             floors: floors(&raw.floor),
-            segments: raw
-                .segments
-                .iter()
-                .map(|segment| SegmentFile {
-                    offset: segment.offset,
-                    file: self.file(keys.segments, &segment.file),
-                })
-                .collect(),
+            segments: raw.segments.iter().map(segment).collect(),
         }
     }
 

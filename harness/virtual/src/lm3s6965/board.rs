@@ -11,15 +11,15 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::cable::Cable;
-use super::chip::{Chip, Debug};
-use super::machine::{self, Machine, Started};
+use super::chip::{ArmChip, Debug};
+use super::machine::{self, ArmMachine, Started};
 use super::{CHIP, FLASH_SIZE, gdb, probe};
-use crate::control::{ControlCommand, ControlReply, State, Status};
-use crate::control_server::{ControlServer, Request};
+use crate::control::{BoardState, BoardStatus, ControlCommand, ControlReply};
+use crate::control_server::{ControlRequest, ControlServer};
 use crate::error::{NO_POWER, VirtualError};
 use crate::flash_file::FlashFile;
 use crate::http_port::{HttpPort, PORT_TRIES};
-use crate::process::{Process, is_there};
+use crate::process::{QemuProcess, is_there};
 use crate::serving::Serving;
 use crate::state_dir::StateDir;
 
@@ -71,15 +71,15 @@ pub struct ArmBoard {
     eeprom: PathBuf,
     http: HttpPort,
     link: bool,
-    power: Power,
+    power: PowerState,
     cable: Plugged,
     control: ControlServer,
 }
 
 #[derive(Debug)]
-enum Power {
+enum PowerState {
     Off,
-    On(Box<Process>),
+    On(Box<QemuProcess>),
     /// It has power, and its debug port answers nothing.
     Hung,
     /// QEMU is gone, and this is why. A reset tries again.
@@ -98,7 +98,7 @@ impl Drop for Plugged {
 }
 
 enum Event {
-    Control(Request),
+    Control(ControlRequest),
     Ended(io::Result<ExitStatus>),
 }
 
@@ -124,7 +124,7 @@ impl ArmBoard {
             mac,
             pid: std::process::id(),
         };
-        let (link, power) = (true, Power::Off);
+        let (link, power) = (true, PowerState::Off);
         let mut board = ArmBoard { ready, qemu, dir, eeprom, http, link, power, cable, control };
         board.on(PORT_TRIES).await?;
         board.ready.http = board.http.address();
@@ -175,8 +175,10 @@ impl ArmBoard {
         let ArmBoard { control, power, .. } = self;
         let ended = async {
             match power {
-                Power::On(process) => process.ended().await,
-                Power::Off | Power::Hung | Power::Fault(_) => std::future::pending().await,
+                PowerState::On(process) => process.ended().await,
+                PowerState::Off | PowerState::Hung | PowerState::Fault(_) => {
+                    std::future::pending().await
+                }
             }
         };
         tokio::select! {
@@ -193,10 +195,10 @@ impl ArmBoard {
                 Ok(())
             }
             ControlCommand::PowerOn => self.on(1).await,
-            ControlCommand::Hang if matches!(self.power, Power::Off) => Err(NO_POWER),
+            ControlCommand::Hang if matches!(self.power, PowerState::Off) => Err(NO_POWER),
             ControlCommand::Hang => {
                 self.off().await;
-                self.power = Power::Hung;
+                self.power = PowerState::Hung;
                 Ok(())
             }
             ControlCommand::LinkDown => self.set_link(false).await,
@@ -229,12 +231,12 @@ impl ArmBoard {
     /// The reset button.
     async fn reset(&mut self) -> Result<(), VirtualError> {
         match self.power {
-            Power::On(_) => {}
-            Power::Hung => return Ok(()),
-            Power::Off => return Err(NO_POWER),
-            Power::Fault(_) => return self.on(1).await,
+            PowerState::On(_) => {}
+            PowerState::Hung => return Ok(()),
+            PowerState::Off => return Err(NO_POWER),
+            PowerState::Fault(_) => return self.on(1).await,
         }
-        let press = |chip: &mut Chip| {
+        let press = |chip: &mut ArmChip| {
             chip.reset_line(true)?;
             chip.reset_line(false)
         };
@@ -244,7 +246,7 @@ impl ArmBoard {
 
     /// Powers on; does nothing to a board that is on.
     async fn on(&mut self, tries: usize) -> Result<(), VirtualError> {
-        if matches!(self.power, Power::On(_) | Power::Hung) {
+        if matches!(self.power, PowerState::On(_) | PowerState::Hung) {
             return Ok(());
         }
         self.dir.count_power_on()?;
@@ -268,7 +270,7 @@ impl ArmBoard {
         let Started { mut process, gdb, qtest } = loop {
             tries -= 1;
             self.http.share();
-            let machine = Machine {
+            let machine = ArmMachine {
                 qemu: &self.qemu,
                 dir: self.dir.path(),
                 flash: flash.path(),
@@ -284,16 +286,16 @@ impl ArmBoard {
         if !self.link {
             process.set_link(false).await?;
         }
-        let chip = Chip::power_on(gdb, qtest, flash, locked_up);
+        let chip = ArmChip::power_on(gdb, qtest, flash, locked_up);
         let chip = chip.map_err(VirtualError::io("setting up QEMU's chip"))?;
         self.cable.0.power_on(chip);
-        self.power = Power::On(Box::new(process));
+        self.power = PowerState::On(Box::new(process));
         Ok(())
     }
 
     /// Cuts the power.
     async fn off(&mut self) {
-        if let Power::On(mut process) = std::mem::replace(&mut self.power, Power::Off) {
+        if let PowerState::On(mut process) = std::mem::replace(&mut self.power, PowerState::Off) {
             process.end().await;
         }
         self.cable.0.power_off(None);
@@ -302,7 +304,7 @@ impl ArmBoard {
 
     /// QEMU has ended by itself.
     async fn ended(&mut self, status: io::Result<ExitStatus>) {
-        let Power::On(process) = &mut self.power else { return };
+        let PowerState::On(process) = &mut self.power else { return };
         let error = process.obituary(self.dir.path(), status).await;
         let debug = self.cable.0.with_chip(|chip| chip.debug());
         if matches!(&error, VirtualError::Qemu { stderr, .. } if stderr.contains(LOCKUP)) {
@@ -318,7 +320,7 @@ impl ArmBoard {
     fn fault(&mut self, error: &VirtualError) {
         tracing::error!(%error, "the virtual board stopped");
         self.cable.0.power_off(Some(error.to_string()));
-        self.power = Power::Fault(error.to_string());
+        self.power = PowerState::Fault(error.to_string());
         self.http.hold();
     }
 
@@ -326,19 +328,19 @@ impl ArmBoard {
     async fn set_link(&mut self, up: bool) -> Result<(), VirtualError> {
         self.link = up;
         match &mut self.power {
-            Power::On(process) => process.set_link(up).await,
-            Power::Off | Power::Hung | Power::Fault(_) => Ok(()),
+            PowerState::On(process) => process.set_link(up).await,
+            PowerState::Off | PowerState::Hung | PowerState::Fault(_) => Ok(()),
         }
     }
 
-    fn status(&self) -> Status {
+    fn status(&self) -> BoardStatus {
         let (state, fault, qemu) = match &self.power {
-            Power::Off => (State::Off, None, None),
-            Power::On(process) => (State::Running, None, process.pid()),
-            Power::Hung => (State::Hung, None, None),
-            Power::Fault(fault) => (State::Fault, Some(fault.clone()), None),
+            PowerState::Off => (BoardState::Off, None, None),
+            PowerState::On(process) => (BoardState::Running, None, process.pid()),
+            PowerState::Hung => (BoardState::Hung, None, None),
+            PowerState::Fault(fault) => (BoardState::Fault, Some(fault.clone()), None),
         };
-        Status {
+        BoardStatus {
             state,
             fault,
             mac: self.ready.mac,
@@ -349,7 +351,7 @@ impl ArmBoard {
             silent: false,
             rates: false,
             qemu,
-            stopped: matches!(&self.power, Power::On(process) if process.is_stopped()),
+            stopped: matches!(&self.power, PowerState::On(process) if process.is_stopped()),
             power_ons: self.dir.power_ons(),
             lost_to_port: 0,
             lost_to_board: 0,

@@ -9,7 +9,7 @@ use probe_rs::architecture::arm::{ArmError, DapError};
 use probe_rs::probe::{DebugProbeError, ProbeCreationError};
 
 use super::ANSWER;
-use super::chip::Chip;
+use super::chip::ArmChip;
 
 static PLUGGED: Mutex<BTreeMap<String, Arc<Cable>>> = Mutex::new(BTreeMap::new());
 
@@ -41,7 +41,7 @@ struct Ends {
 #[derive(Debug)]
 enum Board {
     Off,
-    On(Box<Chip>),
+    On(Box<ArmChip>),
     /// QEMU is gone, and this is why.
     Gone(String),
 }
@@ -77,7 +77,7 @@ impl Cable {
     }
 
     /// The board has power; or its chip is another now, and its debug port the one that it was.
-    pub fn power_on(&self, chip: Chip) {
+    pub fn power_on(&self, chip: ArmChip) {
         self.change(lock(&self.ends), Board::On(Box::new(chip)));
     }
 
@@ -95,7 +95,7 @@ impl Cable {
     }
 
     /// For the board's own use; none where it has no power.
-    pub fn with_chip<T>(&self, act: impl FnOnce(&mut Chip) -> T) -> Option<T> {
+    pub fn with_chip<T>(&self, act: impl FnOnce(&mut ArmChip) -> T) -> Option<T> {
         match &mut lock(&self.ends).board {
             Board::On(chip) => Some(act(chip)),
             Board::Off | Board::Gone(_) => None,
@@ -143,7 +143,7 @@ impl Handle {
     /// Does something to the chip; a second time where QEMU ended under the first.
     pub fn with_chip<T>(
         &self,
-        mut act: impl FnMut(&mut Chip) -> io::Result<T>,
+        mut act: impl FnMut(&mut ArmChip) -> io::Result<T>,
     ) -> Result<T, ArmError> {
         let mut ends = self.ends()?;
         let mut done = self.once(&mut ends, &mut act)?;
@@ -167,7 +167,7 @@ impl Handle {
     fn once<T>(
         &self,
         ends: &mut Ends,
-        act: impl FnOnce(&mut Chip) -> io::Result<T>,
+        act: impl FnOnce(&mut ArmChip) -> io::Result<T>,
     ) -> Result<io::Result<T>, ArmError> {
         let set_up = self.power == Some(ends.power);
         match &mut ends.board {

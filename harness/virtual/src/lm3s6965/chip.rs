@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::flash_controller::FlashController;
-use super::gdb::{Gdb, Stop};
+use super::gdb::{GdbClient, StopReason};
 use super::qtest::Qtest;
 use super::{ANSWER, FLASH_SIZE, RAM};
 use crate::flash_file::FlashFile;
@@ -83,8 +83,8 @@ pub struct Debug {
 
 /// A chip under power.
 #[derive(Debug)]
-pub struct Chip {
-    gdb: Gdb,
+pub struct ArmChip {
+    gdb: GdbClient,
     qtest: Qtest,
     flash: FlashController,
     core: Core,
@@ -101,7 +101,7 @@ pub struct Chip {
     set: Vec<u32>,
 }
 
-impl Chip {
+impl ArmChip {
     /// A chip that was just powered on, QEMU with `-S`: runs what is in its flash. Or one that has
     /// locked up, which cost its QEMU, and what was in the memory with it.
     pub fn power_on(
@@ -109,9 +109,9 @@ impl Chip {
         qtest: UnixStream,
         flash: FlashFile,
         locked_up: Option<Debug>,
-    ) -> io::Result<Chip> {
-        let mut chip = Chip {
-            gdb: Gdb::new(gdb)?,
+    ) -> io::Result<ArmChip> {
+        let mut chip = ArmChip {
+            gdb: GdbClient::new(gdb)?,
             qtest: Qtest::new(qtest)?,
             flash: FlashController::new(flash)?,
             core: Core::Halted,
@@ -254,7 +254,7 @@ impl Chip {
         match (self.core, bits & C_HALT != 0) {
             (Core::Running | Core::LockedUp, true) => {
                 let stop = self.gdb.stop()?;
-                self.halted(stop.unwrap_or(Stop::Asked));
+                self.halted(stop.unwrap_or(StopReason::Asked));
                 Ok(())
             }
             (Core::Halted, false) if bits & C_STEP != 0 => self.step(),
@@ -271,24 +271,24 @@ impl Chip {
         Ok(())
     }
 
-    fn halted(&mut self, stop: Stop) {
+    fn halted(&mut self, stop: StopReason) {
         self.core = Core::Halted;
         self.control |= C_HALT;
         self.dfsr |= match stop {
-            Stop::Asked => DFSR_HALTED,
-            Stop::Trap => DFSR_BKPT,
+            StopReason::Asked => DFSR_HALTED,
+            StopReason::Trap => DFSR_BKPT,
         };
     }
 
     fn step(&mut self) -> io::Result<()> {
         if self.at_bkpt()? {
-            self.halted(Stop::Trap);
+            self.halted(StopReason::Trap);
         } else if self.flash.serve(&mut self.gdb, &mut self.qtest)? {
-            self.halted(Stop::Asked);
+            self.halted(StopReason::Asked);
         } else if self.has_code()? {
             let patience = if self.may_sleep()? { NAP } else { ANSWER };
             self.gdb.step(patience)?;
-            self.halted(Stop::Asked);
+            self.halted(StopReason::Asked);
         } else {
             self.core = Core::LockedUp;
         }
@@ -303,7 +303,7 @@ impl Chip {
         if self.control & C_DEBUGEN != 0
             && (self.at_bkpt()? || self.flash.serve(&mut self.gdb, &mut self.qtest)?)
         {
-            self.halted(Stop::Trap);
+            self.halted(StopReason::Trap);
         } else if self.has_code()? {
             self.gdb.run()?;
             self.core = Core::Running;
@@ -398,8 +398,8 @@ impl Chip {
         }
         self.look()?;
         let ran = self.gdb.running();
-        if ran && let Some(Stop::Trap) = self.gdb.stop()? {
-            self.halted(Stop::Trap);
+        if ran && let Some(StopReason::Trap) = self.gdb.stop()? {
+            self.halted(StopReason::Trap);
         }
         for address in std::mem::take(&mut self.set) {
             self.gdb.clear_breakpoint(address)?;

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 use probe_rs::config::Registry;
 
-use super::gdb::Gdb;
+use super::gdb::GdbClient;
 use super::qtest::Qtest;
 use super::{CHIP, FLASH_SIZE, RAM};
 use crate::flash_file::FlashFile;
@@ -57,7 +57,7 @@ impl FlashController {
     }
 
     /// Does what the core is about to do, if that is a call of the routine, up to the return.
-    pub fn serve(&mut self, gdb: &mut Gdb, qtest: &mut Qtest) -> io::Result<bool> {
+    pub fn serve(&mut self, gdb: &mut GdbClient, qtest: &mut Qtest) -> io::Result<bool> {
         let pc = gdb.register(15)?;
         if !RAM.contains(&pc) {
             return Ok(false);
@@ -93,7 +93,7 @@ impl FlashController {
         &mut self,
         call: Call,
         [address, size, from]: [u32; 3],
-        gdb: &mut Gdb,
+        gdb: &mut GdbClient,
         qtest: &mut Qtest,
     ) -> io::Result<bool> {
         let end = |size: u32| address.checked_add(size).filter(|end| *end <= FLASH_SIZE);
@@ -117,7 +117,7 @@ impl FlashController {
         Ok(true)
     }
 
-    fn erase(&mut self, address: u32, size: u32, gdb: &mut Gdb) -> io::Result<()> {
+    fn erase(&mut self, address: u32, size: u32, gdb: &mut GdbClient) -> io::Result<()> {
         let erased = vec![0xFF; size as usize];
         gdb.write(address, &erased)?;
         self.file.write(address, &erased)

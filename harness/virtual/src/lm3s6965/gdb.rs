@@ -20,7 +20,7 @@ const ANSWER_MOST: usize = 64 * 1024;
 
 /// The connection to one QEMU's gdbstub. Blocks, each time for [`ANSWER`] at most.
 #[derive(Debug)]
-pub struct Gdb {
+pub struct GdbClient {
     stream: UnixStream,
     /// What was read and belongs to no answer yet.
     read: Vec<u8>,
@@ -29,30 +29,30 @@ pub struct Gdb {
 
 /// Why the CPU stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
+pub enum StopReason {
     /// It was asked to.
     Asked,
     /// At a breakpoint, or behind a step.
     Trap,
 }
 
-impl Gdb {
+impl GdbClient {
     /// To a QEMU that was started with `-S`.
-    pub fn new(stream: UnixStream) -> io::Result<Gdb> {
+    pub fn new(stream: UnixStream) -> io::Result<GdbClient> {
         stream.set_write_timeout(Some(ANSWER))?;
-        let mut gdb = Gdb { stream, read: Vec::new(), running: false };
+        let mut gdb = GdbClient { stream, read: Vec::new(), running: false };
         // QEMU tells no register to who has not read what registers there are.
         gdb.ask("qXfer:features:read:target.xml:0,ffb")?;
         Ok(gdb)
     }
 
-    /// Whether the CPU runs, as far as is known; [`Gdb::poll`] looks.
+    /// Whether the CPU runs, as far as is known; [`GdbClient::poll`] looks.
     pub fn running(&self) -> bool {
         self.running
     }
 
     /// Looks whether a running CPU has stopped by itself.
-    pub fn poll(&mut self) -> io::Result<Option<Stop>> {
+    pub fn poll(&mut self) -> io::Result<Option<StopReason>> {
         if !self.running {
             return Ok(None);
         }
@@ -61,7 +61,7 @@ impl Gdb {
     }
 
     /// Stops a running CPU.
-    pub fn stop(&mut self) -> io::Result<Option<Stop>> {
+    pub fn stop(&mut self) -> io::Result<Option<StopReason>> {
         if !self.running {
             return Ok(None);
         }
@@ -127,11 +127,11 @@ impl Gdb {
         self.done(&format!("z1,{address:x},2"))
     }
 
-    fn stopped(&mut self, packet: &[u8]) -> io::Result<Stop> {
+    fn stopped(&mut self, packet: &[u8]) -> io::Result<StopReason> {
         self.running = false;
         match packet.get(..3) {
-            Some(b"T02") => Ok(Stop::Asked),
-            Some(b"T05") => Ok(Stop::Trap),
+            Some(b"T02") => Ok(StopReason::Asked),
+            Some(b"T05") => Ok(StopReason::Trap),
             _ => Err(strange("why the CPU stopped", packet)),
         }
     }

@@ -11,7 +11,7 @@ use hilrig_core::mac::Mac;
 use sha2::{Digest, Sha512};
 
 use crate::error::VirtualError;
-use crate::process::{Launch, NotStarted, Process, chardev, nic, with_path};
+use crate::process::{Launch, NotStarted, QemuProcess, chardev, nic, with_path};
 
 /// An AT24C128, bytes.
 const EEPROM_SIZE: usize = 16 * 1024;
@@ -20,7 +20,7 @@ const EEPROM_SEED: usize = 8192;
 
 /// What a board needs to be powered on.
 #[derive(Clone, Copy, Debug)]
-pub struct Machine<'a> {
+pub struct ArmMachine<'a> {
     /// The QEMU to run.
     pub qemu: &'a Path,
     /// The board's folder, for messages.
@@ -39,7 +39,7 @@ pub struct Machine<'a> {
 #[derive(Debug)]
 pub struct Started {
     /// The process.
-    pub process: Process,
+    pub process: QemuProcess,
     /// To its gdbstub.
     pub gdb: UnixStream,
     /// To its qtest server.
@@ -47,7 +47,7 @@ pub struct Started {
 }
 
 /// Powers the board on. Returns when QEMU has made the machine.
-pub async fn start(machine: &Machine<'_>) -> Result<Started, NotStarted> {
+pub async fn start(machine: &ArmMachine<'_>) -> Result<Started, NotStarted> {
     let tried = || VirtualError::io(format!("making sockets for {}", machine.qemu.display()));
     let (gdb, gdb_theirs) = UnixStream::pair().map_err(tried())?;
     let (qtest, qtest_theirs) = UnixStream::pair().map_err(tried())?;
@@ -71,7 +71,7 @@ pub async fn start(machine: &Machine<'_>) -> Result<Started, NotStarted> {
     for (option, value) in options {
         arguments.extend([option.into(), value]);
     }
-    let process = Process::start(Launch {
+    let process = QemuProcess::start(Launch {
         qemu: machine.qemu,
         dir: machine.dir,
         arguments,

@@ -72,7 +72,7 @@ impl Board {
 /// A client that knows no more than the port.
 pub struct Client {
     port: File,
-    frames: slip::Decoder,
+    frames: slip::FrameDecoder,
     /// Replies that came along with one that was waited for: command, value, error.
     replies: VecDeque<(u8, u32, u8)>,
 }
@@ -86,7 +86,7 @@ impl Client {
             .custom_flags(flags.bits() as i32)
             .open(port)
             .unwrap();
-        Client { port, frames: slip::Decoder::default(), replies: VecDeque::new() }
+        Client { port, frames: slip::FrameDecoder::default(), replies: VecDeque::new() }
     }
 
     pub fn port(&self) -> &File {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use hilrig_virtual::{ControlCommand, State, VirtualBoard, VirtualError};
+use hilrig_virtual::{BoardState, ControlCommand, VirtualBoard, VirtualError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::bench::{Bench, Board, Client, DEADLINE};
@@ -15,7 +15,7 @@ async fn power_and_loader_as_asked() {
     let board = bench.blank("a").await;
     let control = &board.control;
     control.power_off().await.unwrap();
-    assert_eq!(control.status().await.unwrap().state, State::Off);
+    assert_eq!(control.status().await.unwrap().state, BoardState::Off);
     let error = control.loader().await.unwrap_err().to_string();
     assert!(error.contains("no power") && error.contains("power_on"), "{error}");
     control.power_on().await.unwrap();
@@ -192,10 +192,10 @@ async fn a_cpu_that_dies_at_start_is_a_fault_with_its_words() {
     let error = board.control.reset().await.unwrap_err().to_string();
     assert!(error.contains("on fire") && error.contains("exit status: 3"), "{error}");
     let status = board.control.status().await.unwrap();
-    assert_eq!(status.state, State::Fault);
+    assert_eq!(status.state, BoardState::Fault);
     assert!(status.fault.unwrap().contains("on fire"));
     board.control.loader().await.unwrap();
-    assert_eq!(board.control.status().await.unwrap().state, State::Loader);
+    assert_eq!(board.control.status().await.unwrap().state, BoardState::Loader);
     board.serving.stop().await.unwrap();
     let error = VirtualBoard::start(config).await.unwrap_err().to_string();
     assert!(error.contains("on fire"), "{error}");

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use hilrig_virtual::{State, VirtualBoardConfig};
+use hilrig_virtual::{BoardState, VirtualBoardConfig};
 
 use crate::bench::{Bench, Board, DEADLINE, firmware};
 use crate::http;
@@ -32,7 +32,7 @@ async fn boots_what_was_flashed_and_obeys() {
     eprintln!("flash to `{BOOTED}` in {:?}", start.elapsed());
     assert!(log.contains("boot mode:(3,6)"), "{log}");
     let status = board.control.status().await.unwrap();
-    assert_eq!(status.state, State::Running);
+    assert_eq!(status.state, BoardState::Running);
     let qemu = status.qemu;
 
     // The reset button keeps QEMU.
@@ -106,7 +106,7 @@ async fn a_qemu_that_is_killed_is_a_fault_and_a_reset_mends_it() {
     let fault = loop {
         let status = board.control.status().await.unwrap();
         if let Some(fault) = status.fault {
-            assert_eq!(status.state, State::Fault);
+            assert_eq!(status.state, BoardState::Fault);
             break fault;
         }
         assert!(Instant::now() < until, "QEMU's end is not told: {status:?}");

@@ -1,6 +1,6 @@
 //! What is left of a board whose process is killed: nothing that runs.
 
-use hilrig_virtual::{ControlSocket, Ready};
+use hilrig_virtual::{ControlSocket, VirtualReady};
 
 use crate::bench::{Bench, Board, firmware};
 use crate::process::Process;
@@ -51,7 +51,7 @@ async fn a_killed_process_leaves_no_qemu_and_the_next_one_finds_its_way() {
     std::fs::create_dir(&dir).unwrap();
     flash.resize(4 * 1024 * 1024, 0xFF);
     std::fs::write(dir.join("flash.bin"), flash).unwrap();
-    let (victim, ready) = Victim::start::<Ready>(DIR, &dir).await;
+    let (victim, ready) = Victim::start::<VirtualReady>(DIR, &dir).await;
     let control = ControlSocket::new(&ready.control);
     let pid = control.status().await.unwrap().qemu.unwrap();
     let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap();

@@ -1,6 +1,6 @@
 //! The loader on a real port: what a client sees that does things wrong.
 
-use hilrig_virtual::State;
+use hilrig_virtual::BoardState;
 
 use crate::bench::{Bench, Client, DEADLINE};
 
@@ -10,7 +10,7 @@ async fn a_blank_board_waits_in_the_loader_and_says_so() {
     let board = bench.blank("a").await;
     let said = board.client(|mut client| client.expect("boot mode:(1,6)\r\n\r\n")).await;
     assert_eq!(said, "\r\n ets Jan  8 2013,rst cause:1, boot mode:(1,6)\r\n\r\n");
-    assert_eq!(board.control.status().await.unwrap().state, State::Loader);
+    assert_eq!(board.control.status().await.unwrap().state, BoardState::Loader);
     board.serving.stop().await.unwrap();
 }
 

@@ -22,7 +22,10 @@ pub struct Victim {
 impl Victim {
     /// Starts it; the environment variable `dir_name` tells it the board's folder. Gives what it says of
     /// the board when that is ready.
-    pub async fn start<Ready: DeserializeOwned>(dir_name: &str, dir: &Path) -> (Victim, Ready) {
+    pub async fn start<VirtualReady: DeserializeOwned>(
+        dir_name: &str,
+        dir: &Path,
+    ) -> (Victim, VirtualReady) {
         let mut child = tokio::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "killed::victim", "--ignored", "--nocapture"])
             .env(dir_name, dir)

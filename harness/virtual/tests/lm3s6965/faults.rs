@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use hilrig_virtual::State;
+use hilrig_virtual::BoardState;
 use probe_rs::flashing::{FlashProgress, ProgressEvent};
 use probe_rs::probe::DebugProbeSelector;
 use probe_rs::probe::list::Lister;
@@ -119,7 +119,7 @@ async fn a_board_without_power_answers_no_probe() {
     let ready = board.serving.ready().clone();
     let mut rig = Rig::attach(&ready);
     board.control.power_off().await.unwrap();
-    assert_eq!(board.control.status().await.unwrap().state, State::Off);
+    assert_eq!(board.control.status().await.unwrap().state, BoardState::Off);
     let said = trouble(&mut rig);
     assert!(said.contains("did not respond"), "{said}");
     // A debug port that lost its power has to be set up anew.
@@ -141,7 +141,7 @@ async fn fault(board: &Board) -> String {
     loop {
         let status = board.control.status().await.unwrap();
         if let Some(fault) = status.fault {
-            assert_eq!((status.state, status.qemu), (State::Fault, None));
+            assert_eq!((status.state, status.qemu), (BoardState::Fault, None));
             return fault;
         }
         assert!(Instant::now() < until, "QEMU's end is not told: {status:?}");
@@ -203,7 +203,7 @@ async fn a_core_that_locks_up_can_be_flashed_anew() {
         })
         .await;
     let status = board.control.status().await.unwrap();
-    assert_eq!((status.state, status.power_ons), (State::Running, 1), "{status:?}");
+    assert_eq!((status.state, status.power_ons), (BoardState::Running, 1), "{status:?}");
     page(board.serving.ready().http).await;
     board.serving.stop().await.unwrap();
 }

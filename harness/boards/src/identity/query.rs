@@ -14,7 +14,7 @@ use crate::identity::discover::{FoundPort, has_alone};
 
 /// What the configuration says of where a board is.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct PortQuery {
     /// The board's name.
     pub board: String,
     /// What its port must be. With nothing in it, the MAC alone tells.
@@ -25,14 +25,14 @@ pub struct Wanted {
 
 /// Where a board is, as far as can be told without touching one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum PortMatch {
     /// On this port.
     Port(PathBuf),
     /// On one of these; the chips' MACs tell on which.
     OneOf(Vec<PathBuf>),
 }
 
-impl Wanted {
+impl PortQuery {
     /// The keys that name the port, as the configuration has them.
     pub fn words(&self) -> String {
         let PortId { path, usb_serial, position } = &self.id;
@@ -70,8 +70,8 @@ impl Wanted {
     ///
     /// # Errors
     /// There is no such port, or several; all that tells them apart is said, and which key does.
-    pub fn place(&self, bench: &[Wanted], found: &[FoundPort]) -> Result<Place, BoardFault> {
-        let others: Vec<(&Wanted, Vec<&FoundPort>)> = bench
+    pub fn find(&self, bench: &[PortQuery], found: &[FoundPort]) -> Result<PortMatch, BoardFault> {
+        let others: Vec<(&PortQuery, Vec<&FoundPort>)> = bench
             .iter()
             .filter(|other| other.board != self.board)
             .map(|other| (other, other.ports(found)))
@@ -90,10 +90,11 @@ impl Wanted {
         let twin = match (candidates.as_slice(), &self.id.path) {
             // A pty, or a port that the system does not tell of.
             ([], Some(path)) if path_alone && path.exists() => {
-                let on_it = |other: &&Wanted| other.id.path.as_ref().is_some_and(|p| same(p, path));
+                let on_it =
+                    |other: &&PortQuery| other.id.path.as_ref().is_some_and(|p| same(p, path));
                 match others.iter().map(|(other, _)| *other).find(on_it) {
                     Some(twin) => return Err(self.shared(path, twin)),
-                    None => return Ok(Place::Port(path.clone())),
+                    None => return Ok(PortMatch::Port(path.clone())),
                 }
             }
             ([port], _) => owner(port),
@@ -103,8 +104,8 @@ impl Wanted {
         match (candidates.as_slice(), self.mac, twin) {
             ([], ..) => Err(self.missing(found)),
             ([port], None, Some(twin)) => Err(self.shared(&port.port, twin)),
-            ([port], _, None) if !by_mac => Ok(Place::Port(port.port.clone())),
-            (_, Some(_), _) => Ok(Place::OneOf(ports())),
+            ([port], _, None) if !by_mac => Ok(PortMatch::Port(port.port.clone())),
+            (_, Some(_), _) => Ok(PortMatch::OneOf(ports())),
             (_, None, _) => Err(self.ambiguous(&candidates)),
         }
     }
@@ -146,7 +147,7 @@ impl Wanted {
         BoardFault::new(self.tried(), found).help(format!("{key} to its [[board]]."))
     }
 
-    fn shared(&self, port: &Path, twin: &Wanted) -> BoardFault {
+    fn shared(&self, port: &Path, twin: &PortQuery) -> BoardFault {
         let found = format!(
             "board `{}` ({}) is on the same port {}",
             twin.board,
@@ -227,7 +228,7 @@ mod tests {
     }
 
     /// `keys` as `usb_serial`, `position`, last byte of the MAC.
-    fn wanted(board: &str, keys: (Option<&str>, Option<&str>, Option<u8>)) -> Wanted {
+    fn wanted(board: &str, keys: (Option<&str>, Option<&str>, Option<u8>)) -> PortQuery {
         let (usb_serial, position, mac) = keys;
         let id = PortId {
             path: None,
@@ -235,20 +236,20 @@ mod tests {
             position: position.map(str::to_owned),
         };
         let mac = mac.map(|last| Mac([0x18, 0xfe, 0x34, 0, 0, last]));
-        Wanted { board: board.into(), id, mac }
+        PortQuery { board: board.into(), id, mac }
     }
 
-    fn on(number: u32) -> Place {
-        Place::Port(format!("/dev/ttyUSB{number}").into())
+    fn on(number: u32) -> PortMatch {
+        PortMatch::Port(format!("/dev/ttyUSB{number}").into())
     }
 
-    fn one_of(numbers: &[u32]) -> Place {
-        Place::OneOf(numbers.iter().map(|n| format!("/dev/ttyUSB{n}").into()).collect())
+    fn one_of(numbers: &[u32]) -> PortMatch {
+        PortMatch::OneOf(numbers.iter().map(|n| format!("/dev/ttyUSB{n}").into()).collect())
     }
 
     #[track_caller]
-    fn refused(wanted: &Wanted, bench: &[Wanted], found: &[FoundPort], words: &[&str]) {
-        let text = wanted.place(bench, found).unwrap_err().to_string();
+    fn refused(wanted: &PortQuery, bench: &[PortQuery], found: &[FoundPort], words: &[&str]) {
+        let text = wanted.find(bench, found).unwrap_err().to_string();
         for word in words {
             assert!(text.contains(word), "`{word}` in: {text}");
         }
@@ -264,7 +265,7 @@ mod tests {
             (Some("B"), None, Some(1)),
             (None, Some("/dev/serial/by-path/usb-2"), None),
         ] {
-            assert_eq!(wanted("a", keys).place(&[], &found).unwrap(), on(7), "{keys:?}");
+            assert_eq!(wanted("a", keys).find(&[], &found).unwrap(), on(7), "{keys:?}");
         }
         // All that is given must hold.
         refused(
@@ -280,7 +281,7 @@ mod tests {
         let mut newer = port(3, None, Some("pci-0-usb-0:1:1.0-port0"));
         newer.positions.push("pci-0-usbv2-0:1:1.0-port0".into());
         let board = wanted("a", (None, Some("pci-0-usbv2-0:1:1.0-port0"), None));
-        assert_eq!(board.place(&[], &[newer]).unwrap(), on(3));
+        assert_eq!(board.find(&[], &[newer]).unwrap(), on(3));
     }
 
     #[test]
@@ -307,12 +308,12 @@ mod tests {
         let words = ["2 ports are that one", "ttyUSB0", "ttyUSB1", "Add the `position`"];
         refused(&wanted("a", (Some("1"), None, None)), &[], &found, &words);
         let by_place = wanted("a", (Some("1"), Some("usb-2"), None));
-        assert_eq!(by_place.place(&[], &found).unwrap(), on(1));
+        assert_eq!(by_place.find(&[], &found).unwrap(), on(1));
         let by_mac =
             [wanted("a", (Some("1"), None, Some(1))), wanted("b", (Some("1"), None, Some(2)))];
-        assert_eq!(by_mac[0].place(&by_mac, &found).unwrap(), one_of(&[0, 1]));
+        assert_eq!(by_mac[0].find(&by_mac, &found).unwrap(), one_of(&[0, 1]));
         // One of them is unplugged: whose port it is, only the chip can tell.
-        assert_eq!(by_mac[0].place(&by_mac, &found[..1]).unwrap(), one_of(&[0]));
+        assert_eq!(by_mac[0].find(&by_mac, &found[..1]).unwrap(), one_of(&[0]));
         // Without places, only the chips can tell.
         let bare = [port(0, Some("1"), None), port(1, Some("1"), None)];
         refused(&wanted("a", (Some("1"), None, None)), &[], &bare, &["Add its `mac`", "--ask"]);
@@ -327,9 +328,9 @@ mod tests {
             vec![port(0, Some("A"), None), port(1, Some("B"), None), port(2, None, None)];
         found.push(FoundPort { usb: None, port: "/dev/ttyS0".into(), ..port(9, None, None) });
         let bench = [wanted("a", (None, None, Some(1))), wanted("b", (Some("B"), None, None))];
-        assert_eq!(bench[0].place(&bench, &found).unwrap(), one_of(&[0, 2]));
+        assert_eq!(bench[0].find(&bench, &found).unwrap(), one_of(&[0, 2]));
         // Even the last one is asked: nothing else says that it is this board.
-        assert_eq!(bench[0].place(&bench, &found[..2]).unwrap(), one_of(&[0]));
+        assert_eq!(bench[0].find(&bench, &found[..2]).unwrap(), one_of(&[0]));
         refused(
             &bench[0],
             &bench,
@@ -353,12 +354,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("link");
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();
-        let by_path = |board: &str, path: &Path| Wanted {
+        let by_path = |board: &str, path: &Path| PortQuery {
             id: PortId { path: Some(path.into()), ..PortId::default() },
             ..wanted(board, (None, None, None))
         };
         let bench = [by_path("a", &link), by_path("b", Path::new("/dev/null"))];
-        assert_eq!(bench[0].place(&bench[..1], &[]).unwrap(), Place::Port(link.clone()));
+        assert_eq!(bench[0].find(&bench[..1], &[]).unwrap(), PortMatch::Port(link.clone()));
         refused(&bench[0], &bench, &[], &["board `b`", "the same port"]);
         std::fs::remove_file(&link).unwrap();
         refused(&bench[0], &bench[..1], &[], &["link"]);
@@ -387,7 +388,7 @@ mod tests {
             let found: Vec<FoundPort> = ports.iter().enumerate().map(|(n, (serial, place))| {
                 port(n as u32, some(*serial, "s").as_deref(), some(*place, "p").as_deref())
             }).collect();
-            let bench: Vec<Wanted> = boards.iter().enumerate().filter(|(_, b)| **b != (0, 0, 0))
+            let bench: Vec<PortQuery> = boards.iter().enumerate().filter(|(_, b)| **b != (0, 0, 0))
                 .map(|(n, (serial, place, mac))| {
                     let (serial, place) = (some(*serial, "s"), some(*place, "p"));
                     let mac = (*mac > 0).then_some(*mac);
@@ -395,13 +396,13 @@ mod tests {
                 }).collect();
             let mut taken = BTreeSet::new();
             for board in &bench {
-                match board.place(&bench, &found) {
-                    Ok(Place::Port(path)) => {
+                match board.find(&bench, &found) {
+                    Ok(PortMatch::Port(path)) => {
                         let port = found.iter().find(|port| port.port == path).unwrap();
                         prop_assert_eq!(board.ports(&found), [port]);
                         prop_assert!(taken.insert(path), "two boards on one port");
                     }
-                    Ok(Place::OneOf(ports)) => {
+                    Ok(PortMatch::OneOf(ports)) => {
                         prop_assert!(board.mac.is_some() && !ports.is_empty());
                     }
                     Err(fault) => prop_assert!(fault.help.is_some()),
