@@ -1,10 +1,10 @@
 //! What is known of a board, kept from run to run so that the same image is not written twice, and
 //! a rate that did not work is not tried each time.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use hilrig_core::image::Image;
+use hilrig_file::WholeFile;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -102,19 +102,8 @@ impl FlashCache {
     }
 
     fn try_write(&self, known: &Cached) -> std::io::Result<()> {
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        std::fs::create_dir_all(folder)?;
-        // The process's id keeps two writers apart; the board's lock makes them rare.
-        let new = self.path.with_extension(format!("new-{}", std::process::id()));
-        let written = (|| {
-            let mut file = std::fs::File::create(&new)?;
-            file.write_all(&serde_json::to_vec_pretty(known)?)?;
-            std::fs::rename(&new, &self.path)
-        })();
-        if written.is_err() {
-            let _ = std::fs::remove_file(&new);
-        }
-        written
+        std::fs::create_dir_all(self.path.parent().unwrap_or(Path::new(".")))?;
+        WholeFile::new(self.path.clone()).write(&serde_json::to_vec_pretty(known)?)
     }
 
     /// Notes whether `build` was what the board told in its boot log; see

@@ -22,7 +22,7 @@ pub mod power;
 pub mod probe;
 mod serial;
 
-pub use esp::esp8266_loader::LoaderDeadlines;
+pub use esp::deadlines::LoaderDeadlines;
 pub use esp::identify::ChipIdentity;
 pub use identity::port_cache::PortCache;
 pub use identity::search::{Neighbours, PortSearch, identify_on};

@@ -358,7 +358,7 @@ fn by_control(control: &Path) -> PowerSwitch {
 pub fn modem(lines: LinesKind) -> Box<dyn ResetLines> {
     match lines {
         LinesKind::DtrRts => Box::new(ModemLines::default()),
-        LinesKind::Inverted => Box::new(ModemLines { inverted: true }),
+        LinesKind::Inverted => Box::new(ModemLines::inverted()),
         LinesKind::None => Box::new(NoLines),
     }
 }

@@ -25,6 +25,7 @@ pub mod secrets;
 pub mod sections;
 pub mod seeded;
 pub mod series;
+pub mod slip;
 pub mod start;
 pub mod stored;
 pub mod text;

@@ -8,7 +8,6 @@
 mod boot_log;
 pub mod certificate;
 mod events_file;
-mod file;
 mod fold;
 mod github;
 pub mod heap;

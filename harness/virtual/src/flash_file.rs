@@ -6,13 +6,13 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use hilrig_file::WholeFile;
+
 use crate::chip::{Nor, SECTOR};
 use crate::error::VirtualError;
 
 /// A write of this much at once, bytes.
 static ERASED: [u8; 64 * 1024] = [0xFF; 64 * 1024];
-/// Where a new file is made, so that a killed process leaves none that is half erased.
-const UNDER_WAY: &str = "new";
 
 /// The flash file. What is written stays through the end of the process, not through the end of
 /// the machine: nothing is forced to the disk.
@@ -28,9 +28,9 @@ impl FlashFile {
         let tried = || format!("opening the flash file {}", path.display());
         let file = match OpenOptions::new().read(true).write(true).open(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make(path, size).map_err(VirtualError::io(tried()))?
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => WholeFile::new(path.into())
+                .write_with(|file| erase(file, 0, u64::from(size)))
+                .map_err(VirtualError::io(tried()))?,
             Err(error) => return Err(VirtualError::io(tried())(error)),
         };
         let length = file.metadata().map_err(VirtualError::io(tried()))?.len();
@@ -60,14 +60,6 @@ impl FlashFile {
         self.file.read_exact_at(&mut header, 0)?;
         Ok(header == [0xFF; 8])
     }
-}
-
-fn make(path: &Path, size: u32) -> io::Result<File> {
-    let new = path.with_added_extension(UNDER_WAY);
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&new)?;
-    erase(&file, 0, u64::from(size))?;
-    std::fs::rename(&new, path)?;
-    Ok(file)
 }
 
 fn erase(file: &File, mut at: u64, end: u64) -> io::Result<()> {

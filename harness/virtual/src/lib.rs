@@ -32,7 +32,6 @@ mod qemu;
 mod qmp;
 mod rates;
 mod serving;
-pub mod slip;
 mod state_dir;
 
 pub use board::{VirtualBoard, VirtualBoardConfig, VirtualReady};

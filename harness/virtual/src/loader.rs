@@ -15,9 +15,9 @@ use std::ops::{ControlFlow, Range};
 
 use hilrig_core::image::CHECKSUM_SEED;
 use hilrig_core::mac::Mac;
+use hilrig_core::slip;
 
 use crate::chip::{ChipRegisters, FLASH_SIZE, Nor, SECTOR};
-use crate::slip;
 
 const FLASH_BEGIN: u8 = 0x02;
 const FLASH_DATA: u8 = 0x03;
@@ -130,7 +130,10 @@ impl RomLoader {
         out: &mut Vec<u8>,
     ) -> Option<Left> {
         let RomLoader { frames, rom } = self;
-        frames.feed(bytes, |frame| rom.frame(frame, flash, &baud, out))
+        frames.feed(bytes, |frame| match frame {
+            Ok(frame) => rom.frame(frame, flash, &baud, out),
+            Err(slip::Spoilt) => ControlFlow::Continue(()),
+        })
     }
 }
 

@@ -48,6 +48,7 @@ impl Bench {
         self.left = self.left.or(left);
         let mut replies = Vec::new();
         slip::FrameDecoder::default().feed(&out, |frame| {
+            let frame = frame.unwrap();
             assert_eq!((frame.len(), &frame[..1], &frame[2..4]), (10, &[1][..], &[2, 0][..]));
             let value = u32::from_le_bytes(frame[4..8].try_into().unwrap());
             replies.push((frame[1], value, frame[8], frame[9]));

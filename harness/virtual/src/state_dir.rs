@@ -15,6 +15,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use hilrig_core::mac::Mac;
+use hilrig_file::WholeFile;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -114,11 +115,8 @@ impl StateDir {
 
     fn save(&self) -> Result<(), VirtualError> {
         let path = self.dir.join("board.json");
-        let new = self.dir.join("board.json.new");
         let json = serde_json::to_vec(&self.record).map_err(std::io::Error::from);
-        // In one step, so that a killed process leaves the old file or the new one.
-        json.and_then(|json| fs::write(&new, json))
-            .and_then(|()| fs::rename(&new, &path))
+        json.and_then(|json| WholeFile::new(path.clone()).write(&json))
             .map_err(VirtualError::io(format!("writing {}", path.display())))
     }
 }

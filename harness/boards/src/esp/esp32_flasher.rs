@@ -26,8 +26,8 @@ use hilrig_core::mac::Mac;
 use hilrig_core::text::printable;
 use serialport::{TTYPort, UsbPortInfo};
 
-use crate::esp::esp8266_loader::LoaderDeadlines;
-use crate::esp::espflash_pump::{self as relay, Pump};
+use crate::esp::deadlines::LoaderDeadlines;
+use crate::esp::espflash_pump::{self, Pump};
 
 /// The rate at which the ROM's loader is called; it may be changed afterwards.
 pub const ROM_BAUD: u32 = 115_200;
@@ -92,13 +92,14 @@ pub fn flash(
     job: &FlashRequest,
     progress: &mut WriteProgress,
 ) -> Result<Mac, FlashFailure> {
-    let (near, far) = relay::pty(ROM_BAUD).map_err(|fault| FlashFailure { fault, again: false })?;
-    let mut relay = Pump::new(port, path, deadlines, job.baud, stop);
+    let (near, far) =
+        espflash_pump::pty(ROM_BAUD).map_err(|fault| FlashFailure { fault, again: false })?;
+    let mut pump = Pump::new(port, path, deadlines, job.baud, stop);
     let (carried, result) = std::thread::scope(|scope| {
         let progress = &mut *progress;
         let espflash = scope.spawn(move || talk(far, path, job, progress));
         // The near end is closed when this returns, which ends espflash if it has not ended.
-        let carried = relay.carry(near);
+        let carried = pump.run(near);
         (carried, espflash.join())
     });
     let (mut fault, again) = match (carried, result) {
@@ -106,13 +107,13 @@ pub fn flash(
         (_, Ok(Err(Trouble::Final(fault)))) => (fault, false),
         (Err(fault), _) => (fault, !stop.load(Ordering::Relaxed)),
         (Ok(()), Ok(Err(Trouble::Espflash(error)))) => (
-            BoardFault::new(relay.tried(), words(&error)).help(
+            BoardFault::new(pump.tried(), words(&error)).help(
                 "Start again; if it stays, look at the line (cable, rate) and the flash chip.",
             ),
             true,
         ),
         (Ok(()), Err(panic)) => (
-            BoardFault::new(relay.tried(), format!("espflash gave up: {}", text_of(&*panic)))
+            BoardFault::new(pump.tried(), format!("espflash gave up: {}", text_of(&*panic)))
                 .help("Look at the ELF file, and at the line: a loader that answers garbage."),
             true,
         ),

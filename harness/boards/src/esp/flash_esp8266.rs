@@ -95,7 +95,7 @@ impl SerialBoard {
         // part, which is still to be written.
         let mut parts = vec![Data { offset: 0, bytes: image.bytes.clone() }];
         parts.extend(image.data.iter().cloned());
-        let write = move |loader: &mut Esp8266Loader| {
+        let write = move |loader: &mut Esp8266Loader<'_>| {
             loader.write(&parts, &*progress.lock().unwrap_or_else(PoisonError::into_inner))
         };
         let time = self.with_loader(write).await?;
@@ -146,16 +146,13 @@ impl SerialBoard {
     /// Runs `job` with the loader, on a thread that may block.
     async fn with_loader<T: Send + 'static>(
         &mut self,
-        job: impl FnOnce(&mut Esp8266Loader) -> Result<T, LoaderTrouble> + Send + 'static,
+        job: impl FnOnce(&mut Esp8266Loader<'_>) -> Result<T, LoaderTrouble> + Send + 'static,
     ) -> Result<T, LoaderTrouble> {
         let path = self.settings.port.clone();
         let deadlines = self.settings.deadlines;
-        self.on_thread(move |port, stop| match Esp8266Loader::new(port, path, deadlines, stop) {
-            Ok(mut loader) => {
-                let result = job(&mut loader);
-                (loader.into_port(), result)
-            }
-            Err((port, fault)) => (port, Err((*fault).into())),
+        self.on_thread(move |mut port, stop| {
+            let result = job(&mut Esp8266Loader::new(&mut port, &path, deadlines, &stop));
+            (port, result)
         })
         .await?
     }

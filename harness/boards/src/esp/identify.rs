@@ -14,7 +14,8 @@ use hilrig_core::mac::Mac;
 use serde::{Deserialize, Serialize};
 use serialport::TTYPort;
 
-use crate::esp::esp8266_loader::{Esp8266Loader, LoaderDeadlines, LoaderTrouble};
+use crate::esp::deadlines::LoaderDeadlines;
+use crate::esp::esp8266_loader::{Esp8266Loader, LoaderTrouble};
 use crate::esp::esp8266_rom as rom;
 use crate::serial::port;
 
@@ -57,13 +58,10 @@ pub async fn identify(
     let _guard = StopOnDrop(Arc::clone(&stop));
     let name = path.to_owned();
     let asked = tokio::task::spawn_blocking(move || {
-        match Esp8266Loader::new(port, name, deadlines, stop) {
-            Ok(mut loader) => {
-                let told = loader.sync(deadlines.sync).and_then(|()| loader.who());
-                (loader.into_port(), told.map_err(|trouble| trouble.fault))
-            }
-            Err((port, fault)) => (port, Err(*fault)),
-        }
+        let mut port = port;
+        let mut loader = Esp8266Loader::new(&mut port, &name, deadlines, &stop);
+        let told = loader.sync(deadlines.sync).and_then(|()| loader.who());
+        (port, told.map_err(|trouble| trouble.fault))
     });
     let (port, told) = match asked.await {
         Ok((port, told)) => (port, told),
@@ -83,7 +81,7 @@ pub async fn identify(
     (Some(port), told)
 }
 
-impl Esp8266Loader {
+impl Esp8266Loader<'_> {
     /// The chip and its MAC.
     fn who(&mut self) -> Result<ChipIdentity, LoaderTrouble> {
         let magic = self.fenced_register(rom::MAGIC_REGISTER)?;

@@ -1,8 +1,9 @@
 //! Which chip answered on which adapter, kept from run to run: to know a board again without
 //! resetting it is worth a note, and never more than that. Who flashes asks the chip.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
+
+use hilrig_file::WholeFile;
 
 use crate::esp::identify::ChipIdentity;
 use crate::identity::discover::{FoundPort, has_alone};
@@ -34,15 +35,12 @@ impl PortCache {
 
     /// Puts down who answered. The note is the old one or the new one, never half of it.
     pub fn write(&self, identity: &ChipIdentity) {
-        let new = self.path.with_extension(format!("new-{}", std::process::id()));
         let written = (|| {
             std::fs::create_dir_all(self.path.parent().unwrap_or(Path::new(".")))?;
-            std::fs::File::create(&new)?.write_all(&serde_json::to_vec(identity)?)?;
-            std::fs::rename(&new, &self.path)
+            WholeFile::new(self.path.clone()).write(&serde_json::to_vec(identity)?)
         })();
         if let Err(error) = written {
             tracing::warn!(path = %self.path.display(), %error, "the chip's note is not written");
-            let _ = std::fs::remove_file(&new);
         }
     }
 

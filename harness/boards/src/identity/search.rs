@@ -7,7 +7,7 @@ use std::time::Duration;
 use hilrig_core::board::{BoardFault, ResetLines};
 use tokio::sync::Mutex;
 
-use crate::esp::esp8266_loader::LoaderDeadlines;
+use crate::esp::deadlines::LoaderDeadlines;
 use crate::esp::identify::{ChipIdentity, identify};
 use crate::identity::discover::{FoundPort, discover_in};
 use crate::identity::port_cache::PortCache;

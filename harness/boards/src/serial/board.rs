@@ -16,8 +16,8 @@ use serialport::TTYPort;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::esp::deadlines::LoaderDeadlines;
 use crate::esp::esp32_flasher as esp32;
-use crate::esp::esp8266_loader::LoaderDeadlines;
 use crate::esp::identify::{ChipIdentity, identify};
 use crate::flash_cache::FlashCache;
 use crate::identity::search::PortSearch;

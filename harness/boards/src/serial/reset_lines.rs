@@ -1,6 +1,7 @@
 //! Reset lines of boards that hang on a serial adapter.
 
 use std::os::fd::BorrowedFd;
+use std::rc::Rc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -53,25 +54,49 @@ const USB_JTAG_ENTER_LOADER: [Hold; 5] = [
 const USB_JTAG_RESET: [Hold; 3] =
     [hold(false, false, 100), hold(false, true, 100), hold(false, false, 0)];
 
+/// Sets DTR and RTS of an open port, both at once; true is asserted.
+type SetLines = dyn Fn(BorrowedFd<'_>, bool, bool) -> rustix::io::Result<()>;
+
 /// DTR and RTS in the usual wiring of ESP boards: two transistors, DTR to GPIO0 and RTS to EN.
 ///
 /// Opening a port asserts both, which in this wiring pulls neither pin.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone)]
 pub struct ModemLines {
-    /// Both levels are turned round on their way: by the adapter, or by a buffer behind it.
-    pub inverted: bool,
+    inverted: bool,
+    set: Rc<SetLines>,
+}
+
+impl Default for ModemLines {
+    fn default() -> ModemLines {
+        ModemLines { inverted: false, set: Rc::new(set) }
+    }
 }
 
 impl ModemLines {
-    /// DTR and RTS as the port is told to set them.
-    fn levels(self, step: Hold) -> (bool, bool) {
+    /// With both levels inverted on their way: by the adapter, or by a buffer after it.
+    pub fn inverted() -> ModemLines {
+        ModemLines { inverted: true, ..ModemLines::default() }
+    }
+
+    /// The same on a port that has no modem-control lines, such as a pty: `set` gets DTR and RTS, true
+    /// is asserted.
+    #[must_use]
+    pub fn set_by(
+        self,
+        set: impl Fn(BorrowedFd<'_>, bool, bool) -> rustix::io::Result<()> + 'static,
+    ) -> ModemLines {
+        ModemLines { set: Rc::new(set), ..self }
+    }
+
+    /// DTR and RTS as the port has to set them.
+    fn levels(&self, step: Hold) -> (bool, bool) {
         (step.dtr != self.inverted, step.rts != self.inverted)
     }
 
-    async fn play(self, port: BorrowedFd<'_>, holds: &[Hold]) -> Result<(), BoardFault> {
+    async fn play(&self, port: BorrowedFd<'_>, holds: &[Hold]) -> Result<(), BoardFault> {
         for step in holds {
             let (dtr, rts) = self.levels(*step);
-            set(port, dtr, rts).map_err(|error| {
+            (self.set)(port, dtr, rts).map_err(|error| {
                 BoardFault::new("setting DTR and RTS", error).help(
                     "The port has no modem-control lines: say `lines = \"none\"` for a board without \
                      reset wiring.",
@@ -174,7 +199,7 @@ mod tests {
 
     #[test]
     fn inverted_lines_reach_the_board_as_straight_ones_do() {
-        let inverted = ModemLines { inverted: true };
+        let inverted = ModemLines::inverted();
         for step in ENTER_LOADER.into_iter().chain(RESET) {
             // What the inverter between port and board makes of it.
             let (dtr, rts) = inverted.levels(step);

@@ -6,23 +6,30 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod line;
+pub mod wiring;
+
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+use rustix::event::PollFlags;
+use rustix::termios::tcgetattr;
+
+pub use line::pty;
+use line::{Requests, flood, ready};
+use wiring::Wiring;
 
 /// Content of the flash before anything is written: neither erased nor anybody's image.
 pub const OLD: u8 = 0x5A;
 const FLASH: usize = 1024 * 1024;
 const SECTOR: usize = 4096;
+/// What a wired chip's firmware prints.
+pub const FIRMWARE: &str = "the firmware runs\r\n";
 pub const MAC: &str = "18:fe:34:a2:66:29";
 
 /// How the loader misbehaves. Commands by their number: 8 SYNC, 0xA READ_REG, 2 FLASH_BEGIN,
@@ -82,27 +89,23 @@ pub struct Rom {
     thread: JoinHandle<Chip>,
 }
 
-/// A pty: its master and the path and an open descriptor of its other side. While that descriptor
-/// is open, the master does not report a hang-up before anybody has opened the port.
-pub fn pty() -> (OwnedFd, PathBuf, File) {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let path = PathBuf::from(ptsname(&master, Vec::new()).unwrap().into_string().unwrap());
-    let held = File::options().read(true).write(true).open(&path).unwrap();
-    let mut attributes = tcgetattr(&held).unwrap();
-    attributes.make_raw();
-    tcsetattr(&held, OptionalActions::Now, &attributes).unwrap();
-    (master, path, held)
-}
-
 impl Rom {
     pub fn start(trick: Trick) -> Rom {
+        Rom::on(trick, None)
+    }
+
+    /// A chip that prints [`FIRMWARE`] until its pins put it into its loader.
+    pub fn wired(wiring: Arc<Wiring>) -> Rom {
+        Rom::on(Trick::None, Some(wiring))
+    }
+
+    fn on(trick: Trick, wiring: Option<Arc<Wiring>>) -> Rom {
         let (master, port, held) = pty();
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
-            let mut loader = Loader { line: File::from(master), port: held, trick, stop: told };
+            let mut loader =
+                Loader { line: File::from(master), port: held, trick, stop: told, wiring };
             let mut chip = Chip {
                 flash: vec![OLD; FLASH],
                 commands: Vec::new(),
@@ -133,49 +136,48 @@ struct Loader {
     port: File,
     trick: Trick,
     stop: Arc<AtomicBool>,
+    wiring: Option<Arc<Wiring>>,
 }
 
 impl Loader {
     fn run(&mut self, chip: &mut Chip) {
-        let mut frame = Vec::new();
-        let mut inside = false;
-        let mut escaped = false;
+        let mut requests = Requests::default();
         let mut buffer = [0; 4096];
         while !self.stop.load(Ordering::Relaxed) {
-            if let Trick::Firmware(text) = self.trick {
+            let firmware = self.firmware();
+            if let Some(text) = firmware {
                 let _ = self.line.write_all(text.as_bytes());
             }
-            let mut fds = [PollFd::new(&self.line, PollFlags::IN)];
-            let slice = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
-            if poll(&mut fds, Some(&slice)).unwrap() == 0 {
+            if !ready(&self.line, PollFlags::IN) {
                 continue;
             }
             let read = self.line.read(&mut buffer).unwrap();
+            if firmware.is_some() {
+                // A firmware takes no requests.
+                requests = Requests::default();
+                continue;
+            }
             for byte in &buffer[..read] {
-                match (*byte, std::mem::take(&mut escaped)) {
-                    (0xC0, _) if inside && !frame.is_empty() => {
-                        inside = false;
-                        if !self.take(&std::mem::take(&mut frame), chip) {
-                            return;
-                        }
-                    }
-                    (0xC0, _) => inside = true,
-                    (0xDB, false) => escaped = true,
-                    (0xDC, true) => frame.push(0xC0),
-                    (0xDD, true) => frame.push(0xDB),
-                    (other, true) => chip.complaints.push(format!("escaped {other:#x}")),
-                    (other, false) if inside => frame.push(other),
-                    (other, false) => chip.complaints.push(format!("stray {other:#x}")),
+                if let Some(frame) = requests.feed(*byte, &mut chip.complaints)
+                    && !self.take(&frame, chip)
+                {
+                    return;
                 }
             }
         }
     }
 
+    /// What the firmware prints, if one runs.
+    fn firmware(&self) -> Option<&'static str> {
+        match (&self.trick, &self.wiring) {
+            (Trick::Firmware(text), _) => Some(text),
+            (_, Some(wiring)) if !wiring.in_loader() => Some(FIRMWARE),
+            _ => None,
+        }
+    }
+
     /// One request; false when the chip dies of it.
     fn take(&mut self, frame: &[u8], chip: &mut Chip) -> bool {
-        if matches!(self.trick, Trick::Firmware(_)) {
-            return true;
-        }
         let word = |at: usize| u32::from_le_bytes(frame[at..at + 4].try_into().unwrap());
         if frame.len() < 8 || frame[0] != 0 {
             chip.complaints.push(format!("no request: {frame:02x?}"));
@@ -206,15 +208,7 @@ impl Loader {
             }
             Trick::Late(which, by) if *which == command => std::thread::sleep(*by),
             Trick::Flood(which, bytes) if *which == command => {
-                let bytes = bytes.repeat(64);
-                while !self.stop.load(Ordering::Relaxed) {
-                    let mut fds = [PollFd::new(&self.line, PollFlags::OUT)];
-                    let slice = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
-                    if poll(&mut fds, Some(&slice)).unwrap() > 0 {
-                        // A pty's master takes what fits and blocks for the rest.
-                        let _ = self.line.write(&bytes);
-                    }
-                }
+                flood(&mut self.line, bytes, &self.stop);
                 return false;
             }
             Trick::LyingLength(which) if *which == command => {
@@ -285,16 +279,7 @@ impl Loader {
     }
 
     fn send(&mut self, frame: &[u8]) {
-        let mut bytes = vec![0xC0];
-        for byte in frame {
-            match byte {
-                0xC0 => bytes.extend([0xDB, 0xDC]),
-                0xDB => bytes.extend([0xDB, 0xDD]),
-                other => bytes.push(*other),
-            }
-        }
-        bytes.push(0xC0);
-        self.line.write_all(&bytes).unwrap();
+        line::send(&mut self.line, frame);
     }
 }
 

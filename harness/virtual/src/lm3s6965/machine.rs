@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use hilrig_core::mac::Mac;
+use hilrig_file::WholeFile;
 use sha2::{Digest, Sha512};
 
 use crate::error::VirtualError;
@@ -108,7 +109,6 @@ pub fn eeprom(dir: &Path, mac: Mac, seed: u64) -> Result<PathBuf, VirtualError> 
         .chain_update(seed.to_le_bytes())
         .finalize();
     bytes[EEPROM_SEED..EEPROM_SEED + random.len()].copy_from_slice(&random);
-    let new = path.with_added_extension("new");
-    std::fs::write(&new, bytes).and_then(|()| std::fs::rename(&new, &path)).map_err(tried())?;
+    WholeFile::new(path.clone()).write(&bytes).map_err(tried())?;
     Ok(path)
 }

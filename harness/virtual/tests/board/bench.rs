@@ -7,7 +7,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use hilrig_virtual::{ControlSocket, Serving, VirtualBoard, VirtualBoardConfig, slip};
+use hilrig_core::slip;
+use hilrig_virtual::{ControlSocket, Serving, VirtualBoard, VirtualBoardConfig};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// A machine under load gets time; nothing here takes a tenth of it otherwise.
@@ -175,7 +176,7 @@ impl Client {
             assert!(!bytes.is_empty(), "no reply to {command:#04x} within {DEADLINE:?}");
             let Client { frames, replies, .. } = self;
             frames.feed(&bytes, |frame| {
-                if let [1, echoed, 2, 0, value @ .., status, error] = frame {
+                if let [1, echoed, 2, 0, value @ .., status, error] = frame.unwrap_or_default() {
                     assert_eq!(*status, u8::from(*error != 0));
                     let value = u32::from_le_bytes(value.try_into().unwrap());
                     replies.push_back((*echoed, value, *error));
