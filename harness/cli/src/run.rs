@@ -12,7 +12,7 @@ use hilrig_core::exit;
 use hilrig_report::heap::Baseline;
 use hilrig_report::{
     CertificateFiles, EVENTS, EventsFile, Fold, HISTORY, History, HtmlFile, JUNIT, JunitFile,
-    Record, Reporter, Reporters, RunModel, SUMMARY, Stream, SummaryFile,
+    Record, Reporter, Reporters, RunModel, SUMMARY, SummaryFile, TerminalStream,
 };
 use time::OffsetDateTime;
 
@@ -165,7 +165,8 @@ pub fn reporters(
     ];
     reporters.extend(more);
     if shown == Shown::All {
-        reporters.push(hilrig_report::terminal(Stream::Stdout, Some(record.folder().into())));
+        reporters
+            .push(hilrig_report::terminal(TerminalStream::Stdout, Some(record.folder().into())));
     }
     Ok(Reporters::new(reporters))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use hilrig::Plan;
 use hilrig::certify::{Certification, CertifyBench};
 use hilrig_broker::pki::Pki;
-use hilrig_broker::software::{Home, Software};
+use hilrig_broker::{Home, Software};
 use hilrig_broker::{Login, SERVER_NAME};
 use hilrig_core::certify::matrix::CASES;
 use hilrig_core::certify::{Case, Requirement};
