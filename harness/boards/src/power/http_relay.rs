@@ -69,7 +69,7 @@ impl Tasmota {
         // {"WARNING":"Need user=<username>&password=<password>"}
         if answer.status == 401 || said.contains("\"WARNING\"") {
             return Err(fault(found).help(
-                "Its web password is needed: name `user` and, in `password_env`, the environment variable that holds it.",
+                "Its web password is needed: name `user` and, in `password_env`, the environment variable that has it.",
             ));
         }
         let json = serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap_or_default();
@@ -129,7 +129,7 @@ impl UrlRelay {
                     printable(&secrets.mask_bytes(&answer.body, Ends::Whole))
                 );
                 Err(fault(found).help(match answer.status {
-                    401 | 403 => "A login is needed: name `user` and, in `password_env`, the environment variable that holds the password.",
+                    401 | 403 => "A login is needed: name `user` and, in `password_env`, the environment variable that has the password.",
                     300..=399 => "Name the address that it leads to.",
                     _ => "Any answer of 200 to 299 says that it is done.",
                 }))

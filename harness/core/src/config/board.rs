@@ -15,12 +15,12 @@ use crate::place::FileError;
 /// Address of the host in QEMU's user network, where a virtual board finds the rig.
 pub const RIG_SEEN_BY_VIRTUAL_BOARD: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 2));
 
-/// The highest rate that a loader is tried at unless the configuration says another, baud. Every
-/// usual adapter has it; above it the loader's own work on a block takes longer than the line's.
+/// The default of the highest rate at which a loader is tried, baud. All usual adapters have it; above
+/// it the loader takes longer for a block than the line does.
 pub const FLASH_BAUD: u32 = 460_800;
 
-/// Rates that a line may have, baud: from the slowest console that anybody has to the highest of an
-/// ESP32's UART (its datasheet, 5 Mbit/s).
+/// Valid rates of a line, baud: from the slowest usual console to the highest rate of an ESP32's UART
+/// (its datasheet, 5 Mbit/s).
 const RATES: RangeInclusive<u32> = 300..=5_000_000;
 
 /// How a board's reset lines are wired.
@@ -29,7 +29,7 @@ const RATES: RangeInclusive<u32> = 300..=5_000_000;
 pub enum LinesKind {
     /// DTR to GPIO0 and RTS to EN, as on development boards.
     DtrRts,
-    /// The same with both levels turned round, as behind an adapter that inverts them.
+    /// The same with both levels inverted, as by some adapters.
     Inverted,
     /// Not wired.
     None,
@@ -40,7 +40,7 @@ pub enum LinesKind {
 pub struct BoardConfig {
     /// Its name in tables and records.
     pub name: String,
-    /// Line of its `[[board]]` in the file, counted from 1; 0 where it stands in none.
+    /// Line of its `[[board]]` in the file, counted from 1; 0 where it is in no file.
     pub line: usize,
     /// Its kind.
     pub kind: BoardKind,
@@ -50,15 +50,15 @@ pub struct BoardConfig {
     pub mac: Option<Mac>,
     /// Baud of the firmware's console.
     pub baud: u32,
-    /// Baud of what the chip's ROM says when it starts.
+    /// Baud of the ROM's boot text.
     pub rom_baud: u32,
-    /// The highest baud that the loader is tried at.
+    /// The highest baud at which the loader is tried.
     pub flash_baud: u32,
     /// Where its web server is reached, if not at the address in its boot log.
     pub http: Option<SocketAddr>,
     /// The rig's address as the board sees it.
     pub rig: IpAddr,
-    /// What cuts its power, if anything does.
+    /// Its power line, if it has one.
     pub power: Option<PowerConfig>,
 }
 
@@ -90,8 +90,8 @@ pub enum Attached {
     },
 }
 
-/// What tells a board's serial port from the others. All that is given must hold; with nothing
-/// given the board's MAC tells it.
+/// The identity of a board's serial port. All given keys have to match; without any, the board's MAC
+/// identifies it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PortId {
     /// The device, or a link to it.
@@ -264,7 +264,7 @@ impl Resolver<'_> {
             (port, None) => {
                 if port.is_none() && raw.mac.is_none() {
                     return Err(self.wrong(span, format!(
-                        "board `{name}`: nothing tells which port it is on; give `usb_serial`, `position`, `mac` or `port` (`hilrig boards` lists them)"
+                        "board `{name}`: no key says which port it is on; give `usb_serial`, `position`, `mac` or `port` (`hilrig boards` lists them)"
                     )));
                 }
                 let port = port.unwrap_or_default();
@@ -278,8 +278,8 @@ impl Resolver<'_> {
 }
 
 impl BoardConfig {
-    /// Whether both name one port. Two that name it in different ways are found when they are
-    /// looked for.
+    /// Whether both name one port in the same way. Two that name it in different ways are found at the
+    /// search for the port.
     fn is_at_place_of(&self, other: &BoardConfig) -> bool {
         fn path(board: &BoardConfig) -> Option<&Path> {
             match &board.attached {
