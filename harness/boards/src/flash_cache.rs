@@ -1,5 +1,5 @@
-//! What is known of a board, kept from run to run so that the same image is not written twice, and
-//! a rate that did not work is not tried each time.
+//! What is known about a board, kept from run to run, so that an image is not written twice and a rate
+//! that did not work is not tried again.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use hilrig_file::WholeFile;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// All that is known of a board.
+/// Everything known about a board.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Cached {
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -20,7 +20,7 @@ struct Cached {
 /// The rate at which the board's loader worked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoaderRate {
-    /// The highest that was to be tried then, baud: asked for another, it is found out anew.
+    /// The highest rate of that try, baud. With another one the rates are tried again.
     pub highest: u32,
     /// The one that worked, baud.
     pub works: u32,
@@ -33,18 +33,18 @@ pub struct FlashedImage {
     pub sha256: String,
     /// Build id in the image.
     pub build: Option<String>,
-    /// The board told this build id in its boot log after it was written.
+    /// The boot log had this build id after the image was written.
     pub confirmed: bool,
 }
 
-/// The record file of one board. Trouble with it costs a flashing, never a run.
+/// The cache file of one board. A problem with it costs a flashing, never a run.
 #[derive(Clone, Debug)]
 pub struct FlashCache {
     path: PathBuf,
 }
 
 impl FlashCache {
-    /// The record of the board `key` (its MAC or its name) under the folder `state`.
+    /// The cache of the board `key` (its MAC or its name) under the folder `state`.
     pub fn of(state: &Path, key: &str) -> FlashCache {
         FlashCache { path: state.join("boards").join(file_name(key)) }
     }
@@ -54,7 +54,7 @@ impl FlashCache {
         self.read().image
     }
 
-    /// Puts down what is on the board; `None` where that is not known any more.
+    /// Stores what is on the board; `None` where that is not known any more.
     pub fn set_image(&self, image: Option<FlashedImage>) {
         self.write(&Cached { image, ..self.read() });
     }
@@ -64,7 +64,7 @@ impl FlashCache {
         self.read().loader
     }
 
-    /// Puts down the rate at which its loader worked.
+    /// Stores the rate at which its loader worked.
     pub fn set_loader_rate(&self, rate: LoaderRate) {
         self.write(&Cached { loader: Some(rate), ..self.read() });
     }
@@ -78,14 +78,13 @@ impl FlashCache {
         known.unwrap_or_else(|error| {
             tracing::warn!(
                 path = %self.path.display(), %error,
-                "the board's record cannot be read; its image will be written again"
+                "cannot read the board's cache; its image is written again"
             );
             Cached::default()
         })
     }
 
-    /// The file is the old one or the new one, never half of it. It is not synced: what a power cut
-    /// does to it costs one more flashing, a sync costs every run.
+    /// The file is not synced: a power cut costs one more flashing, a sync would cost each run.
     fn write(&self, known: &Cached) {
         let done = match known == &Cached::default() {
             true => self.remove(),
@@ -94,9 +93,9 @@ impl FlashCache {
         if let Err(error) = done {
             tracing::warn!(
                 path = %self.path.display(), %error,
-                "the board's record cannot be written; its image will be written again next time"
+                "cannot write the board's cache; its image is written again next time"
             );
-            // An old record would say something that is no longer so.
+            // An old file would be wrong.
             let _ = self.remove();
         }
     }
@@ -106,7 +105,7 @@ impl FlashCache {
         WholeFile::new(self.path.clone()).write(&serde_json::to_vec_pretty(known)?)
     }
 
-    /// Notes whether `build` was what the board told in its boot log; see
+    /// Stores whether the boot log has the build id `build`; see
     /// [`hilrig_core::board::Board::confirm_build`].
     pub fn confirm(&self, image: &Image, build: Option<&str>) {
         match self.image() {
@@ -132,11 +131,11 @@ impl FlashCache {
     }
 }
 
-/// A file name that is another one for every key.
+/// A file name, different for each key.
 pub fn file_name(key: &str) -> String {
     let mut name = plain(key);
     if name != key || name.starts_with('.') {
-        // Two keys must not share a file because their odd characters were dropped.
+        // Two keys that differ in replaced characters must not share a file.
         let digest = Sha256::digest(key.as_bytes());
         name = format!("board-{name}-");
         name.extend(digest.iter().take(4).map(|byte| format!("{byte:02x}")));
@@ -144,7 +143,7 @@ pub fn file_name(key: &str) -> String {
     format!("{name}.json")
 }
 
-/// `name` with everything replaced that is not at home in a file name.
+/// `name`, with the characters replaced that do not belong into a file name.
 pub fn plain(name: &str) -> String {
     name.chars()
         .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' })

@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use hilrig_boards::power::{Commands, HubPort, Login, Tasmota, UrlRelay};
+use hilrig_boards::power::{Commands, HubPort, RelayLogin, Tasmota, UrlRelay};
 use hilrig_core::board::{BoardFault, Power};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -44,8 +44,8 @@ fn answer(status: &str, body: &str) -> Option<String> {
     ))
 }
 
-fn login() -> Option<Login> {
-    Some(Login { user: "admin".into(), password: "p w&d".into() })
+fn login() -> Option<RelayLogin> {
+    Some(RelayLogin { user: "admin".into(), password: "p w&d".into() })
 }
 
 #[tokio::test]
@@ -208,7 +208,8 @@ async fn commands_run_in_the_shell_and_tell_why_they_failed() {
     assert_eq!(std::fs::read_to_string(&state).unwrap(), "on\n");
     let mut commands =
         Commands::new("echo 'no \u{1b}relay' >&2; exit 3".into(), "kill -9 $$".into());
-    let text = says(commands.on().await, &["exit status: 3", r"it said `no \x1brelay`", "by hand"]);
+    let text =
+        says(commands.on().await, &["exit status: 3", r"it printed `no \x1brelay`", "by hand"]);
     assert!(!text.contains('\u{1b}'), "{text}");
     says(commands.off().await, &["signal: 9"]);
 }

@@ -75,7 +75,7 @@ async fn a_board_that_is_plugged_in_again_gets_its_name_back() {
 
     tree.unplug("ttyUSB0");
     let gone = board.lock("test", Duration::ZERO).await.unwrap_err().to_string();
-    says(&gone, &["board `a` (usb_serial = \"A\")", "no port is that one", "ttyUSB1", "\"B\""]);
+    says(&gone, &["board `a` (usb_serial = \"A\")", "no port matches", "ttyUSB1", "\"B\""]);
 
     // The other one has got its name in the meantime.
     tree.unplug("ttyUSB1");

@@ -131,17 +131,17 @@ pub struct HeapSymbol {
     /// Its symbol in the firmware's ELF.
     pub name: String,
     /// Free now.
-    pub free: Figure,
+    pub free: SymbolFigure,
     /// Lowest since the reset.
-    pub lowest_ever: Figure,
+    pub lowest_ever: SymbolFigure,
     /// Failed allocations.
-    pub failed: Option<Figure>,
+    pub failed: Option<SymbolFigure>,
 }
 
 /// An unsigned number in memory, in the chip's byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "WrittenFigure")]
-pub struct Figure {
+pub struct SymbolFigure {
     /// Bytes from the symbol's start.
     pub offset: u32,
     /// Width, bytes: 1, 2 or 4.
@@ -158,10 +158,10 @@ struct WrittenFigure {
     unit: Option<u32>,
 }
 
-impl TryFrom<WrittenFigure> for Figure {
+impl TryFrom<WrittenFigure> for SymbolFigure {
     type Error = String;
 
-    fn try_from(raw: WrittenFigure) -> Result<Figure, String> {
+    fn try_from(raw: WrittenFigure) -> Result<SymbolFigure, String> {
         // A debug probe reads a whole word at once: a figure inside one is never seen half changed.
         if !matches!(raw.width, 1 | 2 | 4) || raw.offset % 4 + raw.width > 4 {
             return Err("a figure is 1, 2 or 4 bytes wide and lies within one word of 4".into());
@@ -169,7 +169,7 @@ impl TryFrom<WrittenFigure> for Figure {
         if raw.offset >= HeapSymbol::MOST {
             return Err(format!("`offset` is below {}", HeapSymbol::MOST));
         }
-        Ok(Figure {
+        Ok(SymbolFigure {
             offset: raw.offset,
             width: raw.width,
             unit: u64::from(raw.unit.unwrap_or(1).max(1)),
@@ -190,7 +190,7 @@ impl HeapSymbol {
 
     /// The figures in the variable's words; `None` where these are too few.
     pub fn figures(&self, words: &[u32]) -> Option<HeapRead> {
-        let value = |figure: Figure| -> Option<u64> {
+        let value = |figure: SymbolFigure| -> Option<u64> {
             let word = words.get(figure.offset as usize / 4)?.to_le_bytes();
             let at = figure.offset as usize % 4;
             let bytes = word.get(at..at + figure.width as usize)?;
@@ -330,7 +330,7 @@ impl Contract {
 
     /// Reads and checks a contract.
     pub fn parse(path: &Path, text: &str) -> Result<Contract, FileError> {
-        let raw: written::Contract = reading::whole(path, text)?;
+        let raw: written::WrittenContract = reading::whole(path, text)?;
         if *raw.schema.get_ref() != SCHEMA {
             let message = format!(
                 "schema {} is not one that this hilrig reads; it reads {SCHEMA}",

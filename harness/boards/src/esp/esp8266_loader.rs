@@ -1,10 +1,9 @@
 //! A session with the ESP8266's ROM loader.
 //!
-//! espflash dropped the ESP8266 itself; its commands are used, and [`LoaderPort`] carries them.
+//! espflash dropped the ESP8266. This uses its commands, and sends them by [`LoaderPort`].
 //!
-//! The ROM has no command to read the flash back and none for a digest of it. Each block's
-//! checksum is verified by the ROM; that the right firmware runs is confirmed by the build id in
-//! its boot log.
+//! The ROM can neither read the flash back nor compute a digest of it. It checks each block's checksum;
+//! the build id in the boot log confirms that the right firmware runs.
 
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -21,12 +20,12 @@ use crate::esp::esp8266_rom as rom;
 use crate::esp::loader_port::{LoaderPort, SYNC_REPLIES};
 use crate::esp::replies::Reply;
 
-/// What ended a session.
+/// Why a session ended.
 #[derive(Debug)]
 pub struct LoaderTrouble {
-    /// Told to the user.
+    /// The fault for the user.
     pub fault: BoardFault,
-    /// It may be the line's doing: at a lower rate it may go well.
+    /// The line may be the cause: a lower rate may work.
     pub of_line: bool,
 }
 
@@ -44,7 +43,7 @@ impl From<BoardFault> for LoaderTrouble {
 
 /// How long one SYNC waits for its answer before the next is sent, as in esptool.
 const SYNC_PAUSE: Duration = Duration::from_millis(100);
-/// How often progress is told.
+/// Interval between reports of progress.
 const PROGRESS: Duration = Duration::from_millis(50);
 
 const BUTTONS: &str = "Is the board powered and its serial lines connected? Without reset wiring, hold FLASH \
@@ -58,7 +57,7 @@ pub struct Esp8266Loader<'a> {
 }
 
 impl<'a> Esp8266Loader<'a> {
-    /// A session, which leaves the board in its loader. `stop` ends it at the next wait.
+    /// A session with a board that is in its loader, and stays there. `stop` ends it at the next wait.
     pub fn new(
         port: &'a mut TTYPort,
         path: &'a Path,
@@ -68,7 +67,7 @@ impl<'a> Esp8266Loader<'a> {
         Esp8266Loader { line: LoaderPort::new(port, path, stop), path, deadlines }
     }
 
-    /// Finds the loader at the port's rate (it measures the rate from this).
+    /// Synchronises with the loader at the port's rate (the loader measures the rate by this).
     pub fn sync(&mut self, deadline: Duration) -> Result<(), LoaderTrouble> {
         let end = Instant::now() + deadline;
         loop {
@@ -82,7 +81,7 @@ impl<'a> Esp8266Loader<'a> {
                 return Err(LoaderTrouble::of_line(self.line.late(deadline, BUTTONS)));
             }
         }
-        // The other answers must not be taken for those to the next commands.
+        // The other answers are no answers to the next commands.
         for _ in 1..SYNC_REPLIES {
             let pause = Instant::now() + SYNC_PAUSE / 2;
             if self.reply_to(CommandType::Sync, pause)?.is_none() {
@@ -92,7 +91,7 @@ impl<'a> Esp8266Loader<'a> {
         Ok(())
     }
 
-    /// Makes sure that this is an ESP8266, and the one that is expected. Returns its MAC.
+    /// Checks that this is an ESP8266, and the expected one. Returns its MAC.
     pub fn identify(&mut self, expected: Option<Mac>) -> Result<Mac, LoaderTrouble> {
         let tried = format!("identifying the chip on {}", self.path.display());
         let magic = self.fenced_register(rom::MAGIC_REGISTER)?;
@@ -100,7 +99,7 @@ impl<'a> Esp8266Loader<'a> {
             return Err(BoardFault::new(
                 tried,
                 format!(
-                    "it is {} (register {:#010x} holds {magic:#010x}, an ESP8266's holds {:#010x})",
+                    "it is {} (register {:#010x} is {magic:#010x}, an ESP8266's is {:#010x})",
                     rom::chip_words(magic),
                     rom::MAGIC_REGISTER,
                     rom::MAGIC
@@ -114,9 +113,9 @@ impl<'a> Esp8266Loader<'a> {
             *word = self.fenced_register(address)?;
         }
         let Some(mac) = rom::mac(words) else {
-            let found = format!("its MAC words {words:08x?} hold no MAC that the ROM knows");
+            let found = format!("its MAC words {words:08x?} are no MAC that the ROM knows");
             let fault = BoardFault::new(tried, found)
-                .help("Nothing was written. Look at the line: a loader that answers garbage.");
+                .help("Nothing was written. Check the line: the loader answers garbage.");
             return Err(LoaderTrouble::of_line(fault));
         };
         match expected {
@@ -124,17 +123,17 @@ impl<'a> Esp8266Loader<'a> {
                 tried,
                 format!("its MAC is {mac}, the configuration says {expected}"),
             )
-            .help("Nothing was written. Another board hangs on this port: mend `port` or `mac`.")
+            .help("Nothing was written. Another board is on this port: correct `port` or `mac`.")
             .into()),
             _ => Ok(mac),
         }
     }
 
-    /// Erases what each part will cover and writes it at its flash offset, in the ROM's blocks.
-    /// Returns the time that the blocks took, without the erasing.
+    /// Erases the sectors of each part and writes it at its flash offset, in the ROM's blocks. Returns
+    /// the time of the blocks, without the erasing.
     ///
-    /// No FLASH_END at the end: it makes the ROM leave the loader and run what was written (esptool
-    /// leaves it out for the same reason), while the board must run nothing until it is reset.
+    /// There is no FLASH_END: the ROM would leave the loader and run the image (esptool leaves it out for
+    /// the same reason), but the board must run nothing until it is reset.
     pub fn write(
         &mut self,
         parts: &[Data],
@@ -162,7 +161,7 @@ impl<'a> Esp8266Loader<'a> {
         part: &Data,
         progress: &dyn Fn(u64),
     ) -> Result<Duration, LoaderTrouble> {
-        // Parts are checked to lie within a flash of 16 MiB at most.
+        // Parts are checked to be within a flash of 16 MiB at most.
         let size = part.bytes.len() as u32;
         self.command(
             Command::FlashBegin {
@@ -196,15 +195,15 @@ impl<'a> Esp8266Loader<'a> {
                 progress((number * rom::BLOCK + data.len()) as u64);
             }
         }
-        // The loader works in order: once it answers this, it is through with every block, even
-        // where an earlier answer came twice and was taken for a later one's.
+        // The loader works in order: its answer means that all blocks are done, even where one block's
+        // answer came twice and counted for the next block.
         self.register(rom::MAGIC_REGISTER)?;
         Ok(start.elapsed())
     }
 
-    /// A register, by an answer that is surely the one to this question: a SYNC goes before it, and
-    /// once that is answered no answer to an earlier read can be under way. One that came late or
-    /// twice must not make one board of another.
+    /// A register, by an answer that is certainly the one to this read: a SYNC goes before it, and once that
+    /// is answered, no answer to an earlier read can come. A late or doubled answer must not identify a
+    /// board as another one.
     pub fn fenced_register(&mut self, address: u32) -> Result<u32, LoaderTrouble> {
         self.command(Command::Sync, self.deadlines.register)?;
         self.register(address)
@@ -260,16 +259,16 @@ impl<'a> Esp8266Loader<'a> {
                 reply.error
             );
             let fault = BoardFault::new(self.line.tried(), found).help(
-                "Start again; if it stays, look at the line (cable, rate) and the flash chip.",
+                "Try again; if it fails again, check the line (cable, rate) and the flash chip.",
             );
             return Err(LoaderTrouble { fault, of_line: rom::error_of_line(reply.error) });
         }
         Ok(value)
     }
 
-    /// The chip's answers name no chip.
+    /// The chip's answers identify no chip.
     pub fn unknown(&self, found: String) -> BoardFault {
         BoardFault::new(format!("identifying the chip on {}", self.path.display()), found)
-            .help("Is it one of Espressif's chips, and at a rate that the line takes?")
+            .help("Is it one of Espressif's chips, and is the rate right for the line?")
     }
 }

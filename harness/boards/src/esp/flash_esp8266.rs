@@ -1,7 +1,7 @@
-//! Getting an image onto an ESP8266: into its loader, at the highest rate that works.
+//! Flashing an ESP8266: into its loader, at the highest rate that works.
 //!
-//! The ESP8266's loader measures the rate at its first SYNC after a reset, so another rate is had
-//! by another reset into the loader.
+//! The ESP8266's loader measures the rate at its first SYNC after a reset, so another rate needs another
+//! reset into the loader.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,13 +14,13 @@ use crate::flash_cache::{FlashedImage, LoaderRate};
 use crate::serial::board::SerialBoard;
 use crate::serial::port;
 
-/// The usual rates, baud. The lowest is the one that the chip's own boot text comes at.
+/// The usual rates, baud. The lowest is that of the chip's boot text.
 const USUAL: [u32; 5] = [921_600, 460_800, 230_400, 115_200, 74_880];
 
 type Progress = Arc<Mutex<Box<dyn Fn(u64, u64) + Send>>>;
 
 impl SerialBoard {
-    /// Writes the image, at the first rate from the highest down at which all of it goes well.
+    /// Writes the image, at the highest rate at which all of it works.
     pub(crate) async fn write(
         &mut self,
         image: &Image,
@@ -30,8 +30,8 @@ impl SerialBoard {
         let rates = self.rates();
         let mut failed: Vec<u32> = Vec::new();
         for (number, baud) in rates.iter().copied().enumerate() {
-            // A capacitor that was not empty makes a reset miss the loader now and then. That must
-            // not cost a rate for good, and at the last one there is nothing else to try.
+            // A reset misses the loader now and then, where a capacitor was not discharged. That must
+            // not rule out the first rate, and at the last one nothing else is left to try.
             let attempts = if number == 0 || number + 1 == rates.len() { 2 } else { 1 };
             match self.write_at(baud, attempts, image, &progress).await {
                 Ok(flashed) => {
@@ -51,7 +51,7 @@ impl SerialBoard {
                     if !failed.is_empty() {
                         let failed: Vec<String> = failed.iter().map(u32::to_string).collect();
                         fault.found +=
-                            &format!(" (at {baud} baud, and before at {})", failed.join(", "));
+                            &format!(" (at {baud} baud, and before that at {})", failed.join(", "));
                     }
                     return Err(fault);
                 }
@@ -60,8 +60,7 @@ impl SerialBoard {
         unreachable!("there is a rate, and the last one returns")
     }
 
-    /// The rates to try. By hand it is one: for another one somebody would have to press the
-    /// buttons again, and again.
+    /// The rates to try. By hand it is one: each further one would need the buttons again.
     fn rates(&self) -> Vec<u32> {
         let highest = self.settings.flash_baud;
         let known = self.record.loader_rate().filter(|rate| rate.highest == highest);
@@ -82,17 +81,17 @@ impl SerialBoard {
         image: &Image,
         progress: &Progress,
     ) -> Result<Flashed, LoaderTrouble> {
-        // A rate that the adapter does not have is as good as one that does not work.
+        // A rate that the adapter does not have is a rate that does not work.
         self.set_baud(baud).await.map_err(|fault| LoaderTrouble { fault, of_line: true })?;
         self.find_loader(attempts).await?;
         let expected = self.settings.mac;
         let mac = self.with_loader(move |loader| loader.identify(expected)).await?;
         self.identified(mac);
-        // From here on the old image is no more.
+        // From here on the old image is gone.
         self.record.set_image(None);
         let progress = Arc::clone(progress);
-        // In the order of their places: where the ROM erases a sector too many, it is one of the next
-        // part, which is still to be written.
+        // In the order of their offsets: where the ROM erases a sector too many, it is one of the next part,
+        // which is not written yet.
         let mut parts = vec![Data { offset: 0, bytes: image.bytes.clone() }];
         parts.extend(image.data.iter().cloned());
         let write = move |loader: &mut Esp8266Loader<'_>| {
@@ -106,11 +105,11 @@ impl SerialBoard {
         Ok(Flashed { bytes, time, kept: false, verified: None, baud: Some(baud) })
     }
 
-    /// Gets the loader to answer: the lines put the board into it, then it is called.
+    /// Gets the loader to answer: the lines reset the board into it, then SYNC calls it.
     async fn find_loader(&mut self, attempts: u32) -> Result<(), LoaderTrouble> {
         let deadline = self.settings.deadlines.sync;
         if let Some(by_hand) = self.lines.by_hand() {
-            // Somebody may have done it before.
+            // It may be in its loader already.
             let Err(trouble) = self.sync(deadline).await else { return Ok(()) };
             if !trouble.of_line {
                 return Err(trouble);

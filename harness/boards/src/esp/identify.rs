@@ -1,7 +1,7 @@
-//! Asking a chip's ROM loader who it is, whatever chip it is.
+//! Identifying a chip of any kind by its ROM loader.
 //!
-//! espflash can do this for the ESP32 family, but panics on answers of a wrong length; here its
-//! tables are used and the answers are read as untrusted.
+//! espflash can do this for the ESP32 family, but panics on answers of a wrong length. This uses its
+//! tables, and reads the answers as untrusted input.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::esp::esp8266_loader::{Esp8266Loader, LoaderTrouble};
 use crate::esp::esp8266_rom as rom;
 use crate::serial::port;
 
-/// What a chip's loader said of itself.
+/// What a chip's loader reports about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChipIdentity {
     /// The chip's kind, as in the configuration: `esp8266`.
@@ -44,15 +44,15 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// Resets the board on an open port into its loader, asks it, and resets it back. The port comes
-/// back unless the asking thread was lost with it.
+/// Resets the board on an open port into its loader, identifies it, and resets it into its firmware.
+/// Returns the port, unless the thread panicked with it.
 pub async fn identify(
     port: TTYPort,
     path: &Path,
     lines: &mut dyn ResetLines,
     deadlines: LoaderDeadlines,
 ) -> (Option<TTYPort>, Result<ChipIdentity, BoardFault>) {
-    // Without lines a board may be in its loader all the same.
+    // Without lines, a board may still be in its loader.
     let entered = lines.enter_loader(port::fd(&port)).await;
     let stop = Arc::new(AtomicBool::new(false));
     let _guard = StopOnDrop(Arc::clone(&stop));
@@ -74,7 +74,7 @@ pub async fn identify(
         tracing::warn!(port = %path.display(), %fault, "the board stays in its loader");
     }
     let told = match (entered, told) {
-        // The reason why nothing answers.
+        // The lines are why nothing answers.
         (Err(fault), Err(_)) => Err(fault),
         (_, told) => told,
     };
@@ -93,13 +93,13 @@ impl Esp8266Loader<'_> {
             let mac = rom::mac(words);
             return match mac {
                 Some(mac) => Ok(ChipIdentity { chip: "esp8266".into(), mac }),
-                None => Err(self.unknown(format!("its MAC words {words:08x?} hold no MAC")).into()),
+                None => Err(self.unknown(format!("its MAC words {words:08x?} are no MAC")).into()),
             };
         }
         let Ok(chip) = Chip::from_magic(magic) else {
             return Err(self
                 .unknown(format!(
-                    "it holds {magic:#010x} at {:#010x}, as no chip that hilrig knows",
+                    "it has {magic:#010x} at {:#010x}, which no chip has that hilrig knows",
                     rom::MAGIC_REGISTER
                 ))
                 .into());
@@ -111,7 +111,7 @@ impl Esp8266Loader<'_> {
     }
 }
 
-/// The fuse words that hold a chip's MAC, its last four bytes first (esptool's MAC_EFUSE_REG).
+/// The fuse words with a chip's MAC, its last four bytes first (esptool's MAC_EFUSE_REG).
 fn mac_registers(chip: Chip) -> [u32; 2] {
     let offset = match chip {
         Chip::Esp32 => 0x04,

@@ -214,7 +214,7 @@ impl<'a> LoaderPort<'a> {
         let found = format!("no answer within {:.1} s{instead}{heard}", deadline.as_secs_f64());
         let fault = BoardFault::new(self.tried(), found).help(match is_sync {
             true => buttons,
-            false => "Look at the cable and the supply; a lower `flash_baud` helps on a bad line.",
+            false => "Check the cable and the supply; a lower `flash_baud` helps on a bad line.",
         });
         if silent { fault.silent() } else { fault }
     }

@@ -1,7 +1,7 @@
-//! The loader's answers, cut out of what comes over the line.
+//! The loader's answers, parsed from the bytes of the line.
 //!
-//! espflash's own reader takes a byte with each system call, two of them for each byte: with many
-//! boards on one machine that was most of what flashing cost.
+//! espflash's own reader makes two system calls a byte. With many boards on one machine that was most of
+//! the cost of flashing.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -10,27 +10,27 @@ use hilrig_core::slip::{FrameDecoder, Spoilt};
 
 /// The head of an answer (direction, command, length, value) and its two status bytes.
 const SHORTEST: usize = 10;
-/// No answer to a command that is sent here is longer than 12 bytes. What is longer is garbage, and
-/// so much of it is kept to be shown.
+/// The longest frame that is kept, bytes. No answer to the ESP8266's commands has more than 12; the
+/// longest of the ESP32 family, to an MD5, has 44.
 const LONGEST: usize = 88;
 
 /// An answer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The command that it is an answer to.
+    /// The command that it answers.
     pub command: u8,
-    /// Its value; `None` where the answer has another length than answers have.
+    /// Its value; `None` where the answer has an unknown length.
     pub value: Option<u32>,
     /// 0 when the command was carried out.
     pub status: u8,
-    /// Why it was not.
+    /// Why not, where it was not.
     pub error: u8,
     /// All of it.
     pub bytes: Vec<u8>,
 }
 
 impl Reply {
-    /// Whether its length field is that of what came. Its data follow eight bytes.
+    /// Whether its length field is right. The data come after eight bytes.
     pub fn is_honest(&self) -> bool {
         usize::from(u16::from_le_bytes([self.bytes[2], self.bytes[3]])) == self.bytes.len() - 8
     }

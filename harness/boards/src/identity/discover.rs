@@ -1,9 +1,8 @@
-//! Serial ports that are attached, as the kernel and udev tell them.
+//! Serial ports that are attached, as the kernel and udev report them.
 //!
-//! Read from sysfs and /dev here, for the serialport crate looks below `/` only (and panics in a
-//! container without sysfs), while what is told of a bench must be tried on benches that are not
-//! there. It also leaves out where an adapter is plugged in, which is what tells two boards with
-//! one serial number apart.
+//! Read from sysfs and /dev here: the serialport crate only looks below `/` (and panics in a container
+//! without sysfs), while tests need benches that do not exist. It also does not report where an adapter
+//! is plugged in, which distinguishes two boards with one serial number.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -12,19 +11,19 @@ use std::path::{Path, PathBuf};
 use hilrig_core::board::BoardFault;
 use hilrig_core::text::printable;
 
-/// A serial port with what is known about it without opening it.
+/// A serial port, with everything known about it without opening it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundPort {
     /// The device, `/dev/ttyUSB0`: a name that changes with the order of plugging.
     pub port: PathBuf,
-    /// What it is on.
+    /// The USB adapter that it is on.
     pub usb: Option<Usb>,
     /// Its name by what is plugged in (`/dev/serial/by-id/...`).
     pub by_id: Option<PathBuf>,
     /// Where it is plugged in: its names under `/dev/serial/by-path`, of which newer udevs give
     /// more than one; where no udev runs, the name of its USB interface (`1-3.1:1.0`).
     pub positions: Vec<String>,
-    /// Why this user cannot open it, and what to do about that.
+    /// Why this user cannot open it, and what to do.
     pub no_access: Option<String>,
 }
 
@@ -43,7 +42,7 @@ pub struct Usb {
     pub interface: Option<u8>,
 }
 
-/// The serial ports that are attached, in an order that stays when others come and go. Ports of the
+/// The attached serial ports, in an order that does not change when others come and go. Ports of the
 /// main board (ttyS...) come last.
 ///
 /// # Errors
@@ -70,7 +69,7 @@ pub fn discover_in(root: &Path) -> Result<Vec<FoundPort>, BoardFault> {
         let device = entry.path().join("device");
         let on = attached_to(&entry.path())?;
         let port = dev.join(&name);
-        // A port without its node is not there (yet), or is kept from this container.
+        // A port without its node is not there (yet), or is not passed to this container.
         port.exists().then(|| FoundPort {
             usb: on.interface().and_then(|interface| usb(&device.join(interface))),
             by_id: by_id.get(&name).and_then(|links| links.first()).cloned(),
@@ -132,7 +131,7 @@ impl On {
     }
 }
 
-/// What the port of sysfs is on; none where it is no serial port: consoles and ptys have no device.
+/// What a port of sysfs is on; none where it is no serial port: consoles and ptys have no device.
 fn attached_to(tty: &Path) -> Option<On> {
     let subsystem = std::fs::read_link(tty.join("device/subsystem")).ok()?;
     match subsystem.file_name()?.to_str()? {
@@ -181,7 +180,7 @@ fn sorted(mut ports: Vec<FoundPort>) -> Vec<FoundPort> {
     ports
 }
 
-/// `/dev/ttyUSB10` stands behind `/dev/ttyUSB9`.
+/// `/dev/ttyUSB10` comes after `/dev/ttyUSB9`.
 fn number(port: &Path) -> (String, u64) {
     let name = port.to_string_lossy();
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());

@@ -1,5 +1,5 @@
-//! Which chip answered on which adapter, kept from run to run: to know a board again without
-//! resetting it is worth a note, and never more than that. Who flashes asks the chip.
+//! Which chip answered on which adapter, kept from run to run, so that a board is recognized without
+//! a reset. It is only a hint: flashing always asks the chip.
 
 use std::path::{Path, PathBuf};
 
@@ -8,16 +8,15 @@ use hilrig_file::WholeFile;
 use crate::esp::identify::ChipIdentity;
 use crate::identity::discover::{FoundPort, has_alone};
 
-/// The note of one adapter at one place.
+/// The entry of one adapter at one position.
 #[derive(Debug)]
 pub struct PortCache {
     path: PathBuf,
 }
 
 impl PortCache {
-    /// The note of a port, one of those that were `found`, under the folder `state`. An adapter is
-    /// known by its serial number, and where that is doubled or missing by its place; none where
-    /// nothing tells it from the next one.
+    /// The entry of a port, one of those in `found`, under the folder `state`. The key is the adapter's
+    /// serial number, or its position where several or none have that; none where there is neither.
     pub fn of(state: &Path, port: &FoundPort, found: &[FoundPort]) -> Option<PortCache> {
         let usb = port.usb.as_ref()?;
         let what = match usb.serial.as_ref().filter(|serial| has_alone(found, serial)) {
@@ -28,23 +27,23 @@ impl PortCache {
         Some(PortCache { path: state.join("ports").join(crate::flash_cache::file_name(&key)) })
     }
 
-    /// Who answered last.
+    /// The chip that answered last.
     pub fn read(&self) -> Option<ChipIdentity> {
         serde_json::from_slice(&std::fs::read(&self.path).ok()?).ok()
     }
 
-    /// Puts down who answered. The note is the old one or the new one, never half of it.
+    /// Stores the chip that answered.
     pub fn write(&self, identity: &ChipIdentity) {
         let written = (|| {
             std::fs::create_dir_all(self.path.parent().unwrap_or(Path::new(".")))?;
             WholeFile::new(self.path.clone()).write(&serde_json::to_vec(identity)?)
         })();
         if let Err(error) = written {
-            tracing::warn!(path = %self.path.display(), %error, "the chip's note is not written");
+            tracing::warn!(path = %self.path.display(), %error, "cannot write the cache of chips by port");
         }
     }
 
-    /// Puts down who answered on a port.
+    /// Stores the chip that answered on a port.
     pub fn note(state: &Path, path: &Path, found: &[FoundPort], identity: &ChipIdentity) {
         let port = found.iter().find(|port| port.port == path);
         if let Some(seen) = port.and_then(|port| PortCache::of(state, port, found)) {

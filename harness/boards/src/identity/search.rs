@@ -1,4 +1,4 @@
-//! Getting hold of the port that a board is on.
+//! The search for the port that a board is on.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -14,14 +14,14 @@ use crate::identity::port_cache::PortCache;
 use crate::identity::query::{PortMatch, PortQuery};
 use crate::serial::claim::{OpenPort, PortClaim};
 
-/// All boards of the configuration, as those know it that look for their own port.
+/// All boards of the configuration, for the search for the port of one of them.
 #[derive(Debug)]
 pub struct Neighbours {
-    /// What the configuration says of each.
+    /// The keys of each.
     pub boards: Vec<PortQuery>,
     root: PathBuf,
-    /// Asking goes from port to port and holds each for a moment: one board at a time, or two
-    /// would take ports from each other and both miss their own.
+    /// Identification locks one port after the other. Two boards at once would lock ports that the other
+    /// one needs, and both would miss their own.
     asking: Mutex<()>,
 }
 
@@ -31,25 +31,25 @@ impl Neighbours {
         Neighbours::below("/".into(), boards)
     }
 
-    /// The same on a machine whose root is another folder.
+    /// The same on a machine with another root folder.
     pub fn below(root: PathBuf, boards: Vec<PortQuery>) -> Neighbours {
         Neighbours { boards, root, asking: Mutex::new(()) }
     }
 }
 
-/// A board's way to its port, each time that it is locked: it may have been plugged in elsewhere.
+/// The search for a board's port, each time that it is locked: it may be plugged in elsewhere.
 #[derive(Clone, Debug)]
 pub struct PortSearch {
-    /// What names the board's port.
+    /// The keys of the board's port.
     pub query: PortQuery,
-    /// The boards beside it.
+    /// All boards of the bench.
     pub neighbours: Rc<Neighbours>,
 }
 
-/// Takes a port, asks the chip on it who it is, and gives it back.
+/// Locks a port, identifies the chip on it, and unlocks it.
 ///
 /// # Errors
-/// Another has the port, it cannot be opened, or no loader answers.
+/// Another run has the port, it cannot be opened, or no loader answers.
 pub async fn identify_on(
     path: PathBuf,
     lines: &mut dyn ResetLines,
@@ -57,7 +57,7 @@ pub async fn identify_on(
     deadlines: LoaderDeadlines,
     holder: &str,
 ) -> Result<ChipIdentity, BoardFault> {
-    // A rate that every adapter has; the loader measures it.
+    // All adapters have this rate; the loader measures it.
     const BAUD: u32 = 115_200;
     let (patience, note) = (Duration::ZERO, &|_: &str| {});
     let mut claim =
@@ -71,7 +71,7 @@ pub async fn identify_on(
 }
 
 impl PortSearch {
-    /// Finds the port and takes it.
+    /// Finds the port, locks it and opens it.
     pub async fn take(
         &self,
         state: &Path,
@@ -90,7 +90,7 @@ impl PortSearch {
             PortMatch::OneOf(ports) => ports,
         };
         let _asking = self.neighbours.asking.lock().await;
-        // On a port that another has may be another board.
+        // A port that another run has locked is probably another board's.
         claim.patience = Duration::ZERO;
         let mut told = Vec::new();
         for path in self.likeliest_first(ports, &found, state) {
@@ -109,7 +109,7 @@ impl PortSearch {
                         return Ok(OpenPort { port, path, lock });
                     }
                     let ChipIdentity { chip, mac } = identity;
-                    told.push(format!("{} holds an {chip} with MAC {mac}", path.display()));
+                    told.push(format!("{} has an {chip} with MAC {mac}", path.display()));
                 }
                 (_, Err(fault)) => told.push(fault.to_string()),
                 (None, Ok(_)) => {}
@@ -117,11 +117,11 @@ impl PortSearch {
         }
         let tried = format!("looking for board `{}` ({})", self.query.board, self.query.words());
         Err(BoardFault::new(tried, told.join("; ")).help(
-            "Look at its cable and its power; `usb_serial` or `position` in its [[board]] spares the asking.",
+            "Check its cable and its power. With `usb_serial` or `position` in its [[board]] no other port is tried.",
         ).silent())
     }
 
-    /// Where the chip was when it was last asked comes first, so that no other board is disturbed.
+    /// The port where the chip last answered comes first, so that no other board is reset.
     fn likeliest_first(
         &self,
         mut ports: Vec<PathBuf>,
@@ -139,13 +139,13 @@ impl PortSearch {
         ports
     }
 
-    /// Puts down which chip is on the port that the board has now.
+    /// Stores which chip is on the board's present port.
     pub fn note(&self, state: &Path, port: &Path, identity: &ChipIdentity) {
         let found = discover_in(&self.neighbours.root).unwrap_or_default();
         PortCache::note(state, port, &found, identity);
     }
 
-    /// The port that the board is on now, or what names it.
+    /// The port that the board is on now, or its keys.
     pub fn words(&self) -> String {
         let found = discover_in(&self.neighbours.root).unwrap_or_default();
         match self.query.find(&self.neighbours.boards, &found) {

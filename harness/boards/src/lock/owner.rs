@@ -1,4 +1,4 @@
-//! Who holds a lock, as its file tells the others.
+//! The owner of a lock, as described in its file.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// The most of a command line that is told, characters.
+/// The most of a command line that is shown, characters.
 const COMMAND_MOST: usize = 200;
 
-/// Who holds a lock, since when and what for.
+/// Who has a lock, since when and what for.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct LockOwner {
     pid: u32,
@@ -18,7 +18,7 @@ pub struct LockOwner {
     command: String,
     /// RFC 3339, UTC.
     since: String,
-    /// What for, as the holder said it.
+    /// What for, in the owner's words.
     reason: String,
 }
 
@@ -45,7 +45,7 @@ impl LockOwner {
             Err(_) => plain(&self.since),
         };
         format!(
-            "process {} holds it since {since} for: {} (user {}, `{}`)",
+            "process {} has had it since {since} for: {} (user {}, `{}`)",
             self.pid,
             plain(&self.reason),
             plain(&self.user),
@@ -59,7 +59,7 @@ fn now() -> OffsetDateTime {
     now.replace_nanosecond(0).unwrap_or(now)
 }
 
-/// In the two largest units: nobody who waits an hour minds the seconds.
+/// In the two largest units: after an hour the seconds do not matter.
 fn for_so_long(time: Duration) -> String {
     let seconds = time.as_secs();
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
@@ -104,7 +104,7 @@ mod tests {
         let words = holder.words();
         assert!(
             words.starts_with(&format!(
-                "process 17 holds it since {since} (3 h 7 min) for: the run 4"
+                "process 17 has had it since {since} (3 h 7 min) for: the run 4"
             )),
             "{words}"
         );
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_wrote_cannot_steer_a_terminal() {
+    fn another_users_text_cannot_control_a_terminal() {
         let evil = "\u{1b}[2J";
         let holder = LockOwner {
             pid: 1,
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_says_who_it_is() {
+    fn this_process_is_described() {
         let holder = LockOwner::this_process("test");
         assert_eq!(holder.pid, std::process::id());
         assert!(!holder.user.is_empty() && !holder.command.is_empty());

@@ -1,4 +1,4 @@
-//! What a probe needs of a firmware's ELF: what goes where, and where a symbol is.
+//! What a probe needs from a firmware's ELF: its segments and the addresses of symbols.
 
 use std::ops::Range;
 
@@ -19,8 +19,8 @@ pub struct FlashSegment {
     pub bytes: Range<usize>,
 }
 
-/// What is written to the chip, by the program headers (System V ABI): each loadable segment goes
-/// to its physical address. What has no bytes in the file (`.bss`) is the firmware's own to clear.
+/// The segments to write, by the program headers (System V ABI): each loadable segment goes to its
+/// physical address. Segments without bytes in the file (`.bss`) are cleared by the firmware.
 pub fn segments(image: &Image) -> Result<Vec<FlashSegment>, BoardFault> {
     let tried = || format!("reading {}", image.path.display());
     let cannot = |error: object::Error| {

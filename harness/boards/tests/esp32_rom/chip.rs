@@ -72,7 +72,7 @@ impl Kind {
 
 /// What the chip went through.
 #[derive(Debug)]
-pub struct Chip {
+pub struct Esp32Chip {
     pub kind: Kind,
     pub flash: Vec<u8>,
     /// Commands in the order in which they came; each once for each run of it.
@@ -98,14 +98,14 @@ pub fn word(bytes: &[u8], at: usize) -> u32 {
 
 const DONE: [u8; 2] = [0, 0];
 
-impl Chip {
+impl Esp32Chip {
     pub fn new(
         kind: Kind,
         flash: Vec<u8>,
         registers: HashMap<u32, u32>,
         stuck: Option<usize>,
-    ) -> Chip {
-        Chip {
+    ) -> Esp32Chip {
+        Esp32Chip {
             kind,
             flash,
             commands: Vec::new(),

@@ -23,7 +23,7 @@ use rustix::event::PollFlags;
 
 use crate::rom::line::{self, Requests, flood, pty, ready};
 use chip::word;
-pub use chip::{Chip, FLASH, Kind, MAC, OLD};
+pub use chip::{Esp32Chip, FLASH, Kind, MAC, OLD};
 
 pub const BEGIN: u8 = 0x02;
 pub const DATA: u8 = 0x03;
@@ -36,7 +36,7 @@ pub const SECURITY_INFO: u8 = 0x14;
 
 /// How the loader misbehaves. Commands by their number.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Trick {
+pub enum Esp32Trick {
     /// It does not.
     None,
     /// Answers everything up to this command, then nothing.
@@ -69,22 +69,22 @@ pub enum Trick {
 type Blocks = (Mutex<usize>, Condvar);
 
 /// The running fake.
-pub struct Rom {
+pub struct Esp32Rom {
     pub port: PathBuf,
     /// Raised by one for each reset into the loader.
     pub resets: Arc<AtomicU32>,
     blocks: Arc<Blocks>,
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Chip>,
+    thread: JoinHandle<Esp32Chip>,
 }
 
-impl Rom {
-    pub fn start(kind: Kind, trick: Trick) -> Rom {
-        Rom::with_flash(kind, trick, vec![OLD; FLASH])
+impl Esp32Rom {
+    pub fn start(kind: Kind, trick: Esp32Trick) -> Esp32Rom {
+        Esp32Rom::with_flash(kind, trick, vec![OLD; FLASH])
     }
 
     /// With what another one's flash held.
-    pub fn with_flash(kind: Kind, trick: Trick, flash: Vec<u8>) -> Rom {
+    pub fn with_flash(kind: Kind, trick: Esp32Trick, flash: Vec<u8>) -> Esp32Rom {
         let (master, port, held) = pty();
         let stop = Arc::new(AtomicBool::new(false));
         let resets = Arc::new(AtomicU32::new(0));
@@ -94,11 +94,11 @@ impl Rom {
         let thread = std::thread::spawn(move || {
             let _held = held;
             let mut registers = kind.registers();
-            if let Trick::Crystal(divider) = trick {
+            if let Esp32Trick::Crystal(divider) = trick {
                 registers.insert(0x3FF4_0014, divider);
             }
             let stuck = match trick {
-                Trick::Stuck(cell) => Some(cell),
+                Esp32Trick::Stuck(cell) => Some(cell),
                 _ => None,
             };
             let line = File::from(master);
@@ -112,11 +112,11 @@ impl Rom {
                 deaf: false,
                 silent: false,
             };
-            let mut chip = Chip::new(kind, flash, registers, stuck);
+            let mut chip = Esp32Chip::new(kind, flash, registers, stuck);
             loader.run(&mut chip);
             chip
         });
-        Rom { port, resets, blocks, stop, thread }
+        Esp32Rom { port, resets, blocks, stop, thread }
     }
 
     /// Waits until this many blocks were written.
@@ -130,7 +130,7 @@ impl Rom {
     }
 
     /// Switches the chip off and looks into it.
-    pub fn off(self) -> Chip {
+    pub fn off(self) -> Esp32Chip {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
     }
@@ -138,7 +138,7 @@ impl Rom {
 
 struct Loader {
     line: File,
-    trick: Trick,
+    trick: Esp32Trick,
     stop: Arc<AtomicBool>,
     resets: Arc<AtomicU32>,
     blocks: Arc<Blocks>,
@@ -151,11 +151,11 @@ struct Loader {
 }
 
 impl Loader {
-    fn run(&mut self, chip: &mut Chip) {
+    fn run(&mut self, chip: &mut Esp32Chip) {
         let mut requests = Requests::default();
         let mut buffer = [0; 4096];
         while !self.stop.load(Ordering::Relaxed) {
-            if let Trick::Firmware(text) = self.trick {
+            if let Esp32Trick::Firmware(text) = self.trick {
                 let _ = self.line.write_all(text.as_bytes());
             }
             if !ready(&self.line, PollFlags::IN) {
@@ -181,8 +181,8 @@ impl Loader {
     }
 
     /// One request; false when the chip dies of it.
-    fn take(&mut self, frame: &[u8], chip: &mut Chip) -> bool {
-        if matches!(self.trick, Trick::Firmware(_)) {
+    fn take(&mut self, frame: &[u8], chip: &mut Esp32Chip) -> bool {
+        if matches!(self.trick, Esp32Trick::Firmware(_)) {
             return true;
         }
         if frame.len() < 8 || frame[0] != 0 {
@@ -198,32 +198,32 @@ impl Loader {
             chip.commands.push(command);
         }
         match &self.trick {
-            Trick::SilentFrom(first) if self.silent || *first == command => {
+            Esp32Trick::SilentFrom(first) if self.silent || *first == command => {
                 self.silent = true;
                 return true;
             }
-            Trick::Refuse(which, error) if *which == command => {
+            Esp32Trick::Refuse(which, error) if *which == command => {
                 self.answer(command, 0, &[], [1, *error]);
                 return true;
             }
-            Trick::Late(which, by) if *which == command => std::thread::sleep(*by),
-            Trick::Flood(which, bytes) if *which == command => {
+            Esp32Trick::Late(which, by) if *which == command => std::thread::sleep(*by),
+            Esp32Trick::Flood(which, bytes) if *which == command => {
                 flood(&mut self.line, bytes, &self.stop);
                 return false;
             }
-            Trick::LyingLength(which) if *which == command => {
+            Esp32Trick::LyingLength(which) if *which == command => {
                 let mut reply = vec![1, command, 0xFF, 0xFF, 0, 0, 0, 0];
                 reply.extend([0; 20]);
                 self.send(&reply);
                 return true;
             }
-            Trick::DieAtBlock(block) if command == DATA && word(payload, 4) == *block => {
+            Esp32Trick::DieAtBlock(block) if command == DATA && word(payload, 4) == *block => {
                 return false;
             }
             _ => {}
         }
         let (value, data, status) =
-            chip.carry_out(command, word(frame, 4), payload, self.trick == Trick::Secure);
+            chip.carry_out(command, word(frame, 4), payload, self.trick == Esp32Trick::Secure);
         if command == SYNC {
             for _ in 0..7 {
                 self.answer(SYNC, value, &[], [0, 0]);
@@ -232,7 +232,7 @@ impl Loader {
         *self.blocks.0.lock().unwrap() = chip.written;
         self.blocks.1.notify_all();
         self.answer(command, value, &data, status);
-        if command == CHANGE_BAUDRATE && self.trick == Trick::DeafAtRate {
+        if command == CHANGE_BAUDRATE && self.trick == Esp32Trick::DeafAtRate {
             self.deaf = true;
         }
         true
@@ -248,7 +248,7 @@ impl Loader {
         // "ESP32 ROM: 4 status bytes, of which the last two are reserved."
         reply.extend([0, 0]);
         self.send(&reply);
-        if self.trick == Trick::Twice {
+        if self.trick == Esp32Trick::Twice {
             self.send(&reply);
         }
     }

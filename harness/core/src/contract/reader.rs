@@ -21,7 +21,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    pub(super) fn contract(&self, raw: written::Contract) -> Contract {
+    pub(super) fn contract(&self, raw: written::WrittenContract) -> Contract {
         Contract {
             firmware: raw.firmware,
             build: raw.build.map(|build| self.build(build)),
@@ -107,7 +107,7 @@ impl Reader<'_> {
         Regex::new(&whole).expect("a pattern in a group is a pattern")
     }
 
-    fn build(&self, build: written::Build) -> Build {
+    fn build(&self, build: written::WrittenBuild) -> Build {
         let in_image = regex::bytes::Regex::new(build.in_image.get_ref());
         let in_image = in_image.map_err(|error| self.no_pattern(&build.in_image, &error)).ok();
         let in_log = self.compiled(&build.in_log);
@@ -160,12 +160,12 @@ impl Reader<'_> {
         regex
     }
 
-    fn tls_error(&self, error: written::TlsError) -> TlsError {
+    fn tls_error(&self, error: written::WrittenTlsError) -> TlsError {
         let line = self.with_groups(&error.line, &["number"]);
         TlsError { line, alerts: error.alerts, reasons: error.reasons }
     }
 
-    fn callers(&self, callers: written::Callers) -> CallerLines {
+    fn callers(&self, callers: written::WrittenCallers) -> CallerLines {
         CallerLines {
             line: self.with_groups(&callers.line, &["phase", "lowest", "callers"]),
             each: self.with_groups(&callers.each, &["address", "bytes", "blocks"]),
@@ -173,7 +173,7 @@ impl Reader<'_> {
         }
     }
 
-    fn switch(&self, switch: written::SwitchRequest) -> Request {
+    fn switch(&self, switch: written::WrittenSwitchRequest) -> Request {
         Request { request: switch.request, reply: self.reply(&switch.reply) }
     }
 }

@@ -14,13 +14,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 /// A machine under load gets time; nothing here takes a tenth of it otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-pub struct Bench {
+pub struct BoardFolders {
     pub dir: tempfile::TempDir,
 }
 
-impl Bench {
-    pub fn new() -> Bench {
-        Bench { dir: tempfile::tempdir().unwrap() }
+impl BoardFolders {
+    pub fn new() -> BoardFolders {
+        BoardFolders { dir: tempfile::tempdir().unwrap() }
     }
 
     /// For boards that boot nothing.
@@ -37,23 +37,23 @@ impl Bench {
         }
     }
 
-    pub async fn blank(&self, name: &str) -> Board {
-        Board::start(self.config(name)).await
+    pub async fn blank(&self, name: &str) -> TestBoard {
+        TestBoard::start(self.config(name)).await
     }
 }
 
-pub struct Board {
+pub struct TestBoard {
     pub serving: Serving,
     pub control: ControlSocket,
     pub flash: PathBuf,
 }
 
-impl Board {
-    pub async fn start(config: VirtualBoardConfig) -> Board {
+impl TestBoard {
+    pub async fn start(config: VirtualBoardConfig) -> TestBoard {
         let flash = config.state_dir.join("flash.bin");
         let serving = VirtualBoard::start(config).await.unwrap().serve();
         let control = ControlSocket::new(&serving.ready().control);
-        Board { serving, control, flash }
+        TestBoard { serving, control, flash }
     }
 
     /// Runs a blocking client on the board's port, while the board is served here.

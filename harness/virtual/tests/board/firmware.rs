@@ -4,27 +4,27 @@ use std::time::{Duration, Instant};
 
 use hilrig_virtual::{BoardState, VirtualBoardConfig};
 
-use crate::bench::{Bench, Board, DEADLINE, firmware};
+use crate::bench::{BoardFolders, DEADLINE, TestBoard, firmware};
 use crate::http;
 
 const BOOTED: &str = "ESP8266 Mode:";
 
-fn config(bench: &Bench, name: &str, seed: u64) -> Option<(VirtualBoardConfig, Vec<u8>)> {
+fn config(bench: &BoardFolders, name: &str, seed: u64) -> Option<(VirtualBoardConfig, Vec<u8>)> {
     let (boot_rom, image) = firmware()?;
     let qemu = "qemu-system-xtensa".into();
     Some((VirtualBoardConfig { boot_rom, qemu, seed, ..bench.config(name) }, image))
 }
 
 /// The board's page, as soon as there is one.
-async fn page(board: &Board) -> String {
+async fn page(board: &TestBoard) -> String {
     http::page(board.serving.ready().http).await
 }
 
 #[tokio::test]
 async fn boots_what_was_flashed_and_obeys() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let Some((config, image)) = config(&bench, "a", 3) else { return };
-    let board = Board::start(config.clone()).await;
+    let board = TestBoard::start(config.clone()).await;
     board.client(move |mut client| client.flash(0, &image)).await;
     let start = Instant::now();
     board.control.reset().await.unwrap();
@@ -69,7 +69,7 @@ async fn boots_what_was_flashed_and_obeys() {
     board.serving.stop().await.unwrap();
 
     // The next start boots at once, with the same MAC address.
-    let board = Board::start(config).await;
+    let board = TestBoard::start(config).await;
     let log = board.client(|mut client| client.expect(BOOTED)).await;
     assert!(log.contains("rst cause:1"), "{log}");
     assert_eq!(board.serving.ready().http.ip(), http.ip());
@@ -78,10 +78,10 @@ async fn boots_what_was_flashed_and_obeys() {
 
 #[tokio::test]
 async fn flash_end_runs_what_is_flashed() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     // A comma means something to QEMU.
     let Some((config, image)) = config(&bench, "a, b", 3) else { return };
-    let board = Board::start(config).await;
+    let board = TestBoard::start(config).await;
     board
         .client(move |mut client| {
             client.flash(0, &image);
@@ -94,9 +94,9 @@ async fn flash_end_runs_what_is_flashed() {
 
 #[tokio::test]
 async fn a_qemu_that_is_killed_is_a_fault_and_a_reset_mends_it() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let Some((config, image)) = config(&bench, "a", 3) else { return };
-    let board = Board::start(config).await;
+    let board = TestBoard::start(config).await;
     board.client(move |mut client| client.flash(0, &image)).await;
     board.control.reset().await.unwrap();
     let qemu = board.control.status().await.unwrap().qemu.unwrap();
@@ -123,7 +123,7 @@ async fn a_qemu_that_is_killed_is_a_fault_and_a_reset_mends_it() {
 
 #[tokio::test]
 async fn thirty_two_boards_on_one_thread() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     if config(&bench, "0", 0).is_none() {
         return;
     }
@@ -134,7 +134,7 @@ async fn thirty_two_boards_on_one_thread() {
         let mut flash = image;
         flash.resize(4 * 1024 * 1024, 0xFF);
         std::fs::write(config.state_dir.join("flash.bin"), flash).unwrap();
-        boards.push(Board::start(config).await);
+        boards.push(TestBoard::start(config).await);
     }
     let mut macs = std::collections::BTreeSet::new();
     let mut ports = std::collections::BTreeSet::new();
@@ -151,9 +151,9 @@ async fn thirty_two_boards_on_one_thread() {
 
 #[tokio::test]
 async fn a_pulled_cable_stops_the_network_and_nothing_else() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let Some((config, image)) = config(&bench, "a", 3) else { return };
-    let board = Board::start(config).await;
+    let board = TestBoard::start(config).await;
     board.client(move |mut client| client.flash(0, &image)).await;
     // Out before the power is on: it stays out, and the firmware waits for its network.
     board.control.link_down().await.unwrap();
@@ -181,7 +181,7 @@ async fn a_pulled_cable_stops_the_network_and_nothing_else() {
 
 #[tokio::test]
 async fn a_port_that_qemu_cannot_have_is_changed_at_start_and_told_later() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let Some((mut config, mut flash)) = config(&bench, "a", 3) else { return };
     std::fs::create_dir(&config.state_dir).unwrap();
     flash.resize(4 * 1024 * 1024, 0xFF);
@@ -200,7 +200,7 @@ async fn a_port_that_qemu_cannot_have_is_changed_at_start_and_told_later() {
     std::fs::write(&config.qemu, script).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&config.qemu, mode).unwrap();
-    let board = Board::start(config).await;
+    let board = TestBoard::start(config).await;
     page(&board).await;
     let http = board.serving.ready().http;
     assert_ne!(std::fs::read_to_string(&taken).unwrap().trim(), http.port().to_string());

@@ -9,12 +9,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A process, even when its number is somebody else's by now.
-pub struct Process(OwnedFd);
+pub struct ChildProcess(OwnedFd);
 
-impl Process {
-    pub fn open(pid: u32) -> Process {
+impl ChildProcess {
+    pub fn open(pid: u32) -> ChildProcess {
         let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
-        Process(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap())
+        ChildProcess(
+            rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap(),
+        )
     }
 
     /// Waits until it has ended.

@@ -3,12 +3,12 @@
 use probe_rs::flashing::{FlashProgress, erase_all};
 use probe_rs::{CoreStatus, HaltReason, MemoryInterface};
 
-use crate::bench::{Bench, Elf, HALT};
+use crate::bench::{ArmFolders, FirmwareElf, HALT};
 
 #[tokio::test]
 async fn flashed_run_and_read_while_it_runs() {
-    let bench = Bench::new();
-    let Some(elf) = Elf::built() else { return };
+    let bench = ArmFolders::new();
+    let Some(elf) = FirmwareElf::built() else { return };
     let board = bench.board("a", 1).await;
     board
         .rig(move |mut rig| {
@@ -36,8 +36,8 @@ async fn flashed_run_and_read_while_it_runs() {
 
 #[tokio::test]
 async fn halt_step_and_breakpoint() {
-    let bench = Bench::new();
-    let Some(elf) = Elf::built() else { return };
+    let bench = ArmFolders::new();
+    let Some(elf) = FirmwareElf::built() else { return };
     let board = bench.board("a", 1).await;
     board
         .rig(move |mut rig| {
@@ -88,8 +88,8 @@ async fn halt_step_and_breakpoint() {
 
 #[tokio::test]
 async fn an_erased_chip_is_a_blank_one() {
-    let bench = Bench::new();
-    let Some(elf) = Elf::built() else { return };
+    let bench = ArmFolders::new();
+    let Some(elf) = FirmwareElf::built() else { return };
     let board = bench.board("a", 1).await;
     board
         .rig(move |mut rig| {

@@ -8,10 +8,10 @@ use probe_rs::probe::DebugProbeSelector;
 use probe_rs::probe::list::Lister;
 use probe_rs::{CoreStatus, MemoryInterface};
 
-use crate::bench::{Bench, Board, DEADLINE, Elf, HALT, Rig};
+use crate::bench::{ArmFolders, DEADLINE, Debugger, FirmwareElf, HALT, TestArmBoard};
 use crate::http::page;
 
-fn selector(board: &Board) -> DebugProbeSelector {
+fn selector(board: &TestArmBoard) -> DebugProbeSelector {
     board.serving.ready().probe.parse().unwrap()
 }
 
@@ -26,7 +26,7 @@ fn chain(error: impl std::error::Error) -> String {
     text
 }
 
-fn trouble(rig: &mut Rig) -> String {
+fn trouble(rig: &mut Debugger) -> String {
     match rig.session.core(0) {
         Ok(mut core) => chain(core.read_word_32(0x2000_0000).unwrap_err()),
         Err(error) => chain(error),
@@ -35,8 +35,8 @@ fn trouble(rig: &mut Rig) -> String {
 
 #[tokio::test]
 async fn a_probe_that_is_pulled_out_is_gone_until_it_is_opened_anew() {
-    let bench = Bench::new();
-    let Some(elf) = Elf::built() else { return };
+    let bench = ArmFolders::new();
+    let Some(elf) = FirmwareElf::built() else { return };
     let board = bench.board("a", 1).await;
     let (ready, image) = (board.serving.ready().clone(), elf.clone());
     let mut rig = board
@@ -61,20 +61,20 @@ async fn a_probe_that_is_pulled_out_is_gone_until_it_is_opened_anew() {
     board.control.probe_in().await.unwrap();
     let said = trouble(&mut rig);
     assert!(said.contains("No such device"), "{said}");
-    let mut again = Rig::attach(&ready);
+    let mut again = Debugger::attach(&ready);
     // What is left of the first session does not free the second one's probe.
     drop(rig);
     assert!(Lister::new().open(selector(&board)).is_err());
     again.wait_for(elf.symbol("ms.0"), "the uptime counter", |ms| ms > 0);
     drop(again);
-    drop(Rig::attach(&ready));
+    drop(Debugger::attach(&ready));
     board.serving.stop().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_probe_that_is_pulled_out_while_it_flashes_leaves_half_an_image() {
-    let bench = Bench::new();
-    let Some(elf) = Elf::built() else { return };
+    let bench = ArmFolders::new();
+    let Some(elf) = FirmwareElf::built() else { return };
     let board = bench.board("a", 1).await;
     let (control, runtime) = (board.control.clone(), tokio::runtime::Handle::current());
     let image = elf.clone();
@@ -114,10 +114,10 @@ async fn a_probe_that_is_pulled_out_while_it_flashes_leaves_half_an_image() {
 
 #[tokio::test]
 async fn a_board_without_power_answers_no_probe() {
-    let bench = Bench::new();
+    let bench = ArmFolders::new();
     let board = bench.board("a", 1).await;
     let ready = board.serving.ready().clone();
-    let mut rig = Rig::attach(&ready);
+    let mut rig = Debugger::attach(&ready);
     board.control.power_off().await.unwrap();
     assert_eq!(board.control.status().await.unwrap().state, BoardState::Off);
     let said = trouble(&mut rig);
@@ -127,7 +127,7 @@ async fn a_board_without_power_answers_no_probe() {
     let said = trouble(&mut rig);
     assert!(said.contains("did not respond"), "{said}");
     drop(rig);
-    drop(Rig::attach(&ready));
+    drop(Debugger::attach(&ready));
     board.control.power_off().await.unwrap();
     let probe = Lister::new().open(selector(&board)).unwrap();
     let error = probe.attach(ready.chip, probe_rs::Permissions::default()).unwrap_err();
@@ -136,7 +136,7 @@ async fn a_board_without_power_answers_no_probe() {
 }
 
 /// The fault as it is told, once QEMU's end has been seen.
-async fn fault(board: &Board) -> String {
+async fn fault(board: &TestArmBoard) -> String {
     let until = Instant::now() + DEADLINE;
     loop {
         let status = board.control.status().await.unwrap();
@@ -150,10 +150,10 @@ async fn fault(board: &Board) -> String {
 
 #[tokio::test]
 async fn a_qemu_that_is_killed_is_a_fault_and_a_reset_mends_it() {
-    let bench = Bench::new();
+    let bench = ArmFolders::new();
     let board = bench.board("a", 1).await;
     let ready = board.serving.ready().clone();
-    let mut rig = Rig::attach(&ready);
+    let mut rig = Debugger::attach(&ready);
     let qemu = board.control.status().await.unwrap().qemu.unwrap();
     let pid = rustix::process::Pid::from_raw(qemu as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
@@ -171,15 +171,15 @@ async fn a_qemu_that_is_killed_is_a_fault_and_a_reset_mends_it() {
     assert!(said.contains("signal: 9"), "{said}");
     drop(rig);
     board.control.reset().await.unwrap();
-    drop(Rig::attach(&ready));
+    drop(Debugger::attach(&ready));
     board.serving.stop().await.unwrap();
 }
 
 /// A core that faults in its fault handler locks up. That ends QEMU, and is the firmware's doing.
 #[tokio::test]
 async fn a_core_that_locks_up_can_be_flashed_anew() {
-    let bench = Bench::new();
-    let Some(elf) = Elf::built() else { return };
+    let bench = ArmFolders::new();
+    let Some(elf) = FirmwareElf::built() else { return };
     let board = bench.board("a", 1).await;
     board
         .rig(move |mut rig| {
@@ -210,7 +210,7 @@ async fn a_core_that_locks_up_can_be_flashed_anew() {
 
 #[tokio::test]
 async fn what_a_serial_line_has_is_refused() {
-    let bench = Bench::new();
+    let bench = ArmFolders::new();
     let board = bench.board("a", 1).await;
     let error = board.control.loader().await.unwrap_err().to_string();
     assert!(error.contains("no serial port"), "{error}");
