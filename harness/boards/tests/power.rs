@@ -163,7 +163,7 @@ async fn uhubctl_is_called_and_what_it_says_of_the_port_afterwards_counts() {
         &["port 2 of the USB hub 1-1.4", "is not off", "Some hubs"],
     );
     let other = switched("off", "0000 off").replace("Port 2", "Port 3");
-    says(uhubctl(folder, &other, "", 0).off().await, &["nothing of a port 2"]);
+    says(uhubctl(folder, &other, "", 0).off().await, &["does not report a port 2"]);
 }
 
 /// What Debian's uhubctl 2.5.0-1 says on standard error on a machine without hubs.

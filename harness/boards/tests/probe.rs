@@ -156,7 +156,7 @@ async fn a_core_that_stands_still_is_told_with_its_place() {
     let mut board = bench.locked().await;
     flash(&mut board, false).await;
     // Halted at its reset vector until it is reset.
-    let stuck = board.stuck().await.expect("it stands still");
+    let stuck = board.stuck().await.expect("it does not run");
     assert!(stuck.contains("the core is halted") && stuck.contains("pc=0x0000"), "{stuck}");
     hear(&mut board, true, UP).await.unwrap();
     assert_eq!(board.stuck().await, None, "it runs, or sleeps");
@@ -185,7 +185,7 @@ async fn an_image_for_another_chip_is_refused_before_anything_is_erased() {
     let mut wrong = bench.with("STM32F411CEUx", bench.probe());
     lock(&mut wrong).await.unwrap();
     let fault = wrong.flash(&image(), true, Box::new(|_, _| {})).await.unwrap_err();
-    says(fault, &["flashing (STM32F411CEUx, probe 1209:0001:", "look at `chip`"]);
+    says(fault, &["flashing (STM32F411CEUx, probe 1209:0001:", "check `chip`"]);
     wrong.release().await;
     let mut right = bench.locked().await;
     hear(&mut right, true, UP).await.expect("the firmware is there still");

@@ -1,4 +1,4 @@
-//! The virtual board: what waits for its events and hands them to its parts.
+//! The virtual board: waits for events and passes them to its parts.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -26,30 +26,29 @@ use crate::state_dir::StateDir;
 
 /// Bytes moved at once between port and CPU.
 const PIECE: usize = 16 * 1024;
-/// The prefix of the MAC addresses that are made up here: Espressif's, so that the loader can tell
-/// it in the short form.
+/// The prefix of generated MAC addresses: Espressif's, which the loader can report in the short form.
 const OUI: [u8; 3] = [0x18, 0xFE, 0x34];
 
-/// What a virtual board is made of.
+/// The settings of a virtual board.
 #[derive(Clone, Debug)]
 pub struct VirtualBoardConfig {
-    /// Its folder: flash and identity stay there from one start to the next.
+    /// Its folder, which keeps flash and identity from one start to the next.
     pub state_dir: PathBuf,
-    /// A new board's MAC address; without it one is made from the seed. An old board keeps its own,
-    /// and another one given is an error.
+    /// A new board's MAC address; by default one is derived from the seed. An old board keeps its own, and
+    /// another one is an error.
     pub mac: Option<Mac>,
-    /// Decides what is random about the board: MAC address, the firmware's random numbers (another
-    /// seed for each power-on), garbage on the line.
+    /// Seed of everything random about the board: MAC address, the firmware's random numbers (another seed
+    /// for each power-on), garbage on the line.
     pub seed: u64,
     /// `qemu-system-xtensa`, as a name or a path.
     pub qemu: PathBuf,
-    /// The ELF that stands in for the chip's boot ROM.
+    /// The ELF that replaces the chip's boot ROM.
     pub boot_rom: PathBuf,
-    /// A debugger is waited for, at [`VirtualReady::gdb`], each time that the CPU is powered on.
+    /// At each power-on the CPU waits for a debugger, at [`VirtualReady::gdb`].
     pub gdb: bool,
 }
 
-/// How to reach a board that has started. As JSON it is the line that `hilrig virtual-board`
+/// The addresses of a board that has started. As JSON it is the line that `hilrig virtual-board`
 /// prints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VirtualReady {
@@ -57,13 +56,13 @@ pub struct VirtualReady {
     pub port: PathBuf,
     /// Its control socket; see [`crate::control`].
     pub control: PathBuf,
-    /// Where its web server is reached when its firmware runs one.
+    /// Address of its web server, when its firmware runs one.
     pub http: SocketAddr,
     /// Its MAC address.
     pub mac: Mac,
     /// The process that runs it.
     pub pid: u32,
-    /// QEMU's GDB server while firmware runs, a Unix socket, where one was asked for.
+    /// QEMU's GDB server while firmware runs, a Unix socket, if configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gdb: Option<PathBuf>,
 }
@@ -88,11 +87,11 @@ pub struct VirtualBoard {
 enum Event {
     /// A client wrote to the port.
     Port,
-    /// The port takes bytes.
+    /// The port accepts bytes.
     PortTakes,
     /// A client closed the port.
     PortClosed,
-    /// What waits for the port's rate is to be looked at.
+    /// Bytes that wait for the port's rate have to be checked.
     Look,
     /// The CPU.
     Cpu(QemuEvent),
@@ -101,8 +100,7 @@ enum Event {
 }
 
 impl VirtualBoard {
-    /// Makes the board and powers it on: a blank one waits in the loader, another one boots what is
-    /// flashed.
+    /// Creates the board and powers it on: a blank one waits in the loader, others boot from flash.
     pub async fn start(config: VirtualBoardConfig) -> Result<VirtualBoard, VirtualError> {
         let VirtualBoardConfig { state_dir, mac, seed, qemu, boot_rom, gdb } = config;
         if !is_there(&qemu) {
@@ -149,14 +147,14 @@ impl VirtualBoard {
         })
     }
 
-    /// How to reach it.
+    /// Its addresses.
     pub fn ready(&self) -> &VirtualReady {
         &self.ready
     }
 
-    /// Serves the port and the control socket until `stopped` resolves; an error tells what ended
-    /// the board before. What is being done at that moment is done to its end: a QEMU that is just
-    /// being started would outlive the board otherwise.
+    /// Serves the port and the control socket until `stopped` resolves, or fails with what ended the board
+    /// before that. An action in progress is completed: a QEMU that is just starting would outlive the
+    /// board otherwise.
     pub async fn run_until(&mut self, stopped: impl Future) -> Result<(), VirtualError> {
         tokio::pin!(stopped);
         loop {
@@ -166,17 +164,17 @@ impl VirtualBoard {
             };
             let event = event.map_err(VirtualError::io("waiting for the pseudo terminal"))?;
             self.turn(event).await?;
-            // Waiting for a port that is always ready never gives way to others by itself.
+            // A port that is always ready would not let other tasks run.
             tokio::task::coop::consume_budget().await;
         }
     }
 
-    /// Ends it: QEMU is ended and waited for, socket and link are removed, the flash stays.
+    /// Stops it: QEMU is ended and waited for, socket and link are removed, the flash stays.
     pub async fn stop(mut self) {
         self.supply.off(&mut Vec::new()).await;
     }
 
-    /// Serves it in a task of its own.
+    /// Runs it in a task of its own.
     pub fn serve(mut self) -> Serving {
         Serving::start(self.ready.clone(), |stopped| async move {
             let done = self.run_until(stopped).await;
@@ -199,7 +197,7 @@ impl VirtualBoard {
             }
             Event::Control((command, answer)) => {
                 let reply = self.obey(command).await;
-                // A client that has gone needs none.
+                // The client may be gone.
                 let _ = answer.send(reply);
             }
         }
@@ -248,7 +246,7 @@ impl VirtualBoard {
                 self.line.send(&out, |bytes| self.pty.write(bytes));
                 if let Some(left) = left {
                     tracing::debug!(?left, "a client left the loader");
-                    // What goes wrong is in the log and in `status`.
+                    // Errors are in the log and in `status`.
                     let _ = self.power(Change::Reset).await;
                 }
             }
@@ -343,7 +341,7 @@ impl VirtualBoard {
         Ok(())
     }
 
-    /// Switches or resets; what the ROM says on the way goes to the port.
+    /// Switches or resets; the ROM's output goes to the port.
     async fn power(&mut self, change: Change) -> Result<(), VirtualError> {
         let (mut firmware, mut rom) = (Vec::new(), Vec::new());
         let done = match change {
@@ -401,7 +399,7 @@ enum Change {
     Off,
 }
 
-/// The link `DIR/port`, for those who know the folder and not the port.
+/// The link `DIR/port`, for users who know the folder and not the port.
 #[derive(Debug)]
 struct PortLink(PathBuf);
 
@@ -420,7 +418,7 @@ impl Drop for PortLink {
     }
 }
 
-/// The socket that QEMU makes in the board's folder, and leaves there when its power is cut.
+/// The socket that QEMU creates in the board's folder, and leaves there when it is killed.
 #[derive(Debug)]
 struct GdbSocket(PathBuf);
 

@@ -12,15 +12,15 @@ use tokio::task::JoinSet;
 use crate::control::{ControlCommand, ControlReply, LINE_MOST};
 use crate::error::VirtualError;
 
-/// Clients at once; the next one waits.
+/// Simultaneous clients; the next one waits.
 const CLIENTS_MOST: usize = 16;
-/// A Unix socket's path has so much room in the system's address, bytes.
+/// The longest path of a Unix socket, bytes.
 const PATH_MOST: usize = 107;
 
 /// A command and where its answer goes.
 pub type ControlRequest = (ControlCommand, oneshot::Sender<ControlReply>);
 
-/// The listening socket. Its file goes with this value.
+/// The listening socket. Its file is removed with this value.
 #[derive(Debug)]
 pub struct ControlServer {
     path: PathBuf,
@@ -30,8 +30,7 @@ pub struct ControlServer {
 }
 
 impl ControlServer {
-    /// Listens at `path`. What a killed process left there is replaced: the caller holds the
-    /// folder's lock. Needs a tokio runtime.
+    /// Listens at `path`. A file of a killed process is replaced: the caller has locked the folder. Needs a tokio runtime.
     pub fn listen(path: PathBuf) -> Result<ControlServer, VirtualError> {
         if path.as_os_str().len() > PATH_MOST {
             return Err(VirtualError::Folder {
@@ -58,7 +57,7 @@ impl ControlServer {
     pub async fn next(&mut self) -> ControlRequest {
         match self.requests.recv().await {
             Some(request) => request,
-            // The accepting task holds the other end, and lives as long as this.
+            // The accepting task has the other end, and lives as long as this.
             None => std::future::pending().await,
         }
     }
@@ -88,14 +87,14 @@ async fn accept(listener: UnixListener, to_board: mpsc::Sender<ControlRequest>) 
                 let to_board = to_board.clone();
                 clients.spawn(async move {
                     if let Err(error) = serve(stream, to_board).await {
-                        tracing::debug!(%error, "a control client went away");
+                        tracing::debug!(%error, "a control client disconnected");
                     }
                     drop(place);
                 });
             }
             Err(error) => {
-                // Out of descriptors, say: told, and tried again when some may be free.
-                tracing::warn!(%error, "a control client could not be accepted");
+                // For example without free descriptors: logged, and tried again later.
+                tracing::warn!(%error, "cannot accept a control client");
                 drop(place);
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             }

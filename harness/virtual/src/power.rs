@@ -1,10 +1,10 @@
 //! Power and reset: from switched off to loader or firmware and back.
 //!
-//! - A **reset** of running firmware is QEMU's own, so that memory which survives one does. Out of
+//! - A **reset** of running firmware is QEMU's own, so that memory survives that survives a reset. From
 //!   the loader it is a cold start: QEMU reads the flash only when it starts.
-//! - The **loader** ends QEMU, because both write the flash file. It is entered on request, and by a
-//!   reset of a board whose flash is blank; it then says what the chip's ROM says.
-//! - Firmware that resets itself stays in its QEMU and is not seen here.
+//! - The **loader** ends QEMU, because both write the flash file. A board enters it on
+//!   request, and by a reset with a blank flash; it then prints what the chip's ROM prints.
+//! - Firmware that resets itself stays in its QEMU and is not noticed here.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,18 +18,18 @@ use crate::loader::RomLoader;
 use crate::qemu::{EspMachine, Qemu, QemuEvent};
 use crate::state_dir::StateDir;
 
-/// What the board is doing.
+/// The state of the board.
 #[derive(Debug)]
 pub enum PowerState {
-    /// Nothing.
+    /// Without power.
     Off,
     /// The ROM's loader answers.
     Loader(Box<RomLoader>),
     /// Firmware runs.
     Running(Box<Qemu>),
-    /// The chip hangs: it has power, and does nothing, whatever its reset lines do.
+    /// The chip hangs: it has power, and does nothing, even after a reset.
     Hung,
-    /// QEMU is gone, and this is why. A reset tries again.
+    /// QEMU ended, for this reason. A reset tries again.
     Fault(String),
 }
 
@@ -40,10 +40,10 @@ enum Cause {
     ResetPin = 2,
 }
 
-/// Power, reset and cables of a board, with what it keeps when they go.
+/// Power, reset and cables of a board, with its persistent state.
 #[derive(Debug)]
 pub struct Supply {
-    /// What the board is doing.
+    /// The state of the board.
     pub power: PowerState,
     /// Its flash; the loader's while no QEMU runs.
     pub flash: FlashFile,
@@ -75,7 +75,7 @@ impl Supply {
         self.boot(Cause::PowerOn, PORT_TRIES, rom).await
     }
 
-    /// Powers on; does nothing to a board that is on. `rom` gets what the ROM says.
+    /// Powers on; does nothing to a board that is on. `rom` gets the ROM's output.
     pub async fn on(&mut self, rom: &mut Vec<u8>) -> Result<(), VirtualError> {
         match self.power {
             PowerState::Off | PowerState::Fault(_) => self.boot(Cause::PowerOn, 1, rom).await,
@@ -83,7 +83,7 @@ impl Supply {
         }
     }
 
-    /// Cuts the power. `firmware` gets what the firmware had said.
+    /// Cuts the power. `firmware` gets the rest of the firmware's output.
     pub async fn off(&mut self, firmware: &mut Vec<u8>) {
         if let PowerState::Running(mut cpu) = std::mem::replace(&mut self.power, PowerState::Off) {
             cpu.process.end().await;
@@ -92,7 +92,7 @@ impl Supply {
         }
     }
 
-    /// Hangs the chip until its power was off.
+    /// Hangs the chip until its power is cut.
     pub async fn hang(&mut self, firmware: &mut Vec<u8>) -> Result<(), VirtualError> {
         if matches!(self.power, PowerState::Off) {
             return Err(NO_POWER);
@@ -114,7 +114,7 @@ impl Supply {
             PowerState::Running(cpu) => match cpu.process.reset().await {
                 Ok(()) => Ok(()),
                 Err(error) => {
-                    tracing::warn!(%error, "QEMU would not reset, so it is started anew");
+                    tracing::warn!(%error, "QEMU did not reset, so it is started again");
                     self.off(firmware).await;
                     self.boot(Cause::ResetPin, 1, rom).await
                 }
@@ -150,7 +150,7 @@ impl Supply {
         }
     }
 
-    /// Waits for something that the CPU does; for ever where none runs.
+    /// Waits for an event of the CPU; forever where none runs.
     pub async fn event(&mut self) -> QemuEvent {
         match &mut self.power {
             PowerState::Running(cpu) => cpu.event().await,
@@ -162,12 +162,12 @@ impl Supply {
     pub async fn cpu_ended(&mut self, status: io::Result<ExitStatus>, firmware: &mut Vec<u8>) {
         let PowerState::Running(cpu) = &mut self.power else { return };
         take_rest(cpu, firmware);
-        let error = cpu.process.obituary(self.dir.path(), status).await;
+        let error = cpu.process.end_error(self.dir.path(), status).await;
         self.fault(&error);
         self.http.hold();
     }
 
-    /// Where the board's web server is reached.
+    /// Address of the board's web server.
     pub fn http(&self) -> SocketAddr {
         self.http.address()
     }
@@ -190,7 +190,7 @@ impl Supply {
         matches!(&self.power, PowerState::Running(cpu) if cpu.process.is_stopped())
     }
 
-    /// Power-ons since the board was made.
+    /// Power-ons since the board was created.
     pub fn power_ons(&self) -> u64 {
         self.dir.power_ons()
     }

@@ -12,15 +12,15 @@ use tokio::net::UnixStream;
 use crate::error::VirtualError;
 use crate::process::{Launch, NotStarted, QemuProcess, nic, with_path};
 
-/// Where the firmware looks for its identity: in RTC memory, behind what the SDK uses of it.
+/// Where the firmware reads its identity: in RTC memory, after the SDK's part.
 const IDENTITY_ADDRESS: u32 = 0x6000_1300;
 
-/// What a board needs to be powered on.
+/// What QEMU needs at power-on.
 #[derive(Clone, Copy, Debug)]
 pub struct EspMachine<'a> {
     /// The QEMU to run.
     pub qemu: &'a Path,
-    /// The ELF that does what the chip's boot ROM does.
+    /// The ELF that replaces the chip's boot ROM.
     pub boot_rom: &'a Path,
     /// The board's folder, for messages.
     pub dir: &'a Path,
@@ -28,9 +28,9 @@ pub struct EspMachine<'a> {
     pub flash: &'a Path,
     /// 64 bytes.
     pub identity: &'a Path,
-    /// Where the board's web server is to be reached.
+    /// Address of the board's web server.
     pub http: SocketAddr,
-    /// Where QEMU's GDB server listens, which the CPU waits for before its first instruction.
+    /// Where QEMU's GDB server listens. The CPU waits for a debugger before its first instruction.
     pub gdb: Option<&'a Path>,
 }
 
@@ -44,7 +44,7 @@ pub struct Qemu {
     uart_closed: bool,
 }
 
-/// What a running board has to be looked at for.
+/// An event of a running QEMU.
 #[derive(Debug)]
 pub enum QemuEvent {
     /// The UART may have bytes.
@@ -54,7 +54,7 @@ pub enum QemuEvent {
 }
 
 impl Qemu {
-    /// Powers the board on. Returns when QEMU has made the machine.
+    /// Powers the board on. Returns when QEMU has created the machine.
     pub async fn start(machine: &EspMachine<'_>) -> Result<Qemu, NotStarted> {
         let tried =
             || VirtualError::io(format!("making a serial line for {}", machine.qemu.display()));
@@ -71,7 +71,7 @@ impl Qemu {
         Ok(Qemu { process: process.await?, uart, uart_closed: false })
     }
 
-    /// Waits for the next thing to look at. Dropping the future loses nothing.
+    /// Waits for the next event. Dropping the future loses nothing.
     pub async fn event(&mut self) -> QemuEvent {
         let Qemu { process, uart, uart_closed } = self;
         tokio::select! {
@@ -80,20 +80,20 @@ impl Qemu {
         }
     }
 
-    /// What the UART sends; `WouldBlock` when there is nothing.
+    /// Reads from the UART; `WouldBlock` when there is nothing.
     pub fn read_uart(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let got = self.uart.try_read(into);
         self.uart_closed |= matches!(got, Ok(0));
         got
     }
 
-    /// What the UART had sent when the power was cut; 0 when that is all.
+    /// Reads the rest of the UART's output after a power cut; 0 at its end.
     pub fn read_rest(&self, into: &mut [u8]) -> usize {
-        // Not through tokio, which learns of readiness only when it polls.
+        // Not by tokio, which only notices readiness when it polls.
         rustix::io::read(self.uart.as_fd(), into).unwrap_or(0)
     }
 
-    /// Gives bytes to the UART; `WouldBlock` when it takes none.
+    /// Writes to the UART; `WouldBlock` when it is full.
     pub fn write_uart(&self, bytes: &[u8]) -> io::Result<usize> {
         self.uart.try_write(bytes)
     }

@@ -1,4 +1,4 @@
-//! The board: what waits for its events and hands them to its parts.
+//! The board: waits for events and passes them to its parts.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,36 +23,36 @@ use crate::process::{QemuProcess, is_there};
 use crate::serving::Serving;
 use crate::state_dir::StateDir;
 
-/// The prefix of the MAC addresses that are made up here: the chip's maker's, Luminary Micro.
+/// The prefix of generated MAC addresses: that of the chip's maker, Luminary Micro.
 const OUI: [u8; 3] = [0x00, 0x1A, 0xB6];
 
-/// QEMU's last word when the core faults in the handler of its faults.
+/// QEMU's last message when the core faults in its fault handler.
 const LOCKUP: &str = "Lockup: can't escalate";
 
-/// What a board is made of.
+/// The settings of a board.
 #[derive(Clone, Debug)]
 pub struct ArmBoardConfig {
-    /// Its folder: flash, settings and identity stay there from one start to the next.
+    /// Its folder, which keeps flash, settings and identity from one start to the next.
     pub state_dir: PathBuf,
-    /// A new board's MAC address; without it one is made from the seed. An old board keeps its own,
-    /// and another one given is an error.
+    /// A new board's MAC address; by default one is derived from the seed. An old board keeps its own, and
+    /// another one is an error.
     pub mac: Option<Mac>,
-    /// Decides what is random about a new board: MAC address, the firmware's random numbers.
+    /// Seed of everything random about a new board: MAC address, the firmware's random numbers.
     pub seed: u64,
     /// `qemu-system-arm`, as a name or a path.
     pub qemu: PathBuf,
 }
 
-/// How to reach a board that has started.
+/// The addresses of a board that has started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArmReady {
-    /// What selects its probe, `VID:PID:SERIAL`: this process's probe-rs finds it, no other's does.
+    /// The selector of its probe, `VID:PID:SERIAL`, for probe-rs in this process only.
     pub probe: String,
     /// The chip, as probe-rs names it.
     pub chip: String,
     /// Its control socket; see [`crate::control`].
     pub control: PathBuf,
-    /// Where its web server is reached when its firmware runs one.
+    /// Address of its web server, when its firmware runs one.
     pub http: SocketAddr,
     /// Its MAC address.
     pub mac: Mac,
@@ -60,9 +60,9 @@ pub struct ArmReady {
     pub pid: u32,
 }
 
-/// A board behind a debug probe. Needs a tokio runtime with I/O and time; the thread that polls it
-/// has to live as long as the board, as for [`crate::VirtualBoard`]. Whoever uses the probe blocks,
-/// and so does it on another thread.
+/// A board on a debug probe. Needs a tokio runtime with I/O and time; the thread that polls it has to live
+/// as long as the board, as for [`crate::VirtualBoard`]. The probe's calls block, so they belong on another
+/// thread.
 #[derive(Debug)]
 pub struct ArmBoard {
     ready: ArmReady,
@@ -80,13 +80,13 @@ pub struct ArmBoard {
 enum PowerState {
     Off,
     On(Box<QemuProcess>),
-    /// It has power, and its debug port answers nothing.
+    /// It has power, and its debug port does not answer.
     Hung,
-    /// QEMU is gone, and this is why. A reset tries again.
+    /// QEMU ended, for this reason. A reset tries again.
     Fault(String),
 }
 
-/// The probe is pulled out when the board goes, however it goes.
+/// Pulls the probe out when the board is dropped.
 #[derive(Debug)]
 struct Plugged(Arc<Cable>);
 
@@ -103,7 +103,7 @@ enum Event {
 }
 
 impl ArmBoard {
-    /// Makes the board, plugs its probe in and powers it on: it boots what is flashed.
+    /// Creates the board, plugs its probe in and powers it on: it boots from flash.
     pub async fn start(config: ArmBoardConfig) -> Result<ArmBoard, VirtualError> {
         let ArmBoardConfig { state_dir, mac, seed, qemu } = config;
         if !is_there(&qemu) {
@@ -132,13 +132,13 @@ impl ArmBoard {
         Ok(board)
     }
 
-    /// How to reach it.
+    /// Its addresses.
     pub fn ready(&self) -> &ArmReady {
         &self.ready
     }
 
-    /// Serves the control socket until `stopped` resolves. What is being done at that moment is done
-    /// to its end: a QEMU that is just being started would outlive the board otherwise.
+    /// Serves the control socket until `stopped` resolves. An action in progress is completed: a QEMU that is
+    /// just starting would outlive the board otherwise.
     pub async fn run_until(&mut self, stopped: impl Future) {
         tokio::pin!(stopped);
         loop {
@@ -150,19 +150,19 @@ impl ArmBoard {
                 Event::Ended(status) => self.ended(status).await,
                 Event::Control((command, answer)) => {
                     let reply = self.obey(command).await;
-                    // A client that has gone needs none.
+                    // The client may be gone.
                     let _ = answer.send(reply);
                 }
             }
         }
     }
 
-    /// Ends it: QEMU is ended and waited for, the probe is gone, flash and settings stay.
+    /// Stops it: QEMU is ended and waited for, the probe is removed, flash and settings stay.
     pub async fn stop(mut self) {
         self.off().await;
     }
 
-    /// Serves it in a task of its own.
+    /// Runs it in a task of its own.
     pub fn serve(mut self) -> Serving<ArmReady> {
         Serving::start(self.ready.clone(), |stopped| async move {
             self.run_until(stopped).await;
@@ -305,12 +305,12 @@ impl ArmBoard {
     /// QEMU has ended by itself.
     async fn ended(&mut self, status: io::Result<ExitStatus>) {
         let PowerState::On(process) = &mut self.power else { return };
-        let error = process.obituary(self.dir.path(), status).await;
+        let error = process.end_error(self.dir.path(), status).await;
         let debug = self.cable.0.with_chip(|chip| chip.debug());
         if matches!(&error, VirtualError::Qemu { stderr, .. } if stderr.contains(LOCKUP)) {
-            // The firmware's fault, not the bench's: the chip is there, and its probe reaches it.
+            // The firmware's fault, not the bench's: a chip in lockup still answers its probe.
             tracing::warn!(%error, "the core of a virtual board has locked up");
-            // What goes wrong is told as a fault.
+            // An error ends in a fault.
             let _ = self.boot(1, debug).await;
             return;
         }
@@ -360,8 +360,8 @@ impl ArmBoard {
     }
 }
 
-/// A probe's serial number: the same at each start of the board, and no other board's, because no
-/// two are in one folder.
+/// A probe's serial number: the same at each start of the board, and unique, because each board has a
+/// folder of its own.
 fn serial(dir: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     gdb::hex(&Sha256::digest(dir.as_os_str().as_bytes())[..8])

@@ -1,5 +1,5 @@
-//! The chip as a debug port sees it: memory, and the core's debug registers, which QEMU does not
-//! have and which are made of its gdbstub here.
+//! The chip as a debug port sees it: memory, and the core's debug registers. QEMU does not have those; here
+//! they are emulated with its gdbstub.
 //!
 //! Registers and bits are those of the ARMv7-M Architecture Reference Manual (DDI 0403), chapter C1.
 
@@ -16,7 +16,7 @@ use crate::flash_file::FlashFile;
 
 /// Application Interrupt and Reset Control Register.
 const AIRCR: u32 = 0xE000_ED0C;
-/// What a write to it must have in its upper half.
+/// The key that a write to it needs in its upper half.
 const AIRCR_KEY: u32 = 0x05FA;
 const SYSRESETREQ: u32 = 1 << 2;
 /// Debug Fault Status Register: why the core halted.
@@ -26,7 +26,7 @@ const DFSR_BKPT: u32 = 1 << 1;
 const DFSR_VCATCH: u32 = 1 << 3;
 /// Debug Halting Control and Status Register.
 const DHCSR: u32 = 0xE000_EDF0;
-/// What a write to it must have in its upper half.
+/// The key that a write to it needs in its upper half.
 const DHCSR_KEY: u32 = 0xA05F;
 const C_DEBUGEN: u32 = 1 << 0;
 const C_HALT: u32 = 1 << 1;
@@ -54,26 +54,26 @@ const FP_CTRL_FIXED: u32 = 0x260;
 /// Two of the vectors.
 const RESET: u32 = 0x4;
 const HARD_FAULT: u32 = 0xC;
-/// Where the registers of the core are; each is read and written by itself.
+/// Where the registers of the core are; each is read and written on its own.
 const PRIVATE: Range<u32> = 0xE000_0000..0xE010_0000;
 
-/// How long a step is waited for where the core may be asleep. Too short a time costs the step of a
-/// core that was awake, and nothing else.
+/// The longest wait for a step of a core that may sleep. If it is too short, a core that is awake misses
+/// the step, and nothing else.
 const NAP: Duration = Duration::from_millis(2);
 
-/// Where a core stands that has locked up.
+/// The program counter of a core in lockup.
 const LOCKUP: u32 = 0xFFFF_FFFE;
 
-/// What the core does.
+/// The state of the core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Core {
     Halted,
     Running,
-    /// It has no code to run. QEMU ends itself at that point, so it is kept stopped.
+    /// It has no code to run. QEMU would end itself, so it stays stopped.
     LockedUp,
 }
 
-/// What a debugger has set, and a chip keeps that locks up.
+/// A debugger's settings, which a chip keeps in lockup.
 #[derive(Clone, Copy, Debug)]
 pub struct Debug {
     /// C_ bits of DHCSR.
@@ -97,13 +97,13 @@ pub struct ArmChip {
     demcr: u32,
     breakpoints_on: bool,
     comparators: [u32; 6],
-    /// What is set in QEMU.
+    /// Breakpoints that are set in QEMU.
     set: Vec<u32>,
 }
 
 impl ArmChip {
-    /// A chip that was just powered on, QEMU with `-S`: runs what is in its flash. Or one that has
-    /// locked up, which cost its QEMU, and what was in the memory with it.
+    /// A chip that was just powered on, QEMU with `-S`: runs from its flash. Or a chip in lockup, whose QEMU
+    /// ended, and its memory with it.
     pub fn power_on(
         gdb: UnixStream,
         qtest: UnixStream,
@@ -136,7 +136,7 @@ impl ArmChip {
         Ok(chip)
     }
 
-    /// What a debugger has set.
+    /// A debugger's settings.
     pub fn debug(&self) -> Debug {
         Debug { control: self.control, demcr: self.demcr }
     }
@@ -172,7 +172,7 @@ impl ArmChip {
         self.qtest.write(address, data)
     }
 
-    /// The reset line is pulled, or let go.
+    /// The reset line is asserted, or released.
     pub fn reset_line(&mut self, pulled: bool) -> io::Result<()> {
         if pulled {
             self.gdb.stop()?;
@@ -248,7 +248,7 @@ impl ArmChip {
         self.look()?;
         self.control = bits;
         if bits & C_DEBUGEN == 0 {
-            // Without debugging there is no halted core.
+            // Without debugging the core is not halted.
             return self.go();
         }
         match (self.core, bits & C_HALT != 0) {
@@ -263,7 +263,7 @@ impl ArmChip {
         }
     }
 
-    /// Learns of a core that has stopped by itself.
+    /// Notices a core that has stopped by itself.
     fn look(&mut self) -> io::Result<()> {
         if let Some(stop) = self.gdb.poll()? {
             self.halted(stop);
@@ -313,8 +313,8 @@ impl ArmChip {
         Ok(())
     }
 
-    /// Whether the core stands behind an instruction that it sleeps in (WFI, WFE): a halt wakes a
-    /// real one, QEMU's sleeps on.
+    /// Whether the core is after an instruction in which it sleeps (WFI, WFE): a halt wakes a real core, but
+    /// not QEMU's.
     fn may_sleep(&mut self) -> io::Result<bool> {
         let pc = self.gdb.register(15)?;
         let mut instruction = [0; 2];
@@ -322,7 +322,7 @@ impl ArmChip {
         Ok(instruction[1] == 0xBF && matches!(instruction[0], 0x20 | 0x30))
     }
 
-    /// A BKPT instruction halts a core under a debugger; QEMU's would take it for an exception.
+    /// A BKPT instruction halts a core with a debugger; in QEMU it is an exception.
     fn at_bkpt(&mut self) -> io::Result<bool> {
         let pc = self.gdb.register(15)?;
         let mut instruction = [0; 2];
@@ -330,15 +330,15 @@ impl ArmChip {
         Ok(instruction[1] == 0xBE)
     }
 
-    /// Whether there is code for the core where it goes from here. Behind a blank flash there is none:
-    /// no address is where it starts, and none where its faults end.
+    /// Whether there is code for the core at its next addresses. With a blank flash there is none: neither at
+    /// its start nor at its fault handler.
     fn has_code(&mut self) -> io::Result<bool> {
         let pc = self.gdb.register(15)?;
         let bkpt = self.at_bkpt()?;
         if RAM.contains(&pc) && !bkpt {
             return Ok(true);
         }
-        // A BKPT that no debugger waits for is a fault.
+        // A BKPT without a debugger is a fault.
         let vector = self.qtest.read_word(if bkpt { HARD_FAULT } else { RESET })?;
         let is_code = |address: u32| address < FLASH_SIZE || RAM.contains(&address);
         Ok(is_code(pc) && is_code(vector) && vector & 1 != 0)
@@ -350,7 +350,7 @@ impl ArmChip {
         self.start()
     }
 
-    /// Out of reset: runs, unless a debugger catches it there.
+    /// After a reset: runs, unless a debugger stops it there.
     fn start(&mut self) -> io::Result<()> {
         self.was_reset = true;
         self.core = Core::Halted;
@@ -386,7 +386,7 @@ impl ArmChip {
         self.gdb.set_register(number, self.dcrdr)
     }
 
-    /// Brings QEMU's breakpoints in line with the unit's registers.
+    /// Sets QEMU's breakpoints by the unit's registers.
     fn set_breakpoints(&mut self) -> io::Result<()> {
         let on = self.breakpoints_on;
         let mut wanted: Vec<u32> =
