@@ -16,27 +16,26 @@ pub struct Image {
     /// Where it was read from.
     pub path: PathBuf,
     /// The bytes: a flat image for flash offset 0, or an ELF file whose segments say where they go.
-    /// Shared: each board is flashed by a thread of its
-    /// own.
+    /// Shared: each board is flashed by a thread of its own.
     pub bytes: Arc<[u8]>,
     /// SHA-256 of the bytes, hex.
     pub sha256: String,
     /// Build id that the contract's pattern found in the bytes.
     pub build: Option<String>,
-    /// What is written beside it, in the order of its places.
+    /// Further data, in the order of their offsets.
     pub data: Vec<Data>,
 }
 
-/// Data with a place of its own in the flash.
+/// Data with an offset of their own in the flash.
 #[derive(Clone, Debug)]
 pub struct Data {
-    /// Flash offset, bytes; a sector's.
+    /// Flash offset, bytes; a multiple of [`SECTOR`].
     pub offset: u32,
     /// The data. Never shown: there may be secrets in them.
     pub bytes: Arc<[u8]>,
 }
 
-/// Smallest part of a flash that is erased, bytes.
+/// Smallest erasable unit of a flash, bytes.
 pub const SECTOR: u32 = 4096;
 
 /// Why a file is no firmware image.
@@ -50,7 +49,7 @@ pub struct ImageError {
 }
 
 impl Image {
-    /// Checks `bytes` as the chip's ROM would, and takes their digest.
+    /// Checks `bytes` as the chip's ROM does, and computes their digest.
     pub fn parse(
         path: &Path,
         bytes: Vec<u8>,
@@ -72,14 +71,14 @@ impl Image {
         Ok(Image { path: path.into(), bytes: bytes.into(), sha256, build, data: Vec::new() })
     }
 
-    /// Puts data beside a flat image.
+    /// Adds data to a flat image.
     ///
     /// # Errors
-    /// In words: they do not start with a sector, are empty, lie over the image or over others, or
-    /// reach behind the end of the flash that the image's header tells.
+    /// In words: they do not start at a sector, are empty, overlap with the image or other data, or exceed
+    /// the flash size in the image's header.
     pub fn add(&mut self, offset: u32, bytes: Vec<u8>) -> Result<(), String> {
         if bytes.is_empty() {
-            return Err("there is nothing in it".into());
+            return Err("it is empty".into());
         }
         if !offset.is_multiple_of(SECTOR) {
             return Err(format!(
@@ -91,7 +90,7 @@ impl Image {
         let flash = esp8266::flash_size(&self.bytes);
         if end > flash {
             return Err(format!(
-                "{length} bytes at {offset:#x} reach behind the end of the flash, which the image's header says has {flash} bytes"
+                "{length} bytes at {offset:#x} exceed the flash, which has {flash} bytes by the image's header"
             ));
         }
         let image_end = (self.bytes.len() as u64).next_multiple_of(u64::from(SECTOR));
@@ -105,7 +104,7 @@ impl Image {
         for (other_start, other_end, other) in others {
             if start < other_end && other_start < end {
                 return Err(format!(
-                    "{length} bytes at {offset:#x} lie over {other}, which takes the sectors up to {other_end:#x}"
+                    "{length} bytes at {offset:#x} overlap with {other}, which uses the sectors up to {other_end:#x}"
                 ));
             }
         }
@@ -114,8 +113,7 @@ impl Image {
         Ok(())
     }
 
-    /// What tells whether all of it is on a board already: the image's SHA-256, or one over the image
-    /// and all that stands beside it.
+    /// Identifies the image together with its data: the image's SHA-256, or one over both.
     pub fn identity(&self) -> String {
         if self.data.is_empty() {
             return self.sha256.clone();
@@ -130,8 +128,8 @@ impl Image {
         hex(&digest.finalize())
     }
 
-    /// Whether a flat image lacks the end of what its ELF file has in the mapped part of the flash, which no
-    /// checksum covers: what is missing, in words. `None` for an ELF of another build, too.
+    /// Whether a flat image is cut short in the mapped part of the flash, which no checksum covers, by
+    /// comparison with its ELF file: what is missing, in words. `None` also for an ELF of another build.
     pub fn is_cut_by(&self, elf: &[u8]) -> Option<String> {
         esp8266::is_cut_by(&self.bytes, elf)
     }
@@ -142,9 +140,9 @@ impl Image {
     }
 }
 
-/// What is missing of an ELF file that was cut, in words.
+/// What is missing from an ELF file that is cut short, in words.
 pub fn elf_is_cut(bytes: &[u8]) -> Option<String> {
-    // 64 bits are another layout, and no chip's.
+    // 64 bits have another layout, and no chip has them.
     let is_read = bytes.starts_with(b"\x7fELF\x01\x01");
     elf::whole(bytes).err().filter(|_| is_read).map(|(found, help)| format!("{found}. {help}"))
 }

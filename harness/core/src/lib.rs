@@ -1,4 +1,5 @@
-//! The words of the field as types, and the traits at the edges. No I/O happens here.
+//! The types that all crates share (boards, events, checks, configuration), and the traits at the edges. There is
+//! no I/O here.
 
 pub mod board;
 pub mod board_kind;

@@ -46,7 +46,7 @@ pub struct BoardConfig {
     pub kind: BoardKind,
     /// Where it is, or that the rig starts it.
     pub attached: Attached,
-    /// MAC that the chip must have; another board is never flashed.
+    /// MAC that the chip has to have; another board is never flashed.
     pub mac: Option<Mac>,
     /// Baud of the firmware's console.
     pub baud: u32,
@@ -81,7 +81,7 @@ pub enum Attached {
         /// Its reset lines.
         lines: LinesKind,
     },
-    /// Behind a debug probe.
+    /// On a debug probe.
     Probe {
         /// The chip, as probe-rs names it.
         chip: String,

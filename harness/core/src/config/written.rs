@@ -55,7 +55,7 @@ enum FirmwareKey {
     Secrets,
 }
 
-/// The names of these keys, for the error about another one.
+/// The names of these keys, for errors about unknown ones.
 static FIRMWARE_KEYS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let kinds = BoardKind::all().map(BoardKind::name);
     ["contract"].into_iter().chain(kinds).chain(["settings", "secrets"]).collect()
@@ -127,10 +127,10 @@ pub(super) struct FirmwareFiles {
 #[serde(rename_all = "lowercase")]
 /// How the board gets the settings of `[firmware.settings]` and `[firmware.secrets]`.
 pub enum SettingsBy {
-    /// Over its configuration page alone.
+    /// Only over its configuration page.
     #[default]
     Page,
-    /// Written to its flash beside the image as well, so that it starts with them.
+    /// Also written to its flash with the image, so that it starts with them.
     Flash,
 }
 
@@ -286,7 +286,7 @@ pub(super) struct Board {
     pub power: Option<Spanned<Power>>,
 }
 
-/// The keys of every power line; which of them are there says which line it is.
+/// The keys of all power lines; the given keys decide which line it is.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Power {

@@ -16,7 +16,7 @@ const MAGIC_V1: u8 = 0xE9;
 const MAGIC_V2: u8 = 0xEA;
 /// Start value of the image's checksum and of the loader's.
 pub const CHECKSUM_SEED: u8 = 0xEF;
-/// The loader's image count is small; the ROM refuses more than 16.
+/// The ROM refuses more segments.
 const MOST_SEGMENTS: u8 = 16;
 /// Where the chip maps the first MiB of its flash.
 const MAPPED: Range<u32> = 0x4020_0000..0x4030_0000;
@@ -57,7 +57,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), (String, &'static str)> {
     if first.end > SECOND {
         return Ok(());
     }
-    // The Arduino core's boot loader is an image of its own, and the firmware the one behind it.
+    // The Arduino core's boot loader is an image of its own, and the firmware the one after it.
     match bytes.get(SECOND) {
         Some(&MAGIC_V1) => check_part(bytes, SECOND, " of the second image").map(drop),
         Some(_) if !first.is_boot_loader => Ok(()),
@@ -79,7 +79,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), (String, &'static str)> {
 
 /// Where the Arduino core's boot loader finds the firmware.
 pub(super) const SECOND: usize = 0x1000;
-/// Where it runs itself: nothing else is linked there (its link.ld).
+/// Where that loader runs: nothing else is linked there (its link.ld).
 const BOOT_LOADER: Range<usize> = 0x4010_F000..0x4011_0000;
 
 const CUT: &str = "It was cut short, as by a download that broke off: get or build it again.";
@@ -101,7 +101,7 @@ fn check_part(bytes: &[u8], start: usize, of: &str) -> Result<Part, (String, &'s
     let cut = |what: &str| (format!("it ends at byte {}, inside {what}{of}", bytes.len()), CUT);
     let segments = *bytes.get(start + 1).ok_or_else(|| cut("the header"))?;
     if segments == 0 || segments > MOST_SEGMENTS {
-        return Err((format!("the header{of} says {segments} segments"), REBUILD));
+        return Err((format!("the header{of} has a count of {segments} segments"), REBUILD));
     }
     word(start + 4).ok_or_else(|| cut("the header"))?;
     let mut at = start + 8;
@@ -123,7 +123,7 @@ fn check_part(bytes: &[u8], start: usize, of: &str) -> Result<Part, (String, &'s
     let stored = *bytes.get(last).ok_or_else(|| cut("the padding before the checksum"))?;
     if stored != sum {
         return Err((
-            format!("the checksum{of} is {stored:#04x}, and its data come to {sum:#04x}"),
+            format!("the checksum{of} is {stored:#04x}, and that of its data {sum:#04x}"),
             REBUILD,
         ));
     }
@@ -144,8 +144,7 @@ pub(super) fn flash_size(image: &[u8]) -> u64 {
     }
 }
 
-/// Whether a flat image lacks the end of what its ELF file has in the mapped part of the flash, which no
-/// checksum covers: what is missing, in words. `None` for an ELF of another build, too.
+/// See [`super::Image::is_cut_by`].
 pub(super) fn is_cut_by(image: &[u8], elf: &[u8]) -> Option<String> {
     if image.first() != Some(&MAGIC_V1) || !elf.starts_with(b"\x7fELF") {
         return None;
@@ -159,7 +158,7 @@ pub(super) fn is_cut_by(image: &[u8], elf: &[u8]) -> Option<String> {
     if image.len() >= end {
         return None;
     }
-    // Of the same build as far as both go: by the mapped part, or by what is loaded.
+    // Of the same build, as far as both go: by the mapped part, or by the loaded segments.
     let there = image.get(start..).unwrap_or_default();
     let same = match there.len() {
         0..16 => loads.iter().filter(|load| !mapped(load.address)).all(|load| {

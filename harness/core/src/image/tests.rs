@@ -28,13 +28,13 @@ fn data_beside_an_image_have_a_place_of_their_own() {
     assert!(one != image.identity() && one != image.sha256);
     assert_eq!((image.data[0].offset, image.length()), (0x1000, 32 + 5001));
     let mut refused = |offset, length| image.add(offset, vec![0; length]).unwrap_err();
-    assert!(refused(0, 1).contains("over the image"));
-    assert!(refused(0x20_1000, 1).contains("over the data at 0x200000"));
-    assert!(refused(0x1F_F000, 4097).contains("over the data"));
-    assert!(refused(0x3F_F000, 4097).contains("behind the end of the flash"));
-    assert!(refused(u32::MAX - 4095, 1).contains("behind the end"));
+    assert!(refused(0, 1).contains("overlap with the image"));
+    assert!(refused(0x20_1000, 1).contains("overlap with the data at 0x200000"));
+    assert!(refused(0x1F_F000, 4097).contains("overlap with the data"));
+    assert!(refused(0x3F_F000, 4097).contains("exceed the flash"));
+    assert!(refused(u32::MAX - 4095, 1).contains("exceed the flash"));
     assert!(refused(0x0003_0001, 1).contains("no multiple"));
-    assert!(refused(0x30_0000, 0).contains("nothing in it"));
+    assert!(refused(0x30_0000, 0).contains("it is empty"));
 }
 
 fn found(bytes: Vec<u8>) -> String {
