@@ -87,6 +87,10 @@ pub struct Connection {
     pub refused: Regex,
     /// The firmware goes back to configuration mode by itself.
     pub given_up: Option<Regex>,
+    /// The firmware has lost its network, or never joined it.
+    pub offline: Option<Regex>,
+    /// It asks the rig's time server for the time, before it connects.
+    pub asks_time: Option<Regex>,
     /// The result of a TLS handshake: group `suite` is IANA's number of the suite in hex, `0xC02B`, and
     /// `milliseconds` its duration. The line comes after the attempt's own.
     pub tls: Option<Regex>,
