@@ -3,11 +3,9 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use hilrig_core::mac::Mac;
-use serde::{Deserialize, Serialize};
 
 use crate::chip::FLASH_SIZE;
 use crate::control::{BoardState, BoardStatus, ControlCommand, ControlReply};
@@ -21,6 +19,7 @@ use crate::process::is_there;
 use crate::pty::BoardPty;
 use crate::qemu::QemuEvent;
 use crate::rates::LineRates;
+use crate::ready::VirtualReady;
 use crate::serving::Serving;
 use crate::state_dir::StateDir;
 
@@ -46,25 +45,6 @@ pub struct VirtualBoardConfig {
     pub boot_rom: PathBuf,
     /// At each power-on the CPU waits for a debugger, at [`VirtualReady::gdb`].
     pub gdb: bool,
-}
-
-/// The addresses of a board that has started. As JSON it is the line that `hilrig virtual-board`
-/// prints.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VirtualReady {
-    /// Its serial port.
-    pub port: PathBuf,
-    /// Its control socket; see [`crate::control`].
-    pub control: PathBuf,
-    /// Address of its web server, when its firmware runs one.
-    pub http: SocketAddr,
-    /// Its MAC address.
-    pub mac: Mac,
-    /// The process that runs it.
-    pub pid: u32,
-    /// QEMU's GDB server while firmware runs, a Unix socket, if configured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gdb: Option<PathBuf>,
 }
 
 /// A board on a serial port. Needs a tokio runtime with I/O and time. The thread that polls

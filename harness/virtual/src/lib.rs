@@ -32,12 +32,14 @@ mod pty;
 mod qemu;
 mod qmp;
 mod rates;
+mod ready;
 mod serving;
 mod state_dir;
 
-pub use board::{VirtualBoard, VirtualBoardConfig, VirtualReady};
+pub use board::{VirtualBoard, VirtualBoardConfig};
 pub use control::{BoardState, BoardStatus, ControlCommand, ControlReply};
 pub use control_socket::ControlSocket;
 pub use error::VirtualError;
+pub use ready::VirtualReady;
 pub use serving::Serving;
 pub use state_dir::seed_of;

@@ -5,8 +5,8 @@ use std::io;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::board::VirtualReady;
 use crate::error::VirtualError;
+use crate::ready::VirtualReady;
 
 /// A board in a task of its own. Dropping it stops the board at once.
 #[derive(Debug)]

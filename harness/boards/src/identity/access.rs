@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::identity::discover::usb_of;
+use super::usb::usb_of;
 
 /// The file with the rules of all usual adapters and probes, in hilrig's sources.
 const SHIPPED: &str = "tools/60-hilrig.rules";

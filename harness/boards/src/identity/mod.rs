@@ -5,3 +5,4 @@ pub mod discover;
 pub mod port_cache;
 pub mod query;
 pub mod search;
+pub mod usb;

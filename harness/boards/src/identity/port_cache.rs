@@ -55,7 +55,7 @@ impl PortCache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::discover::Usb;
+    use crate::identity::usb::Usb;
 
     #[test]
     fn a_chip_is_known_again_on_its_own_adapter_only() {

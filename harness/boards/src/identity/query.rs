@@ -209,7 +209,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::identity::discover::Usb;
+    use crate::identity::usb::Usb;
 
     fn port(number: u32, serial: Option<&str>, position: Option<&str>) -> FoundPort {
         FoundPort {

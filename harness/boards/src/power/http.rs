@@ -13,7 +13,7 @@ use hyper::header::{AUTHORIZATION, HOST};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::http_relay::RelayLogin;
+use super::login::RelayLogin;
 
 /// The most bytes of an answer.
 const LARGEST: usize = 16 * 1024;

@@ -1,36 +1,12 @@
 //! Relays that are switched over HTTP.
 
-use std::fmt;
-
 use async_trait::async_trait;
 use hilrig_core::board::{BoardFault, Power};
 use hilrig_core::secrets::Ends;
-use hilrig_core::text::{Secrets, printable};
+use hilrig_core::text::printable;
 
+use super::login::RelayLogin;
 use super::{SWITCHING, http};
-
-/// The login of a relay.
-#[derive(Clone)]
-pub struct RelayLogin {
-    /// User name.
-    pub user: String,
-    /// Password; no message has it.
-    pub password: String,
-}
-
-impl fmt::Debug for RelayLogin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Login of {}", self.user)
-    }
-}
-
-impl RelayLogin {
-    fn secrets(login: Option<&RelayLogin>) -> Secrets {
-        login.map_or_else(Secrets::default, |RelayLogin { user, password }| {
-            Secrets::default().and_login(user, password)
-        })
-    }
-}
 
 /// A relay of a device with Tasmota, by its web API: `GET /cm?cmnd=Power1%20Off` is answered
 /// `{"POWER1":"OFF"}`, or `{"POWER":"OFF"}` where there is only one relay

@@ -4,6 +4,7 @@ mod commands;
 mod http;
 mod http_relay;
 mod hub;
+mod login;
 mod program;
 
 use std::path::Path;
@@ -15,8 +16,9 @@ use hilrig_core::config::{PowerConfig, PowerLine};
 use crate::lock::LockFile;
 
 pub use commands::Commands;
-pub use http_relay::{RelayLogin, Tasmota, UrlRelay};
+pub use http_relay::{Tasmota, UrlRelay};
 pub use hub::{HubPort, uhubctl};
+pub use login::RelayLogin;
 
 /// For one switching. A relay answers in a tenth of a second; uhubctl takes a second or two for hubs on
 /// hubs.
