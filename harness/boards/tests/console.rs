@@ -16,7 +16,7 @@ use bench::board;
 use hilrig_boards::{LoaderDeadlines, NoLines, SerialBoard, SerialSettings};
 use hilrig_core::board::{Board, BoardFault, Console, ConsoleSink, ResetLines};
 
-/// Keeps what came and tells when it is enough.
+/// Keeps the bytes and notifies when there are enough.
 struct Kept<'a> {
     bytes: Vec<u8>,
     enough: usize,
@@ -146,7 +146,7 @@ async fn a_board_that_is_not_locked_says_so() {
     assert!(board.reset().await.is_err());
 }
 
-/// Lines behind which a chip says something when it is reset.
+/// Lines of a chip that prints something at each reset.
 struct Speaking {
     chip: Rc<File>,
     says: &'static [u8],
@@ -192,7 +192,7 @@ async fn after_a_reset_the_port_reads_at_the_roms_rate_and_then_at_the_firmwares
         let settings = SerialSettings { rom_baud: 74_880, ..bench::settings(&port, folder.path()) };
         let mut board = SerialBoard::new(settings, Box::new(lines));
         board.lock("test", Duration::ZERO).await.unwrap();
-        // Without a console nobody reads the text, and the rate stays.
+        // Without a console nothing reads the text, and the rate stays.
         board.reset().await.unwrap();
         assert_eq!((at.get(), rate(&held)), (115_200, 115_200));
         let mut console = board.console().await.unwrap();

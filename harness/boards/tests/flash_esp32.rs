@@ -1,4 +1,4 @@
-//! Flashing chips of the ESP32 family, against a ROM loader on a pty that keeps what it is sent and
+//! Flashing chips of the ESP32 family, against a ROM loader on a pty that has a flash and
 //! misbehaves on demand.
 
 #[path = "rom/bench.rs"]
@@ -24,7 +24,7 @@ use hilrig_core::board::{Board, BoardFault, Flashed, ResetLines};
 use hilrig_core::config::BoardKind;
 use hilrig_core::image::Image;
 
-/// Lines that tell the fake of each reset into the loader.
+/// Lines that count each reset into the loader for the fake.
 struct CountingLines(Arc<AtomicU32>);
 
 #[async_trait(?Send)]
@@ -90,7 +90,7 @@ async fn flash(board: &mut SerialBoard, image: &Image) -> Result<Flashed, BoardF
 }
 
 /// A second-stage loader (`E9`), a partition table (`AA 50`) and an application, each where the
-/// chip looks for it; what was not erased is as it was.
+/// chip expects it; sectors that were not erased are unchanged.
 fn assert_bootable(chip: &Esp32Chip, second_stage: usize) {
     assert!(chip.complaints.is_empty(), "{:?}", chip.complaints);
     assert_eq!(chip.flash[second_stage], 0xE9);
@@ -174,7 +174,7 @@ async fn fault_of(rom_kind: Kind, trick: Esp32Trick, image: &Image) -> (String, 
     let text = fault.to_string();
     assert!(text.contains(rom.port.to_str().unwrap()), "the port is named: {text}");
     assert!(fault.help.is_some(), "something is said to do: {text}");
-    // However it ended, the port is the board's again.
+    // In any case, the board has its port again.
     board.release().await;
     (text, rom.off())
 }
@@ -270,7 +270,7 @@ async fn a_silent_board() {
     }
 }
 
-/// By this a run knows that switching the board off and on may help.
+/// By this a run knows that a power cycle may help.
 #[tokio::test]
 async fn a_board_without_a_sign_of_life_is_told_from_one_that_fell_silent() {
     let firmware = Esp32Trick::Firmware("I (31) boot: up\r\n");
@@ -344,7 +344,7 @@ async fn an_answer_that_lies_is_survived() {
         let (text, _) = fault(Esp32Trick::LyingLength(command)).await;
         says(&text, &["no answer within", "malformed replies"]);
     }
-    // espflash multiplies this with the rate, more than 32 bits hold.
+    // espflash multiplies this by the rate, which overflows 32 bits.
     let xtensa = image(elf::firmware(XTENSA, 5000, 1));
     let (text, chip) = fault_of(Kind::Esp32, Esp32Trick::Crystal(0xF_FFFF), &xtensa).await;
     says(&text, &["espflash panicked", "overflow"]);
@@ -401,7 +401,7 @@ async fn without_lines_a_board_that_is_in_its_loader_is_flashed_and_another_told
         settings.kind = BoardKind::Esp32c3;
         settings.deadlines.by_hand = Duration::from_millis(100);
         if fine {
-            // A busy machine must not make a silent board of one that answers.
+            // A busy machine must not make an answering board silent.
             let patient = Duration::from_secs(20);
             settings.deadlines.sync = patient;
             settings.deadlines.register = patient;

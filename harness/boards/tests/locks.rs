@@ -10,7 +10,7 @@ use hilrig_core::board::BoardFault;
 const FOLDER: &str = "HILRIG_TEST_LOCK_FOLDER";
 const PORT: &str = "/dev/null";
 
-/// Another process that holds the port, until it is killed or its input ends.
+/// Another process that has the lock, until it is killed or its input ends.
 fn another(folder: &Path) -> Child {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "the_other_process", "--nocapture"])
@@ -26,7 +26,7 @@ fn another(folder: &Path) -> Child {
         let read = said.read_line(&mut line).unwrap();
         assert!(read > 0, "the other process ended without the lock: {:?}", child.wait());
     }
-    // Stays open: the other process has more to say at its end.
+    // Stays open: the other process prints more at its end.
     child.stdout = Some(said.into_inner());
     child
 }

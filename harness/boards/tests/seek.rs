@@ -1,4 +1,4 @@
-//! Boards that look for their own port, on USB adapters that are plugged and pulled.
+//! The search for a board's port, on USB adapters that are plugged and unplugged.
 
 #[path = "rom/bench.rs"]
 mod bench;
@@ -77,7 +77,7 @@ async fn a_board_that_is_plugged_in_again_gets_its_name_back() {
     let gone = board.lock("test", Duration::ZERO).await.unwrap_err().to_string();
     says(&gone, &["board `a` (usb_serial = \"A\")", "no port matches", "ttyUSB1", "\"B\""]);
 
-    // The other one has got its name in the meantime.
+    // The other one has its name now.
     tree.unplug("ttyUSB1");
     tree.plug(&adapter("ttyUSB0", "2", Some("B")), &two.port);
     tree.plug(&adapter("ttyUSB5", "4.1", Some("A")), &one.port);
@@ -86,7 +86,7 @@ async fn a_board_that_is_plugged_in_again_gets_its_name_back() {
     board.flash(&image(5000, 1), true, Box::new(|_, _| {})).await.unwrap();
     assert_eq!(board.facts().mac, Some(mac(1)));
     board.release().await;
-    // What `hilrig boards` shows without touching anything.
+    // What `hilrig boards` shows without opening a port.
     let found = discover_in(folder.path()).unwrap();
     let known =
         found.iter().map(|port| PortCache::of(&folder.path().join("state"), port, &found)?.read());
@@ -126,7 +126,7 @@ async fn boards_known_by_their_macs_alone_find_their_ports() {
     for board in &mut boards {
         board.release().await;
     }
-    // Another run of the same boards knows where they were, and disturbs no other.
+    // Another run of the same boards knows where they were, and resets no other.
     let mut again = bench_of(folder.path(), &wanted);
     again[0].lock("test", Duration::ZERO).await.unwrap();
     assert_eq!(port_of(&again[0]), "ttyUSB3");

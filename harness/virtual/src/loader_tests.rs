@@ -164,7 +164,7 @@ proptest! {
     ) {
         let mut stream = Vec::new();
         for (command, words, block) in &frames {
-            // The words of a DATA command are made to fit its block half of the time.
+            // In half of the cases the words of a DATA command fit its block.
             let mut words = *words;
             if words[3] % 2 == 0 {
                 (words[0], words[1]) = (block.len() as u32, words[1] % 2);
@@ -185,7 +185,7 @@ proptest! {
     fn any_bytes_at_all(
         mut noise in prop::collection::vec(any::<u8>(), 0..2000),
     ) {
-        // More of what frames are made of.
+        // More bytes of frames.
         for byte in &mut noise {
             *byte = match *byte {
                 0x40..0x60 => slip::END,
@@ -213,7 +213,7 @@ fn word() -> impl Strategy<Value = u32> {
     ]
 }
 
-/// A flash that only looks at where it is touched.
+/// A flash that only checks the ranges.
 struct Bounds;
 
 impl Nor for Bounds {
@@ -237,7 +237,7 @@ impl Nor for Bounds {
 fn flash_is_erased_then_written_and_bits_only_clear() {
     let mut bench = Bench::new();
     assert_eq!(bench.begin([SECTOR, 2, 0x400, 0]), 0);
-    // One sector asked for at an aligned start: the fault makes it two.
+    // A request for one sector at an aligned start: the fault makes it two.
     assert!(bench.flash[..0x2000].iter().all(|byte| *byte == 0xFF));
     assert_eq!(bench.flash[0x2000], 0);
     assert_eq!(bench.data(0, &[0xF0; 0x400]), 0);

@@ -6,7 +6,7 @@ use md5::{Digest, Md5};
 
 use super::{BEGIN, CHANGE_BAUDRATE, DATA, END, MD5, READ_REG, SECURITY_INFO, SYNC};
 
-/// Content of the flash before anything is written: neither erased nor anybody's image.
+/// Contents of the flash before the first write: neither erased nor an image.
 pub const OLD: u8 = 0x5A;
 pub const FLASH: usize = 4 * 1024 * 1024;
 const SECTOR: usize = 4096;
@@ -16,16 +16,16 @@ const MAC_WORDS: [u32; 2] = [0xA100_C0DB, 0x0000_7CDF];
 /// GET_SECURITY_INFO's error where the ROM has no such command, and that of a wrong length.
 const INVALID: [u8; 2] = [1, 5];
 
-/// The chips that it can be.
+/// The chips that it can emulate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
     /// Xtensa; its ROM has no GET_SECURITY_INFO.
     Esp32,
     /// RISC-V.
     Esp32c3,
-    /// As far as it is told from the others.
+    /// As far as its identification.
     Esp32s3,
-    /// An ESP8266, as far as it is told from the others.
+    /// An ESP8266, as far as its identification.
     Esp8266,
 }
 
@@ -70,14 +70,14 @@ impl Kind {
     }
 }
 
-/// What the chip went through.
+/// The state of the chip, with a record of its commands.
 #[derive(Debug)]
 pub struct Esp32Chip {
     pub kind: Kind,
     pub flash: Vec<u8>,
     /// Commands in the order in which they came; each once for each run of it.
     pub commands: Vec<u8>,
-    /// What the loader found wrong with what it was sent.
+    /// What was wrong with the loader's input.
     pub complaints: Vec<String>,
     /// Blocks written, over all flashings.
     pub written: usize,

@@ -13,7 +13,7 @@ pub struct ElfSection {
 }
 
 /// The application descriptor (ESP-IDF, `esp_app_desc_t`): magic, version, then what the
-/// second-stage loader does not look at.
+/// second-stage loader does not read.
 fn descriptor(version: &str) -> Vec<u8> {
     let mut bytes = vec![0; 256];
     bytes[..4].copy_from_slice(&0xABCD_5432u32.to_le_bytes());
@@ -21,7 +21,7 @@ fn descriptor(version: &str) -> Vec<u8> {
     bytes
 }
 
-/// Bytes that no two of the same seed differ in, with all byte values.
+/// Pseudo-random bytes of a seed, with all byte values.
 pub fn noise(length: usize, seed: u32) -> Vec<u8> {
     let mut state = seed | 1;
     let mut next = || {

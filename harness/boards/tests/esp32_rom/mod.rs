@@ -2,9 +2,9 @@
 //! that misbehaves on demand.
 //!
 //! Written from Espressif's description of the serial protocol ("Serial Protocol", esptool's
-//! documentation) and held against esptool itself by the end-to-end tests. It checks lengths,
-//! checksums and order, its flash only ever clears bits and is erased by sectors, its MD5 is that of
-//! what its flash holds, and the flash's id goes through the SPI controller's registers.
+//! documentation) and checked with esptool itself by the end-to-end tests. It checks lengths,
+//! checksums and order, its flash only clears bits and is erased by sectors, its MD5 is that of its flash,
+//! and the flash's id is read by the SPI controller's registers.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
@@ -51,11 +51,11 @@ pub enum Esp32Trick {
     Flood(u8, &'static [u8]),
     /// Answers this command with a frame whose length field lies.
     LyingLength(u8),
-    /// Goes away when it gets this block.
+    /// Disappears when it gets this block.
     DieAtBlock(u32),
-    /// This cell of its flash keeps what it holds.
+    /// This cell of its flash cannot be changed.
     Stuck(usize),
-    /// Hears nothing after a change of the rate, until it is reset.
+    /// Ignores all input after a change of the rate, until it is reset.
     DeafAtRate,
     /// A crystal that overflows espflash's arithmetic.
     Crystal(u32),
@@ -65,13 +65,13 @@ pub enum Esp32Trick {
     Firmware(&'static str),
 }
 
-/// Blocks that were written, and who waits for more.
+/// Count of written blocks, with a condition to wait for more.
 type Blocks = (Mutex<usize>, Condvar);
 
 /// The running fake.
 pub struct Esp32Rom {
     pub port: PathBuf,
-    /// Raised by one for each reset into the loader.
+    /// Incremented by each reset into the loader.
     pub resets: Arc<AtomicU32>,
     blocks: Arc<Blocks>,
     stop: Arc<AtomicBool>,
@@ -83,7 +83,7 @@ impl Esp32Rom {
         Esp32Rom::with_flash(kind, trick, vec![OLD; FLASH])
     }
 
-    /// With what another one's flash held.
+    /// With the contents of another one's flash.
     pub fn with_flash(kind: Kind, trick: Esp32Trick, flash: Vec<u8>) -> Esp32Rom {
         let (master, port, held) = pty();
         let stop = Arc::new(AtomicBool::new(false));
@@ -129,7 +129,7 @@ impl Esp32Rom {
         assert!(!waited.timed_out(), "waited 300 s for {blocks} blocks");
     }
 
-    /// Switches the chip off and looks into it.
+    /// Stops the chip and returns its state.
     pub fn off(self) -> Esp32Chip {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
@@ -142,11 +142,11 @@ struct Loader {
     stop: Arc<AtomicBool>,
     resets: Arc<AtomicU32>,
     blocks: Arc<Blocks>,
-    /// Resets that were seen.
+    /// Resets so far.
     reset: u32,
-    /// It went deaf; a reset mends that.
+    /// It ignores input until a reset.
     deaf: bool,
-    /// It went silent; a reset mends that, too.
+    /// It does not answer until a reset.
     silent: bool,
 }
 
@@ -180,7 +180,7 @@ impl Loader {
         }
     }
 
-    /// One request; false when the chip dies of it.
+    /// One request; false when the chip disappears.
     fn take(&mut self, frame: &[u8], chip: &mut Esp32Chip) -> bool {
         if matches!(self.trick, Esp32Trick::Firmware(_)) {
             return true;

@@ -58,7 +58,7 @@ pub fn board(port: &Path, folder: &Path) -> SerialBoard {
     SerialBoard::new(settings(port, folder), Box::new(CountingLines::default()))
 }
 
-/// An image of `length` bytes that no two of the same seed differ in, with all byte values.
+/// An image of `length` pseudo-random bytes of a seed, with all byte values.
 pub fn image(length: usize, seed: u32) -> Image {
     let mut state = seed | 1;
     let bytes: Vec<u8> = (0..length)

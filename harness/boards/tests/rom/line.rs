@@ -15,7 +15,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 /// A pty: its master and the path and an open descriptor of its other side. While that descriptor
-/// is open, the master does not report a hang-up before anybody has opened the port.
+/// is open, the master does not report a hang-up before a client has opened the port.
 pub fn pty() -> (OwnedFd, PathBuf, File) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     grantpt(&master).unwrap();
@@ -40,7 +40,7 @@ pub fn flood(line: &mut File, bytes: &[u8], stop: &AtomicBool) {
     let bytes = bytes.repeat(64);
     while !stop.load(Ordering::Relaxed) {
         if ready(line, PollFlags::OUT) {
-            // A pty's master takes what fits and blocks for the rest.
+            // A pty's master accepts what fits and blocks for the rest.
             let _ = line.write(&bytes);
         }
     }
@@ -69,7 +69,7 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Takes a byte; the request that ends with it. What is no frame is complained about.
+    /// Processes a byte; returns the request that ends with it. Bytes outside of a frame are complaints.
     pub fn feed(&mut self, byte: u8, complaints: &mut Vec<String>) -> Option<Vec<u8>> {
         match (byte, std::mem::take(&mut self.escaped)) {
             (0xC0, _) if self.inside && !self.frame.is_empty() => {

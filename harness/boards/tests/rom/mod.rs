@@ -1,8 +1,7 @@
 //! An ESP8266's ROM loader on a pty, as far as flashing needs it, that misbehaves on demand.
 //!
 //! Written from the protocol's description and not from the code under test: it checks lengths,
-//! checksums and order itself, its flash only ever clears bits, and it erases too much in the way
-//! the real ROM does.
+//! checksums and order itself, its flash only clears bits, and it erases too much, as the real ROM does.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
@@ -24,7 +23,7 @@ pub use line::pty;
 use line::{Requests, flood, ready};
 use wiring::Wiring;
 
-/// Content of the flash before anything is written: neither erased nor anybody's image.
+/// Contents of the flash before the first write: neither erased nor an image.
 pub const OLD: u8 = 0x5A;
 const FLASH: usize = 1024 * 1024;
 const SECTOR: usize = 4096;
@@ -56,7 +55,7 @@ pub enum Trick {
     Esp32(u8),
     /// Another board: its MAC ends in this.
     Mac(u8),
-    /// Goes away when it gets this block.
+    /// Disappears when it gets this block.
     DieAtBlock(u32),
     /// At rates above this one it answers everything up to this command, then nothing.
     SilentAbove(u32, u8),
@@ -64,13 +63,13 @@ pub enum Trick {
     Firmware(&'static str),
 }
 
-/// What the chip went through.
+/// The state of the chip, with a record of its commands.
 #[derive(Debug)]
 pub struct Chip {
     pub flash: Vec<u8>,
     /// Commands in the order in which they came; FLASH_DATA once for each run of them.
     pub commands: Vec<u8>,
-    /// What the loader found wrong with what it was sent.
+    /// What was wrong with the loader's input.
     pub complaints: Vec<String>,
     pub erased: std::ops::Range<usize>,
     /// Rates at which a SYNC came, in order, each once.
@@ -123,7 +122,7 @@ impl Rom {
         Rom { port, stop, thread }
     }
 
-    /// Switches the chip off and looks into it.
+    /// Stops the chip and returns its state.
     pub fn off(self) -> Chip {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
@@ -132,7 +131,7 @@ impl Rom {
 
 struct Loader {
     line: File,
-    /// The other side, held open; its rate is the one that the rig has set.
+    /// The other side, which stays open; its rate is the one that the rig has set.
     port: File,
     trick: Trick,
     stop: Arc<AtomicBool>,
@@ -176,7 +175,7 @@ impl Loader {
         }
     }
 
-    /// One request; false when the chip dies of it.
+    /// One request; false when the chip disappears.
     fn take(&mut self, frame: &[u8], chip: &mut Chip) -> bool {
         let word = |at: usize| u32::from_le_bytes(frame[at..at + 4].try_into().unwrap());
         if frame.len() < 8 || frame[0] != 0 {
@@ -254,7 +253,7 @@ impl Loader {
                 _ => 0x2900_0000,
             },
             0x3FF0_0054 => 0x0000_A266,
-            // 24:0a:c4:00:01:xx, with the checksum that stands above it.
+            // 24:0a:c4:00:01:xx, with the checksum above it.
             0x3FF5_A004 => match self.trick {
                 Trick::Esp32(last) => 0xC400_0100 | u32::from(last),
                 _ => 0,

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-/// DTR, RTS and what they make of the chip. It starts with its firmware running.
+/// DTR, RTS and their effect on the chip, whose firmware runs at first.
 #[derive(Default)]
 pub struct Wiring(Mutex<Pins>);
 

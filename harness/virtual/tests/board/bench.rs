@@ -11,7 +11,7 @@ use hilrig_core::slip;
 use hilrig_virtual::{ControlSocket, Serving, VirtualBoard, VirtualBoardConfig};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// A machine under load gets time; nothing here takes a tenth of it otherwise.
+/// For a machine under load; without load nothing here takes a tenth of it.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
 pub struct BoardFolders {
@@ -23,7 +23,7 @@ impl BoardFolders {
         BoardFolders { dir: tempfile::tempdir().unwrap() }
     }
 
-    /// For boards that boot nothing.
+    /// For boards that do not boot.
     pub fn config(&self, name: &str) -> VirtualBoardConfig {
         let boot_rom = self.dir.path().join("none.elf");
         std::fs::write(&boot_rom, "").unwrap();
@@ -56,7 +56,7 @@ impl TestBoard {
         TestBoard { serving, control, flash }
     }
 
-    /// Runs a blocking client on the board's port, while the board is served here.
+    /// Runs a blocking client on the board's port, while the board runs here.
     pub async fn client<T: Send + 'static>(
         &self,
         client: impl FnOnce(Client) -> T + Send + 'static,
@@ -70,11 +70,11 @@ impl TestBoard {
     }
 }
 
-/// A client that knows no more than the port.
+/// A client that only knows the port.
 pub struct Client {
     port: File,
     frames: slip::FrameDecoder,
-    /// Replies that came along with one that was waited for: command, value, error.
+    /// Further replies that were read: command, value, error.
     replies: VecDeque<(u8, u32, u8)>,
 }
 
@@ -107,7 +107,7 @@ impl Client {
         }
     }
 
-    /// What is there, waiting for something until the deadline. Nothing at the deadline.
+    /// Reads what is there, or waits for it. Nothing at the deadline.
     pub fn read_until(&mut self, until: Instant) -> Vec<u8> {
         let mut buffer = [0; 16 * 1024];
         loop {
@@ -129,7 +129,7 @@ impl Client {
         poll(&mut [PollFd::new(&self.port, what)], Some(&left)).unwrap() > 0
     }
 
-    /// Reads until the text was seen; everything up to there and what came with it.
+    /// Reads until the text; returns everything that was read.
     pub fn expect(&mut self, text: &str) -> String {
         let until = Instant::now() + DEADLINE;
         let mut all = Vec::new();
@@ -163,7 +163,7 @@ impl Client {
         self.reply(command)
     }
 
-    /// The next reply to this command; text and other replies are passed over.
+    /// The next reply to this command; text and other replies are skipped.
     pub fn reply(&mut self, command: u8) -> (u32, u8) {
         let until = Instant::now() + DEADLINE;
         loop {
@@ -200,7 +200,7 @@ impl Client {
     }
 }
 
-/// The built firmware, or why a test that needs it cannot run.
+/// The built firmware, or none, and a test that needs it is skipped.
 pub fn firmware() -> Option<(PathBuf, Vec<u8>)> {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../firmware/build/virtual");
     let boot_rom = built.join("bootrom.elf");

@@ -40,7 +40,7 @@ async fn passes(tool: &PathBuf, board: &TestBoard, arguments: &[&str]) -> String
     text
 }
 
-/// The vendor's stub loader is code for a CPU that is not there; the tool must be told, not hang.
+/// The vendor's stub loader is code for a CPU that is not there; the tool has to fail, not hang.
 #[tokio::test]
 async fn a_stub_is_refused_at_once() {
     let Some(tool) = esptool() else { return };

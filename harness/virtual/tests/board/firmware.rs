@@ -40,7 +40,7 @@ async fn boots_what_was_flashed_and_obeys() {
     board.client(|mut client| client.expect(BOOTED)).await;
     assert_eq!(board.control.status().await.unwrap().qemu, qemu);
 
-    // A silent board is up and says nothing.
+    // A silent board is up and prints nothing.
     board.control.silent().await.unwrap();
     board.control.reset().await.unwrap();
     page(&board).await;
@@ -160,7 +160,7 @@ async fn a_pulled_cable_stops_the_network_and_nothing_else() {
     board.control.reset().await.unwrap();
     let early = board.client(|mut client| client.expect("Settings:")).await;
     assert!(!board.control.status().await.unwrap().link);
-    // Nothing tells that no line will come. On a board with its cable it comes in 50 ms.
+    // No event shows that no line comes. On a board with its cable it comes in 50 ms.
     tokio::time::sleep(Duration::from_millis(300)).await;
     let late = board.client(|mut client| client.read_until(Instant::now())).await;
     let log = early + &String::from_utf8_lossy(&late);
@@ -170,7 +170,7 @@ async fn a_pulled_cable_stops_the_network_and_nothing_else() {
     board.control.link_down().await.unwrap();
     let http = board.serving.ready().http;
     let request = tokio::spawn(http::get(http, "/config"));
-    // Nothing tells that no answer will come. On a board with its cable one comes in 10 ms.
+    // No event shows that no answer comes. On a board with its cable one comes in 10 ms.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!request.is_finished(), "{:?}", request.await);
     board.control.link_up().await.unwrap();
@@ -186,8 +186,8 @@ async fn a_port_that_qemu_cannot_have_is_changed_at_start_and_told_later() {
     std::fs::create_dir(&config.state_dir).unwrap();
     flash.resize(4 * 1024 * 1024, 0xFF);
     std::fs::write(config.state_dir.join("flash.bin"), flash).unwrap();
-    // QEMU as it is when somebody takes a port just before it does: the first one that it is given,
-    // then the one that stands in the file.
+    // QEMU when another process takes a port just before it: first its argument, then the port in the
+    // file.
     let taken = bench.dir.path().join("taken");
     config.qemu = bench.dir.path().join("qemu");
     let script = format!(

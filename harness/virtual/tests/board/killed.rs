@@ -1,4 +1,4 @@
-//! What is left of a board whose process is killed: nothing that runs.
+//! A board whose process is killed leaves no process.
 
 use hilrig_virtual::{ControlSocket, VirtualReady};
 
@@ -56,7 +56,7 @@ async fn a_killed_process_leaves_no_qemu_and_the_next_one_finds_its_way() {
     let pid = control.status().await.unwrap().qemu.unwrap();
     let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
     let environment = String::from_utf8_lossy(&environment);
-    // A variable of the rig's stands for a secret in its environment.
+    // A variable of the rig represents a secret in its environment.
     assert!(environment.contains("PATH=") && !environment.contains(DIR), "{environment}");
     let qemu = ChildProcess::open(pid);
     victim.kill().await;

@@ -1,4 +1,4 @@
-//! The loader on a real port: what a client sees that does things wrong.
+//! The loader on a real port, with clients that do things wrong.
 
 use hilrig_virtual::BoardState;
 
@@ -91,7 +91,7 @@ async fn a_port_that_nobody_reads_loses_bytes_and_does_not_stop_the_board() {
     board.serving.stop().await.unwrap();
 }
 
-/// Most serial tools take the port for themselves (TIOCEXCL) and count on its last close to end that.
+/// Most serial tools open the port exclusively (TIOCEXCL), which its last close ends.
 #[tokio::test]
 async fn exclusive_use_ends_with_the_client() {
     let bench = BoardFolders::new();
@@ -100,7 +100,7 @@ async fn exclusive_use_ends_with_the_client() {
     rustix::termios::ioctl_tiocexcl(first.port()).unwrap();
     assert!(is_exclusive(first.port()));
     drop(first);
-    // Root may open it in any case, and so can see it.
+    // Root may open it in any case.
     let second = Client::open(&board.serving.ready().port);
     let until = std::time::Instant::now() + DEADLINE;
     while is_exclusive(second.port()) {
@@ -118,7 +118,7 @@ fn is_exclusive(port: &std::fs::File) -> bool {
     unsafe { rustix::ioctl::ioctl(port, get) }.unwrap() != 0
 }
 
-/// The speed that is aimed at is measured elsewhere; here only that nothing is lost.
+/// The benchmarks measure the speed; here only that nothing is lost.
 #[tokio::test]
 async fn a_large_image_arrives_byte_for_byte() {
     let bench = BoardFolders::new();

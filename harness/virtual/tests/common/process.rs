@@ -1,14 +1,14 @@
-//! A process that is waited for by somebody who is not its parent.
+//! Waits for a process that is no child.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// A machine under load gets time.
+/// For a machine under load.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A process, even when its number is somebody else's by now.
+/// A process, even if another one has its number now.
 pub struct ChildProcess(OwnedFd);
 
 impl ChildProcess {

@@ -1,5 +1,4 @@
-//! A bench with boards, and what a rig does through their probes. Nothing here knows that the probes
-//! are virtual.
+//! Boards, and what a rig does with their probes. Nothing here depends on virtual probes.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,7 +13,7 @@ use probe_rs::probe::list::Lister;
 use probe_rs::rtt::{Rtt, ScanRegion};
 use probe_rs::{MemoryInterface, Permissions, Session};
 
-/// A machine under load gets time; nothing here takes a tenth of it otherwise.
+/// For a machine under load; without load nothing here takes a tenth of it.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 /// A core answers at once.
 pub const HALT: Duration = Duration::from_secs(5);
@@ -54,7 +53,7 @@ impl TestArmBoard {
         TestArmBoard { serving, control }
     }
 
-    /// Runs a blocking user of the probe, while the board is served here.
+    /// Runs a blocking user of the probe, while the board runs here.
     pub async fn rig<T: Send + 'static>(
         &self,
         act: impl FnOnce(Debugger) -> T + Send + 'static,
@@ -88,7 +87,7 @@ impl Debugger {
         self.try_flash(&elf.segments(), FlashProgress::empty()).unwrap();
     }
 
-    /// The same for any image, with the bench's trouble as it is told.
+    /// The same for any image, with the error as it is reported.
     pub fn try_flash(
         &mut self,
         segments: &[(u64, Vec<u8>)],
@@ -128,7 +127,7 @@ impl Debugger {
         }
     }
 
-    /// The firmware's console, once it has made one: what a reset left in memory is none.
+    /// The firmware's console, once it has set one up: one from before a reset does not count.
     pub fn console(&mut self, elf: &FirmwareElf) -> RttReader {
         let region = ScanRegion::Exact(elf.symbol("_SEGGER_RTT"));
         let mut core = self.session.core(0).unwrap();
@@ -168,7 +167,7 @@ pub struct FirmwareElf {
 }
 
 impl FirmwareElf {
-    /// None, and why, where it was not built.
+    /// None, with the reason, where it is not built.
     pub fn built() -> Option<FirmwareElf> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../../firmware/build/lm3s6965/firmware.elf");
@@ -181,7 +180,7 @@ impl FirmwareElf {
         }
     }
 
-    /// What is to be flashed, and where.
+    /// What to flash, and where.
     pub fn segments(&self) -> Vec<(u64, Vec<u8>)> {
         let file = ElfFile32::<object::LittleEndian>::parse(self.bytes.as_slice()).unwrap();
         let loaded = |header: &&object::elf::ProgramHeader32<_>| {

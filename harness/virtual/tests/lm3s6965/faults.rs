@@ -1,4 +1,4 @@
-//! What goes wrong on a bench with debug probes.
+//! Failures of a bench with debug probes.
 
 use std::time::Instant;
 
@@ -54,7 +54,7 @@ async fn a_probe_that_is_pulled_out_is_gone_until_it_is_opened_anew() {
     assert!(Lister::new().list(Some(&selector(&board))).is_empty());
     let said = trouble(&mut rig);
     assert!(said.contains("No such device"), "{said}");
-    // Why is not asked: where there is no USB at all the drivers of real probes have the last word.
+    // The reason is not checked: without USB it is that of the real probes' drivers.
     assert!(Lister::new().open(selector(&board)).is_err());
     // The board does not notice.
     page(board.serving.ready().http).await;
@@ -62,7 +62,7 @@ async fn a_probe_that_is_pulled_out_is_gone_until_it_is_opened_anew() {
     let said = trouble(&mut rig);
     assert!(said.contains("No such device"), "{said}");
     let mut again = Debugger::attach(&ready);
-    // What is left of the first session does not free the second one's probe.
+    // The end of the first session does not release the second one's probe.
     drop(rig);
     assert!(Lister::new().open(selector(&board)).is_err());
     again.wait_for(elf.symbol("ms.0"), "the uptime counter", |ms| ms > 0);
@@ -122,7 +122,7 @@ async fn a_board_without_power_answers_no_probe() {
     assert_eq!(board.control.status().await.unwrap().state, BoardState::Off);
     let said = trouble(&mut rig);
     assert!(said.contains("did not respond"), "{said}");
-    // A debug port that lost its power has to be set up anew.
+    // A debug port that lost its power has to be set up again.
     board.control.power_on().await.unwrap();
     let said = trouble(&mut rig);
     assert!(said.contains("did not respond"), "{said}");
@@ -135,7 +135,7 @@ async fn a_board_without_power_answers_no_probe() {
     board.serving.stop().await.unwrap();
 }
 
-/// The fault as it is told, once QEMU's end has been seen.
+/// The reported fault, after QEMU's end was noticed.
 async fn fault(board: &TestArmBoard) -> String {
     let until = Instant::now() + DEADLINE;
     loop {
@@ -157,7 +157,7 @@ async fn a_qemu_that_is_killed_is_a_fault_and_a_reset_mends_it() {
     let qemu = board.control.status().await.unwrap().qemu.unwrap();
     let pid = rustix::process::Pid::from_raw(qemu as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    // Whether the probe's user or the board's task learns of it first.
+    // The probe's user or the board's task may notice it first.
     let mut rig = tokio::task::spawn_blocking(move || {
         let said = trouble(&mut rig);
         assert!(said.contains("signal: 9"), "{said}");
@@ -175,7 +175,7 @@ async fn a_qemu_that_is_killed_is_a_fault_and_a_reset_mends_it() {
     board.serving.stop().await.unwrap();
 }
 
-/// A core that faults in its fault handler locks up. That ends QEMU, and is the firmware's doing.
+/// A core that faults in its fault handler locks up. That ends QEMU, and is the firmware's fault.
 #[tokio::test]
 async fn a_core_that_locks_up_can_be_flashed_anew() {
     let bench = ArmFolders::new();
@@ -183,7 +183,7 @@ async fn a_core_that_locks_up_can_be_flashed_anew() {
     let board = bench.board("a", 1).await;
     board
         .rig(move |mut rig| {
-            // Every vector leads to an instruction that is none.
+            // All vectors lead to an undefined instruction.
             let mut image = 0x2001_0000u32.to_le_bytes().to_vec();
             image.extend([0x41u32; 15].iter().flat_map(|word| word.to_le_bytes()));
             image.extend([0x00, 0xDE]);

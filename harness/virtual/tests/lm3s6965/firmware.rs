@@ -80,7 +80,7 @@ async fn a_pulled_cable_stops_the_network_and_nothing_else() {
     board.control.link_down().await.unwrap();
     assert!(!board.control.status().await.unwrap().link);
     let request = tokio::spawn(async move { get(http, "/config").await });
-    // The board goes on without it.
+    // The board runs on without it.
     board
         .rig(move |mut rig| {
             let ms = elf.symbol("ms.0");
@@ -88,7 +88,7 @@ async fn a_pulled_cable_stops_the_network_and_nothing_else() {
             rig.wait_for(ms, "the uptime counter to go on", |ms| ms > now + 100);
         })
         .await;
-    // Nothing tells that no answer will come. On a board with its cable one comes in 10 ms.
+    // No event shows that no answer comes. On a board with its cable one comes in 10 ms.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!request.is_finished(), "{:?}", request.await);
     board.control.link_up().await.unwrap();
@@ -136,8 +136,8 @@ async fn sixteen_boards_at_once() {
 async fn a_port_that_qemu_cannot_have_is_changed_at_start_and_told_later() {
     let bench = ArmFolders::new();
     let mut config = bench.config("a", 3);
-    // QEMU as it is when somebody takes a port just before it does: the first one that it is given,
-    // then the one that stands in the file.
+    // QEMU when another process takes a port just before it: first its argument, then the port in the
+    // file.
     let taken = bench.dir.path().join("taken");
     config.qemu = bench.dir.path().join("qemu");
     let script = format!(

@@ -1,4 +1,4 @@
-//! What is left of a board whose process is killed: nothing that runs.
+//! A board whose process is killed leaves no process.
 
 use hilrig_virtual::ControlSocket;
 use hilrig_virtual::lm3s6965::{ArmBoardConfig, ArmReady};
