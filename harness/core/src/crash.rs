@@ -1,4 +1,4 @@
-//! A crash as a run reports it: what it was, and where in the firmware (docs/decode.md).
+//! A crash as a run reports it: what it was, and where in the firmware (docs/reference/decode.md).
 //!
 //! `hilrig-decode` makes these from a board's log. They are here so that an event can contain one and
 //! each reporter can show it.

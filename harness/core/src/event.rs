@@ -1,7 +1,8 @@
 //! Everything that a run reports, as one stream of events.
 //!
-//! Reporters only read events, so a recorded stream (`events.jsonl`, one event a line) can be replayed into
-//! any of them. Text from a board or a broker is made printable before it gets into an event.
+//! Reporters only read events, so a recorded stream (`events.jsonl`, one event a line, documented in
+//! docs/reference/events.md) can be replayed into any of them. Text from a board or a broker is made
+//! printable before it gets into an event.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
