@@ -8,7 +8,9 @@ mod run;
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand};
+use hilrig_core::config::BoardKind;
 
 pub use board::{Boards, Flash, Init, Monitor, Power, PowerAction, VirtualBoard};
 pub use certify::{Certify, CertifyCheck, CertifyCommand, CertifyDiff, CertifyRun, CertifyShow};
@@ -96,7 +98,7 @@ Examples:
     /// Find the crashes in a log, with the function and line of each.
     #[command(after_help = "\
 Timestamps, quote marks, colours and HTML around a dump are removed first. The exit code is 0
-whether or not a crash is found, and 2 if a file cannot be read. The JSON lines: docs/decode.md.
+whether or not a crash is found, and 2 if a file cannot be read. The JSON lines: docs/reference/decode.md.
 
 Examples:
   hilrig decode --elf firmware.elf boot.log
@@ -179,4 +181,11 @@ pub struct ConfigArg {
 pub struct Doctor {
     #[command(flatten)]
     pub config: ConfigArg,
+}
+
+/// The kinds of board that `fits` is true for.
+fn kind_of(fits: fn(&BoardKind) -> bool) -> impl TypedValueParser<Value = BoardKind> {
+    let values = BoardKind::all().filter(fits);
+    PossibleValuesParser::new(values.map(|kind| PossibleValue::new(kind.name()).help(kind.words())))
+        .map(|name| BoardKind::named(&name).expect("it is one of the list"))
 }

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::TypedValueParser;
 use hilrig::attach::BoardName;
 use hilrig_core::config::BoardKind;
 use hilrig_core::mac::Mac;
 
-use super::ConfigArg;
+use super::{ConfigArg, kind_of};
 
 /// `hilrig boards`.
 #[derive(Debug, clap::Args)]
@@ -58,14 +58,9 @@ impl Which {
     }
 }
 
-/// The kinds of boards that a serial port can have.
+/// The kinds of board that a serial port can have.
 fn serial_kind() -> impl TypedValueParser<Value = BoardKind> {
-    use BoardKind::*;
-    const KINDS: [BoardKind; 10] =
-        [Esp8266, Esp32, Esp32c2, Esp32c3, Esp32c5, Esp32c6, Esp32h2, Esp32p4, Esp32s2, Esp32s3];
-    let of_name = |name: String| KINDS.into_iter().find(|kind| kind.name() == name);
-    PossibleValuesParser::new(KINDS.map(BoardKind::name))
-        .map(move |name| of_name(name).expect("it is one of the list"))
+    kind_of(|kind| !kind.is_virtual() && !kind.has_probe())
 }
 
 /// `hilrig flash`.

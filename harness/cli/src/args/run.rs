@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use clap::builder::TypedValueParser;
 use hilrig::RunRequest;
 use hilrig::load::{BoardSelection, ScenarioSelection};
 use hilrig_core::config::{BoardKind, BrokerKind};
 use hilrig_core::scenario::{FEWEST_STEPS, Scenario};
 use hilrig_core::units::Span;
 
-use super::ConfigArg;
+use super::{ConfigArg, kind_of};
 
 /// The heading of the options that select boards.
 pub const BOARDS: &str = "Boards";
@@ -122,8 +123,9 @@ pub struct BoardArgs {
     #[arg(long = "virtual", help_heading = BOARDS, value_name = "N", conflicts_with = "board")]
     pub virtual_boards: Option<std::num::NonZeroUsize>,
     /// Kind of the virtual boards; overrides the configuration.
-    #[arg(long, help_heading = BOARDS, value_name = "KIND", requires = "virtual_boards")]
-    pub kind: Option<VirtualKind>,
+    #[arg(long, help_heading = BOARDS, value_name = "KIND", requires = "virtual_boards",
+        value_parser = virtual_kind())]
+    pub kind: Option<BoardKind>,
     /// Run only the board of this name (may be given more than once).
     #[arg(long, help_heading = BOARDS, value_name = "NAME")]
     pub board: Vec<String>,
@@ -134,28 +136,15 @@ impl BoardArgs {
     pub fn selection(&self) -> BoardSelection {
         BoardSelection {
             virtual_boards: self.virtual_boards.map(usize::from),
-            kind: self.kind.map(BoardKind::from),
+            kind: self.kind,
             names: self.board.clone(),
         }
     }
 }
 
-/// A kind of virtual board.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum VirtualKind {
-    /// ESP8266, flashed through its serial port.
-    Virtual,
-    /// LM3S6965 (Cortex-M3), flashed through a debug probe.
-    Lm3s6965,
-}
-
-impl From<VirtualKind> for BoardKind {
-    fn from(kind: VirtualKind) -> BoardKind {
-        match kind {
-            VirtualKind::Virtual => BoardKind::Virtual,
-            VirtualKind::Lm3s6965 => BoardKind::Lm3s6965,
-        }
-    }
+/// The kinds of virtual board.
+fn virtual_kind() -> impl TypedValueParser<Value = BoardKind> {
+    kind_of(|kind| kind.is_virtual())
 }
 
 /// Where the broker runs.
