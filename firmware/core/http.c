@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "fault.h"
-#include "http_server.h"
+#include "http_answers.h"
 
 /* A peer that sends no byte holds the only place for so long. */
 #define FIRST_BYTE_MS 3000u
@@ -28,32 +28,6 @@ bool http_start(struct core *core)
 bool http_is_idle(const struct core *core)
 {
 	return core->http == NULL || core->http->stage == STAGE_FREE;
-}
-
-void http_free_body(struct core *core)
-{
-	struct http *http = core->http;
-
-	core_free(core, http->form);
-	core_free(core, http->pem);
-	if (http->identity != NULL)
-		memset(http->identity, 0, sizeof *http->identity); /* the key */
-	core_free(core, http->identity);
-	http->form = NULL;
-	http->pem = NULL;
-	http->identity = NULL;
-}
-
-void http_close(struct core *core)
-{
-	struct http *http = core->http;
-
-	http_free_body(core);
-	core->port->tcp_close(core->port->self, http->stream);
-	http->stream = NULL;
-	http->stage = STAGE_FREE;
-	/* What a request cost that renders no page is told here. */
-	heap_log_lower(&core->heap, &core->log);
 }
 
 /* Method and path are known: what is it about, and is it wanted at all. */

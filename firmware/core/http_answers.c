@@ -1,10 +1,10 @@
-/* What the web server answers. */
+#include "http_answers.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "ca.h"
 #include "config_page.h"
-#include "http_server.h"
 
 /* After the answer: how long the peer's acknowledgement is waited for. */
 #define LEAVE_MS 3000u

@@ -1,8 +1,9 @@
+#include "mqtt_session.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "fault.h"
-#include "mqtt_client.h"
 
 #define KEEPALIVE_SECONDS 15 /* the original's, and PubSubClient's */
 /* A ping after so long without sending leaves the broker 5 s of slack. */

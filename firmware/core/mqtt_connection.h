@@ -1,7 +1,7 @@
-/* What the two halves of the MQTT client share: mqtt.c finds and opens the
- * connection, mqtt_session.c speaks MQTT over it. Nobody else includes this. */
-#ifndef HILRIG_MQTT_CLIENT_H
-#define HILRIG_MQTT_CLIENT_H
+/* The one connection of the MQTT client, and how it ends. mqtt.c opens it, mqtt_session.c
+ * speaks MQTT over it. */
+#ifndef HILRIG_MQTT_CONNECTION_H
+#define HILRIG_MQTT_CONNECTION_H
 
 #include "core.h"
 #include "mqtt_packet.h"
@@ -63,10 +63,7 @@ void mqtt_fail(struct core *core, int rc, int tls_reason, const char *reason);
 /* It was connected and is not any more. */
 void mqtt_lose(struct core *core, const char *reason);
 
-/* Begins the session over the open stream. */
-void mqtt_session_start(struct core *core);
-
-/* One step of a stage from STAGE_CONNACK on. False: nothing to do now. */
-bool mqtt_session_step(struct core *core);
+/* The heap phase while nothing is connected. */
+enum heap_phase mqtt_unconnected_phase(const struct core *core);
 
 #endif
