@@ -33,8 +33,8 @@ struct blink {
 
 struct core {
 	const struct port *port;
-	const char *build;
 	enum mode mode;
+	bool reset_wanted; /* restart as soon as the answer has left */
 	struct log log;
 	struct clock clock;
 	struct heap heap;
@@ -44,8 +44,7 @@ struct core {
 	struct http *http; /* NULL while the web server is not loaded */
 	struct mqtt *mqtt; /* NULL while the MQTT client is not loaded */
 	struct tls_session *tls_session; /* to be resumed; NULL: none */
-	bool reset_wanted; /* restart as soon as the answer has left */
-	uint32_t reset_asked_ms;
+	uint32_t reset_asked_ms; /* when `reset_wanted` was set */
 };
 
 /* The answer that announces a reset gets this long to leave the board. */

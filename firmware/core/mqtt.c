@@ -38,7 +38,7 @@ static void announce(struct core *core)
 	mqtt->announced = true;
 	log_line(&core->log, "MQTT Rx Topic: %s", mqtt->rx_topic);
 	log_line(&core->log, "MQTT Tx Topic: %s", mqtt->tx_topic);
-	log_line(&core->log, "ESP8266 Mode: MQTT Client Running");
+	log_line(&core->log, "%s Mode: MQTT Client Running", core->port->device);
 	heap_enter(&core->heap, mqtt_unconnected_phase(core));
 	heap_log(&core->heap, &core->log, HEAP_BOOT);
 }

@@ -28,7 +28,7 @@ void mqtt_session_start(struct core *core)
 		.keepalive_seconds = KEEPALIVE_SECONDS,
 	};
 
-	settings_client_id(settings, core->port->mac, client_id);
+	settings_client_id(settings, core->port->device, core->port->mac, client_id);
 	snprintf(will_topic, sizeof will_topic, "%s" WILL_BEHIND, mqtt->tx_topic);
 	mqtt_reader_start(&mqtt->reader);
 	mqtt->out_length = (uint32_t)mqtt_write_connect(mqtt->out, sizeof mqtt->out, &connect);

@@ -59,30 +59,29 @@ struct port_stack {
 	uint32_t used; /* at most since the reset */
 };
 
-#ifdef HEAP_CALLERS
-/* Of an image that keeps who holds the heap (heap/callers.h). Linked, and not in the table
- * below: the table is data memory, and the heap is to be as large as without. */
+/* Of the heap-tracing image (heap/callers.h): which callers own the allocated blocks. */
 #define PORT_CALLERS_MOST 10u
 #define PORT_CALLERS_SLOTS 4u
 
 struct port_caller {
-	uintptr_t address; /* behind the call */
+	uintptr_t address; /* where the call returns to */
 	uint32_t bytes;    /* with what the allocator adds to each block */
 	uint32_t blocks;   /* 0: no caller */
 };
 
 struct port_callers {
-	uint32_t heap_bytes; /* free when nothing was taken yet */
+	uint32_t heap_bytes; /* free while nothing was allocated */
 	uint32_t free_bytes;
 	struct port_caller each[PORT_CALLERS_MOST]; /* the largest first */
 	struct port_caller others;
 };
 
-/* Keeps in `slot` who held the heap when it was lowest since `heap_mark`. */
-void port_callers_keep(unsigned slot);
-/* Tells what was kept there last; false if that was told already. */
-bool port_callers_tell(unsigned slot, struct port_callers *told);
-#endif
+struct port_heap_trace {
+	/* Keeps in `slot` the callers at the lowest free heap since `heap_mark`. */
+	void (*keep)(void *self, unsigned slot);
+	/* Copies what `slot` keeps; false if it was copied before. */
+	bool (*copy)(void *self, unsigned slot, struct port_callers *callers);
+};
 
 /* How to join the network. An `address` of 0.0.0.0 asks for DHCP. */
 struct port_net {
@@ -99,6 +98,13 @@ struct port_stream; /* one TCP stream, the port's own */
 struct port {
 	/* Handed back as the first argument of every function. */
 	void *self;
+
+	/* The chip's name, e.g. "ESP8266": what the boot log, the configuration page
+	 * and the default client id call the device. At most 16 characters. */
+	const char *device;
+
+	/* The build id, for the boot log and the configuration page. */
+	const char *build;
 
 	/* The station's MAC address, as it stands in the topics. */
 	uint8_t mac[6];
@@ -170,7 +176,9 @@ struct port {
 	void *(*heap_alloc)(void *self, size_t size); /* NULL when there is none */
 	void (*heap_free)(void *self, void *block);   /* NULL is allowed */
 	void (*heap_figures)(void *self, struct port_heap *figures);
-	void (*heap_mark)(void *self); /* starts `lowest` anew */
+	void (*heap_mark)(void *self); /* starts `lowest` again */
+	/* NULL but in the heap-tracing image. */
+	const struct port_heap_trace *heap_trace;
 
 	/* -- stack -- */
 	void (*stack)(void *self, struct port_stack *stack);
@@ -184,7 +192,7 @@ struct port {
 };
 
 /* Runs the firmware: reads the settings, chooses the mode, serves it. Does not
- * return. `build` is the build id that stands in the boot log. */
-void core_run(const struct port *port, const char *build);
+ * return. */
+void core_run(const struct port *port);
 
 #endif

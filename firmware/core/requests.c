@@ -123,7 +123,7 @@ static bool reset(struct core *core, const struct request *request, char reply[R
 {
 	(void)request;
 	mode_ask_reset(core);
-	strcpy(reply, "ESP8266 is restarting");
+	snprintf(reply, REPLY_MAX, "%s is restarting", core->port->device);
 	return true;
 }
 

@@ -40,7 +40,8 @@ static void log_address(struct core *core)
 	uint8_t ip[4];
 
 	core->port->net_address(core->port->self, ip);
-	log_line(&core->log, "ESP8266 IP: %u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
+	log_line(&core->log, "%s IP: %u.%u.%u.%u", core->port->device, ip[0], ip[1],
+		 ip[2], ip[3]);
 }
 
 static void fill_net(const struct settings *settings, struct port_net *net)
@@ -90,7 +91,8 @@ static void start_web(struct core *core)
 {
 	bool told = false;
 
-	log_line(&core->log, "ESP8266 WebServer Port: %u", core->settings.http_port);
+	log_line(&core->log, "%s WebServer Port: %u", core->port->device,
+		 core->settings.http_port);
 	while (!http_start(core)) {
 		uint32_t again = core_now(core) + LISTEN_RETRY_MS;
 
@@ -100,7 +102,7 @@ static void start_web(struct core *core)
 		while (!core_due(core, again))
 			core->port->idle(core->port->self, 100);
 	}
-	log_line(&core->log, "ESP8266 Mode: Web Server Running - Type = SDK API");
+	log_line(&core->log, "%s Mode: Web Server Running - Type = SDK API", core->port->device);
 }
 
 /* Says when the link goes and comes. */
@@ -148,7 +150,7 @@ static void serve(struct core *core, bool joined)
 	}
 }
 
-void core_run(const struct port *port, const char *build)
+void core_run(const struct port *port)
 {
 	static struct core the_core;
 	struct core *core = &the_core;
@@ -156,11 +158,10 @@ void core_run(const struct port *port, const char *build)
 
 	memset(core, 0, sizeof *core);
 	core->port = port;
-	core->build = build;
 	log_start(&core->log, port);
 	clock_start(&core->clock, port);
 	heap_start(&core->heap, port);
-	log_line(&core->log, "Build: %s", build);
+	log_line(&core->log, "Build: %s", port->build);
 	fault_at_boot();
 	log_line(&core->log, "Reset reason: %u", port->reset_reason);
 	load_settings(core);

@@ -43,7 +43,7 @@ struct settings {
 	char broker[SETTINGS_TEXT_MAX + 1]; /* name for SNI and the check */
 	char mqtt_user[SETTINGS_TEXT_MAX + 1];
 	char mqtt_password[SETTINGS_TEXT_MAX + 1];
-	char client_id[SETTINGS_TEXT_MAX + 1]; /* empty: ESP8266-MAC */
+	char client_id[SETTINGS_TEXT_MAX + 1]; /* empty: DEVICE-MAC */
 	char rx_topic[SETTINGS_TEXT_MAX + 1];  /* empty: mqtt_rx_MAC */
 	char tx_topic[SETTINGS_TEXT_MAX + 1];  /* empty: mqtt_tx_MAC */
 	char ntp_server[SETTINGS_TEXT_MAX + 1];
@@ -69,6 +69,7 @@ bool settings_have_pin(const struct settings *settings);
 /* The effective values, with the board's MAC where the setting is empty. */
 void settings_rx_topic(const struct settings *s, const uint8_t mac[6], char to[SETTINGS_TEXT_MAX + 1]);
 void settings_tx_topic(const struct settings *s, const uint8_t mac[6], char to[SETTINGS_TEXT_MAX + 1]);
-void settings_client_id(const struct settings *s, const uint8_t mac[6], char to[SETTINGS_TEXT_MAX + 1]);
+void settings_client_id(const struct settings *s, const char *device, const uint8_t mac[6],
+			char to[SETTINGS_TEXT_MAX + 1]);
 
 #endif

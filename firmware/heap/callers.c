@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "heap.h"
+#include "port.h"
 
 /* Blocks and callers that can be told apart. The firmware has about 60 blocks of 30
  * callers at its worst. */
@@ -110,8 +111,9 @@ const void *callers_for(const void *caller)
 	return before;
 }
 
-void port_callers_keep(unsigned slot)
+static void keep(void *self, unsigned slot)
 {
+	(void)self;
 	callers.kept[slot] = callers.lowest;
 	callers.untold[slot] = true;
 }
@@ -122,11 +124,12 @@ static void add(struct port_caller *to, const struct caller *caller)
 	to->blocks += caller->blocks;
 }
 
-bool port_callers_tell(unsigned slot, struct port_callers *told)
+static bool copy(void *self, unsigned slot, struct port_callers *told)
 {
 	struct caller *each = callers.kept[slot].each;
 	bool is_new = callers.untold[slot];
 
+	(void)self;
 	callers.untold[slot] = false;
 	memset(told, 0, sizeof *told);
 	told->heap_bytes = callers.heap_bytes;
@@ -152,6 +155,8 @@ bool port_callers_tell(unsigned slot, struct port_callers *told)
 	add(&told->others, &each[0]);
 	return is_new;
 }
+
+const struct port_heap_trace callers_trace = { .keep = keep, .copy = copy };
 
 #else
 /* A translation unit must not be empty (ISO C). */

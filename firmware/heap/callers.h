@@ -13,6 +13,10 @@
 
 #ifdef HEAP_CALLERS
 
+/* For the port's table. */
+extern const struct port_heap_trace callers_trace;
+#define CALLERS_TRACE (&callers_trace)
+
 /* The heap is empty, and as large as this. */
 void callers_start(uint32_t heap_bytes);
 
@@ -28,6 +32,8 @@ void callers_lowest(uint32_t free_bytes);
 const void *callers_for(const void *caller);
 
 #else
+
+#define CALLERS_TRACE NULL
 
 static inline void callers_start(uint32_t heap_bytes)
 {

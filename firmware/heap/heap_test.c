@@ -212,8 +212,8 @@ static void compare_callers(bool exact)
 	uint32_t sum;
 	uint32_t smallest = UINT32_MAX;
 
-	port_callers_keep(slot);
-	CHECK(port_callers_tell(slot, &told));
+	callers_trace.keep(NULL, slot);
+	CHECK(callers_trace.copy(NULL, slot, &told));
 	CHECK(told.heap_bytes == (UNITS - 2) * HEAP_UNIT);
 	CHECK(told.free_bytes == model_lowest * HEAP_UNIT);
 	sum = told.others.bytes;
@@ -235,7 +235,7 @@ static void compare_callers(bool exact)
 		larger += model_then.units[i] * HEAP_UNIT > smallest;
 		CHECK(larger <= PORT_CALLERS_MOST);
 	}
-	CHECK(!port_callers_tell(slot, &told));
+	CHECK(!callers_trace.copy(NULL, slot, &told));
 }
 #else
 static void compare_callers(bool exact)

@@ -7,7 +7,7 @@ void bench_start(struct bench *bench)
 	host_start(&bench->host);
 	memset(&bench->core, 0, sizeof bench->core);
 	bench->core.port = &bench->host.port;
-	bench->core.build = "0123456789abcdef";
+	bench->host.port.build = "0123456789abcdef";
 	log_start(&bench->core.log, &bench->host.port);
 	clock_start(&bench->core.clock, &bench->host.port);
 	heap_start(&bench->core.heap, &bench->host.port);

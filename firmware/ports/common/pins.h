@@ -5,6 +5,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The chip's name, for `device` of the port contract. */
+extern const char board_device[];
+
 /* Once, with heap and serial port working: finds the MAC address and the seed of
  * randomness. Returns why the chip started, a RESET_ number of crash.h. */
 uint8_t board_start(uint8_t mac[6]);

@@ -23,6 +23,8 @@
 
 #define ANALOG_CHANNELS 8u
 
+const char board_device[] = "LM3S6965";
+
 static bool blank(const uint8_t *seed)
 {
 	for (unsigned i = 1; i < EEPROM_SEED_SIZE; i++) {

@@ -22,6 +22,8 @@ struct identity {
 
 _Static_assert(sizeof(struct identity) == 64, "the rig writes 64 bytes");
 
+const char board_device[] = "ESP8266"; /* whose board this one stands for */
+
 static const uint8_t default_mac[6] = {0x18, 0xFE, 0x34, 0x00, 0x00, 0x01};
 
 static void take_identity(uint8_t mac[6])

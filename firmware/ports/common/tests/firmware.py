@@ -20,7 +20,7 @@ from process import DEADLINE, free_port
 MAKE_CERTS = os.path.join(os.path.dirname(__file__), "../../../tests/make_certs.sh")
 MAC = "18fe34a26629"
 HOST = "10.0.2.2"  # this machine, for the board
-CONFIGURATION = "ESP8266 Mode: Web Server Running - Type = SDK API\r\n"
+CONFIGURATION = "ESP8266 Mode: Web Server Running - Type = SDK API\r\n"  # of an ESP8266-class board
 HEAP = r"free (\d+), lowest (\d+), lowest ever \d+, largest \d+, fragmentation \d+, failed 0, stack \d+ of \d+\r\n"
 SWITCHED = "MQTT SSL Broker Connection Restored and HTTP Disabled"
 
@@ -144,6 +144,7 @@ class Firmware(Http):
     """Tests of one board; with unittest.TestCase beside it, a subclass starts it (start_board) and says
     how much heap must be left."""
 
+    device = "ESP8266"  # the chip's name in the log
     free_at_boot = 0
     free_in_handshake = 0  # with records of 16 KiB
     free_in_small_handshake = 0  # with records of 512 bytes
@@ -160,9 +161,13 @@ class Firmware(Http):
     def setUp(self):
         self.board = self.start_board()
         self.addCleanup(self.board.__exit__)
-        self.board.expect(CONFIGURATION)
+        self.board.expect(self.configuration())
         boot = self.board.expect("Heap boot: " + HEAP)
         self.assertGreater(int(boot[1]), self.free_at_boot, "free heap with the network up")
+
+    def configuration(self):
+        """The line that reports that configuration mode is up."""
+        return CONFIGURATION.replace("ESP8266", self.device)
 
     def broker(self, certificate, *more):
         broker = Broker(self.folder.name, self.certs, certificate, *more)
@@ -210,7 +215,7 @@ class Firmware(Http):
         self.assertEqual(sensors["SYS_HeapHandshake"], shake[2].decode())
         self.assertEqual(mqtt.ask("HttpOn"), "HTTP Server Restored and MQTT Disabled")
         self.board.expect("Reset reason: 4")
-        self.board.expect(CONFIGURATION)
+        self.board.expect(self.configuration())
 
     def test_page(self):
         page = self.http("/config")
@@ -250,7 +255,8 @@ class Firmware(Http):
         self.board.expect("Heap connected: ")
         for _ in range(2):
             # Another client of its name throws it out.
-            connect = b"\0\4MQTT\4\2\0\0" + struct.pack(">H", 20) + f"ESP8266-{MAC}".encode()
+            name = f"{self.device}-{MAC}".encode()
+            connect = b"\0\4MQTT\4\2\0\0" + struct.pack(">H", len(name)) + name
             with socket.create_connection(("127.0.0.1", broker.plain), DEADLINE) as other:
                 other.sendall(bytes([0x10, len(connect)]) + connect)
                 self.board.expect("MQTT connection lost: closed by the broker")
@@ -263,7 +269,7 @@ class Firmware(Http):
         self.board.expect(r"Attempting MQTT connection\.\.\.failed, rc=-2 try again in 1 seconds\r\n")
         self.board.expect(r"TLS error 62: ")
         self.board.expect("MQTT given up after 1 attempts, HTTP Server Restored")
-        self.board.expect(CONFIGURATION)
+        self.board.expect(self.configuration())
 
     def test_settings_survive_the_power(self):
         digest = self.store_ca("ec256")
@@ -271,7 +277,7 @@ class Firmware(Http):
         self.board.stop()
         self.board.start()
         self.board.expect("Reset reason: 0\r\nSettings: stored ")
-        self.board.expect(CONFIGURATION)
+        self.board.expect(self.configuration())
         self.assertIn("kept.test", self.http("/config"))
         self.assertEqual(self.http("/ca"), digest)
 
@@ -288,7 +294,7 @@ class Firmware(Http):
             connection.close()
             self.board.start()
             self.board.expect("Settings: stored ")
-            self.board.expect(CONFIGURATION)
+            self.board.expect(self.configuration())
             page = self.http("/config")
             self.assertTrue(old in page or new in page, f"neither {old} nor {new}")
             old = new if new in page else old

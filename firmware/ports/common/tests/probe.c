@@ -169,13 +169,13 @@ static void serve(void)
 	port->tcp_close(port->self, stream);
 }
 
-void core_run(const struct port *given, const char *build)
+void core_run(const struct port *given)
 {
 	struct port_net net = {0};
 	char text[60];
 
 	port = given;
-	snprintf(text, sizeof text, "probe %s mac %02x%02x\r\n", build, port->mac[4], port->mac[5]);
+	snprintf(text, sizeof text, "probe %s mac %02x%02x\r\n", port->build, port->mac[4], port->mac[5]);
 	port->serial_write(port->self, text, strlen(text));
 	say("reason %lu\r\n", port->reset_reason);
 	port->net_start(port->self, &net);
