@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 
-from bench import MAC, Board, Broker, Log, Mqtt, TimeServer, check, children, run, spawn, walk
+from host_board import MAC, Board, Broker, Log, Mqtt, TimeServer, check, children, run, spawn, walk
 
 
 def walk_plain(board, broker, times):

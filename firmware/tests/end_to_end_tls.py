@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 
-from bench import (
+from host_board import (
     CERTS,
     MAC,
     WAIT,

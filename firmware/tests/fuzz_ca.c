@@ -1,7 +1,7 @@
 /* libFuzzer target: any bytes as a CA certificate, PEM or DER. */
 #include <stdlib.h>
 
-#include "bench_core.h"
+#include "host_core.h"
 #include "ca.h"
 #include "pem.h"
 

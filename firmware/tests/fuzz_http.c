@@ -3,7 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bench_core.h"
+#include "host_core.h"
 #include "http.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)

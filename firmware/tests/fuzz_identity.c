@@ -2,7 +2,7 @@
  * through the flash and into a handshake's context. */
 #include <stdlib.h>
 
-#include "bench_core.h"
+#include "host_core.h"
 #include "identity.h"
 #include "tls.h"
 

@@ -1,5 +1,5 @@
 /* libFuzzer target: any bytes as what a broker sends, and as requests. */
-#include "bench_core.h"
+#include "host_core.h"
 #include "mqtt_packet.h"
 #include "requests.h"
 

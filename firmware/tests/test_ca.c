@@ -3,7 +3,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bench_core.h"
+#include "host_core.h"
 #include "ca.h"
 #include "check.h"
 #include "pem.h"

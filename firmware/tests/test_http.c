@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bench_core.h"
+#include "host_core.h"
 #include "check.h"
 #include "fields.h"
 #include "http.h"

@@ -2,7 +2,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-#include "bench_core.h"
+#include "host_core.h"
 #include "check.h"
 #include "identity.h"
 #include "tls.h"

@@ -1,4 +1,4 @@
-#include "bench_core.h"
+#include "host_core.h"
 
 #include <string.h>
 

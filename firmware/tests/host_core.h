@@ -1,6 +1,6 @@
 /* A core on a host port, made without booting it, to test its parts alone. */
-#ifndef BENCH_CORE_H
-#define BENCH_CORE_H
+#ifndef HOST_CORE_H
+#define HOST_CORE_H
 
 #include "core.h"
 #include "host_port.h"
