@@ -8,7 +8,8 @@ import socket
 import subprocess
 import tempfile
 
-from host_board import MAC, Board, Broker, Log, Mqtt, TimeServer, check, children, run, spawn, walk
+from host_board import CLIENT_ID, Board, Broker, Mqtt, check, run, walk
+from peers import TimeServer, take_over
 
 
 def walk_plain(board, broker, times):
@@ -45,7 +46,7 @@ def reconnect(board, broker, times):
     free = set()
     for _ in range(5):
         free.add(board.log.wait(r"^Heap connected: free (\d+),")[1])
-        Mqtt(broker.plain, f"ESP8266-{MAC}".encode()).socket.close()
+        take_over(broker, CLIENT_ID)
         board.log.wait("^MQTT connection lost: closed by the broker$")
     board.log.wait("^Heap connected: ")
     check(len(free) == 1, f"free heap after each connection: {free}")
@@ -133,14 +134,10 @@ def main():
     # And it is lost and found again: same port, another process.
     board.to_mqtt(good, times, mqtt_ra=0)
     board.log.wait("^Heap connected: ")
-    good.child.kill()
+    good.end(kill=True)
     board.log.wait("^MQTT connection lost: ")
     board.log.wait("failed, rc=-2 try again in 1 seconds$")
-    children.remove(good.child)
-    good.child.wait()
-    config = os.path.join(folder, f"mosquitto-{good.port}.conf")
-    good.child = spawn([shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", config])
-    Log(good.child, "mosquitto").wait("running")
+    good.start()
     board.log.wait(r"^Attempting MQTT connection\.\.\.connected$")
     board.log.wait("^Heap connected: ")
     check(Mqtt(good.plain).ask("LedOn") == "LED is now ON", "after the broker came back")

@@ -9,22 +9,8 @@ import subprocess
 import tempfile
 import threading
 
-from host_board import (
-    CERTS,
-    MAC,
-    WAIT,
-    Board,
-    Broker,
-    Log,
-    Mqtt,
-    TimeServer,
-    check,
-    end,
-    free_port,
-    run,
-    spawn,
-    walk,
-)
+from host_board import CERTS, CLIENT_ID, Board, Broker, Mqtt, check, run, walk
+from peers import DEADLINE, MAC, Log, TimeServer, end, free_port, spawn, take_over
 
 # What each choice may end in; the first of each is what OpenSSL was seen to choose.
 ECDHE_AEAD_EC = {0xC02B, 0xC02C, 0xCCA9}
@@ -36,7 +22,7 @@ class Openssl:
     """openssl s_server, for what a Mosquitto cannot be told."""
 
     def __init__(self, *more):
-        self.port = free_port(socket.SOCK_STREAM)
+        self.port = free_port()
         own = ["-cert", f"{CERTS}/broker.pem", "-key", f"{CERTS}/broker.key", "-tls1_2"]
         command = ["openssl", "s_server", "-accept", f"127.0.0.1:{self.port}", *own, *more]
         # It ends with its input.
@@ -52,7 +38,7 @@ class Alpn:
         self.context.load_cert_chain(f"{CERTS}/broker.pem", f"{CERTS}/broker.key")
         self.context.set_alpn_protocols(protocols)
         self.socket = socket.create_server(("127.0.0.1", 0))
-        self.socket.settimeout(WAIT)
+        self.socket.settimeout(DEADLINE)
         self.port = self.socket.getsockname()[1]
         self.agreed = "no connection"
         self.thread = threading.Thread(target=self._serve, daemon=True)
@@ -60,7 +46,7 @@ class Alpn:
 
     def _serve(self):
         stream, _ = self.socket.accept()
-        stream.settimeout(WAIT)
+        stream.settimeout(DEADLINE)
         with self.context.wrap_socket(stream, server_side=True) as tls:
             tls.recv(1000)  # the board's CONNECT
             self.agreed = tls.selected_alpn_protocol()
@@ -91,8 +77,8 @@ def suites(board, folder, times):
     walk_with(board, rsa, times, RSA, tls_cs="static-rsa")
     walk_with(board, rsa, times, {0xC027, 0x003C}, tls_cs="cbc")
     walk_with(board, rsa, times, ECDHE_AEAD_RSA, tls_cs="all")
-    end(ec.child)
-    end(rsa.child)
+    ec.end()
+    rsa.end()
 
 
 def pin(board, folder, times):
@@ -115,8 +101,8 @@ def pin(board, folder, times):
     check(status == 200, f"no pin: {status}")
     status, answer = board.http("/?request=MqttSslOn")
     check(b"needs a CA" in answer, answer)
-    end(ec.child)
-    end(rsa.child)
+    ec.end()
+    rsa.end()
 
 
 def own_certificate(board, folder, times):
@@ -156,7 +142,7 @@ def own_certificate(board, folder, times):
     check(board.http("/ca", method="DELETE")[0] == 405, "the CA stays")
     # With a small record, as most brokers are met.
     walk(board, Broker(folder, "broker"), times, tls_mfl=512)
-    end(closed.child)
+    closed.end()
 
 
 def resumption(board, folder, times):
@@ -170,7 +156,7 @@ def resumption(board, folder, times):
         line = board.log.wait("^TLS session: ").string
         check(line == f"TLS session: {how}", f"connection {round}: {line}")
         free.add(board.log.wait(r"^Heap connected: free (\d+),")[1])
-        Mqtt(broker.plain, f"ESP8266-{MAC}".encode()).socket.close()
+        take_over(broker, CLIENT_ID)
         board.log.wait("^MQTT connection lost: closed by the broker$")
     check(len(free) == 1, f"free heap after each connection: {free}")
     # Another process knows nothing of it: a full handshake again.
@@ -182,7 +168,7 @@ def resumption(board, folder, times):
     check(Mqtt(broker.plain).ask("HttpOn").startswith("HTTP Server Restored"), "HttpOn")
     board.configuration()
     board.http("/config?tls_rs=off&tls_mfl=16384")
-    end(broker.child)
+    broker.end()
 
 
 def will(board, folder, times):
@@ -190,14 +176,14 @@ def will(board, folder, times):
     board.to_mqtt(broker, times, mqtt_ra=0, mqtt_wl="on")
     board.log.wait("^Heap connected: ")
     watcher = Mqtt(broker.plain, topic=f"mqtt_tx_{MAC}/will")
-    Mqtt(broker.plain, f"ESP8266-{MAC}".encode()).socket.close()
+    take_over(broker, CLIENT_ID)
     said = watcher.receive()
-    check(said == f"ESP8266-{MAC}", f"the last will: {said}")
+    check(said == CLIENT_ID, f"the last will: {said}")
     board.log.wait("^Heap connected: ")
     check(Mqtt(broker.plain).ask("HttpOn").startswith("HTTP Server Restored"), "HttpOn")
     board.configuration()
     board.http("/config?mqtt_wl=off")
-    end(broker.child)
+    broker.end()
 
 
 def protocols(board, times):
@@ -208,7 +194,7 @@ def protocols(board, times):
         # What failed came after a handshake, of which the log tells.
         board.log.wait(r"^TLS: version 1\.2, suite 0x[0-9A-F]{4}, record 16384, handshake \d+ ms$")
         board.configuration()
-        server.thread.join(WAIT)
+        server.thread.join(DEADLINE)
         server.socket.close()
         check(server.agreed == agreed, f"offered {offered}, agreed on {server.agreed}")
 

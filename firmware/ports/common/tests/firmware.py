@@ -6,120 +6,21 @@ import json
 import os
 import shutil
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import unittest
 from http import client
 
-from process import DEADLINE, free_port
+from process import DEADLINE
+from peers import MAC, Broker, Mqtt, TimeServer, take_over
 
 MAKE_CERTS = os.path.join(os.path.dirname(__file__), "../../../tests/make_certs.sh")
-MAC = "18fe34a26629"
 HOST = "10.0.2.2"  # this machine, for the board
 CONFIGURATION = "ESP8266 Mode: Web Server Running - Type = SDK API\r\n"  # of an ESP8266-class board
 HEAP = r"free (\d+), lowest (\d+), lowest ever \d+, largest \d+, fragmentation \d+, failed 0, stack \d+ of \d+\r\n"
 SWITCHED = "MQTT SSL Broker Connection Restored and HTTP Disabled"
-
-
-class TimeServer:
-    """SNTP, with this machine's time."""
-
-    def __init__(self):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        while True:
-            asked, who = self.socket.recvfrom(100)
-            stamp = struct.pack(">II", int(time.time() + 2208988800) & 0xFFFFFFFF, 0)
-            self.socket.sendto(b"\x24\x02" + bytes(22) + asked[40:48] + stamp * 2, who)
-
-
-class Broker:
-    """Mosquitto with a TLS listener for the board and a plain one for the test."""
-
-    def __init__(self, folder, certs, certificate, *more):
-        self.port, self.plain = free_port(), free_port()
-        path = f"{folder}/{certificate}.conf"
-        lines = ["user root"] if os.geteuid() == 0 else []
-        lines += [
-            f"listener {self.plain} 127.0.0.1",
-            f"listener {self.port} 127.0.0.1",
-            f"certfile {certs}/{certificate}.pem",
-            f"keyfile {certs}/{certificate}.key",
-            "allow_anonymous true",
-            *more,
-        ]
-        with open(path, "w", encoding="ascii") as file:
-            file.write("\n".join(lines) + "\n")
-        binary = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
-        self.process = subprocess.Popen(
-            [binary, "-v", "-c", path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        said = b""
-        for line in self.process.stdout:
-            said += line
-            if b" running" in line:
-                # Read on, or the broker would stand still one day.
-                threading.Thread(target=self.process.stdout.read, daemon=True).start()
-                return
-        raise AssertionError(f"mosquitto ended: {said}")
-
-    def end(self):
-        self.process.kill()
-        self.process.wait()
-
-
-class Mqtt:
-    """The test's own end: subscribes to the tx topic, publishes requests."""
-
-    def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), DEADLINE)
-        self._packet(0x10, b"\0\4MQTT\4\2\0\0" + self._text("test"))
-        self._expect(0x20)
-        self._packet(0x82, b"\0\1" + self._text(f"mqtt_tx_{MAC}") + b"\0")
-        self._expect(0x90)
-
-    @staticmethod
-    def _text(text):
-        return struct.pack(">H", len(text)) + text.encode()
-
-    def _packet(self, kind, body):
-        assert len(body) < 128  # what one byte of length can say
-        self.socket.sendall(bytes([kind, len(body)]) + body)
-
-    def _bytes(self, count):
-        got = b""
-        while len(got) < count:
-            more = self.socket.recv(count - len(got))
-            if not more:
-                raise AssertionError("the broker closed the test's own connection")
-            got += more
-        return got
-
-    def _expect(self, kind):
-        first = self._bytes(1)[0]
-        length = shift = 0
-        while True:
-            byte = self._bytes(1)[0]
-            length |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        body = self._bytes(length)
-        assert first == kind, f"waited for packet {kind:#x}, came {first:#x} {body}"
-        return body
-
-    def ask(self, request):
-        self._packet(0x30, self._text(f"mqtt_rx_{MAC}") + f"/?request={request}".encode())
-        body = self._expect(0x30)
-        return body[2 + body[1] :].decode()
 
 
 def http(board, path, body=None):
@@ -171,7 +72,6 @@ class Firmware(Http):
 
     def broker(self, certificate, *more):
         broker = Broker(self.folder.name, self.certs, certificate, *more)
-        self.addCleanup(broker.process.stdout.close)
         self.addCleanup(broker.end)
         return broker
 
@@ -254,12 +154,9 @@ class Firmware(Http):
         self.board.expect("TLS session: full handshake\r\n")
         self.board.expect("Heap connected: ")
         for _ in range(2):
-            # Another client of its name throws it out.
-            name = f"{self.device}-{MAC}".encode()
-            connect = b"\0\4MQTT\4\2\0\0" + struct.pack(">H", len(name)) + name
-            with socket.create_connection(("127.0.0.1", broker.plain), DEADLINE) as other:
-                other.sendall(bytes([0x10, len(connect)]) + connect)
-                self.board.expect("MQTT connection lost: closed by the broker")
+            # Another client with its id: the broker disconnects the board.
+            take_over(broker, f"{self.device}-{MAC}")
+            self.board.expect("MQTT connection lost: closed by the broker")
             self.board.expect("TLS session: resumed\r\n")
             self.board.expect("Heap connected: ")
 
