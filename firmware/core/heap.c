@@ -34,10 +34,10 @@ __attribute__((noinline)) static void log_callers(const struct heap *heap, struc
 
 void heap_start(struct heap *heap, const struct port *port)
 {
-	/* No mark here: what the port spent before the core ran belongs to boot. */
+	/* No mark here: what the port allocated before the core ran belongs to boot. */
 	*heap = (struct heap){ .port = port, .phase = HEAP_BOOT };
-	/* Any request is served by the web server; what is no handshake is none. */
-	heap->told[HEAP_PAGE] = UINT32_MAX;
+	/* Requests may lower the page phase before it has a line of its own: heap_log_lower() logs that. */
+	heap->logged[HEAP_PAGE] = UINT32_MAX;
 }
 
 void heap_settle(struct heap *heap)
@@ -68,7 +68,7 @@ void heap_log(struct heap *heap, struct log *log, enum heap_phase phase)
 	struct port_stack stack;
 
 	heap_settle(heap);
-	heap->told[phase] = heap->lowest[phase];
+	heap->logged[phase] = heap->lowest[phase];
 	heap->port->heap_figures(heap->port->self, &figures);
 	heap->port->stack(heap->port->self, &stack);
 	log_first(log, "Heap %s: free %lu, lowest %lu, lowest ever %lu, largest %lu, "
@@ -91,7 +91,7 @@ void heap_log_lower(struct heap *heap, struct log *log)
 	heap_settle(heap);
 	heap->port->heap_figures(heap->port->self, &figures);
 	for (unsigned phase = 0; phase < HEAP_PHASES; phase++)
-		if (heap->reached[phase] && heap->lowest[phase] < heap->told[phase] &&
+		if (heap->reached[phase] && heap->lowest[phase] < heap->logged[phase] &&
 		    heap->lowest[phase] == figures.lowest_ever)
 			heap_log(heap, log, (enum heap_phase)phase);
 }

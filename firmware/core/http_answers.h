@@ -6,7 +6,7 @@
 
 /* Each begins to answer; the connection closes when the answer has left. */
 void http_answer_text(struct core *core, int status, const char *text);
-/* With the status's own words. */
+/* With the status's standard text. */
 void http_answer_status(struct core *core, int status);
 void http_answer_page(struct core *core, const char *note);
 void http_answer_form(struct core *core);

@@ -24,6 +24,6 @@ void http_close(struct core *core)
 	core->port->tcp_close(core->port->self, http->stream);
 	http->stream = NULL;
 	http->stage = STAGE_FREE;
-	/* What a request cost that renders no page is told here. */
+	/* A request that renders no page logs its lowest figure here. */
 	heap_log_lower(&core->heap, &core->log);
 }

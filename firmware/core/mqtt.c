@@ -6,7 +6,7 @@
 
 #define RESOLVE_MS 10000u
 #define CONNECT_MS 10000u
-/* RSA-4096 at 80 MHz takes seconds; brokers give up after 5 to 60 s. */
+/* RSA-4096 takes seconds at 80 MHz; brokers give up after 5 to 60 s. */
 #define HANDSHAKE_MS 30000u
 
 bool mqtt_start(struct core *core)
@@ -68,7 +68,7 @@ static bool poll_wait(struct core *core)
 {
 	struct mqtt *mqtt = core->mqtt;
 
-	/* While the link is down an attempt would only be counted. */
+	/* An attempt while the link is down would fail and be counted. */
 	if (!core_due(core, mqtt->deadline_ms) ||
 	    core->port->net_state(core->port->self) != PORT_NET_UP)
 		return false;
@@ -116,7 +116,7 @@ static bool poll_resolve(struct core *core)
 		return false;
 	if (found <= 0) {
 		mqtt_fail(core, RC_CONNECT_FAILED, TLS_ERROR_NONE,
-		     found < 0 ? "the broker's name is not to be had" : "no answer for the broker's name");
+		     found < 0 ? "the broker's name cannot be resolved" : "no answer for the broker's name");
 		return true;
 	}
 	mqtt->stream = port->tcp_connect(port->self, mqtt->address, core->settings.mqtt_port);
@@ -149,7 +149,7 @@ static bool poll_connect(struct core *core)
 	}
 	if (core->mode != MODE_MQTT_TLS)
 		return start_session(core);
-	mqtt->shook = true;
+	mqtt->handshake_begun = true;
 	mqtt->tls = tls_start(core, mqtt->stream, &error);
 	if (mqtt->tls == NULL)
 		mqtt_fail(core, RC_CONNECT_FAILED, error, NULL);

@@ -22,7 +22,7 @@ void mqtt_disconnect(struct core *core)
 	mqtt->in_at = mqtt->in_length = 0;
 }
 
-/* What stands behind a failure, on a line of its own: rc=-2 hides it. */
+/* The cause of a failure, on a line of its own: rc=-2 does not show it. */
 static void log_reason(struct core *core, int tls_reason, const char *reason)
 {
 	char words[TLS_ERROR_TEXT_SIZE];
@@ -47,7 +47,7 @@ enum heap_phase mqtt_unconnected_phase(const struct core *core)
 	return core->mode == MODE_MQTT_TLS ? HEAP_HANDSHAKE : HEAP_PAGE;
 }
 
-/* One more attempt in vain: was it the last? */
+/* Counts a failed attempt; after the last one the board gives up. */
 static void count_attempt(struct core *core)
 {
 	struct mqtt *mqtt = core->mqtt;
@@ -72,9 +72,9 @@ void mqtt_fail(struct core *core, int rc, int tls_reason, const char *reason)
 		  core->settings.mqtt_retry_seconds);
 	log_reason(core, tls_reason, reason);
 	tls_log_facts(&core->log, &facts);
-	if (core->mqtt->shook)
+	if (core->mqtt->handshake_begun)
 		heap_log(&core->heap, &core->log, HEAP_HANDSHAKE);
-	core->mqtt->shook = false;
+	core->mqtt->handshake_begun = false;
 	mqtt_enter(core, STAGE_WAIT, core->settings.mqtt_retry_seconds * 1000u);
 	count_attempt(core);
 }
@@ -84,7 +84,7 @@ void mqtt_lose(struct core *core, const char *reason)
 	struct mqtt *mqtt = core->mqtt;
 	int tls_reason = mqtt->tls != NULL ? tls_error(mqtt->tls) : TLS_ERROR_NONE;
 	uint32_t pause = core->settings.mqtt_retry_seconds * 1000u;
-	bool of_use = mqtt->stage == STAGE_RUN;
+	bool was_running = mqtt->stage == STAGE_RUN;
 
 	mqtt_disconnect(core);
 	heap_enter(&core->heap, mqtt_unconnected_phase(core));
@@ -92,12 +92,12 @@ void mqtt_lose(struct core *core, const char *reason)
 	if (tls_reason != TLS_ERROR_NONE)
 		log_reason(core, tls_reason, reason);
 	heap_log_lower(&core->heap, &core->log);
-	/* At once, unless the last attempt is so young that a broker that
-	 * throws the board out would keep it connecting without pause. */
+	/* At once, unless the last attempt was so recent that a broker which
+	 * disconnects the board would make it reconnect without pause. */
 	mqtt->stage = STAGE_WAIT;
 	mqtt->deadline_ms = mqtt->connected_ms + pause;
 	if (core_due(core, mqtt->deadline_ms))
 		mqtt->deadline_ms = core_now(core);
-	if (!of_use)
+	if (!was_running)
 		count_attempt(core);
 }

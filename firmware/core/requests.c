@@ -129,7 +129,7 @@ static bool reset(struct core *core, const struct request *request, char reply[R
 
 static const struct {
 	const char *name;
-	/* False: what was asked for makes no sense. */
+	/* False: the request is invalid. */
 	bool (*answer)(struct core *core, const struct request *request, char reply[REPLY_MAX]);
 } table[] = {
 	{ "GetSensors", get_sensors }, { "LedOn", led_on },   { "LedOff", led_off },

@@ -78,7 +78,7 @@ static void overrun_then_figures(void)
 	struct port_heap figures;
 	unsigned char *bytes = heap_alloc(12);
 
-	memset(bytes, 0x33, 16); /* the header of the free block behind it */
+	memset(bytes, 0x33, 16); /* the header of the free block after it */
 	heap_figures(&figures);
 }
 

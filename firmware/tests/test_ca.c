@@ -100,11 +100,11 @@ static void test_refused(void)
 	length = load("broker.pem", text, sizeof text);
 	refused(text, length, "not a CA certificate");
 	length = load("ed25519.pem", text, sizeof text);
-	refused(text, length, "key that TLS here cannot use");
+	refused(text, length, "key that this board cannot use");
 	length = load("secp256k1.pem", text, sizeof text);
 	refused(text, length, "cannot use");
 	length = load("ec256.key", text, sizeof text);
-	refused(text, length, "no CERTIFICATE");
+	refused(text, length, "not a CERTIFICATE");
 	length = load("ec256.pem", text, sizeof text);
 	refused(text, length - 26, "the PEM has no end"); /* without its last line */
 	refused(text, length - 30, "the PEM is damaged");

@@ -1,4 +1,4 @@
-/* What else port_table.c asks of a chip's folder. */
+/* What else port_table.c needs from a chip's folder. */
 #ifndef HILRIG_COMMON_PINS_H
 #define HILRIG_COMMON_PINS_H
 
@@ -13,7 +13,7 @@ extern const char board_device[];
 uint8_t board_start(uint8_t mac[6]);
 
 void board_led(bool on);
-/* 0 for a channel that there is not. */
+/* 0 for a channel that does not exist. */
 uint16_t board_analog(unsigned channel);
 
 #endif

@@ -1,5 +1,5 @@
-/* Fills the port contract from what ports/common and the chip's folder have, and
- * runs the core. */
+/* Fills the port contract from ports/common and the chip's folder, and runs the
+ * core. */
 #include "build_id.h"
 #include "callers.h"
 #include "clock.h"
@@ -15,8 +15,8 @@
 #include "stack.h"
 #include "tcp.h"
 
-/* The build id stands in the image behind this name, so that a tool can find
- * it without running anything. */
+/* The build id follows this name in the image, so that a tool can find it
+ * without running anything. */
 #define BUILD_MARK "HILRIG_BUILD="
 __attribute__((section(".rodata.hilrig_build"), used)) static const char build[] =
 	BUILD_MARK HILRIG_BUILD_ID;
