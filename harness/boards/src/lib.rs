@@ -1,41 +1,32 @@
-//! What touches a board that hangs on a serial port: finding it, holding it against other runs,
-//! flashing it, resetting it, reading its console.
+//! Drivers for boards: finding them, locking them against other runs, flashing, resetting, reading
+//! their consoles, switching their power.
 //!
-//! [`SerialBoard`] is the one board of this crate. What differs from board to board is handed in:
-//! the lines that reset it ([`ModemLines`] on real boards, [`NoLines`] where none are wired, the
+//! | Folder | Contents |
+//! | --- | --- |
+//! | [`identity`] | which serial port a board of the configuration is on |
+//! | `lock` | one run a board, across processes and users |
+//! | `serial` | the board on a serial port: port, console, reset lines |
+//! | `esp` | flashing over the ROM loaders of Espressif's chips |
+//! | [`probe`] | the board on a debug probe |
+//! | [`power`] | what switches a board's power: one file a backend |
+//!
+//! [`SerialBoard`] and [`ProbeBoard`] are the two boards. What differs from board to board is passed
+//! in: the lines that reset it ([`ModemLines`] on real boards, [`NoLines`] where none are wired, the
 //! control socket of a virtual board), its port and its rates.
 
-mod access;
-mod ask;
-mod close;
-mod console;
-pub mod discover;
-mod esp32;
-mod flash_esp32;
-mod flash_esp8266;
-mod holder;
+mod esp;
+mod flash_cache;
 pub mod identity;
-mod lines;
-mod loader;
 mod lock;
-mod port;
 pub mod power;
-mod probe;
-pub mod probes;
-mod record;
-mod relay;
-mod reply;
-mod rom;
-mod rom_text;
-mod seek;
-mod seen;
-mod serial_board;
+pub mod probe;
+mod serial;
 
-pub use ask::Identity;
-pub use lines::{ModemLines, NoLines};
-pub use loader::Deadlines;
+pub use esp::esp8266_loader::Deadlines;
+pub use esp::identify::Identity;
+pub use identity::port_cache::Seen;
+pub use identity::search::{Bench, Seek, ask_on};
 pub use lock::{NotTaken, PortLock, sweep_locks};
-pub use probe::{ProbeBoard, ProbeSettings};
-pub use seek::{Bench, Seek, ask_on};
-pub use seen::Seen;
-pub use serial_board::{SerialBoard, Settings};
+pub use probe::board::{ProbeBoard, ProbeSettings};
+pub use serial::board::{SerialBoard, Settings};
+pub use serial::reset_lines::{ModemLines, NoLines};

@@ -9,8 +9,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bench::{CountingLines, image, settings};
-use hilrig_boards::discover::discover_in;
-use hilrig_boards::identity::Wanted;
+use hilrig_boards::identity::discover::discover_in;
+use hilrig_boards::identity::wanted::Wanted;
 use hilrig_boards::{Bench, Deadlines, PortLock, Seek, Seen, SerialBoard, Settings};
 use hilrig_core::board::Board;
 use hilrig_core::config::PortId;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hilrig_boards::identity::Wanted;
+use hilrig_boards::identity::wanted::Wanted;
 use hilrig_boards::power::PowerSwitch;
 use hilrig_boards::{
     Deadlines, ModemLines, NoLines, ProbeBoard, ProbeSettings, Seek, SerialBoard, Settings,

@@ -1,8 +1,8 @@
 //! `hilrig boards`.
 
-use hilrig_boards::discover::{FoundPort, discover, unlisted};
-use hilrig_boards::identity::Place;
-use hilrig_boards::probes::{FoundProbe, probes};
+use hilrig_boards::identity::discover::{FoundPort, discover, unlisted};
+use hilrig_boards::identity::wanted::Place;
+use hilrig_boards::probe::list::{FoundProbe, probes};
 use hilrig_boards::{Deadlines, Identity, ModemLines, Seen, ask_on};
 use hilrig_core::board::Lines;
 use hilrig_core::config::{Attached, BoardConfig, Config};

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use hilrig::Elf;
 use hilrig_core::config::{BoardKind, Config};
 use hilrig_core::contract::Contract;
 use hilrig_core::image::{self, Image};
 use hilrig_core::sections::Section;
 use hilrig_decode::Firmware;
 use hilrig_report::input;
-use hilrig::Elf;
 
 use crate::error::Failure;
 

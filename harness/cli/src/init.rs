@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::{IpAddr, UdpSocket};
 
-use hilrig_boards::discover::FoundPort;
-use hilrig_boards::identity::stable_key;
-use hilrig_boards::probes::probes;
+use hilrig_boards::identity::discover::FoundPort;
+use hilrig_boards::identity::wanted::stable_key;
+use hilrig_boards::probe::list::probes;
 use hilrig_core::config::BoardKind;
 use hilrig_core::image::ImageFormat;
 use hilrig_core::plural::counted;

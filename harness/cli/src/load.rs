@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use hilrig_boards::discover::discover;
-use hilrig_boards::identity;
+use hilrig_boards::identity::discover::discover;
+use hilrig_boards::identity::wanted as identity;
 use hilrig_broker::Login;
 use hilrig_core::config::{BoardConfig, BoardKind, Config, Floors, SettingsBy};
 use hilrig_core::contract::Contract;

@@ -1,21 +1,19 @@
 //! `hilrig run`: wires boards, broker and reporters to the runner.
 
 use std::cell::RefCell;
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use hilrig_broker::{Broker, BrokerPlan};
+use hilrig::{Plan, RunBroker};
+use hilrig_broker::BrokerPlan;
 use hilrig_core::config::{BoardKind, Config};
-use hilrig_core::event::{BrokerFacts, Events, What};
+use hilrig_core::event::Events;
 use hilrig_core::exit;
 use hilrig_report::heap::Baseline;
 use hilrig_report::{
     CertificateFiles, EVENTS, EventsFile, Fold, HISTORY, History, HtmlFile, JUNIT, JunitFile,
-    Record, Reporter, Reporters, RunModel, SUMMARY, Stream, SummaryFile,
+    Record, Reporter, Reporters, RunModel, SUMMARY, SummaryFile, TerminalStream,
 };
-use hilrig::{BenchBroker, BrokerEndpoint, Plan};
 use time::OffsetDateTime;
 
 use crate::ends::RunEnds;
@@ -119,10 +117,9 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
         reason: format!("the run {run}"),
         listen,
     };
-    let mut broker = RunBroker { plan: Some(broker_plan), broker: None, events: events.clone() };
+    let mut broker = RunBroker::new(broker_plan, events.clone());
     let record_fault = || reporters.faults().first().map(ToString::to_string);
-    let outcome =
-        hilrig::run(&plan, members, &mut broker, &events, stop, record_fault).await;
+    let outcome = hilrig::run(&plan, members, &mut broker, &events, stop, record_fault).await;
     bench.stop().await;
     drop(run_dir);
 
@@ -168,7 +165,8 @@ pub fn reporters(
     ];
     reporters.extend(more);
     if shown == Shown::All {
-        reporters.push(hilrig_report::terminal(Stream::Stdout, Some(record.folder().into())));
+        reporters
+            .push(hilrig_report::terminal(TerminalStream::Stdout, Some(record.folder().into())));
     }
     Ok(Reporters::new(reporters))
 }
@@ -179,56 +177,4 @@ fn remember(records: &Path, run: &RunModel, record: &Record) -> Result<(), Strin
     History::open(&records.join(HISTORY))
         .and_then(|mut history| history.add(run, record.folder()))
         .map_err(|error| error.to_string())
-}
-
-/// The broker of the run, as the runner knows it.
-struct RunBroker {
-    plan: Option<BrokerPlan>,
-    broker: Option<Broker>,
-    events: Events,
-}
-
-#[async_trait(?Send)]
-impl BenchBroker for RunBroker {
-    async fn start(&mut self) -> Result<(BrokerEndpoint, BrokerFacts), String> {
-        let plan = self.plan.take().ok_or("the broker was started already")?;
-        let events = self.events.clone();
-        let mut note = move |text| events.run(What::Note { text });
-        let broker = Broker::start(plan, &mut note).await.map_err(|error| error.to_string())?;
-        let (user, password) = broker.credentials();
-        let endpoint = BrokerEndpoint {
-            host: Ipv4Addr::LOCALHOST.to_string(),
-            port: broker.port(),
-            impostor_port: broker.impostor_port(),
-            ca_der: broker.ca_der().to_vec(),
-            second_ca_der: None,
-            leaves: Vec::new(),
-            plain: None,
-            server_name: broker.server_name().into(),
-            credentials: Some((user.into(), password.into())),
-            client_certificate: None,
-        };
-        let facts = broker.facts();
-        self.broker = Some(broker);
-        Ok((endpoint, facts))
-    }
-
-    async fn restart(&mut self) -> Result<(), String> {
-        let broker = self.broker.as_mut().ok_or("the broker was never started")?;
-        let mut note = |text| self.events.run(What::Note { text });
-        broker.restart(&mut note).await.map_err(|error| error.to_string())
-    }
-
-    async fn gone(&mut self) -> String {
-        match &self.broker {
-            Some(broker) => broker.gone().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    async fn stop(&mut self) {
-        if let Some(broker) = &mut self.broker {
-            broker.stop().await;
-        }
-    }
 }

@@ -6,6 +6,7 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::net::Ipv4Addr;
 use std::path::Path;
 
+use hilrig::{Elf, Member};
 use hilrig_broker::RunDir;
 use hilrig_core::config::{BoardKind, Config};
 use hilrig_core::contract::Contract;
@@ -15,7 +16,6 @@ use hilrig_core::plural::counted;
 use hilrig_core::text::Secrets;
 use hilrig_report::heap::{BASELINE, Baseline, BaselineError};
 use hilrig_report::{BootLog, Record, folder_of};
-use hilrig::{Elf, Member};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;

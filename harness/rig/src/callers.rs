@@ -8,8 +8,8 @@ use hilrig_core::event::What;
 use hilrig_core::heap::HeapPhase;
 
 use crate::crashes::Elf;
+use crate::journal::Journal;
 use crate::log::Log;
-use crate::walk::Walk;
 
 /// So many are told of a board: its log can go on for ever.
 const MOST_TOLD: u32 = 200;
@@ -42,26 +42,26 @@ impl Pending {
 
 /// Tells what comes for as long as the log is fed.
 pub async fn tell_all(
-    walk: &Walk<'_>,
+    journal: &Journal<'_>,
     log: &Log,
     elf: Option<&Elf>,
     wrappers: &[String],
 ) -> Infallible {
     loop {
         let news = log.news();
-        tell(walk, elf, wrappers).await;
+        tell(journal, elf, wrappers).await;
         news.await;
     }
 }
 
 /// Tells all that wait for it.
-pub async fn tell(walk: &Walk<'_>, elf: Option<&Elf>, wrappers: &[String]) {
-    while let Some(callers) = walk.take_callers() {
+pub async fn tell(journal: &Journal<'_>, elf: Option<&Elf>, wrappers: &[String]) {
+    while let Some(callers) = journal.take_callers() {
         let told = match elf {
             Some(elf) => with_functions(callers, elf, wrappers).await,
             None => callers,
         };
-        walk.tell(What::HeapCallers(told));
+        journal.emit(What::HeapCallers(told));
     }
 }
 

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hilrig_core::check::Check;
 use hilrig_core::crash::{Crash, CrashKind};
 use hilrig_core::event::What;
-use hilrig_decode::{Finding, Firmware, Place};
+use hilrig_decode::{Finding, Firmware, SourcePlace};
 
 use crate::alarms::MOST_TOLD;
+use crate::journal::{Journal, Stop};
 use crate::log::Log;
-use crate::walk::{Stop, Walk};
 
 type Read = Box<dyn FnOnce() -> Result<Firmware, String> + Send>;
 
@@ -43,7 +43,7 @@ impl Elf {
 
     /// The places of calls, each by the address that it returns to; none where the ELF cannot be
     /// read, which a crash tells with its reason.
-    pub(crate) async fn calls(&self, return_to: Vec<Option<u32>>) -> Vec<Vec<Place>> {
+    pub(crate) async fn calls(&self, return_to: Vec<Option<u32>>) -> Vec<Vec<SourcePlace>> {
         let elf = self.0.clone();
         let found = tokio::task::spawn_blocking(move || {
             let firmware = elf.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,9 +56,9 @@ impl Elf {
 }
 
 /// Tells each start and each crash that waits for it.
-pub async fn tell(walk: &Walk<'_>, log: &Log, elf: Option<&Elf>) {
+pub async fn tell(journal: &Journal<'_>, log: &Log, elf: Option<&Elf>) {
     while let Some(start) = log.take_start() {
-        walk.tell(What::ChipStart(start));
+        journal.emit(What::ChipStart(start));
     }
     while let Some(finding) = log.next_crash() {
         let crash = match elf {
@@ -67,25 +67,25 @@ pub async fn tell(walk: &Walk<'_>, log: &Log, elf: Option<&Elf>) {
         };
         // Nothing is awaited from here on: a crash is told once, wherever this is cut off.
         log.take_crash(&finding);
-        walk.crash(crash);
+        journal.crash(crash);
     }
 }
 
 /// Tells starts and crashes for as long as the log is fed.
-pub async fn tell_all(walk: &Walk<'_>, log: &Log, elf: Option<&Elf>) -> Infallible {
+pub async fn tell_all(journal: &Journal<'_>, log: &Log, elf: Option<&Elf>) -> Infallible {
     loop {
         let news = log.news();
-        tell(walk, log, elf).await;
+        tell(journal, log, elf).await;
         news.await;
     }
 }
 
 /// The check that the board never crashed.
-pub fn check(walk: &Walk<'_>, log: Option<&Log>, not_measured: &str) -> Check {
+pub fn check(journal: &Journal<'_>, log: Option<&Log>, not_measured: &str) -> Check {
     const ID: &str = "crash";
     const TITLE: &str = "no crash in the boot log";
     let Some(log) = log else { return Check::not_measured(ID, TITLE, not_measured) };
-    let crashes = walk.crashes();
+    let crashes = journal.crashes();
     let Some(first) = crashes.first() else { return Check::of(ID, TITLE, true, "none") };
     let mut found = first.in_a_line();
     let further = |crash: &&Crash| matches!(crash.kind, CrashKind::BootLoop | CrashKind::Brownout);
@@ -105,8 +105,8 @@ pub fn check(walk: &Walk<'_>, log: Option<&Log>, not_measured: &str) -> Check {
 }
 
 /// Why the path ended, where the board crashed on it: what came after a crash came of it.
-pub fn reason(walk: &Walk<'_>, stop: Stop) -> Stop {
-    let Some(crash) = walk.crashes().into_iter().next() else { return stop };
+pub fn reason(journal: &Journal<'_>, stop: Stop) -> Stop {
+    let Some(crash) = journal.crashes().into_iter().next() else { return stop };
     let crashed =
         format!("the board crashed, line {} of its boot log: {}", crash.line, crash.in_a_line());
     match stop {

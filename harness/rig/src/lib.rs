@@ -5,35 +5,30 @@
 //! is waiting.
 
 mod alarms;
-mod boot;
 mod broker_name;
 mod callers;
 pub mod certify;
-mod configuration;
 mod crashes;
-mod form;
-mod halt;
 mod heap_bounds;
 pub mod http;
 mod instead;
-mod judge;
+mod journal;
 mod log;
-mod meeting;
+mod main_path;
 pub mod mqtt;
-mod mqtt_mode;
-mod online;
-mod path;
-mod proof;
+mod pool;
+mod restart_barrier;
 mod restarts;
-mod run;
+mod run_broker;
 mod scenario;
+mod session;
 pub mod time_server;
 mod topics;
-mod walk;
 pub mod watch;
 
 pub use crashes::Elf;
-pub use run::{BenchBroker, Member, Plan, RunOutcome, run};
+pub use pool::{BenchBroker, Member, Plan, RunOutcome, run};
+pub use run_broker::RunBroker;
 
 /// Where and how a broker is reached.
 #[derive(Clone, Debug)]

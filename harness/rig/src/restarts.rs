@@ -14,8 +14,8 @@ use hilrig_core::phase::Phase;
 use hilrig_decode::{Finding, Kind};
 
 use crate::instead::shortened;
+use crate::journal::{Journal, Stop};
 use crate::log::Log;
-use crate::walk::{Stop, Walk};
 use crate::watch::Says;
 
 /// Restarts of a board that are kept with what they were; more are counted.
@@ -327,13 +327,13 @@ impl Restarted {
 }
 
 /// The check that the chip never started unasked. One that crashed is judged by that.
-pub fn check(walk: &Walk<'_>, log: Option<&Log>, not_measured: &str) -> Check {
+pub fn check(journal: &Journal<'_>, log: Option<&Log>, not_measured: &str) -> Check {
     if log.is_none() {
         return Check::skipped(ID, TITLE, not_measured);
     }
-    let (first, count) = walk.restarts(|restarts| (restarts.first().cloned(), restarts.count()));
+    let (first, count) = journal.restarts(|restarts| (restarts.first().cloned(), restarts.count()));
     let Some(first) = first else { return Check::of(ID, TITLE, true, "no other start") };
-    if !walk.crashes().is_empty() {
+    if !journal.crashes().is_empty() {
         return Check::skipped(ID, TITLE, "not judged: the board crashed");
     }
     let found = match count {
@@ -344,8 +344,8 @@ pub fn check(walk: &Walk<'_>, log: Option<&Log>, not_measured: &str) -> Check {
 }
 
 /// Why the path ended, where the board restarted on it: what came after came of it.
-pub fn reason(walk: &Walk<'_>, stop: Stop) -> Stop {
-    let Some(first) = walk.restarts(|restarts| restarts.first().cloned()) else { return stop };
+pub fn reason(journal: &Journal<'_>, stop: Stop) -> Stop {
+    let Some(first) = journal.restarts(|restarts| restarts.first().cloned()) else { return stop };
     let words = first.words();
     match stop {
         Stop::Failed(why) if !why.starts_with(&words) => {
@@ -356,10 +356,10 @@ pub fn reason(walk: &Walk<'_>, stop: Stop) -> Stop {
 }
 
 /// Resolves when there is a restart.
-pub async fn any(walk: &Walk<'_>, log: &Log) {
+pub async fn any(journal: &Journal<'_>, log: &Log) {
     loop {
         let news = log.news();
-        if walk.restarts(Restarts::count) > 0 {
+        if journal.restarts(Restarts::count) > 0 {
             return;
         }
         news.await;
@@ -367,10 +367,10 @@ pub async fn any(walk: &Walk<'_>, log: &Log) {
 }
 
 /// Resolves when the board restarts and nobody asked for it.
-pub async fn restarted(walk: &Walk<'_>, log: &Log) -> Stop {
+pub async fn restarted(journal: &Journal<'_>, log: &Log) -> Stop {
     loop {
         let news = log.news();
-        if let Some(words) = walk.restarts(|all| all.ends().map(Restarted::words)) {
+        if let Some(words) = journal.restarts(|all| all.ends().map(Restarted::words)) {
             return Stop::Failed(words);
         }
         news.await;

@@ -6,9 +6,9 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use crate::boot::Booted;
 use crate::instead::shortened;
-use crate::walk::Stop;
+use crate::journal::Stop;
+use crate::session::boot_log::Booted;
 
 /// Levels of a topic that brokers take (Mosquitto: 200 separators).
 const MOST_LEVELS: usize = 200;

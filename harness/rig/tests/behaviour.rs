@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use fake_broker::Fault;
 use hilrig_broker::pki::Pki;
-use hilrig_broker::software::{FORBIDDEN, Home, Instance, Material, Order, Software};
+use hilrig_broker::{FORBIDDEN, Home, Instance, Material, Order, Software};
 
+use hilrig::BrokerEndpoint;
+use hilrig::certify::behaviour::{Asked, Missed, Question, ask, rule, rule_for_id};
 use hilrig_broker::{Broker, BrokerKind, BrokerPlan, Login};
 use hilrig_core::certify::BrokerTls;
 use hilrig_core::certify::case::Behaviour;
-use hilrig::BrokerEndpoint;
-use hilrig::certify::behaviour::{Asked, Missed, Question, ask, rule, rule_for_id};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 

@@ -13,7 +13,7 @@ use hyper::header::{AUTHORIZATION, HOST};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::relay::Login;
+use super::http_relay::Login;
 
 /// The most that an answer may hold, bytes.
 const LARGEST: usize = 16 * 1024;

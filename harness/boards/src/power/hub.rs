@@ -13,8 +13,8 @@ use hilrig_core::units::Span;
 use tokio::process::Command;
 
 use super::SWITCHING;
+use super::commands::said;
 use super::program::{self, NoEnd};
-use super::shell::said;
 
 const PERMISSION: &str = "Give your group the hub: write\n  \
     SUBSYSTEM==\"usb\", DRIVER==\"usb\", MODE=\"0664\", GROUP=\"dialout\"\n\

@@ -1,11 +1,11 @@
 //! What cuts a board's power: a USB hub's port, an HTTP relay, a command, a virtual board's control
 //! socket.
 
+mod commands;
 mod http;
+mod http_relay;
 mod hub;
 mod program;
-mod relay;
-mod shell;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,9 +15,9 @@ use hilrig_core::config::{PowerConfig, PowerLine};
 
 use crate::lock::PortLock;
 
+pub use commands::Commands;
+pub use http_relay::{Login, Tasmota, UrlRelay};
 pub use hub::{HubPort, uhubctl};
-pub use relay::{Login, Tasmota, UrlRelay};
-pub use shell::Commands;
 
 /// For one switching. A relay answers in a tenth of a second; uhubctl takes a second or two where
 /// hubs hang on hubs.

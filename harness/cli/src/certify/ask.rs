@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hilrig::BrokerEndpoint;
+use hilrig::certify::Trust;
 use hilrig_broker::Login;
 use hilrig_broker::clients::{self, Ask, ClientCertificate, GoesBy};
 use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::{Act, BoardTls, Case, Clock, Trust as By};
-use hilrig::BrokerEndpoint;
-use hilrig::certify::Trust;
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;

@@ -2,8 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use hilrig_core::certify::Line;
 use hilrig::certify::Seen;
+use hilrig_core::certify::Line;
 use hilrig_wire::Relay;
 
 /// The line. Between two cases it is down.

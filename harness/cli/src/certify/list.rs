@@ -1,6 +1,6 @@
 //! `hilrig certify --list`.
 
-use hilrig_broker::software::Software;
+use hilrig_broker::Software;
 use hilrig_core::certify::matrix::CASES;
 
 use crate::error::{Failure, print};

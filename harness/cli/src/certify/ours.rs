@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hilrig::certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
+use hilrig::{BrokerEndpoint, ClientCertificate};
 use hilrig_broker::Login;
 use hilrig_broker::pki::Pki;
-use hilrig_broker::software::{
+use hilrig_broker::{
     FORBIDDEN, Home, Instance, InstanceFacts, Material, Order, Software, StartError,
 };
 use hilrig_core::certify::case::Behaviour;
@@ -17,8 +19,6 @@ use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::{Act, BrokerTls, Case, Identity, Line};
 use hilrig_core::config::BrokerKind;
 use hilrig_core::event::{BrokerFacts, Events, What};
-use hilrig::certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
-use hilrig::{BrokerEndpoint, ClientCertificate};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 

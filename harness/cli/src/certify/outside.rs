@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use hilrig::BrokerEndpoint;
+use hilrig::certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
 use hilrig_broker::Login;
 use hilrig_broker::clients::{ClientCertificate, Looked, Tunnel, look};
 use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::outside::NEEDS_ALLOW_LOAD;
 use hilrig_core::certify::{BrokerTls, Case, CaseResult, Line};
 use hilrig_core::event::BrokerFacts;
-use hilrig::BrokerEndpoint;
-use hilrig::certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
 use rustls::pki_types::{CertificateDer, ServerName};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpStream;

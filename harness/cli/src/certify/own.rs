@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use hilrig::ClientCertificate;
 use hilrig_core::secrets::Secrets;
 use hilrig_core::text;
 use hilrig_report::input;
-use hilrig::ClientCertificate;
 use rustls::ClientConfig;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;

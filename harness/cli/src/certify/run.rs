@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hilrig::Plan;
+use hilrig::certify::{Certification, CertifyBench};
 use hilrig_broker::pki::Pki;
-use hilrig_broker::software::{Home, Software};
+use hilrig_broker::{Home, Software};
 use hilrig_broker::{Login, SERVER_NAME};
 use hilrig_core::certify::matrix::CASES;
 use hilrig_core::certify::{Case, Requirement};
@@ -12,8 +14,6 @@ use hilrig_core::config::{BoardKind, BrokerKind};
 use hilrig_core::event::{Events, What};
 use hilrig_core::exit;
 use hilrig_report::certificate::PolicyWatch;
-use hilrig::Plan;
-use hilrig::certify::{Certification, CertifyBench};
 use time::OffsetDateTime;
 
 use super::ours::{OurBroker, Workshop};
@@ -125,8 +125,7 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
         events: &events,
     };
     let not_met = || policy.not_met();
-    let outcome =
-        hilrig::certify::certify(&what, members, stop, record_fault, not_met).await;
+    let outcome = hilrig::certify::certify(&what, members, stop, record_fault, not_met).await;
     bench.stop().await;
     drop(run_dir);
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, UdpSocket};
 
 use hilrig_boards::power::uhubctl;
-use hilrig_boards::probes::{FoundProbe, probes};
+use hilrig_boards::probe::list::{FoundProbe, probes};
 use hilrig_core::config::{Attached, BoardConfig, Config, PowerLine};
 use hilrig_core::plural::counted;
 use hilrig_virtual::ControlSocket;

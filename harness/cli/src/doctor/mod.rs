@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
-use hilrig_boards::discover::discover;
+use hilrig_boards::identity::discover::discover;
+use hilrig_broker::Software;
 use hilrig_broker::engine_status;
-use hilrig_broker::software::Software;
 use hilrig_core::config::{BoardKind, BrokerKind, Config};
 use hilrig_core::exit;
 use hilrig_core::plural::counted;

@@ -1,6 +1,8 @@
 //! `hilrig heap accept`.
 
-use hilrig_report::heap::{Baseline, BaselineError, Boot, Boots, Entry, Scope, Sorted, sorted};
+use hilrig_report::heap::{
+    Baseline, BaselineError, Boots, Entry, Scope, UnmeasuredBoot, UnmeasuredBoots, unmeasured_boots,
+};
 
 use super::boots::{self, Lines};
 use super::table;
@@ -19,13 +21,13 @@ pub async fn accept(args: &args::HeapBoots) -> Result<u8, Failure> {
     let made = boots::runs(args, Lines::Out).await?;
     made.enough()?;
     let scope = Scope { kinds: args.kind.iter().cloned().collect(), ..Scope::default() };
-    let Sorted { failed, left_out } = sorted(&made.runs, &scope);
-    if let Some(Boot { run, board, why, .. }) = failed.first() {
+    let UnmeasuredBoots { failed, left_out } = unmeasured_boots(&made.runs, &scope);
+    if let Some(UnmeasuredBoot { run, board, why, .. }) = failed.first() {
         return Err(Failure::usage(format!(
             "nothing is accepted: `{board}` of run {run} did not pass ({why})"
         )));
     }
-    for Boot { run, board, why, .. } in left_out {
+    for UnmeasuredBoot { run, board, why, .. } in left_out {
         print(&format!("`{board}` of run {run} is left out: {why}\n"))?;
     }
     let runs = made.runs;

@@ -100,7 +100,7 @@ fn step(commit: &str, reference: &Told, told: &Told) -> Result<Is, Failure> {
         Told::Figures { .. } => match reference.worst(told) {
             None => Is::Good,
             Some((key, change)) => {
-                let figure = |of: Option<hilrig_report::heap::Figure>| {
+                let figure = |of: Option<hilrig_report::heap::HeapFigure>| {
                     of.map_or("not measured".into(), |figure| figure.to_string())
                 };
                 let (before, now) = (figure(change.before), figure(change.now));

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use hilrig_core::exit;
-use hilrig_report::heap::{BASELINE, Boot, Scope, is_measured, sorted};
+use hilrig_report::heap::{BASELINE, Scope, UnmeasuredBoot, is_measured, unmeasured_boots};
 use hilrig_report::{EVENTS, RunModel, for_each_event};
 
 use crate::args;
@@ -48,8 +48,8 @@ pub struct Made {
 
 impl Made {
     /// The boots that say nothing of the firmware.
-    pub fn left_out(&self) -> Vec<Boot> {
-        sorted(&self.runs, &Scope::default()).left_out
+    pub fn left_out(&self) -> Vec<UnmeasuredBoot> {
+        unmeasured_boots(&self.runs, &Scope::default()).left_out
     }
 
     /// That they were not stopped, and that more than half of the boots were measured or failed.
@@ -63,7 +63,7 @@ impl Made {
             return Err(Failure::rig(why));
         }
         match left_out.first() {
-            Some(Boot { run, board, why, .. }) if 2 * left_out.len() >= boots => {
+            Some(UnmeasuredBoot { run, board, why, .. }) if 2 * left_out.len() >= boots => {
                 Err(Failure::rig(format!(
                     "{} of {boots} boots were not measured, the first: `{board}` of run {run}, {why}",
                     left_out.len()

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use hilrig_core::exit;
 use hilrig_core::plural::counted;
-use hilrig_report::heap::{Boot, Boots, Change, Entry, Judged, Key, Scope, compare, sorted};
-use hilrig_report::{History, Row, Wanted};
+use hilrig_report::heap::{
+    Boots, Change, Entry, FigureJudgement, Key, Scope, UnmeasuredBoot, compare, unmeasured_boots,
+};
+use hilrig_report::{History, HistoryFilter, HistoryRow};
 
 use super::boots::{self, Lines, Made};
 use super::history;
@@ -46,7 +48,9 @@ impl Told {
         let (before, now) = (self.entries()?, now.entries()?);
         let worse = before.iter().filter_map(|(key, was)| {
             let changes = compare(&was.figures, &now.get(key)?.figures).changes.into_iter();
-            let worse = changes.filter(|c| matches!(c.judged, Judged::Worse | Judged::NotMeasured));
+            let worse = changes.filter(|c| {
+                matches!(c.judged, FigureJudgement::Worse | FigureJudgement::NotMeasured)
+            });
             let most = |change: &Change| change.difference().map_or(u64::MAX, i64::unsigned_abs);
             Some((key.clone(), worse.max_by_key(most)?))
         });
@@ -87,8 +91,9 @@ impl<'a> Commits<'a> {
             Err(failure) => return Ok(Told::Not(failure.message().to_owned())),
         };
         let wanted = Wants { configuration, keys: like.and_then(Told::entries) };
-        let of_commit = Wanted { commit: Some(hash.into()), ..Wanted::default() };
-        let clean = |row: &Row| row.commit.as_ref().is_some_and(|commit| !commit.ends_with('+'));
+        let of_commit = HistoryFilter { commit: Some(hash.into()), ..HistoryFilter::default() };
+        let clean =
+            |row: &HistoryRow| row.commit.as_ref().is_some_and(|commit| !commit.ends_with('+'));
         if let Some(told) = self.known(&of_commit, &wanted, clean, "known")? {
             return Ok(told);
         }
@@ -123,9 +128,9 @@ impl<'a> Commits<'a> {
     /// What the history has, where it has all that is wanted.
     fn known(
         &self,
-        of: &Wanted,
+        of: &HistoryFilter,
         wanted: &Wants<'_>,
-        row: impl Fn(&Row) -> bool,
+        row: impl Fn(&HistoryRow) -> bool,
         how: &str,
     ) -> Result<Option<Told>, Failure> {
         // Looking makes no history where there was none.
@@ -156,10 +161,10 @@ impl<'a> Commits<'a> {
             .iter()
             .filter_map(|firmware| Some((&*firmware.kind, firmware.build.as_deref()?)))
             .collect();
-        let same = |row: &Row| {
+        let same = |row: &HistoryRow| {
             row.build.is_some() && row.build.as_deref() == builds.get(&*row.kind).copied()
         };
-        self.known(&Wanted::default(), wanted, same, "a build that is known")
+        self.known(&HistoryFilter::default(), wanted, same, "a build that is known")
     }
 
     async fn measured(&self, wanted: &Wants<'_>) -> Result<Told, Failure> {
@@ -221,12 +226,14 @@ impl Wants<'_> {
 
 /// What the boots of a commit come to.
 fn told(made: &Made, wanted: &Wants<'_>) -> Told {
-    let failed = sorted(&made.runs, &Scope::default()).failed;
+    let failed = unmeasured_boots(&made.runs, &Scope::default()).failed;
     let mut boots = Boots::of(&made.runs);
     boots.retain(|key, _| wanted.has(key));
     if !wanted.all_in(boots.keys()) {
         return match (failed.first(), made.enough()) {
-            (Some(Boot { board, why, .. }), _) => Told::Failed(format!("`{board}`: {why}")),
+            (Some(UnmeasuredBoot { board, why, .. }), _) => {
+                Told::Failed(format!("`{board}`: {why}"))
+            }
             (None, Err(failure)) => Told::Not(failure.message().to_owned()),
             (None, Ok(())) => Told::Not("its configuration is another".into()),
         };

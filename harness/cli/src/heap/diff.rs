@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use hilrig_core::exit;
-use hilrig_report::heap::{CallerChanges, Compared, Entry, Key, SideBySide, compare_callers};
+use hilrig_report::heap::{CallerChanges, Entry, Key, KeyComparison, SideBySide, compare_callers};
 
 use super::measure::measure;
 use super::sides::{Named, Side, Sources};
@@ -31,9 +31,9 @@ pub async fn diff(args: &args::HeapDiff) -> Result<u8, Failure> {
             list(&now.entries)
         )));
     }
-    let compared: Vec<Compared> = common
+    let compared: Vec<KeyComparison> = common
         .iter()
-        .map(|key| Compared::of((*key).clone(), &before.entries[*key], &now.entries[*key]))
+        .map(|key| KeyComparison::of((*key).clone(), &before.entries[*key], &now.entries[*key]))
         .collect();
     let changes = |key: &&Key| {
         let (before, now) = (before.callers.get(*key)?, now.callers.get(*key)?);
@@ -58,7 +58,7 @@ pub async fn diff(args: &args::HeapDiff) -> Result<u8, Failure> {
     Ok(exit::PASSED)
 }
 
-fn tables(compared: &[Compared], callers: &CallerChanges) -> String {
+fn tables(compared: &[KeyComparison], callers: &CallerChanges) -> String {
     let mut text = String::from("\n");
     for of in compared {
         let names = ["before", "after"];

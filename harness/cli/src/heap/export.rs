@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use hilrig_report::Row;
+use hilrig_report::HistoryRow;
 use serde_json::{Map, Value, json};
 
 use crate::error::Failure;
 
 /// One figure a line (RFC 4180).
-pub fn csv(rows: &[Row]) -> String {
+pub fn csv(rows: &[HistoryRow]) -> String {
     let mut text = String::from(
         "run,started,commit,build,board,kind,configuration,tls,verdict,phase,metric,value\r\n",
     );
@@ -43,13 +43,13 @@ fn field(text: &str) -> String {
 }
 
 /// An array of objects with the fields of the CSV.
-pub fn json(rows: &[Row]) -> Result<String, Failure> {
+pub fn json(rows: &[HistoryRow]) -> Result<String, Failure> {
     let text = serde_json::to_string_pretty(rows).map_err(Failure::internal)?;
     Ok(text + "\n")
 }
 
 /// Bencher Metric Format: the figures of the last run, `board/phase` being the benchmark.
-pub fn bencher(rows: &[Row]) -> Result<String, Failure> {
+pub fn bencher(rows: &[HistoryRow]) -> Result<String, Failure> {
     let last = rows.last().map(|row| row.run.as_str());
     let mut benchmarks = Map::new();
     for row in rows.iter().filter(|row| Some(row.run.as_str()) == last) {
@@ -63,7 +63,7 @@ pub fn bencher(rows: &[Row]) -> Result<String, Failure> {
 }
 
 /// OpenMetrics 1.0 text: for each board the figures of its last run, as a scrape would find them.
-pub fn open_metrics(rows: &[Row]) -> String {
+pub fn open_metrics(rows: &[HistoryRow]) -> String {
     let mut text = String::new();
     for metric in hilrig_report::heap::Metric::ALL {
         let unit = metric.unit();
@@ -74,8 +74,8 @@ pub fn open_metrics(rows: &[Row]) -> String {
             "# HELP {name} {} of a firmware's phase in the board's last run.",
             metric.words().trim_end_matches(", %")
         );
-        let newest = |row: &&Row| {
-            let of_board = |other: &&Row| other.board == row.board;
+        let newest = |row: &&HistoryRow| {
+            let of_board = |other: &&HistoryRow| other.board == row.board;
             rows.iter().rfind(of_board).is_some_and(|last| last.run == row.run)
         };
         for row in rows.iter().filter(|row| row.metric == metric).filter(newest) {
@@ -106,8 +106,8 @@ mod tests {
 
     use super::*;
 
-    fn row(run: &str, board: &str, value: u64) -> Row {
-        Row {
+    fn row(run: &str, board: &str, value: u64) -> HistoryRow {
+        HistoryRow {
             run: run.into(),
             started: "2026-11-22T10:00:00Z".into(),
             commit: Some("0123".into()),

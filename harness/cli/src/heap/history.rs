@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use hilrig_report::{EVENTS, HISTORY, History, Row, Wanted};
+use hilrig_report::{EVENTS, HISTORY, History, HistoryFilter, HistoryRow};
 
 use super::{boots, export, plot, table};
 use crate::args::{self, HistoryFormat};
@@ -15,11 +15,11 @@ pub fn history(args: &args::HeapHistory) -> Result<u8, Failure> {
     let records = load::config(&args.config.config)?.records;
     let history = opened(&records)?;
     known(args, &history)?;
-    let wanted = Wanted {
+    let wanted = HistoryFilter {
         kind: args.kind.clone(),
         board: args.board.clone(),
         last: Some(args.last.get()),
-        ..Wanted::default()
+        ..HistoryFilter::default()
     };
     let rows = history.rows(&wanted).map_err(Failure::rig)?;
     print(&match args.format {
@@ -95,6 +95,6 @@ fn take_in(records: &Path, file: &Path) -> Result<History, Failure> {
 }
 
 /// Rows by run and board, in their order.
-pub fn by_boot(rows: &[Row]) -> impl Iterator<Item = &[Row]> {
+pub fn by_boot(rows: &[HistoryRow]) -> impl Iterator<Item = &[HistoryRow]> {
     rows.chunk_by(|a, b| (&a.run, &a.board) == (&b.run, &b.board))
 }

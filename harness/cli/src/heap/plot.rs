@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use anstyle::{AnsiColor, Style};
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::plural::counted;
-use hilrig_report::Row;
-use hilrig_report::heap::{Figure, Key, Metric};
+use hilrig_report::HistoryRow;
+use hilrig_report::heap::{HeapFigure, Key, Metric};
 
 /// Lines of a plot.
 const HEIGHT: usize = 12;
@@ -14,15 +14,15 @@ const HEIGHT: usize = 12;
 const WIDTH: usize = 66;
 
 /// One plot for each thing that can be compared: the lowest free heap, run by run.
-pub fn plots(rows: &[Row]) -> String {
-    let keys: BTreeSet<Key> = rows.iter().map(Row::key).collect();
+pub fn plots(rows: &[HistoryRow]) -> String {
+    let keys: BTreeSet<Key> = rows.iter().map(HistoryRow::key).collect();
     keys.iter().map(|key| plot(key, rows)).collect()
 }
 
-fn plot(of: &Key, rows: &[Row]) -> String {
-    let rows: Vec<&Row> =
+fn plot(of: &Key, rows: &[HistoryRow]) -> String {
+    let rows: Vec<&HistoryRow> =
         rows.iter().filter(|row| row.metric == Metric::LowestFree && row.key() == *of).collect();
-    let runs: Vec<&[&Row]> = rows.chunk_by(|a, b| a.run == b.run).collect();
+    let runs: Vec<&[&HistoryRow]> = rows.chunk_by(|a, b| a.run == b.run).collect();
     let runs = &runs[runs.len().saturating_sub(WIDTH)..];
     let shown = || runs.iter().flat_map(|run| run.iter());
     let (Some(low), Some(high)) =
@@ -40,7 +40,7 @@ fn plot(of: &Key, rows: &[Row]) -> String {
     for (column, run) in runs.iter().enumerate() {
         for phase in HeapPhase::ALL {
             let values = run.iter().filter(|row| row.phase == phase).map(|row| row.value).collect();
-            if let Some(figure) = Figure::of(values) {
+            if let Some(figure) = HeapFigure::of(values) {
                 lines[line_of(figure.median)][column] = Some(phase);
             }
         }

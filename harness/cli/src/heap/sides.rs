@@ -7,7 +7,7 @@ use hilrig_core::callers::HeapCallers;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::plural::counted;
 use hilrig_report::heap::{BASELINE, Baseline, Boots, Entry, Key};
-use hilrig_report::{EVENTS, HISTORY, History, Row, RunModel, Wanted};
+use hilrig_report::{EVENTS, HISTORY, History, HistoryFilter, HistoryRow, RunModel};
 
 use super::worktree::{Place, git};
 use super::{boots, history};
@@ -118,7 +118,7 @@ impl Sources {
         }
         let mut side = Side::default();
         let history = self.history()?;
-        let wanted = Wanted { run: Some(id.into()), ..Wanted::default() };
+        let wanted = HistoryFilter { run: Some(id.into()), ..HistoryFilter::default() };
         let rows = history.as_ref().map(|history| history.rows(&wanted)).transpose();
         side.add_rows(&rows.map_err(Failure::rig)?.unwrap_or_default());
         side.from.push(format!(
@@ -152,11 +152,11 @@ impl Sources {
     /// met a rig fault says nothing of the firmware.
     fn add_history(&self, side: &mut Side, hash: &str) -> Result<(), Failure> {
         let file = self.records.join(HISTORY).display().to_string();
-        let wanted = Wanted { commit: Some(hash.into()), ..Wanted::default() };
+        let wanted = HistoryFilter { commit: Some(hash.into()), ..HistoryFilter::default() };
         let history = self.history()?;
         let rows = history.as_ref().map(|history| history.rows(&wanted)).transpose();
         let rows = rows.map_err(Failure::rig)?.unwrap_or_default();
-        let (changed, rows): (Vec<Row>, Vec<Row>) = rows
+        let (changed, rows): (Vec<HistoryRow>, Vec<HistoryRow>) = rows
             .into_iter()
             .partition(|row| row.commit.as_ref().is_some_and(|commit| commit.ends_with('+')));
         let cut_off = history.as_ref().map(|history| history.cut_off(hash)).transpose();
@@ -237,7 +237,7 @@ impl Side {
     }
 
     /// Adds the figures of a history; returns how many boots and runs they are of.
-    fn add_rows(&mut self, rows: &[Row]) -> (usize, usize) {
+    fn add_rows(&mut self, rows: &[HistoryRow]) -> (usize, usize) {
         let boots = Boots::of_rows(rows).into_iter();
         self.entries.extend(boots.map(|(key, boots)| (key, Entry::of(&boots))));
         let runs = rows.chunk_by(|a, b| a.run == b.run).count();

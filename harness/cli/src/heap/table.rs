@@ -6,9 +6,10 @@ use hilrig_core::callers::HeapCallers;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::plural::counted;
 use hilrig_report::heap::{
-    CallerChange, Comparison, Entry, Held, Judged, Key, MOST_CALLERS, Metric, at_lowest, held,
+    CallerChange, CallerRow, Comparison, Entry, FigureJudgement, Key, MOST_CALLERS, Metric,
+    at_lowest, caller_rows,
 };
-use hilrig_report::{Row, RunModel};
+use hilrig_report::{HistoryRow, RunModel};
 
 use super::history::by_boot;
 use crate::table::table;
@@ -37,7 +38,7 @@ pub fn figures(key: &Key, entry: &Entry) -> String {
 }
 
 /// The history: a line for each board of each run.
-pub fn history(rows: &[Row]) -> String {
+pub fn history(rows: &[HistoryRow]) -> String {
     let lines = by_boot(rows).map(|boot| {
         let first = &boot[0];
         let mut line = vec![
@@ -47,7 +48,7 @@ pub fn history(rows: &[Row]) -> String {
             first.verdict.clone().unwrap_or("no verdict".into()),
         ];
         line.extend(HeapPhase::ALL.map(|phase| {
-            let figure = |row: &&Row| row.phase == phase && row.metric == Metric::LowestFree;
+            let figure = |row: &&HistoryRow| row.phase == phase && row.metric == Metric::LowestFree;
             boot.iter().find(figure).map_or("-".into(), |row| row.value.to_string())
         }));
         line
@@ -58,7 +59,7 @@ pub fn history(rows: &[Row]) -> String {
 /// Two sets of figures of one key.
 pub fn comparison(key: &Key, names: [&str; 2], comparison: &Comparison) -> String {
     let rows = comparison.changes.iter().map(|change| {
-        let figure = |figure: Option<hilrig_report::heap::Figure>| {
+        let figure = |figure: Option<hilrig_report::heap::HeapFigure>| {
             figure.map_or("not measured".into(), |figure| figure.to_string())
         };
         vec![
@@ -70,7 +71,9 @@ pub fn comparison(key: &Key, names: [&str; 2], comparison: &Comparison) -> Strin
             change.allowed().map_or("-".into(), |allowed| format!("{allowed:+}")),
             match change.judged {
                 // What fails a check stands out.
-                Judged::Worse | Judged::NotMeasured => change.words().to_uppercase(),
+                FigureJudgement::Worse | FigureJudgement::NotMeasured => {
+                    change.words().to_uppercase()
+                }
                 _ => change.words().to_owned(),
             },
         ]
@@ -115,9 +118,9 @@ pub fn sections(run: &RunModel) -> String {
 
 /// Who held the heap of a board when it was lowest in a phase.
 pub fn callers(board: &str, told: &HeapCallers) -> String {
-    let mut rows: Vec<Vec<String>> = held(told)
+    let mut rows: Vec<Vec<String>> = caller_rows(told)
         .into_iter()
-        .map(|Held { name, place, bytes, blocks }| {
+        .map(|CallerRow { name, place, bytes, blocks }| {
             let blocks = blocks.map_or(String::new(), |blocks| blocks.to_string());
             vec![bytes.to_string(), blocks, name, place]
         })

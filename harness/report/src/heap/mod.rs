@@ -8,10 +8,15 @@ mod formats;
 mod gate;
 
 pub use baseline::{BASELINE, Baseline, BaselineError, Entry};
-pub use callers::{CallerChange, Held, MOST_CALLERS, at_lowest, compare_callers, held, lowest};
-pub use compare::{Change, Comparison, Judged, against, compare};
+pub use callers::{
+    CallerChange, CallerRow, MOST_CALLERS, at_lowest, caller_rows, compare_callers, lowest,
+};
+pub use compare::{Change, Comparison, FigureJudgement, against, compare};
 #[cfg(test)]
 pub(crate) use figures::tests;
-pub use figures::{Boots, Figure, Key, Metric, PhaseFigures, is_measured};
+pub use figures::{Boots, HeapFigure, Key, Metric, PhaseFigures, is_measured};
 pub use formats::{CallerChanges, SideBySide};
-pub use gate::{Boot, Compared, Gate, Missing, NoGate, Scope, Sorted, sorted};
+pub use gate::{
+    Gate, GateError, KeyComparison, Missing, Scope, UnmeasuredBoot, UnmeasuredBoots,
+    unmeasured_boots,
+};

@@ -6,13 +6,13 @@ use hilrig_core::leak::{self, Slope};
 
 use super::bench::CaseBroker;
 use super::case::{OnBoard, Share};
-use crate::configuration::mismatch;
-use crate::judge;
+use crate::journal::Stop;
 use crate::log::Mark;
 use crate::mqtt;
-use crate::online::Online;
-use crate::run::Broker;
-use crate::walk::Stop;
+use crate::pool::Broker;
+use crate::pool::judge;
+use crate::session::configuration_mode::mismatch;
+use crate::session::mqtt_mode::Online;
 use crate::watch::Says;
 
 impl Share<'_> {
@@ -140,7 +140,7 @@ impl Share<'_> {
         let deadlines = &on.path.bench.plan.deadlines;
         let id = on.path.client_id();
         let thrown_out = mqtt::throw_out(&rig.endpoint, &id, deadlines.connect);
-        on.path.walk.waiting(thrown_out).await.map_err(Stop::Rig)?;
+        on.path.journal.waiting(thrown_out).await.map_err(Stop::Rig)?;
         let back = on.path.connected(on.log, mark);
         let closed = match tokio::time::timeout(on.path.reply_deadline(), back).await {
             Ok(back) => {

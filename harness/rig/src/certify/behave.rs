@@ -10,10 +10,10 @@ use super::behaviour::{self, Missed, Question};
 use super::bench::CaseBroker;
 use super::case::{OnBoard, Share};
 use crate::BrokerEndpoint;
+use crate::journal::Stop;
 use crate::mqtt::{self, NoMessage};
-use crate::online::Online;
-use crate::run::Broker;
-use crate::walk::Stop;
+use crate::pool::Broker;
+use crate::session::mqtt_mode::Online;
 
 /// Clients of a storm beside the board.
 pub(super) const CROWD: usize = 50;
@@ -150,7 +150,7 @@ impl Share<'_> {
         let deadline = on.path.bench.plan.deadlines.connect;
         let id = on.path.client_id();
         let thrown_out = mqtt::throw_out(&rig.endpoint, &id, deadline);
-        on.path.walk.waiting(thrown_out).await.map_err(Stop::Rig)?;
+        on.path.journal.waiting(thrown_out).await.map_err(Stop::Rig)?;
         on.path.connected(on.log, mark).await?;
         online.reconnected();
         Ok("the board was thrown out by a second client of its id, and came back")

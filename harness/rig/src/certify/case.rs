@@ -20,19 +20,19 @@ use super::run::{Next, Shared};
 use super::settings::{Given, given};
 use super::storm::Storm;
 use crate::BrokerEndpoint;
-use crate::boot::{Booted, Mode};
-use crate::configuration::{Target, mismatch};
 use crate::crashes;
 use crate::http;
+use crate::journal::{Journal, Stop};
 use crate::log::{Log, Mark};
+use crate::main_path::Path;
 use crate::mqtt;
-use crate::online::Online;
-use crate::path::Path;
+use crate::pool::Broker;
 use crate::restarts;
-use crate::run::Broker;
+use crate::session::boot_log::{Booted, Mode};
+use crate::session::configuration_mode::{Target, mismatch};
+use crate::session::mqtt_mode::Online;
 use crate::time_server::TimeServer;
 use crate::topics;
-use crate::walk::{Stop, Walk};
 use crate::watch::Says;
 
 /// Attempts of a board that is to come back by itself.
@@ -121,7 +121,7 @@ impl Share<'_> {
             let Some(Held { broker, .. }) = &mut held else { break Ok(()) };
             let on = OnBoard { path, log, case: task.case, mark: log.mark() };
             self.all.began(self, task);
-            path.walk.lows_anew();
+            path.journal.reset_lows();
             let deadline = path.bench.plan.deadlines.board;
             let case = self.case(&on, broker.as_mut(), &mut booted);
             let (came, stop) = match tokio::time::timeout(deadline, case).await {
@@ -169,7 +169,7 @@ impl Share<'_> {
     }
 
     /// The board's work is over: what it had in its hands is told.
-    pub(crate) fn ended(&self, walk: &Walk<'_>, log: Option<&Log>, stop: Option<&Stop>) {
+    pub(crate) fn ended(&self, journal: &Journal<'_>, log: Option<&Log>, stop: Option<&Stop>) {
         let why = stop.map(|stop| match stop {
             Stop::Failed(why)
             | Stop::Crashed(why)
@@ -179,8 +179,8 @@ impl Share<'_> {
         });
         self.all.board_ended(self, why.map(String::as_str));
         let why = why.map_or("the certification ended", String::as_str);
-        walk.check(crashes::check(walk, log, why));
-        walk.check(restarts::check(walk, log, why));
+        journal.check(crashes::check(journal, log, why));
+        journal.check(restarts::check(journal, log, why));
     }
 
     /// The next case, and a broker for it; or the storm that the board has joined.
@@ -310,16 +310,16 @@ impl Share<'_> {
         };
         if let Some(ca) = &names.ca {
             let answer = http::post(board, ca, given.ca.clone(), deadline);
-            taken("the CA certificate", on.path.walk.waiting(answer).await)?;
+            taken("the CA certificate", on.path.journal.waiting(answer).await)?;
         }
         match (&names.certificate, &given.certificate) {
             (Some(path), Some(pem)) => {
                 let answer = http::post(board, path, pem.clone().into_bytes(), deadline);
-                taken("the client certificate", on.path.walk.waiting(answer).await)
+                taken("the client certificate", on.path.journal.waiting(answer).await)
             }
             (Some(path), None) => {
                 let answer = http::delete(board, path, deadline);
-                taken("that there is no client certificate", on.path.walk.waiting(answer).await)
+                taken("that there is no client certificate", on.path.journal.waiting(answer).await)
             }
             (None, _) => Ok(()),
         }
@@ -475,7 +475,7 @@ impl Share<'_> {
         };
         let mark = on.log.mark();
         on.path.reset_asked(on.log);
-        on.path.walk.waiting(board.reset()).await?;
+        on.path.journal.waiting(board.reset()).await?;
         self.given_up(on, mark).await.map_err(lost)
     }
 
@@ -550,7 +550,7 @@ pub(super) fn topic(booted: &Booted, name: &str) -> Result<String, Stop> {
 }
 
 fn low(on: &OnBoard<'_>, phase: HeapPhase) -> Option<u64> {
-    on.path.walk.lows().get(phase).map(|low| low.lowest_free)
+    on.path.journal.lows().get(phase).map(|low| low.lowest_free)
 }
 
 /// The lowest free heap so far, in the handshake and connected.

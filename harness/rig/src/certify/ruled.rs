@@ -6,7 +6,7 @@ use hilrig_core::certify::{Act, Reason};
 use super::behaviour::{self, Asked, Carried};
 use super::bench::CaseBroker;
 use super::case::{OnBoard, Share, rig_id};
-use crate::walk::Stop;
+use crate::journal::Stop;
 
 /// [`BrokerFacts::kind`](hilrig_core::event::BrokerFacts::kind) of a broker that somebody else runs.
 const OUTSIDE: &str = "outside";
@@ -45,7 +45,7 @@ impl Share<'_> {
             own_topic: matches!(on.case.act, Act::Mqtt(_)).then_some(own_topic.as_str()),
             retained: matches!(on.case.act, Act::Mqtt(Behaviour::Retained | Behaviour::Qos)),
         };
-        let rule = on.path.walk.waiting(behaviour::rule(&question, &asked)).await;
+        let rule = on.path.journal.waiting(behaviour::rule(&question, &asked)).await;
         let for_the_board = || {
             let alone = unheard && matches!(stop, Stop::Failed(_));
             alone.then(|| behaviour::rule_for_the_board(before, after, topics)).flatten()
@@ -69,7 +69,7 @@ impl Share<'_> {
         let tag = self.tag(on);
         let question = self.question(on, broker.endpoint(), &tag);
         let id = on.path.client_id();
-        on.path.walk.waiting(behaviour::rule_for_id(&question, &id)).await
+        on.path.journal.waiting(behaviour::rule_for_id(&question, &id)).await
     }
 }
 

@@ -22,9 +22,9 @@ use super::case::{Now, Share};
 use super::judge::{self, Came};
 use super::queue::{Need, Queue, Task};
 use super::storm::Storm;
-use crate::halt::Halt;
-use crate::meeting::Meeting;
-use crate::run::{Bench, Member, Plan, RunOutcome, one_board};
+use crate::pool::halt::Halt;
+use crate::pool::{Bench, Member, Plan, RunOutcome, one_board};
+use crate::restart_barrier::RestartBarrier;
 use crate::time_server::TimeServer;
 use crate::watch::Patterns;
 
@@ -139,14 +139,14 @@ async fn on_boards(
             Bench::for_cases(plan, all.what.events, patterns, port, share, deadline)
         })
         .collect();
-    let meeting = Meeting::default();
+    let barrier = RestartBarrier::default();
     let (halt, halted) = watch::channel(None::<Halt>);
     let mut boards: FuturesUnordered<_> = members
         .into_iter()
         .zip(&benches)
         .enumerate()
         .map(|(number, (member, bench))| {
-            one_board(bench, number, meeting.seat(), member, halted.clone())
+            one_board(bench, number, barrier.join(), member, halted.clone())
         })
         .collect();
     let deadline = plan.deadlines.run + deadline;

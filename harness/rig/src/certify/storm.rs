@@ -18,12 +18,12 @@ use super::bench::{CaseBroker, Trust};
 use super::case::{Met, OnBoard, Share, lows, not_ready, topic};
 use super::settings::given;
 use crate::BrokerEndpoint;
-use crate::boot::{Booted, Mode};
+use crate::journal::Stop;
 use crate::log::Log;
-use crate::online::Online;
-use crate::path::Path;
-use crate::run::Broker;
-use crate::walk::Stop;
+use crate::main_path::Path;
+use crate::pool::Broker;
+use crate::session::boot_log::{Booted, Mode};
+use crate::session::mqtt_mode::Online;
 
 /// A storm, for those who join it.
 pub(crate) struct Storm {
@@ -207,7 +207,7 @@ impl Share<'_> {
         storm: &Storm,
     ) -> Result<(), Stop> {
         let on = OnBoard { path, log, case: storm.case, mark: log.mark() };
-        path.walk.lows_anew();
+        path.journal.reset_lows();
         let deadline = path.bench.plan.deadlines.board;
         let part = tokio::time::timeout(deadline, self.take_part(&on, storm, booted)).await;
         let late = || Stop::Failed(format!("it was not through within {}", Span(deadline)));

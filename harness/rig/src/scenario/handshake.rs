@@ -1,13 +1,13 @@
 //! `handshake`: TLS connections in a row. The rig connects to the broker under the board's own client
 //! id, so that the broker throws the board out, and the board connects anew.
 
+use crate::journal::Stop;
 use crate::log::Log;
+use crate::main_path::Path;
 use crate::mqtt;
-use crate::online::Online;
-use crate::path::Path;
-use crate::run::Broker;
+use crate::pool::Broker;
 use crate::scenario::Steps;
-use crate::walk::Stop;
+use crate::session::mqtt_mode::Online;
 
 impl Path<'_> {
     pub(super) async fn handshakes(
@@ -36,9 +36,9 @@ impl Path<'_> {
         let deadline = self.bench.plan.deadlines.connect;
         let client_id = self.client_id();
         let thrown_out = mqtt::throw_out(&broker.endpoint, &client_id, deadline);
-        self.walk.waiting(thrown_out).await.map_err(Stop::Rig)?;
+        self.journal.waiting(thrown_out).await.map_err(Stop::Rig)?;
         let free = self.again_online(steps, online, log, broker, mark).await?;
-        steps.done(self.walk, "a TLS connection", free);
+        steps.done(self.journal, "a TLS connection", free);
         Ok(())
     }
 }

@@ -17,14 +17,14 @@ use hilrig_core::event::What;
 use hilrig_core::heap::HeapSample;
 use hilrig_core::scenario::{Asked, SETTLES, Scenario};
 
-use crate::boot::Booted;
-use crate::configuration::{invalid, mismatch};
-use crate::judge;
+use crate::journal::{Journal, Stop};
 use crate::log::{Log, Mark};
-use crate::online::Online;
-use crate::path::Path;
-use crate::run::Broker;
-use crate::walk::{Stop, Walk};
+use crate::main_path::Path;
+use crate::pool::Broker;
+use crate::pool::judge;
+use crate::session::boot_log::Booted;
+use crate::session::configuration_mode::{invalid, mismatch};
+use crate::session::mqtt_mode::Online;
 
 pub(crate) use steps::Steps;
 
@@ -35,31 +35,31 @@ const AGAIN: Duration = Duration::from_millis(20);
 const AGAIN_MOST: Duration = Duration::from_millis(500);
 
 /// The step of the scenario under way did not work, where there is one: its check fails. Gives the check's id.
-pub(crate) fn failed(walk: &Walk<'_>, why: &str) -> Option<String> {
-    let steps = walk.take_scenario()?;
+pub(crate) fn failed(journal: &Journal<'_>, why: &str) -> Option<String> {
+    let steps = journal.take_scenario()?;
     let scenario = steps.asked.scenario;
     let found = format!("{}: {why}", steps.in_step());
-    judged(walk, &steps, Check::of(scenario.check(), scenario.title(), false, found), None);
+    judged(journal, &steps, Check::of(scenario.check(), scenario.title(), false, found), None);
     Some(scenario.check())
 }
 
 /// The path ended in the scenario under way, where there is one, by something else than its own step. Where the
 /// bench or somebody stopped it, it is judged by what was measured; a crash or a restart is a check of its own.
-pub(crate) fn stopped(walk: &Walk<'_>, stop: &Stop) {
-    let Some(steps) = walk.take_scenario() else { return };
+pub(crate) fn stopped(journal: &Journal<'_>, stop: &Stop) {
+    let Some(steps) = journal.take_scenario() else { return };
     match stop {
         Stop::Failed(_) | Stop::Crashed(_) => {
-            walk.tell(What::Scenario(steps.found(CheckOutcome::NotHeld, None)));
+            journal.emit(What::Scenario(steps.found(CheckOutcome::NotHeld, None)));
         }
         Stop::Rig(why) | Stop::Silent(why) | Stop::Interrupted(why) => {
-            judged(walk, &steps, steps.check(true), Some(why.clone()));
+            judged(journal, &steps, steps.check(true), Some(why.clone()));
         }
     }
 }
 
-fn judged(walk: &Walk<'_>, steps: &Steps, check: Check, stopped: Option<String>) {
-    walk.tell(What::Scenario(steps.found(check.outcome, stopped)));
-    walk.check(check);
+fn judged(journal: &Journal<'_>, steps: &Steps, check: Check, stopped: Option<String>) {
+    journal.emit(What::Scenario(steps.found(check.outcome, stopped)));
+    journal.check(check);
 }
 
 impl Path<'_> {
@@ -110,12 +110,12 @@ impl Path<'_> {
         steps: &Rc<Steps>,
         work: impl Future<Output = Result<(), Stop>>,
     ) -> Result<(), Stop> {
-        self.walk
+        self.journal
             .phase(steps.asked.scenario.phase(), async {
-                self.walk.scenario_begins(steps.clone());
+                self.journal.scenario_begins(steps.clone());
                 work.await?;
-                self.walk.take_scenario();
-                judged(self.walk, steps, steps.check(false), None);
+                self.journal.take_scenario();
+                judged(self.journal, steps, steps.check(false), None);
                 Ok(())
             })
             .await
@@ -134,7 +134,7 @@ impl Path<'_> {
             return Err(Stop::Failed(wrong));
         }
         let free = self.settled_heap(steps, online, broker).await?;
-        steps.done(self.walk, format!("the request {}", request.request), free);
+        steps.done(self.journal, format!("the request {}", request.request), free);
         Ok(())
     }
 
@@ -173,7 +173,7 @@ impl Path<'_> {
         let mut settled = self.heap_reply(online, broker).await?;
         let mut again = AGAIN;
         while settled.is_some_and(|now| steps.below_last(now.free)) && since.elapsed() < SETTLES {
-            self.walk.waiting(tokio::time::sleep(again)).await;
+            self.journal.waiting(tokio::time::sleep(again)).await;
             again = (again * 2).min(AGAIN_MOST);
             let next = self.heap_reply(online, broker).await?;
             let free = |now: &Option<OfNow>| now.map(|now| now.free);
@@ -211,9 +211,9 @@ impl Path<'_> {
         let Some(fields) = &self.bench.plan.contract.heap.reply else { return Ok(None) };
         let mut of_now = None;
         for sample in judge::heap_of_reply(fields, reply).map_err(Stop::Failed)? {
-            let noted = self.walk.lows().worse_by(&sample);
+            let noted = self.journal.lows().worse_by(&sample);
             if noted {
-                self.walk.heap(sample);
+                self.journal.heap(sample);
             }
             of_now = sample.free.map(|free| OfNow { free, sample, noted }).or(of_now);
         }
@@ -224,8 +224,8 @@ impl Path<'_> {
     /// noted last.
     fn counts(&self, of_now: Option<OfNow>) -> Option<u64> {
         let OfNow { free, sample, noted } = of_now?;
-        if !noted && !self.walk.knows(&sample) {
-            self.walk.heap(sample);
+        if !noted && !self.journal.knows(&sample) {
+            self.journal.heap(sample);
         }
         Some(free)
     }

@@ -8,12 +8,12 @@ use hilrig_core::leak;
 use hilrig_core::text;
 use hilrig_core::units::Span;
 
-use crate::boot::Booted;
-use crate::configuration::mismatch;
 use crate::http::{self, Tried};
-use crate::path::Path;
+use crate::journal::Stop;
+use crate::main_path::Path;
 use crate::scenario::Steps;
-use crate::walk::Stop;
+use crate::session::boot_log::Booted;
+use crate::session::configuration_mode::mismatch;
 
 /// How often the heap is looked at that is to come back.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -28,7 +28,7 @@ impl Path<'_> {
             let first = page.get_or_insert_with(|| body.clone());
             same(first, &body)?;
             let text = format!("the page, {} B", body.len());
-            steps.done(self.walk, text, self.heap_over_http(http).await?);
+            steps.done(self.journal, text, self.heap_over_http(http).await?);
         }
         if let Some(page) = page {
             self.pages_at_once(http, steps, &page).await?;
@@ -38,7 +38,7 @@ impl Path<'_> {
 
     async fn one_page(&self, http: SocketAddr) -> Result<Vec<u8>, Stop> {
         let page = &self.bench.plan.contract.http.page;
-        let answer = self.walk.waiting(http::get(http, page, self.reply_deadline())).await;
+        let answer = self.journal.waiting(http::get(http, page, self.reply_deadline())).await;
         let answer = answer.map_err(|why| self.no_answer(http, why))?;
         match answer.status {
             200 => Ok(answer.body),
@@ -64,7 +64,7 @@ impl Path<'_> {
         let all = (0..count).map(|_| http::try_get(http, &contract.page, deadline));
         let mut answered = 0;
         let mut refused = None;
-        for tried in self.walk.waiting(join_all(all)).await {
+        for tried in self.journal.waiting(join_all(all)).await {
             match tried.map_err(|why| Stop::Failed(format!("{count} at once: {why}")))? {
                 Tried::Answered(answer) if answer.status == 200 => {
                     same(page, &answer.body)?;
@@ -91,7 +91,7 @@ impl Path<'_> {
         }
         let free = self.heap_comes_back(http, before).await?;
         let text = format!("{count} at once, {answered} answered, {} refused", count - answered);
-        steps.done(self.walk, text, free);
+        steps.done(self.journal, text, free);
         Ok(())
     }
 
@@ -114,7 +114,7 @@ impl Path<'_> {
                     Span(self.reply_deadline())
                 )));
             }
-            self.walk.waiting(tokio::time::sleep(AGAIN)).await;
+            self.journal.waiting(tokio::time::sleep(AGAIN)).await;
         }
     }
 

@@ -3,11 +3,11 @@
 
 use hilrig_core::seeded::Seeded;
 
-use crate::online::Online;
-use crate::path::Path;
-use crate::run::Broker;
+use crate::journal::Stop;
+use crate::main_path::Path;
+use crate::pool::Broker;
 use crate::scenario::Steps;
-use crate::walk::Stop;
+use crate::session::mqtt_mode::Online;
 
 /// Far over any buffer of a board, and below what the broker takes, 64 KiB. Bytes.
 const FAR_OVER: [usize; 2] = [4096, 32 * 1024];
@@ -53,7 +53,7 @@ impl Path<'_> {
             return Err(Stop::Failed(format!("{text} was not refused, and it fits")));
         }
         let how = if refused { "refused" } else { "dropped" };
-        steps.done(self.walk, format!("{text}, {how}"), free);
+        steps.done(self.journal, format!("{text}, {how}"), free);
         Ok(())
     }
 

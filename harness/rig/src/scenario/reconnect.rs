@@ -1,12 +1,12 @@
 //! `reconnect`: the broker goes away and comes back, with the same certificates, port and login. It is
 //! shared by all boards of the run, so that they meet for each restart.
 
+use crate::journal::Stop;
 use crate::log::Log;
-use crate::online::Online;
-use crate::path::Path;
-use crate::run::Broker;
+use crate::main_path::Path;
+use crate::pool::Broker;
 use crate::scenario::Steps;
-use crate::walk::Stop;
+use crate::session::mqtt_mode::Online;
 
 impl Path<'_> {
     pub(super) async fn reconnects(
@@ -32,12 +32,12 @@ impl Path<'_> {
         broker: &Broker,
     ) -> Result<(), Stop> {
         let mark = log.mark();
-        self.walk.doing("waited for the other boards and the broker's restart");
+        self.journal.doing("waited for the other boards and the broker's restart");
         broker.mqtt.away();
-        self.walk.with_others(self.seat.broker_restarted()).await;
-        self.walk.waiting(broker.mqtt.renewed()).await.map_err(Stop::Rig)?;
+        self.journal.with_others(self.participant.wait_for_restart()).await;
+        self.journal.waiting(broker.mqtt.renewed()).await.map_err(Stop::Rig)?;
         let free = self.again_online(steps, online, log, broker, mark).await?;
-        steps.done(self.walk, "a restart of the broker", free);
+        steps.done(self.journal, "a restart of the broker", free);
         Ok(())
     }
 }

@@ -2,13 +2,13 @@
 //! for a time. The order is the same for all boards of a run, as they meet for the restarts. The
 //! configuration page is no part of it: between the modes stands a reset, which gives all heap back.
 
+use crate::journal::Stop;
 use crate::log::Log;
-use crate::online::Online;
-use crate::path::Path;
-use crate::run::Broker;
+use crate::main_path::Path;
+use crate::pool::Broker;
 use crate::scenario::Steps;
 use crate::scenario::payload::random_size;
-use crate::walk::Stop;
+use crate::session::mqtt_mode::Online;
 
 /// Of so many steps in the mean, one is a restart and two are connections.
 const STEPS: u64 = 16;

@@ -10,7 +10,7 @@ use hilrig_core::plural::counted;
 use hilrig_core::scenario::{Asked, Length, Scenario, ScenarioFound, SlopeFound, WARM_UP};
 use hilrig_core::series::{Sample, Series};
 
-use crate::walk::Walk;
+use crate::journal::Journal;
 
 /// Steps done so far, with the free heap after each.
 pub struct Steps {
@@ -84,9 +84,9 @@ impl Steps {
     }
 
     /// A step worked.
-    pub fn done(&self, walk: &Walk<'_>, text: impl Into<String>, free: Option<u64>) {
+    pub fn done(&self, journal: &Journal<'_>, text: impl Into<String>, free: Option<u64>) {
         self.done.set(self.done.get() + 1);
-        walk.tell(What::Step {
+        journal.emit(What::Step {
             scenario: self.asked.scenario.name().into(),
             step: self.done.get(),
             of: self.of(),

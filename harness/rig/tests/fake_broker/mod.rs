@@ -5,8 +5,8 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use bytes::BytesMut;
-use hilrig_broker::Certificates;
 use hilrig::BrokerEndpoint;
+use hilrig_broker::Certificates;
 use rumqttc::mqttbytes::Error as Malformed;
 use rumqttc::{
     ConnAck, ConnectReturnCode, Packet, PubAck, Publish, QoS, SubAck, SubscribeReasonCode,

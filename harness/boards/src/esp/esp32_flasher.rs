@@ -1,0 +1,353 @@
+//! Flashing a chip of the ESP32 family, with espflash's own flasher.
+//!
+//! The image is an ELF file; espflash makes the second-stage loader, the partition table and the
+//! application's image from it. The ROM's loader writes them, without espflash's RAM stub: the
+//! stub is faster, but it is a program that is run on the chip and that nothing here can stand in
+//! for, while each command of the ROM is held against a fake that keeps its flash. The ROM takes the
+//! MD5 of its flash, so what is unchanged is not written again and what is written is verified.
+//!
+//! espflash runs on a thread of its own behind a [`Relay`]: what it does wrong with a board that
+//! lies ends as a fault of the bench.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use espflash::Error;
+use espflash::connection::{Connection, ResetAfterOperation, ResetBeforeOperation};
+use espflash::flasher::{FlashData, FlashSettings, Flasher, SpiAttachParams};
+use espflash::image_format::idf::{IdfBootloaderFormat, check_idf_bootloader};
+use espflash::image_format::{Metadata, Segment};
+use espflash::target::{Chip, ProgressCallbacks, XtalFrequency};
+use hilrig_core::board::{BoardFault, Flashed};
+use hilrig_core::config::BoardKind;
+use hilrig_core::mac::Mac;
+use hilrig_core::text::printable;
+use serialport::{TTYPort, UsbPortInfo};
+
+use crate::esp::esp8266_loader::Deadlines;
+use crate::esp::espflash_pump::{self as relay, Relay};
+
+/// The rate at which the ROM's loader is called; it may be changed afterwards.
+pub const ROM_BAUD: u32 = 115_200;
+
+/// The ROM's block.
+const BLOCK: usize = 0x400;
+/// How often progress is told.
+const TELLING: Duration = Duration::from_millis(50);
+
+/// The chip of a kind of board, if it is of this family.
+pub fn chip(kind: BoardKind) -> Option<Chip> {
+    Some(match kind {
+        BoardKind::Esp32 => Chip::Esp32,
+        BoardKind::Esp32c2 => Chip::Esp32c2,
+        BoardKind::Esp32c3 => Chip::Esp32c3,
+        BoardKind::Esp32c5 => Chip::Esp32c5,
+        BoardKind::Esp32c6 => Chip::Esp32c6,
+        BoardKind::Esp32h2 => Chip::Esp32h2,
+        BoardKind::Esp32p4 => Chip::Esp32p4,
+        BoardKind::Esp32s2 => Chip::Esp32s2,
+        BoardKind::Esp32s3 => Chip::Esp32s3,
+        BoardKind::Virtual | BoardKind::Lm3s6965 | BoardKind::Esp8266 | BoardKind::Probe => {
+            return None;
+        }
+    })
+}
+
+/// What is to be done.
+pub struct Job {
+    /// The chip that it has to be.
+    pub chip: Chip,
+    /// The MAC that it has to have.
+    pub mac: Option<Mac>,
+    /// The ELF file.
+    pub elf: Arc<[u8]>,
+    /// Its name, for messages.
+    pub name: String,
+    /// Write what is there already, too.
+    pub force: bool,
+    /// Rate of the loader.
+    pub baud: u32,
+    /// VID and PID of the port's USB device.
+    pub usb: Option<(u16, u16)>,
+}
+
+/// What went wrong.
+#[derive(Debug)]
+pub struct Failed {
+    pub fault: BoardFault,
+    /// Another reset into the loader may help: the flash is as it was, and the chip is not a wrong
+    /// one.
+    pub again: bool,
+}
+
+/// Why espflash's side gave up.
+enum Trouble {
+    /// The line or the loader.
+    Espflash(Error),
+    /// What another attempt does not mend.
+    Final(BoardFault),
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Trouble {
+        Trouble::Espflash(error)
+    }
+}
+
+/// Flashes the chip that is in its loader on `port`. Returns its MAC.
+pub fn flash(
+    port: &mut TTYPort,
+    path: &Path,
+    deadlines: Deadlines,
+    stop: &AtomicBool,
+    job: &Job,
+    progress: &mut Progress,
+) -> Result<Mac, Failed> {
+    let (near, far) = relay::pty(ROM_BAUD).map_err(|fault| Failed { fault, again: false })?;
+    let mut relay = Relay::new(port, path, deadlines, job.baud, stop);
+    let (carried, result) = std::thread::scope(|scope| {
+        let progress = &mut *progress;
+        let espflash = scope.spawn(move || talk(far, path, job, progress));
+        // The near end is closed when this returns, which ends espflash if it has not ended.
+        let carried = relay.carry(near);
+        (carried, espflash.join())
+    });
+    let (mut fault, again) = match (carried, result) {
+        (Ok(()), Ok(Ok(mac))) => return Ok(mac),
+        (_, Ok(Err(Trouble::Final(fault)))) => (fault, false),
+        (Err(fault), _) => (fault, !stop.load(Ordering::Relaxed)),
+        (Ok(()), Ok(Err(Trouble::Espflash(error)))) => (
+            BoardFault::new(relay.tried(), words(&error)).help(
+                "Start again; if it stays, look at the line (cable, rate) and the flash chip.",
+            ),
+            true,
+        ),
+        (Ok(()), Err(panic)) => (
+            BoardFault::new(relay.tried(), format!("espflash gave up: {}", text_of(&*panic)))
+                .help("Look at the ELF file, and at the line: a loader that answers garbage."),
+            true,
+        ),
+    };
+    if let Some(at) = progress.at() {
+        fault.found = format!("{at}: {}", fault.found);
+    }
+    Err(Failed { fault, again: again && progress.at().is_none() })
+}
+
+/// espflash's side.
+fn talk(port: TTYPort, path: &Path, job: &Job, progress: &mut Progress) -> Result<Mac, Trouble> {
+    let (vid, pid) = job.usb.unwrap_or_default();
+    let usb = UsbPortInfo {
+        vid,
+        pid,
+        serial_number: None,
+        manufacturer: None,
+        product: None,
+        interface: None,
+    };
+    // The board's own lines have put it into its loader, and reset it afterwards.
+    let connection = Connection::new(
+        port,
+        usb,
+        ResetAfterOperation::NoResetNoStub,
+        ResetBeforeOperation::NoReset,
+        ROM_BAUD,
+    );
+    let tried = format!("identifying the chip on {}", path.display());
+    let refused = |found: String, help: &str| {
+        let help = format!("Nothing was written. {help}");
+        Trouble::Final(BoardFault::new(tried.clone(), found).help(help))
+    };
+    let mut flasher = Flasher::connect(connection, false, true, true, Some(job.chip), None)
+        .map_err(|error| match error {
+            Error::ChipMismatch(expected, found) => refused(
+                format!("it is an {found}, the configuration says {expected}"),
+                "Mend the board's `kind`, or name another port.",
+            ),
+            Error::ChipDetectError(_) => {
+                refused(words(&error), "Name the port of a chip of the ESP32 family.")
+            }
+            error => Trouble::Espflash(error),
+        })?;
+    if flasher.secure_download_mode() {
+        return Err(refused(
+            "the chip is in secure download mode: it tells neither its MAC nor what is in its flash".into(),
+            "Such a chip can be flashed by its maker's tools only.",
+        ));
+    }
+    let info = flasher.device_info()?;
+    let told = info.mac_address.unwrap_or_default();
+    let mac: Mac = told.parse().map_err(|error: hilrig_core::mac::NoMac| {
+        refused(error.to_string(), "Look at the line.")
+    })?;
+    if let Some(expected) = job.mac
+        && expected != mac
+    {
+        return Err(refused(
+            format!("its MAC is {mac}, the configuration says {expected}"),
+            "Another board hangs on this port: mend `port` or `mac`.",
+        ));
+    }
+    let settings = FlashSettings::new(None, Some(info.flash_size), None);
+    let revision = info.revision.map_or(0, |(major, minor)| major * 100 + minor);
+    let segments = segments(job, settings, info.crystal_frequency, revision).map_err(|found| {
+        Trouble::Final(
+            BoardFault::new(format!("making the flash image of {}", job.name), found).help(
+                "Nothing was written. Name the ELF file of a firmware for this chip under `image`.",
+            ),
+        )
+    })?;
+    if job.baud != ROM_BAUD {
+        flasher.change_baud(job.baud)?;
+    }
+    // Attaches the flash anew, and stops the watchdog of a chip with a USB port of its own.
+    flasher.disable_watchdog()?;
+    progress.total = segments.iter().map(|segment| u64::from(segment.size())).sum();
+    // `Flasher`'s own writing ends in a FLASH_END that starts the firmware. The board must run
+    // nothing until it is reset, so its target is driven from here (esptool leaves FLASH_END out
+    // for the same reason).
+    let mut target = job.chip.flash_target(SpiAttachParams::default(), false, true, !job.force);
+    for segment in segments {
+        progress.begin(segment.size());
+        target.write_segment(flasher.connection(), segment, progress)?;
+    }
+    Ok(mac)
+}
+
+/// What goes into the flash: second-stage loader, partition table, application.
+fn segments(
+    job: &Job,
+    settings: FlashSettings,
+    crystal: XtalFrequency,
+    revision: u32,
+) -> Result<Vec<Segment<'_>>, String> {
+    if let Some(chip) = Metadata::from_bytes(Some(&job.elf)).chip_name()
+        && chip != job.chip.to_string()
+    {
+        return Err(format!(
+            "it was built for {}, not for {}",
+            printable(chip.as_bytes()),
+            job.chip
+        ));
+    }
+    // The ESP32-P4 of version 3 has another second-stage loader, which espflash takes by this.
+    let least = if job.chip == Chip::Esp32p4 && revision >= 300 { 300 } else { 0 };
+    let data = FlashData::new(settings, least, None, job.chip, crystal);
+    let image = IdfBootloaderFormat::new(&job.elf, &data, None, None, None, None)
+        .map_err(|error| words(&error))?;
+    if check_idf_bootloader(&job.elf.to_vec()).is_err() {
+        return Err(
+            "it holds no application descriptor, without which the second-stage loader does not start it: \
+             neither a section `.flash.appdesc` or `.rodata_desc` nor a symbol `esp_app_desc` (ESP-IDF links it in; \
+             esp-hal needs `esp_bootloader_esp_idf::esp_app_desc!()`)"
+                .into(),
+        );
+    }
+    Ok(image.flash_segments().collect())
+}
+
+/// How far a flashing is.
+pub struct Progress {
+    tell: Box<dyn Fn(u64, u64) + Send>,
+    told: Option<Instant>,
+    total: u64,
+    /// Of the segments before this one.
+    before: u64,
+    segment: u64,
+    now: u64,
+    writing: Option<Instant>,
+    written: u64,
+    time: Duration,
+}
+
+impl Progress {
+    /// `tell` gets bytes done and bytes in all.
+    pub fn new(tell: Box<dyn Fn(u64, u64) + Send>) -> Progress {
+        Progress {
+            tell,
+            told: None,
+            total: 0,
+            before: 0,
+            segment: 0,
+            now: 0,
+            writing: None,
+            written: 0,
+            time: Duration::ZERO,
+        }
+    }
+
+    /// What was done, once all of it is.
+    pub fn flashed(&self) -> Flashed {
+        Flashed {
+            bytes: self.written,
+            time: self.time,
+            kept: self.written == 0,
+            // By the MD5 of each segment in the flash, whether it was written or kept.
+            verified: Some(true),
+            baud: None,
+        }
+    }
+
+    /// Where it is, once something was erased.
+    fn at(&self) -> Option<String> {
+        let touched = self.writing.is_some() || self.written > 0;
+        touched.then(|| format!("at byte {} of {}", self.before + self.now, self.total))
+    }
+
+    fn begin(&mut self, size: u32) {
+        self.before += self.segment;
+        (self.segment, self.now) = (u64::from(size), 0);
+    }
+
+    fn tell(&mut self, now: bool) {
+        if now || self.told.is_none_or(|told| told.elapsed() >= TELLING) {
+            self.told = Some(Instant::now());
+            (self.tell)(self.before + self.now, self.total);
+        }
+    }
+}
+
+impl ProgressCallbacks for Progress {
+    fn init(&mut self, _: u32, _: usize) {
+        self.writing = Some(Instant::now());
+        self.tell(true);
+    }
+
+    fn update(&mut self, blocks: usize) {
+        self.now = self.segment.min((blocks * BLOCK) as u64);
+        self.tell(false);
+    }
+
+    fn verifying(&mut self) {
+        self.time += self.writing.map_or(Duration::ZERO, |start| start.elapsed());
+    }
+
+    fn finish(&mut self, skipped: bool) {
+        self.now = self.segment;
+        self.writing = None;
+        self.written += if skipped { 0 } else { self.segment };
+        self.tell(true);
+    }
+}
+
+/// An error with its causes.
+fn words(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Some repeat their cause's words.
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    printable(text.as_bytes())
+}
+
+fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    printable(text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no text").as_bytes())
+}

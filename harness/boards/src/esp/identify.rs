@@ -1,0 +1,123 @@
+//! Asking a chip's ROM loader who it is, whatever chip it is.
+//!
+//! espflash can do this for the ESP32 family, but panics on answers of a wrong length; here its
+//! tables are used and the answers are read as untrusted.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use espflash::target::Chip;
+use hilrig_core::board::{BoardFault, Lines};
+use hilrig_core::config::BoardKind;
+use hilrig_core::mac::Mac;
+use serde::{Deserialize, Serialize};
+use serialport::TTYPort;
+
+use crate::esp::esp8266_loader::{Deadlines, Loader, Trouble};
+use crate::esp::esp8266_rom as rom;
+use crate::serial::port;
+
+/// What a chip's loader said of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The chip's kind, as in the configuration: `esp8266`.
+    pub chip: String,
+    /// Its MAC.
+    pub mac: Mac,
+}
+
+impl Identity {
+    /// Whether a board of that kind has this chip.
+    pub fn is_a(&self, kind: BoardKind) -> bool {
+        self.chip == kind.name() || (kind == BoardKind::Virtual && self.chip == "esp8266")
+    }
+}
+
+/// Ends a thread at its next wait when the future that awaits it is dropped.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Resets the board on an open port into its loader, asks it, and resets it back. The port comes
+/// back unless the asking thread was lost with it.
+pub async fn ask(
+    port: TTYPort,
+    path: &Path,
+    lines: &mut dyn Lines,
+    deadlines: Deadlines,
+) -> (Option<TTYPort>, Result<Identity, BoardFault>) {
+    // Without lines a board may be in its loader all the same.
+    let entered = lines.enter_loader(port::fd(&port)).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let _guard = StopOnDrop(Arc::clone(&stop));
+    let name = path.to_owned();
+    let asked =
+        tokio::task::spawn_blocking(move || match Loader::new(port, name, deadlines, stop) {
+            Ok(mut loader) => {
+                let told = loader.sync(deadlines.sync).and_then(|()| loader.who());
+                (loader.into_port(), told.map_err(|trouble| trouble.fault))
+            }
+            Err((port, fault)) => (port, Err(*fault)),
+        });
+    let (port, told) = match asked.await {
+        Ok((port, told)) => (port, told),
+        Err(error) => {
+            let tried = format!("asking the chip on {}", path.display());
+            return (None, Err(BoardFault::new(tried, format!("the thread ended: {error}"))));
+        }
+    };
+    if let Err(fault) = lines.reset(port::fd(&port)).await {
+        tracing::warn!(port = %path.display(), %fault, "the board stays in its loader");
+    }
+    let told = match (entered, told) {
+        // The reason why nothing answers.
+        (Err(fault), Err(_)) => Err(fault),
+        (_, told) => told,
+    };
+    (Some(port), told)
+}
+
+impl Loader {
+    /// The chip and its MAC.
+    fn who(&mut self) -> Result<Identity, Trouble> {
+        let magic = self.fenced_register(rom::MAGIC_REGISTER)?;
+        if magic == rom::MAGIC {
+            let mut words = [0; 3];
+            for (word, address) in words.iter_mut().zip(rom::MAC_REGISTERS) {
+                *word = self.fenced_register(address)?;
+            }
+            let mac = rom::mac(words);
+            return match mac {
+                Some(mac) => Ok(Identity { chip: "esp8266".into(), mac }),
+                None => Err(self.unknown(format!("its MAC words {words:08x?} hold no MAC")).into()),
+            };
+        }
+        let Ok(chip) = Chip::from_magic(magic) else {
+            return Err(self
+                .unknown(format!(
+                    "it holds {magic:#010x} at {:#010x}, as no chip that hilrig knows",
+                    rom::MAGIC_REGISTER
+                ))
+                .into());
+        };
+        let [low, high] = mac_registers(chip);
+        let (low, high) = (self.fenced_register(low)?, self.fenced_register(high)?);
+        let ([c, d, e, f], [_, _, a, b]) = (low.to_be_bytes(), high.to_be_bytes());
+        Ok(Identity { chip: chip.to_string(), mac: Mac([a, b, c, d, e, f]) })
+    }
+}
+
+/// The fuse words that hold a chip's MAC, its last four bytes first (esptool's MAC_EFUSE_REG).
+fn mac_registers(chip: Chip) -> [u32; 2] {
+    let offset = match chip {
+        Chip::Esp32 => 0x04,
+        Chip::Esp32c2 => 0x40,
+        _ => 0x44,
+    };
+    [chip.efuse_reg() + offset, chip.efuse_reg() + offset + 4]
+}

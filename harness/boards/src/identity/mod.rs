@@ -1,0 +1,7 @@
+//! Which serial port a board of the configuration is on.
+
+pub mod access;
+pub mod discover;
+pub mod port_cache;
+pub mod search;
+pub mod wanted;

@@ -1,0 +1,415 @@
+//! The board on a serial port.
+
+use std::path::PathBuf;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hilrig_core::board::{Board, BoardFault, ByHand, Console, Flashed, Lines, Notes, Reach};
+use hilrig_core::config::BoardKind;
+use hilrig_core::event::BoardFacts;
+use hilrig_core::image::Image;
+use hilrig_core::mac::Mac;
+use serialport::TTYPort;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::esp::esp32_flasher as esp32;
+use crate::esp::esp8266_loader::Deadlines;
+use crate::esp::identify::ask;
+use crate::flash_cache::Record;
+use crate::identity::search::{Claim, Held, Seek, hold};
+use crate::lock::PortLock;
+use crate::power::{self, PowerSwitch};
+use crate::serial::close::close;
+use crate::serial::console::{Listening, SerialConsole};
+use crate::serial::port;
+
+/// What a [`SerialBoard`] is made of.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name in the configuration.
+    pub name: String,
+    /// What it is: it decides how the board is flashed.
+    pub kind: BoardKind,
+    /// The serial port; with `seek`, the one that it was found on last.
+    pub port: PathBuf,
+    /// How its port is found, each time that it is locked; none where it is always `port`.
+    pub seek: Option<Seek>,
+    /// The MAC that the board must have; another one is never flashed.
+    pub mac: Option<Mac>,
+    /// How board and rig reach each other.
+    pub reach: Reach,
+    /// The firmware's rate, baud.
+    pub baud: u32,
+    /// The rate of the ROM's boot text, baud.
+    pub rom_baud: u32,
+    /// The highest rate that the loader is tried at, baud.
+    pub flash_baud: u32,
+    /// Folder that keeps what is on which board, from run to run.
+    pub state: PathBuf,
+    /// Folder of the locks, the same for all runs on this bench.
+    pub locks: PathBuf,
+    /// How long the loader may take.
+    pub deadlines: Deadlines,
+}
+
+/// A board on a serial port, with the ROM loader of an ESP8266 or of a chip of the ESP32 family. See
+/// [`Board`].
+///
+/// - The ROM of the ESP32 family takes the MD5 of its flash: what is there already is kept,
+///   `Flashed::verified` is always `Some(true)`, and `Flashed::time` has the erasing in it.
+/// - The ESP8266's cannot read its flash back, so `Flashed::verified` is always `None`. It checks each
+///   block's checksum; that the image runs is confirmed by the build id in its boot log, which
+///   [`Board::confirm_build`] notes. Only a confirmed image is kept, and then the board is not even
+///   put into its loader.
+/// - `Flashed::time` is that of the blocks, without the erasing before them.
+/// - A console has a descriptor of its own for the port: the port is free for others once the
+///   board is released *and* its console is dropped.
+/// - A flashing whose future is dropped ends within milliseconds, and the next call has the port
+///   again; the board has half an image then, and its record says nothing.
+/// - However a flashing ended, EN is pulsed before the board is given back: an ESP8266 that was not
+///   reset after its loader hangs in its first software restart, with `boot mode:(1,x)`.
+pub struct SerialBoard {
+    pub(crate) settings: Settings,
+    pub(crate) lines: Box<dyn Lines>,
+    pub(crate) record: Record,
+    power: Option<PowerSwitch>,
+    /// From the configuration, or as the loader told it.
+    pub(crate) mac: Option<Mac>,
+    /// The lines put it into its loader, and nothing took it out again.
+    pub(crate) in_loader: bool,
+    notes: Option<Notes>,
+    /// Of the console, while it is open.
+    console: Weak<Listening>,
+    // Order matters when a board is dropped without its release: the port goes before its lock.
+    port: Option<TTYPort>,
+    /// A thread that has the port.
+    at_work: Option<JoinHandle<TTYPort>>,
+    lock: Option<PortLock>,
+    /// What it is locked for.
+    reason: String,
+}
+
+/// Ends a thread at its next wait when the future that awaits it is dropped.
+struct StopOnDrop(Arc<AtomicBool>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl SerialBoard {
+    /// Touches nothing yet; [`Board::lock`] opens the port.
+    pub fn new(settings: Settings, lines: Box<dyn Lines>) -> SerialBoard {
+        let key = settings.mac.map_or_else(|| settings.name.clone(), Mac::hex);
+        SerialBoard {
+            record: Record::of(&settings.state, &key),
+            mac: settings.mac,
+            settings,
+            lines,
+            in_loader: false,
+            notes: None,
+            power: None,
+            console: Weak::new(),
+            port: None,
+            at_work: None,
+            lock: None,
+            reason: String::new(),
+        }
+    }
+
+    /// The same with what cuts its power.
+    #[must_use]
+    pub fn with_power(mut self, power: Option<PowerSwitch>) -> SerialBoard {
+        self.power = power;
+        self
+    }
+
+    /// Finds the port, takes it and opens it. `kept` is its lock where it was held before.
+    async fn open(
+        &mut self,
+        patience: Duration,
+        kept: &mut Option<PortLock>,
+    ) -> Result<(), BoardFault> {
+        let SerialBoard { settings, lines, notes, reason, .. } = self;
+        let note = |words: &str| notes.iter().for_each(|notes| notes(words));
+        let mut claim = Claim { locks: &settings.locks, reason, patience, note: &note, kept };
+        let held = match &settings.seek {
+            Some(seek) => seek.hold(settings, &mut **lines, &mut claim).await?,
+            None => hold(settings.port.clone(), settings.baud, &mut claim).await?,
+        };
+        let Held { port, path, lock } = held;
+        self.settings.port = path;
+        self.port = Some(port);
+        self.lock = Some(lock);
+        Ok(())
+    }
+
+    /// The chip has told who it is, and is the one that the configuration says.
+    pub(crate) fn identified(&mut self, mac: Mac) {
+        self.mac = Some(mac);
+        if let Some(seek) = &self.settings.seek {
+            seek.note(&self.settings, mac);
+        }
+    }
+
+    /// The open port and the lines; waits for a thread that an abandoned flashing left at work.
+    pub(crate) async fn opened(
+        &mut self,
+        tried: &str,
+    ) -> Result<(&mut TTYPort, &mut dyn Lines), BoardFault> {
+        self.recover().await;
+        match &mut self.port {
+            Some(port) => Ok((port, &mut *self.lines)),
+            None => Err(not_open(&self.settings, tried)),
+        }
+    }
+
+    async fn recover(&mut self) {
+        if let Some(thread) = &mut self.at_work {
+            match thread.await {
+                Ok(port) => self.port = Some(port),
+                Err(error) => tracing::error!(%error, "the flashing thread ended without its port"),
+            }
+            self.at_work = None;
+        }
+    }
+
+    /// Runs `job` with the port on a thread that may block, until it ends by itself or at its next
+    /// wait once its flag is set.
+    pub(crate) async fn on_thread<T: Send + 'static>(
+        &mut self,
+        job: impl FnOnce(TTYPort, Arc<AtomicBool>) -> (TTYPort, T) + Send + 'static,
+    ) -> Result<T, BoardFault> {
+        self.recover().await;
+        let port = self.port.take().ok_or_else(|| not_open(&self.settings, "flashing"))?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let _guard = StopOnDrop(Arc::clone(&stop));
+        let (tell, told) = oneshot::channel();
+        self.at_work = Some(tokio::task::spawn_blocking(move || {
+            let (port, result) = job(port, stop);
+            // Nobody listens any more when the run was stopped.
+            let _ = tell.send(result);
+            port
+        }));
+        let result = told.await;
+        self.recover().await;
+        result.map_err(|_| {
+            BoardFault::new(
+                format!("flashing over {}", self.settings.port.display()),
+                "the flashing thread ended without a result",
+            )
+            .help("This is a fault of hilrig; please report it with its debug log.")
+        })
+    }
+
+    pub(crate) async fn set_baud(&mut self, baud: u32) -> Result<(), BoardFault> {
+        let path = self.settings.port.clone();
+        port::set_baud(port::fd(self.opened("setting the rate").await?.0), &path, baud)
+    }
+
+    /// Tells whoever stands at the bench what to press, and waits until the board says something. Where
+    /// nobody listens to the board, the telling is all.
+    async fn reset_by_hand(
+        &self,
+        by_hand: ByHand,
+        console: Option<&Listening>,
+    ) -> Result<(), BoardFault> {
+        let Some(console) = console else {
+            self.note(&format!("the board has no reset lines: {}", by_hand.reset));
+            return Ok(());
+        };
+        let patience = self.settings.deadlines.by_hand;
+        let seconds = patience.as_secs_f64();
+        self.note(&format!("waiting up to {seconds} s for the board to start: {}", by_hand.reset));
+        tokio::time::timeout(patience, console.heard()).await.map_err(|_| {
+            BoardFault::new(
+                format!("waiting for the board on {} to start", self.settings.port.display()),
+                format!("not a byte came within {seconds} s"),
+            )
+            .help("It has no reset lines: press RST when you are told to, or wire DTR to GPIO0 and RTS to EN.")
+        })
+    }
+
+    pub(crate) fn note(&self, text: &str) {
+        if let Some(notes) = &self.notes {
+            notes(text);
+        }
+    }
+}
+
+fn not_open(settings: &Settings, tried: &str) -> BoardFault {
+    BoardFault::new(
+        format!("{tried} on {}", settings.port.display()),
+        "the port is not open; the board must be locked first",
+    )
+}
+
+#[async_trait(?Send)]
+impl Board for SerialBoard {
+    fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    fn facts(&self) -> BoardFacts {
+        let port = match (&self.settings.seek, &self.lock) {
+            (Some(seek), None) => seek.words(),
+            _ => self.settings.port.display().to_string(),
+        };
+        BoardFacts { kind: self.settings.kind.name().into(), port, mac: self.mac }
+    }
+
+    fn reach(&self) -> Reach {
+        self.settings.reach.clone()
+    }
+
+    fn set_notes(&mut self, notes: Notes) {
+        self.notes = Some(notes);
+    }
+
+    async fn lock(&mut self, reason: &str, patience: Duration) -> Result<(), BoardFault> {
+        if self.lock.is_some() {
+            return Ok(());
+        }
+        self.reason = reason.to_owned();
+        // First the power, so that a board whose port is gone is not switched off for another run
+        // that is just doing that.
+        if let Some(power) = &mut self.power {
+            let notes = &self.notes;
+            let told = |words: &str| notes.iter().for_each(|notes| notes(words));
+            let locked = power.lock(&self.settings.locks, reason, patience, told).await;
+            locked.map_err(|mut fault| {
+                // The port itself is not looked for yet.
+                let port = match &self.settings.seek {
+                    Some(seek) => seek.words(),
+                    None => self.settings.port.display().to_string(),
+                };
+                fault.tried = format!("{}, which powers the board on {port}", fault.tried);
+                fault
+            })?;
+        }
+        self.open(patience, &mut None).await
+    }
+
+    async fn flash(
+        &mut self,
+        image: &Image,
+        force: bool,
+        progress: Box<dyn Fn(u64, u64) + Send>,
+    ) -> Result<Flashed, BoardFault> {
+        let flashed = if let Some(chip) = esp32::chip(self.settings.kind) {
+            self.write_esp32(chip, image, force, progress).await
+        } else {
+            let known = self.record.image();
+            if !force
+                && known.is_some_and(|known| known.confirmed && known.sha256 == image.identity())
+            {
+                return Ok(Flashed::kept());
+            }
+            self.write(image, progress).await
+        };
+        // The firmware's rate comes back however it ended; a fault of the flashing goes first.
+        let restored = match self.port {
+            Some(_) => self.set_baud(self.settings.baud).await,
+            None => Ok(()),
+        };
+        flashed.and_then(|flashed| restored.map(|()| flashed))
+    }
+
+    fn confirm_build(&mut self, image: &Image, build: Option<&str>) {
+        self.record.confirm(image, build);
+    }
+
+    async fn console(&mut self) -> Result<Box<dyn Console>, BoardFault> {
+        let (path, baud) = (self.settings.port.clone(), self.settings.baud);
+        if self.settings.rom_baud != baud {
+            // A console that was closed early may have left the port at the ROM's rate.
+            self.set_baud(baud).await?;
+        }
+        let (port, _) = self.opened("opening the console").await?;
+        let console = SerialConsole::open(port::fd(port), path, baud)?;
+        self.console = Rc::downgrade(console.listening());
+        Ok(Box::new(console))
+    }
+
+    async fn reset(&mut self) -> Result<(), BoardFault> {
+        let console = self.console.upgrade();
+        if let Some(console) = &console
+            && self.settings.rom_baud != self.settings.baud
+        {
+            self.set_baud(self.settings.rom_baud).await?;
+            console.expect_rom();
+        }
+        match self.lines.by_hand() {
+            Some(by_hand) => self.reset_by_hand(by_hand, console.as_deref()).await?,
+            None => {
+                let (port, lines) = self.opened("resetting the board").await?;
+                lines.reset(port::fd(port)).await?;
+            }
+        }
+        if let Some(console) = console {
+            console.was_reset();
+        }
+        self.in_loader = false;
+        Ok(())
+    }
+
+    async fn sound(&mut self) -> Result<(), BoardFault> {
+        self.lines.sound().await
+    }
+
+    async fn answers(&mut self) -> Result<(), BoardFault> {
+        self.recover().await;
+        // Where nothing is wired, somebody would have to press buttons.
+        if self.lines.by_hand().is_some() {
+            return Ok(());
+        }
+        let Some(port) = self.port.take() else {
+            return Err(not_open(&self.settings, "asking the chip's ROM"));
+        };
+        let Settings { port: path, deadlines, .. } = &self.settings;
+        let (port, told) = ask(port, path, &mut *self.lines, *deadlines).await;
+        self.port = port;
+        told.map(drop)
+    }
+
+    fn power(&self) -> Option<String> {
+        self.power.as_ref().map(PowerSwitch::words)
+    }
+
+    async fn power_cycle(&mut self) -> Result<(), BoardFault> {
+        self.recover().await;
+        // A port that is held open would come back under another name.
+        self.port = None;
+        self.in_loader = false;
+        power::cycle(self.power.as_mut()).await?;
+        // Nobody else gets it in between, and it may come back as another device.
+        let mut kept = self.lock.take();
+        power::until_back(async || self.open(Duration::ZERO, &mut kept).await).await
+    }
+
+    async fn release(&mut self) {
+        self.recover().await;
+        if self.in_loader
+            && let Err(fault) = self.reset().await
+        {
+            tracing::warn!(board = self.settings.name, %fault, "the board stays in its loader");
+        }
+        if let Some(port) = self.port.take()
+            && !close(port).await
+        {
+            let port = self.settings.port.display();
+            self.note(&format!(
+                "the driver of {port} does not close it; it is closed when hilrig ends"
+            ));
+        }
+        if let Some(power) = &mut self.power {
+            power.release().await;
+        }
+        self.lock = None;
+    }
+}
