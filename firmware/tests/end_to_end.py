@@ -57,7 +57,7 @@ def reconnect(board, broker, times):
 def main():
     folder = tempfile.mkdtemp(prefix="core-end-to-end-")
     atexit.register(shutil.rmtree, folder, True)
-    times = TimeServer()
+    times = TimeServer(wrong_first=True)
     board = Board(folder)
     good = Broker(folder, "broker")
 
@@ -124,7 +124,7 @@ def main():
     board.to_mqtt(closed, times, mqtt_un="board", mqtt_pw="geheim", mqtt_pw_en="on")
     board.log.wait(r"^Attempting MQTT connection\.\.\.connected$")
     board.log.wait("^Heap connected: ")
-    # The broker dies: the board says so, tries again, gives up and is back.
+    # The broker dies: the board logs that, tries again, gives up and is back.
     closed.end()
     board.log.wait("^MQTT connection lost: closed by the broker$")
     board.log.wait("^MQTT reason: the broker refused the connection$")

@@ -19,7 +19,7 @@ RSA = {0x003C, 0x009C, 0x009D}
 
 
 class Openssl:
-    """openssl s_server, for what a Mosquitto cannot be told."""
+    """openssl s_server, for behaviour that Mosquitto cannot be configured for."""
 
     def __init__(self, *more):
         self.port = free_port()
@@ -31,7 +31,7 @@ class Openssl:
 
 
 class Alpn:
-    """Takes one TLS connection, says which protocol was agreed on, and closes it."""
+    """Accepts one TLS connection, keeps the agreed protocol, and closes it."""
 
     def __init__(self, *protocols):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -53,9 +53,9 @@ class Alpn:
 
 
 def last_suite(board):
-    """Of the last handshake that the log tells of."""
-    told = [line for line in board.log.seen if line.startswith("TLS: version 1.2, suite 0x")]
-    return int(told[-1].split()[4].rstrip(","), 16)
+    """The suite of the last handshake in the log."""
+    lines = [line for line in board.log.seen if line.startswith("TLS: version 1.2, suite 0x")]
+    return int(lines[-1].split()[4].rstrip(","), 16)
 
 
 def walk_with(board, broker, times, suites, **more):
@@ -129,8 +129,8 @@ def own_certificate(board, folder, times):
     check(status == 400 and b"not the first certificate's" in answer, answer)
     check(board.http("/cert") == (200, digest), "what was refused changed nothing")
     key = open(f"{CERTS}/client.key", encoding="ascii").read().split("\n")[1]
-    said = board.http("/config")[1].decode() + "\n".join(board.log.seen)
-    check(digest.decode() in said and key not in said, "the digest is shown, the key is not")
+    shown = board.http("/config")[1].decode() + "\n".join(board.log.seen)
+    check(digest.decode() in shown and key not in shown, "the digest is shown, the key is not")
     # One that this broker does not know.
     upload("client_of_impostor.pem", "client_of_impostor.key")
     board.refuses(closed, times, 256 + 48, tls_mfl=16384)
@@ -177,8 +177,8 @@ def will(board, folder, times):
     board.log.wait("^Heap connected: ")
     watcher = Mqtt(broker.plain, topic=f"mqtt_tx_{MAC}/will")
     take_over(broker, CLIENT_ID)
-    said = watcher.receive()
-    check(said == CLIENT_ID, f"the last will: {said}")
+    will = watcher.receive()
+    check(will == CLIENT_ID, f"the last will: {will}")
     board.log.wait("^Heap connected: ")
     check(Mqtt(broker.plain).ask("HttpOn").startswith("HTTP Server Restored"), "HttpOn")
     board.configuration()
@@ -191,7 +191,7 @@ def protocols(board, times):
         server = Alpn("x-amzn-mqtt-ca", "mqtt")
         board.to_mqtt(server, times, tls_al=offered)
         board.log.wait("failed, rc=-3 try again in 1 seconds$")
-        # What failed came after a handshake, of which the log tells.
+        # The failure came after a handshake, which is in the log.
         board.log.wait(r"^TLS: version 1\.2, suite 0x[0-9A-F]{4}, record 16384, handshake \d+ ms$")
         board.configuration()
         server.thread.join(DEADLINE)
@@ -200,7 +200,7 @@ def protocols(board, times):
 
 
 def alerts(board, times):
-    """What a broker can say no with: each in words."""
+    """A broker's refusals by alert: each in words."""
     second = ["-cert2", f"{CERTS}/wrong_name.pem", "-key2", f"{CERTS}/wrong_name.key"]
     server = Openssl("-servername", "elsewhere.test", "-servername_fatal", *second)
     board.refuses(server, times, 256 + 112)
@@ -216,7 +216,7 @@ def alerts(board, times):
 def main():
     folder = tempfile.mkdtemp(prefix="core-end-to-end-tls-")
     atexit.register(shutil.rmtree, folder, True)
-    times = TimeServer()
+    times = TimeServer(wrong_first=True)
     board = Board(folder)
     pin(board, folder, times)
     suites(board, folder, times)

@@ -2,31 +2,31 @@
 
 #include <string.h>
 
-void bench_start(struct bench *bench)
+void host_core_start(struct host_core *fixture)
 {
-	host_start(&bench->host);
-	memset(&bench->core, 0, sizeof bench->core);
-	bench->core.port = &bench->host.port;
-	bench->host.port.build = "0123456789abcdef";
-	log_start(&bench->core.log, &bench->host.port);
-	clock_start(&bench->core.clock, &bench->host.port);
-	heap_start(&bench->core.heap, &bench->host.port);
-	store_load(&bench->core.store, &bench->host.port, &bench->core.settings);
+	host_start(&fixture->host);
+	memset(&fixture->core, 0, sizeof fixture->core);
+	fixture->core.port = &fixture->host.port;
+	fixture->host.port.build = "0123456789abcdef";
+	log_start(&fixture->core.log, &fixture->host.port);
+	clock_start(&fixture->core.clock, &fixture->host.port);
+	heap_start(&fixture->core.heap, &fixture->host.port);
+	store_load(&fixture->core.store, &fixture->host.port, &fixture->core.settings);
 }
 
-void bench_stop(struct bench *bench)
+void host_core_stop(struct host_core *fixture)
 {
-	host_stop(&bench->host);
+	host_stop(&fixture->host);
 }
 
-bool bench_logged(struct bench *bench, const char *text)
+bool host_core_logged(struct host_core *fixture, const char *text)
 {
-	return bench->host.log != NULL && strstr(bench->host.log, text) != NULL;
+	return fixture->host.log != NULL && strstr(fixture->host.log, text) != NULL;
 }
 
-void bench_forget_log(struct bench *bench)
+void host_core_clear_log(struct host_core *fixture)
 {
-	bench->host.log_length = 0;
-	if (bench->host.log != NULL)
-		bench->host.log[0] = 0;
+	fixture->host.log_length = 0;
+	if (fixture->host.log != NULL)
+		fixture->host.log[0] = 0;
 }

@@ -145,7 +145,7 @@ static void *heap_alloc(void *self, size_t size)
 		host->heap_peak = host->heap_used;
 	if (host->heap_used > host->heap_peak_ever)
 		host->heap_peak_ever = host->heap_used;
-	memset(block->bytes, 0xa5, size); /* whoever relies on zeros fails */
+	memset(block->bytes, 0xa5, size); /* code that relies on zeros fails */
 	return block->bytes;
 }
 

@@ -83,9 +83,14 @@ class Log:
 
 
 class TimeServer:
-    """SNTP; `shift` seconds are added to this machine's time."""
+    """SNTP; `shift` seconds are added to this machine's time.
 
-    def __init__(self):
+    `wrong_first`: an answer to another request comes before each answer. The board must drop it.
+    A port keeps one datagram at a time, so only the host's, which keeps more, is sure to get both.
+    """
+
+    def __init__(self, wrong_first=False):
+        self.wrong_first = wrong_first
         self.shift = 0
         self.stratum = 2
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -98,9 +103,9 @@ class TimeServer:
             asked, client = self.socket.recvfrom(100)
             now = int(time.time() + self.shift + 2208988800) & 0xFFFFFFFF
             stamp = struct.pack(">II", now, 0)
-            # An answer to another request first: the board must drop it.
-            wrong = struct.pack(">II", 1, 0)
-            self.socket.sendto(b"\x24\x02" + bytes(22) + b"\1" * 8 + wrong * 2, client)
+            if self.wrong_first:
+                wrong = struct.pack(">II", 1, 0)
+                self.socket.sendto(b"\x24\x02" + bytes(22) + b"\1" * 8 + wrong * 2, client)
             head = bytes([0x24, self.stratum]) + bytes(22)
             self.socket.sendto(head + asked[40:48] + stamp * 2, client)
 

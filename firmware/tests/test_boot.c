@@ -15,7 +15,7 @@ static void (*real_idle)(void *self, uint32_t at_most_ms);
 static unsigned idles, idles_most;
 static unsigned link_lost_at, link_back_at; /* counted in idles; 0: never */
 
-/* The clock leaps instead of waiting, and after a while someone pulls the plug. */
+/* The clock leaps instead of waiting, and after a while the run ends. */
 static void leaping_idle(void *self, uint32_t at_most_ms)
 {
 	real_idle(self, 0);
@@ -254,7 +254,7 @@ static void test_network(void)
 	CHECK(strstr(host.log, "ESP8266 IP") == NULL, "%s", host.log);
 	host_stop(&host);
 
-	/* With one, the page is there to mend the settings, whatever mode they say. */
+	/* With one, the page is there to correct the settings, in any mode. */
 	prepare();
 	store_settings(tls_with_ca);
 	host.net = PORT_NET_FAILED;
@@ -274,7 +274,7 @@ static void link_loss(struct settings *settings)
 	plain(settings);
 	settings->broker_address[0] = 127;
 	settings->broker_address[3] = 1;
-	settings->mqtt_port = 9; /* nobody there */
+	settings->mqtt_port = 9; /* nothing listens there */
 	settings->mqtt_retry_seconds = 1;
 }
 

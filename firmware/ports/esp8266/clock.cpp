@@ -30,9 +30,9 @@ void net_event(void)
 	esp_schedule();
 }
 
-// The SDK moves frames and timers by itself as soon as the firmware yields. The Arduino core checks the words at the
-// ends of the stack after each loop(), which here never ends, so it is done here, in each
-// round of the firmware's main loop.
+// The SDK moves frames and timers by itself as soon as the firmware yields. The Arduino core checks
+// the words at the ends of the stack after each loop(), which here never ends. So it is done here,
+// in each round of the firmware's main loop.
 bool net_poll(void)
 {
 	bool came;

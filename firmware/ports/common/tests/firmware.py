@@ -1,5 +1,5 @@
-"""The firmware against a real Mosquitto, on whatever board: what the ports' test_core.py and
-test_esp8266.py share. Certificates are made by tests/make_certs.sh."""
+"""The firmware against a real Mosquitto, on any board: shared by the ports' test_core.py and
+test_esp8266.py. tests/make_certs.sh makes the certificates."""
 
 import hashlib
 import json
@@ -42,7 +42,7 @@ class Http:
 
 
 class Firmware(Http):
-    """Tests of one board; with unittest.TestCase beside it, a subclass starts it (start_board) and says
+    """Tests of one board; with unittest.TestCase beside it, a subclass starts it (start_board) and sets
     how much heap must be left."""
 
     device = "ESP8266"  # the chip's name in the log
@@ -198,7 +198,7 @@ class Firmware(Http):
 
 
 def main(*tools):
-    """Runs the tests of whoever calls, if the tools (name, package) are there."""
+    """Runs the calling script's tests, if the tools (name, package) are there."""
     for tool, package in (("mosquitto", "mosquitto"), *tools):
         if not shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin"):
             sys.exit(f"{tool} is missing: apt-get install {package}")

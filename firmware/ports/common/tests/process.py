@@ -54,7 +54,7 @@ class Process:
             self.changed.notify_all()
 
     def stop(self):
-        """As if the power went."""
+        """Like a power cut."""
         self.process.kill()
         self.process.wait()
         if self.listen:
@@ -84,14 +84,14 @@ class Process:
         came = self.log[self.seen :][-2000:].decode("latin1")
         raise AssertionError(f"waited {DEADLINE:.0f} s for {pattern!r}, instead came:\n{came}")
 
-    def tell(self, command):
+    def send(self, command):
         """Sends a command that may have no answer."""
         connection = socket.create_connection(("127.0.0.1", self.port), DEADLINE)
         connection.sendall(command.encode() + b"\n")
         return connection
 
     def ask(self, command):
-        with self.tell(command) as connection:
+        with self.send(command) as connection:
             answer = b""
             while not answer.endswith(b"\n"):
                 chunk = connection.recv(4096)
