@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 
-from host_board import CERTS, CLIENT_ID, Board, Broker, Mqtt, check, run, walk
+from host_board import CERTS, CLIENT_ID, Board, Broker, Mqtt, check, run, main_path
 from peers import DEADLINE, MAC, Log, TimeServer, end, free_port, spawn, take_over
 
 # What each choice may end in; the first of each is what OpenSSL was seen to choose.
@@ -58,8 +58,8 @@ def last_suite(board):
     return int(lines[-1].split()[4].rstrip(","), 16)
 
 
-def walk_with(board, broker, times, suites, **more):
-    walk(board, broker, times, **more)
+def main_path_with(board, broker, times, suites, **more):
+    main_path(board, broker, times, **more)
     suite = last_suite(board)
     check(suite in suites, f"{more}: suite {suite:#06x}")
 
@@ -67,16 +67,16 @@ def walk_with(board, broker, times, suites, **more):
 def suites(board, folder, times):
     ec, rsa = Broker(folder, "broker"), Broker(folder, "broker_of_rsa")
     board.ca("ec256")
-    walk_with(board, ec, times, ECDHE_AEAD_EC, tls_cs="aead")
-    walk_with(board, ec, times, {0xC023}, tls_cs="cbc")
+    main_path_with(board, ec, times, ECDHE_AEAD_EC, tls_cs="aead")
+    main_path_with(board, ec, times, {0xC023}, tls_cs="cbc")
     # It offers nothing that goes with an ECDSA certificate.
     board.refuses(ec, times, 256 + 40, tls_cs="rsa")
     board.refuses(ec, times, 256 + 40, tls_cs="static-rsa")
     board.ca("rsa2048")
-    walk_with(board, rsa, times, ECDHE_AEAD_RSA, tls_cs="rsa")
-    walk_with(board, rsa, times, RSA, tls_cs="static-rsa")
-    walk_with(board, rsa, times, {0xC027, 0x003C}, tls_cs="cbc")
-    walk_with(board, rsa, times, ECDHE_AEAD_RSA, tls_cs="all")
+    main_path_with(board, rsa, times, ECDHE_AEAD_RSA, tls_cs="rsa")
+    main_path_with(board, rsa, times, RSA, tls_cs="static-rsa")
+    main_path_with(board, rsa, times, {0xC027, 0x003C}, tls_cs="cbc")
+    main_path_with(board, rsa, times, ECDHE_AEAD_RSA, tls_cs="all")
     ec.end()
     rsa.end()
 
@@ -91,9 +91,9 @@ def pin(board, folder, times):
     ec, rsa = Broker(folder, "wrong_name"), Broker(folder, "broker_of_rsa")
     check(board.http("/ca")[1] == b"none", "no CA is stored")
     times.stratum = 0
-    walk(board, ec, times, time_is_known=None, tls_pn=digest("wrong_name"))
-    walk(board, ec, times, time_is_known=None, mqtt_bk="")
-    walk(board, rsa, times, time_is_known=None, tls_pn=digest("broker_of_rsa"), tls_mfl=512)
+    main_path(board, ec, times, time_is_known=None, tls_pn=digest("wrong_name"))
+    main_path(board, ec, times, time_is_known=None, mqtt_bk="")
+    main_path(board, rsa, times, time_is_known=None, tls_pn=digest("broker_of_rsa"), tls_mfl=512)
     board.refuses(ec, times, 1006, time_is_known=None)
     board.refuses(ec, times, 1006, time_is_known=None, tls_pn=digest("broker"))
     times.stratum = 2
@@ -121,10 +121,10 @@ def own_certificate(board, folder, times):
         digest = hashlib.sha256(file.read()).hexdigest().encode()
     answer = upload("client.pem", "client.key")
     check(answer == (200, b"Certificate stored: " + digest), answer)
-    walk(board, closed, times)
+    main_path(board, closed, times)
     answer = upload("client.sec1", "client.pem", "ec256.pem")
     check(answer == (200, b"Certificate stored: " + digest), answer)
-    walk(board, closed, times, tls_mfl=512)
+    main_path(board, closed, times, tls_mfl=512)
     status, answer = upload("client.pem", "broker.key")
     check(status == 400 and b"not the first certificate's" in answer, answer)
     check(board.http("/cert") == (200, digest), "what was refused changed nothing")
@@ -141,7 +141,7 @@ def own_certificate(board, folder, times):
     check(board.http("/cert") == (200, b"none"), "it is gone")
     check(board.http("/ca", method="DELETE")[0] == 405, "the CA stays")
     # With a small record, as most brokers are met.
-    walk(board, Broker(folder, "broker"), times, tls_mfl=512)
+    main_path(board, Broker(folder, "broker"), times, tls_mfl=512)
     closed.end()
 
 

@@ -91,7 +91,7 @@ class Board:
         self.configuration()
 
 
-def walk(board, broker, times, **more):
+def main_path(board, broker, times, **more):
     """Configuration mode, MQTT mode, requests, and back."""
     board.to_mqtt(broker, times, **more)
     board.log.wait(r"^Attempting MQTT connection\.\.\.connected$")

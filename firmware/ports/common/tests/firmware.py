@@ -99,7 +99,7 @@ class Firmware(Http):
         if asks_time:
             self.board.expect("Current GMT: ")
 
-    def walk(self, broker, floor, **more):
+    def main_path(self, broker, floor, **more):
         """MQTT mode over TLS, requests, and back."""
         self.to_mqtt(broker, **more)
         self.board.expect(r"Attempting MQTT connection\.\.\.connected\r\n")
@@ -126,12 +126,12 @@ class Firmware(Http):
     def test_ec(self):
         broker = self.broker("broker")
         self.store_ca("ec256")
-        self.walk(broker, self.free_in_handshake)
-        self.walk(broker, self.free_in_small_handshake, tls_mfl=512)
+        self.main_path(broker, self.free_in_handshake)
+        self.main_path(broker, self.free_in_small_handshake, tls_mfl=512)
 
     def test_rsa(self):
         self.store_ca("rsa2048")
-        self.walk(self.broker("broker_of_rsa"), self.free_in_handshake)
+        self.main_path(self.broker("broker_of_rsa"), self.free_in_handshake)
 
     def test_own_certificate(self):
         """Signed with its own key in the handshake, beside all else that a handshake needs."""
@@ -142,7 +142,7 @@ class Firmware(Http):
                 pem += file.read()
         self.assertRegex(self.http("/cert", pem), "^Certificate stored: [0-9a-f]{64}$")
         closed = ("require_certificate true", f"cafile {self.certs}/ec256.pem")
-        self.walk(self.broker("broker", *closed), self.free_in_small_handshake - 2048, tls_mfl=512)
+        self.main_path(self.broker("broker", *closed), self.free_in_small_handshake - 2048, tls_mfl=512)
         self.assertEqual(self.http("/cert", b""), "Certificate removed")
 
     def test_pinned_and_resumed(self):

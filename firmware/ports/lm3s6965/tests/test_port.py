@@ -2,7 +2,7 @@
 """The LM3S6965 port on QEMU: test_port.py BUILD
 
 BUILD holds lm3s6965-probe/, an image with probe.c in the core's place, and
-lm3s6965/ and lm3s6965-faults/BOOT_LOOP/, the firmware, which test_core.py walks.
+lm3s6965/ and lm3s6965-faults/BOOT_LOOP/, the firmware, which test_core.py tests.
 """
 
 import os
