@@ -31,10 +31,12 @@ run: need $(if $(findstring lm3s6965,$(ARGS)),need-arm)
 	firmware=$$?; wait $$! && exit $$firmware
 	$(CARGO) run --quiet -p hilrig-cli -- run $(ARGS)
 
+# All targets at once: the binary alone would have other features of its dependencies than the tests
+# have, and most of them would be built twice.
 test: faults
 	$(MAKE) -C firmware -j$(JOBS) test
 	$(MAKE) -C firmware -j$(JOBS) brssl
-	$(CARGO) build -p hilrig-cli
+	$(CARGO) build --workspace --all-targets
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$(TEST_THREADS)} $(CARGO) test --workspace
 
 # Every broker that `hilrig certify` can start; missing ones are installed first.
