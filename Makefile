@@ -8,6 +8,7 @@
 #   make lint     formatting, clippy, licences
 #   make test-brokers  the seven brokers that can be certified; installs the missing ones
 #   make bench    benchmark tables, with ratios; nothing passes or fails
+#   make pictures the pictures of the documentation
 #   make install  installs the optimised binary with cargo
 #   make firmware the images alone
 #   make clean    removes what was built
@@ -22,7 +23,7 @@ JOBS := $(shell nproc)
 # Tests mostly wait for boards, so more of them run at once than there are cores.
 TEST_THREADS := $(shell expr 3 \* $(JOBS))
 
-.PHONY: run test test-brokers lint bench install firmware firmware-arm faults need need-arm clean
+.PHONY: run test test-brokers lint bench pictures install firmware firmware-arm faults need need-arm clean
 
 # The last crates build one after the other: the firmware uses the cores that cargo leaves idle.
 run: need $(if $(findstring lm3s6965,$(ARGS)),need-arm)
@@ -51,6 +52,10 @@ lint: need
 bench: faults
 	$(CARGO) build --release -p hilrig-cli
 	$(CARGO) run --release -p hilrig-bench
+
+# Drawn from a recorded run and from the crates' dependencies; a test compares them.
+pictures:
+	$(CARGO) run --quiet -p hilrig-tests --example pictures
 
 # The optimised binary, for a permanent bench.
 install: firmware
