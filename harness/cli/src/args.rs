@@ -5,9 +5,10 @@ mod heap;
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
-use hilrig_core::config::{BoardKind, BrokerKind};
+use hilrig_broker::Software;
+use hilrig_core::config::{BoardKind, BrokerConfig, BrokerKind};
 use hilrig_core::mac::Mac;
 use hilrig_core::scenario::{FEWEST_STEPS, Scenario};
 use hilrig_core::units::Span;
@@ -195,9 +196,9 @@ pub struct Run {
     /// Run the image that keeps who holds the heap (`callers` in the configuration).
     #[arg(long)]
     pub callers: bool,
-    /// Where the broker runs; overrides the configuration.
-    #[arg(long, value_name = "KIND")]
-    pub broker: Option<Place>,
+    /// Which broker, by its name, or where it runs; overrides the configuration.
+    #[arg(long, value_name = "BROKER", value_parser = broker_choice())]
+    pub broker: Option<BrokerChoice>,
     /// Seed of everything random in the run, to repeat an earlier one.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
     pub seed: Option<u64>,
@@ -299,25 +300,47 @@ impl From<VirtualKind> for BoardKind {
     }
 }
 
-/// Where the broker runs.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Place {
-    /// In a container if an engine answers, else as a process.
-    Auto,
-    /// In a container.
-    Container,
-    /// As a process of this machine.
-    Process,
+/// What `--broker` of a run says.
+#[derive(Clone, Copy, Debug)]
+pub enum BrokerChoice {
+    /// Where the configured broker runs.
+    Kind(BrokerKind),
+    /// Another broker, where the configuration wants it.
+    Named(&'static str),
 }
 
-impl From<Place> for BrokerKind {
-    fn from(place: Place) -> BrokerKind {
-        match place {
-            Place::Auto => BrokerKind::Auto,
-            Place::Container => BrokerKind::Container,
-            Place::Process => BrokerKind::Process,
+impl BrokerChoice {
+    /// Puts it in place of what the configuration says. A port is kept; a program and an image are those of one broker.
+    pub fn override_in(self, config: &mut BrokerConfig) {
+        match self {
+            BrokerChoice::Kind(kind) => config.kind = kind,
+            BrokerChoice::Named(name) if config.software == name => {}
+            BrokerChoice::Named(name) => {
+                config.software = name.to_owned();
+                (config.image, config.executable) = (None, None);
+            }
         }
     }
+}
+
+const BROKER_KINDS: [(&str, &str, BrokerKind); 3] = [
+    ("auto", "in a container if an engine answers, else as a process", BrokerKind::Auto),
+    ("container", "in a container", BrokerKind::Container),
+    ("process", "as a process of this machine", BrokerKind::Process),
+];
+
+fn broker_choice() -> impl TypedValueParser<Value = BrokerChoice> {
+    let kinds = BROKER_KINDS.iter().map(|(word, help, _)| PossibleValue::new(*word).help(*help));
+    let names = Software::all().iter().map(|one| one.name.as_str());
+    let named = names.map(PossibleValue::new);
+    PossibleValuesParser::new(kinds.chain(named)).try_map(|word| {
+        let kind = BROKER_KINDS.iter().find(|(one, ..)| *one == word);
+        let mut names = Software::all().iter().map(|one| one.name.as_str());
+        match kind {
+            Some((.., kind)) => Ok(BrokerChoice::Kind(*kind)),
+            None => names.find(|name| *name == word).map(BrokerChoice::Named).ok_or("no broker"),
+        }
+    })
 }
 
 /// `hilrig boards`.

@@ -4,11 +4,12 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hilrig::{Plan, RunBroker};
-use hilrig_broker::BrokerPlan;
+use hilrig::{Plan, RunBroker, RunBrokerPlan};
+use hilrig_broker::Software;
 use hilrig_core::config::{BoardKind, Config};
 use hilrig_core::event::Events;
 use hilrig_core::exit;
+use hilrig_core::place::FileError;
 use hilrig_report::heap::Baseline;
 use hilrig_report::{
     CertificateFiles, EVENTS, EventsFile, Fold, HISTORY, History, HtmlFile, JUNIT, JunitFile,
@@ -51,9 +52,11 @@ pub async fn run(args: args::Run) -> Result<u8, Failure> {
 pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Result<Done, Failure> {
     // Everything that can be refused is refused before anything is touched.
     let mut config = load::config(&args.config.config)?;
-    if let Some(place) = args.broker {
-        config.broker.kind = place.into();
+    if let Some(choice) = args.broker {
+        choice.override_in(&mut config.broker);
     }
+    let software = Software::configured(&config.broker)
+        .map_err(|found| Failure::usage(FileError::whole(&config.path, found)))?;
     if let Some(records) = records {
         config.records = records.into();
     }
@@ -75,7 +78,8 @@ pub async fn once(args: args::Run, records: Option<&Path>, shown: Shown) -> Resu
     let now = OffsetDateTime::now_utc();
     let run = run_id(now, &loaded.config.records);
     let (record, run_dir) = loaded.folders(args.record.as_deref(), &run)?;
-    let mut broker_plan = BrokerPlan::new(
+    let mut broker_plan = RunBrokerPlan::new(
+        software,
         &loaded.config.broker,
         &run,
         run_dir.path(),

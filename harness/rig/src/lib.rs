@@ -27,8 +27,8 @@ mod topics;
 pub mod watch;
 
 pub use crashes::Elf;
-pub use pool::{BenchBroker, Member, Plan, RunOutcome, run};
-pub use run_broker::RunBroker;
+pub use pool::{Member, Plan, RunOutcome, run};
+pub use run_broker::{RunBroker, RunBrokerPlan};
 
 /// Where and how a broker is reached.
 #[derive(Clone, Debug)]

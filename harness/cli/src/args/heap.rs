@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 
-use super::{ConfigArg, Place, Scenarios, VirtualKind};
+use super::{BrokerChoice, ConfigArg, Scenarios, VirtualKind, broker_choice};
 
 /// The commands of `hilrig heap`.
 #[derive(Debug, Subcommand)]
@@ -37,9 +37,9 @@ pub struct HeapBoots {
     /// Only boards of this kind (may be given more than once); of the baseline, a check judges only these.
     #[arg(long, value_name = "KIND")]
     pub kind: Vec<String>,
-    /// Where the broker runs; overrides the configuration.
-    #[arg(long, value_name = "KIND")]
-    pub broker: Option<Place>,
+    /// Which broker, by its name, or where it runs; overrides the configuration.
+    #[arg(long, value_name = "BROKER", value_parser = broker_choice())]
+    pub broker: Option<BrokerChoice>,
     /// Folder that the records go into, in place of the configuration's.
     #[arg(long, value_name = "DIR")]
     pub records: Option<PathBuf>,
@@ -97,9 +97,9 @@ pub struct HeapCallers {
     /// Run only the board of this name (may be given more than once).
     #[arg(long, value_name = "NAME")]
     pub board: Vec<String>,
-    /// Where the broker runs; overrides the configuration.
-    #[arg(long, value_name = "KIND")]
-    pub broker: Option<Place>,
+    /// Which broker, by its name, or where it runs; overrides the configuration.
+    #[arg(long, value_name = "BROKER", value_parser = broker_choice())]
+    pub broker: Option<BrokerChoice>,
     /// Folder that the record goes into, in place of the configuration's.
     #[arg(long, value_name = "DIR")]
     pub records: Option<PathBuf>,
