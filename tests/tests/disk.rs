@@ -4,12 +4,13 @@
 use std::fs::{self, OpenOptions};
 
 use hilrig_core::check::CheckOutcome;
+use hilrig_core::event::{Event, What};
 use hilrig_core::exit;
 use hilrig_core::verdict::Verdict;
 use hilrig_tests::artifacts;
-use hilrig_tests::bench::{Bench, path_text};
 use hilrig_tests::record::Record;
-use hilrig_tests::running::{Ended, Running};
+use hilrig_tests::running::{EndedProgram, RunningProgram};
+use hilrig_tests::sandbox::{Sandbox, path_text};
 use hilrig_tests::skip::skipped;
 use rustix::fs::{FlockOperation, fcntl_lock};
 
@@ -18,7 +19,12 @@ const HISTORY: &str = "hilrig-records/history.sqlite";
 
 /// `hilrig` with these arguments where `mounts`, shell commands, have mounted what they like, and what
 /// `behind` then prints of it. Only it sees the mounts. None where namespaces are not allowed.
-fn mounted(bench: &Bench, mounts: &str, arguments: &[&str], behind: &str) -> Option<Ended> {
+fn mounted(
+    bench: &Sandbox,
+    mounts: &str,
+    arguments: &[&str],
+    behind: &str,
+) -> Option<EndedProgram> {
     // Who is not root becomes it in a user namespace, where mounting is allowed.
     let how: &[&str] = match rustix::process::geteuid().is_root() {
         true => &["--mount"],
@@ -28,7 +34,7 @@ fn mounted(bench: &Bench, mounts: &str, arguments: &[&str], behind: &str) -> Opt
         let mut command = bench.command("unshare");
         command.args(how).args(["--", "sh", "-c", text, &path_text(&artifacts::hilrig())]);
         command.args(arguments);
-        Running::start(command).ended()
+        RunningProgram::start(command).ended()
     };
     let may = script("mkdir -p try && mount -t tmpfs -o size=16k tmpfs try");
     if !may.status.success() {
@@ -40,15 +46,15 @@ fn mounted(bench: &Bench, mounts: &str, arguments: &[&str], behind: &str) -> Opt
 }
 
 /// A bench with the record and the figures of a run.
-fn accepted() -> Bench {
-    let bench = Bench::new();
+fn accepted() -> Sandbox {
+    let bench = Sandbox::new();
     bench.run(&["heap", "accept", "--boots", "1"]).with_code(exit::PASSED);
     fs::create_dir(bench.path("small")).unwrap();
     bench
 }
 
 /// The run passed and its record is whole; the history has it only when it can be written again.
-fn run_is_not_lost(bench: &Bench, ended: Ended, says: &str) {
+fn run_is_not_lost(bench: &Sandbox, ended: EndedProgram, says: &str) {
     let ended = ended.with_code(exit::PASSED);
     assert!(ended.stderr.contains("the history"), "{ended}");
     assert!(ended.stderr.contains(says), "{ended}");
@@ -126,4 +132,25 @@ fn a_record_on_a_full_disk_is_told_and_the_board_is_judged_all_the_same() {
     let record = Record::open(&bench.path("kept"));
     assert_eq!(record.verdict("virtual-1").0, Verdict::Passed);
     assert_eq!(record.checks_that("virtual-1", CheckOutcome::NotHeld), [""; 0]);
+}
+
+#[test]
+fn a_run_that_ends_early_has_its_last_event() {
+    let bench = Sandbox::new();
+    fs::create_dir(bench.path("small")).unwrap();
+    // Room for the folder, the record and its events, and not for the folder of a board.
+    let three_files = "mount -t tmpfs -o nr_inodes=3 tmpfs small";
+    let run = ["run", "--record", "small/r"];
+    let Some(ended) = mounted(&bench, three_files, &run, "cp -r small/r kept") else { return };
+    let ended = ended.with_code(exit::RIG_FAULT);
+    assert!(ended.stderr.contains("small/r/virtual-1: No space left on device"), "{ended}");
+    let events = Record::open(&bench.path("kept")).events();
+    let Some(Event { what: What::RunEnded { verdict, exit_code, why, .. }, .. }) = events.last()
+    else {
+        panic!("no run_ended: {events:?}");
+    };
+    assert_eq!((*verdict, *exit_code), (Verdict::RigFault, exit::RIG_FAULT));
+    assert!(why.as_deref().is_some_and(|why| why.contains("small/r/virtual-1")), "{why:?}");
+    assert!(matches!(events[0].what, What::RunStarted(_)), "{events:?}");
+    bench.nothing_may_be_left();
 }

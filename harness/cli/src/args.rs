@@ -7,8 +7,11 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
+use hilrig::attach::BoardName;
+use hilrig::load::{BoardSelection, ScenarioSelection};
+use hilrig::{BrokerChoice, RunRequest};
 use hilrig_broker::Software;
-use hilrig_core::config::{BoardKind, BrokerConfig, BrokerKind};
+use hilrig_core::config::{BoardKind, BrokerKind};
 use hilrig_core::mac::Mac;
 use hilrig_core::scenario::{FEWEST_STEPS, Scenario};
 use hilrig_core::units::Span;
@@ -31,7 +34,7 @@ HILRIG_LOG=debug shows what hilrig does inside (levels as in Rust's env filters)
 
 /// Flash boards, talk TLS to them, and judge them by boot log, replies and lowest free heap.
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "hilrig", version, about, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -173,11 +176,9 @@ pub struct ConfigArg {
     pub config: PathBuf,
 }
 
-/// `hilrig run`.
-#[derive(Debug, clap::Args)]
-pub struct Run {
-    #[command(flatten)]
-    pub config: ConfigArg,
+/// The boards of a run.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct BoardArgs {
     /// Run this many virtual boards in place of the configured ones.
     #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
     pub virtual_boards: Option<std::num::NonZeroUsize>,
@@ -187,6 +188,26 @@ pub struct Run {
     /// Run only the board of this name (may be given more than once).
     #[arg(long, value_name = "NAME")]
     pub board: Vec<String>,
+}
+
+impl BoardArgs {
+    /// As the library takes them.
+    pub fn selection(&self) -> BoardSelection {
+        BoardSelection {
+            virtual_boards: self.virtual_boards.map(usize::from),
+            kind: self.kind.map(BoardKind::from),
+            names: self.board.clone(),
+        }
+    }
+}
+
+/// `hilrig run`.
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    #[command(flatten)]
+    pub boards: BoardArgs,
     /// Put the record into exactly this folder, which must be new or empty.
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
@@ -206,6 +227,22 @@ pub struct Run {
     pub scenarios: Scenarios,
 }
 
+impl Run {
+    /// As the library takes it.
+    pub fn request(&self) -> RunRequest {
+        RunRequest {
+            boards: self.boards.selection(),
+            scenarios: self.scenarios.selection(),
+            callers: self.callers,
+            force_flash: self.flash,
+            broker: self.broker.clone(),
+            seed: self.seed,
+            record: self.record.clone(),
+            ..RunRequest::new(&self.config.config)
+        }
+    }
+}
+
 /// What the boards are put through beside the main path.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Scenarios {
@@ -219,6 +256,17 @@ pub struct Scenarios {
     /// How long a soak goes on, such as "10 min"; overrides the configuration.
     #[arg(long = "for", value_name = "TIME", requires = "scenario", value_parser = time)]
     pub soak_for: Option<Span>,
+}
+
+impl Scenarios {
+    /// As the library takes them.
+    pub fn selection(&self) -> ScenarioSelection {
+        ScenarioSelection {
+            scenarios: self.scenario.iter().map(|name| Scenario::from(*name)).collect(),
+            steps: self.count,
+            soak: self.soak_for,
+        }
+    }
 }
 
 /// A scenario, as on the command line.
@@ -300,29 +348,6 @@ impl From<VirtualKind> for BoardKind {
     }
 }
 
-/// What `--broker` of a run says.
-#[derive(Clone, Copy, Debug)]
-pub enum BrokerChoice {
-    /// Where the configured broker runs.
-    Kind(BrokerKind),
-    /// Another broker, where the configuration wants it.
-    Named(&'static str),
-}
-
-impl BrokerChoice {
-    /// Puts it in place of what the configuration says. A port is kept; a program and an image are those of one broker.
-    pub fn override_in(self, config: &mut BrokerConfig) {
-        match self {
-            BrokerChoice::Kind(kind) => config.kind = kind,
-            BrokerChoice::Named(name) if config.software == name => {}
-            BrokerChoice::Named(name) => {
-                config.software = name.to_owned();
-                (config.image, config.executable) = (None, None);
-            }
-        }
-    }
-}
-
 const BROKER_KINDS: [(&str, &str, BrokerKind); 3] = [
     ("auto", "in a container if an engine answers, else as a process", BrokerKind::Auto),
     ("container", "in a container", BrokerKind::Container),
@@ -333,13 +358,9 @@ fn broker_choice() -> impl TypedValueParser<Value = BrokerChoice> {
     let kinds = BROKER_KINDS.iter().map(|(word, help, _)| PossibleValue::new(*word).help(*help));
     let names = Software::all().iter().map(|one| one.name.as_str());
     let named = names.map(PossibleValue::new);
-    PossibleValuesParser::new(kinds.chain(named)).try_map(|word| {
+    PossibleValuesParser::new(kinds.chain(named)).map(|word| {
         let kind = BROKER_KINDS.iter().find(|(one, ..)| *one == word);
-        let mut names = Software::all().iter().map(|one| one.name.as_str());
-        match kind {
-            Some((.., kind)) => Ok(BrokerChoice::Kind(*kind)),
-            None => names.find(|name| *name == word).map(BrokerChoice::Named).ok_or("no broker"),
-        }
+        kind.map_or(BrokerChoice::Named(word), |(.., kind)| BrokerChoice::Kind(*kind))
     })
 }
 
@@ -373,6 +394,21 @@ pub struct Which {
     #[arg(long, value_name = "KIND", default_value = "esp8266", requires = "port", conflicts_with = "control",
         hide_possible_values = true, value_parser = serial_kind())]
     pub kind: BoardKind,
+}
+
+impl Which {
+    /// As the library takes it.
+    pub fn name(&self) -> BoardName {
+        match (&self.board, &self.port) {
+            (None, Some(port)) => BoardName::Port {
+                port: port.clone(),
+                control: self.control.clone(),
+                kind: self.kind,
+            },
+            // Clap lets nothing through that has neither.
+            (name, _) => BoardName::Configured(name.clone().unwrap_or_default()),
+        }
+    }
 }
 
 /// The kinds of boards that a serial port can have.

@@ -15,6 +15,29 @@ use hilrig_core::event::{BrokerFacts, Events, What};
 
 use crate::BrokerEndpoint;
 
+/// What `--broker` of a run names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BrokerChoice {
+    /// Where the configured broker runs.
+    Kind(BrokerKind),
+    /// Another broker, where the configuration wants it.
+    Named(String),
+}
+
+impl BrokerChoice {
+    /// Puts it in place of what the configuration says. A port is kept; a program and an image are those of one broker.
+    pub fn override_in(&self, config: &mut BrokerConfig) {
+        match self {
+            BrokerChoice::Kind(kind) => config.kind = *kind,
+            BrokerChoice::Named(name) if config.software == *name => {}
+            BrokerChoice::Named(name) => {
+                config.software.clone_from(name);
+                (config.image, config.executable) = (None, None);
+            }
+        }
+    }
+}
+
 /// What a run asks of its broker.
 #[derive(Clone)]
 pub struct RunBrokerPlan {

@@ -3,8 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
+use hilrig::heap::BootsRequest;
+use hilrig::load::BoardSelection;
+use hilrig::{BrokerChoice, RunRequest};
 
-use super::{BrokerChoice, ConfigArg, Scenarios, VirtualKind, broker_choice};
+use super::{BoardArgs, ConfigArg, Scenarios, broker_choice};
 
 /// The commands of `hilrig heap`.
 #[derive(Debug, Subcommand)]
@@ -56,6 +59,30 @@ pub struct HeapBoots {
     pub baseline: Option<PathBuf>,
 }
 
+impl HeapBoots {
+    /// As the library takes it.
+    pub fn request(&self) -> BootsRequest {
+        let boards = BoardSelection {
+            virtual_boards: self.virtual_boards.map(usize::from),
+            kind: None,
+            names: self.board.clone(),
+        };
+        BootsRequest {
+            run: RunRequest {
+                boards,
+                scenarios: self.scenarios.selection(),
+                broker: self.broker.clone(),
+                records: self.records.clone(),
+                ..RunRequest::new(&self.config.config)
+            },
+            kinds: self.kind.clone(),
+            boots: self.boots.get(),
+            from: self.from.clone(),
+            baseline: self.baseline.clone(),
+        }
+    }
+}
+
 /// `hilrig heap check`.
 #[derive(Debug, clap::Args)]
 pub struct HeapCheck {
@@ -88,15 +115,8 @@ pub enum HeapFormat {
 pub struct HeapCallers {
     #[command(flatten)]
     pub config: ConfigArg,
-    /// Run this many virtual boards in place of the configured ones.
-    #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
-    pub virtual_boards: Option<std::num::NonZeroUsize>,
-    /// The kind of these virtual boards; overrides the configuration.
-    #[arg(long, value_name = "KIND", requires = "virtual_boards")]
-    pub kind: Option<VirtualKind>,
-    /// Run only the board of this name (may be given more than once).
-    #[arg(long, value_name = "NAME")]
-    pub board: Vec<String>,
+    #[command(flatten)]
+    pub boards: BoardArgs,
     /// Which broker, by its name, or where it runs; overrides the configuration.
     #[arg(long, value_name = "BROKER", value_parser = broker_choice())]
     pub broker: Option<BrokerChoice>,
