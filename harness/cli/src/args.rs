@@ -19,7 +19,7 @@ pub use heap::{
     HistoryFormat,
 };
 pub use record::{Decode, Report, ReportFormat};
-pub use run::{BoardArgs, Place, Run, Scenarios};
+pub use run::{BoardArgs, BrokerArg, Run, Scenarios};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -33,7 +33,7 @@ HILRIG_LOG=debug logs what hilrig does (levels as in Rust's RUST_LOG).";
 
 /// Flash boards, talk TLS to them, and judge them by boot log, replies and lowest free heap.
 #[derive(Debug, Parser)]
-#[command(name = "hilrig", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "hilrig", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]

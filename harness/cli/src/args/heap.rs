@@ -6,10 +6,9 @@ use clap::{Subcommand, ValueEnum};
 use hilrig::RunRequest;
 use hilrig::heap::BootsRequest;
 use hilrig::load::BoardSelection;
-use hilrig_core::config::BrokerKind;
 
 use super::run::BOARDS;
-use super::{BoardArgs, ConfigArg, Place, Scenarios};
+use super::{BoardArgs, BrokerArg, ConfigArg, Scenarios};
 
 /// The commands of `hilrig heap`.
 #[derive(Debug, Subcommand)]
@@ -42,9 +41,8 @@ pub struct HeapBoots {
     /// Run and judge only boards of this kind (may be given more than once).
     #[arg(long, help_heading = BOARDS, value_name = "KIND")]
     pub kind: Vec<String>,
-    /// Where the broker runs; overrides the configuration.
-    #[arg(long, value_name = "KIND")]
-    pub broker: Option<Place>,
+    #[command(flatten)]
+    pub broker: BrokerArg,
     /// Folder for the records; overrides the configuration.
     #[arg(long, value_name = "DIR")]
     pub records: Option<PathBuf>,
@@ -73,7 +71,7 @@ impl HeapBoots {
             run: RunRequest {
                 boards,
                 scenarios: self.scenarios.selection(),
-                broker: self.broker.map(BrokerKind::from),
+                broker: self.broker.broker.clone(),
                 records: self.records.clone(),
                 ..RunRequest::new(&self.config.config)
             },
@@ -119,9 +117,8 @@ pub struct HeapCallers {
     pub config: ConfigArg,
     #[command(flatten)]
     pub boards: BoardArgs,
-    /// Where the broker runs; overrides the configuration.
-    #[arg(long, value_name = "KIND")]
-    pub broker: Option<Place>,
+    #[command(flatten)]
+    pub broker: BrokerArg,
     /// Folder for the records; overrides the configuration.
     #[arg(long, value_name = "DIR")]
     pub records: Option<PathBuf>,

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use clap::builder::TypedValueParser;
-use hilrig::RunRequest;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use hilrig::load::{BoardSelection, ScenarioSelection};
+use hilrig::{BrokerChoice, RunRequest};
+use hilrig_broker::Software;
 use hilrig_core::config::{BoardKind, BrokerKind};
 use hilrig_core::scenario::{FEWEST_STEPS, Scenario};
 use hilrig_core::units::Span;
@@ -33,9 +34,8 @@ pub struct Run {
     /// Run the heap-tracing image (`callers` in the configuration).
     #[arg(long)]
     pub callers: bool,
-    /// Where the broker runs; overrides the configuration.
-    #[arg(long, value_name = "KIND")]
-    pub broker: Option<Place>,
+    #[command(flatten)]
+    pub broker: BrokerArg,
     /// Seed of all random choices, to repeat an earlier run.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
     pub seed: Option<u64>,
@@ -51,7 +51,7 @@ impl Run {
             scenarios: self.scenarios.selection(),
             callers: self.callers,
             force_flash: self.flash,
-            broker: self.broker.map(BrokerKind::from),
+            broker: self.broker.broker.clone(),
             seed: self.seed,
             record: self.record.clone(),
             ..RunRequest::new(&self.config.config)
@@ -147,23 +147,26 @@ fn virtual_kind() -> impl TypedValueParser<Value = BoardKind> {
     kind_of(|kind| kind.is_virtual())
 }
 
-/// Where the broker runs.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Place {
-    /// In a container if a Docker engine answers, else as a process.
-    Auto,
-    /// In a container.
-    Container,
-    /// As a process on this machine.
-    Process,
+/// The broker of a run.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct BrokerArg {
+    /// The broker by its name, or where it runs; overrides the configuration.
+    #[arg(long, value_name = "BROKER", value_parser = broker_choice())]
+    pub broker: Option<BrokerChoice>,
 }
 
-impl From<Place> for BrokerKind {
-    fn from(place: Place) -> BrokerKind {
-        match place {
-            Place::Auto => BrokerKind::Auto,
-            Place::Container => BrokerKind::Container,
-            Place::Process => BrokerKind::Process,
-        }
-    }
+const BROKER_KINDS: [(&str, &str, BrokerKind); 3] = [
+    ("auto", "In a container if a Docker engine answers, else as a process", BrokerKind::Auto),
+    ("container", "In a container", BrokerKind::Container),
+    ("process", "As a process on this machine", BrokerKind::Process),
+];
+
+fn broker_choice() -> impl TypedValueParser<Value = BrokerChoice> {
+    let kinds = BROKER_KINDS.iter().map(|(word, help, _)| PossibleValue::new(*word).help(*help));
+    let names = Software::all().iter().map(|one| one.name.as_str());
+    let named = names.map(PossibleValue::new);
+    PossibleValuesParser::new(kinds.chain(named)).map(|word| {
+        let kind = BROKER_KINDS.iter().find(|(one, ..)| *one == word);
+        kind.map_or(BrokerChoice::Named(word), |(.., kind)| BrokerChoice::Kind(*kind))
+    })
 }
