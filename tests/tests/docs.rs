@@ -3,7 +3,7 @@
 use hilrig_tests::artifacts::hilrig;
 use hilrig_tests::docs::commands::{Helps, missing_targets, refused};
 use hilrig_tests::docs::markdown::Document;
-use hilrig_tests::docs::pictures::PICTURES;
+use hilrig_tests::docs::pictures::{PICTURES, Picture};
 use hilrig_tests::docs::{files, keys, links, pages, root};
 
 fn nothing_in(found: &[String]) {
@@ -80,7 +80,7 @@ fn every_key_exists() {
 
 #[test]
 fn the_pictures_are_current() {
-    for (path, draw) in PICTURES {
+    for Picture { path, draw } in PICTURES {
         let there = std::fs::read_to_string(root().join(path)).unwrap_or_default();
         assert!(there == draw(&root()), "{path} is out of date: run `make pictures`");
     }

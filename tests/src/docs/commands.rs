@@ -291,8 +291,8 @@ mod tests {
                    Kind\n\n          Possible values:\n          - virtual: one\n          - lm3s6965\n\n  \
                    -h, --help\n";
         let heap = "Arguments:\n  <BEFORE>  One\n  [AFTER]   Another\n\nOptions:\n  -h, --help\n";
-        for (path, help) in [(vec![], top), (vec!["run"], run), (vec!["heap"], heap)] {
-            let path = path.into_iter().map(str::to_owned).collect();
+        for (path, help) in [("", top), ("run", run), ("heap", heap)] {
+            let path = path.split_whitespace().map(str::to_owned).collect();
             helps.known.insert(path, Accepted::read(help));
         }
         helps
