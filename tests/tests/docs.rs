@@ -4,7 +4,7 @@ use hilrig_tests::artifacts::hilrig;
 use hilrig_tests::docs::commands::{Helps, missing_targets, refused};
 use hilrig_tests::docs::markdown::Document;
 use hilrig_tests::docs::pictures::{PICTURES, Picture};
-use hilrig_tests::docs::{files, keys, links, pages, root};
+use hilrig_tests::docs::{cargo, files, keys, links, pages, root};
 
 fn nothing_in(found: &[String]) {
     assert!(found.is_empty(), "{}\n", found.join("\n"));
@@ -58,6 +58,12 @@ fn every_command_is_listed() {
 #[test]
 fn every_make_target_exists() {
     nothing_in(&missing_targets(&root(), &current()));
+}
+
+#[test]
+fn every_package_and_test_that_cargo_is_given_exists() {
+    let files = files(&root(), &[".md", "Makefile", ".yml", ".sh"]);
+    nothing_in(&cargo::missing_targets(&root(), &files));
 }
 
 #[test]
