@@ -243,7 +243,7 @@ pub fn missing_targets(root: &Path, pages: &[Document]) -> Vec<String> {
         let own = root.join(&page.path).parent().map(Path::to_owned).unwrap_or_default();
         for (number, line, _) in lines_of(page) {
             for command in commands_of(&line).iter().filter(|command| command[0] == "make") {
-                let mut folders = vec![own.clone(), root.to_owned()];
+                let mut folders = [own.clone(), root.to_owned()];
                 let mut words = command[1..].iter();
                 while let Some(word) = words.next() {
                     if word == "-C" {
