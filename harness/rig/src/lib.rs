@@ -5,30 +5,54 @@
 //! is waiting.
 
 mod alarms;
+mod broker_link;
 mod broker_name;
 mod callers;
 pub mod certify;
+mod check_spec;
 mod crashes;
 mod heap_bounds;
+mod heap_figures;
 pub mod http;
 mod instead;
-mod journal;
-mod log;
+mod job;
+pub mod journal;
+pub mod log;
 mod main_path;
 pub mod mqtt;
+mod open_console;
+mod pending_callers;
+mod plan;
 mod pool;
+mod pool_shared;
+mod replies;
 mod restart_barrier;
+mod restart_check;
 mod restarts;
+mod run;
 mod run_broker;
-mod scenario;
-mod session;
+pub mod scenario;
+pub mod session;
+mod starts;
+mod stop;
 pub mod time_server;
 mod topics;
 pub mod watch;
 
+pub use broker_link::BrokerLink;
+pub use check_spec::CheckSpec;
 pub use crashes::Elf;
-pub use pool::{BenchBroker, Member, Plan, RunOutcome, run};
+pub use job::{Ended, Job};
+pub use main_path::MainPath;
+pub use plan::{Member, Plan};
+pub use pool::bench_broker::BenchBroker;
+pub use pool::{BoardsEnded, Pool, RunOutcome};
+pub use replies::mismatch;
+pub use run::run;
 pub use run_broker::RunBroker;
+pub use session::Session;
+pub use session::bring_up::BOOTED;
+pub use stop::Stop;
 
 /// Where and how a broker is reached.
 #[derive(Clone, Debug)]

@@ -172,9 +172,9 @@ pub async fn answers(
     open(endpoint, client_id, deadline).await.map(drop)
 }
 
-/// Connects under the id of another client, and leaves at once: the broker throws the other one out, as
-/// one of two with the same id must go (MQTT 3.1.1, 3.1.4).
-pub async fn throw_out(
+/// Connects under the id of another client, and disconnects at once. The broker closes the other client's connection,
+/// because no two may have the same id (MQTT 3.1.1, 3.1.4).
+pub async fn take_over(
     endpoint: &BrokerEndpoint,
     client_id: &str,
     deadline: Duration,
