@@ -10,7 +10,7 @@ use hilrig_core::image::Image;
 use hilrig_virtual::{ControlSocket, Serving, VirtualBoard, VirtualBoardConfig};
 
 /// A board with the folder that it lives in.
-pub struct Board {
+pub struct MeasuredBoard {
     /// The rig's side of its port.
     pub rig: SerialBoard,
     /// Its reset line, power switch and cables.
@@ -19,9 +19,9 @@ pub struct Board {
     _dir: tempfile::TempDir,
 }
 
-impl Board {
+impl MeasuredBoard {
     /// A blank board, which waits in its loader.
-    pub async fn start(boot_rom: PathBuf) -> Result<Board, String> {
+    pub async fn start(boot_rom: PathBuf) -> Result<MeasuredBoard, String> {
         let dir = tempfile::tempdir().map_err(|error| format!("making a folder: {error}"))?;
         let board = VirtualBoard::start(VirtualBoardConfig {
             state_dir: dir.path().join("board"),
@@ -34,7 +34,7 @@ impl Board {
         let serving = board.await.map_err(|error| error.to_string())?.serve();
         let control = ControlSocket::new(&serving.ready().control);
         let rig = on_port(&serving.ready().port, dir.path(), control.clone(), 115_200);
-        Ok(Board { rig, control, serving, _dir: dir })
+        Ok(MeasuredBoard { rig, control, serving, _dir: dir })
     }
 
     /// Its port.

@@ -15,7 +15,7 @@ use hilrig_report::{EVENTS, read_events};
 use crate::figures::{Figures, Unit};
 use crate::place;
 use crate::process::{Usage, measured};
-use crate::table::{Against, Row, Table};
+use crate::table::{Against, Table, TableRow};
 
 /// How many boards share the matrix.
 const BOARDS: u32 = 8;
@@ -100,7 +100,7 @@ pub fn certify(hilrig: &Path, contract: &Contract, runs: usize) -> Result<Table,
         first.cases.len(),
         first.left_out
     );
-    let plain = |what, figures, unit, note| Row {
+    let plain = |what, figures, unit, note| TableRow {
         what,
         figures,
         unit,
@@ -110,7 +110,7 @@ pub fn certify(hilrig: &Path, contract: &Contract, runs: usize) -> Result<Table,
     };
     let seconds = |what, figures, note| plain(what, figures, Unit::Seconds, note);
     let mut table = Table::of_rows(title);
-    table.row(Row {
+    table.row(TableRow {
         floor: Some(of(&Matrix::longest).median()),
         ..seconds("wall time", of(&|run| run.usage.wall), "floor: the longest case alone")
     });
@@ -142,7 +142,7 @@ pub fn certify(hilrig: &Path, contract: &Contract, runs: usize) -> Result<Table,
         "CA, client certificate and form over HTTP; the relay's start is in it",
     ));
     table.row(seconds("answering requests", sum(|times| times.replies), ""));
-    table.row(Row {
+    table.row(TableRow {
         aim: Against::AtLeast(SHARE),
         ..plain(
             "the boards' own share",

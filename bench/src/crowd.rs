@@ -25,9 +25,9 @@ use rustix::io::Errno;
 use crate::board::on_port;
 use crate::figures::Unit;
 use crate::process::cpu;
-use crate::pty::Pty;
+use crate::pty::PtyPair;
 use crate::reader::Sink;
-use crate::table::{Against, Row, Table};
+use crate::table::{Against, Table, TableRow};
 
 const BOARDS: usize = 64;
 /// Bytes a second: eight data bits, a start and a stop bit each.
@@ -63,7 +63,7 @@ pub async fn crowd(contract: &Contract, runs: usize) -> Result<Table, String> {
         ("console, patterns, both boot logs", &ours, Against::Below(AIM), Some(floor)),
         ("a bare epoll loop", &bare, Against::Nothing, None),
     ] {
-        table.row(Row {
+        table.row(TableRow {
             what: &format!("CPU of 16 boards, {what}"),
             figures: seconds(read),
             unit: Unit::Seconds,
@@ -241,7 +241,7 @@ pub fn feed() -> Result<(), String> {
     let mut ptys = Vec::new();
     let mut out = std::io::stdout();
     for _ in 0..BOARDS {
-        let pty = Pty::open().map_err(failed)?;
+        let pty = PtyPair::open().map_err(failed)?;
         let flags = rustix::fs::fcntl_getfl(&pty.board).map_err(|e| failed(e.into()))?;
         rustix::fs::fcntl_setfl(&pty.board, flags | OFlags::NONBLOCK)
             .map_err(|e| failed(e.into()))?;

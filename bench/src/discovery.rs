@@ -9,7 +9,7 @@ use hilrig_core::config::PortId;
 use hilrig_tests::usb::{Adapter, UsbTree};
 
 use crate::figures::{Figures, Unit};
-use crate::table::{Against, Row, Table};
+use crate::table::{Against, Table, TableRow};
 
 const BOARDS: usize = 64;
 
@@ -69,7 +69,7 @@ pub fn discovery(runs: usize) -> Result<Table, String> {
     let mut table = Table::of_rows(format!("Discovery, {BOARDS} USB adapters"));
     let mut row = |what, figures, floor, note| {
         let (unit, aim) = (Unit::Seconds, Against::Nothing);
-        table.row(Row { what, figures, unit, aim, floor, note });
+        table.row(TableRow { what, figures, unit, aim, floor, note });
     };
     row(
         "what is attached",

@@ -7,11 +7,11 @@ use hilrig_core::board::Board as _;
 use hilrig_core::image::Image;
 use tokio::process::Command;
 
-use crate::board::Board;
+use crate::board::MeasuredBoard;
 use crate::figures::{Figures, Unit};
 use crate::noise::Noise;
-use crate::pty::{Pty, read_all, write_all};
-use crate::table::{Against, Row, Table};
+use crate::pty::{PtyPair, read_all, write_all};
+use crate::table::{Against, Table, TableRow};
 
 /// Bytes that are flashed.
 const BYTES: usize = 200 * 1024;
@@ -38,7 +38,7 @@ pub async fn flashing(runs: usize) -> Result<Table, String> {
     let mut table =
         Table::of_rows(format!("Flashing {} KiB over the pty, write phase", BYTES / 1024));
     let mut row = |what, figures: Figures, aim, floor, note| {
-        table.row(Row { what, figures, unit: Unit::Seconds, aim, floor, note });
+        table.row(TableRow { what, figures, unit: Unit::Seconds, aim, floor, note });
     };
     row(
         "hilrig",
@@ -77,7 +77,7 @@ async fn on_board(
     boot_rom: PathBuf,
     runs: usize,
 ) -> Result<(Figures, Figures), String> {
-    let mut board = Board::start(boot_rom).await?;
+    let mut board = MeasuredBoard::start(boot_rom).await?;
     // Not parsed: noise is no firmware, and nothing is going to run it.
     let image = Image {
         path: file.into(),
@@ -108,7 +108,7 @@ async fn on_board(
 }
 
 /// What was not written was not measured.
-fn same(board: &Board, image: &Image, by: &str) -> Result<(), String> {
+fn same(board: &MeasuredBoard, image: &Image, by: &str) -> Result<(), String> {
     let flash = std::fs::read(board.flash_file()).map_err(|e| format!("reading the flash: {e}"))?;
     match flash.starts_with(&image.bytes) {
         true => Ok(()),
@@ -118,7 +118,7 @@ fn same(board: &Board, image: &Image, by: &str) -> Result<(), String> {
 
 /// Seconds of a copy, and of blocks with answers.
 fn raw(bytes: &[u8], runs: usize) -> std::io::Result<(Figures, Figures)> {
-    let pty = Pty::open()?;
+    let pty = PtyPair::open()?;
     let timed = |rig: &(dyn Fn() -> std::io::Result<()> + Sync),
                  board: &(dyn Fn() -> std::io::Result<()> + Sync)| {
         let since = Instant::now();

@@ -11,11 +11,11 @@ use hilrig_core::image::Image;
 use rustix::fs::OFlags;
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
-use crate::board::{Board, on_port};
+use crate::board::{MeasuredBoard, on_port};
 use crate::figures::{Figures, Unit};
 use crate::noise::Noise;
 use crate::paced::PacedLine;
-use crate::pty::{Pty, read_all, write_all};
+use crate::pty::{PtyPair, read_all, write_all};
 use crate::table::Table;
 
 /// The usual rates of an ESP8266's loader, baud.
@@ -44,7 +44,7 @@ pub async fn line_rate(runs: usize) -> Result<Table, String> {
         build: None,
         data: Vec::new(),
     };
-    let board = Board::start(boot_rom).await?;
+    let board = MeasuredBoard::start(boot_rom).await?;
 
     let title = format!("Flashing {} KiB over a line with a rate, write phase", BYTES / 1024);
     let head = [
@@ -98,7 +98,7 @@ pub async fn line_rate(runs: usize) -> Result<Table, String> {
 
 /// Blocks and answers without content, between two threads over such a line.
 fn bare(baud: u32) -> io::Result<Duration> {
-    let board = Pty::open()?;
+    let board = PtyPair::open()?;
     let line = PacedLine::to(&board.path)?;
     let noctty = OFlags::NOCTTY.bits() as i32;
     let mut options = OpenOptions::new();
@@ -128,7 +128,7 @@ fn bare(baud: u32) -> io::Result<Duration> {
 }
 
 async fn flash(
-    board: &Board,
+    board: &MeasuredBoard,
     image: &Image,
     baud: u32,
     folder: &std::path::Path,

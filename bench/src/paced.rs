@@ -15,7 +15,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::fs::OFlags;
 use rustix::termios::tcgetattr;
 
-use crate::pty::{Pty, write_all};
+use crate::pty::{PtyPair, write_all};
 
 /// Bits on the wire for each byte.
 const BITS: f64 = 10.0;
@@ -32,7 +32,7 @@ pub struct PacedLine {
 impl PacedLine {
     /// A line to the board whose own port is `board`.
     pub fn to(board: &Path) -> io::Result<PacedLine> {
-        let pty = Pty::open()?;
+        let pty = PtyPair::open()?;
         let noctty = OFlags::NOCTTY.bits() as i32;
         let board: OwnedFd =
             OpenOptions::new().read(true).write(true).custom_flags(noctty).open(board)?.into();
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn bytes_get_through_both_ways_and_no_sooner_than_the_rate_allows() {
-        let board = Pty::open().unwrap();
+        let board = PtyPair::open().unwrap();
         let line = PacedLine::to(&board.path).unwrap();
         let mut port = OpenOptions::new().read(true).write(true).open(&line.port).unwrap();
         let mut termios = tcgetattr(&port).unwrap();

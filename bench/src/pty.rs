@@ -12,7 +12,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 
 /// A pseudo terminal in raw mode.
-pub struct Pty {
+pub struct PtyPair {
     /// The board's side.
     pub board: OwnedFd,
     /// The side of whoever opens the port.
@@ -21,9 +21,9 @@ pub struct Pty {
     pub path: PathBuf,
 }
 
-impl Pty {
+impl PtyPair {
     /// A new one. Both sides block.
-    pub fn open() -> io::Result<Pty> {
+    pub fn open() -> io::Result<PtyPair> {
         let board = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         grantpt(&board)?;
         unlockpt(&board)?;
@@ -35,7 +35,7 @@ impl Pty {
         let mut termios = tcgetattr(&port)?;
         termios.make_raw();
         tcsetattr(&port, OptionalActions::Now, &termios)?;
-        Ok(Pty { board, port, path })
+        Ok(PtyPair { board, port, path })
     }
 }
 

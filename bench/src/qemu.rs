@@ -12,10 +12,10 @@ use hilrig_core::contract::Contract;
 use hilrig_core::image::{Image, ImageFormat};
 use tokio::sync::Notify;
 
-use crate::board::Board;
+use crate::board::MeasuredBoard;
 use crate::figures::{Figures, Unit};
 use crate::place;
-use crate::table::{Against, Row, Table};
+use crate::table::{Against, Table, TableRow};
 
 /// Seconds, as measured for the issue on 4 cores.
 const FIRST_BYTE: f64 = 0.026;
@@ -36,7 +36,7 @@ pub async fn qemu(contract: &Contract, handshakes: Figures, runs: usize) -> Resu
     let bytes = std::fs::read(&path).map_err(|e| format!("reading {}: {e}", path.display()))?;
     let image = Image::parse(&path, bytes, ImageFormat::Esp8266, None)
         .map_err(|error| error.to_string())?;
-    let mut board = Board::start(boot_rom.clone()).await?;
+    let mut board = MeasuredBoard::start(boot_rom.clone()).await?;
     board.flash(&image).await?;
     let served = through_the_board(&mut board, contract, runs).await?;
     let flash = board.flash_file();
@@ -47,7 +47,7 @@ pub async fn qemu(contract: &Contract, handshakes: Figures, runs: usize) -> Resu
     let mut table = Table::of_rows("QEMU on this machine");
     let mut row = |what, figures: Figures, floor, note| {
         let (unit, aim) = (Unit::Seconds, Against::Nothing);
-        table.row(Row { what, figures, unit, aim, floor: Some(floor), note });
+        table.row(TableRow { what, figures, unit, aim, floor: Some(floor), note });
     };
     let first = |starts: &[Start]| starts.iter().map(|start| start.first_byte).collect::<Figures>();
     let network = |starts: &[Start]| starts.iter().map(|start| start.network).collect::<Figures>();
@@ -71,7 +71,7 @@ pub async fn qemu(contract: &Contract, handshakes: Figures, runs: usize) -> Resu
 
 /// Power on, address in the boot log, power off.
 async fn through_the_board(
-    board: &mut Board,
+    board: &mut MeasuredBoard,
     contract: &Contract,
     runs: usize,
 ) -> Result<Vec<Start>, String> {

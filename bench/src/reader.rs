@@ -21,8 +21,8 @@ use tokio::sync::Notify;
 use crate::board::on_port;
 use crate::figures::{Figures, Unit};
 use crate::noise::Noise;
-use crate::pty::{Pty, read_all, write_all};
-use crate::table::{Against, Row, Table};
+use crate::pty::{PtyPair, read_all, write_all};
+use crate::table::{Against, Table, TableRow};
 
 /// Bytes of a flood.
 const FLOOD: usize = 10_000_000;
@@ -84,7 +84,7 @@ pub async fn reader(contract: &Contract, runs: usize) -> Result<Table, String> {
         }
         let raw: Figures = raw.into_iter().collect();
         for (when, figures) in [("", new), (", all the others before", used)] {
-            table.row(Row {
+            table.row(TableRow {
                 what: &format!("{name}{when}"),
                 figures: figures.into_iter().collect(),
                 unit: Unit::MegabytesASecond,
@@ -108,7 +108,7 @@ fn write_flood(to: &OwnedFd, piece: &[u8], mut total: usize) -> io::Result<()> {
 }
 
 fn read_raw(piece: &[u8]) -> io::Result<f64> {
-    let pty = Pty::open()?;
+    let pty = PtyPair::open()?;
     std::thread::scope(|threads| {
         let since = Instant::now();
         let writer = threads.spawn(|| write_flood(&pty.board, piece, FLOOD));
@@ -181,7 +181,7 @@ impl ConsoleSink for Sink {
 impl Reader {
     fn new(contract: &Contract) -> Result<Reader, String> {
         let dir = tempfile::tempdir().map_err(|error| format!("making a folder: {error}"))?;
-        let pty = Pty::open().map_err(|error| format!("making a pseudo terminal: {error}"))?;
+        let pty = PtyPair::open().map_err(|error| format!("making a pseudo terminal: {error}"))?;
         let patterns = Patterns::new(contract).map_err(|error| error.to_string())?;
         let sink = Sink::new(dir.path(), patterns.into())?;
         let control = ControlSocket::new(dir.path().join("none"));

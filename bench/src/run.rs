@@ -16,7 +16,7 @@ use crate::place;
 use crate::process::{Usage, measured};
 
 /// A run that passed.
-pub struct Run {
+pub struct MeasuredRun {
     /// What the process took.
     pub usage: Usage,
     /// What it came to.
@@ -52,9 +52,9 @@ impl Shares {
     }
 }
 
-impl Run {
+impl MeasuredRun {
     /// Runs `boards` virtual boards with a broker of this kind.
-    pub fn new(hilrig: &Path, boards: usize, broker: &str) -> Result<Run, String> {
+    pub fn new(hilrig: &Path, boards: usize, broker: &str) -> Result<MeasuredRun, String> {
         let dir = tempfile::tempdir().map_err(|error| format!("making a folder: {error}"))?;
         let record = dir.path().join("record");
         let mut command = Command::new(hilrig);
@@ -83,7 +83,7 @@ impl Run {
             .map_err(|error| format!("the run's start `{started}`: {error}"))?;
         let spawned = usage.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let lead = started.unix_timestamp_nanos() as f64 / 1e9 - spawned;
-        Ok(Run { usage, model, events, lead })
+        Ok(MeasuredRun { usage, model, events, lead })
     }
 
     /// Where the time went; for a run of one board.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::figures::{Figures, Unit};
 use crate::process::measured;
-use crate::table::{Against, Row, Table};
+use crate::table::{Against, Table, TableRow};
 
 /// Seconds.
 const AIM: f64 = 0.020;
@@ -39,7 +39,7 @@ pub fn startup(hilrig: &Path, runs: usize) -> Result<Table, String> {
     };
     let mut table = Table::of_rows("Start-up");
     let mut row = |what, figures: Figures| {
-        table.row(Row {
+        table.row(TableRow {
             what,
             figures,
             unit: Unit::Seconds,

@@ -23,7 +23,7 @@ pub enum Against {
 }
 
 /// A figure and what is told with it.
-pub struct Row<'a> {
+pub struct TableRow<'a> {
     /// What was measured.
     pub what: &'a str,
     /// The figures.
@@ -45,7 +45,7 @@ impl Table {
         Table { title: title.into(), head, rows: Vec::new(), notes: Vec::new() }
     }
 
-    /// An empty table for [`Row`]s.
+    /// An empty table for [`TableRow`]s.
     pub fn of_rows(title: impl Into<String>) -> Table {
         let head =
             ["", "median", "min .. max", "runs", "aim", "of the aim", "floor", "of the floor"];
@@ -53,7 +53,7 @@ impl Table {
     }
 
     /// Adds a row.
-    pub fn row(&mut self, row: Row<'_>) {
+    pub fn row(&mut self, row: TableRow<'_>) {
         let median = row.figures.median();
         let (aim, of_aim) = match row.aim {
             Against::Below(aim) => (format!("< {}", row.unit.text(aim)), ratio(median, aim)),
@@ -133,7 +133,7 @@ mod tests {
         let mut table = Table::of_rows("Title");
         let figures: Figures = [0.01, 0.03, 0.02].into_iter().collect();
         for what in ["a", "longer"] {
-            table.row(Row {
+            table.row(TableRow {
                 what,
                 figures: figures.clone(),
                 unit: Unit::Seconds,

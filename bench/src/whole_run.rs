@@ -6,8 +6,8 @@ use hilrig_core::contract::Contract;
 use hilrig_core::phase::Phase;
 
 use crate::figures::{Figures, Unit};
-use crate::run::{Run, Shares};
-use crate::table::{Against, Row, Table};
+use crate::run::{MeasuredRun, Shares};
+use crate::table::{Against, Table, TableRow};
 
 /// The rig's own part of a run's wall time.
 const SHARE: f64 = 0.10;
@@ -21,16 +21,21 @@ const MEMORY: f64 = 16e6;
 const MANY: usize = 32;
 
 /// One board: wall time, the rig's own share, and the two phase by phase.
-pub fn one(hilrig: &Path, broker: &str, runs: usize) -> Result<(Vec<Table>, Vec<Run>), String> {
-    let runs = (0..runs).map(|_| Run::new(hilrig, 1, broker)).collect::<Result<Vec<_>, _>>()?;
-    let shares = runs.iter().map(Run::shares).collect::<Result<Vec<_>, _>>()?;
-    let of = |figure: &dyn Fn(&Shares, &Run) -> f64| -> Figures {
+pub fn one(
+    hilrig: &Path,
+    broker: &str,
+    runs: usize,
+) -> Result<(Vec<Table>, Vec<MeasuredRun>), String> {
+    let runs =
+        (0..runs).map(|_| MeasuredRun::new(hilrig, 1, broker)).collect::<Result<Vec<_>, _>>()?;
+    let shares = runs.iter().map(MeasuredRun::shares).collect::<Result<Vec<_>, _>>()?;
+    let of = |figure: &dyn Fn(&Shares, &MeasuredRun) -> f64| -> Figures {
         shares.iter().zip(&runs).map(|(shares, run)| figure(shares, run)).collect()
     };
     let kind = runs.first().and_then(|run| run.model.broker.as_ref());
     let kind = kind.map_or(broker, |facts| facts.kind.as_str());
     let mut table = Table::of_rows(format!("Whole run of one virtual board, broker: {kind}"));
-    let seconds = |what, figures: Figures, note| Row {
+    let seconds = |what, figures: Figures, note| TableRow {
         what,
         figures,
         unit: Unit::Seconds,
@@ -45,7 +50,7 @@ pub fn one(hilrig: &Path, broker: &str, runs: usize) -> Result<(Vec<Table>, Vec<
         "beside flash and boot; the wait for its rest is in the configuration phase",
     ));
     table.row(seconds("of it the broker's end", of(&|shares, _| shares.broker_stop), ""));
-    table.row(Row {
+    table.row(TableRow {
         what: "the rig's own share",
         figures: of(&|shares, run| shares.own() / run.usage.wall),
         unit: Unit::Share,
@@ -53,7 +58,7 @@ pub fn one(hilrig: &Path, broker: &str, runs: usize) -> Result<(Vec<Table>, Vec<
         floor: None,
         note: "of the wall time: the process before the first phase, between the phases and behind the last, and in each phase what is not waited for board or broker",
     });
-    table.row(Row {
+    table.row(TableRow {
         what: "the same inside the phases",
         figures: of(&|shares, _| {
             shares.in_phases() / shares.phases.iter().map(|(_, s, _)| s).sum::<f64>()
@@ -69,7 +74,7 @@ pub fn one(hilrig: &Path, broker: &str, runs: usize) -> Result<(Vec<Table>, Vec<
         "hilrig's process alone, from /proc/PID/stat when it has ended and is not yet waited for; the virtual board's ROM loader and port are in it",
     ));
     table.row(seconds("CPU of QEMU and others", of(&|_, run| run.usage.children), ""));
-    table.row(Row {
+    table.row(TableRow {
         what: "memory of the rig",
         figures: of(&|_, run| run.usage.peak as f64),
         unit: Unit::Megabytes,
@@ -121,14 +126,21 @@ pub fn one(hilrig: &Path, broker: &str, runs: usize) -> Result<(Vec<Table>, Vec<
 }
 
 /// Many boards beside one.
-pub fn many(hilrig: &Path, contract: &Contract, one: &[Run], runs: usize) -> Result<Table, String> {
-    let runs =
-        (0..runs).map(|_| Run::new(hilrig, MANY, "process")).collect::<Result<Vec<_>, _>>()?;
-    let of = |figure: &dyn Fn(&Run) -> f64| -> Figures { runs.iter().map(figure).collect() };
+pub fn many(
+    hilrig: &Path,
+    contract: &Contract,
+    one: &[MeasuredRun],
+    runs: usize,
+) -> Result<Table, String> {
+    let runs = (0..runs)
+        .map(|_| MeasuredRun::new(hilrig, MANY, "process"))
+        .collect::<Result<Vec<_>, _>>()?;
+    let of =
+        |figure: &dyn Fn(&MeasuredRun) -> f64| -> Figures { runs.iter().map(figure).collect() };
     let single: Figures = one.iter().map(|run| run.usage.wall).collect();
-    let passes = |run: &Run| run.boots(contract) as f64 / MANY as f64;
+    let passes = |run: &MeasuredRun| run.boots(contract) as f64 / MANY as f64;
     let mut table = Table::of_rows(format!("{MANY} virtual boards at once, broker: process"));
-    let plain = |what, figures, unit, note| Row {
+    let plain = |what, figures, unit, note| TableRow {
         what,
         figures,
         unit,
@@ -136,7 +148,7 @@ pub fn many(hilrig: &Path, contract: &Contract, one: &[Run], runs: usize) -> Res
         floor: None,
         note,
     };
-    table.row(Row {
+    table.row(TableRow {
         floor: (single.runs() > 0).then(|| single.median()),
         note: "floor: the wall time of one board",
         ..plain("wall time", of(&|run| run.usage.wall), Unit::Seconds, "")
@@ -148,7 +160,7 @@ pub fn many(hilrig: &Path, contract: &Contract, one: &[Run], runs: usize) -> Res
         "a pass: boot log, requests, TLS connection. A run boots each board so often: first start, wrong CA and back, switch, back; and it flashes each board before",
     ));
     table.row(plain("CPU of the rig in all", of(&|run| run.usage.cpu), Unit::Seconds, ""));
-    table.row(Row {
+    table.row(TableRow {
         aim: Against::Below(CPU_PER_PASS),
         floor: Some(CPU_FLOOR),
         ..plain(
@@ -164,7 +176,7 @@ pub fn many(hilrig: &Path, contract: &Contract, one: &[Run], runs: usize) -> Res
         Unit::Seconds,
         "children that were waited for",
     ));
-    table.row(Row {
+    table.row(TableRow {
         aim: Against::Below(MEMORY),
         ..plain(
             "memory of the rig",

@@ -10,7 +10,7 @@ use hilrig_wire::Relay;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::figures::{Figures, Unit};
-use crate::table::{Against, Row, Table};
+use crate::table::{Against, Table, TableRow};
 
 /// Bytes of a flood.
 const FLOOD: usize = 400_000_000;
@@ -57,7 +57,7 @@ pub fn wire(runs: usize) -> Result<Table, String> {
         let rates: Figures = took.iter().map(|took| took.rate).collect();
         let cpu: Figures = took.iter().map(|took| took.cpu).collect();
         let (rate, busy) = (rates.median(), cpu.median());
-        table.row(Row {
+        table.row(TableRow {
             what,
             figures: rates,
             unit: Unit::MegabytesASecond,
@@ -66,7 +66,7 @@ pub fn wire(runs: usize) -> Result<Table, String> {
             note: "over loopback, both ends' own threads; floor: a loop that copies",
         });
         if !matches!(between, Between::Nothing) {
-            table.row(Row {
+            table.row(TableRow {
                 what: &format!("{what}, CPU for each GB"),
                 figures: cpu,
                 unit: Unit::Seconds,

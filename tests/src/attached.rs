@@ -9,45 +9,45 @@ use serde_json::Value;
 
 use crate::PATIENCE;
 use crate::artifacts;
-use crate::bench::{Bench, path_text};
-use crate::running::{Ended, Running};
+use crate::running::{EndedProgram, RunningProgram};
+use crate::sandbox::{Sandbox, path_text};
 
 /// The board.
-pub struct Attached {
-    running: Running,
+pub struct AttachedBoard {
+    running: RunningProgram,
     /// The line that it printed when it was ready.
     pub ready: Value,
 }
 
-impl Attached {
+impl AttachedBoard {
     /// Starts the board that keeps its flash in the bench's folder `name`.
-    pub fn start(bench: &Bench, name: &str) -> Attached {
-        Attached::seeded(bench, name, 0)
+    pub fn start(bench: &Sandbox, name: &str) -> AttachedBoard {
+        AttachedBoard::seeded(bench, name, 0)
     }
 
     /// The same with a seed, of which a new board makes its MAC.
-    pub fn seeded(bench: &Bench, name: &str, seed: u64) -> Attached {
-        Attached::with(bench, name, &["--seed", &seed.to_string()])
+    pub fn seeded(bench: &Sandbox, name: &str, seed: u64) -> AttachedBoard {
+        AttachedBoard::with(bench, name, &["--seed", &seed.to_string()])
     }
 
     /// The same with the seed that the board's folder gives it.
-    pub fn unseeded(bench: &Bench, name: &str) -> Attached {
-        Attached::with(bench, name, &[])
+    pub fn unseeded(bench: &Sandbox, name: &str) -> AttachedBoard {
+        AttachedBoard::with(bench, name, &[])
     }
 
     /// The same with a debugger's socket: the CPU waits for one at each power-on.
-    pub fn debugged(bench: &Bench, name: &str) -> Attached {
-        Attached::with(bench, name, &["--gdb"])
+    pub fn debugged(bench: &Sandbox, name: &str) -> AttachedBoard {
+        AttachedBoard::with(bench, name, &["--gdb"])
     }
 
-    fn with(bench: &Bench, name: &str, more: &[&str]) -> Attached {
+    fn with(bench: &Sandbox, name: &str, more: &[&str]) -> AttachedBoard {
         let boot_rom = path_text(&artifacts::boot_rom());
         let mut arguments = vec!["virtual-board", "--state", name, "--boot-rom", &boot_rom];
         arguments.extend(more);
         let mut running = bench.start(&arguments);
         let line = running.line_with("{");
         let ready = serde_json::from_str(&line).expect("one line of JSON");
-        Attached { running, ready }
+        AttachedBoard { running, ready }
     }
 
     /// Its serial port.
@@ -75,7 +75,7 @@ impl Attached {
     }
 
     /// Its process.
-    pub fn running(&self) -> &Running {
+    pub fn running(&self) -> &RunningProgram {
         &self.running
     }
 
@@ -113,7 +113,7 @@ impl Attached {
     }
 
     /// Stops it in order.
-    pub fn stop(self) -> Ended {
+    pub fn stop(self) -> EndedProgram {
         self.running.signal(Signal::TERM);
         self.running.ended()
     }

@@ -4,7 +4,7 @@
 use hilrig_core::phase::Phase;
 
 use crate::artifacts;
-use crate::bench::{Bench, Configuration, path_text};
+use crate::sandbox::{Configuration, Sandbox, path_text};
 
 /// A phase that a run can be held in: every one that waits for something other than the flash.
 pub const HOLDABLE: [Phase; 6] = [
@@ -17,7 +17,7 @@ pub const HOLDABLE: [Phase; 6] = [
 ];
 
 /// Makes a run on this bench stay in `phase` until a deadline of minutes passes.
-pub fn in_phase(bench: &Bench, configuration: &mut Configuration, phase: Phase) {
+pub fn in_phase(bench: &Sandbox, configuration: &mut Configuration, phase: Phase) {
     for key in ["boot", "reply", "connect", "broker"] {
         configuration.set(&format!("deadlines.{key}"), "4 min");
     }
@@ -67,7 +67,7 @@ const GIVEN_UP: (&str, &str) = (
 );
 
 /// Has the run use the bundled contract with some texts replaced.
-pub fn contract(bench: &Bench, configuration: &mut Configuration, edits: &[(&str, &str)]) {
+pub fn contract(bench: &Sandbox, configuration: &mut Configuration, edits: &[(&str, &str)]) {
     let path = artifacts::contract();
     let mut text = std::fs::read_to_string(&path).expect("the contract can be read");
     for (from, to) in edits {

@@ -6,7 +6,6 @@
 
 pub mod artifacts;
 pub mod attached;
-pub mod bench;
 pub mod browser;
 pub mod engine;
 pub mod gdb;
@@ -17,6 +16,7 @@ pub mod processes;
 pub mod record;
 pub mod redact;
 pub mod running;
+pub mod sandbox;
 pub mod skip;
 pub mod terminal;
 pub mod usb;

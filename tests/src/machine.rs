@@ -6,8 +6,8 @@ use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
 use crate::artifacts;
-use crate::bench::{Bench, path_text};
-use crate::running::Running;
+use crate::running::RunningProgram;
+use crate::sandbox::{Sandbox, path_text};
 use crate::skip::skipped;
 use crate::usb::UsbTree;
 
@@ -24,17 +24,17 @@ exec "$@"
 "#;
 
 /// The machine.
-pub struct Machine<'a> {
-    bench: &'a Bench,
+pub struct IsolatedMachine<'a> {
+    bench: &'a Sandbox,
     /// Its adapters.
     pub usb: UsbTree,
 }
 
-impl<'a> Machine<'a> {
+impl<'a> IsolatedMachine<'a> {
     /// A machine without a port; none, with the reason told, where namespaces are not allowed.
-    pub fn new(bench: &'a Bench) -> Option<Machine<'a>> {
+    pub fn new(bench: &'a Sandbox) -> Option<IsolatedMachine<'a>> {
         let root = bench.path("machine");
-        let machine = Machine { bench, usb: UsbTree::new(&root) };
+        let machine = IsolatedMachine { bench, usb: UsbTree::new(&root) };
         let dev = root.join("dev");
         for node in ["null", "zero", "full", "random", "urandom", "tty"] {
             fs::write(dev.join(node), "").expect("the bench's folder can be written to");
@@ -82,8 +82,8 @@ impl<'a> Machine<'a> {
     }
 
     /// Starts `hilrig` on it.
-    pub fn start(&self, arguments: &[&str]) -> Running {
+    pub fn start(&self, arguments: &[&str]) -> RunningProgram {
         let hilrig = path_text(&artifacts::hilrig());
-        Running::start(self.command(&[&[hilrig.as_str()], arguments].concat()))
+        RunningProgram::start(self.command(&[&[hilrig.as_str()], arguments].concat()))
     }
 }

@@ -12,7 +12,7 @@ use crate::processes;
 use crate::{PATIENCE, record::Record};
 
 /// A program that was started. Dropping it kills it: a test that fails leaves nothing running.
-pub struct Running {
+pub struct RunningProgram {
     child: Child,
     lines: Receiver<String>,
     stdout: String,
@@ -22,7 +22,7 @@ pub struct Running {
 
 /// A program that has ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct EndedProgram {
     /// How.
     pub status: ExitStatus,
     /// Standard output.
@@ -32,9 +32,9 @@ pub struct Ended {
     what: String,
 }
 
-impl Running {
+impl RunningProgram {
     /// Starts a program and reads what it says.
-    pub fn start(mut command: Command) -> Running {
+    pub fn start(mut command: Command) -> RunningProgram {
         let what = format!("{command:?}");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -57,7 +57,7 @@ impl Running {
             let _ = stderr.read_to_end(&mut bytes);
             String::from_utf8_lossy(&bytes).into_owned()
         });
-        Running { child, lines, stdout: String::new(), stderr: Some(stderr), what }
+        RunningProgram { child, lines, stdout: String::new(), stderr: Some(stderr), what }
     }
 
     /// Its process.
@@ -105,7 +105,7 @@ impl Running {
     }
 
     /// Waits for its end.
-    pub fn ended(mut self) -> Ended {
+    pub fn ended(mut self) -> EndedProgram {
         processes::wait_gone(self.pid(), &self.what);
         let status = self.child.wait().expect("a child can be waited for");
         let deadline = Instant::now() + PATIENCE;
@@ -121,7 +121,7 @@ impl Running {
             }
         }
         let stderr = self.stderr.take().expect("only the end takes it");
-        Ended {
+        EndedProgram {
             status,
             stdout: std::mem::take(&mut self.stdout),
             stderr: stderr.join().expect("reading never panics"),
@@ -130,31 +130,31 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningProgram {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-impl Ended {
+impl EndedProgram {
     /// Its exit code must be `code`.
     #[track_caller]
-    pub fn with_code(self, code: u8) -> Ended {
+    pub fn with_code(self, code: u8) -> EndedProgram {
         assert_eq!(self.status.code(), Some(i32::from(code)), "exit code of {self}");
         self
     }
 
     /// Standard error must hold `part`.
     #[track_caller]
-    pub fn saying(self, part: &str) -> Ended {
+    pub fn saying(self, part: &str) -> EndedProgram {
         assert!(self.stderr.contains(part), "`{part}` is not on standard error of {self}");
         self
     }
 
     /// Standard output must hold `part`.
     #[track_caller]
-    pub fn showing(self, part: &str) -> Ended {
+    pub fn showing(self, part: &str) -> EndedProgram {
         assert!(self.stdout.contains(part), "`{part}` is not on standard output of {self}");
         self
     }
@@ -167,9 +167,9 @@ impl Ended {
     }
 }
 
-impl std::fmt::Display for Ended {
+impl std::fmt::Display for EndedProgram {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Ended { status, stdout, stderr, what } = self;
+        let EndedProgram { status, stdout, stderr, what } = self;
         write!(f, "{what}\nended: {status}\nstandard output:\n{stdout}\nstandard error:\n{stderr}")
     }
 }

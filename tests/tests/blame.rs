@@ -6,19 +6,19 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use hilrig_tests::PATIENCE;
-use hilrig_tests::bench::{Bench, Configuration};
-use hilrig_tests::running::Running;
+use hilrig_tests::running::RunningProgram;
+use hilrig_tests::sandbox::{Configuration, Sandbox};
 use rustix::process::Signal;
 use serde_json::Value;
 
-fn openssl(bench: &Bench, arguments: &str) {
+fn openssl(bench: &Sandbox, arguments: &str) {
     let ended = bench.command("openssl").args(arguments.split(' ')).output();
     let ended = ended.expect("openssl is installed");
     assert!(ended.status.success(), "{arguments}: {}", String::from_utf8_lossy(&ended.stderr));
 }
 
 /// A CA, and the request of a broker for a certificate.
-fn authority(bench: &Bench) {
+fn authority(bench: &Sandbox) {
     openssl(
         bench,
         "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=ca -addext keyUsage=critical,keyCertSign",
@@ -31,7 +31,7 @@ fn authority(bench: &Bench) {
 }
 
 /// What the CA makes of the request, with these further arguments.
-fn sign(bench: &Bench, further: &str) {
+fn sign(bench: &Sandbox, further: &str) {
     openssl(
         bench,
         &format!(
@@ -41,7 +41,7 @@ fn sign(bench: &Bench, further: &str) {
 }
 
 /// Mosquitto with `certificate.pem` and these further lines, and its port.
-fn mosquitto(bench: &Bench, lines: &str) -> (Running, u16) {
+fn mosquitto(bench: &Sandbox, lines: &str) -> (RunningProgram, u16) {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let file = bench.write(
         "outside.conf",
@@ -52,7 +52,7 @@ fn mosquitto(bench: &Bench, lines: &str) -> (Running, u16) {
     let mut command = bench.command("mosquitto");
     command.env("PATH", format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default()));
     command.arg("-c").arg(file);
-    let running = Running::start(command);
+    let running = RunningProgram::start(command);
     let deadline = Instant::now() + PATIENCE;
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(Instant::now() < deadline, "mosquitto opens no port {port} within {PATIENCE:?}");
@@ -62,7 +62,7 @@ fn mosquitto(bench: &Bench, lines: &str) -> (Running, u16) {
 }
 
 /// The certification of one case, its exit code, and what came of it.
-fn certified(bench: &Bench, name: &str, port: u16, case: &str, further: &[&str]) -> (i32, Value) {
+fn certified(bench: &Sandbox, name: &str, port: u16, case: &str, further: &[&str]) -> (i32, Value) {
     let record = bench.path(name);
     let broker = format!("localhost:{port}");
     let mut arguments = vec!["certify", "--virtual", "1", "--case", case, "--broker", &broker];
@@ -81,7 +81,7 @@ fn certified(bench: &Bench, name: &str, port: u16, case: &str, further: &[&str])
 
 #[test]
 fn the_board_judges_a_certificate_that_the_rig_s_own_client_does_not_take() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     authority(&bench);
     for (kind, further, code, outcome, reason) in [
         ("expired", "-days -1 -extfile extensions", 100, "refused", "out_of_date"),
@@ -105,7 +105,7 @@ fn the_board_judges_a_certificate_that_the_rig_s_own_client_does_not_take() {
 
 #[test]
 fn making_keys_does_not_count_against_the_broker() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     // Two keys: 4 s in all, of the broker's 3.
     let openssl = "case \"$1\" in genpkey) sleep 2;; esac\nPATH=${PATH#*:} exec openssl \"$@\"";
     std::fs::create_dir(bench.path("bin")).unwrap();
@@ -114,13 +114,13 @@ fn making_keys_does_not_count_against_the_broker() {
     let mut command = bench.hilrig(&["certify", "--virtual", "1", "--case", "control"]);
     let path = std::env::var("PATH").unwrap_or_default();
     command.env("PATH", format!("{}:{path}", bench.path("bin").display()));
-    Running::start(command).ended().with_code(0).showing("control: held");
+    RunningProgram::start(command).ended().with_code(0).showing("control: held");
     bench.nothing_may_be_left();
 }
 
 #[test]
 fn a_rule_of_the_broker_is_neither_the_board_s_refusal_nor_the_bench_s_trouble() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     // That no reply comes is what is waited for.
     bench.configure(Configuration::new().set("deadlines.reply", "8 s"));
     authority(&bench);

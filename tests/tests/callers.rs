@@ -7,8 +7,8 @@ use hilrig_core::event::What;
 use hilrig_core::exit;
 use hilrig_core::heap::HeapPhase;
 use hilrig_tests::artifacts;
-use hilrig_tests::bench::{Bench, Configuration, path_text};
 use hilrig_tests::record::Record;
+use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 use object::{Object as _, ObjectSymbol as _};
 
 /// Units that the allocator keeps to itself, bytes (heap/heap.c: the first and the last).
@@ -48,7 +48,7 @@ fn told(record: &Record) -> Vec<(HeapCallers, u64)> {
 
 #[test]
 fn the_callers_are_what_is_taken_to_the_byte_and_the_largest_is_named() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let image = artifacts::callers_firmware();
     bench.configure(&configuration(&image));
     let shown = bench.run(&["heap", "callers"]).with_code(exit::PASSED);
@@ -94,7 +94,7 @@ fn the_callers_are_what_is_taken_to_the_byte_and_the_largest_is_named() {
 
 #[test]
 fn a_diff_names_the_function_that_grew() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let records = |image: &Path, folder: &str| {
         bench.configure(&configuration(image));
         let arguments = ["heap", "callers", "--records", folder];
@@ -115,7 +115,7 @@ fn a_diff_names_the_function_that_grew() {
 
 #[test]
 fn figures_of_such_an_image_are_no_others_baseline() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     bench.configure(&Configuration::new());
     let refused = bench.run(&["heap", "callers"]).with_code(exit::USAGE);
     assert!(refused.stderr.contains("firmware.virtual.callers"), "{}", refused.stderr);
@@ -144,7 +144,7 @@ fn figures_of_such_an_image_are_no_others_baseline() {
 /// nothing else comes of them.
 #[test]
 fn hostile_lines_do_no_harm() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     bench.configure(&configuration(&artifacts::callers_firmware()));
     let contract = std::fs::read_to_string(artifacts::contract()).unwrap();
     // The firmware's own lines, read as callers with whatever stands in them.

@@ -8,8 +8,8 @@ use hilrig_core::certify::matrix::CASES;
 use hilrig_core::certify::{Case, CaseEnded, CaseResult, CertifyEnded, Cost, Outcome};
 use hilrig_core::event::{BrokerFacts, What};
 use hilrig_core::exit;
-use hilrig_tests::bench::{Bench, path_text};
 use hilrig_tests::browser::Browser;
+use hilrig_tests::sandbox::{Sandbox, path_text};
 use serde_json::{Value, json};
 
 /// What a broker or a board may say that would like to be more than text.
@@ -38,7 +38,7 @@ fn result(case: &Case, heap: u64, text: &str) -> CaseResult {
 }
 
 /// A record whose events are those of a certification with the whole matrix, and its certificate.
-fn record(bench: &Bench, name: &str, version: &str, heap: u64, text: &str) -> PathBuf {
+fn record(bench: &Sandbox, name: &str, version: &str, heap: u64, text: &str) -> PathBuf {
     let broker = || "mosquitto".to_owned();
     let ended = CertifyEnded {
         broker: broker(),
@@ -83,7 +83,7 @@ fn text(browser: &mut Browser, expression: &str) -> String {
 
 #[test]
 fn certificates_are_checked_and_put_side_by_side() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let before = path_text(&record(&bench, "before", "2.0.11", 30_000, "as it comes"));
     let same = path_text(&record(&bench, "same", "2.0.12", 29_744, "as it comes"));
     let worse = path_text(&record(&bench, "worse", "2.1.0", 29_743, "as it comes"));
@@ -123,7 +123,7 @@ fn certificates_are_checked_and_put_side_by_side() {
 
 #[test]
 fn a_hostile_certificate_cannot_script_its_page_and_fits_a_phone() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let record = path_text(&record(&bench, "record", "2.0.11", 30_000, HOSTILE));
     bench.run(&["report", &record]).with_code(exit::PASSED);
     let alone = path_text(&bench.path("certificate.html"));

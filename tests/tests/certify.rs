@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use hilrig_core::certify::matrix::CASES;
 use hilrig_core::certify::{Act, Expected};
-use hilrig_tests::bench::{Bench, Configuration};
 use hilrig_tests::engine::Engine;
 use hilrig_tests::record::Record;
-use hilrig_tests::running::Running;
+use hilrig_tests::running::RunningProgram;
+use hilrig_tests::sandbox::{Configuration, Sandbox};
 use hilrig_tests::{PATIENCE, artifacts};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -33,7 +33,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 
 #[test]
 fn the_matrix_of_mosquitto_comes_out_as_it_must() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let record = bench.path("record");
     let ended = bench
         .run(&["certify", "--virtual", "2", "--seed", "5", "--record", record.to_str().unwrap()])
@@ -109,7 +109,7 @@ fn the_matrix_of_mosquitto_comes_out_as_it_must() {
 #[test]
 fn a_broker_in_a_container_is_told_as_such() {
     let Some(engine) = Engine::find() else { return };
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     // Where no image can be pulled, one is made first.
     configuration.set("broker.kind", "container").set("deadlines.broker", "4 min");
@@ -140,7 +140,7 @@ fn a_broker_in_a_container_is_told_as_such() {
 
 #[test]
 fn a_board_that_dies_in_a_case_is_told_there_and_the_matrix_goes_on() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     bench.configure(Configuration::new().image(&artifacts::faulty_firmware("CRASH_IN_HANDSHAKE")));
     let record = bench.path("record");
     let arguments = ["certify", "--virtual", "1", "--record", record.to_str().unwrap()];
@@ -162,7 +162,7 @@ fn a_board_that_dies_in_a_case_is_told_there_and_the_matrix_goes_on() {
 
 #[test]
 fn a_certification_that_is_stopped_leaves_its_certificate() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let record = bench.path("record");
     let mut running =
         bench.start(&["certify", "--virtual", "1", "--record", record.to_str().unwrap()]);
@@ -180,7 +180,7 @@ fn a_certification_that_is_stopped_leaves_its_certificate() {
 
 #[test]
 fn what_is_no_case_no_broker_and_no_ca_is_refused_before_anything_runs() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     bench.write("ca.pem", "this is no certificate");
     bench.write("empty", "");
     let refused = |arguments: &[&str], saying: &str| {
@@ -208,7 +208,7 @@ struct Certificates {
 
 impl Certificates {
     /// For what stands in `names`, as OpenSSL writes a subjectAltName.
-    fn new(bench: &Bench, names: &str) -> Certificates {
+    fn new(bench: &Sandbox, names: &str) -> Certificates {
         let openssl = |arguments: &str| {
             let mut command = bench.command("openssl");
             let ended = command.args(arguments.split(' ')).output().expect("openssl is installed");
@@ -241,7 +241,7 @@ fn free_port() -> u16 {
 }
 
 /// Mosquitto as somebody else runs it.
-fn mosquitto(bench: &Bench, certificates: &Certificates) -> (Running, u16) {
+fn mosquitto(bench: &Sandbox, certificates: &Certificates) -> (RunningProgram, u16) {
     let port = free_port();
     let Certificates { certificate, key, .. } = certificates;
     let file = bench.write(
@@ -255,7 +255,7 @@ fn mosquitto(bench: &Bench, certificates: &Certificates) -> (Running, u16) {
     let mut command = Command::new("mosquitto");
     command.env("PATH", format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default()));
     command.arg("-c").arg(file);
-    let running = Running::start(command);
+    let running = RunningProgram::start(command);
     // It keeps what it says until its buffer is full; an open port is enough, for hilrig looks itself.
     let deadline = Instant::now() + PATIENCE;
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -267,7 +267,7 @@ fn mosquitto(bench: &Bench, certificates: &Certificates) -> (Running, u16) {
 
 #[test]
 fn a_broker_that_runs_already_is_asked_what_needs_nothing_of_it() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let certificates = Certificates::new(&bench, "DNS:localhost");
     let (running, port) = mosquitto(&bench, &certificates);
     let record = bench.path("record");
@@ -302,7 +302,7 @@ fn a_broker_that_runs_already_is_asked_what_needs_nothing_of_it() {
 
 #[test]
 fn a_broker_whose_certificate_has_a_name_and_no_address_is_known_by_that_name() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let certificates = Certificates::new(&bench, "DNS:broker.hilrig.test");
     let (running, port) = mosquitto(&bench, &certificates);
     let broker = format!("127.0.0.1:{port}");
@@ -324,7 +324,7 @@ fn a_broker_whose_certificate_has_a_name_and_no_address_is_known_by_that_name() 
 
 #[test]
 fn a_broker_that_is_none_is_the_bench_s_trouble_and_is_named() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let certificates = Certificates::new(&bench, "DNS:localhost");
     let told = |broker: &str, name: &str, why: &str| {
         let record = bench.path(name);

@@ -6,10 +6,10 @@ use std::process::Command;
 use hilrig_core::exit;
 use hilrig_core::verdict::Verdict;
 use hilrig_tests::artifacts;
-use hilrig_tests::attached::Attached;
-use hilrig_tests::bench::{Bench, Configuration, path_text};
+use hilrig_tests::attached::AttachedBoard;
 use hilrig_tests::redact;
-use hilrig_tests::running::Running;
+use hilrig_tests::running::RunningProgram;
+use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ const COMMANDS: [&str; 12] = [
 
 #[test]
 fn help_of_every_command() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let help = bench.run(&["--help"]).with_code(exit::PASSED);
     insta::assert_snapshot!("help", help.stdout);
     for command in COMMANDS {
@@ -43,7 +43,7 @@ fn help_of_every_command() {
 
 #[test]
 fn version_is_one_line() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let version = bench.run(&["--version"]).with_code(exit::PASSED).stdout;
     let number = version.strip_prefix("hilrig ").unwrap().trim_end();
     assert!(number.split('.').count() == 3 && version.lines().count() == 1, "{version}");
@@ -51,7 +51,7 @@ fn version_is_one_line() {
 
 #[test]
 fn completions_name_the_commands_and_bash_takes_them() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = bench.run(&["completions", shell]).with_code(exit::PASSED).stdout;
         for command in COMMANDS {
@@ -61,7 +61,7 @@ fn completions_name_the_commands_and_bash_takes_them() {
             let script = bench.write("completions.bash", script);
             let mut check = bench.command("bash");
             check.arg("-n").arg(script);
-            let ended = Running::start(check).ended().with_code(0);
+            let ended = RunningProgram::start(check).ended().with_code(0);
             assert_eq!(ended.stderr, "");
         }
     }
@@ -70,7 +70,7 @@ fn completions_name_the_commands_and_bash_takes_them() {
 
 #[test]
 fn boards_tells_what_is_configured_and_not_attached() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     configuration.board(toml::toml! {
         name = "gone" kind = "virtual" port = "/dev/hilrig-no-such-port" control = "no-such-socket"
@@ -95,8 +95,8 @@ fn boards_tells_what_is_configured_and_not_attached() {
 
 #[test]
 fn boards_asks_a_chip_only_when_told_and_leaves_the_board_running() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     flash(&bench, &board, &path_text(&artifacts::firmware())).with_code(exit::PASSED);
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk"));
@@ -125,15 +125,19 @@ fn boards_asks_a_chip_only_when_told_and_leaves_the_board_running() {
 }
 
 /// Flashes a file onto a board by its port.
-fn flash(bench: &Bench, board: &Attached, image: &str) -> hilrig_tests::running::Ended {
+fn flash(
+    bench: &Sandbox,
+    board: &AttachedBoard,
+    image: &str,
+) -> hilrig_tests::running::EndedProgram {
     let arguments = ["flash", "--port", board.port(), "--control", board.control_socket(), image];
     bench.run(&arguments)
 }
 
 #[test]
 fn flash_writes_an_image_and_starts_it() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let status = board.control(r#"{"do":"status"}"#);
     assert_eq!(status["status"]["state"], "loader", "a blank board waits in the loader");
 
@@ -167,7 +171,7 @@ fn flash_writes_an_image_and_starts_it() {
 
 #[test]
 fn flash_without_a_board_on_the_port_says_what_was_tried() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let image = path_text(&artifacts::firmware());
     bench
         .run(&["flash", "--port", "/dev/hilrig-no-such-port", &image])
@@ -178,8 +182,8 @@ fn flash_without_a_board_on_the_port_says_what_was_tried() {
 
 #[test]
 fn monitor_picks_out_heap_figures_and_ends_when_told() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk"));
     bench.configure(&configuration);
@@ -198,8 +202,8 @@ fn monitor_picks_out_heap_figures_and_ends_when_told() {
 
 #[test]
 fn monitor_picks_out_a_crash() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     flash(&bench, &board, &path_text(&artifacts::faulty_firmware("BOOT_LOOP")))
         .with_code(exit::PASSED);
     let arguments =
@@ -215,8 +219,8 @@ fn monitor_picks_out_a_crash() {
 
 #[test]
 fn monitor_lets_no_escape_sequence_through() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     flash(&bench, &board, &path_text(&artifacts::firmware())).with_code(exit::PASSED);
     let arguments =
         ["monitor", "--port", board.port(), "--control", board.control_socket(), "--reset"];
@@ -237,8 +241,8 @@ fn monitor_lets_no_escape_sequence_through() {
 
 #[test]
 fn a_virtual_board_tells_how_to_reach_it_and_keeps_its_flash() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let ready = board.ready.clone();
     let keys: Vec<&String> = ready.as_object().unwrap().keys().collect();
     for key in ["port", "control", "http", "mac"] {
@@ -254,7 +258,7 @@ fn a_virtual_board_tells_how_to_reach_it_and_keeps_its_flash() {
     board.stop().with_code(exit::PASSED);
     assert_eq!(bench.processes(), []);
 
-    let again = Attached::start(&bench, "desk");
+    let again = AttachedBoard::start(&bench, "desk");
     assert_eq!(again.ready["mac"], ready["mac"]);
     let status = again.control(r#"{"do":"status"}"#);
     assert_eq!(status["status"]["state"], "running", "it boots what was flashed");
@@ -264,14 +268,14 @@ fn a_virtual_board_tells_how_to_reach_it_and_keeps_its_flash() {
 
 #[test]
 fn a_killed_virtual_board_leaves_no_machine_and_can_be_started_again() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     flash(&bench, &board, &path_text(&artifacts::firmware())).with_code(exit::PASSED);
     let qemu = bench.process("qemu-system-xtensa");
     board.running().signal(Signal::KILL);
     hilrig_tests::processes::wait_gone(qemu.pid, "QEMU of a killed board");
     drop(board);
-    let again = Attached::start(&bench, "desk");
+    let again = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.board(again.as_board("desk"));
     bench.configure(&configuration);
@@ -282,13 +286,13 @@ fn a_killed_virtual_board_leaves_no_machine_and_can_be_started_again() {
 
 #[test]
 fn doctor_finds_everything_or_names_the_command_that_mends_it() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let doctor = |set: &dyn Fn(&mut Command)| {
         let mut command = bench.hilrig(&["doctor"]);
         // Whether an engine answers is this machine's matter.
         command.env("DOCKER_HOST", format!("unix://{}", path_text(&bench.path("no-engine"))));
         set(&mut command);
-        Running::start(command).ended()
+        RunningProgram::start(command).ended()
     };
     let well = doctor(&|_| {}).with_code(exit::PASSED);
     let well = well.showing("ok       firmware").showing("Everything that a run needs is there.");
@@ -328,15 +332,15 @@ fn doctor_finds_everything_or_names_the_command_that_mends_it() {
 
 #[test]
 fn doctor_looks_at_each_board_and_at_the_machine() {
-    let bench = Bench::new();
-    let board = Attached::unseeded(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::unseeded(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk"));
     bench.configure(&configuration);
     let doctor = |set: &dyn Fn(&mut Command)| {
         let mut command = bench.hilrig(&["doctor"]);
         set(&mut command);
-        Running::start(command).ended()
+        RunningProgram::start(command).ended()
     };
     let well = doctor(&|_| {}).with_code(exit::PASSED);
     well.showing("ok       board desk").showing(board.mac()).showing("ok       clock");
@@ -363,7 +367,7 @@ fn doctor_looks_at_each_board_and_at_the_machine() {
 
 #[test]
 fn init_writes_what_run_takes_and_overwrites_nothing() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     bench.run(&["init"]).with_code(exit::USAGE).saying("is left as it is");
     assert_eq!(
         std::fs::read_to_string(bench.path("runner-config.toml")).unwrap(),
@@ -387,18 +391,18 @@ fn init_writes_what_run_takes_and_overwrites_nothing() {
 }
 
 /// What a shell pipeline comes to: the exit code of its first part, and what was on standard error.
-fn piped(bench: &Bench, pipeline: &str) -> (String, String) {
+fn piped(bench: &Sandbox, pipeline: &str) -> (String, String) {
     let mut shell = bench.command("bash");
     shell.arg("-c").arg(format!("{pipeline}; echo ${{PIPESTATUS[0]}}"));
     shell.env("HILRIG", artifacts::hilrig());
-    let ended = Running::start(shell).ended().with_code(0);
+    let ended = RunningProgram::start(shell).ended().with_code(0);
     let code = ended.stdout.lines().last().unwrap_or_default().to_owned();
     (code, ended.stderr)
 }
 
 #[test]
 fn a_reader_that_has_seen_enough_is_no_fault() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     for command in ["--help", "run --help", "completions bash", "boards --json", "doctor"] {
         // `true` reads nothing at all.
         let (_, stderr) = piped(&bench, &format!("\"$HILRIG\" {command} | true"));
@@ -414,7 +418,7 @@ fn a_reader_that_has_seen_enough_is_no_fault() {
 
 #[test]
 fn colour_is_for_terminals() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let ended = bench.run(&["doctor"]);
     assert!(!ended.stdout.contains('\x1b'), "{ended}");
     let ended = bench.run(&["run", "--config", "none.toml"]).with_code(exit::USAGE);
@@ -425,13 +429,13 @@ fn colour_is_for_terminals() {
 #[test]
 fn the_vendors_tool_flashes_a_virtual_board_and_it_boots() {
     let Some(esptool) = artifacts::esptool() else { return };
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut command = bench.command(esptool);
     command.args(["--chip", "esp8266", "--port", board.port(), "--no-stub"]);
     command.args(["--before", "no-reset", "--after", "no-reset", "write-flash", "0"]);
     command.arg(artifacts::firmware());
-    Running::start(command).ended().with_code(0);
+    RunningProgram::start(command).ended().with_code(0);
 
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk"));

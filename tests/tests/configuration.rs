@@ -2,13 +2,13 @@
 
 use hilrig_core::exit;
 use hilrig_tests::artifacts;
-use hilrig_tests::bench::{Bench, Configuration, path_text};
 use hilrig_tests::redact;
+use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 
 /// Runs with this text as the configuration; it must be refused.
 #[track_caller]
 fn refused(text: &str) -> String {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     bench.write("runner-config.toml", text);
     let ended = bench.run(&["run"]).with_code(exit::USAGE);
     assert_eq!(ended.stdout, "", "{ended}");
@@ -110,7 +110,7 @@ fn values_that_do_not_fit_together_are_named() {
 #[test]
 fn what_is_no_toml_is_named_with_its_line() {
     refused_at(&with("[recor"), "[recor", &["[recor"]);
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     bench.write("runner-config.toml", b"schema = \xff\n");
     bench.run(&["run"]).with_code(exit::USAGE).saying("runner-config.toml").saying("UTF-8");
     bench.must_be_untouched();
@@ -118,7 +118,7 @@ fn what_is_no_toml_is_named_with_its_line() {
 
 #[test]
 fn a_missing_file_is_named_with_its_key() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let missing = |key: &str| {
         let mut configuration = Configuration::new();
         configuration.set(key, "nowhere/file");
@@ -145,7 +145,7 @@ fn a_missing_file_is_named_with_its_key() {
 
 #[test]
 fn a_secret_that_is_not_set_is_named() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     configuration.set("firmware.secrets.password", "HILRIG_TEST_NO_SUCH_VARIABLE");
     bench.configure(&configuration);
@@ -163,7 +163,7 @@ fn a_wrong_contract_is_named_with_its_line() {
     let refused = |from: &str, to: &str, place: &str, says: &str| {
         assert!(contract.contains(from), "the contract has `{from}`");
         let text = contract.replacen(from, to, 1);
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         bench.write("contract.toml", &text);
         let mut configuration = Configuration::new();
         configuration.set("firmware.contract", "contract.toml");
@@ -199,7 +199,7 @@ fn a_file_that_is_no_firmware_is_told_what_it_is() {
         ("esp32", &[0xE9; 64], "the header says 233 segments"),
         ("large", &vec![0xE9; 2 << 20], "do not fit the 1 MiB"),
     ];
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     for (name, bytes, says) in cases {
         let file = bench.write(&format!("{name}.bin"), bytes);
         bench.configure(Configuration::new().image(&file));
@@ -214,7 +214,7 @@ fn a_file_that_is_no_firmware_is_told_what_it_is() {
 
 #[test]
 fn a_wrong_command_line_is_refused() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let cases: [(&[&str], &str); 7] = [
         (&[], "Usage: hilrig <COMMAND>"),
         (&["walk"], "unrecognized subcommand 'walk'"),

@@ -8,11 +8,11 @@ use hilrig_core::exit;
 use hilrig_core::phase::Phase;
 use hilrig_core::verdict::Verdict;
 use hilrig_tests::artifacts;
-use hilrig_tests::attached::Attached;
-use hilrig_tests::bench::{Bench, Configuration, path_text};
+use hilrig_tests::attached::AttachedBoard;
 use hilrig_tests::hold;
 use hilrig_tests::record::Record;
-use hilrig_tests::running::Ended;
+use hilrig_tests::running::EndedProgram;
+use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 
 fn crashes(record: &Record, board: &str) -> Vec<Crash> {
     let of_board = |event: &hilrig_core::event::Event| event.board.as_deref() == Some(board);
@@ -24,8 +24,8 @@ fn crashes(record: &Record, board: &str) -> Vec<Crash> {
 }
 
 /// A run of a firmware with a fault, by the ELF beside its image.
-fn with_fault(fault: &str) -> (Bench, Record, Ended) {
-    let bench = Bench::new();
+fn with_fault(fault: &str) -> (Sandbox, Record, EndedProgram) {
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     configuration.image(&artifacts::faulty_firmware(fault));
     bench.configure(&configuration);
@@ -92,19 +92,23 @@ fn a_boot_loop_is_told_as_one_and_its_crashes_are_not_told_without_end() {
 
 /// A run on a board that stays. While it is in configuration mode and the run waits for its broker,
 /// something is done to its line; then all goes on as if nothing had been.
-fn meanwhile(do_to_line: impl FnOnce(&Attached), shown: Option<&str>, code: u8) -> (Bench, Record) {
+fn meanwhile(
+    do_to_line: impl FnOnce(&AttachedBoard),
+    shown: Option<&str>,
+    code: u8,
+) -> (Sandbox, Record) {
     meanwhile_by(&[], do_to_line, shown, code)
 }
 
 /// The same by the bundled contract with these edits.
 fn meanwhile_by(
     edits: &[(&str, &str)],
-    do_to_line: impl FnOnce(&Attached),
+    do_to_line: impl FnOnce(&AttachedBoard),
     shown: Option<&str>,
     code: u8,
-) -> (Bench, Record) {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+) -> (Sandbox, Record) {
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     hold::contract(&bench, &mut configuration, edits);
     configuration.board(board.as_board("desk"));
@@ -134,7 +138,7 @@ fn meanwhile_by(
     (bench, record)
 }
 
-fn say(board: &Attached, text: &str) {
+fn say(board: &AttachedBoard, text: &str) {
     board.control(&serde_json::json!({ "do": "say", "text": text }).to_string());
 }
 
@@ -155,7 +159,7 @@ fn a_board_that_comes_back_from_a_crash_and_passes_everything_else_fails() {
     let dump = "\r\n--------------- CUT HERE FOR EXCEPTION DECODER ---------------\r\n\r\nSoft WDT reset\r\n\r\n\
         >>>stack>>>\r\n\r\nctx: cont\r\nsp: 3ffffdd0 end: 3fffffc0 offset: 01b0\r\n\
         3fffff80:  3fffdad0 00000000 3ffee5c0 40201f20  \r\n<<<stack<<<\r\n";
-    let crash = |board: &Attached| say(board, &format!("{dump}{START}"));
+    let crash = |board: &AttachedBoard| say(board, &format!("{dump}{START}"));
     let (_bench, record) = meanwhile(crash, Some("desk  crash, boot log line"), exit::BOARD_FAILED);
     let crash = failed_by(&record, CrashKind::SoftWatchdog, "software watchdog");
     assert_eq!((crash.rst_cause, crash.boot_mode), (Some(2), Some(vec![3, 6])));
@@ -164,7 +168,7 @@ fn a_board_that_comes_back_from_a_crash_and_passes_everything_else_fails() {
 #[test]
 fn a_hardware_watchdog_leaves_no_dump_and_is_told_all_the_same() {
     let start = START.replace("cause:2", "cause:4").replace("\r\n\r\n", "\r\n\r\nwdt reset\r\n");
-    let crash = |board: &Attached| say(board, &format!("\r\n{start}"));
+    let crash = |board: &AttachedBoard| say(board, &format!("\r\n{start}"));
     let (_bench, record) = meanwhile(crash, Some("desk  crash, boot log line"), exit::BOARD_FAILED);
     let crash = failed_by(&record, CrashKind::HardwareWatchdog, "hardware watchdog");
     assert_eq!((crash.rst_cause, crash.frames.len()), (Some(4), 0));
@@ -172,7 +176,7 @@ fn a_hardware_watchdog_leaves_no_dump_and_is_told_all_the_same() {
 
 #[test]
 fn garbage_and_a_start_that_nobody_asked_for_are_signs_of_a_brownout() {
-    let crash = |board: &Attached| {
+    let crash = |board: &AttachedBoard| {
         say(board, "all is well so far\r\n");
         board.control(r#"{"do":"garbage","bytes":48,"seed":3}"#);
         board.trouble_over();
@@ -188,11 +192,11 @@ fn garbage_and_a_start_that_nobody_asked_for_are_signs_of_a_brownout() {
 fn a_contract_allows_a_start_in_a_phase_and_no_more() {
     let edits =
         [("# [restarts]\n# allowed = { boot = 1 }", "[restarts]\nallowed = { configuration = 1 }")];
-    let start = |board: &Attached| say(board, START);
+    let start = |board: &AttachedBoard| say(board, START);
     let (_bench, record) = meanwhile_by(&edits, start, None, exit::PASSED);
     assert_eq!(record.check("desk", "restarts").outcome, CheckOutcome::Held);
 
-    let twice = |board: &Attached| say(board, &format!("{START}up again\r\n{START}"));
+    let twice = |board: &AttachedBoard| say(board, &format!("{START}up again\r\n{START}"));
     let (_bench, record) = meanwhile_by(&edits, twice, None, exit::BOARD_FAILED);
     assert_eq!(record.checks_that("desk", CheckOutcome::NotHeld), ["restarts"]);
 }
@@ -209,8 +213,8 @@ fn words_that_only_look_like_a_crash_raise_no_alarm() {
 
 #[test]
 fn a_chip_that_restarts_into_its_loader_is_the_rigs_trouble() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk"));
     bench.configure(&configuration);
@@ -231,7 +235,7 @@ fn a_chip_that_restarts_into_its_loader_is_the_rigs_trouble() {
 
 #[test]
 fn an_elf_of_another_build_is_never_used() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     let image = artifacts::faulty_firmware("BOOT_LOOP");
     configuration.image(&image).set("firmware.virtual.elf", path_text(&artifacts::firmware_elf()));
@@ -257,7 +261,7 @@ fn an_elf_of_another_build_is_never_used() {
 
 #[test]
 fn an_elf_that_is_not_there_or_is_none_is_refused() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     configuration.set("firmware.virtual.elf", "gone.elf");
     bench.configure(&configuration);

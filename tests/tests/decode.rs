@@ -5,15 +5,15 @@ use std::fmt::Write as _;
 
 use hilrig_core::exit;
 use hilrig_tests::artifacts;
-use hilrig_tests::attached::Attached;
-use hilrig_tests::bench::{Bench, path_text};
+use hilrig_tests::attached::AttachedBoard;
+use hilrig_tests::sandbox::{Sandbox, path_text};
 use rustix::process::Signal;
 use serde_json::Value;
 
 /// What a board that writes through NULL at each boot says, as `hilrig monitor` shows it, and the ELF
 /// of its firmware.
-fn crashed(bench: &Bench) -> (String, String) {
-    let board = Attached::start(bench, "desk");
+fn crashed(bench: &Sandbox) -> (String, String) {
+    let board = AttachedBoard::start(bench, "desk");
     let image = artifacts::faulty_firmware("BOOT_LOOP");
     let (port, control) = (board.port(), board.control_socket());
     bench
@@ -56,7 +56,7 @@ fn first_crash(output: &str) -> Value {
 
 #[test]
 fn a_crash_leads_to_its_line_of_source() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let (said, elf) = crashed(&bench);
     bench.write("board.log", &said);
     let json = ["decode", "--json", "--elf", &elf, "board.log"];
@@ -128,7 +128,7 @@ fn a_crash_leads_to_its_line_of_source() {
 
 #[test]
 fn a_log_without_a_crash_and_files_that_cannot_be_read() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     bench.write("quiet.log", "ESP8266 IP: 10.0.2.15\nno Exception (28): all is well\n");
     bench
         .run(&["decode", "quiet.log"])

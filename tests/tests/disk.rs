@@ -7,9 +7,9 @@ use hilrig_core::check::CheckOutcome;
 use hilrig_core::exit;
 use hilrig_core::verdict::Verdict;
 use hilrig_tests::artifacts;
-use hilrig_tests::bench::{Bench, path_text};
 use hilrig_tests::record::Record;
-use hilrig_tests::running::{Ended, Running};
+use hilrig_tests::running::{EndedProgram, RunningProgram};
+use hilrig_tests::sandbox::{Sandbox, path_text};
 use hilrig_tests::skip::skipped;
 use rustix::fs::{FlockOperation, fcntl_lock};
 
@@ -18,7 +18,12 @@ const HISTORY: &str = "hilrig-records/history.sqlite";
 
 /// `hilrig` with these arguments where `mounts`, shell commands, have mounted what they like, and what
 /// `behind` then prints of it. Only it sees the mounts. None where namespaces are not allowed.
-fn mounted(bench: &Bench, mounts: &str, arguments: &[&str], behind: &str) -> Option<Ended> {
+fn mounted(
+    bench: &Sandbox,
+    mounts: &str,
+    arguments: &[&str],
+    behind: &str,
+) -> Option<EndedProgram> {
     // Who is not root becomes it in a user namespace, where mounting is allowed.
     let how: &[&str] = match rustix::process::geteuid().is_root() {
         true => &["--mount"],
@@ -28,7 +33,7 @@ fn mounted(bench: &Bench, mounts: &str, arguments: &[&str], behind: &str) -> Opt
         let mut command = bench.command("unshare");
         command.args(how).args(["--", "sh", "-c", text, &path_text(&artifacts::hilrig())]);
         command.args(arguments);
-        Running::start(command).ended()
+        RunningProgram::start(command).ended()
     };
     let may = script("mkdir -p try && mount -t tmpfs -o size=16k tmpfs try");
     if !may.status.success() {
@@ -40,15 +45,15 @@ fn mounted(bench: &Bench, mounts: &str, arguments: &[&str], behind: &str) -> Opt
 }
 
 /// A bench with the record and the figures of a run.
-fn accepted() -> Bench {
-    let bench = Bench::new();
+fn accepted() -> Sandbox {
+    let bench = Sandbox::new();
     bench.run(&["heap", "accept", "--boots", "1"]).with_code(exit::PASSED);
     fs::create_dir(bench.path("small")).unwrap();
     bench
 }
 
 /// The run passed and its record is whole; the history has it only when it can be written again.
-fn run_is_not_lost(bench: &Bench, ended: Ended, says: &str) {
+fn run_is_not_lost(bench: &Sandbox, ended: EndedProgram, says: &str) {
     let ended = ended.with_code(exit::PASSED);
     assert!(ended.stderr.contains("the history"), "{ended}");
     assert!(ended.stderr.contains(says), "{ended}");

@@ -13,8 +13,8 @@ use esp32_rom::elf::{self, RISCV, XTENSA};
 use esp32_rom::{Chip, DATA, Kind, MAC, OLD, Rom, Trick};
 use hilrig_core::exit;
 use hilrig_tests::artifacts::esptool;
-use hilrig_tests::bench::{Bench, Configuration, path_text};
-use hilrig_tests::running::{Ended, Running};
+use hilrig_tests::running::{EndedProgram, RunningProgram};
+use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 use rustix::process::Signal;
 
 /// The board as a configuration has it.
@@ -32,13 +32,13 @@ fn board(rom: &Rom, kind: &str) -> toml::Table {
     board
 }
 
-fn firmware(bench: &Bench, machine: u16, text: usize) -> PathBuf {
+fn firmware(bench: &Sandbox, machine: u16, text: usize) -> PathBuf {
     bench.write("firmware.elf", elf::firmware(machine, text, 1))
 }
 
 /// What Espressif's tool makes of the ELF file, for the revisions of the chip that `header` names:
 /// espflash takes them from its second-stage loader, the tool from its arguments.
-fn elf2image(bench: &Bench, tool: &Path, chip: &str, header: &[u8]) -> Vec<u8> {
+fn elf2image(bench: &Sandbox, tool: &Path, chip: &str, header: &[u8]) -> Vec<u8> {
     let half = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]).to_string();
     let mut command = bench.command(tool);
     command.args(["--chip", chip, "elf2image", "--flash-mode", "dio", "--flash-freq", "40m"]);
@@ -46,18 +46,18 @@ fn elf2image(bench: &Bench, tool: &Path, chip: &str, header: &[u8]) -> Vec<u8> {
     command.args(["--min-rev", &header[14].to_string()]);
     command.args(["--min-rev-full", &half(15), "--max-rev-full", &half(17)]);
     command.args(["--output", "theirs.bin", "firmware.elf"]);
-    Running::start(command).ended().with_code(0);
+    RunningProgram::start(command).ended().with_code(0);
     std::fs::read(bench.path("theirs.bin")).unwrap()
 }
 
-fn flash(bench: &Bench, rom: &Rom, kind: &str) -> Ended {
+fn flash(bench: &Sandbox, rom: &Rom, kind: &str) -> EndedProgram {
     let port = path_text(&rom.port);
     bench.run(&["flash", "--port", &port, "--kind", kind, "firmware.elf"])
 }
 
 #[test]
 fn a_board_of_the_configuration_is_flashed_from_an_elf_file() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let rom = Rom::start(Kind::Esp32c3, Trick::None);
     let mut configuration = Configuration::new();
     let elf = firmware(&bench, RISCV, 20_000);
@@ -77,7 +77,7 @@ fn a_board_of_the_configuration_is_flashed_from_an_elf_file() {
 
 #[test]
 fn the_wrong_chip_and_the_wrong_file_are_named_and_nothing_is_written() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let untouched = |chip: Chip| assert!(chip.flash.iter().all(|byte| *byte == OLD));
     let rom = Rom::start(Kind::Esp32s3, Trick::None);
     firmware(&bench, RISCV, 5000);
@@ -93,7 +93,7 @@ fn the_wrong_chip_and_the_wrong_file_are_named_and_nothing_is_written() {
 
 #[test]
 fn a_flashing_that_is_interrupted_leaves_nothing_behind() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let rom = Rom::start(Kind::Esp32c3, Trick::Late(DATA, Duration::from_millis(30)));
     firmware(&bench, RISCV, 200_000);
     let port = path_text(&rom.port);
@@ -111,7 +111,7 @@ fn the_flash_holds_what_the_vendors_tool_makes_of_the_same_file() {
     let Some(tool) = esptool() else { return };
     for (kind, machine, name) in [(Kind::Esp32c3, RISCV, "esp32c3"), (Kind::Esp32, XTENSA, "esp32")]
     {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let rom = Rom::start(kind, Trick::None);
         firmware(&bench, machine, 20_000);
         flash(&bench, &rom, name).with_code(exit::PASSED);
@@ -126,7 +126,7 @@ fn the_flash_holds_what_the_vendors_tool_makes_of_the_same_file() {
         bench.write("second.bin", &chip.flash[start..0x8000]);
         let mut command = bench.command(&tool);
         command.args(["--chip", name, "image-info", "second.bin"]);
-        let info = Running::start(command).ended().with_code(0);
+        let info = RunningProgram::start(command).ended().with_code(0);
         info.showing("(valid)").showing("Flash size: 4MB");
     }
 }
@@ -137,14 +137,14 @@ fn the_vendors_tool_takes_the_fake_for_the_chip() {
     for (kind, name, words) in
         [(Kind::Esp32c3, "esp32c3", "ESP32-C3"), (Kind::Esp32, "esp32", "ESP32-D0")]
     {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let rom = Rom::start(kind, Trick::None);
         let port = path_text(&rom.port);
         let run = |arguments: &[&str]| {
             let mut command = bench.command(&tool);
             command.args(["--port", &port, "--before", "no-reset", "--after", "no-reset"]);
             command.arg("--no-stub").args(arguments);
-            Running::start(command).ended().with_code(0)
+            RunningProgram::start(command).ended().with_code(0)
         };
         run(&["--chip", name, "read-mac"]).showing(words).showing(MAC);
         run(&["--chip", name, "flash-id"]).showing("4MB");

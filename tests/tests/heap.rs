@@ -5,13 +5,13 @@ use std::path::Path;
 
 use hilrig_core::exit;
 use hilrig_tests::artifacts;
-use hilrig_tests::bench::{Bench, Configuration, path_text};
+use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 
 const BASELINE: &str = "heap-baseline.toml";
 
 /// A bench with the figures of two boots accepted.
-fn accepted() -> Bench {
-    let bench = Bench::new();
+fn accepted() -> Sandbox {
+    let bench = Sandbox::new();
     bench.configure(&Configuration::new());
     let accepted = bench.run(&["heap", "accept", "--boots", "2"]).with_code(exit::PASSED);
     assert!(accepted.stdout.contains("accepted into heap-baseline.toml"), "{}", accepted.stdout);
@@ -139,7 +139,7 @@ fn baselines_that_cannot_be_used_are_refused_before_anything_runs() {
 
 #[test]
 fn boots_with_scenarios_have_figures_of_their_own() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let scenario = ["--scenario", "handshake", "--count", "9", "--boots", "1"];
     bench.run(&[&["heap", "accept"], &scenario[..]].concat()).with_code(exit::PASSED);
     let baseline = fs::read_to_string(bench.path(BASELINE)).unwrap();
@@ -161,7 +161,7 @@ fn boots_with_scenarios_have_figures_of_their_own() {
 }
 
 /// The folders of the records so far, oldest first.
-fn records(bench: &Bench) -> Vec<String> {
+fn records(bench: &Sandbox) -> Vec<String> {
     let entries = fs::read_dir(bench.path("hilrig-records")).unwrap().flatten();
     let folders = entries.filter(|entry| entry.file_type().unwrap().is_dir());
     let mut names: Vec<String> = folders
@@ -268,7 +268,7 @@ fn a_record_that_is_none_is_refused() {
 
 #[test]
 fn a_history_that_cannot_be_written_loses_no_run() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     bench.configure(&Configuration::new());
     bench.run(&["run"]).with_code(exit::PASSED);
     let file = bench.path("hilrig-records/history.sqlite");
@@ -297,7 +297,7 @@ fn a_history_that_cannot_be_written_loses_no_run() {
     assert_eq!(json.as_array().unwrap().len(), 3 * 4 * 4);
 }
 
-fn git(bench: &Bench, arguments: &[&str]) -> String {
+fn git(bench: &Sandbox, arguments: &[&str]) -> String {
     let mut command = bench.command("git");
     command.args(["-c", "user.name=t", "-c", "user.email=t@localhost"]).args(arguments);
     let output = command.output().expect("git runs");
@@ -307,7 +307,7 @@ fn git(bench: &Bench, arguments: &[&str]) -> String {
 
 /// A repository whose builds are copies of what the file `which` names, one a line: the image, and the one
 /// that keeps who holds the heap.
-fn repository(bench: &Bench, builds: &[[&Path; 2]]) -> Vec<String> {
+fn repository(bench: &Sandbox, builds: &[[&Path; 2]]) -> Vec<String> {
     git(bench, &["init", "--quiet", "."]);
     let mut configuration = Configuration::new();
     configuration
@@ -327,7 +327,7 @@ fn repository(bench: &Bench, builds: &[[&Path; 2]]) -> Vec<String> {
 
 #[test]
 fn the_commit_that_cost_the_heap_is_found_in_a_tree_of_its_own() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let (lean, hungry) = (artifacts::firmware(), artifacts::faulty_firmware("HEAP_HUNGRY"));
     let callers = artifacts::callers_firmware();
     let lean = [lean.as_path(), &callers];
@@ -417,7 +417,7 @@ fn worse(diff: &str) -> Vec<String> {
 
 #[test]
 fn commits_are_measured_and_then_told_from_what_is_known_of_them() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let images = [artifacts::firmware(), artifacts::callers_firmware()];
     let larger = [
         artifacts::faulty_firmware("LARGER_BUFFER"),

@@ -5,15 +5,15 @@ use std::path::Path;
 use hilrig_core::exit;
 use hilrig_core::verdict::Verdict;
 use hilrig_tests::artifacts;
-use hilrig_tests::attached::Attached;
-use hilrig_tests::bench::{Bench, Configuration, path_text};
-use hilrig_tests::machine::Machine;
+use hilrig_tests::attached::AttachedBoard;
+use hilrig_tests::machine::IsolatedMachine;
+use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 use hilrig_tests::skip::skipped;
 use hilrig_tests::usb::Adapter;
 use serde_json::Value;
 
 /// A board on a USB adapter, whose reset lines are the control socket of the virtual board behind it.
-fn on_usb(board: &Attached, name: &str, keys: toml::Table) -> toml::Table {
+fn on_usb(board: &AttachedBoard, name: &str, keys: toml::Table) -> toml::Table {
     let mut table = board.as_board(name);
     table.remove("port");
     table.insert("kind".into(), "esp8266".into());
@@ -33,9 +33,9 @@ fn configuration(boards: impl IntoIterator<Item = toml::Table>) -> Configuration
 
 #[test]
 fn a_run_waits_for_its_board_and_finds_it_wherever_it_is_plugged_in() {
-    let bench = Bench::new();
-    let Some(machine) = Machine::new(&bench) else { return };
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let Some(machine) = IsolatedMachine::new(&bench) else { return };
+    let board = AttachedBoard::start(&bench, "desk");
     let port = Path::new(board.port());
     let mut with_patience =
         configuration([on_usb(&board, "desk", toml::toml! { usb_serial = "A7" })]);
@@ -69,9 +69,9 @@ fn a_run_waits_for_its_board_and_finds_it_wherever_it_is_plugged_in() {
 
 #[test]
 fn two_boards_with_one_serial_number() {
-    let bench = Bench::new();
-    let Some(machine) = Machine::new(&bench) else { return };
-    let boards = [1, 2].map(|seed| Attached::seeded(&bench, &format!("state-{seed}"), seed));
+    let bench = Sandbox::new();
+    let Some(machine) = IsolatedMachine::new(&bench) else { return };
+    let boards = [1, 2].map(|seed| AttachedBoard::seeded(&bench, &format!("state-{seed}"), seed));
     for (number, board) in boards.iter().enumerate() {
         let (tty, place) = (format!("ttyUSB{number}"), format!("{}", number + 1));
         let adapter = Adapter { serial: Some("0001"), ..Adapter::cp210x(&tty, &place) };
@@ -106,8 +106,8 @@ fn two_boards_with_one_serial_number() {
 
 #[test]
 fn a_board_that_is_not_there_is_the_rigs_trouble_and_what_is_there_is_listed() {
-    let bench = Bench::new();
-    let Some(machine) = Machine::new(&bench) else { return };
+    let bench = Sandbox::new();
+    let Some(machine) = IsolatedMachine::new(&bench) else { return };
     let adapter = Adapter { serial: Some("B1"), ..Adapter::cp210x("ttyUSB0", "1") };
     machine.usb.plug(&adapter, Path::new("/dev/null"));
     let desk = toml::toml! {
@@ -128,8 +128,8 @@ fn a_board_that_is_not_there_is_the_rigs_trouble_and_what_is_there_is_listed() {
 
 #[test]
 fn a_name_that_depends_on_the_order_of_plugging_is_refused_with_the_key_to_write() {
-    let bench = Bench::new();
-    let Some(machine) = Machine::new(&bench) else { return };
+    let bench = Sandbox::new();
+    let Some(machine) = IsolatedMachine::new(&bench) else { return };
     let adapter = Adapter { serial: Some("A7"), ..Adapter::cp210x("ttyUSB0", "1") };
     machine.usb.plug(&adapter, Path::new("/dev/null"));
     let desk = |port: &str| {
@@ -147,10 +147,11 @@ fn a_name_that_depends_on_the_order_of_plugging_is_refused_with_the_key_to_write
 
 #[test]
 fn init_writes_the_boards_that_are_attached_by_what_stays() {
-    let bench = Bench::new();
-    let Some(machine) = Machine::new(&bench) else { return };
+    let bench = Sandbox::new();
+    let Some(machine) = IsolatedMachine::new(&bench) else { return };
     // Blank boards wait in their loader, so they answer although a pty has no reset lines.
-    let boards = [1, 2, 3].map(|seed| Attached::seeded(&bench, &format!("state-{seed}"), seed));
+    let boards =
+        [1, 2, 3].map(|seed| AttachedBoard::seeded(&bench, &format!("state-{seed}"), seed));
     for (number, (board, serial)) in boards.iter().zip(["A7", "0001", "0001"]).enumerate() {
         let (tty, place) = (format!("ttyUSB{number}"), format!("{}", number + 1));
         let adapter = Adapter { serial: Some(serial), ..Adapter::cp210x(&tty, &place) };
@@ -182,7 +183,7 @@ fn init_writes_the_boards_that_are_attached_by_what_stays() {
             format!("{} {named} {}", text("kind").unwrap(), text("mac").unwrap())
         })
         .collect();
-    let mac = |board: &Attached| board.ready["mac"].as_str().unwrap().to_owned();
+    let mac = |board: &AttachedBoard| board.ready["mac"].as_str().unwrap().to_owned();
     let expected = [
         format!("esp8266 A7 {}", mac(&boards[0])),
         format!("esp8266 pci-0000:00:14.0-usb-0:2:1.0-port0 {}", mac(&boards[1])),
@@ -203,8 +204,8 @@ fn init_writes_the_boards_that_are_attached_by_what_stays() {
 
 #[test]
 fn two_boards_of_one_mac_are_refused_before_anything_is_touched() {
-    let bench = Bench::new();
-    let seeded = ["a", "b"].map(|name| Attached::seeded(&bench, name, 7));
+    let bench = Sandbox::new();
+    let seeded = ["a", "b"].map(|name| AttachedBoard::seeded(&bench, name, 7));
     let mac = seeded[0].mac().to_owned();
     assert_eq!(mac, seeded[1].mac());
     let mut configuration = Configuration::new();
@@ -245,11 +246,11 @@ fn two_boards_of_one_mac_are_refused_before_anything_is_touched() {
 
 #[test]
 fn each_folder_of_a_virtual_board_has_a_mac_of_its_own_that_stays() {
-    let bench = Bench::new();
-    let [a, b] = ["a", "b"].map(|name| Attached::unseeded(&bench, name));
+    let bench = Sandbox::new();
+    let [a, b] = ["a", "b"].map(|name| AttachedBoard::unseeded(&bench, name));
     assert_ne!(a.mac(), b.mac());
     let mac = a.mac().to_owned();
     a.stop().with_code(exit::PASSED);
     std::fs::remove_dir_all(bench.path("a")).unwrap();
-    assert_eq!(Attached::unseeded(&bench, "a").mac(), mac);
+    assert_eq!(AttachedBoard::unseeded(&bench, "a").mac(), mac);
 }

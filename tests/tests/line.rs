@@ -7,15 +7,15 @@ use hilrig_core::event::What;
 use hilrig_core::exit;
 use hilrig_core::phase::Phase;
 use hilrig_tests::PATIENCE;
-use hilrig_tests::attached::Attached;
-use hilrig_tests::bench::{Bench, Configuration};
+use hilrig_tests::attached::AttachedBoard;
 use hilrig_tests::record::Record;
-use hilrig_tests::running::Running;
+use hilrig_tests::running::RunningProgram;
+use hilrig_tests::sandbox::{Configuration, Sandbox};
 
 /// A bench with a board of the kind `virtual` on a line with rates.
-fn on_line(rates: &str, keys: &[(&str, i64)]) -> (Bench, Attached, Configuration) {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+fn on_line(rates: &str, keys: &[(&str, i64)]) -> (Sandbox, AttachedBoard, Configuration) {
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     board.control(rates);
     let mut configuration = Configuration::new();
     let mut table = board.as_board("desk");
@@ -173,7 +173,7 @@ fn a_board_with_half_an_image_is_flashed_anew_and_told_as_what_it_is() {
 
 #[test]
 fn settings_that_are_flashed_count_from_the_first_start_on() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     configuration
         .set("firmware.virtual.settings", "flash")
@@ -183,7 +183,7 @@ fn settings_that_are_flashed_count_from_the_first_start_on() {
     bench.configure(&configuration);
     let mut command = bench.hilrig(&["run"]);
     command.env("WIFI_PASSWORD", "never-to-be-seen");
-    Running::start(command).ended().with_code(exit::PASSED);
+    RunningProgram::start(command).ended().with_code(exit::PASSED);
     let record = bench.record();
     let log = record.text("virtual-1/boot.log");
     let mut stored = log.lines().filter(|line| line.starts_with("Settings: "));
@@ -200,14 +200,14 @@ fn settings_that_are_flashed_count_from_the_first_start_on() {
     bench.configure(&configuration);
     let mut command = bench.hilrig(&["run"]);
     command.env("WIFI_PASSWORD", "never-to-be-seen");
-    let ended = Running::start(command).ended().with_code(exit::USAGE);
+    let ended = RunningProgram::start(command).ended().with_code(exit::USAGE);
     assert!(ended.stderr.contains("`mqtt_ci`: longer than 64 bytes"), "{}", ended.stderr);
 }
 
 #[test]
 fn segments_lie_where_they_were_to_and_those_that_lie_over_others_are_refused() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let (first, second) = (vec![0xA5; 5000], (0..=255).collect::<Vec<u8>>());
     bench.write("first.bin", &first);
     bench.write("second.bin", &second);

@@ -7,16 +7,16 @@ use std::path::Path;
 use hilrig_core::exit;
 use hilrig_core::verdict::Verdict;
 use hilrig_tests::artifacts;
-use hilrig_tests::bench::{Bench, Configuration};
-use hilrig_tests::running::{Ended, Running};
+use hilrig_tests::running::{EndedProgram, RunningProgram};
+use hilrig_tests::sandbox::{Configuration, Sandbox};
 use rustix::process::Signal;
 
 /// `hilrig` with these arguments after `setting`, a line of the shell.
-fn under(bench: &Bench, setting: &str, arguments: &[&str]) -> Running {
+fn under(bench: &Sandbox, setting: &str, arguments: &[&str]) -> RunningProgram {
     let mut command = bench.command("sh");
     command.args(["-c", &format!("{setting}\nexec \"$0\" \"$@\"")]);
     command.arg(artifacts::hilrig()).args(arguments);
-    Running::start(command)
+    RunningProgram::start(command)
 }
 
 fn pipe(path: &Path) {
@@ -26,7 +26,7 @@ fn pipe(path: &Path) {
 
 #[test]
 fn what_is_no_regular_file_or_has_no_end_is_refused_at_once() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     pipe(&bench.path("pipe"));
     fs::create_dir(bench.path("folder")).unwrap();
     File::create(bench.path("huge")).unwrap().set_len(5 << 30).unwrap();
@@ -69,7 +69,7 @@ fn what_is_no_regular_file_or_has_no_end_is_refused_at_once() {
 
 #[test]
 fn a_key_of_a_megabyte_gives_a_short_message() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let key = "k".repeat(900_000);
     bench.write("runner-config.toml", format!("{}\n[{key}]\n", Configuration::new().text()));
     let ended = bench.run(&["run"]).with_code(exit::USAGE).saying("runner-config.toml:");
@@ -78,10 +78,10 @@ fn a_key_of_a_megabyte_gives_a_short_message() {
 
 #[test]
 fn a_tmpdir_that_is_not_there_is_named_and_a_long_one_will_do() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut command = bench.hilrig(&["run"]);
     command.env("TMPDIR", "/nowhere");
-    let ended = Running::start(command).ended().with_code(exit::RIG_FAULT);
+    let ended = RunningProgram::start(command).ended().with_code(exit::RIG_FAULT);
     let ended = ended.saying("/nowhere").saying("Set TMPDIR to a folder");
     assert!(!bench.path("hilrig-records").exists(), "{ended}");
 
@@ -96,14 +96,14 @@ fn a_tmpdir_that_is_not_there_is_named_and_a_long_one_will_do() {
     bench.configure(&configuration);
     let mut command = bench.hilrig(&["run"]);
     command.env("TMPDIR", &long);
-    Running::start(command).ended().with_code(exit::PASSED);
+    RunningProgram::start(command).ended().with_code(exit::PASSED);
     assert_eq!(bench.record().verdict(name).0, Verdict::Passed);
     assert_eq!(fs::read_dir(&long).unwrap().count(), 0);
 }
 
 #[test]
 fn too_few_open_files_are_named_before_a_board_is_touched() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     for limit in [16, 64] {
         let ended =
             under(&bench, &format!("ulimit -n {limit}"), &["run", "--virtual", "16"]).ended();
@@ -115,7 +115,7 @@ fn too_few_open_files_are_named_before_a_board_is_touched() {
 
 #[test]
 fn a_low_soft_limit_is_raised_and_a_hangup_that_is_ignored_stays_ignored() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut run = under(&bench, "ulimit -S -n 32\ntrap '' HUP INT", &["run"]);
     run.line_with("flash");
     run.signal(Signal::HUP);
@@ -126,10 +126,10 @@ fn a_low_soft_limit_is_raised_and_a_hangup_that_is_ignored_stays_ignored() {
 
 #[test]
 fn a_limit_of_the_size_of_files_is_reported_and_kills_nothing() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     // Of 512 bytes: less than the summary and the events take, more than the temporary files' marker.
     let ended = under(&bench, "ulimit -f 4", &["run"]).ended();
-    let ended: Ended = ended.with_code(exit::RIG_FAULT);
+    let ended: EndedProgram = ended.with_code(exit::RIG_FAULT);
     let all = format!("{}{}", ended.stdout, ended.stderr);
     assert!(all.contains("File too large"), "{ended}");
     bench.nothing_may_be_left();
@@ -137,7 +137,7 @@ fn a_limit_of_the_size_of_files_is_reported_and_kills_nothing() {
 
 #[test]
 fn a_record_without_a_beginning_is_an_error_and_one_without_an_end_is_incomplete() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     fs::create_dir(bench.path("record")).unwrap();
     bench.write("record/events.jsonl", "");
     for format in ["summary", "junit", "html", "markdown", "annotations", "certificates"] {
@@ -158,7 +158,7 @@ fn a_record_without_a_beginning_is_an_error_and_one_without_an_end_is_incomplete
 
 #[test]
 fn half_an_image_is_refused_before_a_board_is_touched() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let image = fs::read(artifacts::firmware()).unwrap();
     fs::copy(artifacts::firmware_elf(), bench.path("half.elf")).unwrap();
     // In the loaded part, between both, and in the part that no checksum covers.

@@ -8,20 +8,20 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use hilrig_tests::PATIENCE;
-use hilrig_tests::bench::Bench;
-use hilrig_tests::running::Running;
+use hilrig_tests::running::RunningProgram;
+use hilrig_tests::sandbox::Sandbox;
 use rustix::process::Signal;
 use serde_json::Value;
 
 /// Makes keys and certificates in the bench's folder with the program `openssl`.
-fn openssl(bench: &Bench, arguments: &str) {
+fn openssl(bench: &Sandbox, arguments: &str) {
     let mut command = bench.command("openssl");
     let ended = command.args(arguments.split(' ')).output().expect("openssl is installed");
     assert!(ended.status.success(), "{arguments}: {}", String::from_utf8_lossy(&ended.stderr));
 }
 
 /// A CA `NAME.pem` with its key.
-fn ca(bench: &Bench, name: &str) {
+fn ca(bench: &Sandbox, name: &str) {
     openssl(
         bench,
         &format!(
@@ -31,7 +31,7 @@ fn ca(bench: &Bench, name: &str) {
 }
 
 /// A certificate `NAME.pem` with its key, issued by the CA, for what stands in `names`.
-fn issued(bench: &Bench, ca: &str, name: &str, names: &str) {
+fn issued(bench: &Sandbox, ca: &str, name: &str, names: &str) {
     openssl(
         bench,
         &format!(
@@ -49,7 +49,7 @@ fn issued(bench: &Bench, ca: &str, name: &str, names: &str) {
 }
 
 /// Mosquitto with this certificate and these further lines of configuration.
-fn mosquitto(bench: &Bench, name: &str, further: &str) -> (Running, u16) {
+fn mosquitto(bench: &Sandbox, name: &str, further: &str) -> (RunningProgram, u16) {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let path = |file: String| bench.path(&file).display().to_string();
     let file = bench.write(
@@ -63,7 +63,7 @@ fn mosquitto(bench: &Bench, name: &str, further: &str) -> (Running, u16) {
     let mut command = Command::new("mosquitto");
     command.env("PATH", format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default()));
     command.arg("-c").arg(file);
-    let running = Running::start(command);
+    let running = RunningProgram::start(command);
     let deadline = Instant::now() + PATIENCE;
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(Instant::now() < deadline, "mosquitto opens no port {port} within {PATIENCE:?}");
@@ -91,7 +91,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 
 #[test]
 fn a_client_certificate_a_bundle_of_cas_and_what_load_needs_to_be_allowed() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     ca(&bench, "other");
     ca(&bench, "root");
     issued(&bench, "root", "broker", "DNS:localhost");
@@ -152,7 +152,7 @@ fn a_client_certificate_a_bundle_of_cas_and_what_load_needs_to_be_allowed() {
 
 #[test]
 fn a_broker_of_another_name_and_one_with_a_password_are_explained() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     ca(&bench, "root");
     issued(&bench, "root", "broker", "DNS:broker.hilrig.test");
     bench.write("password", "not-it\n");
@@ -181,7 +181,7 @@ fn a_broker_of_another_name_and_one_with_a_password_are_explained() {
 
 #[test]
 fn what_is_not_there_or_no_tls_is_one_line_and_touches_nothing() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     ca(&bench, "root");
     let ca = bench.path("root.pem");
     let refused = |broker: &str, says: &str| {
@@ -217,7 +217,7 @@ fn what_is_not_there_or_no_tls_is_one_line_and_touches_nothing() {
 
 #[test]
 fn what_is_required_is_judged_recorded_and_fails_the_run_and_repetitions_are_kept() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let record = bench.path("record");
     let folder = record.to_str().unwrap();
     let arguments = ["certify", "--virtual", "1", "--repeat", "2", "--record", folder];

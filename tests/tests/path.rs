@@ -9,11 +9,11 @@ use hilrig_core::heap::HeapPhase;
 use hilrig_core::phase::Phase;
 use hilrig_core::verdict::Verdict;
 use hilrig_tests::artifacts;
-use hilrig_tests::attached::Attached;
-use hilrig_tests::bench::{Bench, Configuration};
+use hilrig_tests::attached::AttachedBoard;
 use hilrig_tests::engine::Engine;
 use hilrig_tests::record::Record;
 use hilrig_tests::redact;
+use hilrig_tests::sandbox::{Configuration, Sandbox};
 use hilrig_tests::terminal;
 
 /// The checks of a run with all floors.
@@ -53,7 +53,7 @@ fn passed(record: &Record, board: &str) {
 
 #[test]
 fn one_board_passes_and_its_record_is_whole() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     with_floors(&mut configuration);
     bench.configure(&configuration);
@@ -135,7 +135,7 @@ fn one_board_passes_and_its_record_is_whole() {
 #[test]
 fn one_board_passes_with_the_broker_in_a_container() {
     let Some(engine) = Engine::find() else { return };
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     // Where no image can be pulled, one is made first.
     configuration.set("broker.kind", "container").set("deadlines.broker", "4 min");
@@ -150,7 +150,7 @@ fn one_board_passes_with_the_broker_in_a_container() {
 
 #[test]
 fn four_boards_pass_side_by_side() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     bench.run(&["run", "--virtual", "4"]).with_code(exit::PASSED).showing("4 boards");
     let record = bench.record();
     let names = ["virtual-1", "virtual-2", "virtual-3", "virtual-4"];
@@ -175,7 +175,7 @@ fn four_boards_pass_side_by_side() {
 
 #[test]
 fn a_record_goes_where_it_is_asked_for_and_nowhere_over_another() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let ended = bench.run(&["run", "--record", "out/nightly"]).with_code(exit::PASSED);
     passed(&ended.record_in(&bench.path("")), "virtual-1");
     assert!(!bench.path("hilrig-records").exists());
@@ -200,7 +200,7 @@ fn a_record_goes_where_it_is_asked_for_and_nowhere_over_another() {
 
 #[test]
 fn a_run_can_be_repeated_by_its_seed() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let run = |arguments: &[&str]| {
         bench.run(arguments).with_code(exit::PASSED);
         let summary = bench.record().summary();
@@ -215,7 +215,7 @@ fn a_run_can_be_repeated_by_its_seed() {
 }
 
 /// One run on a board that stays; whether the image was kept, and how many bytes were written.
-fn flashed(bench: &Bench, arguments: &[&str]) -> (bool, u64) {
+fn flashed(bench: &Sandbox, arguments: &[&str]) -> (bool, u64) {
     bench.run(arguments).with_code(exit::PASSED);
     let record = bench.record();
     passed(&record, "desk");
@@ -225,8 +225,8 @@ fn flashed(bench: &Bench, arguments: &[&str]) -> (bool, u64) {
 
 #[test]
 fn a_board_that_stays_is_flashed_only_when_it_must_be() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk"));
     bench.configure(&configuration);
@@ -247,8 +247,8 @@ fn a_board_that_stays_is_flashed_only_when_it_must_be() {
 
 #[test]
 fn a_board_that_somebody_flashed_meanwhile_gets_its_image_again() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk"));
     bench.configure(&configuration);
@@ -260,7 +260,7 @@ fn a_board_that_somebody_flashed_meanwhile_gets_its_image_again() {
     let mut command = bench.hilrig(&["flash", "--port", board.port()]);
     command.args(["--control", board.control_socket()]).arg(other);
     command.env("XDG_STATE_HOME", bench.path("somebody"));
-    hilrig_tests::running::Running::start(command).ended().with_code(exit::PASSED);
+    hilrig_tests::running::RunningProgram::start(command).ended().with_code(exit::PASSED);
 
     bench.run(&["run"]).with_code(exit::PASSED);
     let record = bench.record();
@@ -283,8 +283,8 @@ fn a_secret_is_in_no_file_and_no_line() {
     // The rig sends the one percent-encoded; the other is what the firmware prints.
     let secret = "kTh9 not/for any&eyes";
     let printed = "WebServer Port";
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.set("firmware.secrets.password", "HILRIG_TEST_SECRET");
     configuration.set("firmware.secrets.ssid", "HILRIG_TEST_PRINTED");
@@ -293,7 +293,8 @@ fn a_secret_is_in_no_file_and_no_line() {
     let mut command = bench.hilrig(&["run"]);
     command.env("HILRIG_TEST_SECRET", secret).env("HILRIG_TEST_PRINTED", printed);
     command.env("HILRIG_LOG", "trace");
-    let ended = hilrig_tests::running::Running::start(command).ended().with_code(exit::PASSED);
+    let ended =
+        hilrig_tests::running::RunningProgram::start(command).ended().with_code(exit::PASSED);
     let shown = |text: &str| {
         let parts = ["kTh9", "not%2Ffor", "not/for", "eyes", printed];
         parts.into_iter().find(|part| text.contains(part)).map(ToOwned::to_owned)
@@ -316,7 +317,7 @@ fn a_secret_is_in_no_file_and_no_line() {
 
 #[test]
 fn on_a_terminal_each_board_has_a_line_and_the_table_stands_at_the_end() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let (status, shown) = terminal::run(bench.hilrig(&["run", "--virtual", "2"]), 100);
     assert_eq!(status.code(), Some(i32::from(exit::PASSED)), "{shown}");
     // The picture is drawn some twenty times a second; a phase of milliseconds may never be in it.

@@ -9,14 +9,14 @@ use hilrig_core::exit;
 use hilrig_core::phase::Phase;
 use hilrig_core::verdict::Verdict;
 use hilrig_tests::artifacts;
-use hilrig_tests::attached::Attached;
-use hilrig_tests::bench::{Bench, Configuration};
+use hilrig_tests::attached::AttachedBoard;
 use hilrig_tests::record::Record;
-use hilrig_tests::running::Running;
+use hilrig_tests::running::RunningProgram;
+use hilrig_tests::sandbox::{Configuration, Sandbox};
 use rustix::process::Signal;
 use serde_json::Value;
 
-fn status(board: &Attached, key: &str) -> Value {
+fn status(board: &AttachedBoard, key: &str) -> Value {
     board.control(r#"{"do":"status"}"#)["status"][key].clone()
 }
 
@@ -47,8 +47,8 @@ fn rig_fault(record: &Record, says: &[&str]) {
 
 #[test]
 fn a_board_that_hangs_is_switched_off_and_on_once_and_passes() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk"));
     bench.configure(&configuration);
@@ -72,8 +72,8 @@ fn a_board_that_hangs_is_switched_off_and_on_once_and_passes() {
 
 #[test]
 fn a_power_cycle_is_not_taken_for_a_brownout() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk"));
     bench.configure(&configuration);
@@ -100,8 +100,8 @@ fn a_power_cycle_is_not_taken_for_a_brownout() {
 
 #[test]
 fn a_board_that_a_power_cycle_does_not_help_is_the_rigs_trouble() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     // A power line that does nothing.
     let power = [("on", "true"), ("off", "true"), ("off_time", "10 ms")];
@@ -119,8 +119,8 @@ fn a_board_that_a_power_cycle_does_not_help_is_the_rigs_trouble() {
 
 #[test]
 fn a_power_line_that_fails_is_told() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     let power = [("on", "true"), ("off", "echo no such relay >&2; exit 3")];
     configuration.board(with_power(board.as_board("desk"), &power));
@@ -134,8 +134,8 @@ fn a_power_line_that_fails_is_told() {
 
 #[test]
 fn a_port_that_is_gone_is_waited_for_after_the_power_came_back() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     let mut desk = board.as_board("desk");
     // As the device of an adapter that has crashed: it is back some time after the power.
@@ -155,7 +155,7 @@ fn a_port_that_is_gone_is_waited_for_after_the_power_came_back() {
 
 #[test]
 fn without_a_power_line_it_is_the_rigs_trouble_at_once() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     configuration.set("firmware.esp8266.image", artifacts::firmware().to_str().unwrap());
     configuration.board(toml::toml! {
@@ -175,7 +175,7 @@ fn without_a_power_line_it_is_the_rigs_trouble_at_once() {
 #[test]
 fn what_the_firmware_does_wrong_is_not_mended_by_its_power() {
     for fault in ["BOOT_LOOP", "SILENT_MQTT"] {
-        let bench = Bench::new();
+        let bench = Sandbox::new();
         let mut configuration = Configuration::new();
         configuration.image(&artifacts::faulty_firmware(fault)).set("deadlines.reply", "3 s");
         bench.configure(&configuration);
@@ -186,8 +186,8 @@ fn what_the_firmware_does_wrong_is_not_mended_by_its_power() {
 
 #[test]
 fn whoever_waits_for_a_board_is_told_at_once_for_whom() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk")).set("deadlines.lock", "4 min");
     bench.configure(&configuration);
@@ -211,8 +211,8 @@ fn whoever_waits_for_a_board_is_told_at_once_for_whom() {
 
 #[test]
 fn power_is_switched_by_hand_where_no_run_has_the_board() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk"));
     configuration.board(toml::toml! {
@@ -261,7 +261,7 @@ fn a_relays_password_comes_from_the_environment_and_is_shown_nowhere() {
         stream.write_all((head + body).as_bytes()).unwrap();
         String::from_utf8(request).unwrap()
     });
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     configuration.set("firmware.esp8266.image", artifacts::firmware().to_str().unwrap());
     let desk = toml::toml! {
@@ -276,7 +276,7 @@ fn a_relays_password_comes_from_the_environment_and_is_shown_nowhere() {
         .saying("board.power.password_env: the environment has no variable RELAY_PASSWORD");
     let mut command = bench.hilrig(&["run"]);
     command.env("RELAY_PASSWORD", "geheim-7").env("HILRIG_LOG", "trace");
-    let ended = Running::start(command).ended().with_code(exit::RIG_FAULT);
+    let ended = RunningProgram::start(command).ended().with_code(exit::RIG_FAULT);
     let request = asked.join().unwrap();
     assert!(request.starts_with("GET /cm?user=admin&password=geheim-7&cmnd=Power1%20Off "));
     let record = bench.record();

@@ -12,10 +12,10 @@ use hilrig_core::exit;
 use hilrig_core::phase::Phase;
 use hilrig_core::verdict::Verdict;
 use hilrig_tests::artifacts;
-use hilrig_tests::bench::{Bench, Configuration, path_text};
 use hilrig_tests::hold;
 use hilrig_tests::record::Record;
-use hilrig_tests::running::Running;
+use hilrig_tests::running::RunningProgram;
+use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 use rustix::process::Signal;
 
 const QEMU: &str = "qemu-system-arm";
@@ -36,8 +36,8 @@ fn configuration() -> Configuration {
 }
 
 /// A bench with one LM3S6965.
-fn bench() -> Bench {
-    let bench = Bench::new();
+fn bench() -> Sandbox {
+    let bench = Sandbox::new();
     bench.configure(&configuration());
     bench
 }
@@ -66,7 +66,7 @@ fn rig_fault(record: &Record, board: &str, says: &[&str]) {
 }
 
 /// The control socket of a board that a run has started.
-fn control(bench: &Bench, board: &str) -> PathBuf {
+fn control(bench: &Sandbox, board: &str) -> PathBuf {
     let folders = bench.temporary_files().into_iter();
     let mut sockets = folders.map(|folder| folder.join(format!("b-{board}")).join("control"));
     sockets.find(|socket| socket.exists()).expect("the run's folder has the board's control socket")
@@ -110,7 +110,7 @@ fn the_whole_path_passes_on_the_lm3s6965() {
 
 #[test]
 fn two_chips_two_flashers_and_one_firmware_core_in_one_run() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = configuration();
     configuration.board(toml::toml! { name = "arm" kind = "lm3s6965" });
     configuration.board(toml::toml! { name = "esp" kind = "virtual" });
@@ -133,7 +133,7 @@ fn two_chips_two_flashers_and_one_firmware_core_in_one_run() {
 
 #[test]
 fn the_kind_of_virtual_boards_is_said_on_the_command_line_too() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = configuration();
     configuration.set("virtual.kind", "virtual");
     bench.configure(&configuration);
@@ -146,8 +146,8 @@ fn the_kind_of_virtual_boards_is_said_on_the_command_line_too() {
 // -- what the firmware does wrong --
 
 /// A run with a fault built into the image; its record, and why the board failed.
-fn failed_by(fault: &str) -> (Bench, Record, String) {
-    let bench = Bench::new();
+fn failed_by(fault: &str) -> (Sandbox, Record, String) {
+    let bench = Sandbox::new();
     let mut configuration = configuration();
     let image = artifacts::faulty_arm_firmware(fault);
     configuration.set("firmware.lm3s6965.image", path_text(&image)).set("deadlines.reply", "5 s");
@@ -196,7 +196,7 @@ fn a_heap_below_its_floor_fails_and_memory_agrees() {
 
 #[test]
 fn a_place_in_memory_that_holds_something_else_is_found() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = configuration();
     // `last` in place of `lowest_ever`: the number of all units.
     let edit = ("lowest_ever = { offset = 8,", "lowest_ever = { offset = 4,");
@@ -210,7 +210,7 @@ fn a_place_in_memory_that_holds_something_else_is_found() {
 
 #[test]
 fn a_symbol_that_the_firmware_has_not_is_the_benchs_trouble() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = configuration();
     let edit = ("[heap.symbol]\nname = \"heap\"", "[heap.symbol]\nname = \"no_such_heap\"");
     hold::contract(&bench, &mut configuration, &[edit]);
@@ -223,7 +223,7 @@ fn a_symbol_that_the_firmware_has_not_is_the_benchs_trouble() {
 
 #[test]
 fn without_qemu_for_arm_the_other_kind_is_judged_all_the_same() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = configuration();
     configuration.set("virtual.qemu_arm", "no-such-qemu-system-arm");
     configuration.board(toml::toml! { name = "arm" kind = "lm3s6965" });
@@ -239,7 +239,7 @@ fn without_qemu_for_arm_the_other_kind_is_judged_all_the_same() {
 
 #[test]
 fn a_probe_that_is_pulled_out_in_the_middle_is_the_benchs_trouble() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = configuration();
     hold::in_phase(&bench, &mut configuration, Phase::SwitchBack);
     bench.configure(&configuration);
@@ -254,7 +254,7 @@ fn a_probe_that_is_pulled_out_in_the_middle_is_the_benchs_trouble() {
 
 #[test]
 fn an_image_for_another_machine_is_refused_before_anything_is_touched() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     for (image, says) in [
         (artifacts::firmware(), "it is no ELF file"),
         (artifacts::firmware_elf(), "it is for machine 94"),
@@ -269,7 +269,7 @@ fn an_image_for_another_machine_is_refused_before_anything_is_touched() {
 
 #[test]
 fn a_probe_that_is_not_attached_is_looked_for_by_flash_and_monitor() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = configuration();
     configuration
         .set("firmware.probe.image", path_text(&artifacts::arm_firmware()))
@@ -290,7 +290,7 @@ fn a_probe_that_is_not_attached_is_looked_for_by_flash_and_monitor() {
 
 /// A run that is held in a phase is told to stop.
 fn stopped_in(phase: Phase) {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = configuration();
     hold::in_phase(&bench, &mut configuration, phase);
     bench.configure(&configuration);
@@ -317,7 +317,7 @@ fn a_run_that_is_told_to_stop_leaves_no_qemu() {
 #[test]
 fn while_it_is_flashed_too() {
     let bench = bench();
-    let mut run: Running = bench.start(&["run"]);
+    let mut run: RunningProgram = bench.start(&["run"]);
     run.line_with("virtual-1  flash");
     run.signal(Signal::INT);
     run.ended().with_code(exit::RIG_FAULT);

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hilrig_core::exit;
-use hilrig_tests::bench::{Bench, path_text};
 use hilrig_tests::browser::Browser;
+use hilrig_tests::sandbox::{Sandbox, path_text};
 use serde_json::json;
 
 /// What a board, a broker or a file name may hold that would like to be more than text.
@@ -14,7 +14,7 @@ const HOSTILE: &str = "<script>document.title='owned'</script><img src=x onerror
     <meta http-equiv=refresh content='0;url=about:blank'><a href=javascript:document.title='owned'>x</a>";
 
 /// A record with something hostile wherever text from outside can stand, and a long boot log.
-fn hostile_record(bench: &Bench) -> PathBuf {
+fn hostile_record(bench: &Sandbox) -> PathBuf {
     let record = bench.path("record");
     let board = "b<script>";
     let events = [
@@ -50,7 +50,7 @@ fn hostile_record(bench: &Bench) -> PathBuf {
     record.join("report.html")
 }
 
-fn real_record(bench: &Bench) -> PathBuf {
+fn real_record(bench: &Sandbox) -> PathBuf {
     bench.run(&["run", "--broker", "process", "--record", "record"]).with_code(exit::PASSED);
     bench.path("record/report.html")
 }
@@ -61,7 +61,7 @@ fn text(browser: &mut Browser, expression: &str) -> String {
 
 #[test]
 fn a_hostile_boot_log_cannot_script_the_page() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let page = hostile_record(&bench);
     let Some(mut browser) = Browser::start() else { return };
     browser.open(&page);
@@ -87,7 +87,7 @@ fn a_hostile_boot_log_cannot_script_the_page() {
 
 #[test]
 fn the_page_works_on_a_phone_in_light_and_dark_and_with_a_keyboard() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let page = real_record(&bench);
     let Some(mut browser) = Browser::start() else { return };
     let mut backs = Vec::new();
@@ -149,7 +149,7 @@ const CONTRAST: &str = "(() => {
 
 #[test]
 fn a_report_is_made_again_of_a_record() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let page = real_record(&bench);
     let record = page.parent().unwrap();
     let folder = path_text(record);
@@ -172,7 +172,7 @@ fn a_report_is_made_again_of_a_record() {
 
 #[test]
 fn what_is_no_record_is_refused() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let refused = bench.run(&["report", "nothing"]).with_code(exit::USAGE);
     assert!(refused.stderr.contains("events.jsonl"), "{}", refused.stderr);
     let folder = path_text(bench.write("events.jsonl", "no event\n").parent().unwrap());

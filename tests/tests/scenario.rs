@@ -9,10 +9,10 @@ use hilrig_core::phase::Phase;
 use hilrig_core::verdict::Verdict;
 use hilrig_tests::PATIENCE;
 use hilrig_tests::artifacts;
-use hilrig_tests::bench::{Bench, Configuration, path_text};
 use hilrig_tests::engine::Engine;
 use hilrig_tests::hold;
 use hilrig_tests::record::Record;
+use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 use rustix::process::{Signal, kill_process};
 
 /// The scenario's check of a board.
@@ -42,7 +42,7 @@ fn steps(record: &Record, board: &str, of: &str) -> Vec<String> {
 
 #[test]
 fn a_firmware_without_a_leak_passes_every_scenario() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let scenarios = ["page", "handshake", "payload", "reconnect"];
     let mut arguments = vec!["run", "--seed", "7", "--count", "9"];
     scenarios.iter().for_each(|scenario| arguments.extend(["--scenario", scenario]));
@@ -91,7 +91,7 @@ fn a_firmware_without_a_leak_passes_every_scenario() {
 
 #[test]
 fn boards_that_share_a_broker_meet_for_its_restarts() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     bench
         .run(&["run", "--virtual", "3", "--scenario", "reconnect", "--count", "9"])
         .with_code(exit::PASSED);
@@ -105,7 +105,7 @@ fn boards_that_share_a_broker_meet_for_its_restarts() {
 
 #[test]
 fn a_scenario_is_refused_where_nothing_would_come_of_it() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let too_few = bench.run(&["run", "--scenario", "handshake", "--count", "8"]);
     too_few.with_code(exit::USAGE).saying("8 is not in 9..=100000");
     bench.run(&["run", "--count", "20"]).with_code(exit::USAGE).saying("--scenario");
@@ -120,7 +120,7 @@ fn a_scenario_is_refused_where_nothing_would_come_of_it() {
 
 /// A firmware that leaks 64 B with each connection.
 fn leak_is_found(scenario: &str, each: &str) {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     configuration.image(&artifacts::faulty_firmware("LEAK_ON_RECONNECT"));
     bench.configure(&configuration);
@@ -159,7 +159,7 @@ fn a_leak_of_64_bytes_a_connection_is_found() {
 
 #[test]
 fn a_soak_ends_in_time_with_boards_that_met_for_every_restart() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     // A seed whose first steps have a restart among them.
     bench
         .run(&["run", "--virtual", "2", "--scenario", "soak", "--for", "15 s", "--seed", "3"])
@@ -184,7 +184,7 @@ fn a_soak_ends_in_time_with_boards_that_met_for_every_restart() {
 
 #[test]
 fn the_seed_decides_what_is_sent() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let payloads = |seed: &str| {
         bench
             .run(&["run", "--scenario", "payload", "--count", "16", "--seed", seed])
@@ -199,7 +199,7 @@ fn the_seed_decides_what_is_sent() {
 
 #[test]
 fn a_message_that_fits_by_the_contract_must_be_refused_and_not_dropped() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     let edits = [("largest_publish = 384", "largest_publish = 500")];
     hold::contract(&bench, &mut configuration, &edits);
@@ -217,7 +217,7 @@ fn a_message_that_fits_by_the_contract_must_be_refused_and_not_dropped() {
 
 #[test]
 fn a_broker_that_is_killed_during_a_scenario_is_the_benchs_trouble() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut run = bench.start(&["run", "--scenario", "handshake", "--count", "1000"]);
     run.line_with("scenario handshake");
     kill_process(bench.process("mosquitto.conf").pid, Signal::KILL).unwrap();
@@ -242,7 +242,7 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 
 /// A scenario that is stopped after some steps, with the exit code that the run came to.
 fn stopped_after(
-    bench: &Bench,
+    bench: &Sandbox,
     image: Option<&std::path::Path>,
     fewest: usize,
     code: u8,
@@ -276,7 +276,7 @@ fn stopped_after(
 
 #[test]
 fn a_scenario_that_is_stopped_is_judged_by_what_was_measured() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let (record, check) = stopped_after(&bench, None, 12, exit::RIG_FAULT);
     assert_eq!(check.outcome, CheckOutcome::Held, "{check:?}");
     let found = check.found.unwrap();
@@ -289,7 +289,7 @@ fn a_scenario_that_is_stopped_is_judged_by_what_was_measured() {
 
 #[test]
 fn a_leak_in_a_scenario_that_is_stopped_fails_the_board() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let leaks = artifacts::faulty_firmware("LEAK_ON_RECONNECT");
     let (record, check) = stopped_after(&bench, Some(&leaks), 12, exit::BOARD_FAILED);
     assert_eq!(check.outcome, CheckOutcome::NotHeld, "{check:?}");
@@ -300,7 +300,7 @@ fn a_leak_in_a_scenario_that_is_stopped_fails_the_board() {
 
 #[test]
 fn a_broker_that_does_not_come_back_is_the_benchs_trouble() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     // The second start is its last.
     let once =
         "if [ -e started ]; then echo no more >&2; exit 3; fi; : >started; exec mosquitto \"$@\"";
@@ -324,7 +324,7 @@ fn a_broker_that_does_not_come_back_is_the_benchs_trouble() {
 #[test]
 fn a_broker_in_a_container_comes_back_at_its_ports() {
     let Some(engine) = Engine::find() else { return };
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     configuration.set("broker.kind", "container").set("deadlines.broker", "4 min");
     bench.configure(&configuration);

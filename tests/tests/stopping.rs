@@ -7,16 +7,16 @@ use hilrig_core::check::CheckOutcome;
 use hilrig_core::exit;
 use hilrig_core::phase::Phase;
 use hilrig_core::verdict::Verdict;
-use hilrig_tests::attached::Attached;
-use hilrig_tests::bench::{Bench, Configuration};
+use hilrig_tests::attached::AttachedBoard;
 use hilrig_tests::engine::Engine;
 use hilrig_tests::hold;
 use hilrig_tests::processes::wait_gone;
-use hilrig_tests::running::Running;
+use hilrig_tests::running::RunningProgram;
+use hilrig_tests::sandbox::{Configuration, Sandbox};
 use rustix::process::{Signal, kill_process};
 
 /// A run that is held in `phase`, and is there.
-fn held_in(bench: &Bench, phase: Phase, set: impl FnOnce(&mut Configuration)) -> Running {
+fn held_in(bench: &Sandbox, phase: Phase, set: impl FnOnce(&mut Configuration)) -> RunningProgram {
     let mut configuration = Configuration::new();
     hold::in_phase(bench, &mut configuration, phase);
     set(&mut configuration);
@@ -27,7 +27,7 @@ fn held_in(bench: &Bench, phase: Phase, set: impl FnOnce(&mut Configuration)) ->
 }
 
 fn stopped_in(phase: Phase, signal: Signal, name: &str) {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let run = held_in(&bench, phase, |_| {});
     run.signal(signal);
     let ended = run.ended().with_code(exit::RIG_FAULT);
@@ -71,8 +71,8 @@ fn sighup_as_from_a_terminal_that_closes() {
 
 #[test]
 fn while_it_is_flashed() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk"));
     bench.configure(&configuration);
@@ -98,7 +98,7 @@ fn while_it_is_flashed() {
 
 #[test]
 fn a_second_signal_does_not_wait_for_the_cleaning_up() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let run = held_in(&bench, Phase::Mqtt, |_| {});
     let qemu = bench.process("qemu-system-xtensa").pid;
     // QEMU stands still and cannot be ended in order.
@@ -113,8 +113,8 @@ fn a_second_signal_does_not_wait_for_the_cleaning_up() {
 
 #[test]
 fn verdicts_so_far_are_kept() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("held"));
     configuration.board(toml::toml! { name = "quick" kind = "virtual" });
@@ -136,7 +136,7 @@ fn verdicts_so_far_are_kept() {
 #[test]
 fn a_stopped_run_with_a_container_leaves_none() {
     let Some(engine) = Engine::find() else { return };
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let run = held_in(&bench, Phase::Mqtt, |configuration| {
         configuration.set("broker.kind", "container");
     });
@@ -149,7 +149,7 @@ fn a_stopped_run_with_a_container_leaves_none() {
 }
 
 /// Kills a run that is held in MQTT mode, and waits until its processes are gone.
-fn killed(bench: &Bench, broker: &str) {
+fn killed(bench: &Sandbox, broker: &str) {
     let run = held_in(bench, Phase::Mqtt, |configuration| {
         configuration.set("broker.kind", broker);
     });
@@ -167,7 +167,7 @@ fn killed(bench: &Bench, broker: &str) {
 
 #[test]
 fn what_a_killed_run_left_is_swept_by_the_next_and_nothing_else() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     killed(&bench, "process");
     let left = bench.temporary_files();
     let run_folder = left.iter().find(|path| path.join("owner.json").is_file());
@@ -196,7 +196,7 @@ fn what_a_killed_run_left_is_swept_by_the_next_and_nothing_else() {
 
 #[test]
 fn a_run_that_goes_on_is_not_swept() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let first = held_in(&bench, Phase::Mqtt, |_| {});
     bench.configure(&Configuration::new());
     bench.run(&["run", "--record", "second"]).with_code(exit::PASSED);
@@ -208,7 +208,7 @@ fn a_run_that_goes_on_is_not_swept() {
 #[test]
 fn a_killed_runs_container_is_swept_by_the_next() {
     let Some(engine) = Engine::find() else { return };
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     killed(&bench, "container");
     let id = bench.record().run();
     assert_eq!(engine.containers_of(&id).len(), 1, "the engine keeps it running");

@@ -9,12 +9,12 @@ use hilrig_core::exit;
 use hilrig_core::phase::Phase;
 use hilrig_core::verdict::Verdict;
 use hilrig_tests::artifacts;
-use hilrig_tests::attached::Attached;
-use hilrig_tests::bench::{Bench, Configuration, path_text};
+use hilrig_tests::attached::AttachedBoard;
 use hilrig_tests::engine::Engine;
 use hilrig_tests::hold;
 use hilrig_tests::record::Record;
-use hilrig_tests::running::Running;
+use hilrig_tests::running::RunningProgram;
+use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 use rustix::process::{Signal, kill_process};
 
 /// The run ended as the bench's trouble: no check is held against the board.
@@ -51,10 +51,10 @@ fn only_printable(text: &str) {
 
 #[test]
 fn without_qemu_no_board_is_judged() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut command = bench.hilrig(&["run"]);
     command.env("PATH", bench.path("empty"));
-    let ended = Running::start(command).ended().with_code(exit::RIG_FAULT);
+    let ended = RunningProgram::start(command).ended().with_code(exit::RIG_FAULT);
     rig_fault(&bench.record(), "virtual-1", &["qemu-system-xtensa", "apt-get install"]);
     ended.showing("rig fault");
     bench.nothing_may_be_left();
@@ -62,13 +62,13 @@ fn without_qemu_no_board_is_judged() {
 
 #[test]
 fn without_any_broker_no_board_is_judged() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     configuration.set("broker.kind", "auto").set("broker.executable", "no-such-mosquitto");
     bench.configure(&configuration);
     let mut command = bench.hilrig(&["run"]);
     command.env("DOCKER_HOST", format!("unix://{}", path_text(&bench.path("no-engine"))));
-    Running::start(command).ended().with_code(exit::RIG_FAULT);
+    RunningProgram::start(command).ended().with_code(exit::RIG_FAULT);
     let record = bench.record();
     rig_fault(&record, "virtual-1", &["no-such-mosquitto", "no-engine", "apt-get install"]);
     bench.nothing_may_be_left();
@@ -76,20 +76,20 @@ fn without_any_broker_no_board_is_judged() {
 
 #[test]
 fn a_container_that_is_asked_for_is_not_replaced_by_a_process() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut command = bench.hilrig(&["run", "--broker", "container"]);
     command.env("DOCKER_HOST", format!("unix://{}", path_text(&bench.path("no-engine"))));
-    Running::start(command).ended().with_code(exit::RIG_FAULT);
+    RunningProgram::start(command).ended().with_code(exit::RIG_FAULT);
     rig_fault(&bench.record(), "virtual-1", &["no-engine", "Docker"]);
     bench.nothing_may_be_left();
 }
 
 #[test]
 fn without_an_engine_auto_takes_a_process() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut command = bench.hilrig(&["run", "--broker", "auto"]);
     command.env("DOCKER_HOST", format!("unix://{}", path_text(&bench.path("no-engine"))));
-    Running::start(command).ended().with_code(exit::PASSED);
+    RunningProgram::start(command).ended().with_code(exit::PASSED);
     let record = bench.record();
     assert_eq!(record.summary()["broker"]["kind"], "process");
     let notes = record.notes();
@@ -98,7 +98,7 @@ fn without_an_engine_auto_takes_a_process() {
 
 #[test]
 fn a_board_that_is_not_there_does_not_keep_the_others_from_their_verdicts() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     let there = toml::toml! { name = "there" kind = "virtual" };
     let gone = toml::toml! {
@@ -118,8 +118,8 @@ fn a_board_that_is_not_there_does_not_keep_the_others_from_their_verdicts() {
 
 #[test]
 fn a_port_that_another_run_holds_is_left_to_it() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk"));
     hold::in_phase(&bench, &mut configuration, Phase::Boot);
@@ -152,8 +152,8 @@ fn a_port_that_another_run_holds_is_left_to_it() {
 
 #[test]
 fn a_port_that_is_given_free_in_time_is_waited_for() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk")).set("deadlines.lock", "60 s");
     bench.configure(&configuration);
@@ -172,7 +172,7 @@ fn a_port_that_is_given_free_in_time_is_waited_for() {
 fn broker_port_is_taken(kind: &str) {
     let somebody = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = somebody.local_addr().unwrap().port();
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     configuration.set("broker.kind", kind).set("broker.port", i64::from(port));
     configuration.set("deadlines.broker", "4 min");
@@ -199,9 +199,9 @@ fn a_broker_port_that_is_taken_is_the_rigs_trouble_with_a_container_too() {
 
 /// A run on a board that stays, which waits in vain for configuration mode; `do_to` is done to the
 /// board in the meantime.
-fn while_booting(do_to: impl FnOnce(&Attached)) -> (Bench, Record) {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+fn while_booting(do_to: impl FnOnce(&AttachedBoard)) -> (Sandbox, Record) {
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk"));
     hold::in_phase(&bench, &mut configuration, Phase::Boot);
@@ -225,8 +225,8 @@ fn while_booting(do_to: impl FnOnce(&Attached)) -> (Bench, Record) {
 
 #[test]
 fn a_board_that_says_nothing_at_all_is_the_rigs_trouble() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk")).set("deadlines.boot", "2 s");
     configuration.set("heap.floor.boot", "1 KiB");
@@ -277,8 +277,8 @@ fn a_line_that_never_ends_is_read_all_the_same() {
 
 #[test]
 fn a_flood_of_lines_does_not_hide_what_the_board_says() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk"));
     bench.configure(&configuration);
@@ -305,8 +305,8 @@ fn a_flood_of_lines_does_not_hide_what_the_board_says() {
 // -- what a firmware does wrong --
 
 /// A run of a firmware that has a fault. The record lies in the bench's folder.
-fn with_fault(fault: &str, set: impl FnOnce(&mut Configuration)) -> (Bench, Record) {
-    let bench = Bench::new();
+fn with_fault(fault: &str, set: impl FnOnce(&mut Configuration)) -> (Sandbox, Record) {
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     configuration.image(&artifacts::faulty_firmware(fault));
     set(&mut configuration);
@@ -372,7 +372,7 @@ fn a_firmware_that_takes_too_much_heap_breaks_its_floor() {
 
 #[test]
 fn a_floor_that_no_firmware_keeps_is_broken_at_the_end_of_the_path() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     // The kind's own floor counts, not that of all kinds.
     configuration.set("heap.floor.connected", "1 B");
@@ -387,7 +387,7 @@ fn a_floor_that_no_firmware_keeps_is_broken_at_the_end_of_the_path() {
 
 #[test]
 fn a_phase_without_heap_figures_does_not_keep_its_floor() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     let edits = [
         ("^Heap (?P<phase>boot|page|handshake|connected)", "^Heap (?P<phase>boot|page|handshake)"),
@@ -405,7 +405,7 @@ fn a_phase_without_heap_figures_does_not_keep_its_floor() {
 
 #[test]
 fn a_wrong_reply_fails_and_the_path_goes_on() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     hold::contract(&bench, &mut configuration, &[("'LED is now OFF'", "'LED is off'")]);
     bench.configure(&configuration);
@@ -423,7 +423,7 @@ fn a_wrong_reply_fails_and_the_path_goes_on() {
 
 #[test]
 fn a_broker_that_is_killed_is_the_rigs_trouble() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     hold::in_phase(&bench, &mut configuration, Phase::Mqtt);
     bench.configure(&configuration);
@@ -441,7 +441,7 @@ fn a_broker_that_is_killed_is_the_rigs_trouble() {
 #[test]
 fn a_broker_in_a_container_that_is_killed_is_the_rigs_trouble() {
     let Some(engine) = Engine::find() else { return };
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     hold::in_phase(&bench, &mut configuration, Phase::Mqtt);
     configuration.set("broker.kind", "container");
@@ -460,7 +460,7 @@ fn a_broker_in_a_container_that_is_killed_is_the_rigs_trouble() {
 
 #[test]
 fn a_virtual_board_whose_machine_is_killed_is_the_rigs_trouble() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     hold::in_phase(&bench, &mut configuration, Phase::Mqtt);
     configuration.set("deadlines.reply", "5 s");
@@ -475,8 +475,8 @@ fn a_virtual_board_whose_machine_is_killed_is_the_rigs_trouble() {
 
 #[test]
 fn a_board_that_goes_away_is_the_rigs_trouble() {
-    let bench = Bench::new();
-    let board = Attached::start(&bench, "desk");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk"));
     hold::in_phase(&bench, &mut configuration, Phase::Mqtt);

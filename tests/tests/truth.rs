@@ -4,10 +4,10 @@ use hilrig_core::event::What;
 use hilrig_core::exit;
 use hilrig_core::heap::{HeapPhase, HeapSample, HeapSource};
 use hilrig_tests::artifacts;
-use hilrig_tests::attached::Attached;
-use hilrig_tests::bench::{Bench, Configuration};
+use hilrig_tests::attached::AttachedBoard;
 use hilrig_tests::guest_heap::{Blocks, Counting, Moment, Start};
 use hilrig_tests::record::Record;
+use hilrig_tests::sandbox::{Configuration, Sandbox};
 
 /// The heap figures that the board told, as they came.
 fn told(record: &Record) -> Vec<HeapSample> {
@@ -35,8 +35,8 @@ fn counted(sample: &HeapSample, starts: &mut [Start]) -> usize {
 
 #[test]
 fn every_heap_figure_is_that_of_the_guests_memory() {
-    let bench = Bench::new();
-    let board = Attached::debugged(&bench, "b");
+    let bench = Sandbox::new();
+    let board = AttachedBoard::debugged(&bench, "b");
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk"));
     bench.configure(&configuration);

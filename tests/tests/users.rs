@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use hilrig_core::exit;
 use hilrig_core::verdict::Verdict;
 use hilrig_tests::artifacts;
-use hilrig_tests::bench::{Bench, Configuration, path_text};
-use hilrig_tests::machine::Machine;
+use hilrig_tests::machine::IsolatedMachine;
 use hilrig_tests::record::Record;
-use hilrig_tests::running::Running;
+use hilrig_tests::running::RunningProgram;
+use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 use hilrig_tests::skip::skipped;
 use hilrig_tests::usb::Adapter;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -19,7 +19,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 const NOBODY: u32 = 65534;
 
 /// Copies a file to where another user can read it: a checkout may lie in a folder that is closed.
-fn open_to_all(bench: &Bench, file: &Path, mode: u32) -> String {
+fn open_to_all(bench: &Sandbox, file: &Path, mode: u32) -> String {
     let name = file.file_name().unwrap();
     let copy = bench.path("home").join(name);
     std::fs::copy(file, &copy).unwrap();
@@ -29,8 +29,8 @@ fn open_to_all(bench: &Bench, file: &Path, mode: u32) -> String {
 
 #[test]
 fn a_port_that_is_not_theirs_is_told_with_the_udev_rule_that_makes_it_so() {
-    let bench = Bench::new();
-    let Some(machine) = Machine::new(&bench) else { return };
+    let bench = Sandbox::new();
+    let Some(machine) = IsolatedMachine::new(&bench) else { return };
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
@@ -51,7 +51,7 @@ fn a_port_that_is_not_theirs_is_told_with_the_udev_rule_that_makes_it_so() {
     }
     let run = |arguments: &[&str]| {
         let all = [&[hilrig.as_str()], arguments].concat();
-        Running::start(machine.command_of_ordinary_user(&all)).ended()
+        RunningProgram::start(machine.command_of_ordinary_user(&all)).ended()
     };
     let rule = "SUBSYSTEM==\"tty\", ATTRS{idVendor}==\"10c4\", ATTRS{idProduct}==\"ea60\", GROUP=";
     let told = run(&["flash", "--board", "desk", image.as_str()]).with_code(exit::RIG_FAULT);
@@ -68,7 +68,7 @@ fn an_ordinary_user_runs_the_whole_path() {
         skipped("not root, so all of the tests run as an ordinary user anyway");
         return;
     }
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     configuration
         .set("firmware.contract", open_to_all(&bench, &artifacts::contract(), 0o644))
@@ -86,7 +86,7 @@ fn an_ordinary_user_runs_the_whole_path() {
     let as_nobody = |arguments: &[&str]| {
         let mut command = bench.command(&hilrig);
         command.args(arguments).uid(NOBODY).gid(NOBODY);
-        Running::start(command).ended()
+        RunningProgram::start(command).ended()
     };
     as_nobody(&["run", "--record", "out"]).with_code(exit::PASSED);
     let record = Record::open(&bench.path("out"));

@@ -9,11 +9,11 @@ use hilrig_core::exit;
 use hilrig_core::phase::Phase;
 use hilrig_core::verdict::Verdict;
 use hilrig_tests::PATIENCE;
-use hilrig_tests::attached::Attached;
-use hilrig_tests::bench::{Bench, Configuration, path_text};
+use hilrig_tests::attached::AttachedBoard;
 use hilrig_tests::hold;
 use hilrig_tests::record::Record;
-use hilrig_tests::running::Running;
+use hilrig_tests::running::RunningProgram;
+use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// What is done to a board, and what the verdict says was found.
@@ -25,7 +25,7 @@ const FAULTS: [(&str, &str); 4] = [
 ];
 
 /// Boards of these names, on a run that stays in `phase` for a few seconds.
-fn held_in(bench: &Bench, phase: Phase, names: &[&str]) -> (Vec<Attached>, Running) {
+fn held_in(bench: &Sandbox, phase: Phase, names: &[&str]) -> (Vec<AttachedBoard>, RunningProgram) {
     let mut configuration = Configuration::new();
     match phase {
         Phase::Configuration => {
@@ -57,7 +57,7 @@ fn held_in(bench: &Bench, phase: Phase, names: &[&str]) -> (Vec<Attached>, Runni
     let boards: Vec<_> = (0..)
         .zip(names)
         .map(|(seed, name)| {
-            let board = Attached::seeded(bench, name, seed);
+            let board = AttachedBoard::seeded(bench, name, seed);
             configuration.board(board.as_board(name));
             board
         })
@@ -76,7 +76,7 @@ fn held_in(bench: &Bench, phase: Phase, names: &[&str]) -> (Vec<Attached>, Runni
 }
 
 /// Waits until a board was asked for MQTT mode, and is in it.
-fn in_mqtt_mode(bench: &Bench, board: &str) {
+fn in_mqtt_mode(bench: &Sandbox, board: &str) {
     let log = bench.path(format!("hilrig-records/latest/{board}/boot.log"));
     let deadline = Instant::now() + PATIENCE;
     while !fs::read(&log).is_ok_and(|log| memmem(&log, b"MQTT Client Running")) {
@@ -90,18 +90,18 @@ fn memmem(text: &[u8], part: &[u8]) -> bool {
 }
 
 /// The broker starts now.
-fn open_gate(bench: &Bench) {
+fn open_gate(bench: &Sandbox) {
     bench.write("gate.open", "");
     fs::write(bench.path("gate"), "go\n").unwrap();
 }
 
-fn qemu(board: &Attached) -> Pid {
+fn qemu(board: &AttachedBoard) -> Pid {
     let status = board.control(r#"{"do":"status"}"#);
     let pid = status["status"]["qemu"].as_i64().unwrap_or_else(|| panic!("no QEMU in {status}"));
     Pid::from_raw(pid as i32).unwrap()
 }
 
-fn do_to(board: &Attached, fault: &str) {
+fn do_to(board: &AttachedBoard, fault: &str) {
     match fault {
         "off" => drop(board.control(r#"{"do":"power_off"}"#)),
         "hung" => drop(board.control(r#"{"do":"hang"}"#)),
@@ -142,7 +142,7 @@ fn failed_by(record: &Record, board: &str, check: &str, says: &[&str]) {
 }
 
 fn trouble_of_the_bench(phase: Phase) {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     // Something is done to all but the last, and the last shows what a firmware comes to that hangs.
     let names: Vec<&str> = FAULTS.iter().map(|(name, _)| *name).chain(["sound"]).collect();
     let (boards, run) = held_in(&bench, phase, &names);
@@ -194,7 +194,7 @@ fn trouble_of_the_bench_in_mqtt_mode() {
 }
 
 fn a_broker_that_stands_still(phase: Phase) {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let (boards, run) = held_in(&bench, phase, &["desk"]);
     let broker = bench.process("mosquitto").pid;
     kill_process(broker, Signal::STOP).unwrap();
@@ -220,7 +220,7 @@ fn a_broker_that_stands_still_in_mqtt_mode() {
 fn a_restart_that_nobody_asked_for(phase: Phase) {
     const RESTARTS: [(&str, &str); 2] =
         [("reset", "reset cause 2"), ("power-came-back", "reset cause 1: power-on")];
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let (boards, run) = held_in(&bench, phase, &["reset", "power-came-back"]);
     for (board, (fault, _)) in boards.iter().zip(RESTARTS) {
         do_to(board, fault);
@@ -264,7 +264,7 @@ fn a_restart_in_mqtt_mode_fails_the_board() {
 
 #[test]
 fn a_topic_that_is_none_fails_its_board_before_it_is_used() {
-    let bench = Bench::new();
+    let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     // The bundled firmware stores no wildcard; what a boot log names is what the pattern finds.
     let edits = [

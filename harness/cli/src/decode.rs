@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use hilrig::load;
 use hilrig_core::crash::Crash;
 use hilrig_core::exit;
 use hilrig_core::plural::counted;
@@ -12,7 +13,6 @@ use regex::Regex;
 use serde::Serialize;
 
 use crate::args;
-use crate::elf;
 use crate::error::{Failure, print};
 
 /// Version of the JSON lines.
@@ -23,7 +23,7 @@ const CHUNK: usize = 64 << 10;
 
 /// Decodes a recorded log.
 pub fn decode(args: &args::Decode) -> Result<u8, Failure> {
-    let firmware = args.elf.as_deref().map(elf::firmware).transpose()?;
+    let firmware = args.elf.as_deref().map(load::firmware).transpose()?;
     let mut log = open(&args.log)?;
     let mut decoder = Decoder::new(rule(args.up.as_deref())?);
     let mut shown = Shown { firmware, json: args.json, starts: 0, told: 0, failed: None };

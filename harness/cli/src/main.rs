@@ -1,29 +1,19 @@
 //! The binary `hilrig`: arguments, wiring, exit code.
 
 mod args;
-mod bench;
 mod boards;
 mod certify;
-mod commit;
 mod decode;
 mod doctor;
-mod elf;
-mod ends;
 mod error;
 mod flash;
 mod heap;
 mod init;
-mod limits;
-mod load;
 mod monitor;
 mod power;
 mod report;
 mod run;
-mod scenarios;
-mod session;
 mod signals;
-mod table;
-mod twins;
 mod virtual_board;
 
 use std::process::ExitCode;
@@ -61,14 +51,14 @@ fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             say(&failure);
-            ExitCode::from(failure.code())
+            ExitCode::from(failure.exit_code())
         }
     }
 }
 
 async fn dispatch(args: Args) -> Result<u8, Failure> {
     signals::survive_file_limit();
-    limits::raise();
+    hilrig::limits::raise();
     match args.command {
         Command::Run(run) => run::run(run).await,
         Command::Boards(boards) => boards::boards(&boards).await,

@@ -14,15 +14,15 @@ const MOST: usize = 4;
 
 /// What names the build of an ELF.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Identity {
+pub struct BuildIdentity {
     /// Build ids in the file: one, or none.
     pub builds: Vec<String>,
     /// SHA-256 of the file, hex. ESP-IDF prints its first digits.
     pub sha256: String,
 }
 
-impl Identity {
-    pub fn of(elf: &[u8]) -> Identity {
+impl BuildIdentity {
+    pub fn of(elf: &[u8]) -> BuildIdentity {
         let mut builds = Vec::new();
         for at in memchr::memmem::find_iter(elf, MARK) {
             let rest = &elf[at + MARK.len()..];
@@ -38,7 +38,7 @@ impl Identity {
         for byte in Sha256::digest(elf) {
             let _ = write!(sha256, "{byte:02x}");
         }
-        Identity { builds, sha256 }
+        BuildIdentity { builds, sha256 }
     }
 }
 
@@ -48,9 +48,9 @@ mod tests {
 
     #[test]
     fn the_build_and_the_digest_are_found_in_the_bytes() {
-        let found = Identity::of(b"\x7fELF..HILRIG_BUILD=0123456789abcdef\0..HILRIG_BUILD=0123456789abcdef\0HILRIG_BUILD=\0");
+        let found = BuildIdentity::of(b"\x7fELF..HILRIG_BUILD=0123456789abcdef\0..HILRIG_BUILD=0123456789abcdef\0HILRIG_BUILD=\0");
         assert_eq!(found.builds, ["0123456789abcdef"]);
-        let empty = Identity::of(b"");
+        let empty = BuildIdentity::of(b"");
         assert!(empty.builds.is_empty() && empty.sha256.starts_with("e3b0c442"));
     }
 }

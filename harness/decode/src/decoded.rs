@@ -3,7 +3,7 @@
 use hilrig_core::crash::{Crash, FailedAlloc, Frame, Hex};
 
 use crate::finding::{Address, Finding, Role};
-use crate::firmware::{Firmware, Place};
+use crate::firmware::{Firmware, SourcePlace};
 use crate::plausible::Fit;
 
 /// Frames of the stack that are told. A word may stay on a stack long after its call returned, so
@@ -59,7 +59,7 @@ fn frames(finding: &Finding, firmware: Option<&Firmware>) -> Vec<Frame> {
         }
         let places = firmware.map_or_else(Vec::new, |firmware| firmware.places(value, role));
         if places.is_empty() {
-            frames.push(frame(role, value, Place::default(), false));
+            frames.push(frame(role, value, SourcePlace::default(), false));
         }
         let last = places.len().saturating_sub(1);
         for (at, place) in places.into_iter().enumerate() {
@@ -69,7 +69,12 @@ fn frames(finding: &Finding, firmware: Option<&Firmware>) -> Vec<Frame> {
     frames
 }
 
-fn frame(role: Role, value: u32, Place { function, file, line }: Place, inlined: bool) -> Frame {
+fn frame(
+    role: Role,
+    value: u32,
+    SourcePlace { function, file, line }: SourcePlace,
+    inlined: bool,
+) -> Frame {
     Frame { role, address: Hex(value), function, file, line, inlined }
 }
 

@@ -18,12 +18,12 @@ use crate::crash_line::{CrashLine, without_logger};
 use crate::encoding::Encoding;
 use crate::finding::{Finding, Kind};
 use crate::judge::{Judge, LoopRule, is_rom_text};
-use crate::lines::{self, Lines};
-use crate::prefix::{Line, Prefixes};
+use crate::lines::{self, LineSplitter};
+use crate::prefix::{CleanLine, Prefixes};
 use crate::scan::Scan;
 use crate::start::RomStart;
 use headless::Headless;
-use open::{Open, Place};
+use open::{DumpPart, OpenCrash};
 use reprint::Reprint;
 use starts::SPOKEN;
 
@@ -38,15 +38,19 @@ const CUT_HERE_HOLDS: u32 = 3;
 /// chunks changes nothing.
 #[derive(Debug)]
 pub struct Decoder {
-    lines: Lines,
+    lines: LineSplitter,
     encoding: Encoding,
-    state: State,
+    state: DecoderState,
 }
 
 impl Decoder {
     /// Boot loops are judged by `rule`.
     pub fn new(rule: LoopRule) -> Decoder {
-        Decoder { lines: Lines::default(), encoding: Encoding::default(), state: State::new(rule) }
+        Decoder {
+            lines: LineSplitter::default(),
+            encoding: Encoding::default(),
+            state: DecoderState::new(rule),
+        }
     }
 
     /// Takes a chunk; what it completes is handed to `found`. A crash is complete when its chip
@@ -66,7 +70,13 @@ impl Decoder {
     }
 }
 
-fn read(state: &mut State, encoding: &mut Encoding, number: u64, line: &[u8], found: Found<'_>) {
+fn read(
+    state: &mut DecoderState,
+    encoding: &mut Encoding,
+    number: u64,
+    line: &[u8],
+    found: OnFinding<'_>,
+) {
     match encoding.utf8(line) {
         Cow::Borrowed(line) => state.line(number, line, found),
         Cow::Owned(text) => {
@@ -83,12 +93,12 @@ impl Default for Decoder {
 
 /// What is known of a log by the lines so far.
 #[derive(Debug)]
-pub struct State {
+pub struct DecoderState {
     prefixes: Prefixes,
     /// Findings of lines that were still waiting for their prefix when they were needed.
     late: Vec<Finding>,
     judge: Judge,
-    open: Option<Open>,
+    open: Option<OpenCrash>,
     /// Lines since the last `CUT HERE`.
     cut_here: u32,
     /// `... Exception (28):` behind other text on its line. Only registers on one of the next
@@ -123,11 +133,11 @@ struct Mentioned {
     age: u32,
 }
 
-pub type Found<'a> = &'a mut dyn FnMut(Finding);
+pub type OnFinding<'a> = &'a mut dyn FnMut(Finding);
 
-impl State {
-    pub fn new(rule: LoopRule) -> State {
-        State {
+impl DecoderState {
+    pub fn new(rule: LoopRule) -> DecoderState {
+        DecoderState {
             prefixes: Prefixes::default(),
             late: Vec::new(),
             judge: Judge::new(rule),
@@ -184,26 +194,26 @@ impl State {
     }
 
     /// Takes a line, and reads what is decided by it of what tools put on the lines.
-    pub fn line(&mut self, number: u64, raw: &[u8], found: Found<'_>) {
+    pub fn line(&mut self, number: u64, raw: &[u8], found: OnFinding<'_>) {
         self.prefixes.push(number, raw);
         self.decided(found);
     }
 
     /// No line follows: what is open is complete.
-    pub fn end(&mut self, found: Found<'_>) {
+    pub fn end(&mut self, found: OnFinding<'_>) {
         self.prefixes.end();
         self.decided(found);
         self.close(None, found);
     }
 
-    fn decided(&mut self, found: Found<'_>) {
+    fn decided(&mut self, found: OnFinding<'_>) {
         self.late.drain(..).for_each(&mut *found);
         while let Some(line) = self.prefixes.next() {
             self.read(&line, found);
         }
     }
 
-    fn read(&mut self, line: &Line, found: Found<'_>) {
+    fn read(&mut self, line: &CleanLine, found: OnFinding<'_>) {
         // A tool may put a blank line after each line: they tell nothing.
         if !line.text.is_empty() {
             self.count(1);
@@ -224,7 +234,7 @@ impl State {
         }
     }
 
-    fn piece(&mut self, at: At, text: &str, garbage: &Garbage<'_>, found: Found<'_>) {
+    fn piece(&mut self, at: At, text: &str, garbage: &Garbage<'_>, found: OnFinding<'_>) {
         let inner = without_logger(text);
         if let Some(start) = RomStart::read(text.as_bytes()) {
             self.start(at.line, start, found);
@@ -271,7 +281,7 @@ impl State {
         text: &str,
         inner: &str,
         garbage: &Garbage<'_>,
-        found: Found<'_>,
+        found: OnFinding<'_>,
     ) {
         if let Some(open) = &mut self.open
             && let Some(panic) = &mut open.finding.panic
@@ -303,7 +313,7 @@ impl State {
         self.judge.line(number, text, is_garbage);
     }
 
-    /// What [`other`](State::other) does with a line without a mark while no crash is open.
+    /// What [`other`](DecoderState::other) does with a line without a mark while no crash is open.
     fn plain(&mut self, number: u64, text: &str, garbage: &Garbage<'_>) {
         #[cfg(test)]
         plain_tests::assert_that_nothing_reads(text);
@@ -324,7 +334,7 @@ impl State {
         }
     }
 
-    fn crash(&mut self, at: At, said: CrashLine, text: &str, found: Found<'_>) {
+    fn crash(&mut self, at: At, said: CrashLine, text: &str, found: OnFinding<'_>) {
         let damaged = said.damaged(text);
         let explained = said == CrashLine::HardwareWatchdog && self.is_explained();
         let number = at.line;
@@ -338,7 +348,7 @@ impl State {
                 self.head(number, found);
                 if let Some(open) = &mut self.open {
                     // One dump, two stacks: a crash inside TLS has `ctx: bearssl` and `ctx: cont`.
-                    open.place = Place::Stack;
+                    open.place = DumpPart::Stack;
                 }
             }
             CrashLine::HardwareWatchdog if explained => {
@@ -382,12 +392,12 @@ impl State {
         finding.build.clone_from(&self.build);
         finding.elf_sha256.clone_from(&self.elf_sha256);
         self.headless = Headless::default();
-        self.open = Some(Open::new(finding));
+        self.open = Some(OpenCrash::new(finding));
     }
 
     /// A detail that only a crash has: where its first lines are missing, it is one of its own.
-    fn head(&mut self, number: u64, found: Found<'_>) {
-        if self.open.as_ref().is_some_and(|open| open.place == Place::Behind) {
+    fn head(&mut self, number: u64, found: OnFinding<'_>) {
+        if self.open.as_ref().is_some_and(|open| open.place == DumpPart::Behind) {
             self.close(None, found);
         }
         if self.open.is_none() {
@@ -405,7 +415,7 @@ impl State {
         taken || self.headless_row(number, text)
     }
 
-    pub fn close(&mut self, start: Option<&RomStart>, found: Found<'_>) {
+    pub fn close(&mut self, start: Option<&RomStart>, found: OnFinding<'_>) {
         let Some(mut open) = self.open.take() else { return };
         if open.is_empty() {
             // Somebody wrote about stack dumps.
@@ -431,7 +441,7 @@ impl State {
         }
     }
 
-    fn emit(&mut self, finding: Finding, found: Found<'_>) {
+    fn emit(&mut self, finding: Finding, found: OnFinding<'_>) {
         self.reprint.note(&finding);
         let judged = self.judge.fall(finding.line, &finding);
         found(finding);

@@ -10,7 +10,7 @@ use object::{
 };
 use thiserror::Error;
 
-use crate::build::Identity;
+use crate::build::BuildIdentity;
 use crate::call::Calls;
 use crate::finding::Role;
 
@@ -41,7 +41,7 @@ pub enum FirmwareError {
 
 /// A place in the source.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct SourcePlace {
     /// Function, demangled.
     pub function: Option<String>,
     /// Source file, as the compiler was told it.
@@ -57,7 +57,7 @@ pub struct Firmware {
     functions: Vec<Function>,
     calls: Option<Calls>,
     /// Its build, as far as the file has it.
-    pub(crate) identity: Identity,
+    pub(crate) identity: BuildIdentity,
 }
 
 struct Code {
@@ -94,7 +94,7 @@ impl Firmware {
         code.sort_by_key(|code| code.start);
         let functions = functions(&file, &code);
         let calls = Calls::of(file.architecture(), code.iter().map(|code| code.start));
-        let identity = Identity::of(elf);
+        let identity = BuildIdentity::of(elf);
         Ok(Firmware { context: context(&file), code, functions, calls, identity })
     }
 
@@ -150,7 +150,7 @@ impl Firmware {
 
     /// The places of an address: the innermost first, then the functions that it was inlined into.
     /// Empty where the ELF says nothing of it.
-    pub fn places(&self, address: u32, role: Role) -> Vec<Place> {
+    pub fn places(&self, address: u32, role: Role) -> Vec<SourcePlace> {
         // What a call returns to is behind it, and may be another line or even another function.
         let before = if role.is_return() { self.call_before(address).unwrap_or(0) } else { 0 };
         let address = u64::from(self.plain(address).saturating_sub(before));
@@ -158,14 +158,15 @@ impl Firmware {
         let symbol = || self.symbol(address).map(str::to_owned);
         match places.last_mut() {
             Some(outer) => outer.function = outer.function.take().or_else(symbol),
-            None => places
-                .extend(symbol().map(|name| Place { function: Some(name), ..Place::default() })),
+            None => places.extend(
+                symbol().map(|name| SourcePlace { function: Some(name), ..SourcePlace::default() }),
+            ),
         }
         places
     }
 
     /// The places of the call that returns to an address, as [`Firmware::places`] has them.
-    pub fn call_places(&self, return_to: u32) -> Vec<Place> {
+    pub fn call_places(&self, return_to: u32) -> Vec<SourcePlace> {
         // The byte before is one of the call's, however
         // long that is.
         self.places(self.plain(return_to).saturating_sub(1), Role::Epc1)
@@ -176,7 +177,7 @@ impl Firmware {
         if self.calls == Some(Calls::Thumb) { address & !1 } else { address }
     }
 
-    fn debug_places(&self, address: u64) -> Vec<Place> {
+    fn debug_places(&self, address: u64) -> Vec<SourcePlace> {
         let Some(context) = &self.context else { return Vec::new() };
         let mut places = Vec::new();
         let Ok(mut frames) = context.find_frames(address).skip_all_loads() else { return places };
@@ -189,13 +190,13 @@ impl Firmware {
                 .and_then(|name| Some(text::printable(name.demangle().ok()?.as_bytes())));
             let location = frame.location;
             let file = location.as_ref().and_then(|at| at.file);
-            places.push(Place {
+            places.push(SourcePlace {
                 function: name,
                 file: file.map(|file| text::printable(file.as_bytes())),
                 line: location.and_then(|at| at.line),
             });
         }
-        places.retain(|place| *place != Place::default());
+        places.retain(|place| *place != SourcePlace::default());
         places
     }
 
@@ -268,8 +269,8 @@ mod tests {
     use crate::test_elf::{BEHIND_CALL, BEHIND_CALLX, LENGTH, LOOP, MEMSET, TEXT, elf};
     use proptest::prelude::*;
 
-    fn place(function: &str, file: Option<&str>, line: Option<u32>) -> Vec<Place> {
-        vec![Place { function: Some(function.into()), file: file.map(Into::into), line }]
+    fn place(function: &str, file: Option<&str>, line: Option<u32>) -> Vec<SourcePlace> {
+        vec![SourcePlace { function: Some(function.into()), file: file.map(Into::into), line }]
     }
 
     #[test]

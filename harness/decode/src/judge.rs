@@ -36,9 +36,9 @@ impl Default for LoopRule {
 #[derive(Debug)]
 pub struct Judge {
     rule: LoopRule,
-    falls: Row,
+    falls: Repeats,
     loop_told: bool,
-    fatal: Row,
+    fatal: Repeats,
     fatal_told: bool,
     /// Lines of the firmware's own text since the last start or crash.
     quiet: u64,
@@ -47,9 +47,9 @@ pub struct Judge {
 
 /// The last few of something that repeats.
 #[derive(Debug, Default)]
-struct Row(VecDeque<Evidence>);
+struct Repeats(VecDeque<Evidence>);
 
-impl Row {
+impl Repeats {
     fn push(&mut self, evidence: Evidence, most: usize) -> bool {
         if self.0.len() >= most.max(1) {
             self.0.pop_front();
@@ -73,9 +73,9 @@ impl Judge {
     pub fn new(rule: LoopRule) -> Judge {
         Judge {
             rule,
-            falls: Row::default(),
+            falls: Repeats::default(),
             loop_told: false,
-            fatal: Row::default(),
+            fatal: Repeats::default(),
             fatal_told: false,
             quiet: 0,
             run: RunOf::default(),

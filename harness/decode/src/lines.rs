@@ -13,7 +13,7 @@ const ENDS: [&[u8]; 3] = [b"\xc2\x85", b"\xe2\x80\xa8", b"\xe2\x80\xa9"];
 
 /// Cuts a stream into lines.
 #[derive(Debug, Default)]
-pub struct Lines {
+pub struct LineSplitter {
     line: Vec<u8>,
     /// The last bytes of a chunk, where they may begin one of [`ENDS`].
     begun: Vec<u8>,
@@ -24,7 +24,7 @@ pub struct Lines {
     others: u64,
 }
 
-impl Lines {
+impl LineSplitter {
     /// Takes a chunk and hands on each line that ends in it, with its number.
     pub fn feed(&mut self, chunk: &[u8], mut line: impl FnMut(u64, &[u8])) {
         if self.begun.is_empty() {
@@ -140,7 +140,7 @@ fn unfinished(text: &[u8]) -> usize {
         .unwrap_or(0)
 }
 
-/// The lines within `line`, which has no LF: see [`Lines`].
+/// The lines within `line`, which has no LF: see [`LineSplitter`].
 pub fn within(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
@@ -174,7 +174,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn lines(chunks: &[&[u8]]) -> (Vec<(u64, String)>, u64) {
-        let mut lines = Lines::default();
+        let mut lines = LineSplitter::default();
         let mut seen = Vec::new();
         let text = |line: &[u8]| String::from_utf8_lossy(line).into_owned();
         for chunk in chunks {
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn a_line_that_never_ends_is_held_to_its_bound() {
         for chunk in [1, 7, MOST, 3 * MOST] {
-            let mut lines = Lines::default();
+            let mut lines = LineSplitter::default();
             let mut seen = Vec::new();
             let mut bytes = vec![b'x'; 3 * MOST];
             bytes.extend(b"\nshort");

@@ -1,74 +1,15 @@
 //! Decoding what a board says while it says it, at whatever rate.
 //!
 //! Most lines have nothing to do with a crash, and decoding costs more than finding out. So
-//! somebody who searches the stream anyway (the runner, for all that it waits for) searches for
-//! [`SIGNS`] too, and only the lines near one are decoded.
+//! somebody who searches the stream anyway (a run, for all that it waits for) searches for
+//! [`SIGNS`](crate::SIGNS) too, and only the lines near one are decoded.
 
 use std::collections::VecDeque;
 
-use crate::decoder::State;
+use crate::decoder::DecoderState;
 use crate::finding::Finding;
 use crate::judge::LoopRule;
 use crate::lines;
-
-/// Patterns of which one is in the first line of anything that a [`Decoder`](crate::Decoder) finds,
-/// and in each line of a start. Not every line that has one tells of a crash.
-pub const SIGNS: [&str; 52] = [
-    r"xception \(",
-    r"Fatal exception \d",
-    r"epc1=0x",
-    r"stack>>>",
-    r"<<<stack",
-    r"sp: [0-9a-f]{8} end: ",
-    // Rows of a stack whose head is lost.
-    r"3ff[c-f][0-9a-f]{4}: ",
-    r"3fc[0-9a-f]{5}: ",
-    r"408[0-9a-f]{5}: ",
-    r"4ff[0-9a-f]{5}: ",
-    r"20[01][0-9a-f]{5}: ",
-    r"WDT reset",
-    r"wdt reset",
-    r"Stack smashing ",
-    r"tack overflow|overflow in task ",
-    r"Stack canary watchpoint",
-    r"\*\*\*ERROR\*\*\*",
-    r"Abort called",
-    r"Unhandled C\+\+ exception",
-    r"terminate called ",
-    r"assert failed: ",
-    "assertion \"",
-    r"ESP_ERROR_CHECK failed",
-    r"CORRUPT HEAP",
-    r"Panic ",
-    r"panicked at ",
-    r"A panic occur",
-    r"= PANIC =",
-    r"Exception '",
-    r"Exception occur",
-    r"CUT HERE FOR EXCEPTION DECODER",
-    r"Guru Meditation Error",
-    r"abort\(\) was called",
-    r"Task watchdog got triggered",
-    r"register dump",
-    r"PC +: 0x",
-    r"PC=0x",
-    r"ELF file SHA256",
-    r"Brownout detector",
-    r"ZEPHYR FATAL ERROR",
-    r"(FAULT|Panic!|OOPS!|Fail!|xception) \*\*\*",
-    r"FATAL EXCEPTION",
-    r"ASSERTION FAIL",
-    r"mcause: ",
-    r"Exception cause ",
-    r"r0/a1: ",
-    r"[Hh]ard ?[Ff]ault",
-    r"HARD FAULT",
-    r"MbedOS Fault Handler",
-    r"rst cause:",
-    r"rst:0x",
-    // The build that runs.
-    "Build: ",
-];
 
 /// Lines behind a sign that are decoded: those of a crash that is not known as one yet, and, behind
 /// a start, enough to see whether the firmware speaks. An open crash is followed to its end.
@@ -83,8 +24,8 @@ const MOST: usize = lines::MOST;
 
 /// A decoder that is told where there is something to decode.
 #[derive(Debug)]
-pub struct Live {
-    state: State,
+pub struct LiveDecoder {
+    state: DecoderState,
     /// Lines that are still to be decoded whatever they say.
     awake: u32,
     /// The number of the next line that the decoder has not seen.
@@ -93,10 +34,10 @@ pub struct Live {
     before: VecDeque<Vec<u8>>,
 }
 
-impl Live {
+impl LiveDecoder {
     /// Boot loops are judged by `rule`. Lines that match its `up` are to be told as signs, too.
-    pub fn new(rule: LoopRule) -> Live {
-        Live { state: State::new(rule), awake: 0, next: 1, before: VecDeque::new() }
+    pub fn new(rule: LoopRule) -> LiveDecoder {
+        LiveDecoder { state: DecoderState::new(rule), awake: 0, next: 1, before: VecDeque::new() }
     }
 
     /// Takes whole lines, the first of which has the number `first`, in which no sign was found.

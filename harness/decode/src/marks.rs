@@ -6,14 +6,14 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::crash_line::CrashLine;
-use crate::live::SIGNS;
+use crate::signs::SIGNS;
 
 /// How far in front of a sign the text that it belongs to may begin, bytes.
 const REACH: usize = 64;
 
 /// Crash text in a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct CrashMark {
     /// Where it begins.
     pub start: usize,
     /// Where it ends, where that is certain.
@@ -114,17 +114,17 @@ pub fn may_be_in(text: &str) -> bool {
 }
 
 /// The first mark in `text`.
-pub fn find(text: &str) -> Option<Mark> {
+pub fn find(text: &str) -> Option<CrashMark> {
     if may_be_in(text) { find_any(text) } else { None }
 }
 
 /// The first mark in a text where [`may_be_in`] has one.
-pub fn find_any(text: &str) -> Option<Mark> {
+pub fn find_any(text: &str) -> Option<CrashMark> {
     let closed = CLOSED.all.find(text).map(|found| {
         let start_of_rom = CLOSED.start.is_match(found.as_str());
         // A second mark after it: a page took the line ends out.
         let alone = !CLOSED.all.is_match(&text[found.end()..]);
-        Mark {
+        CrashMark {
             start: found.start(),
             end: alone.then_some(text[..found.end()].trim_end().len()),
             cause: CLOSED.cause.is_match(found.as_str()),
@@ -133,7 +133,7 @@ pub fn find_any(text: &str) -> Option<Mark> {
         }
     });
     // The reader may take a logger's own prefix for a part of its line: what it reads without it counts.
-    let before = |mark: &Mark| {
+    let before = |mark: &CrashMark| {
         closed.is_none_or(|closed| {
             mark.start < closed.start && CrashLine::read(&text.as_bytes()[closed.start..]).is_none()
         })
@@ -145,7 +145,7 @@ pub fn find_any(text: &str) -> Option<Mark> {
 
 /// A mark that only the reader of crash text knows, at a sign or in front of it: where its text ends
 /// is not certain.
-fn read(text: &str, sign: usize) -> Option<Mark> {
+fn read(text: &str, sign: usize) -> Option<CrashMark> {
     let nearest = sign.saturating_sub(REACH);
     let begins = |at: &usize| {
         text.is_char_boundary(*at)
@@ -162,7 +162,7 @@ fn read(text: &str, sign: usize) -> Option<Mark> {
         && read(sign).as_ref() == Some(&line)
         && CrashLine::read(own().as_bytes()).as_ref() == Some(&line);
     let start = if anywhere { sign } else { start };
-    Some(Mark { start, end: None, cause: line.is_crash(), start_of_rom: false, anywhere })
+    Some(CrashMark { start, end: None, cause: line.is_crash(), start_of_rom: false, anywhere })
 }
 
 /// Where the address ends that `text` begins with: a backtrace may have one to a line.
@@ -174,8 +174,9 @@ pub fn address(text: &str) -> Option<usize> {
 /// Whether `text`, all of it, is a line of a dump that names no cause.
 pub fn is_detail(text: &str) -> bool {
     let text = text.trim();
-    let whole =
-        |mark: Mark| mark.start == 0 && !mark.cause && mark.end.is_none_or(|end| end == text.len());
+    let whole = |mark: CrashMark| {
+        mark.start == 0 && !mark.cause && mark.end.is_none_or(|end| end == text.len())
+    };
     find(text).is_some_and(whole) || NUMBERS.is_match(text)
 }
 

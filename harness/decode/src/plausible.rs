@@ -45,9 +45,9 @@ impl Fit {
             None => None,
         };
         let (fits, why) = match fits(finding, firmware) {
-            Evidence::None => (false, None),
-            Evidence::For => (true, None),
-            Evidence::Against(why) => (false, Some(why)),
+            FitEvidence::None => (false, None),
+            FitEvidence::For => (true, None),
+            FitEvidence::Against(why) => (false, Some(why)),
         };
         match (other, why) {
             // A file that was stripped has another digest, and the same code.
@@ -68,28 +68,28 @@ impl Fit {
 }
 
 /// What the addresses of a dump say of an ELF.
-enum Evidence {
+enum FitEvidence {
     None,
     For,
     Against(String),
 }
 
-fn fits(finding: &Finding, firmware: &Firmware) -> Evidence {
+fn fits(finding: &Finding, firmware: &Firmware) -> FitEvidence {
     let of_code = |value: u32| value != 0 && !ROM.contains(&value);
     let mut of_code = finding.addresses.iter().filter(|at| of_code(at.value)).peekable();
     if of_code.peek().is_none() {
-        return Evidence::None;
+        return FitEvidence::None;
     }
     if !of_code.any(|address| firmware.holds(address.value)) {
-        return Evidence::Against(
+        return FitEvidence::Against(
             "no address of this dump is in the code of the ELF: it is of another firmware or build"
                 .to_owned(),
         );
     }
-    let Some(calls) = firmware.calls() else { return Evidence::None };
+    let Some(calls) = firmware.calls() else { return FitEvidence::None };
     let (returns, all) = returns(finding, firmware, calls);
     let doubt = |why: &str| {
-        Evidence::Against(format!(
+        FitEvidence::Against(format!(
             "the ELF does not fit this dump, and is likely of another build: {why}"
         ))
     };
@@ -102,8 +102,8 @@ fn fits(finding: &Finding, firmware: &Firmware) -> Evidence {
     let few = all >= 3 && returns * 3 < all;
     match few {
         true => doubt(&format!("a call is before {returns} of {all} return addresses")),
-        false if returns >= 2 && returns * 2 >= all => Evidence::For,
-        false => Evidence::None,
+        false if returns >= 2 && returns * 2 >= all => FitEvidence::For,
+        false => FitEvidence::None,
     }
 }
 

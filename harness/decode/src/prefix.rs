@@ -11,8 +11,8 @@
 use std::collections::VecDeque;
 
 use crate::clean;
-use crate::marks::{self, Mark};
-use crate::shape::{Match, Shape, collapsed};
+use crate::marks::{self, CrashMark};
+use crate::shape::{Match, PrefixShape, collapsed};
 
 /// Lines after one with crash text behind other text that are read before it is decided on. A blank
 /// line may follow each line.
@@ -29,7 +29,7 @@ const LONGEST_SUFFIX: usize = 128;
 
 /// A line without what tools put on it.
 #[derive(Debug)]
-pub struct Line {
+pub struct CleanLine {
     /// Its number.
     pub number: u64,
     /// As it came.
@@ -65,14 +65,14 @@ struct Waiting {
 /// What is around the text of a line.
 #[derive(Clone, Debug)]
 struct Around {
-    prefix: Shape,
+    prefix: PrefixShape,
     suffix: String,
 }
 
 /// A line of a dump with something in front of it or after it.
 #[derive(Debug)]
 struct Sample {
-    prefix: Shape,
+    prefix: PrefixShape,
     /// None where it is not certain where the line's own text ends.
     suffix: Option<String>,
     text: String,
@@ -115,7 +115,7 @@ impl Prefixes {
     }
 
     /// The next line that is decided on.
-    pub fn next(&mut self) -> Option<Line> {
+    pub fn next(&mut self) -> Option<CleanLine> {
         let first = self.waiting.front()?;
         let waits = first.sample.as_ref().is_some_and(|sample| sample.waits);
         let mut text = self.content(&first.text);
@@ -141,7 +141,7 @@ impl Prefixes {
             }
             self.before.push_back(first.text);
         }
-        Some(Line { number: first.number, raw: first.raw, text, plain: first.plain })
+        Some(CleanLine { number: first.number, raw: first.raw, text, plain: first.plain })
     }
 
     fn forget(&mut self) {
@@ -214,9 +214,10 @@ impl Around {
 }
 
 impl Sample {
-    fn of(text: &str, mark: Mark) -> Option<Sample> {
+    fn of(text: &str, mark: CrashMark) -> Option<Sample> {
         let plain = clean::without_prefixes(text);
-        let whole = |mark: Mark| mark.start == 0 && mark.end.is_none_or(|end| end == plain.len());
+        let whole =
+            |mark: CrashMark| mark.start == 0 && mark.end.is_none_or(|end| end == plain.len());
         let suffix = mark.end.map(|end| collapsed(&text[end..]));
         let own = if plain.len() == text.len() { Some(mark) } else { marks::find(plain) };
         if own.is_some_and(whole)
@@ -226,7 +227,7 @@ impl Sample {
         }
         let prefix = &text[..mark.start];
         Some(Sample {
-            prefix: Shape::of(prefix)?,
+            prefix: PrefixShape::of(prefix)?,
             suffix,
             text: text[mark.start..mark.end.unwrap_or(text.len())].to_owned(),
             cause: mark.cause,

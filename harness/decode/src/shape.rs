@@ -20,7 +20,7 @@ const LOOK: u32 = 32;
 
 /// A prefix, as the lines of one log share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shape {
+pub struct PrefixShape {
     tokens: Vec<Token>,
     /// A blank follows.
     spaced: bool,
@@ -48,9 +48,9 @@ pub enum Match {
     Loose,
 }
 
-impl Shape {
+impl PrefixShape {
     /// The shape of `prefix`; none of a text that is too long to be one.
-    pub fn of(prefix: &str) -> Option<Shape> {
+    pub fn of(prefix: &str) -> Option<PrefixShape> {
         if prefix.len() > LONGEST {
             return None;
         }
@@ -80,7 +80,7 @@ impl Shape {
                 at += c.len_utf8();
             }
         }
-        Some(Shape { tokens, spaced: prefix.ends_with(char::is_whitespace) })
+        Some(PrefixShape { tokens, spaced: prefix.ends_with(char::is_whitespace) })
     }
 
     /// Whether it is nothing but blanks.
@@ -112,7 +112,7 @@ impl Shape {
 
 /// A comparison.
 struct Walk<'a> {
-    shape: &'a Shape,
+    shape: &'a PrefixShape,
     text: &'a str,
     how: Match,
     steps: u32,
@@ -266,7 +266,7 @@ mod tests {
     use super::*;
 
     fn rest<'t>(sample: &str, text: &'t str, how: Match) -> Option<&'t str> {
-        let end = Shape::of(sample).unwrap().end(text, how, |_| true)?;
+        let end = PrefixShape::of(sample).unwrap().end(text, how, |_| true)?;
         Some(text[end..].trim_start())
     }
 
@@ -312,12 +312,12 @@ mod tests {
         assert_eq!(rest("a.log-99-", "a.log:100:text", Match::Exact), Some("text"));
         // Nothing but a word to go by.
         assert_eq!(rest("the ", "and text", Match::Loose), None);
-        assert_eq!(Shape::of(&"x".repeat(LONGEST + 1)), None);
+        assert_eq!(PrefixShape::of(&"x".repeat(LONGEST + 1)), None);
     }
 
     #[test]
     fn text_with_endless_ways_to_read_it_costs_no_more_than_its_bound() {
-        let shape = Shape::of(&"1:1 : ".repeat(40)).unwrap();
+        let shape = PrefixShape::of(&"1:1 : ".repeat(40)).unwrap();
         let text = "1:".repeat(2000);
         let mut looks = 0;
         let end = shape.end(&text, Match::Loose, |_| {
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn numbers_that_may_belong_to_the_text_are_left_to_it() {
-        let shape = Shape::of("2026-11-30 12:14:").unwrap();
+        let shape = PrefixShape::of("2026-11-30 12:14:").unwrap();
         let line = "2026-11-30 12:15:3fffff90: text";
         let mut places = Vec::new();
         shape.end(line, Match::Exact, |at| {

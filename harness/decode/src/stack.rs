@@ -23,7 +23,7 @@ const PAINT: [u32; 2] = [0xfeef_effe, 0xa5a5_a5a5];
 
 /// Words of a row, and what stands at its end without being whole.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Row {
+pub struct StackRow {
     /// The row's own address.
     pub address: Option<u32>,
     pub words: Vec<u32>,
@@ -36,22 +36,22 @@ pub struct Row {
 
 /// What kind of chip a stack is of, by the addresses of its rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Chip {
+pub enum StackChip {
     #[default]
     Esp8266,
     Riscv,
     Cortex,
 }
 
-impl Chip {
+impl StackChip {
     /// By the address of a row, if that is where such a chip has its stack.
-    pub fn of(row: u32) -> Option<Chip> {
+    pub fn of(row: u32) -> Option<StackChip> {
         match row {
-            0x3ff0_0000..0x4000_0000 => Some(Chip::Esp8266),
+            0x3ff0_0000..0x4000_0000 => Some(StackChip::Esp8266),
             0x3fc0_0000..0x3ff0_0000 | 0x4080_0000..0x4090_0000 | 0x4ff0_0000..0x5000_0000 => {
-                Some(Chip::Riscv)
+                Some(StackChip::Riscv)
             }
-            0x2000_0000..0x2020_0000 => Some(Chip::Cortex),
+            0x2000_0000..0x2020_0000 => Some(StackChip::Cortex),
             _ => None,
         }
     }
@@ -59,17 +59,17 @@ impl Chip {
     /// Whether a word may be the address of code.
     pub fn may_be_code(self, word: u32) -> bool {
         let ranges: &[Range<u32>] = match self {
-            Chip::Esp8266 => &ESP8266,
-            Chip::Riscv => &RISCV,
+            StackChip::Esp8266 => &ESP8266,
+            StackChip::Riscv => &RISCV,
             // A call leaves a mark in the lowest bit.
-            Chip::Cortex if word & 1 == 0 => &[],
-            Chip::Cortex => &CORTEX,
+            StackChip::Cortex if word & 1 == 0 => &[],
+            StackChip::Cortex => &CORTEX,
         };
         ranges.iter().any(|range| range.contains(&word))
     }
 }
 
-impl Row {
+impl StackRow {
     /// Whether this is a whole row with its address, as nothing but a dump has.
     pub fn is_whole(&self) -> bool {
         let words = self.words.len() + self.damaged.len();
@@ -115,10 +115,10 @@ pub fn bounds(text: &str) -> bool {
 
 /// The words of a row, or of what a page made of one by breaking it: anywhere, even in the middle
 /// of a word, whose first half is `half`. Something else is none.
-pub fn row(half: &str, text: &str) -> Option<Row> {
+pub fn row(half: &str, text: &str) -> Option<StackRow> {
     let mut tokens = text.split_whitespace().peekable();
     tokens.peek()?;
-    let mut row = Row::default();
+    let mut row = StackRow::default();
     let mut half = half;
     while let Some(token) = tokens.next() {
         let bare = token.strip_prefix("0x").unwrap_or(token);
@@ -194,12 +194,12 @@ mod tests {
 
     #[test]
     fn code_is_told_by_the_chip() {
-        let code = |row, word| Chip::of(row).unwrap().may_be_code(word);
+        let code = |row, word| StackChip::of(row).unwrap().may_be_code(word);
         assert!(code(0x3fff_ff60, 0x4020_1f20) && !code(0x3fff_ff60, 0x3ffe_e5f8));
         assert!(code(0x4081_b8a0, 0x4200_52b8) && code(0x3fc9_0000, 0x4038_e151));
         assert!(!code(0x4081_b8a0, 0x4081_ebe6));
         assert!(code(0x2000_ff00, 0x4e8b) && !code(0x2000_ff00, 0x4e8a));
-        assert_eq!(Chip::of(0x1234_5670), None);
+        assert_eq!(StackChip::of(0x1234_5670), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use hilrig_report::{Stream, read_events, terminal};
+use hilrig_report::{TerminalStream, read_events, terminal};
 
 fn main() -> ExitCode {
     match replay() {
@@ -23,7 +23,7 @@ fn replay() -> Result<(), Box<dyn std::error::Error>> {
     let path = arguments.next().ok_or("usage: replay EVENTS_JSONL [SPEED]")?;
     let speed: f64 = arguments.next().map_or(Ok(1.0), |speed| speed.parse())?;
     let recorded = read_events(Path::new(&path))?;
-    let mut terminal = terminal(Stream::Stdout, None);
+    let mut terminal = terminal(TerminalStream::Stdout, None);
     let start = Instant::now();
     for event in &recorded.events {
         let due = Duration::try_from_secs_f64(event.at / speed)?;

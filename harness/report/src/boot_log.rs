@@ -11,7 +11,7 @@ use hilrig_core::text::Secrets;
 
 use crate::record::{BOOT_LOG, Record, TIMED_LOG};
 use crate::reporters::ReporterFault;
-use crate::timed::Timed;
+use crate::timed::TimedPrinter;
 
 /// The most that is kept of one log, bytes. A board that floods the line for hours must not fill
 /// the bench's disk.
@@ -68,16 +68,16 @@ impl BootLog {
         let folder = record.board(board);
         std::fs::create_dir_all(&folder).map_err(|e| fault(&folder, &e))?;
         Ok(BootLog::to(
-            Kept::create(folder.join(BOOT_LOG), most)?,
-            Kept::create(folder.join(TIMED_LOG), most)?,
+            BoundedFile::create(folder.join(BOOT_LOG), most)?,
+            BoundedFile::create(folder.join(TIMED_LOG), most)?,
             secrets,
             start,
         ))
     }
 
-    fn to(raw: Kept, timed: Kept, secrets: &Secrets, start: Instant) -> BootLog {
+    fn to(raw: BoundedFile, timed: BoundedFile, secrets: &Secrets, start: Instant) -> BootLog {
         BootLog {
-            logs: Logs { raw, timed, printer: Timed::default(), text: Vec::new() },
+            logs: Logs { raw, timed, printer: TimedPrinter::default(), text: Vec::new() },
             mask: Mask::new(secrets.clone()),
             start,
             last: 0.0,
@@ -143,9 +143,9 @@ impl Drop for BootLog {
 
 /// Both files of a board.
 struct Logs {
-    raw: Kept,
-    timed: Kept,
-    printer: Timed,
+    raw: BoundedFile,
+    timed: BoundedFile,
+    printer: TimedPrinter,
     text: Vec<u8>,
 }
 
@@ -174,7 +174,7 @@ impl Logs {
 }
 
 /// A file of which so much is kept.
-struct Kept {
+struct BoundedFile {
     path: PathBuf,
     out: Box<dyn Write + Send>,
     kept: u64,
@@ -182,11 +182,11 @@ struct Kept {
     lost: u64,
 }
 
-impl Kept {
-    fn create(path: PathBuf, most: u64) -> Result<Kept, ReporterFault> {
+impl BoundedFile {
+    fn create(path: PathBuf, most: u64) -> Result<BoundedFile, ReporterFault> {
         let file = OpenOptions::new().write(true).create_new(true).open(&path);
         let out: Box<dyn Write + Send> = Box::new(file.map_err(|e| fault(&path, &e))?);
-        Ok(Kept { path, out, kept: 0, most, lost: 0 })
+        Ok(BoundedFile { path, out, kept: 0, most, lost: 0 })
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), ReporterFault> {
@@ -203,7 +203,7 @@ impl Kept {
 
     /// Says what is missing, where something is.
     fn end(&mut self) -> Result<(), ReporterFault> {
-        let Kept { lost, most, .. } = *self;
+        let BoundedFile { lost, most, .. } = *self;
         if lost > 0 {
             let last = format!("\n[hilrig: {lost} bytes more are not kept, {most} are the most]\n");
             self.out.write_all(last.as_bytes()).map_err(|e| fault(&self.path, &e))?;
@@ -283,7 +283,7 @@ mod tests {
         let full = || {
             let path = PathBuf::from("/dev/full");
             let out = Box::new(OpenOptions::new().write(true).open(&path).unwrap());
-            Kept { path, out, kept: 0, most: KEPT_BYTES, lost: 0 }
+            BoundedFile { path, out, kept: 0, most: KEPT_BYTES, lost: 0 }
         };
         let start = Instant::now();
         let mut log = BootLog::to(full(), full(), &Secrets::default(), start);

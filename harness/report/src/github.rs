@@ -13,7 +13,8 @@ use hilrig_core::text::plain_lines;
 use hilrig_core::verdict::Verdict;
 
 use crate::certificate::{self, Certification, words};
-use crate::heap::{at_lowest, held, lowest};
+use crate::escape::{cell, code, sign};
+use crate::heap::{at_lowest, caller_rows, lowest};
 use crate::model::{BoardModel, RunModel, outcome_words, slope_words};
 
 /// By this line a later run finds the comment that it is to update.
@@ -140,7 +141,7 @@ fn holders(board: &BoardModel) -> String {
         code(&board.name)
     );
     text.push_str("| Bytes | Function | Place |\n| ---: | --- | --- |\n");
-    for row in held(told) {
+    for row in caller_rows(told) {
         let _ = writeln!(text, "| {} | {} | {} |", row.bytes, cell(&row.name), cell(&row.place));
     }
     text + "\n</details>\n"
@@ -221,34 +222,8 @@ pub fn annotations(run: &RunModel) -> String {
     text
 }
 
-pub(crate) fn sign(verdict: Option<Verdict>) -> &'static str {
-    match verdict {
-        Some(Verdict::Passed) => "✅",
-        Some(Verdict::Failed) => "❌",
-        Some(Verdict::RigFault) | None => "⚠️",
-        Some(Verdict::Skipped) => "⏭️",
-    }
-}
-
 fn word(verdict: Option<Verdict>) -> &'static str {
     verdict.map_or("no verdict", Verdict::word)
-}
-
-/// Text from outside as code, in which neither links, mentions nor HTML count. Its fence is longer
-/// than any run of backticks in it.
-pub(crate) fn code(text: &str) -> String {
-    let text = text.replace(['\n', '\r'], " ");
-    let runs = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    let fence = "`".repeat(runs + 1);
-    // Backticks at an end need a space, which Markdown takes off again.
-    let pad =
-        if text.starts_with('`') || text.ends_with('`') || text.is_empty() { " " } else { "" };
-    format!("{fence}{pad}{text}{pad}{fence}")
-}
-
-/// The same in a table, where a `|` ends a cell even in code.
-pub(crate) fn cell(text: &str) -> String {
-    code(text).replace('|', "\\|")
 }
 
 /// A message of a workflow command, escaped as GitHub's own toolkit does.

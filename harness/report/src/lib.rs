@@ -7,6 +7,7 @@
 
 mod boot_log;
 pub mod certificate;
+mod escape;
 mod events_file;
 mod file;
 mod fold;
@@ -21,6 +22,7 @@ mod record;
 mod reporters;
 mod summary;
 mod terminal;
+mod text_table;
 mod timed;
 
 pub use boot_log::{BootLog, BootLogSizes, KEPT_BYTES};
@@ -30,14 +32,15 @@ pub use certificate::{
 pub use events_file::{EventsFile, ReadError, Recorded, Torn, for_each_event, read_events};
 pub use fold::Fold;
 pub use github::{annotations, markdown};
-pub use history::{HISTORY, History, HistoryError, Row, Wanted};
+pub use history::{History, HistoryError, HistoryFilter, HistoryRow};
 pub use html::{HtmlFile, certificate_page};
 pub use junit::JunitFile;
-pub use model::{BoardEnd, BoardModel, Flash, PhaseRun, RunEnd, RunModel};
+pub use model::{BoardEnd, BoardModel, FlashResult, PhaseRun, RunEnd, RunModel};
 pub use record::{
-    BOOT_LOG, CERTIFICATE, CERTIFICATE_TEXT, EVENTS, JUNIT, REPORT, Record, RecordError, SUMMARY,
-    TIMED_LOG, folder_of,
+    BOOT_LOG, CERTIFICATE, CERTIFICATE_TEXT, EVENTS, HISTORY, JUNIT, REPORT, Record, RecordError,
+    SUMMARY, TIMED_LOG, folder_of,
 };
 pub use reporters::{Reporter, ReporterFault, Reporters, replay};
 pub use summary::SummaryFile;
-pub use terminal::{Live, Looks, Plain, Stream, certificate_text, terminal};
+pub use terminal::{Live, Plain, TerminalStream, TerminalStyle, certificate_text, terminal};
+pub use text_table::text_table;

@@ -67,7 +67,7 @@ pub struct BoardModel {
     /// Bytes written and bytes in all, while it is being flashed.
     pub progress: Option<(u64, u64)>,
     /// What the flash phase did.
-    pub flash: Option<Flash>,
+    pub flash: Option<FlashResult>,
     /// The phases that ended, in order. A phase that was walked twice is there twice.
     pub phases: Vec<PhaseRun>,
     /// Checks with their outcomes, in order.
@@ -88,7 +88,7 @@ pub struct BoardModel {
 
 /// What came of flashing.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Flash {
+pub struct FlashResult {
     /// Bytes written.
     pub bytes: u64,
     /// Seconds of the write phase.
@@ -290,7 +290,7 @@ impl BoardModel {
             What::Flashed { bytes, seconds, kept, verified, baud } => {
                 // A retry writes once more, and the board's time and wear are those of both.
                 let before = self.flash.map_or((0, 0.0), |flash| (flash.bytes, flash.seconds));
-                self.flash = Some(Flash {
+                self.flash = Some(FlashResult {
                     bytes: before.0 + bytes,
                     seconds: before.1 + seconds,
                     kept: *kept,

@@ -3,8 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::history::HISTORY;
-
 /// The events, one a line.
 pub const EVENTS: &str = "events.jsonl";
 /// What the run came to, for other tools.
@@ -21,6 +19,8 @@ pub const CERTIFICATE_TEXT: &str = "certificate.md";
 pub const BOOT_LOG: &str = "boot.log";
 /// A board's boot log as printable text, with times.
 pub const TIMED_LOG: &str = "boot.timed.log";
+/// The history of a bench, in the folder of records.
+pub const HISTORY: &str = "history.sqlite";
 /// Link to the latest run's record.
 const LATEST: &str = "latest";
 

@@ -22,7 +22,7 @@ use hilrig_core::verdict::Verdict;
 
 use crate::certificate::Certification;
 use crate::file::WholeFile;
-use crate::model::{BoardModel, Flash, RunModel};
+use crate::model::{BoardModel, FlashResult, RunModel};
 use crate::record::{BOOT_LOG, CERTIFICATE, folder_of};
 use crate::reporters::Reporter;
 
@@ -208,8 +208,8 @@ impl<'a> BoardSummary<'a> {
 }
 
 impl FlashSummary {
-    fn of(flash: Flash) -> FlashSummary {
-        let Flash { bytes, seconds, kept, verified, baud } = flash;
+    fn of(flash: FlashResult) -> FlashSummary {
+        let FlashResult { bytes, seconds, kept, verified, baud } = flash;
         FlashSummary { bytes, seconds: micros(seconds), kept, verified, baud }
     }
 }

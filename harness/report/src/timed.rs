@@ -5,7 +5,7 @@ use hilrig_core::text::is_plain;
 /// Turns a stream of bytes into printable lines. Lines are those of the raw log: one for each
 /// `\n`, so that a line number holds for both.
 #[derive(Debug, Default)]
-pub(crate) struct Timed {
+pub(crate) struct TimedPrinter {
     /// Something of the current line was written.
     open: bool,
     /// Carriage returns whose meaning the next byte tells.
@@ -20,7 +20,7 @@ pub(crate) struct Timed {
 /// A board that sends nothing but carriage returns must not pile them up here.
 const MOST_RETURNS: usize = 64;
 
-impl Timed {
+impl TimedPrinter {
     /// Adds what `bytes`, which came at `seconds`, come to.
     pub fn feed(&mut self, seconds: f64, bytes: &[u8], out: &mut Vec<u8>) {
         if self.part.is_empty() {
@@ -160,7 +160,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn timed(chunks: &[(f64, &[u8])]) -> String {
-        let mut timed = Timed::default();
+        let mut timed = TimedPrinter::default();
         let mut out = Vec::new();
         for (seconds, bytes) in chunks {
             timed.feed(*seconds, bytes, &mut out);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hilrig_core::check::Check;
 use hilrig_core::crash::{Crash, CrashKind};
 use hilrig_core::event::What;
-use hilrig_decode::{Finding, Firmware, Place};
+use hilrig_decode::{Finding, Firmware, SourcePlace};
 
 use crate::alarms::MOST_TOLD;
 use crate::check_spec::CheckSpec;
@@ -45,7 +45,7 @@ impl Elf {
 
     /// The places of calls, each by the address that it returns to; none where the ELF cannot be
     /// read, which a crash tells with its reason.
-    pub(crate) async fn calls(&self, return_to: Vec<Option<u32>>) -> Vec<Vec<Place>> {
+    pub(crate) async fn calls(&self, return_to: Vec<Option<u32>>) -> Vec<Vec<SourcePlace>> {
         let elf = self.0.clone();
         let found = tokio::task::spawn_blocking(move || {
             let firmware = elf.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,18 +5,26 @@
 //! is waiting.
 
 mod alarms;
+pub mod attach;
 mod broker_link;
 mod broker_name;
 mod callers;
 pub mod certify;
 mod check_spec;
 mod crashes;
+pub mod doctor;
+mod error;
+pub mod folders;
+pub mod heap;
 mod heap_bounds;
 mod heap_figures;
 pub mod http;
+mod init;
 mod instead;
 mod job;
 pub mod journal;
+pub mod limits;
+pub mod load;
 pub mod log;
 mod main_path;
 pub mod mqtt;
@@ -25,6 +33,7 @@ mod pending_callers;
 mod plan;
 mod pool;
 mod pool_shared;
+pub mod recorded;
 mod replies;
 mod restart_barrier;
 mod restart_check;
@@ -35,6 +44,7 @@ pub mod scenario;
 pub mod session;
 mod starts;
 mod stop;
+mod stop_request;
 pub mod time_server;
 mod topics;
 pub mod watch;
@@ -42,17 +52,21 @@ pub mod watch;
 pub use broker_link::BrokerLink;
 pub use check_spec::CheckSpec;
 pub use crashes::Elf;
+pub use error::Error;
+pub use init::{WrittenConfig, init};
 pub use job::{Ended, Job};
 pub use main_path::MainPath;
 pub use plan::{Member, Plan};
 pub use pool::bench_broker::BenchBroker;
 pub use pool::{BoardsEnded, Pool, RunOutcome};
+pub use recorded::{FinishedRun, RunRequest, run_recorded};
 pub use replies::mismatch;
 pub use run::run;
 pub use run_broker::RunBroker;
 pub use session::Session;
 pub use session::bring_up::BOOTED;
 pub use stop::Stop;
+pub use stop_request::StopRequest;
 
 /// Where and how a broker is reached.
 #[derive(Clone, Debug)]

@@ -16,7 +16,7 @@ use std::time::Instant;
 use hilrig_core::contract::Contract;
 use hilrig_core::line::{LineBlocks, trim_end};
 use hilrig_core::text;
-use hilrig_decode::{Finding, Live, LoopRule, SIGNS};
+use hilrig_decode::{Finding, LiveDecoder, LoopRule, SIGNS};
 use regex::bytes::{Regex, RegexBuilder, RegexSet};
 
 /// What a line says.
@@ -87,7 +87,7 @@ pub struct Watch {
     patterns: Rc<Patterns>,
     blocks: LineBlocks,
     line: u64,
-    crashes: Live,
+    crashes: LiveDecoder,
 }
 
 /// A pattern that is fine alone but not beside the others.
@@ -145,7 +145,7 @@ impl Patterns {
 impl Watch {
     /// Arms the patterns at the beginning of a stream.
     pub fn new(patterns: Rc<Patterns>) -> Watch {
-        let crashes = Live::new(LoopRule { up: patterns.up.clone(), ..LoopRule::default() });
+        let crashes = LiveDecoder::new(LoopRule { up: patterns.up.clone(), ..LoopRule::default() });
         Watch { patterns, blocks: LineBlocks::default(), line: 0, crashes }
     }
 

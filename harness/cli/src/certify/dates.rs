@@ -66,7 +66,7 @@ mod tests {
         let certificates = Certificates::new("broker.hilrig.test").unwrap();
         let (from, until) = validity(certificates.ca_der()).unwrap();
         let now = OffsetDateTime::now_utc().unix_timestamp();
-        // A day before to two days after, as the broker's own certificates are (broker/src/certs.rs).
+        // A day before to two days after, as the broker's own certificates are (broker/src/pki/run_certificates.rs).
         assert!((now - 86_400 - 60..=now - 86_400).contains(&from), "{from} {now}");
         assert_eq!(until - from, 3 * 86_400);
     }

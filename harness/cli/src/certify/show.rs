@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use hilrig_report::certificate::{certificates_in, markdown};
-use hilrig_report::{Stream, certificate_page, certificate_text};
+use hilrig_report::{TerminalStream, certificate_page, certificate_text};
 
 use crate::args::CertifyShow;
 use crate::error::{Failure, print};
@@ -24,7 +24,7 @@ pub fn show(args: &CertifyShow) -> Result<u8, Failure> {
     } else if args.markdown {
         certificates.iter().map(|(_, of)| markdown(of)).collect()
     } else {
-        let stream = args.out.is_none().then_some(Stream::Stdout);
+        let stream = args.out.is_none().then_some(TerminalStream::Stdout);
         certificates.iter().map(|(_, of)| certificate_text(stream, of)).collect()
     };
     let text = texts.join("\n");

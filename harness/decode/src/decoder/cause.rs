@@ -1,8 +1,8 @@
 //! Lines that name the cause of a crash: of a new one, or of the one that was announced before.
 
-use super::message::Message;
-use super::open::Open;
-use super::{At, Found, Place, State};
+use super::message::PanicMessage;
+use super::open::OpenCrash;
+use super::{At, DecoderState, DumpPart, OnFinding};
 use crate::crash_line::{CrashLine, Registers};
 use crate::finding::{Finding, Kind, Role};
 
@@ -15,9 +15,9 @@ const STACK_CHECK: u32 = 2;
 const OOPS: u32 = 3;
 const PANIC: u32 = 4;
 
-impl State {
+impl DecoderState {
     /// A line that names a cause: of a new crash, or what the crash is that was announced before.
-    pub(super) fn cause(&mut self, number: u64, said: CrashLine, found: Found<'_>) {
+    pub(super) fn cause(&mut self, number: u64, said: CrashLine, found: OnFinding<'_>) {
         let Some(kind) = kind(&said) else { return };
         let announced = self
             .open
@@ -38,18 +38,18 @@ impl State {
         at: At,
         registers: Registers,
         named: bool,
-        found: Found<'_>,
+        found: OnFinding<'_>,
     ) {
         // A second set belongs to a second crash, whose first line was lost.
-        let again = |open: &Open| {
+        let again = |open: &OpenCrash| {
             open.is_empty()
-                || open.place == Place::Behind
+                || open.place == DumpPart::Behind
                 || (registers.epc1.is_some()
                     && open.finding.registers.epc1.is_some()
                     // A fault of Rust has its place on its line, and then all registers.
-                    && !(open.fault && open.place == Place::Cause && open.other <= 1))
+                    && !(open.fault && open.place == DumpPart::Cause && open.other <= 1))
         };
-        let other_core = self.open.as_ref().is_some_and(Open::is_of_other_core);
+        let other_core = self.open.as_ref().is_some_and(OpenCrash::is_of_other_core);
         if (registers.is_whole() || named) && !other_core && self.open.as_ref().is_none_or(again) {
             if !at.first && self.mentioned.is_none() {
                 // Registers behind other text and no exception before them: somebody quotes them.
@@ -70,7 +70,7 @@ impl State {
             }
         }
         // A mark without rows, and registers behind other text: somebody writes about dumps.
-        let quoted = |open: &Open| !at.first && open.is_empty();
+        let quoted = |open: &OpenCrash| !at.first && open.is_empty();
         if let Some(open) = self.open.as_mut().filter(|open| !open.over && !quoted(open)) {
             open.registers(&registers);
         }
@@ -78,13 +78,13 @@ impl State {
 
     /// Opens the next crash. Where nothing stands between it and the one before, it may be that one,
     /// printed again.
-    pub(super) fn next(&mut self, finding: Finding, found: Found<'_>) {
+    pub(super) fn next(&mut self, finding: Finding, found: OnFinding<'_>) {
         let close = self.open.as_ref().is_some_and(|open| open.other == 0 && !open.is_empty());
         let before = match close {
             true => {
                 let mut open = self.open.take();
                 let earlier = open.as_mut().and_then(|open| open.before.take());
-                let last = open.map(Open::finish);
+                let last = open.map(OpenCrash::finish);
                 self.settle(earlier, last, found)
             }
             false => {
@@ -99,7 +99,7 @@ impl State {
     }
 }
 
-impl Open {
+impl OpenCrash {
     /// Takes what a line says of the cause.
     fn name(&mut self, kind: Kind, said: CrashLine, announced: bool) {
         self.guru |= matches!(said, CrashLine::Guru { .. });
@@ -107,7 +107,7 @@ impl Open {
         if let CrashLine::Fault { registers, .. } = &said {
             self.registers(registers);
         }
-        self.message = Message::None;
+        self.message = PanicMessage::None;
         let finding = &mut self.finding;
         if announced {
             finding.kind = more_exact(finding, kind);
@@ -153,7 +153,7 @@ impl Open {
                 let open = panic.message.is_none() && text.is_empty();
                 if finding.kind == Kind::Panic || finding.kind == Kind::UnhandledException {
                     if open {
-                        self.message = Message::Lines(0);
+                        self.message = PanicMessage::Lines(0);
                     }
                     match &mut finding.panic {
                         // A banner comes first, and the place behind it.
@@ -207,12 +207,12 @@ fn apart(said: &CrashLine) -> u32 {
 }
 
 /// Whether a line says more of the crash that is open, rather than of a new one.
-fn is_more_of(open: &Open, kind: Kind, said: &CrashLine) -> bool {
+fn is_more_of(open: &OpenCrash, kind: Kind, said: &CrashLine) -> bool {
     if matches!(said, CrashLine::Zephyr { .. }) && open.fault {
         // It comes last, behind registers and traces.
         return !open.over;
     }
-    if open.place != Place::Cause {
+    if open.place != DumpPart::Cause {
         return false;
     }
     let first = &open.finding;

@@ -1,9 +1,9 @@
 //! Stack dumps whose first lines are lost: rows, or their head, with no crash in front.
 
-use super::State;
+use super::DecoderState;
 use crate::crash_line::CrashLine;
 use crate::finding::{Finding, Kind};
-use crate::stack::{self, Chip, Row};
+use crate::stack::{self, StackChip, StackRow};
 
 /// Lines behind the bounds of a stack in which a row is one of it.
 const BOUNDS_HOLD: u32 = 3;
@@ -15,7 +15,7 @@ const ROWS: usize = 3;
 #[derive(Debug, Default)]
 pub struct Headless {
     /// The last rows, with their lines.
-    rows: Vec<(u64, Row)>,
+    rows: Vec<(u64, StackRow)>,
     /// The address that the next one has.
     next: u32,
     /// Line of the stack's bounds, and lines since.
@@ -35,7 +35,7 @@ impl Headless {
     }
 }
 
-impl State {
+impl DecoderState {
     /// Opens a dump whose first lines are missing.
     pub(super) fn open_headless(&mut self, number: u64) {
         let mut finding = Finding::new(Kind::StackDump, number);
@@ -58,7 +58,7 @@ impl State {
             return false;
         }
         let row = stack::row("", text).filter(|row| row.is_whole() || is_cut(row));
-        let at = row.as_ref().and_then(|row| row.address).filter(|at| Chip::of(*at).is_some());
+        let at = row.as_ref().and_then(|row| row.address).filter(|at| StackChip::of(*at).is_some());
         let (Some(row), Some(address)) = (row, at) else {
             self.headless.rows.clear();
             return false;
@@ -83,7 +83,7 @@ impl State {
         self.open_headless(head.unwrap_or(first));
         self.spoke = Some(0);
         if let Some(open) = &mut self.open {
-            open.place = super::Place::Stack;
+            open.place = super::DumpPart::Stack;
             rows.into_iter().for_each(|(line, row)| open.row(line, row));
         }
     }
@@ -98,6 +98,6 @@ impl State {
 }
 
 /// A row that the end of the log cut.
-fn is_cut(row: &Row) -> bool {
+fn is_cut(row: &StackRow) -> bool {
     row.address.is_some_and(|at| at % 16 == 0) && row.words.len() >= 2 && row.words.len() < 8
 }

@@ -11,7 +11,7 @@ const MOST_TEXT: usize = 400;
 
 /// What is still to come of a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Message {
+pub enum PanicMessage {
     /// Nothing.
     #[default]
     None,
@@ -23,12 +23,12 @@ pub enum Message {
     InfoNext,
 }
 
-impl Message {
+impl PanicMessage {
     /// Takes `text` if it is part of the message.
     pub fn take(&mut self, panic: &mut Panic, text: &str) -> bool {
         let text = text.trim();
         if let Some(place) = defmt_place(text) {
-            *self = Message::None;
+            *self = PanicMessage::None;
             if panic.file.is_none() {
                 let message = panic.message.take();
                 *panic = Panic { message, ..place };
@@ -36,36 +36,36 @@ impl Message {
             return true;
         }
         match self {
-            Message::None => false,
+            PanicMessage::None => false,
             // A message may have a blank line in front, and none in it.
-            Message::Lines(0) if text.is_empty() => true,
-            Message::Lines(_) if text.is_empty() || is_note(text) => {
-                *self = Message::None;
+            PanicMessage::Lines(0) if text.is_empty() => true,
+            PanicMessage::Lines(_) if text.is_empty() || is_note(text) => {
+                *self = PanicMessage::None;
                 is_note(text)
             }
-            Message::Lines(0) if text.starts_with("PanicInfo {") => {
-                *self = Message::Info;
+            PanicMessage::Lines(0) if text.starts_with("PanicInfo {") => {
+                *self = PanicMessage::Info;
                 true
             }
-            Message::Lines(lines) => {
+            PanicMessage::Lines(lines) => {
                 *lines += 1;
                 add(panic, text);
                 if *lines == MOST_LINES {
-                    *self = Message::None;
+                    *self = PanicMessage::None;
                 }
                 true
             }
-            Message::Info => {
+            PanicMessage::Info => {
                 match text {
-                    "message: Some(" => *self = Message::InfoNext,
-                    "}" => *self = Message::None,
+                    "message: Some(" => *self = PanicMessage::InfoNext,
+                    "}" => *self = PanicMessage::None,
                     _ => {}
                 }
                 true
             }
-            Message::InfoNext => {
+            PanicMessage::InfoNext => {
                 add(panic, text.trim_end_matches(','));
-                *self = Message::Info;
+                *self = PanicMessage::Info;
                 true
             }
         }

@@ -1,9 +1,9 @@
 //! A crash whose lines are still coming.
 
 use crate::crash_line::{CrashLine, Registers, backtrace_entry, call_entry, cortex_register};
-use crate::decoder::message::Message;
+use crate::decoder::message::PanicMessage;
 use crate::finding::{Address, Finding, Kind, Role};
-use crate::stack::{self, Chip, Row};
+use crate::stack::{self, StackChip, StackRow};
 
 /// Words of a stack dump that are kept because they may be addresses of code. A stack of 4 KiB
 /// (the Arduino core's) has 1,024 words, and few of them are.
@@ -26,13 +26,13 @@ const PAINTED: &str =
 
 /// A crash whose lines are still coming.
 #[derive(Debug)]
-pub struct Open {
+pub struct OpenCrash {
     pub finding: Finding,
-    pub place: Place,
+    pub place: DumpPart,
     /// Lines of other text since the last one of the crash.
     pub other: u32,
     /// The message of a panic that is still to come.
-    pub message: Message,
+    pub message: PanicMessage,
     /// The crash before it, if it may be this one, printed again.
     pub before: Option<Box<Finding>>,
     /// The firmware, or the next line behind the dump, said that the dump is over.
@@ -50,7 +50,7 @@ pub struct Open {
     /// Rows of the stack so far, and whether one of their words was used.
     rows: u32,
     used: bool,
-    chip: Chip,
+    chip: StackChip,
     /// Register dumps so far: the second one is of the other core.
     dumps: u32,
     /// Registers or a backtrace were seen.
@@ -59,20 +59,20 @@ pub struct Open {
 
 /// How far a dump has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum DumpPart {
     Cause,
     Stack,
     Backtrace,
     Behind,
 }
 
-impl Open {
-    pub fn new(finding: Finding) -> Open {
-        Open {
+impl OpenCrash {
+    pub fn new(finding: Finding) -> OpenCrash {
+        OpenCrash {
             finding,
-            place: Place::Cause,
+            place: DumpPart::Cause,
             other: 0,
-            message: Message::None,
+            message: PanicMessage::None,
             before: None,
             ended: false,
             over: false,
@@ -82,7 +82,7 @@ impl Open {
             half: (0, String::new()),
             rows: 0,
             used: false,
-            chip: Chip::default(),
+            chip: StackChip::default(),
             dumps: 0,
             details: false,
         }
@@ -128,7 +128,7 @@ impl Open {
         match line {
             CrashLine::StackEnds => {
                 self.drop_half();
-                self.place = Place::Behind;
+                self.place = DumpPart::Behind;
             }
             CrashLine::FailedAllocation { caller, bytes } => {
                 if let Some(caller) = caller {
@@ -149,15 +149,15 @@ impl Open {
                 }
                 self.details = true;
                 self.ended = true;
-                self.place = Place::Behind;
+                self.place = DumpPart::Behind;
             }
             CrashLine::BacktraceBegins => {
                 self.ended = true;
-                self.place = Place::Backtrace;
+                self.place = DumpPart::Backtrace;
             }
             CrashLine::StackMemory => {
-                self.chip = Chip::Riscv;
-                self.place = Place::Stack;
+                self.chip = StackChip::Riscv;
+                self.place = DumpPart::Stack;
             }
             CrashLine::Detail { what } => self.finding.add_detail(what),
             CrashLine::Task { name, at } => {
@@ -181,7 +181,7 @@ impl Open {
             _ => return false,
         }
         let _ = number;
-        self.message = Message::None;
+        self.message = PanicMessage::None;
         self.other = 0;
         true
     }
@@ -190,8 +190,8 @@ impl Open {
     fn ended(&mut self) {
         self.drop_half();
         self.ended = true;
-        if self.place == Place::Stack {
-            self.place = Place::Behind;
+        if self.place == DumpPart::Stack {
+            self.place = DumpPart::Behind;
         }
     }
 
@@ -199,17 +199,17 @@ impl Open {
     pub fn over(&mut self) {
         self.ended();
         self.over = true;
-        self.place = Place::Behind;
+        self.place = DumpPart::Behind;
     }
 
     /// Whether `text` is part of a stack dump or of a backtrace, and takes it.
     pub fn dump(&mut self, number: u64, text: &str) -> bool {
         // Rust's handler of exceptions prints them without a head, behind the registers.
-        let bare = self.fault && self.details && self.place == Place::Cause;
+        let bare = self.fault && self.details && self.place == DumpPart::Cause;
         if bare && matches!(backtrace_entry(text), Some(Ok(_))) {
-            self.place = Place::Backtrace;
+            self.place = DumpPart::Backtrace;
         }
-        if self.place == Place::Backtrace {
+        if self.place == DumpPart::Backtrace {
             match backtrace_entry(text) {
                 Some(Ok(address)) => self.add(Role::Backtrace, Some(address)),
                 Some(Err(damaged)) => self.finding.add_damaged(number, &damaged),
@@ -218,7 +218,7 @@ impl Open {
             self.other = 0;
             return true;
         }
-        if self.task_watchdog && self.place == Place::Cause && self.late_task(text) {
+        if self.task_watchdog && self.place == DumpPart::Cause && self.late_task(text) {
             self.other = 0;
             return true;
         }
@@ -236,14 +236,14 @@ impl Open {
             self.other = 0;
         }
         let text = head.unwrap_or(text);
-        let in_stack = self.place == Place::Stack;
+        let in_stack = self.place == DumpPart::Stack;
         let row = stack::row(if in_stack { &self.half.1 } else { "" }, text)
             // Without the mark in front, only whole rows count.
-            .filter(|row| in_stack || (self.place == Place::Cause && row.is_whole()))
+            .filter(|row| in_stack || (self.place == DumpPart::Cause && row.is_whole()))
             // A few digits right behind the mark are no half of a word.
             .filter(|row| self.rows > 0 || row.address.is_some() || !row.words.is_empty());
         let Some(row) = row else { return head.is_some() };
-        self.place = Place::Stack;
+        self.place = DumpPart::Stack;
         self.row(number, row);
         true
     }
@@ -264,14 +264,14 @@ impl Open {
     }
 
     /// Takes a row of the stack.
-    pub fn row(&mut self, number: u64, row: Row) {
+    pub fn row(&mut self, number: u64, row: StackRow) {
         if !row.joined {
             self.drop_half();
         }
         self.half = (number, row.half);
         self.other = 0;
         self.rows += u32::from(row.address.is_some() || !row.words.is_empty());
-        self.chip = row.address.and_then(Chip::of).unwrap_or(self.chip);
+        self.chip = row.address.and_then(StackChip::of).unwrap_or(self.chip);
         for damaged in &row.damaged {
             self.finding.add_damaged(number, damaged);
             self.used = true;
@@ -299,19 +299,19 @@ impl Open {
     /// A line of other text; whether the crash is still open behind it.
     pub fn other(&mut self, patience: u32) -> bool {
         self.other += 1;
-        if self.place == Place::Stack && self.rows == 0 && self.other > NO_ROWS {
+        if self.place == DumpPart::Stack && self.rows == 0 && self.other > NO_ROWS {
             if self.is_empty() {
                 return false;
             }
             self.finding.cut = true;
-            self.place = Place::Behind;
+            self.place = DumpPart::Behind;
         }
         self.other <= patience
     }
 
     /// The finding, as far as its lines came.
     pub fn finish(mut self) -> Finding {
-        let was_in_stack = self.place == Place::Stack;
+        let was_in_stack = self.place == DumpPart::Stack;
         if !was_in_stack {
             self.drop_half();
         }
@@ -320,7 +320,7 @@ impl Open {
         let esp8266 = finding.kind == Kind::Exception && finding.said.is_none();
         let arduino = esp8266 && !finding.fatal && !self.fault && !self.guru;
         let esp_idf = self.guru && self.details && !self.ended;
-        finding.cut |= was_in_stack || (arduino && self.place == Place::Cause) || esp_idf;
+        finding.cut |= was_in_stack || (arduino && self.place == DumpPart::Cause) || esp_idf;
         if self.rows > 0 && !self.used {
             finding.add_note(PAINTED);
         }

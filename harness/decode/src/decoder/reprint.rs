@@ -1,7 +1,7 @@
 //! A crash that is printed again: by the SDK and the core, by a firmware that saved it, by both of
 //! two tools.
 
-use super::{Found, State};
+use super::{DecoderState, OnFinding};
 use crate::crash_line::Registers;
 use crate::finding::{Address, Finding, Kind, Role};
 
@@ -64,13 +64,13 @@ fn of_dump(finding: &Finding) -> Vec<Address> {
     finding.addresses.iter().filter(of).copied().collect()
 }
 
-impl State {
+impl DecoderState {
     /// Two findings that may be of one crash: what is still to be seen of it is given back.
     pub(super) fn settle(
         &mut self,
         earlier: Option<Box<Finding>>,
         last: Option<Finding>,
-        found: Found<'_>,
+        found: OnFinding<'_>,
     ) -> Option<Box<Finding>> {
         let last = last?;
         match earlier {

@@ -1,8 +1,8 @@
 //! Starts of the chip: which of them a crash explains.
 
 use super::headless::Headless;
-use super::open::Place;
-use super::{Found, State};
+use super::open::DumpPart;
+use super::{DecoderState, OnFinding};
 use crate::finding::{Finding, Kind};
 use crate::start::RomStart;
 
@@ -12,11 +12,11 @@ pub const SPOKEN: u32 = 3;
 /// The same, behind a dump that is complete.
 const SPOKEN_BEHIND: u32 = 1;
 
-impl State {
-    pub(super) fn start(&mut self, number: u64, start: RomStart, found: Found<'_>) {
+impl DecoderState {
+    pub(super) fn start(&mut self, number: u64, start: RomStart, found: OnFinding<'_>) {
         let open = self.coming().map(|finding| finding.kind);
         let complete =
-            self.open.as_ref().is_none_or(|open| open.place == Place::Behind || open.is_empty());
+            self.open.as_ref().is_none_or(|open| open.place == DumpPart::Behind || open.is_empty());
         let explained = match start.by_watchdog() {
             // Behind a crash the watchdog only ends it, unless the firmware has run since.
             true => self.spoke.is_some_and(|n| n <= if complete { SPOKEN_BEHIND } else { SPOKEN }),

@@ -7,6 +7,7 @@ use super::*;
 use crate::decoder::Decoder;
 use crate::decoder::tests::{REGISTERS, line};
 use crate::finding::Kind;
+use crate::signs::SIGNS;
 
 static ANY: LazyLock<RegexSet> = LazyLock::new(|| {
     let up = LoopRule::default().up;
@@ -16,7 +17,7 @@ static ANY: LazyLock<RegexSet> = LazyLock::new(|| {
 });
 
 /// As the runner does: text without a sign comes in blocks, a line with one by itself.
-fn live(live: &mut Live, log: &[u8], findings: &mut Vec<Finding>) {
+fn live(live: &mut LiveDecoder, log: &[u8], findings: &mut Vec<Finding>) {
     let mut block = (1, Vec::new());
     for (number, line) in (1..).zip(log.split_inclusive(|byte| *byte == b'\n')) {
         if ANY.is_match(line) {
@@ -32,7 +33,7 @@ fn live(live: &mut Live, log: &[u8], findings: &mut Vec<Finding>) {
 
 pub fn all_of(log: &[u8]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut decoder = Live::new(LoopRule::default());
+    let mut decoder = LiveDecoder::new(LoopRule::default());
     live(&mut decoder, log, &mut findings);
     decoder.finish(|finding| findings.push(finding));
     findings
@@ -44,7 +45,7 @@ fn crash() -> String {
 
 #[test]
 fn a_crash_is_known_by_its_first_line_and_complete_when_the_chip_starts() {
-    let mut decoder = Live::new(LoopRule::default());
+    let mut decoder = LiveDecoder::new(LoopRule::default());
     let mut findings = Vec::new();
     live(&mut decoder, b"all is well\nException (29):\n", &mut findings);
     assert_eq!(
@@ -60,7 +61,7 @@ fn a_crash_is_known_by_its_first_line_and_complete_when_the_chip_starts() {
 
 #[test]
 fn somebodys_words_about_a_stack_dump_are_no_open_crash() {
-    let mut decoder = Live::new(LoopRule::default());
+    let mut decoder = LiveDecoder::new(LoopRule::default());
     decoder.sign(1, b">>>stack>>>\n", |_| panic!("nothing to find"));
     assert_eq!(decoder.open(), None);
     decoder.plain(2, b"is what you look for\n", |_| panic!("nothing to find"));
@@ -69,7 +70,7 @@ fn somebodys_words_about_a_stack_dump_are_no_open_crash() {
 
 #[test]
 fn text_far_from_a_sign_is_not_decoded_and_what_is_kept_of_it_is_bounded() {
-    let mut decoder = Live::new(LoopRule::default());
+    let mut decoder = LiveDecoder::new(LoopRule::default());
     let flood = b"all is well, nothing to tell of it\n".repeat(10_000);
     decoder.plain(1, &flood, |_| panic!("nothing to find"));
     assert_eq!((decoder.next, decoder.before.len()), (1, BEFORE));
@@ -84,7 +85,7 @@ fn a_reset_that_the_rig_asks_for_is_no_sign_of_a_brownout() {
         "{start}the firmware speaks here\n\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}\n"
     );
     for asked in [false, true] {
-        let mut decoder = Live::new(LoopRule::default());
+        let mut decoder = LiveDecoder::new(LoopRule::default());
         let mut findings = Vec::new();
         live(&mut decoder, log.as_bytes(), &mut findings);
         if asked {

@@ -5,9 +5,9 @@ use hilrig_core::certify::outside::NEEDS_ALLOW_LOAD;
 use hilrig_core::certify::{CaseResult, Range, WireSeen};
 use serde::Serialize;
 
-use super::noise::{Figure, Stands};
+use super::cipher_suite::CipherSuite;
+use super::noise::{CostChange, CostFigure};
 use super::profile::kept_records;
-use super::suite::Suite;
 use super::words;
 
 /// What a difference means to who relies on the broker; the worst stands first.
@@ -41,7 +41,7 @@ pub struct Difference {
 /// What two certificates are of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Compared {
+pub enum ComparisonKind {
     /// The same broker and device.
     #[default]
     Same,
@@ -57,7 +57,7 @@ pub enum Compared {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Differences {
     /// What they are of.
-    pub compared: Compared,
+    pub compared: ComparisonKind,
     /// How many cases both have.
     pub cases: usize,
     /// Cases that the one before alone has; they are not compared.
@@ -77,17 +77,21 @@ impl Differences {
 
     /// They are of two brokers or devices.
     pub fn is_comparison(&self) -> bool {
-        matches!(self.compared, Compared::Brokers | Compared::Devices)
+        matches!(self.compared, ComparisonKind::Brokers | ComparisonKind::Devices)
     }
 
     /// What is compared, and what is not, in lines.
     pub fn about(&self) -> Vec<String> {
         let mut lines = Vec::new();
         lines.extend(match self.compared {
-            Compared::Same => None,
-            Compared::Upgrade => Some("Another version of the same broker".to_owned()),
-            Compared::Brokers => Some("Two brokers: a comparison, not a regression".to_owned()),
-            Compared::Devices => Some("Two devices: a comparison, not a regression".to_owned()),
+            ComparisonKind::Same => None,
+            ComparisonKind::Upgrade => Some("Another version of the same broker".to_owned()),
+            ComparisonKind::Brokers => {
+                Some("Two brokers: a comparison, not a regression".to_owned())
+            }
+            ComparisonKind::Devices => {
+                Some("Two devices: a comparison, not a regression".to_owned())
+            }
         });
         for (only, which) in [(&self.only_before, "first"), (&self.only_now, "second")] {
             if !only.is_empty() {
@@ -139,18 +143,18 @@ fn left_out(case: &CaseResult) -> bool {
     case.outcome == Outcome::NotRun && case.why.as_deref() == Some(NEEDS_ALLOW_LOAD)
 }
 
-fn compared(before: &Certificate, now: &Certificate) -> Compared {
+fn compared(before: &Certificate, now: &Certificate) -> ComparisonKind {
     let same = |one: &str, other: &str| one.eq_ignore_ascii_case(other);
     if !same(&before.broker.software, &now.broker.software) {
-        return Compared::Brokers;
+        return ComparisonKind::Brokers;
     }
     if before.device.firmware != now.device.firmware || before.device.kind != now.device.kind {
-        return Compared::Devices;
+        return ComparisonKind::Devices;
     }
     let version = |of: &Certificate| (of.broker.version.clone(), of.tls_library.clone());
     match version(before) == version(now) {
-        true => Compared::Same,
-        false => Compared::Upgrade,
+        true => ComparisonKind::Same,
+        false => ComparisonKind::Upgrade,
     }
 }
 
@@ -206,7 +210,7 @@ impl Found {
                 let figures = (once(of.lowest_free), once(to.lowest_free));
                 // Of the same case its own figures tell more.
                 if of.case != to.case {
-                    self.figure(None, what, Figure::Handshake, figures);
+                    self.figure(None, what, CostFigure::Handshake, figures);
                 }
             }
             (None, _) => self.differ(None, "profile", was, is),
@@ -233,7 +237,7 @@ impl Found {
             return;
         }
         self.negotiated(was, is);
-        for figure in Figure::ALL {
+        for figure in CostFigure::ALL {
             self.figure(id, figure.words(), figure, (figure.of(was), figure.of(is)));
         }
     }
@@ -243,15 +247,15 @@ impl Found {
         &mut self,
         case: Option<&str>,
         what: &str,
-        figure: Figure,
+        figure: CostFigure,
         (before, now): (Option<Range<u64>>, Option<Range<u64>>),
     ) {
         let meaning = match (before, now) {
             (Some(was), Some(is)) => {
                 match (figure.stands(case.unwrap_or_default(), was, is), figure.is_heap()) {
-                    (Stands::Same, _) => return,
-                    (Stands::Lower, true) | (Stands::Higher, false) => Meaning::Worse,
-                    (Stands::Higher, true) | (Stands::Lower, false) => Meaning::Better,
+                    (CostChange::Same, _) => return,
+                    (CostChange::Lower, true) | (CostChange::Higher, false) => Meaning::Worse,
+                    (CostChange::Higher, true) | (CostChange::Lower, false) => Meaning::Better,
                 }
             }
             (Some(_), None) => Meaning::Worse,
@@ -279,7 +283,7 @@ impl Found {
             self.add(id, "version", word(before), word(now), meaning);
         }
         let suite = |seen: &WireSeen| {
-            seen.taken.as_ref().map_or("none".into(), |taken| Suite(taken.suite).to_string())
+            seen.taken.as_ref().map_or("none".into(), |taken| CipherSuite(taken.suite).to_string())
         };
         self.differ(id, "suite", suite(before), suite(now));
         let kept = |case: &CaseResult| kept_records(&case.evidence.wire);

@@ -6,7 +6,7 @@ use hilrig_core::certify::certificate::{CaseResult, Certificate, RequiredOutcome
 
 use super::compare::{Difference, Differences, Meaning};
 use super::words;
-use crate::github::{cell, code};
+use crate::escape::{cell, code};
 
 /// Characters of a text in a cell.
 const CELL: usize = 160;

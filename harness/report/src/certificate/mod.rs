@@ -1,5 +1,6 @@
 //! The certificate of a broker: what the events of a certification come to.
 
+mod cipher_suite;
 mod compare;
 mod file;
 mod files;
@@ -7,16 +8,16 @@ mod fold;
 mod markdown;
 mod noise;
 mod policy;
+mod policy_watch;
 mod profile;
 #[cfg(test)]
 #[allow(dead_code, reason = "the tests of the crate as a whole use the rest")]
 mod sample;
-mod suite;
 pub(crate) mod words;
 
-pub use compare::{Compared, Difference, Differences, Meaning, differences};
+pub use compare::{ComparisonKind, Difference, Differences, Meaning, differences};
 pub use file::{CertificateError, certificates_in, read_certificate, seal};
 pub use files::CertificateFiles;
 pub use fold::Certification;
 pub use markdown::{differences_markdown, markdown};
-pub use policy::PolicyWatch;
+pub use policy_watch::PolicyWatch;

@@ -17,7 +17,7 @@ const SHOWN_BY: u32 = 5;
 
 /// A cost in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Figure {
+pub(crate) enum CostFigure {
     Handshake,
     Connected,
     AfterMessage,
@@ -26,29 +26,33 @@ pub(crate) enum Figure {
 
 /// How a figure of a case stands to that of another certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stands {
+pub(crate) enum CostChange {
     /// Within the noise.
     Same,
     Lower,
     Higher,
 }
 
-impl Figure {
-    pub const ALL: [Figure; 4] =
-        [Figure::Handshake, Figure::Connected, Figure::AfterMessage, Figure::HandshakeBytes];
+impl CostFigure {
+    pub const ALL: [CostFigure; 4] = [
+        CostFigure::Handshake,
+        CostFigure::Connected,
+        CostFigure::AfterMessage,
+        CostFigure::HandshakeBytes,
+    ];
 
     pub fn words(self) -> &'static str {
         match self {
-            Figure::Handshake => "free in the handshake, B",
-            Figure::Connected => "free while connected, B",
-            Figure::AfterMessage => "free after the message, B",
-            Figure::HandshakeBytes => "handshake, B",
+            CostFigure::Handshake => "free in the handshake, B",
+            CostFigure::Connected => "free while connected, B",
+            CostFigure::AfterMessage => "free after the message, B",
+            CostFigure::HandshakeBytes => "handshake, B",
         }
     }
 
     /// Less of it is worse.
     pub fn is_heap(self) -> bool {
-        self != Figure::HandshakeBytes
+        self != CostFigure::HandshakeBytes
     }
 
     /// What the case measured, over its repetitions where there are some.
@@ -57,19 +61,21 @@ impl Figure {
         let spread = case.repetitions.map(|repetitions| repetitions.spread);
         let over = |of: fn(&Spread) -> Option<Range<u64>>| spread.as_ref().and_then(of);
         match self {
-            Figure::Handshake => over(|s| s.heap_handshake).or(once(|c| c.heap_handshake)),
-            Figure::Connected => over(|s| s.heap_connected).or(once(|c| c.heap_connected)),
-            Figure::AfterMessage => {
+            CostFigure::Handshake => over(|s| s.heap_handshake).or(once(|c| c.heap_handshake)),
+            CostFigure::Connected => over(|s| s.heap_connected).or(once(|c| c.heap_connected)),
+            CostFigure::AfterMessage => {
                 over(|s| s.heap_after_message).or(once(|c| c.heap_after_message))
             }
-            Figure::HandshakeBytes => over(|s| s.handshake_bytes).or(once(|c| c.handshake_bytes)),
+            CostFigure::HandshakeBytes => {
+                over(|s| s.handshake_bytes).or(once(|c| c.handshake_bytes))
+            }
         }
     }
 
     /// The noise of the case where it was not measured by repetitions.
     fn noise(self, id: &str) -> u64 {
         match (self, Case::named(id).map(|case| case.line)) {
-            (Figure::HandshakeBytes, _) => HANDSHAKE,
+            (CostFigure::HandshakeBytes, _) => HANDSHAKE,
             (_, Some(Line::ByteByByte)) => HEAP_BYTE_BY_BYTE,
             _ => HEAP,
         }
@@ -77,7 +83,7 @@ impl Figure {
 
     /// How `now` stands to `before`. What both reach is the same; between what they do not, the gap must be
     /// larger than the noise: the wider of the two, and at least the usual one.
-    pub fn stands(self, id: &str, before: Range<u64>, now: Range<u64>) -> Stands {
+    pub fn stands(self, id: &str, before: Range<u64>, now: Range<u64>) -> CostChange {
         let widest = (before.highest - before.lowest).max(now.highest - now.lowest);
         let usual = match before.measured.max(now.measured) >= SHOWN_BY {
             true if self.is_heap() => HEAP,
@@ -86,11 +92,11 @@ impl Figure {
         };
         let noise = widest.max(usual);
         if now.highest.saturating_add(noise) < before.lowest {
-            Stands::Lower
+            CostChange::Lower
         } else if before.highest.saturating_add(noise) < now.lowest {
-            Stands::Higher
+            CostChange::Higher
         } else {
-            Stands::Same
+            CostChange::Same
         }
     }
 }
@@ -106,19 +112,19 @@ mod tests {
     #[test]
     fn the_usual_noise_counts_until_repetitions_show_it() {
         let one = |figure: u64| range(figure, figure, 1);
-        let stands = |id, before, now| Figure::Handshake.stands(id, before, now);
-        assert_eq!(stands("control", one(20_000), one(19_744)), Stands::Same);
-        assert_eq!(stands("control", one(20_000), one(19_743)), Stands::Lower);
-        assert_eq!(stands("control", one(19_743), one(20_000)), Stands::Higher);
-        assert_eq!(stands("byte-by-byte", one(20_000), one(18_000)), Stands::Same);
-        assert_eq!(stands("byte-by-byte", one(20_000), one(17_951)), Stands::Lower);
+        let stands = |id, before, now| CostFigure::Handshake.stands(id, before, now);
+        assert_eq!(stands("control", one(20_000), one(19_744)), CostChange::Same);
+        assert_eq!(stands("control", one(20_000), one(19_743)), CostChange::Lower);
+        assert_eq!(stands("control", one(19_743), one(20_000)), CostChange::Higher);
+        assert_eq!(stands("byte-by-byte", one(20_000), one(18_000)), CostChange::Same);
+        assert_eq!(stands("byte-by-byte", one(20_000), one(17_951)), CostChange::Lower);
         // Five repetitions that differ by little say more than the usual noise, four do not.
         let five = range(20_000, 20_100, 5);
-        assert_eq!(stands("byte-by-byte", five, one(19_743)), Stands::Lower);
-        assert_eq!(stands("byte-by-byte", range(20_000, 20_100, 4), one(19_743)), Stands::Same);
+        assert_eq!(stands("byte-by-byte", five, one(19_743)), CostChange::Lower);
+        assert_eq!(stands("byte-by-byte", range(20_000, 20_100, 4), one(19_743)), CostChange::Same);
         // And those that differ by more say that, too.
         let wide = range(20_000, 23_000, 5);
-        assert_eq!(stands("control", wide, one(17_000)), Stands::Same);
-        assert_eq!(stands("control", wide, one(16_999)), Stands::Lower);
+        assert_eq!(stands("control", wide, one(17_000)), CostChange::Same);
+        assert_eq!(stands("control", wide, one(16_999)), CostChange::Lower);
     }
 }

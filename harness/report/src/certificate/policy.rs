@@ -1,16 +1,10 @@
 //! What a certification requires beside what the matrix expects, held against what was found.
 
-use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use hilrig_core::certify::certificate::{Outcome, Profile, Required, RequiredOutcome, Verdict};
 use hilrig_core::certify::{Act, Case, CaseResult, Figure, Requirement};
-use hilrig_core::event::{Event, What};
 
-use super::profile::{Kept, kept_records};
+use super::profile::{RecordsKept, kept_records};
 use super::words;
-use crate::model::RunModel;
-use crate::reporters::Reporter;
 
 /// Judges each requirement by these cases and the profile that they showed.
 pub(crate) fn judge(
@@ -93,7 +87,7 @@ fn one(case: &CaseResult) -> (RequiredOutcome, String) {
     }
     if known.is_some_and(|known| known.row == 7) {
         return match kept_records(&case.evidence.wire) {
-            Some(Kept::Yes) => (RequiredOutcome::Passed, say("kept".into())),
+            Some(RecordsKept::Yes) => (RequiredOutcome::Passed, say("kept".into())),
             Some(kept) => (RequiredOutcome::Failed, say(kept.words().into())),
             None => (RequiredOutcome::NotMeasured, say("no handshake was seen".into())),
         };
@@ -127,52 +121,6 @@ fn within(
         Some((true, found)) => (RequiredOutcome::Passed, format!("{} {found}", profile.case)),
         Some((false, found)) => (RequiredOutcome::Failed, format!("{} {found}", profile.case)),
         None => (RequiredOutcome::NotMeasured, format!("{} measured none", profile.case)),
-    }
-}
-
-/// Follows a run, to say before its end what of the requirements is not met.
-#[derive(Clone, Default)]
-pub struct PolicyWatch {
-    run: Arc<Mutex<RunModel>>,
-}
-
-impl PolicyWatch {
-    /// What is not met, in a short line; nothing where everything is. What it was judged by stands in the reports.
-    pub fn not_met(&self) -> Option<String> {
-        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all = Vec::new();
-        for certification in &run.certifications {
-            let broker = &certification.broker;
-            let policy = run.certificate(broker).map(|of| of.policy).unwrap_or_default();
-            let not_met: Vec<String> = policy
-                .iter()
-                .filter(|one| one.outcome != RequiredOutcome::Passed)
-                .map(|one| format!("{} ({})", one.require, words::required_outcome(one.outcome)))
-                .collect();
-            if !not_met.is_empty() {
-                all.push(format!("{broker}: required and not met: {}", not_met.join(", ")));
-            }
-        }
-        (!all.is_empty()).then(|| all.join("; "))
-    }
-}
-
-impl Reporter for PolicyWatch {
-    fn name(&self) -> String {
-        "the requirements".into()
-    }
-
-    fn event(&mut self, event: &Event) -> io::Result<()> {
-        if matches!(
-            event.what,
-            What::RunStarted(_)
-                | What::CertifyStarted(_)
-                | What::CaseEnded(_)
-                | What::CertifyEnded(_)
-        ) {
-            self.run.lock().unwrap_or_else(PoisonError::into_inner).add(event);
-        }
-        Ok(())
     }
 }
 

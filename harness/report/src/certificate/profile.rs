@@ -6,8 +6,8 @@ use hilrig_core::certify::{
 };
 use hilrig_core::event::BrokerFacts;
 
+use super::cipher_suite::CipherSuite;
 use super::noise;
-use super::suite::Suite;
 
 /// A board that takes whole records asks for no smaller ones, bytes.
 const WHOLE_RECORD: u16 = 16_384;
@@ -19,9 +19,9 @@ const WHOLE_RECORD: u16 = 16_384;
 /// secrecy are not recommended, whatever they leave free (RFC 9325, 4.1). Of those within
 /// [`noise::HEAP`] of the most free heap, the safest is taken, then the first.
 pub fn profile(cases: &[CaseResult], broker: &BrokerFacts) -> Option<Profile> {
-    let shown: Vec<Shown> = cases.iter().filter_map(Shown::of).collect();
+    let shown: Vec<Candidate> = cases.iter().filter_map(Candidate::of).collect();
     let most = shown.iter().map(|shown| shown.lowest_free).max()?;
-    let mut best: Option<&Shown> = None;
+    let mut best: Option<&Candidate> = None;
     for shown in shown.iter().filter(|shown| shown.lowest_free.saturating_add(noise::HEAP) >= most)
     {
         if best.is_none_or(|best| shown.safety() > best.safety()) {
@@ -49,16 +49,16 @@ pub(crate) fn lowest_free(cost: &Cost) -> Option<u64> {
 
 /// Whether the broker confirmed the records that the board asked for, and kept to them; `None` where
 /// none were asked for, or no handshake got so far.
-pub(crate) fn kept_records(wire: &[WireSeen]) -> Option<Kept> {
+pub(crate) fn kept_records(wire: &[WireSeen]) -> Option<RecordsKept> {
     let mut kept = None;
     for seen in wire {
         let (Some(offered), Some(taken)) = (&seen.offered, &seen.taken) else { continue };
         let Some(asked) = offered.max_fragment else { continue };
         let this = match taken.max_fragment {
-            Some(confirmed) if confirmed != asked => Kept::Other,
-            Some(_) if seen.largest_from_broker > u32::from(asked) => Kept::Ignored,
-            Some(_) => Kept::Yes,
-            None => Kept::NotTaken,
+            Some(confirmed) if confirmed != asked => RecordsKept::Other,
+            Some(_) if seen.largest_from_broker > u32::from(asked) => RecordsKept::Ignored,
+            Some(_) => RecordsKept::Yes,
+            None => RecordsKept::NotTaken,
         };
         kept = kept.max(Some(this));
     }
@@ -67,7 +67,7 @@ pub(crate) fn kept_records(wire: &[WireSeen]) -> Option<Kept> {
 
 /// What a broker did with the records that it was asked for (MFLN), from good to bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kept {
+pub(crate) enum RecordsKept {
     /// It confirmed them and sent no larger one.
     Yes,
     /// It did not confirm them.
@@ -78,26 +78,26 @@ pub(crate) enum Kept {
     Ignored,
 }
 
-impl Kept {
+impl RecordsKept {
     pub fn words(self) -> &'static str {
         match self {
-            Kept::Yes => "kept",
-            Kept::NotTaken => "not taken",
-            Kept::Other => "another size taken",
-            Kept::Ignored => "taken, but ignored",
+            RecordsKept::Yes => "kept",
+            RecordsKept::NotTaken => "not taken",
+            RecordsKept::Other => "another size taken",
+            RecordsKept::Ignored => "taken, but ignored",
         }
     }
 }
 
 /// A case that shows settings that work.
-struct Shown {
+struct Candidate {
     case: &'static Case,
-    suite: Suite,
+    suite: CipherSuite,
     lowest_free: u64,
 }
 
-impl Shown {
-    fn of(result: &CaseResult) -> Option<Shown> {
+impl Candidate {
+    fn of(result: &CaseResult) -> Option<Candidate> {
         let case = Case::named(&result.id)?;
         let connected = result.outcome == Outcome::Connected
             && result.verdict != Verdict::NotHeld
@@ -109,13 +109,13 @@ impl Shown {
             && case.line == Line::Clean
             && matches!(case.act, Act::Connect | Act::LargeMessage(_));
         let seen = result.evidence.wire.iter().rfind(|seen| seen.finished)?;
-        let suite = Suite(seen.taken.as_ref()?.suite);
+        let suite = CipherSuite(seen.taken.as_ref()?.suite);
         let kept = match case.board.record {
             WHOLE_RECORD => true,
-            _ => kept_records(&result.evidence.wire) == Some(Kept::Yes),
+            _ => kept_records(&result.evidence.wire) == Some(RecordsKept::Yes),
         };
         (connected && in_the_field && kept && suite.forward_secret()).then_some(())?;
-        Some(Shown { case, suite, lowest_free: lowest_free(&result.cost)? })
+        Some(Candidate { case, suite, lowest_free: lowest_free(&result.cost)? })
     }
 
     /// More is safer: an authenticated cipher, then a stronger key (NIST SP 800-57, table 2: P-256 has

@@ -6,8 +6,8 @@ use hilrig_core::certify::certificate::{
 use hilrig_core::certify::wire::Ended;
 use hilrig_core::certify::{Act, Case, Range, Side, Tally, WireSeen};
 
+use super::cipher_suite::CipherSuite;
 use super::profile::kept_records;
-use super::suite::Suite;
 
 /// How an outcome stands to what was expected.
 pub(crate) fn verdict_words(verdict: Verdict) -> &'static str {
@@ -252,7 +252,7 @@ pub(crate) fn profile(profile: &Profile) -> String {
     };
     text + &format!(
         ". With {certificate} at the broker they agree on {}. Lowest free heap: {lowest_free} B, shown by the case `{case}`.",
-        Suite(*suite)
+        CipherSuite(*suite)
     )
 }
 

@@ -11,7 +11,7 @@ use hilrig_core::place::FileError;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::figures::{Boots, Figure, Key, PhaseFigures};
+use super::figures::{Boots, HeapFigure, Key, PhaseFigures};
 use crate::file::WholeFile;
 use crate::input;
 
@@ -199,7 +199,7 @@ impl Baseline {
             }
             for (phase, figures) in &entry.figures {
                 let _ = writeln!(out, "[baseline.phase.{}]", phase.name());
-                for (metric, Figure { median, spread }) in figures {
+                for (metric, HeapFigure { median, spread }) in figures {
                     let name = metric.name();
                     let _ = writeln!(out, "{name} = {{ median = {median}, spread = {spread} }}");
                 }

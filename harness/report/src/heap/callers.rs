@@ -12,7 +12,7 @@ pub const MOST_CALLERS: usize = 10;
 
 /// A row of the table of who held the heap.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct CallerRow {
     /// The function, its address, or words for what is left.
     pub name: String,
     /// Where it is in the source; empty where that is not known.
@@ -24,19 +24,23 @@ pub struct Held {
 }
 
 /// The rows: the first callers, all others, and what was taken that nobody was told of.
-pub fn held(told: &HeapCallers) -> Vec<Held> {
+pub fn caller_rows(told: &HeapCallers) -> Vec<CallerRow> {
     let (first, more) = told.callers.split_at(told.callers.len().min(MOST_CALLERS));
-    let mut rows: Vec<Held> = first
+    let mut rows: Vec<CallerRow> = first
         .iter()
-        .map(|caller| Held {
+        .map(|caller| CallerRow {
             name: caller.name(),
             place: caller.place().unwrap_or_default(),
             bytes: caller.bytes,
             blocks: Some(caller.blocks),
         })
         .collect();
-    let rest =
-        |name: &str, bytes, blocks| Held { name: name.into(), place: String::new(), bytes, blocks };
+    let rest = |name: &str, bytes, blocks| CallerRow {
+        name: name.into(),
+        place: String::new(),
+        bytes,
+        blocks,
+    };
     if !more.is_empty() {
         let sum = |of: fn(&HeapCaller) -> u64| more.iter().map(of).fold(0, u64::saturating_add);
         rows.push(rest("(others)", sum(|c| c.bytes), Some(sum(|c| c.blocks))));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hilrig_core::heap::HeapPhase;
 
 use super::baseline::Baseline;
-use super::figures::{Boots, Figure, Key, Metric, PhaseFigures};
+use super::figures::{Boots, HeapFigure, Key, Metric, PhaseFigures};
 use crate::model::RunModel;
 
 /// So many spreads of the baseline are noise.
@@ -13,7 +13,7 @@ const SPREADS: u64 = 3;
 
 /// What came of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Judged {
+pub enum FigureJudgement {
     /// Within the noise.
     Same,
     /// Better than it was, by more than the noise.
@@ -26,15 +26,15 @@ pub enum Judged {
     New,
 }
 
-impl Judged {
+impl FigureJudgement {
     /// The name, as in files.
     pub fn name(self) -> &'static str {
         match self {
-            Judged::Same => "same",
-            Judged::Better => "better",
-            Judged::Worse => "worse",
-            Judged::NotMeasured => "not_measured",
-            Judged::New => "new",
+            FigureJudgement::Same => "same",
+            FigureJudgement::Better => "better",
+            FigureJudgement::Worse => "worse",
+            FigureJudgement::NotMeasured => "not_measured",
+            FigureJudgement::New => "new",
         }
     }
 }
@@ -47,11 +47,11 @@ pub struct Change {
     /// Which figure.
     pub metric: Metric,
     /// Before.
-    pub before: Option<Figure>,
+    pub before: Option<HeapFigure>,
     /// Now.
-    pub now: Option<Figure>,
+    pub now: Option<HeapFigure>,
     /// What came of it.
-    pub judged: Judged,
+    pub judged: FigureJudgement,
 }
 
 impl Change {
@@ -69,13 +69,13 @@ impl Change {
     /// What came of it, for tables; nothing where it is the same.
     pub fn words(&self) -> &'static str {
         match (self.judged, self.metric) {
-            (Judged::Same, _) => "",
-            (Judged::Better, Metric::Stack) => "less stack",
-            (Judged::Better, _) => "more free",
-            (Judged::Worse, Metric::Stack) => "more stack",
-            (Judged::Worse, _) => "less free",
-            (Judged::NotMeasured, _) => "not measured",
-            (Judged::New, _) => "new",
+            (FigureJudgement::Same, _) => "",
+            (FigureJudgement::Better, Metric::Stack) => "less stack",
+            (FigureJudgement::Better, _) => "more free",
+            (FigureJudgement::Worse, Metric::Stack) => "more stack",
+            (FigureJudgement::Worse, _) => "less free",
+            (FigureJudgement::NotMeasured, _) => "not measured",
+            (FigureJudgement::New, _) => "new",
         }
     }
 }
@@ -90,27 +90,30 @@ pub struct Comparison {
 impl Comparison {
     /// Whether nothing got worse and nothing that was measured is missing.
     pub fn holds(&self) -> bool {
-        !self.changes.iter().any(|c| matches!(c.judged, Judged::Worse | Judged::NotMeasured))
+        !self
+            .changes
+            .iter()
+            .any(|c| matches!(c.judged, FigureJudgement::Worse | FigureJudgement::NotMeasured))
     }
 
     /// Whether something got better by more than the noise: the baseline is due to be accepted anew.
     pub fn better(&self) -> bool {
-        self.changes.iter().any(|change| change.judged == Judged::Better)
+        self.changes.iter().any(|change| change.judged == FigureJudgement::Better)
     }
 }
 
-fn allowed(metric: Metric, before: Figure) -> Option<u64> {
+fn allowed(metric: Metric, before: HeapFigure) -> Option<u64> {
     Some(metric.least_told()?.max(SPREADS.saturating_mul(before.spread)))
 }
 
-fn judged(metric: Metric, before: Figure, now: Figure) -> Judged {
+fn judged(metric: Metric, before: HeapFigure, now: HeapFigure) -> FigureJudgement {
     let (more, less) =
         (now.median.saturating_sub(before.median), before.median.saturating_sub(now.median));
     let (worse, better) = if metric.more_is_worse() { (more, less) } else { (less, more) };
     match allowed(metric, before) {
-        Some(allowed) if worse > allowed => Judged::Worse,
-        Some(allowed) if better > allowed => Judged::Better,
-        _ => Judged::Same,
+        Some(allowed) if worse > allowed => FigureJudgement::Worse,
+        Some(allowed) if better > allowed => FigureJudgement::Better,
+        _ => FigureJudgement::Same,
     }
 }
 
@@ -139,8 +142,8 @@ pub fn compare(
         let figure = |of: &BTreeMap<HeapPhase, PhaseFigures>| of.get(&phase)?.get(&metric).copied();
         let (before, now) = (figure(before), figure(now));
         let judged = match (before, now) {
-            (None, _) => Judged::New,
-            (Some(_), None) => Judged::NotMeasured,
+            (None, _) => FigureJudgement::New,
+            (Some(_), None) => FigureJudgement::NotMeasured,
             (Some(was), Some(is)) => judged(metric, was, is),
         };
         Change { phase, metric, before, now, judged }
@@ -157,21 +160,21 @@ mod tests {
     }
 
     fn of_metric(metric: Metric, median: u64, spread: u64) -> BTreeMap<HeapPhase, PhaseFigures> {
-        let figures = [(metric, Figure { median, spread })].into();
+        let figures = [(metric, HeapFigure { median, spread })].into();
         [(HeapPhase::Handshake, figures)].into()
     }
 
-    fn judged(before: (u64, u64), now: u64) -> Judged {
+    fn judged(before: (u64, u64), now: u64) -> FigureJudgement {
         compare(&of(before.0, before.1), &of(now, 0)).changes[0].judged
     }
 
     #[test]
     fn growth_is_told_beyond_the_larger_of_256_bytes_and_three_spreads() {
-        assert_eq!(judged((40_000, 0), 40_000 - 256), Judged::Same);
-        assert_eq!(judged((40_000, 0), 40_000 - 257), Judged::Worse);
-        assert_eq!(judged((40_000, 100), 40_000 - 300), Judged::Same);
-        assert_eq!(judged((40_000, 100), 40_000 - 301), Judged::Worse);
-        assert_eq!(judged((40_000, 0), 40_512), Judged::Better);
+        assert_eq!(judged((40_000, 0), 40_000 - 256), FigureJudgement::Same);
+        assert_eq!(judged((40_000, 0), 40_000 - 257), FigureJudgement::Worse);
+        assert_eq!(judged((40_000, 100), 40_000 - 300), FigureJudgement::Same);
+        assert_eq!(judged((40_000, 100), 40_000 - 301), FigureJudgement::Worse);
+        assert_eq!(judged((40_000, 0), 40_512), FigureJudgement::Better);
     }
 
     #[test]
@@ -179,21 +182,21 @@ mod tests {
         let of = |median| of_metric(Metric::Fragmentation, median, 0);
         for (before, now) in [(10, 90), (90, 10)] {
             let change = compare(&of(before), &of(now)).changes.remove(0);
-            assert_eq!((change.judged, change.allowed()), (Judged::Same, None));
+            assert_eq!((change.judged, change.allowed()), (FigureJudgement::Same, None));
             assert_eq!(change.difference(), Some(now as i64 - before as i64));
         }
         let lost = compare(&of(10), &BTreeMap::new()).changes.remove(0);
-        assert_eq!(lost.judged, Judged::NotMeasured);
+        assert_eq!(lost.judged, FigureJudgement::NotMeasured);
     }
 
     #[test]
     fn what_is_no_longer_measured_does_not_hold() {
         let none = BTreeMap::new();
         let lost = compare(&of(1, 0), &none);
-        assert_eq!(lost.changes[0].judged, Judged::NotMeasured);
+        assert_eq!(lost.changes[0].judged, FigureJudgement::NotMeasured);
         assert!(!lost.holds());
         let new = compare(&none, &of(1, 0));
-        assert_eq!(new.changes[0].judged, Judged::New);
+        assert_eq!(new.changes[0].judged, FigureJudgement::New);
         assert!(new.holds());
     }
 }

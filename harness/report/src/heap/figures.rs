@@ -8,7 +8,6 @@ use hilrig_core::phase::{Phase, PhaseOutcome};
 use hilrig_core::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
-use crate::history::Row;
 use crate::model::{BoardModel, RunModel};
 
 /// In a key's configuration: the image keeps who holds the heap.
@@ -125,24 +124,24 @@ impl Metric {
 /// What the same figure of many boots comes to, in the unit of its [`Metric`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Figure {
+pub struct HeapFigure {
     /// The middle one; of an even number the lower of the two, so that it is one that was measured.
     pub median: u64,
     /// The greatest distance of any from the median.
     pub spread: u64,
 }
 
-impl Figure {
+impl HeapFigure {
     /// Of these values; `None` of none.
-    pub fn of(mut values: Vec<u64>) -> Option<Figure> {
+    pub fn of(mut values: Vec<u64>) -> Option<HeapFigure> {
         values.sort_unstable();
         let (first, last) = (*values.first()?, *values.last()?);
         let median = values[(values.len() - 1) / 2];
-        Some(Figure { median, spread: (median - first).max(last - median) })
+        Some(HeapFigure { median, spread: (median - first).max(last - median) })
     }
 }
 
-impl fmt::Display for Figure {
+impl fmt::Display for HeapFigure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self.spread {
             0 => self.median.to_string(),
@@ -168,7 +167,7 @@ pub fn is_measured(board: &BoardModel) -> bool {
 }
 
 /// The figures of one phase.
-pub type PhaseFigures = BTreeMap<Metric, Figure>;
+pub type PhaseFigures = BTreeMap<Metric, HeapFigure>;
 
 /// The figures of the boots of one key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -181,7 +180,7 @@ pub struct Boots {
     pub builds: BTreeSet<String>,
     /// Static memory of the last of them: sections with their sizes, bytes.
     pub sections: BTreeMap<String, u64>,
-    values: BTreeMap<(HeapPhase, Metric), Vec<u64>>,
+    pub(crate) values: BTreeMap<(HeapPhase, Metric), Vec<u64>>,
 }
 
 impl Boots {
@@ -212,22 +211,6 @@ impl Boots {
         all
     }
 
-    /// The boots that a history tells of, by what they can be compared by. Rows of one boot stand
-    /// together, as [`History::rows`](crate::History::rows) has them. A history has no static memory.
-    pub fn of_rows(rows: &[Row]) -> BTreeMap<Key, Boots> {
-        let mut all: BTreeMap<Key, Boots> = BTreeMap::new();
-        for boot in rows.chunk_by(|a, b| (&a.run, &a.board) == (&b.run, &b.board)) {
-            let boots = all.entry(boot[0].key()).or_default();
-            boots.boots += 1;
-            boots.commits.extend(boot[0].commit.clone());
-            boots.builds.extend(boot[0].build.clone());
-            for row in boot {
-                boots.values.entry((row.phase, row.metric)).or_default().push(row.value);
-            }
-        }
-        all
-    }
-
     /// What a board of a run can be compared by; `None` where the board was never had, or there was no
     /// broker to connect to.
     pub fn key(run: &RunModel, board: &BoardModel) -> Option<Key> {
@@ -252,7 +235,7 @@ impl Boots {
         let mut figures: BTreeMap<HeapPhase, PhaseFigures> = BTreeMap::new();
         for ((phase, metric), values) in &self.values {
             if values.len() == self.boots
-                && let Some(figure) = Figure::of(values.clone())
+                && let Some(figure) = HeapFigure::of(values.clone())
             {
                 figures.entry(*phase).or_default().insert(*metric, figure);
             }
@@ -267,8 +250,7 @@ pub(crate) mod tests {
     use hilrig_core::heap::{HeapLows, HeapSample, HeapSource};
 
     use super::*;
-    use crate::heap::Entry;
-    use crate::model::{BoardEnd, PhaseRun};
+    use crate::model::BoardEnd;
 
     /// A run of one board with these lowest figures.
     pub fn run(lows: &[(HeapPhase, u64, u64)]) -> RunModel {
@@ -323,49 +305,11 @@ pub(crate) mod tests {
 
     #[test]
     fn the_median_is_one_that_was_measured_and_the_spread_is_the_farthest() {
-        let of = |values: &[u64]| Figure::of(values.to_vec()).map(|f| (f.median, f.spread));
+        let of = |values: &[u64]| HeapFigure::of(values.to_vec()).map(|f| (f.median, f.spread));
         assert_eq!(of(&[]), None);
         assert_eq!(of(&[7]), Some((7, 0)));
         assert_eq!(of(&[10, 30]), Some((10, 20)));
         assert_eq!(of(&[50, 10, 30, 32, 29]), Some((30, 20)));
-    }
-
-    #[test]
-    fn boots_of_a_history_come_to_what_the_runs_come_to() {
-        let mut runs = [
-            run(&[(HeapPhase::Boot, 500, 400), (HeapPhase::Page, 300, 200)]),
-            run(&[(HeapPhase::Boot, 510, 400)]),
-        ];
-        runs[1].started.as_mut().unwrap().run = "s".into();
-        let rows: Vec<Row> = runs.iter().flat_map(Row::of).collect();
-        let come_to = |all: BTreeMap<Key, Boots>| -> Vec<_> {
-            all.into_iter().map(|(key, boots)| (key, Entry::of(&boots))).collect()
-        };
-        assert_eq!(come_to(Boots::of_rows(&rows)), come_to(Boots::of(&runs)));
-        assert!(Boots::of_rows(&[]).is_empty());
-    }
-
-    #[test]
-    fn a_boot_that_was_cut_off_is_no_measurement() {
-        let of = |verdict, phase, outcome| {
-            let mut run = run(&[(HeapPhase::Boot, 500, 400)]);
-            let board = &mut run.boards[0];
-            board.end = verdict;
-            let (seconds, waited) = (1.0, 1.0);
-            board.phases = vec![PhaseRun { phase, outcome, seconds, waited, why: None }];
-            (Boots::of([&run]).len(), Row::of(&run).len())
-        };
-        let end = |verdict| Some(BoardEnd { verdict, seconds: 1.0, why: None });
-        let (back, done) = (Phase::SwitchBack, PhaseOutcome::Done);
-        assert_eq!(of(end(Verdict::Passed), back, done), (1, 3));
-        // A floor that was not kept, after the whole path.
-        assert_eq!(of(end(Verdict::Failed), back, done), (1, 3));
-        // A crash in the handshake.
-        assert_eq!(of(end(Verdict::Failed), Phase::Switch, PhaseOutcome::Failed), (0, 0));
-        assert_eq!(of(end(Verdict::Failed), back, PhaseOutcome::RigFault), (0, 0));
-        for verdict in [end(Verdict::RigFault), end(Verdict::Skipped), None] {
-            assert_eq!(of(verdict, back, done), (0, 0));
-        }
     }
 
     #[test]
@@ -381,7 +325,7 @@ pub(crate) mod tests {
         let figures = boots.figures();
         assert_eq!(
             figures[&HeapPhase::Boot][&Metric::LowestFree],
-            Figure { median: 500, spread: 10 }
+            HeapFigure { median: 500, spread: 10 }
         );
         assert!(!figures.contains_key(&HeapPhase::Page));
     }

@@ -12,10 +12,10 @@ use quick_junit::{NonSuccessKind, Property, Report, TestCase, TestCaseStatus, Te
 use serde_json::{Value, json};
 
 use super::callers::CallerChange;
-use super::compare::{Change, Judged};
-use super::figures::{Figure, Key};
-use super::gate::{Boot, Compared, Gate, Missing};
-use crate::github::{cell, code, sign};
+use super::compare::{Change, FigureJudgement};
+use super::figures::{HeapFigure, Key};
+use super::gate::{Gate, KeyComparison, Missing, UnmeasuredBoot};
+use crate::escape::{cell, code, sign};
 use crate::junit::text;
 
 /// Version of the JSON's schema.
@@ -33,7 +33,7 @@ pub struct SideBySide<'a> {
     /// The same of the figures now.
     pub after: (String, Vec<String>),
     /// The figures.
-    pub compared: &'a [Compared],
+    pub compared: &'a [KeyComparison],
     /// Who holds the heap, where both sides report it.
     pub callers: &'a CallerChanges,
     /// What the check came to; a diff judges nothing.
@@ -56,7 +56,7 @@ impl SideBySide<'_> {
         });
         if let Some(gate) = self.gate {
             let missing = |Missing { key, by_the_bench, why }: &Missing| json!({ "key": key, "why": why, "by_the_bench": by_the_bench });
-            let boot = |Boot { run, board, why, key }: &Boot| json!({ "run": run, "board": board, "why": why, "key": key });
+            let boot = |UnmeasuredBoot { run, board, why, key }: &UnmeasuredBoot| json!({ "run": run, "board": board, "why": why, "key": key });
             all["verdict"] = json!(gate.verdict);
             all["exit_code"] = json!(exit::of(gate.verdict));
             all["missing"] = gate.missing.iter().map(missing).collect();
@@ -67,7 +67,7 @@ impl SideBySide<'_> {
         serde_json::to_string_pretty(&all).map(|json| plain_json(&json).into_owned() + "\n")
     }
 
-    fn compared_json(&self, of: &Compared) -> Value {
+    fn compared_json(&self, of: &KeyComparison) -> Value {
         let figures = of.comparison.changes.iter().map(|change| {
             json!({
                 "phase": change.phase,
@@ -124,8 +124,8 @@ impl SideBySide<'_> {
         Ok(plain_lines(&xml).into_owned())
     }
 
-    fn status(&self, of: &Compared, change: &Change) -> TestCaseStatus {
-        let bad = matches!(change.judged, Judged::Worse | Judged::NotMeasured);
+    fn status(&self, of: &KeyComparison, change: &Change) -> TestCaseStatus {
+        let bad = matches!(change.judged, FigureJudgement::Worse | FigureJudgement::NotMeasured);
         match self.gate {
             Some(_) if bad && of.is_judged() => {
                 status(NonSuccessKind::Failure, change.judged.name(), &words(change))
@@ -163,10 +163,12 @@ impl SideBySide<'_> {
             out.push_str("| --- | --- | ---: | ---: | ---: | ---: | --- |\n");
             for change in &of.comparison.changes {
                 let figure =
-                    |of: Option<Figure>| of.map_or("not measured".into(), |of| of.to_string());
+                    |of: Option<HeapFigure>| of.map_or("not measured".into(), |of| of.to_string());
                 let signed = |of: Option<i64>| of.map_or(String::new(), |of| format!("{of:+}"));
                 let word = match change.judged {
-                    Judged::Worse | Judged::NotMeasured => format!("**{}**", change.words()),
+                    FigureJudgement::Worse | FigureJudgement::NotMeasured => {
+                        format!("**{}**", change.words())
+                    }
                     _ => change.words().to_owned(),
                 };
                 let _ = writeln!(
@@ -185,7 +187,7 @@ impl SideBySide<'_> {
             }
             out.push('\n');
             if let Some(callers) = self.callers.get(&of.key) {
-                caller_rows(callers, &mut out);
+                caller_table(callers, &mut out);
             }
         }
         if let Some(gate) = self.gate {
@@ -205,7 +207,7 @@ impl Gate {
             .iter()
             .map(|Missing { key, why, .. }| format!("not measured: {key}: {why}"));
         let boot = |what: &'static str| {
-            move |Boot { run, board, why, .. }: &Boot| {
+            move |UnmeasuredBoot { run, board, why, .. }: &UnmeasuredBoot| {
                 format!("`{board}` of run {run} {what}: {why}")
             }
         };
@@ -219,12 +221,12 @@ impl Gate {
     }
 }
 
-fn few(of: &Compared) -> String {
+fn few(of: &KeyComparison) -> String {
     let (boots, all) = (of.boots, of.boots + of.left_out);
     format!("{boots} of {all} boots were measured, and it takes more than half")
 }
 
-fn caller_rows(callers: &BTreeMap<HeapPhase, Vec<CallerChange>>, out: &mut String) {
+fn caller_table(callers: &BTreeMap<HeapPhase, Vec<CallerChange>>, out: &mut String) {
     if callers.values().all(Vec::is_empty) {
         return;
     }
@@ -243,7 +245,7 @@ fn caller_rows(callers: &BTreeMap<HeapPhase, Vec<CallerChange>>, out: &mut Strin
 
 /// A figure before and now, in words.
 fn words(change: &Change) -> String {
-    let figure = |of: Option<Figure>| of.map_or("not measured".into(), |of| of.to_string());
+    let figure = |of: Option<HeapFigure>| of.map_or("not measured".into(), |of| of.to_string());
     let mut words = format!(
         "{}, {}: {} before, {} now",
         change.phase.name(),
@@ -272,10 +274,10 @@ fn boots(gate: &Gate) -> TestSuite {
         let kind = if *by_the_bench { NonSuccessKind::Error } else { NonSuccessKind::Failure };
         add(&key.to_string(), status(kind, "not_measured", why));
     }
-    for Boot { run, board, why, .. } in &gate.failed {
+    for UnmeasuredBoot { run, board, why, .. } in &gate.failed {
         add(&format!("{board}, run {run}"), status(NonSuccessKind::Failure, "board_failed", why));
     }
-    for Boot { run, board, why, .. } in &gate.left_out {
+    for UnmeasuredBoot { run, board, why, .. } in &gate.left_out {
         let mut skipped = TestCaseStatus::skipped();
         skipped.set_message(text(why));
         add(&format!("{board}, run {run}"), skipped);

@@ -39,7 +39,7 @@ impl Scope {
 
 /// A boot by its run and its board, with what there is to say of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Boot {
+pub struct UnmeasuredBoot {
     /// The run's id.
     pub run: String,
     /// The board's name.
@@ -52,7 +52,7 @@ pub struct Boot {
 
 /// What the baseline and the boots both have.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Compared {
+pub struct KeyComparison {
     /// Of what.
     pub key: Key,
     /// The figures side by side.
@@ -65,10 +65,10 @@ pub struct Compared {
     pub sections: [BTreeMap<String, u64>; 2],
 }
 
-impl Compared {
+impl KeyComparison {
     /// Two sets of figures of one key.
-    pub fn of(key: Key, before: &Entry, now: &Entry) -> Compared {
-        Compared {
+    pub fn of(key: Key, before: &Entry, now: &Entry) -> KeyComparison {
+        KeyComparison {
             key,
             comparison: compare(&before.figures, &now.figures),
             boots: now.boots,
@@ -100,20 +100,20 @@ pub struct Gate {
     /// Over all of it.
     pub verdict: Verdict,
     /// What could be compared.
-    pub compared: Vec<Compared>,
+    pub compared: Vec<KeyComparison>,
     /// What could not.
     pub missing: Vec<Missing>,
     /// Boots whose board failed by itself.
-    pub failed: Vec<Boot>,
+    pub failed: Vec<UnmeasuredBoot>,
     /// Boots that say nothing of the firmware.
-    pub left_out: Vec<Boot>,
+    pub left_out: Vec<UnmeasuredBoot>,
     /// Why the boots ended before all were made.
     pub cut_short: Option<String>,
 }
 
 /// Nothing can be judged.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum NoGate {
+pub enum GateError {
     /// These boots have figures of something that was never accepted.
     #[error(
         "has no figures for these boots: {key}. It has:\n{}\n`hilrig heap accept` adds them",
@@ -151,28 +151,28 @@ impl Gate {
         runs: &[RunModel],
         scope: &Scope,
         cut_short: Option<String>,
-    ) -> Result<Gate, NoGate> {
+    ) -> Result<Gate, GateError> {
         let known = || baseline.entries.keys().cloned().collect();
         let wanted: BTreeMap<&Key, &Entry> =
             baseline.entries.iter().filter(|(key, _)| scope.has(key)).collect();
         let narrowed = !scope.kinds.is_empty() || !scope.only.is_empty();
         if narrowed && wanted.is_empty() {
-            return Err(NoGate::Nothing { known: known() });
+            return Err(GateError::Nothing { known: known() });
         }
         let mut measured = Boots::of(runs);
         measured.retain(|key, _| scope.has(key));
         if let Some(key) = measured.keys().find(|key| !wanted.contains_key(key)) {
-            return Err(NoGate::Unknown { key: Box::new(key.clone()), known: known() });
+            return Err(GateError::Unknown { key: Box::new(key.clone()), known: known() });
         }
-        let Sorted { failed, left_out } = sorted(runs, scope);
+        let UnmeasuredBoots { failed, left_out } = unmeasured_boots(runs, scope);
         let mut compared = Vec::new();
         let mut missing = Vec::new();
         for (key, entry) in wanted {
-            let of = |boots: &[Boot]| boots.iter().filter(|boot| boot.is_of(key)).count();
+            let of = |boots: &[UnmeasuredBoot]| boots.iter().filter(|boot| boot.is_of(key)).count();
             match measured.get(key) {
-                Some(boots) => compared.push(Compared {
+                Some(boots) => compared.push(KeyComparison {
                     left_out: of(&left_out),
-                    ..Compared::of(key.clone(), entry, &Entry::of(boots))
+                    ..KeyComparison::of(key.clone(), entry, &Entry::of(boots))
                 }),
                 None if of(&left_out) > 0 => missing.push(Missing {
                     key: key.clone(),
@@ -199,7 +199,7 @@ impl Gate {
     }
 
     fn judged(&self) -> Verdict {
-        let worse = |of: &Compared| of.is_judged() && !of.comparison.holds();
+        let worse = |of: &KeyComparison| of.is_judged() && !of.comparison.holds();
         let not_measured = |missing: &Missing| !missing.by_the_bench;
         if !self.failed.is_empty()
             || self.compared.iter().any(worse)
@@ -209,7 +209,7 @@ impl Gate {
         }
         let whole = self.cut_short.is_none()
             && self.missing.is_empty()
-            && self.compared.iter().all(Compared::is_judged)
+            && self.compared.iter().all(KeyComparison::is_judged)
             && self.left_out.iter().all(|boot| boot.key.is_some());
         match whole && !self.compared.is_empty() {
             true => Verdict::Passed,
@@ -223,29 +223,34 @@ impl Gate {
     }
 }
 
-impl Boot {
+impl UnmeasuredBoot {
     /// Whether it is of this key, or may be: of a board that was never reached not even the kind is known.
     fn is_of(&self, key: &Key) -> bool {
         self.key.as_ref().is_none_or(|of| of == key)
     }
 
-    fn of(run: &RunModel, board: &BoardModel, why: String) -> Boot {
+    fn of(run: &RunModel, board: &BoardModel, why: String) -> UnmeasuredBoot {
         let id = run.started.as_ref().map_or("", |started| started.run.as_str());
-        Boot { run: id.into(), board: board.name.clone(), why, key: Boots::key(run, board) }
+        UnmeasuredBoot {
+            run: id.into(),
+            board: board.name.clone(),
+            why,
+            key: Boots::key(run, board),
+        }
     }
 }
 
 /// The boots that are not plain measurements.
-pub struct Sorted {
+pub struct UnmeasuredBoots {
     /// The board failed by itself.
-    pub failed: Vec<Boot>,
+    pub failed: Vec<UnmeasuredBoot>,
     /// It was cut off.
-    pub left_out: Vec<Boot>,
+    pub left_out: Vec<UnmeasuredBoot>,
 }
 
 /// Tells boards that failed from boots that were cut off.
-pub fn sorted(runs: &[RunModel], scope: &Scope) -> Sorted {
-    let mut sorted = Sorted { failed: Vec::new(), left_out: Vec::new() };
+pub fn unmeasured_boots(runs: &[RunModel], scope: &Scope) -> UnmeasuredBoots {
+    let mut unmeasured_boots = UnmeasuredBoots { failed: Vec::new(), left_out: Vec::new() };
     // A run without a broker does not know what it could be compared by; the board's other runs do.
     let mut keys: BTreeMap<&str, Key> = BTreeMap::new();
     for (run, board) in runs.iter().flat_map(|run| run.boards.iter().map(move |b| (run, b))) {
@@ -260,26 +265,27 @@ pub fn sorted(runs: &[RunModel], scope: &Scope) -> Sorted {
                 continue;
             }
             let why = board.end.as_ref().and_then(|end| end.why.clone());
-            let mut boot = Boot::of(run, board, why.unwrap_or_else(|| "no reason is known".into()));
+            let mut boot =
+                UnmeasuredBoot::of(run, board, why.unwrap_or_else(|| "no reason is known".into()));
             boot.key = boot.key.or_else(|| keys.get(&*board.name).cloned());
             if boot.key.as_ref().is_some_and(|key| !scope.has(key)) {
                 continue;
             }
             match board.verdict() {
-                Some(Verdict::Failed) => sorted.failed.push(boot),
+                Some(Verdict::Failed) => unmeasured_boots.failed.push(boot),
                 _ if is_measured(board) && Boots::key(run, board).is_some() => {}
                 Some(verdict) => {
                     let why = format!("{}: {}", verdict.word(), boot.why);
-                    sorted.left_out.push(Boot { why, ..boot });
+                    unmeasured_boots.left_out.push(UnmeasuredBoot { why, ..boot });
                 }
                 None => {
                     let why = "no verdict: its record stops before the end".into();
-                    sorted.left_out.push(Boot { why, ..boot });
+                    unmeasured_boots.left_out.push(UnmeasuredBoot { why, ..boot });
                 }
             }
         }
     }
-    sorted
+    unmeasured_boots
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-use crate::heap::{Comparison, Figure, Judged, Key};
+use super::table::{number, table, text};
+use crate::heap::{Comparison, FigureJudgement, HeapFigure, Key};
 
 /// A table for each thing that can be compared.
 pub(super) fn section(comparisons: &[(Key, Comparison)]) -> Markup {
@@ -12,7 +13,7 @@ pub(super) fn section(comparisons: &[(Key, Comparison)]) -> Markup {
                 h2 { "Against the baseline" }
                 @for (key, comparison) in comparisons {
                     h3 { (key) }
-                    (table(comparison))
+                    (figures(comparison))
                 }
                 p.small {
                     "One run can differ from the baseline by chance; " code { "hilrig heap check" } " takes several."
@@ -22,31 +23,22 @@ pub(super) fn section(comparisons: &[(Key, Comparison)]) -> Markup {
     }
 }
 
-fn table(comparison: &Comparison) -> Markup {
-    let figure = |figure: Option<Figure>| figure.map_or("not measured".into(), |f| f.to_string());
+fn figures(comparison: &Comparison) -> Markup {
+    let figure =
+        |figure: Option<HeapFigure>| figure.map_or("not measured".into(), |f| f.to_string());
     html! {
-        div.wide tabindex="0" role="region" aria-label="against the baseline" {
-            table {
-                thead {
-                    tr {
-                        th { "Phase" } th { "Figure" } th.number { "Accepted" } th.number { "This run" }
-                        th.number { "Change" } th.number { "Allowed" } th { "" }
-                    }
-                }
-                tbody {
-                    @for change in &comparison.changes {
-                        tr.bad[matches!(change.judged, Judged::Worse | Judged::NotMeasured)] {
-                            td { (change.phase.name()) }
-                            td { (change.metric.words()) }
-                            td.number { (figure(change.before)) }
-                            td.number { (figure(change.now)) }
-                            td.number { (change.difference().map_or(String::new(), |more| format!("{more:+}"))) }
-                            td.number { (change.allowed().map_or(String::new(), |more| format!("{more:+}"))) }
-                            td { (change.words()) }
-                        }
-                    }
+        (table("against the baseline", &[text("Phase"), text("Figure"), number("Accepted"), number("This run"), number("Change"), number("Allowed"), text("")], html! {
+            @for change in &comparison.changes {
+                tr.bad[matches!(change.judged, FigureJudgement::Worse | FigureJudgement::NotMeasured)] {
+                    td { (change.phase.name()) }
+                    td { (change.metric.words()) }
+                    td.number { (figure(change.before)) }
+                    td.number { (figure(change.now)) }
+                    td.number { (change.difference().map_or(String::new(), |more| format!("{more:+}"))) }
+                    td.number { (change.allowed().map_or(String::new(), |more| format!("{more:+}"))) }
+                    td { (change.words()) }
                 }
             }
-        }
+        }))
     }
 }

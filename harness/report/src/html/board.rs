@@ -9,11 +9,12 @@ use hilrig_core::leak;
 use hilrig_core::phase::PhaseOutcome;
 use maud::{Markup, html};
 
-use super::boot_log::{Mark, boot_log};
+use super::boot_log::{LineMark, boot_log};
 use super::crash;
 use super::memory;
 use super::page::{anchor, badge};
 use super::plot;
+use super::table::{number, table, text};
 use super::trace::Trace;
 use crate::model::{BoardModel, outcome_words, slope_words};
 use crate::record::{BOOT_LOG, TIMED_LOG, folder_of};
@@ -24,7 +25,7 @@ pub(super) fn section(
     trace: &Trace,
     record: &Path,
     end: f64,
-    floors: &plot::Floors,
+    floors: &plot::PhaseFloors,
 ) -> Markup {
     let name = anchor(&board.name);
     html! {
@@ -106,25 +107,20 @@ fn checks(checks: &[Check], name: &str) -> Markup {
         @if checks.is_empty() {
             p { "No check was reached." }
         } @else {
-            div.wide tabindex="0" role="region" aria-label="checks" {
-                table {
-                    thead { tr { th { "Check" } th { "Outcome" } th { "Found" } th.number { "Line" } } }
-                    tbody {
-                        @for check in checks {
-                            tr.bad[!check.held() && !check.skipped].unreached[check.skipped] {
-                                td { code { (check.id) } br; (check.title) }
-                                td { (outcome_of(check)) }
-                                td { (check.found.as_deref().unwrap_or("")) }
-                                td.number {
-                                    @if let Some(line) = check.log_line {
-                                        a href={ "#" (name) "-line-" (line) } { (line) }
-                                    }
-                                }
+            (table("checks", &[text("Check"), text("Outcome"), text("Found"), number("Line")], html! {
+                @for check in checks {
+                    tr.bad[!check.held() && !check.skipped].unreached[check.skipped] {
+                        td { code { (check.id) } br; (check.title) }
+                        td { (outcome_of(check)) }
+                        td { (check.found.as_deref().unwrap_or("")) }
+                        td.number {
+                            @if let Some(line) = check.log_line {
+                                a href={ "#" (name) "-line-" (line) } { (line) }
                             }
                         }
                     }
                 }
-            }
+            }))
         }
     }
 }
@@ -134,36 +130,25 @@ fn scenarios(board: &BoardModel) -> Markup {
     html! {
         @if !board.scenarios.is_empty() {
             h3 { "Scenarios" }
-            div.wide tabindex="0" role="region" aria-label="scenarios" {
-                table {
-                    thead {
-                        tr {
-                            th { "Scenario" } th { "Outcome" } th.number { "Steps" } th.number { "Samples" }
-                            th.number { "First free, B" } th.number { "Last free, B" }
-                            th { "Free heap moves by, B (" (leak::CONFIDENCE_PERCENT) " %)" }
+            (table("scenarios", &[text("Scenario"), text("Outcome"), number("Steps"), number("Samples"), number("First free, B"), number("Last free, B"), text(format!("Free heap moves by, B ({} %)", leak::CONFIDENCE_PERCENT))], html! {
+                @for found in &board.scenarios {
+                    tr.bad[found.outcome != CheckOutcome::Held] {
+                        td { (found.scenario) }
+                        td {
+                            (outcome(found.outcome))
+                            @if let Some(why) = &found.stopped { br; "until it was stopped: " (why) }
                         }
-                    }
-                    tbody {
-                        @for found in &board.scenarios {
-                            tr.bad[found.outcome != CheckOutcome::Held] {
-                                td { (found.scenario) }
-                                td {
-                                    (outcome(found.outcome))
-                                    @if let Some(why) = &found.stopped { br; "until it was stopped: " (why) }
-                                }
-                                td.number { (found.steps) }
-                                td.number { (found.samples) }
-                                td.number { (free(found.first_free)) }
-                                td.number { (free(found.last_free)) }
-                                td {
-                                    @for slope in &found.slopes { div { (slope_words(slope)) } }
-                                    @if found.slopes.is_empty() { "not measured" }
-                                }
-                            }
+                        td.number { (found.steps) }
+                        td.number { (found.samples) }
+                        td.number { (free(found.first_free)) }
+                        td.number { (free(found.last_free)) }
+                        td {
+                            @for slope in &found.slopes { div { (slope_words(slope)) } }
+                            @if found.slopes.is_empty() { "not measured" }
                         }
                     }
                 }
-            }
+            }))
         }
     }
 }
@@ -195,35 +180,24 @@ fn mark(sign: &str, words: &str) -> Markup {
 fn lows(board: &BoardModel) -> Markup {
     let figure = |figure: Option<u64>| figure.map_or("not told".into(), |f| f.to_string());
     html! {
-        div.wide tabindex="0" role="region" aria-label="lowest free heap" {
-            table {
-                thead {
-                    tr {
-                        th { "Phase" } th.number { "Lowest free, B" } th.number { "Largest block, B" }
-                        th.number { "Fragmentation, %" } th.number { "Refused allocations" }
-                        th.number { "Stack used, B" } th.number { "Samples" }
-                    }
-                }
-                tbody {
-                    @for phase in HeapPhase::ALL {
-                        tr {
-                            td { (phase.name()) }
-                            @match board.heap.get(phase) {
-                                Some(low) => {
-                                    td.number { (low.lowest_free) }
-                                    td.number { (figure(low.largest)) }
-                                    td.number { (figure(low.fragmentation)) }
-                                    td.number { (figure(low.failures)) }
-                                    td.number { (figure(low.stack.map(|stack| stack.used))) }
-                                    td.number { (low.samples) }
-                                },
-                                None => { td.number colspan="6" { "not measured" } },
-                            }
-                        }
+        (table("lowest free heap", &[text("Phase"), number("Lowest free, B"), number("Largest block, B"), number("Fragmentation, %"), number("Refused allocations"), number("Stack used, B"), number("Samples")], html! {
+            @for phase in HeapPhase::ALL {
+                tr {
+                    td { (phase.name()) }
+                    @match board.heap.get(phase) {
+                        Some(low) => {
+                            td.number { (low.lowest_free) }
+                            td.number { (figure(low.largest)) }
+                            td.number { (figure(low.fragmentation)) }
+                            td.number { (figure(low.failures)) }
+                            td.number { (figure(low.stack.map(|stack| stack.used))) }
+                            td.number { (low.samples) }
+                        },
+                        None => { td.number colspan="6" { "not measured" } },
                     }
                 }
             }
-        }
+        }))
     }
 }
 
@@ -233,32 +207,20 @@ fn samples(trace: &Trace) -> Markup {
         @if !trace.samples.is_empty() {
             details {
                 summary { "All samples (" (trace.samples.len()) ")" }
-                div.wide tabindex="0" role="region" aria-label="samples" {
-                    table {
-                        thead {
-                            tr {
-                                th.number { "s" } th { "Phase" } th.number { "Lowest free, B" }
-                                th.number { "Free, B" } th.number { "Lowest ever, B" }
-                                th.number { "Largest block, B" }
-                                th.number { "Fragmentation, %" } th.number { "Refused" }
-                            }
-                        }
-                        tbody {
-                            @for (at, sample) in &trace.samples {
-                                tr {
-                                    td.number { (format!("{at:.3}")) }
-                                    td { (sample.phase.name()) }
-                                    td.number { (sample.lowest_free) }
-                                    td.number { (figure(sample.free)) }
-                                    td.number { (figure(sample.lowest_ever)) }
-                                    td.number { (figure(sample.largest)) }
-                                    td.number { (figure(sample.fragmentation)) }
-                                    td.number { (figure(sample.failures)) }
-                                }
-                            }
+                (table("samples", &[number("s"), text("Phase"), number("Lowest free, B"), number("Free, B"), number("Lowest ever, B"), number("Largest block, B"), number("Fragmentation, %"), number("Refused")], html! {
+                    @for (at, sample) in &trace.samples {
+                        tr {
+                            td.number { (format!("{at:.3}")) }
+                            td { (sample.phase.name()) }
+                            td.number { (sample.lowest_free) }
+                            td.number { (figure(sample.free)) }
+                            td.number { (figure(sample.lowest_ever)) }
+                            td.number { (figure(sample.largest)) }
+                            td.number { (figure(sample.fragmentation)) }
+                            td.number { (figure(sample.failures)) }
                         }
                     }
-                }
+                }))
             }
         }
     }
@@ -266,29 +228,24 @@ fn samples(trace: &Trace) -> Markup {
 
 fn phases(board: &BoardModel) -> Markup {
     html! {
-        div.wide tabindex="0" role="region" aria-label="phases" {
-            table {
-                thead { tr { th { "Phase" } th { "Outcome" } th.number { "s" } th.number { "of these waited" } } }
-                tbody {
-                    @for run in &board.phases {
-                        tr.bad[run.outcome != PhaseOutcome::Done] {
-                            td { (run.phase.words()) }
-                            td {
-                                @match run.outcome {
-                                    PhaseOutcome::Done => { "done" },
-                                    PhaseOutcome::Failed => { "failed" },
-                                    PhaseOutcome::RigFault => { "rig fault" },
-                                    PhaseOutcome::Interrupted => { "interrupted" },
-                                }
-                                @if let Some(why) = &run.why { br; (why) }
-                            }
-                            td.number { (format!("{:.3}", run.seconds)) }
-                            td.number { (format!("{:.3}", run.waited)) }
+        (table("phases", &[text("Phase"), text("Outcome"), number("s"), number("of these waited")], html! {
+            @for run in &board.phases {
+                tr.bad[run.outcome != PhaseOutcome::Done] {
+                    td { (run.phase.words()) }
+                    td {
+                        @match run.outcome {
+                            PhaseOutcome::Done => { "done" },
+                            PhaseOutcome::Failed => { "failed" },
+                            PhaseOutcome::RigFault => { "rig fault" },
+                            PhaseOutcome::Interrupted => { "interrupted" },
                         }
+                        @if let Some(why) = &run.why { br; (why) }
                     }
+                    td.number { (format!("{:.3}", run.seconds)) }
+                    td.number { (format!("{:.3}", run.waited)) }
                 }
             }
-        }
+        }))
     }
 }
 
@@ -306,9 +263,9 @@ fn log(board: &BoardModel, record: &Path, name: &str) -> Markup {
         board.crashes.iter().map(|crash| (crash.line, crash.in_a_line(), true)).collect();
     let starts: Vec<(u64, String, bool)> =
         board.starts.iter().map(|start| (start.line, start.in_a_line(), false)).collect();
-    let mut marks: BTreeMap<u64, Vec<Mark<'_>>> = BTreeMap::new();
+    let mut marks: BTreeMap<u64, Vec<LineMark<'_>>> = BTreeMap::new();
     for (line, words, bad) in words.iter().chain(&starts).chain(&crashes) {
-        marks.entry(*line).or_default().push(Mark { words, bad: *bad });
+        marks.entry(*line).or_default().push(LineMark { words, bad: *bad });
     }
     let shown = boot_log(&record.join(&folder).join(TIMED_LOG), name, &marks);
     html! {

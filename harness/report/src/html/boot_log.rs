@@ -27,7 +27,7 @@ struct Line {
 pub(super) fn boot_log(
     file: &Path,
     name: &str,
-    marks: &BTreeMap<u64, Vec<Mark<'_>>>,
+    marks: &BTreeMap<u64, Vec<LineMark<'_>>>,
 ) -> io::Result<Markup> {
     let (lines, count) = chosen(BufReader::new(input::open(file, u64::MAX)?), marks)?;
     let mut last = 0;
@@ -63,7 +63,7 @@ pub(super) fn boot_log(
 
 /// What is said of a line.
 #[derive(Debug)]
-pub(super) struct Mark<'a> {
+pub(super) struct LineMark<'a> {
     pub words: &'a str,
     pub bad: bool,
 }

@@ -10,6 +10,7 @@ use maud::{Markup, html};
 
 use super::certificate_plot::plot;
 use super::page::{badge, whole};
+use super::table::{number, table, text};
 use crate::certificate::{Certification, words};
 use crate::record::folder_of;
 
@@ -99,7 +100,7 @@ fn body(broker: &str, cases: &[CaseResult], certificate: Option<&Certificate>) -
         h3 { "Lowest free heap by case" }
         (plot(cases, broker, required_heap(policy)))
         h3 { "Cases" }
-        (table(cases, broker))
+        (case_table(cases, broker))
         (found(cases))
         h3 { "Evidence" }
         @for case in cases { (evidence(case, broker)) }
@@ -118,27 +119,22 @@ fn required(policy: &[Required]) -> Markup {
     html! {
         @if !policy.is_empty() {
             h3 { "Required" }
-            div.wide tabindex="0" role="region" aria-label="requirements" {
-                table {
-                    thead { tr { th { "Required" } th { "Outcome" } th { "Found" } } }
-                    tbody {
-                        @for one in policy {
-                            tr.bad[one.outcome != RequiredOutcome::Passed] {
-                                td { code { (one.require) } }
-                                td {
-                                    @let passed = one.outcome == RequiredOutcome::Passed;
-                                    @let sign = if passed { "✓" } else { "✗" };
-                                    span.outcome {
-                                        span aria-hidden="true" { (sign) } " "
-                                        (words::required_outcome(one.outcome))
-                                    }
-                                }
-                                td { (one.found) }
+            (table("requirements", &[text("Required"), text("Outcome"), text("Found")], html! {
+                @for one in policy {
+                    tr.bad[one.outcome != RequiredOutcome::Passed] {
+                        td { code { (one.require) } }
+                        td {
+                            @let passed = one.outcome == RequiredOutcome::Passed;
+                            @let sign = if passed { "✓" } else { "✗" };
+                            span.outcome {
+                                span aria-hidden="true" { (sign) } " "
+                                (words::required_outcome(one.outcome))
                             }
                         }
+                        td { (one.found) }
                     }
                 }
-            }
+            }))
         }
     }
 }
@@ -156,34 +152,23 @@ fn case_anchor(broker: &str, case: &CaseResult) -> String {
     format!("{}-{}", anchor(broker), folder_of(&case.id))
 }
 
-fn table(cases: &[CaseResult], broker: &str) -> Markup {
+fn case_table(cases: &[CaseResult], broker: &str) -> Markup {
     let figure = |figure: Option<u64>| figure.map_or("–".into(), |figure| figure.to_string());
     html! {
-        div.wide tabindex="0" role="region" aria-label={ "cases of " (broker) } {
-            table {
-                thead {
-                    tr {
-                        th { "Case" } th { "Expected" } th { "Verdict" } th { "Outcome" }
-                        th.number { "Free in the handshake, B" } th.number { "connected, B" }
-                        th.number { "Handshake, ms" } th.number { "Handshake, B" }
-                    }
-                }
-                tbody {
-                    @for case in cases {
-                        tr.bad[case.verdict == Verdict::NotHeld || case.unstable()] {
-                            td { a href={ "#" (case_anchor(broker, case)) } { (case.id) } }
-                            td { (case.expected) }
-                            td { (sign(case)) }
-                            td { (words::outcome(case)) }
-                            td.number { (figure(case.cost.heap_handshake)) }
-                            td.number { (figure(case.cost.heap_connected)) }
-                            td.number { (case.cost.handshake_seconds.map_or("–".into(), words::milliseconds)) }
-                            td.number { (figure(case.cost.handshake_bytes)) }
-                        }
-                    }
+        (table(&format!("cases of {}", broker), &[text("Case"), text("Expected"), text("Verdict"), text("Outcome"), number("Free in the handshake, B"), number("connected, B"), number("Handshake, ms"), number("Handshake, B")], html! {
+            @for case in cases {
+                tr.bad[case.verdict == Verdict::NotHeld || case.unstable()] {
+                    td { a href={ "#" (case_anchor(broker, case)) } { (case.id) } }
+                    td { (case.expected) }
+                    td { (sign(case)) }
+                    td { (words::outcome(case)) }
+                    td.number { (figure(case.cost.heap_handshake)) }
+                    td.number { (figure(case.cost.heap_connected)) }
+                    td.number { (case.cost.handshake_seconds.map_or("–".into(), words::milliseconds)) }
+                    td.number { (figure(case.cost.handshake_bytes)) }
                 }
             }
-        }
+        }))
     }
 }
 
@@ -250,28 +235,18 @@ fn wire(case: &CaseResult) -> Markup {
     html! {
         @if !wire.is_empty() {
             p.small { "Connections on the wire: " (wire.len()) " of " (case.evidence.connections) "." }
-            div.wide tabindex="0" role="region" aria-label={ "connections of " (case.id) } {
-                table {
-                    thead {
-                        tr {
-                            th { "Seen" } th.number { "Round trips" } th.number { "Handshake, ms" }
-                            th.number { "From the board, B" } th.number { "From the broker, B" } th.number { "s" }
-                        }
-                    }
-                    tbody {
-                        @for seen in wire {
-                            tr {
-                                td { (words::wire(seen)) }
-                                td.number { (seen.round_trips) }
-                                td.number { (seen.handshake_seconds.map_or("–".into(), words::milliseconds)) }
-                                td.number { (seen.bytes_from_board) }
-                                td.number { (seen.bytes_from_broker) }
-                                td.number { (format!("{:.3}", seen.seconds)) }
-                            }
-                        }
+            (table(&format!("connections of {}", case.id), &[text("Seen"), number("Round trips"), number("Handshake, ms"), number("From the board, B"), number("From the broker, B"), number("s")], html! {
+                @for seen in wire {
+                    tr {
+                        td { (words::wire(seen)) }
+                        td.number { (seen.round_trips) }
+                        td.number { (seen.handshake_seconds.map_or("–".into(), words::milliseconds)) }
+                        td.number { (seen.bytes_from_board) }
+                        td.number { (seen.bytes_from_broker) }
+                        td.number { (format!("{:.3}", seen.seconds)) }
                     }
                 }
-            }
+            }))
         }
     }
 }
@@ -279,23 +254,18 @@ fn wire(case: &CaseResult) -> Markup {
 fn clients(case: &CaseResult) -> Markup {
     html! {
         @if !case.evidence.clients.is_empty() {
-            div.wide tabindex="0" role="region" aria-label={ "other clients in " (case.id) } {
-                table {
-                    thead { tr { th { "Client" } th { "Outcome" } th { "Said" } } }
-                    tbody {
-                        @for client in &case.evidence.clients {
-                            tr {
-                                td { (client.client) " " (client.version) }
-                                td {
-                                    (words::outcome_words(client.outcome))
-                                    @if let Some(reason) = client.reason { ": " (reason) }
-                                }
-                                td { (client.said) }
-                            }
+            (table(&format!("other clients in {}", case.id), &[text("Client"), text("Outcome"), text("Said")], html! {
+                @for client in &case.evidence.clients {
+                    tr {
+                        td { (client.client) " " (client.version) }
+                        td {
+                            (words::outcome_words(client.outcome))
+                            @if let Some(reason) = client.reason { ": " (reason) }
                         }
+                        td { (client.said) }
                     }
                 }
-            }
+            }))
         }
     }
 }

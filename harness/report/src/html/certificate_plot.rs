@@ -5,6 +5,7 @@ use hilrig_core::heap::HeapPhase;
 use maud::{Markup, html};
 
 use super::plot::{mark, px, short, step};
+use super::table::wide;
 
 const WIDTH: f64 = 860.0;
 const LEFT: f64 = 230.0;
@@ -35,36 +36,36 @@ pub(super) fn plot(cases: &[CaseResult], broker: &str, required: Option<u64>) ->
     let bottom = TOP + rows.len() as f64 * ROW;
     let kib = step(end / 1024.0, 6.0) * 1024.0;
     html! {
-        div.wide tabindex="0" role="region" aria-label={ "plot of the cases of " (broker) } {
+        (wide(&format!("plot of the cases of {}", broker), html! {
             svg viewBox={ "0 0 " (WIDTH) " " (bottom + BOTTOM) } role="img"
                 aria-label="Lowest free heap by case; the figures are in the table below." {
-                g.scale {
-                    @for n in 0..=(end / kib) as u32 {
-                        @let at = px(x(f64::from(n) * kib));
-                        line x1=(at) x2=(at) y1=(TOP) y2=(bottom) {}
-                        text x=(at) y=(bottom + 16.0) text-anchor="middle" { (short(f64::from(n) * kib / 1024.0)) " KiB" }
+                    g.scale {
+                        @for n in 0..=(end / kib) as u32 {
+                            @let at = px(x(f64::from(n) * kib));
+                            line x1=(at) x2=(at) y1=(TOP) y2=(bottom) {}
+                            text x=(at) y=(bottom + 16.0) text-anchor="middle" { (short(f64::from(n) * kib / 1024.0)) " KiB" }
+                        }
                     }
-                }
-                @if let Some(required) = required {
-                    @let at = px(x(required as f64));
-                    line class="floor handshake" x1=(at) x2=(at) y1=(TOP) y2=(bottom) {
-                        title { "required of the profile: " (required) " B" }
+                    @if let Some(required) = required {
+                        @let at = px(x(required as f64));
+                        line class="floor handshake" x1=(at) x2=(at) y1=(TOP) y2=(bottom) {
+                            title { "required of the profile: " (required) " B" }
+                        }
                     }
-                }
-                @for (row, case) in rows.iter().enumerate() {
-                    @let y = TOP + (row as f64 + 0.5) * ROW;
-                    text x=(LEFT - 10.0) y=(px(y)) dy="4" text-anchor="end" { (case.id) }
-                    @for (phase, bytes) in figures(case) {
-                        @if let Some(bytes) = bytes {
-                            g {
-                                title { (case.id) ": lowest free in " (phase.name()) " " (bytes) " B" }
-                                (mark(phase, x(bytes as f64), y))
+                    @for (row, case) in rows.iter().enumerate() {
+                        @let y = TOP + (row as f64 + 0.5) * ROW;
+                        text x=(LEFT - 10.0) y=(px(y)) dy="4" text-anchor="end" { (case.id) }
+                        @for (phase, bytes) in figures(case) {
+                            @if let Some(bytes) = bytes {
+                                g {
+                                    title { (case.id) ": lowest free in " (phase.name()) " " (bytes) " B" }
+                                    (mark(phase, x(bytes as f64), y))
+                                }
                             }
                         }
                     }
                 }
-            }
-        }
+        }))
         p.legend {
             @for phase in [HeapPhase::Handshake, HeapPhase::Connected] {
                 span {

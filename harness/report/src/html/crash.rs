@@ -3,6 +3,8 @@
 use hilrig_core::crash::Crash;
 use maud::{Markup, html};
 
+use super::table::{table, text};
+
 /// Crashes that are shown whole; a boot loop has hundreds that are alike.
 const MOST: usize = 20;
 
@@ -30,20 +32,15 @@ pub(super) fn crashes(crashes: &[Crash], name: &str) -> Markup {
 
 fn frames(crash: &Crash) -> Markup {
     html! {
-        div.wide tabindex="0" role="region" aria-label={ "frames of the crash in line " (crash.line) } {
-            table {
-                thead { tr { th { "From" } th { "Address" } th { "Function" } th { "Source" } } }
-                tbody {
-                    @for [role, address, function, place] in crash.rows() {
-                        tr {
-                            td { (role) }
-                            td { code { (address) } }
-                            td { code { (function) } }
-                            td { code { (place) } }
-                        }
-                    }
+        (table(&format!("frames of the crash in line {}", crash.line), &[text("From"), text("Address"), text("Function"), text("Source")], html! {
+            @for [role, address, function, place] in crash.rows() {
+                tr {
+                    td { (role) }
+                    td { code { (address) } }
+                    td { code { (function) } }
+                    td { code { (place) } }
                 }
             }
-        }
+        }))
     }
 }

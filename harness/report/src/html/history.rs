@@ -6,8 +6,9 @@ use hilrig_core::heap::HeapPhase;
 use maud::{Markup, html};
 
 use super::plot::{mark, px, short, step};
-use crate::heap::{Figure, Key, Metric};
-use crate::history::Row;
+use super::table::{Column, number, table, text, wide};
+use crate::heap::{HeapFigure, Key, Metric};
+use crate::history::HistoryRow;
 
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 240.0;
@@ -24,8 +25,8 @@ struct Point<'a> {
 }
 
 /// A plot for each thing that can be compared. Of a single run there is nothing to compare.
-pub(super) fn section(rows: &[Row]) -> Markup {
-    let keys: BTreeSet<Key> = rows.iter().map(Row::key).collect();
+pub(super) fn section(rows: &[HistoryRow]) -> Markup {
+    let keys: BTreeSet<Key> = rows.iter().map(HistoryRow::key).collect();
     let all: Vec<(Key, Vec<Point<'_>>)> = keys
         .into_iter()
         .map(|key| {
@@ -41,23 +42,23 @@ pub(super) fn section(rows: &[Row]) -> Markup {
                 @for (key, points) in &all {
                     h3 { (key) }
                     (plot(points, &key.to_string()))
-                    (table(points))
+                    (figures(points))
                 }
             }
         }
     }
 }
 
-fn points<'a>(rows: &'a [Row], key: &Key) -> Vec<Point<'a>> {
-    let of_key = |row: &&Row| row.metric == Metric::LowestFree && row.key() == *key;
-    let rows: Vec<&Row> = rows.iter().filter(of_key).collect();
+fn points<'a>(rows: &'a [HistoryRow], key: &Key) -> Vec<Point<'a>> {
+    let of_key = |row: &&HistoryRow| row.metric == Metric::LowestFree && row.key() == *key;
+    let rows: Vec<&HistoryRow> = rows.iter().filter(of_key).collect();
     let runs = rows.chunk_by(|a, b| a.run == b.run);
     runs.map(|run| Point {
         run: &run[0].run,
         commit: run[0].commit.as_deref().unwrap_or(""),
         medians: HeapPhase::ALL.map(|phase| {
             let values = run.iter().filter(|row| row.phase == phase).map(|row| row.value);
-            Figure::of(values.collect()).map(|figure| figure.median)
+            HeapFigure::of(values.collect()).map(|figure| figure.median)
         }),
     })
     .collect()
@@ -75,62 +76,54 @@ fn plot(points: &[Point<'_>], name: &str) -> Markup {
     let kib = step((high - low) / 1024.0, 5.0) * 1024.0;
     let first_line = (low / kib).ceil() as u32;
     html! {
-        div.wide tabindex="0" role="region" aria-label={ "plot of the history of " (name) } {
+        (wide(&format!("plot of the history of {}", name), html! {
             svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img"
                 aria-label="Lowest free heap, run by run; the figures are in the table below." {
-                g.scale {
-                    @for n in first_line..=(high / kib) as u32 {
-                        @let at = px(y(f64::from(n) * kib));
-                        line x1=(LEFT) x2=(WIDTH - RIGHT) y1=(at) y2=(at) {}
-                        text x=(LEFT - 8.0) y=(at) dy="4" text-anchor="end" { (short(f64::from(n) * kib / 1024.0)) " KiB" }
-                    }
-                    text x=(LEFT) y=(HEIGHT - 8.0) { (points[0].run) }
-                    text x=(WIDTH - RIGHT) y=(HEIGHT - 8.0) text-anchor="end" { (points[points.len() - 1].run) }
-                }
-                @for (number, phase) in HeapPhase::ALL.into_iter().enumerate() {
-                    @let line: Vec<String> = points.iter().enumerate().filter_map(|(at, point)| {
-                        Some(format!("{},{}", px(x(at)), px(y(point.medians[number]? as f64))))
-                    }).collect();
-                    polyline class={ "run " (phase.name()) } points=(line.join(" ")) {}
-                    @for (at, point) in points.iter().enumerate() {
-                        @if let Some(bytes) = point.medians[number] {
-                            g {
-                                title { (point.run) " " (point.commit) ": " (phase.name()) " " (bytes) " B" }
-                                (mark(phase, x(at), y(bytes as f64)))
-                            }
+                    g.scale {
+                        @for n in first_line..=(high / kib) as u32 {
+                            @let at = px(y(f64::from(n) * kib));
+                            line x1=(LEFT) x2=(WIDTH - RIGHT) y1=(at) y2=(at) {}
+                            text x=(LEFT - 8.0) y=(at) dy="4" text-anchor="end" { (short(f64::from(n) * kib / 1024.0)) " KiB" }
                         }
+                        text x=(LEFT) y=(HEIGHT - 8.0) { (points[0].run) }
+                        text x=(WIDTH - RIGHT) y=(HEIGHT - 8.0) text-anchor="end" { (points[points.len() - 1].run) }
                     }
-                }
-            }
-        }
-    }
-}
-
-fn table(points: &[Point<'_>]) -> Markup {
-    html! {
-        details {
-            summary { "The figures of " (points.len()) " runs" }
-            div.wide tabindex="0" role="region" aria-label="history" {
-                table {
-                    thead {
-                        tr {
-                            th { "Run" } th { "Commit" }
-                            @for phase in HeapPhase::ALL { th.number { (phase.name()) ", B" } }
-                        }
-                    }
-                    tbody {
-                        @for point in points.iter().rev() {
-                            tr {
-                                td { (point.run) }
-                                td { code { (point.commit) } }
-                                @for median in point.medians {
-                                    td.number { (median.map_or("not measured".into(), |m| m.to_string())) }
+                    @for (number, phase) in HeapPhase::ALL.into_iter().enumerate() {
+                        @let line: Vec<String> = points.iter().enumerate().filter_map(|(at, point)| {
+                            Some(format!("{},{}", px(x(at)), px(y(point.medians[number]? as f64))))
+                        }).collect();
+                        polyline class={ "run " (phase.name()) } points=(line.join(" ")) {}
+                        @for (at, point) in points.iter().enumerate() {
+                            @if let Some(bytes) = point.medians[number] {
+                                g {
+                                    title { (point.run) " " (point.commit) ": " (phase.name()) " " (bytes) " B" }
+                                    (mark(phase, x(at), y(bytes as f64)))
                                 }
                             }
                         }
                     }
                 }
-            }
+        }))
+    }
+}
+
+fn figures(points: &[Point<'_>]) -> Markup {
+    let phases = HeapPhase::ALL.map(|phase| number(format!("{}, B", phase.name())));
+    let columns: Vec<Column> = [text("Run"), text("Commit")].into_iter().chain(phases).collect();
+    html! {
+        details {
+            summary { "The figures of " (points.len()) " runs" }
+            (table("history", &columns, html! {
+                @for point in points.iter().rev() {
+                    tr {
+                        td { (point.run) }
+                        td { code { (point.commit) } }
+                        @for median in point.medians {
+                            td.number { (median.map_or("not measured".into(), |m| m.to_string())) }
+                        }
+                    }
+                }
+            }))
         }
     }
 }

@@ -3,7 +3,8 @@
 use hilrig_core::event::FirmwareFacts;
 use maud::{Markup, html};
 
-use crate::heap::{at_lowest, held, lowest};
+use super::table::{number, table, text};
+use crate::heap::{at_lowest, caller_rows, lowest};
 use crate::model::BoardModel;
 
 /// Static memory of the images.
@@ -12,23 +13,18 @@ pub(super) fn sections(firmware: &[FirmwareFacts]) -> Markup {
         @if firmware.iter().any(|firmware| !firmware.sections.is_empty()) {
             section id="static" {
                 h2 { "Static memory" }
-                div.wide tabindex="0" role="region" aria-label="static memory" {
-                    table {
-                        thead { tr { th { "Image for" } th { "Section" } th { "Holds" } th.number { "B" } } }
-                        tbody {
-                            @for firmware in firmware {
-                                @for section in &firmware.sections {
-                                    tr {
-                                        td { (firmware.kind) }
-                                        td { code { (section.name) } }
-                                        td { (section.holds.words()) }
-                                        td.number { (section.bytes) }
-                                    }
-                                }
+                (table("static memory", &[text("Image for"), text("Section"), text("Holds"), number("B")], html! {
+                    @for firmware in firmware {
+                        @for section in &firmware.sections {
+                            tr {
+                                td { (firmware.kind) }
+                                td { code { (section.name) } }
+                                td { (section.holds.words()) }
+                                td.number { (section.bytes) }
                             }
                         }
                     }
-                }
+                }))
             }
         }
     }
@@ -43,21 +39,16 @@ pub(super) fn holders(board: &BoardModel) -> Markup {
             @for told in board.callers.values() {
                 details open[Some(told.phase) == open] {
                     summary { (at_lowest(told)) }
-                    div.wide tabindex="0" role="region" aria-label={ "who held the heap, " (told.phase.name()) } {
-                        table {
-                            thead { tr { th.number { "B" } th.number { "Blocks" } th { "Function" } th { "Source" } } }
-                            tbody {
-                                @for row in held(told) {
-                                    tr {
-                                        td.number { (row.bytes) }
-                                        td.number { (row.blocks.map(|b| b.to_string()).unwrap_or_default()) }
-                                        td { code { (row.name) } }
-                                        td { code { (row.place) } }
-                                    }
-                                }
+                    (table(&format!("who held the heap, {}", told.phase.name()), &[number("B"), number("Blocks"), text("Function"), text("Source")], html! {
+                        @for row in caller_rows(told) {
+                            tr {
+                                td.number { (row.bytes) }
+                                td.number { (row.blocks.map(|b| b.to_string()).unwrap_or_default()) }
+                                td { code { (row.name) } }
+                                td { code { (row.place) } }
                             }
                         }
-                    }
+                    }))
                 }
             }
         }

@@ -11,6 +11,7 @@ mod history;
 mod memory;
 mod page;
 mod plot;
+mod table;
 mod trace;
 
 pub use certificate::certificate_page;
@@ -24,7 +25,7 @@ use hilrig_core::text::plain_lines;
 
 use crate::file::WholeFile;
 use crate::heap::{Baseline, against};
-use crate::history::{History, Row, Wanted};
+use crate::history::{History, HistoryFilter, HistoryRow};
 use crate::model::RunModel;
 use crate::record::REPORT;
 use crate::reporters::Reporter;
@@ -76,11 +77,11 @@ impl HtmlFile {
     }
 
     /// The figures of the runs before this one, and of this one.
-    fn rows(&self) -> Vec<Row> {
+    fn rows(&self) -> Vec<HistoryRow> {
         let Some(path) = self.history.as_ref().filter(|path| path.exists()) else {
             return Vec::new();
         };
-        let wanted = Wanted { last: Some(MOST_RUNS), ..Wanted::default() };
+        let wanted = HistoryFilter { last: Some(MOST_RUNS), ..HistoryFilter::default() };
         let rows = History::read(path).and_then(|history| history.rows(&wanted));
         let mut rows = rows.unwrap_or_else(|error| {
             tracing::warn!("{error}");
@@ -90,7 +91,7 @@ impl HtmlFile {
         // after it is not its past.
         let started = self.run.started.as_ref().map_or("", |started| started.started.as_str());
         rows.retain(|row| row.started.as_str() < started);
-        rows.extend(Row::of(&self.run));
+        rows.extend(HistoryRow::of(&self.run));
         rows
     }
 

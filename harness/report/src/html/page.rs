@@ -8,11 +8,12 @@ use hilrig_core::verdict::Verdict;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::memory;
+use super::table::{Column, number, table, text};
 use super::trace::Trace;
 use super::{against, board, certificate, history};
 use crate::certificate::{Certification, seal};
 use crate::heap::{Comparison, Key};
-use crate::history::Row;
+use crate::history::HistoryRow;
 use crate::model::{BoardModel, RunModel};
 use crate::record::folder_of;
 
@@ -26,7 +27,7 @@ pub(super) fn page(
     run: &RunModel,
     traces: &BTreeMap<String, Trace>,
     record: &Path,
-    history: &[Row],
+    history: &[HistoryRow],
     compared: &[(Key, Comparison)],
 ) -> Markup {
     let verdict = run.ended.as_ref().map(|end| end.verdict);
@@ -140,30 +141,22 @@ fn boards(run: &RunModel) -> Markup {
     let low = |board: &BoardModel, phase| {
         board.heap.get(phase).map_or("–".into(), |low| low.lowest_free.to_string())
     };
+    let phases = HeapPhase::ALL.map(|phase| number(format!("Free in {}, B", phase.name())));
+    let columns: Vec<Column> =
+        [text("Board"), text("Verdict")].into_iter().chain(phases).chain([text("Why")]).collect();
     html! {
         section id="boards" {
             h2 { "Boards" }
-            div.wide tabindex="0" role="region" aria-label="boards" {
-                table {
-                    thead {
-                        tr {
-                            th { "Board" } th { "Verdict" }
-                            @for phase in HeapPhase::ALL { th.number { "Free in " (phase.name()) ", B" } }
-                            th { "Why" }
-                        }
-                    }
-                    tbody {
-                        @for board in &run.boards {
-                            tr {
-                                td { a href={ "#" (anchor(&board.name)) } { (board.name) } }
-                                td { (badge(board.verdict())) }
-                                @for phase in HeapPhase::ALL { td.number { (low(board, phase)) } }
-                                td { (board.end.as_ref().and_then(|end| end.why.as_deref()).unwrap_or("")) }
-                            }
-                        }
+            (table("boards", &columns, html! {
+                @for board in &run.boards {
+                    tr {
+                        td { a href={ "#" (anchor(&board.name)) } { (board.name) } }
+                        td { (badge(board.verdict())) }
+                        @for phase in HeapPhase::ALL { td.number { (low(board, phase)) } }
+                        td { (board.end.as_ref().and_then(|end| end.why.as_deref()).unwrap_or("")) }
                     }
                 }
-            }
+            }))
         }
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use hilrig_core::heap::{HeapPhase, HeapSample};
 use maud::{Markup, html};
 
-use super::trace::{Trace, Walked};
+use super::table::wide;
+use super::trace::{PhaseSpan, Trace};
 
 // Of the whole picture and of the space around the plot, in SVG units.
 const WIDTH: f64 = 860.0;
@@ -18,7 +19,7 @@ const BOTTOM: f64 = 40.0;
 const LETTER: f64 = 6.6;
 
 /// Lowest free heap that a phase must keep, bytes.
-pub(super) type Floors = BTreeMap<HeapPhase, u64>;
+pub(super) type PhaseFloors = BTreeMap<HeapPhase, u64>;
 
 /// Both axes of a plot.
 struct Axes {
@@ -37,7 +38,7 @@ impl Axes {
 }
 
 /// The plot of one board; `end` is the run's, seconds.
-pub(super) fn heap(trace: &Trace, board: &str, end: f64, floors: &Floors) -> Markup {
+pub(super) fn heap(trace: &Trace, board: &str, end: f64, floors: &PhaseFloors) -> Markup {
     let largest =
         trace.samples.iter().flat_map(|(_, s)| [Some(s.lowest_free), s.free]).flatten().max();
     let Some(largest) = largest else {
@@ -46,18 +47,18 @@ pub(super) fn heap(trace: &Trace, board: &str, end: f64, floors: &Floors) -> Mar
     let last = trace.samples.iter().map(|(at, _)| *at).fold(end, f64::max);
     let axes = Axes { seconds: last.max(1e-3), bytes: (largest as f64 * 1.08).max(1.0) };
     html! {
-        div.wide tabindex="0" role="region" aria-label={ "plot of the heap of " (board) } {
+        (wide(&format!("plot of the heap of {}", board), html! {
             svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img"
                 aria-label={ "Free heap of " (board) " over the run; the figures are in the table below." } {
-                (shades(&axes, &trace.phases))
-                (scales(&axes))
-                (floor_lines(&axes, floors))
-                (free_line(&axes, &trace.samples))
-                @for (at, sample) in &trace.samples {
-                    (point(&axes, *at, sample))
+                    (shades(&axes, &trace.phases))
+                    (scales(&axes))
+                    (floor_lines(&axes, floors))
+                    (free_line(&axes, &trace.samples))
+                    @for (at, sample) in &trace.samples {
+                        (point(&axes, *at, sample))
+                    }
                 }
-            }
-        }
+        }))
         p.legend {
             @for phase in HeapPhase::ALL {
                 span {
@@ -88,7 +89,7 @@ pub(super) fn heap(trace: &Trace, board: &str, end: f64, floors: &Floors) -> Mar
     }
 }
 
-fn shades(axes: &Axes, phases: &[Walked]) -> Markup {
+fn shades(axes: &Axes, phases: &[PhaseSpan]) -> Markup {
     html! {
         @for (number, walked) in phases.iter().enumerate() {
             @let from = axes.x(walked.from);
@@ -126,7 +127,7 @@ fn scales(axes: &Axes) -> Markup {
     }
 }
 
-fn floor_lines(axes: &Axes, floors: &Floors) -> Markup {
+fn floor_lines(axes: &Axes, floors: &PhaseFloors) -> Markup {
     html! {
         @for (phase, floor) in floors {
             @let y = px(axes.y(*floor as f64));

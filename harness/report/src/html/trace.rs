@@ -15,14 +15,14 @@ pub(super) struct Trace {
     /// How many samples one of `samples` stands for.
     pub thinned: usize,
     /// The phases that were walked.
-    pub phases: Vec<Walked>,
+    pub phases: Vec<PhaseSpan>,
     /// Samples since the last one that was kept.
     skipped: Option<(f64, HeapSample, usize)>,
 }
 
 /// A phase from its start to its end, seconds from the run's start.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Walked {
+pub(super) struct PhaseSpan {
     pub phase: Phase,
     pub from: f64,
     pub to: Option<f64>,
@@ -33,7 +33,7 @@ impl Trace {
         match what {
             What::Heap(sample) => self.sample(at, *sample),
             What::PhaseStarted { phase } => {
-                self.phases.push(Walked { phase: *phase, from: at, to: None });
+                self.phases.push(PhaseSpan { phase: *phase, from: at, to: None });
             }
             What::PhaseEnded { phase, .. } => {
                 if let Some(last) = self.phases.iter_mut().rfind(|walked| walked.phase == *phase) {

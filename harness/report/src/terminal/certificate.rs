@@ -6,7 +6,7 @@ use hilrig_core::certify::certificate::{Outcome, RequiredOutcome, Verdict};
 use hilrig_core::certify::{CaseResult, Certificate, Tally};
 use hilrig_core::plural::counted;
 
-use super::looks::Looks;
+use super::style::TerminalStyle;
 use super::words::{clean, fit};
 use crate::certificate::{Certification, words};
 use crate::model::RunModel;
@@ -21,7 +21,7 @@ const FIGURE: usize = "wire, B".len();
 const NARROWEST: usize = 16;
 
 /// All that is told of the certifications when a run is over.
-pub(super) fn end(run: &RunModel, looks: Looks) -> String {
+pub(super) fn end(run: &RunModel, looks: TerminalStyle) -> String {
     let mut out = String::new();
     for certification in &run.certifications {
         let Certification { broker, cases, expected, .. } = certification;
@@ -44,7 +44,7 @@ pub(super) fn end(run: &RunModel, looks: Looks) -> String {
 }
 
 /// A certificate.
-pub(super) fn text(certificate: &Certificate, looks: Looks) -> String {
+pub(super) fn text(certificate: &Certificate, looks: TerminalStyle) -> String {
     let library = certificate.tls_library.as_ref().map(|of| format!(", {of}")).unwrap_or_default();
     let head = format!("{}: {}{library}", certificate.name, words::broker(certificate));
     let mut out = format!("{}\n{}", looks.bold(&clean(&head)), told(&certificate.cases, looks));
@@ -62,7 +62,7 @@ pub(super) fn text(certificate: &Certificate, looks: Looks) -> String {
 }
 
 /// The cases, what did not hold, and how many came out how.
-fn told(all: &[CaseResult], looks: Looks) -> String {
+fn told(all: &[CaseResult], looks: TerminalStyle) -> String {
     let mut out = cases(all, looks);
     let mut head = Some("what was found");
     for case in all.iter().filter(|case| !troubled(case)) {
@@ -84,7 +84,7 @@ fn told(all: &[CaseResult], looks: Looks) -> String {
 }
 
 /// The table, or, where the terminal is too narrow for one, a line for each case.
-fn cases(cases: &[CaseResult], looks: Looks) -> String {
+fn cases(cases: &[CaseResult], looks: TerminalStyle) -> String {
     let longest = |texts: &mut dyn Iterator<Item = String>| {
         texts.map(|text| text.chars().count()).max().unwrap_or(0)
     };
@@ -115,7 +115,7 @@ fn cases(cases: &[CaseResult], looks: Looks) -> String {
     out
 }
 
-fn lines(cases: &[CaseResult], looks: Looks) -> String {
+fn lines(cases: &[CaseResult], looks: TerminalStyle) -> String {
     let line = |case: &CaseResult| {
         let verdict = paint(case, looks, words::verdict(case));
         format!("{}\n  {verdict}, {}\n", clean(&case.id), words::outcome(case))
@@ -132,7 +132,7 @@ fn figures(case: &CaseResult) -> [String; 3] {
     ]
 }
 
-fn paint(case: &CaseResult, looks: Looks, text: &str) -> String {
+fn paint(case: &CaseResult, looks: TerminalStyle, text: &str) -> String {
     match case.verdict {
         _ if case.unstable() => looks.bad(text),
         Verdict::NotHeld => looks.bad(text),
@@ -145,7 +145,7 @@ fn troubled(case: &CaseResult) -> bool {
     case.verdict == Verdict::NotHeld || case.outcome == Outcome::Broken
 }
 
-fn trouble(case: &CaseResult, looks: Looks, out: &mut String) {
+fn trouble(case: &CaseResult, looks: TerminalStyle, out: &mut String) {
     let came = clean(&words::came_of(case));
     let _ = writeln!(out, "{}: {}", clean(&case.id), looks.bad(&came));
     let said = case.evidence.said.as_ref().map(|said| {

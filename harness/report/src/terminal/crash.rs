@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use hilrig_core::crash::Crash;
 
-use super::looks::Looks;
+use super::style::TerminalStyle;
 use super::words::clean;
 use crate::model::{BoardModel, came_again};
 
@@ -27,7 +27,7 @@ pub(super) fn in_a_line(crash: &Crash) -> String {
 }
 
 /// The traces of a board's crashes.
-pub(super) fn traces(board: &BoardModel, looks: Looks) -> String {
+pub(super) fn traces(board: &BoardModel, looks: TerminalStyle) -> String {
     let columns = looks.width.unwrap_or(COLUMNS).min(COLUMNS).saturating_sub(INDENT + 2).max(20);
     let distinct = board.distinct_crashes();
     let mut out = String::new();
@@ -43,7 +43,7 @@ pub(super) fn traces(board: &BoardModel, looks: Looks) -> String {
     out
 }
 
-fn trace(crash: &Crash, columns: usize, looks: Looks, out: &mut String) {
+fn trace(crash: &Crash, columns: usize, looks: TerminalStyle, out: &mut String) {
     let head = format!("line {}: {}", crash.line, clean(&crash.headline()));
     for (at, line) in wrapped(&head, columns).into_iter().enumerate() {
         let indent = if at == 0 { INDENT } else { INDENT + 2 };

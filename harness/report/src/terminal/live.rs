@@ -14,8 +14,8 @@ use hilrig_core::event::{Event, What};
 use hilrig_core::plural::counted;
 use hilrig_core::verdict::Verdict;
 
-use super::looks::Looks;
-use super::progress::Progress;
+use super::progress::ScenarioProgress;
+use super::style::TerminalStyle;
 use super::{crash, table, words};
 use crate::model::RunModel;
 use crate::reporters::Reporter;
@@ -28,7 +28,7 @@ const BAR_LINE: usize = 44;
 /// A line for each board at work, verdicts above them, and the table at the end.
 pub struct Live<W> {
     out: W,
-    looks: Looks,
+    looks: TerminalStyle,
     record: Option<PathBuf>,
     run: RunModel,
     names: usize,
@@ -36,7 +36,7 @@ pub struct Live<W> {
     whole: Option<ProgressBar>,
     boards: BTreeMap<String, ProgressBar>,
     ticker: Option<Ticker>,
-    progress: Progress,
+    progress: ScenarioProgress,
 }
 
 impl<W: Write + Send> Live<W> {
@@ -45,7 +45,7 @@ impl<W: Write + Send> Live<W> {
     pub fn new(
         target: ProgressDrawTarget,
         out: W,
-        looks: Looks,
+        looks: TerminalStyle,
         record: Option<PathBuf>,
     ) -> Live<W> {
         Live {
@@ -58,7 +58,7 @@ impl<W: Write + Send> Live<W> {
             whole: None,
             boards: BTreeMap::new(),
             ticker: None,
-            progress: Progress::default(),
+            progress: ScenarioProgress::default(),
         }
     }
 

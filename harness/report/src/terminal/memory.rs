@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use hilrig_core::event::FirmwareFacts;
 
 use super::words::clean;
-use crate::heap::{at_lowest, held, lowest};
+use crate::heap::{at_lowest, caller_rows, lowest};
 use crate::model::{BoardModel, RunModel};
 
 /// Boards whose holders are told: those of a farm are alike, and all are in the summary.
@@ -35,7 +35,7 @@ fn sections(firmware: &FirmwareFacts) -> String {
 fn holders(board: &BoardModel) -> String {
     let Some(told) = lowest(board) else { return String::new() };
     let mut out = format!("{}: who held the heap ({}):\n", clean(&board.name), at_lowest(told));
-    for row in held(told) {
+    for row in caller_rows(told) {
         let place = match row.place.is_empty() {
             true => String::new(),
             false => format!(", {}", clean(&row.place)),

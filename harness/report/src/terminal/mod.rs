@@ -3,11 +3,11 @@
 mod certificate;
 mod crash;
 mod live;
-mod looks;
 mod memory;
 mod plain;
 mod progress;
 mod scenarios;
+mod style;
 mod table;
 mod words;
 
@@ -18,14 +18,14 @@ use hilrig_core::certify::Certificate;
 use indicatif::ProgressDrawTarget;
 
 pub use live::Live;
-pub use looks::Looks;
 pub use plain::Plain;
+pub use style::TerminalStyle;
 
 use crate::reporters::Reporter;
 
 /// Where the terminal reporter writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
+pub enum TerminalStream {
     /// Standard output.
     Stdout,
     /// Standard error.
@@ -33,11 +33,11 @@ pub enum Stream {
 }
 
 /// A certificate as a table for `stream`, or for a file.
-pub fn certificate_text(stream: Option<Stream>, certificate: &Certificate) -> String {
+pub fn certificate_text(stream: Option<TerminalStream>, certificate: &Certificate) -> String {
     let looks = match stream {
-        None => Looks::default(),
-        Some(Stream::Stdout) => Looks::of(&io::stdout()),
-        Some(Stream::Stderr) => Looks::of(&io::stderr()),
+        None => TerminalStyle::default(),
+        Some(TerminalStream::Stdout) => TerminalStyle::of(&io::stdout()),
+        Some(TerminalStream::Stderr) => TerminalStyle::of(&io::stderr()),
     };
     certificate::text(certificate, looks)
 }
@@ -45,20 +45,20 @@ pub fn certificate_text(stream: Option<Stream>, certificate: &Certificate) -> St
 /// The reporter that suits `stream`: a picture that is updated in place on a terminal, plain lines
 /// elsewhere. `record` is told at the end. Let it be the last reporter, so that the record is
 /// whole when it is named.
-pub fn terminal(stream: Stream, record: Option<PathBuf>) -> Box<dyn Reporter> {
+pub fn terminal(stream: TerminalStream, record: Option<PathBuf>) -> Box<dyn Reporter> {
     let (on_terminal, looks, target): (_, _, fn() -> ProgressDrawTarget) = match stream {
-        Stream::Stdout => {
+        TerminalStream::Stdout => {
             let out = io::stdout();
-            (out.is_terminal(), Looks::of(&out), ProgressDrawTarget::stdout)
+            (out.is_terminal(), TerminalStyle::of(&out), ProgressDrawTarget::stdout)
         }
-        Stream::Stderr => {
+        TerminalStream::Stderr => {
             let out = io::stderr();
-            (out.is_terminal(), Looks::of(&out), ProgressDrawTarget::stderr)
+            (out.is_terminal(), TerminalStyle::of(&out), ProgressDrawTarget::stderr)
         }
     };
     let out: Box<dyn io::Write + Send> = match stream {
-        Stream::Stdout => Box::new(io::stdout()),
-        Stream::Stderr => Box::new(io::stderr()),
+        TerminalStream::Stdout => Box::new(io::stdout()),
+        TerminalStream::Stderr => Box::new(io::stderr()),
     };
     // A terminal that cannot move its cursor gets lines, too.
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");

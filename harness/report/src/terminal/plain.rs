@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use hilrig_core::event::{BrokerFacts, Event, What};
 use hilrig_core::phase::PhaseOutcome;
 
-use super::looks::Looks;
-use super::progress::Progress;
+use super::progress::ScenarioProgress;
+use super::style::TerminalStyle;
 use super::{crash, table, words};
 use crate::model::RunModel;
 use crate::reporters::Reporter;
@@ -15,23 +15,23 @@ use crate::reporters::Reporter;
 /// One line for each change of phase and each verdict, and the table at the end.
 pub struct Plain<W> {
     out: W,
-    looks: Looks,
+    looks: TerminalStyle,
     record: Option<PathBuf>,
     run: RunModel,
     names: usize,
-    progress: Progress,
+    progress: ScenarioProgress,
 }
 
 impl<W: Write + Send> Plain<W> {
     /// Writes to `out`. `record` is told at the end.
-    pub fn new(out: W, looks: Looks, record: Option<PathBuf>) -> Plain<W> {
+    pub fn new(out: W, looks: TerminalStyle, record: Option<PathBuf>) -> Plain<W> {
         Plain {
             out,
             looks,
             record,
             run: RunModel::default(),
             names: 0,
-            progress: Progress::default(),
+            progress: ScenarioProgress::default(),
         }
     }
 

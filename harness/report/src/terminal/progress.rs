@@ -12,7 +12,7 @@ pub(super) const EVERY: f64 = 30.0;
 
 /// The boards that are in a scenario.
 #[derive(Default)]
-pub(super) struct Progress {
+pub(super) struct ScenarioProgress {
     /// Seconds that the scenarios of the run go on for, by name; of those that do not go on for steps.
     lengths: BTreeMap<String, f64>,
     boards: BTreeMap<String, Under>,
@@ -30,7 +30,7 @@ struct Under {
     free: Option<u64>,
 }
 
-impl Progress {
+impl ScenarioProgress {
     /// Takes the next event in.
     pub fn add(&mut self, event: &Event) {
         if let What::RunStarted(run) = &event.what {

@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use hilrig_core::scenario::Scenario;
 
-use super::looks::Looks;
+use super::style::TerminalStyle;
 use super::words::{self, clean};
 use crate::model::RunModel;
 
 /// A line for each scenario of each board.
-pub(super) fn scenarios(run: &RunModel, looks: Looks) -> String {
+pub(super) fn scenarios(run: &RunModel, looks: TerminalStyle) -> String {
     let mut out = String::new();
     for board in &run.boards {
         let of = |check: &&hilrig_core::check::Check| {

@@ -7,7 +7,7 @@ use hilrig_core::heap::HeapPhase;
 use hilrig_core::plural::counted;
 use hilrig_core::verdict::Verdict;
 
-use super::looks::Looks;
+use super::style::TerminalStyle;
 use super::words::{self, block, clean, fit};
 use super::{certificate, crash};
 use super::{memory, scenarios};
@@ -22,7 +22,7 @@ const TIME: usize = 10;
 const NARROWEST_NAMES: usize = 8;
 
 /// All that is written when a run is over.
-pub(super) fn end(run: &RunModel, looks: Looks, record: Option<&Path>) -> String {
+pub(super) fn end(run: &RunModel, looks: TerminalStyle, record: Option<&Path>) -> String {
     let mut out = String::from("\n");
     if !run.boards.is_empty() {
         out += &boards(run, looks);
@@ -54,7 +54,7 @@ pub(super) fn end(run: &RunModel, looks: Looks, record: Option<&Path>) -> String
 }
 
 /// The table, or, where the terminal is too narrow for one, a paragraph for each board.
-fn boards(run: &RunModel, looks: Looks) -> String {
+fn boards(run: &RunModel, looks: TerminalStyle) -> String {
     let heap: usize = HeapPhase::ALL.iter().map(|phase| GAP.len() + column(*phase)).sum();
     let beside = 2 * GAP.len() + VERDICT + TIME + heap;
     let longest = run.boards.iter().map(|board| clean(&board.name).chars().count()).max();
@@ -71,7 +71,7 @@ fn column(phase: HeapPhase) -> usize {
     phase.name().len().max(6)
 }
 
-fn table(run: &RunModel, looks: Looks, names: usize) -> String {
+fn table(run: &RunModel, looks: TerminalStyle, names: usize) -> String {
     let mut out = String::new();
     let left = names + 2 * GAP.len() + VERDICT + TIME;
     let _ = writeln!(out, "{:left$}{GAP}{}", "", looks.dim("lowest free heap, bytes"));
@@ -92,7 +92,7 @@ fn table(run: &RunModel, looks: Looks, names: usize) -> String {
     out
 }
 
-fn paragraphs(run: &RunModel, looks: Looks) -> String {
+fn paragraphs(run: &RunModel, looks: TerminalStyle) -> String {
     let mut out = String::new();
     for board in &run.boards {
         let verdict = looks.verdict(board.verdict(), verdict_word(board));
@@ -116,7 +116,7 @@ fn time(board: &BoardModel) -> String {
     }
 }
 
-fn heap(board: &BoardModel, phase: HeapPhase, looks: Looks, columns: usize) -> String {
+fn heap(board: &BoardModel, phase: HeapPhase, looks: TerminalStyle, columns: usize) -> String {
     let figure = board.heap.get(phase).map_or("-".into(), |low| low.lowest_free.to_string());
     let cell = format!("{figure:>columns$}");
     let id = format!("heap.{}", phase.name());
@@ -124,7 +124,7 @@ fn heap(board: &BoardModel, phase: HeapPhase, looks: Looks, columns: usize) -> S
 }
 
 /// Why a board did not pass, and what to do where the bench is to blame.
-fn trouble(board: &BoardModel, looks: Looks, out: &mut String) {
+fn trouble(board: &BoardModel, looks: TerminalStyle, out: &mut String) {
     const OUTCOME: usize = "not measured".len();
     let passed = board.verdict() == Some(Verdict::Passed);
     let mut checks = board.checks_not_held().peekable();
@@ -152,7 +152,7 @@ fn trouble(board: &BoardModel, looks: Looks, out: &mut String) {
 }
 
 /// The last line: the verdict over all boards.
-fn verdict(run: &RunModel, looks: Looks) -> String {
+fn verdict(run: &RunModel, looks: TerminalStyle) -> String {
     let all = [Verdict::Passed, Verdict::Failed, Verdict::RigFault, Verdict::Skipped];
     let mut counts: Vec<String> = all
         .into_iter()

@@ -8,9 +8,9 @@ use hilrig_core::plural::counted;
 use hilrig_core::text::printable;
 use hilrig_core::verdict::Verdict;
 
-use super::looks::Looks;
+use super::style::TerminalStyle;
 use crate::certificate::words as certificate;
-use crate::model::{BoardEnd, Flash, outcome_words};
+use crate::model::{BoardEnd, FlashResult, outcome_words};
 
 /// The most columns that a board's name takes where lines are to stand in columns.
 pub(super) const NAME_COLUMNS: usize = 24;
@@ -62,7 +62,7 @@ pub(super) fn board(facts: &BoardFacts) -> String {
     format!("{} on {}{mac}", clean(&facts.kind), clean(&facts.port))
 }
 
-pub(super) fn flashed(flash: &Flash) -> String {
+pub(super) fn flashed(flash: &FlashResult) -> String {
     if flash.kept {
         return "image is on the board already".into();
     }
@@ -80,7 +80,7 @@ pub(super) fn certify(started: &CertifyStarted) -> String {
 }
 
 /// A case that is over, in one line.
-pub(super) fn case(broker: &str, case: &CaseResult, looks: Looks) -> String {
+pub(super) fn case(broker: &str, case: &CaseResult, looks: TerminalStyle) -> String {
     let verdict = match case.verdict {
         CaseVerdict::NotRun => String::new(),
         verdict => format!("{}, ", certificate::verdict_words(verdict)),
@@ -97,7 +97,7 @@ pub(super) fn case(broker: &str, case: &CaseResult, looks: Looks) -> String {
 }
 
 /// `indent` stands before further lines of the reason.
-pub(super) fn end(end: &BoardEnd, looks: Looks, indent: usize) -> String {
+pub(super) fn end(end: &BoardEnd, looks: TerminalStyle, indent: usize) -> String {
     let told = match end.verdict {
         Verdict::Skipped => end.verdict.word().to_owned(),
         verdict => format!("{} in {:.3} s", verdict.word(), end.seconds),

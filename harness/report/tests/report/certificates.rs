@@ -5,7 +5,7 @@ use hilrig_core::certify::matrix::CASES;
 use hilrig_core::certify::outside::NEEDS_ALLOW_LOAD;
 use hilrig_core::certify::{Case, CaseResult, Reason, Tally};
 use hilrig_report::certificate::{
-    Compared, Difference, Meaning, differences, differences_markdown, markdown,
+    ComparisonKind, Difference, Meaning, differences, differences_markdown, markdown,
 };
 use hilrig_report::{
     CERTIFICATE, CERTIFICATE_TEXT, CertificateError, CertificateFiles, RunModel, certificates_in,
@@ -304,19 +304,19 @@ fn a_partial_run_compares_what_both_have() {
 #[test]
 fn two_brokers_are_compared_and_neither_is_a_regression() {
     let (before, mut now) = (certificate(), upgraded());
-    assert_eq!(differences(&before, &now).compared, Compared::Upgrade);
+    assert_eq!(differences(&before, &now).compared, ComparisonKind::Upgrade);
     now.broker.software = "nats-server".into();
     let found = differences(&before, &now);
-    assert!(found.holds() && found.compared == Compared::Brokers);
+    assert!(found.holds() && found.compared == ComparisonKind::Brokers);
     assert!(found.differences.iter().any(|one| one.meaning == Meaning::Worse));
     let text = differences_markdown(&before, &now, &found);
     assert!(text.contains("Two brokers: a comparison, not a regression"), "{text}");
     assert!(!text.contains('❌'), "{text}");
     let mut now = upgraded();
     now.device.kind = "esp8266".into();
-    assert_eq!(differences(&before, &now).compared, Compared::Devices);
+    assert_eq!(differences(&before, &now).compared, ComparisonKind::Devices);
     assert!(differences(&before, &now).holds());
-    assert_eq!(differences(&before, &certificate()).compared, Compared::Same);
+    assert_eq!(differences(&before, &certificate()).compared, ComparisonKind::Same);
 }
 
 #[test]

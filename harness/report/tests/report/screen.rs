@@ -7,13 +7,13 @@ use hilrig_core::event::{Event, What};
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::phase::Phase;
 use hilrig_core::verdict::Verdict;
-use hilrig_report::{Live, Looks, Plain, Reporter as _, replay};
+use hilrig_report::{Live, Plain, Reporter as _, TerminalStyle, replay};
 use indicatif::{InMemoryTerm, ProgressDrawTarget};
 use proptest::prelude::*;
 
 use crate::sample::{Page, Stream, certified, mixed};
 
-fn plain(events: &[Event], looks: Looks) -> String {
+fn plain(events: &[Event], looks: TerminalStyle) -> String {
     let page = Page::default();
     let record = Some(PathBuf::from("records/20261122-100000-1a2b"));
     replay(events, &mut Plain::new(page.clone(), looks, record)).unwrap();
@@ -21,19 +21,19 @@ fn plain(events: &[Event], looks: Looks) -> String {
 }
 
 /// What stands from the table on.
-fn table(events: &[Event], looks: Looks) -> String {
+fn table(events: &[Event], looks: TerminalStyle) -> String {
     let text = plain(events, looks);
     let (_, table) = text.split_once("\n\n").unwrap();
     table.to_owned()
 }
 
-fn wide(columns: usize) -> Looks {
-    Looks { width: Some(columns), colour: false }
+fn wide(columns: usize) -> TerminalStyle {
+    TerminalStyle { width: Some(columns), colour: false }
 }
 
 #[test]
 fn plain_lines_and_the_table_with_every_verdict() {
-    insta::assert_snapshot!(plain(&mixed().events, Looks::default()));
+    insta::assert_snapshot!(plain(&mixed().events, TerminalStyle::default()));
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn soak(steps: u32) -> Stream {
 
 #[test]
 fn a_pipe_gets_a_line_on_a_scenario_every_30_seconds() {
-    let text = plain(&soak(102).events, Looks::default());
+    let text = plain(&soak(102).events, TerminalStyle::default());
     let lines: Vec<&str> = text.lines().filter(|line| line.contains(", step ")).collect();
     // In 153 s, and none for the first moment.
     assert_eq!(lines.len(), 5, "{text}");
@@ -109,7 +109,7 @@ fn a_live_view_tells_the_step_of_how_many() {
 
 #[test]
 fn a_certification_as_lines_and_a_table() {
-    insta::assert_snapshot!(plain(&certified().events, Looks::default()));
+    insta::assert_snapshot!(plain(&certified().events, TerminalStyle::default()));
     let cut_short: Vec<Event> = certified().events.into_iter().take(9).collect();
     let text = table(&cut_short, wide(80));
     assert!(text.contains("cut short: 3 of 10 cases were reported"), "{text}");
@@ -126,7 +126,7 @@ fn long_names_are_cut_on_a_terminal_only() {
     let text = table(&stream.events, wide(80));
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     insta::assert_snapshot!(text);
-    assert!(table(&stream.events, Looks::default()).contains(name));
+    assert!(table(&stream.events, TerminalStyle::default()).contains(name));
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn a_run_that_was_cut_short_says_so() {
 
 #[test]
 fn colour_is_there_when_it_is_wanted() {
-    let looks = Looks { width: Some(80), colour: true };
+    let looks = TerminalStyle { width: Some(80), colour: true };
     let text = table(&mixed().events, looks);
     assert!(text.contains("\u{1b}[1m\u{1b}[32mpassed"), "{text:?}");
     assert!(text.contains("\u{1b}[31m    19000"), "{text:?}");
