@@ -66,12 +66,16 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     pub(crate) fn new(
         shared: &'a PoolShared<'a>,
-        board: Box<dyn Board>,
+        mut board: Box<dyn Board>,
         kind: BoardKind,
         number: usize,
         participant: Participant<'a>,
         time: TimeServer,
     ) -> Session<'a> {
+        let (events, name) = (shared.events.clone(), board.name().to_owned());
+        board.set_notes(Box::new(move |text| {
+            events.board(&name, What::Note { text: text.to_owned() });
+        }));
         Session {
             shared,
             kind,
