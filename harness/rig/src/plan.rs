@@ -34,8 +34,11 @@ pub struct Plan {
     pub force_flash: bool,
     /// What the boards are locked for. Anyone who waits for a board reads it.
     pub reason: String,
-    /// Where the time servers listen.
+    /// Where the rig's own services listen for boards: the time servers, and the relays to the broker.
     pub listen: IpAddr,
+    /// The broker's port is fixed, and boards connect to it directly. Else they connect through a relay, which sees
+    /// what arrives from them.
+    pub broker_port_is_fixed: bool,
 }
 
 impl Plan {

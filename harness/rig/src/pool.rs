@@ -9,6 +9,7 @@ mod board;
 mod broker;
 pub mod halt;
 mod judge;
+mod network;
 mod proof;
 
 use std::cell::RefCell;

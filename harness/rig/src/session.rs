@@ -13,8 +13,9 @@ pub mod reading;
 pub mod settings_form;
 pub mod switch;
 pub mod web_server;
+pub mod wire;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
@@ -36,6 +37,7 @@ use crate::log::Log;
 use crate::open_console::OpenConsole;
 use crate::plan::Plan;
 use crate::pool_shared::PoolShared;
+use crate::relay_pair::RelayPair;
 use crate::restart_barrier::Participant;
 use crate::scenario::steps::Steps;
 use crate::stop::Stop;
@@ -53,6 +55,8 @@ pub struct Session<'a> {
     pub(crate) participant: Participant<'a>,
     /// The board's web server, once it is known.
     pub(crate) web_server: Cell<Option<SocketAddr>>,
+    /// The relays to the broker, from the first time that the board is to connect.
+    pub(crate) relays: OnceCell<RelayPair>,
     /// The scenario under way.
     pub(crate) scenario: RefCell<Option<Rc<Steps>>>,
     /// What is noted of the board: phases, checks, crashes, heap figures.
@@ -83,6 +87,7 @@ impl<'a> Session<'a> {
             console: OpenConsole::default(),
             participant,
             web_server: Cell::new(None),
+            relays: OnceCell::new(),
             scenario: RefCell::new(None),
             journal: Journal::new(board.name(), shared.events),
             // Without a ROM that prints (behind a debug probe) only the firmware is heard.

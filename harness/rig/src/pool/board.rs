@@ -10,7 +10,7 @@ use hilrig_core::verdict::Verdict;
 use tokio::sync::watch;
 
 use super::halt::{Halt, in_phase};
-use super::{judge, proof};
+use super::{judge, network, proof};
 use crate::callers;
 use crate::crashes;
 use crate::job::Job;
@@ -161,6 +161,9 @@ async fn blamed(
     if let Some(dead) = dead {
         let why = format!("{dead}. Seen as: {why}");
         return Stop::Rig(in_phase(&session.journal, &why));
+    }
+    if let Some(text) = network::seen(session) {
+        session.note(text);
     }
     match session.board.lock().await.stuck().await {
         None => Stop::Failed(why),

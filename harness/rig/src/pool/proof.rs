@@ -1,9 +1,8 @@
-//! Before the rig blames a board, it proves its own side: the board has power, a CPU that runs and its
-//! cables, its chip answers, and the broker answers a connection of the rig's own. What is found dead is
-//! the bench's trouble, and the verdict names it.
+//! Before the rig blames a board, it proves its own side: the board has power, a CPU that runs and its cables, the
+//! network carries what the board sends, its chip answers, and the broker answers a connection of the rig's own. What
+//! is found dead is the bench's trouble, and the verdict names it.
 
-use hilrig_core::phase::Phase;
-
+use super::network;
 use crate::mqtt;
 use crate::session::Session;
 
@@ -13,6 +12,10 @@ pub(super) async fn dead(session: &Session<'_>) -> Option<String> {
     if let Err(fault) = board.sound().await {
         return Some(fault.to_string());
     }
+    // Before the chip is asked, which may reset it.
+    if let Some(found) = network::dead(session).await {
+        return Some(found);
+    }
     // If it printed something in the wait that failed, the chip and its line are alive.
     if session.log.has_begun()
         && session.log.ends_in_silence()
@@ -21,7 +24,7 @@ pub(super) async fn dead(session: &Session<'_>) -> Option<String> {
         return Some(format!("the chip itself does not answer either: {fault}"));
     }
     drop(board);
-    if !session.journal.now_in().is_some_and(needs_broker) {
+    if !session.journal.now_in().is_some_and(network::needs_broker) {
         return None;
     }
     let endpoint = session.shared.broker.ready_now()?.endpoint;
@@ -30,21 +33,4 @@ pub(super) async fn dead(session: &Session<'_>) -> Option<String> {
     let client_id = format!("hilrig-proof-{}", session.number());
     let answered = mqtt::answers(&endpoint, &client_id, deadline).await;
     answered.err().map(|found| format!("the broker does not answer the rig either: {found}"))
-}
-
-/// Whether the board and the broker are about to talk.
-fn needs_broker(phase: Phase) -> bool {
-    match phase {
-        Phase::Lock | Phase::Flash | Phase::Boot | Phase::Configuration | Phase::ScenarioPage => {
-            false
-        }
-        Phase::Refusal
-        | Phase::Switch
-        | Phase::Mqtt
-        | Phase::SwitchBack
-        | Phase::ScenarioHandshake
-        | Phase::ScenarioPayload
-        | Phase::ScenarioReconnect
-        | Phase::ScenarioSoak => true,
-    }
 }

@@ -145,7 +145,10 @@ fn broker_plan(
     let dir = folders.temporary.path();
     let mut plan = BrokerPlan::new(&config.broker, folders.id.as_str(), dir, deadlines.broker)
         .map_err(Error::rig)?;
-    plan.listen = inputs.listen();
+    // A board reaches it through a relay, unless its port is fixed.
+    if plan.port.is_some() {
+        plan.listen = inputs.listen();
+    }
     plan.longest =
         deadlines.run + scenarios.iter().map(|run| longest(run, deadlines)).sum::<Duration>();
     Ok(plan)
