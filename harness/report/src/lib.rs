@@ -9,7 +9,6 @@ mod boot_log;
 pub mod certificate;
 mod escape;
 mod events_file;
-mod file;
 mod fold;
 mod github;
 pub mod heap;
