@@ -61,7 +61,7 @@ pub use main_path::MainPath;
 pub use plan::{Member, Plan};
 pub use pool::bench_broker::BenchBroker;
 pub use pool::{BoardsEnded, Pool, RunOutcome};
-pub use recorded::{FinishedRun, RunRequest, run_recorded};
+pub use recorded::{FinishedRun, RunRequest, run_job_recorded, run_recorded};
 pub use replies::mismatch;
 pub use run::run;
 pub use run_broker::RunBroker;
