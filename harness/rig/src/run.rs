@@ -4,8 +4,8 @@ use hilrig_core::event::Events;
 
 use crate::job::Job;
 use crate::plan::{Member, Plan};
-use crate::pool::bench_broker::BenchBroker;
 use crate::pool::{BoardsEnded, Pool, RunOutcome};
+use crate::run_broker::RunBroker;
 
 /// Runs the job, such as the [main path](crate::MainPath), on every member. `stop` resolves, with the reason, when the
 /// run is to end early. `record_fault` says why the record is not whole, if it is not.
@@ -13,7 +13,7 @@ pub async fn run(
     plan: &Plan,
     members: Vec<Member>,
     job: &dyn Job,
-    broker: &mut dyn BenchBroker,
+    broker: &mut RunBroker,
     events: &Events,
     stop: impl Future<Output = String>,
     record_fault: impl Fn() -> Option<String>,
