@@ -7,7 +7,7 @@ use hilrig_core::config::{BoardConfig, BoardKind, Config};
 use hilrig_core::contract::Contract;
 use hilrig_core::event::FirmwareFacts;
 use hilrig_core::image::Image;
-use hilrig_core::scenario::Asked;
+use hilrig_core::scenario::ScenarioRun;
 use hilrig_report::heap::{BASELINE, Baseline, BaselineError};
 
 use super::image::{has_tracing_image, use_tracing_images};
@@ -109,7 +109,7 @@ impl RunInputs {
     /// The plan of the run. `reason` is shown to other runs that wait for one of its boards.
     pub fn into_plan(
         self,
-        scenarios: Vec<Asked>,
+        scenarios: Vec<ScenarioRun>,
         seed: u64,
         force_flash: bool,
         reason: String,
