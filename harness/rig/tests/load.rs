@@ -59,7 +59,7 @@ fn a_missing_configuration_says_how_to_get_one() {
 #[test]
 fn a_port_that_depends_on_plugging_order_is_refused() {
     let bench = Sandbox::new(
-        "[[board]]\nname = \"desk\"\nkind = \"esp8266\"\nport = \"/dev/ttyUSB77\"\nhttp = \"192.0.2.1:80\"\nrig = \"192.0.2.2\"\n",
+        "[firmware.esp8266]\nimage = \"none.bin\"\n[[board]]\nname = \"desk\"\nkind = \"esp8266\"\nport = \"/dev/ttyUSB77\"\nhttp = \"192.0.2.1:80\"\nrig = \"192.0.2.2\"\n",
     );
     refused(load::config(&bench.file()), &["board `desk`", "order of plugging", "usb_serial"]);
 }
