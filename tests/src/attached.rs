@@ -103,6 +103,16 @@ impl AttachedBoard {
         reply
     }
 
+    /// Has its serial port send a text of the test's.
+    pub fn say(&self, text: &str) {
+        // A command is at most 4,096 bytes, and JSON may take six for one.
+        let chars: Vec<char> = text.chars().collect();
+        for piece in chars.chunks(600) {
+            let text: String = piece.iter().collect();
+            self.control(&serde_json::json!({ "do": "say", "text": text }).to_string());
+        }
+    }
+
     /// Waits until the last byte of garbage or flood was sent. What the firmware says in the meantime
     /// is mixed into it.
     pub fn trouble_over(&self) {

@@ -60,6 +60,22 @@ impl Sandbox {
         path
     }
 
+    /// A broker that starts when [`open_gate`](Sandbox::open_gate) is called.
+    pub fn gated_broker(&self) -> PathBuf {
+        let gate = self.path("gate");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mkfifoat(rustix::fs::CWD, &gate, mode).expect("the folder is writable");
+        let text =
+            format!("[ -e {0}.open ] || read word < {0}\nexec mosquitto \"$@\"", gate.display());
+        self.script("mosquitto-that-waits", &text)
+    }
+
+    /// Lets the broker of [`gated_broker`](Sandbox::gated_broker) start, now and whenever it starts again.
+    pub fn open_gate(&self) {
+        self.write("gate.open", "");
+        fs::write(self.path("gate"), "go\n").expect("the broker reads the gate");
+    }
+
     /// A program of this machine in the bench's folder, with nothing of the caller's environment
     /// that changes what it does.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {

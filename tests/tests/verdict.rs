@@ -29,22 +29,8 @@ fn held_in(bench: &Sandbox, phase: Phase, names: &[&str]) -> (Vec<AttachedBoard>
     let mut configuration = Configuration::new();
     match phase {
         Phase::Configuration => {
-            // The broker waits for a word of the test's, and the boards for the broker.
-            let gate = bench.path("gate");
-            rustix::fs::mknodat(
-                rustix::fs::CWD,
-                &gate,
-                rustix::fs::FileType::Fifo,
-                rustix::fs::Mode::from_raw_mode(0o600),
-                0,
-            )
-            .unwrap();
-            let text = format!(
-                "[ -e {0}.open ] || read word < {0}\nexec mosquitto \"$@\"",
-                gate.display()
-            );
-            let program = bench.script("mosquitto-that-waits", &text);
-            configuration.set("broker.executable", path_text(&program));
+            // The boards wait for the broker.
+            configuration.set("broker.executable", path_text(&bench.gated_broker()));
         }
         _ => hold::in_phase(bench, &mut configuration, phase),
     }
@@ -54,14 +40,7 @@ fn held_in(bench: &Sandbox, phase: Phase, names: &[&str]) -> (Vec<AttachedBoard>
         .set("deadlines.connect", "5 s")
         .set("deadlines.reply", "5 s");
     configuration.set("deadlines.broker", "20 s");
-    let boards: Vec<_> = (0..)
-        .zip(names)
-        .map(|(seed, name)| {
-            let board = AttachedBoard::seeded(bench, name, seed);
-            configuration.board(board.as_board(name));
-            board
-        })
-        .collect();
+    let boards = attached(bench, &mut configuration, names);
     bench.configure(&configuration);
     let mut run = bench.start(&["run"]);
     for _ in names {
@@ -73,6 +52,20 @@ fn held_in(bench: &Sandbox, phase: Phase, names: &[&str]) -> (Vec<AttachedBoard>
         }
     }
     (boards, run)
+}
+
+/// Boards of these names, each with a process of its own.
+fn attached(
+    bench: &Sandbox,
+    configuration: &mut Configuration,
+    names: &[&str],
+) -> Vec<AttachedBoard> {
+    let board = |(seed, name): (u64, &&str)| {
+        let board = AttachedBoard::seeded(bench, name, seed);
+        configuration.board(board.as_board(name));
+        board
+    };
+    (0..).zip(names).map(board).collect()
 }
 
 /// Waits until a board was asked for MQTT mode, and is in it.
@@ -87,12 +80,6 @@ fn in_mqtt_mode(bench: &Sandbox, board: &str) {
 
 fn memmem(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
-}
-
-/// The broker starts now.
-fn open_gate(bench: &Sandbox) {
-    bench.write("gate.open", "");
-    fs::write(bench.path("gate"), "go\n").unwrap();
 }
 
 fn qemu(board: &AttachedBoard) -> Pid {
@@ -150,7 +137,7 @@ fn trouble_of_the_bench(phase: Phase) {
         do_to(board, fault);
     }
     if phase == Phase::Configuration {
-        open_gate(&bench);
+        bench.open_gate();
     }
     let ended = run.ended();
     let record = bench.record();
@@ -195,7 +182,11 @@ fn trouble_of_the_bench_in_mqtt_mode() {
 
 fn a_broker_that_stands_still(phase: Phase) {
     let bench = Sandbox::new();
-    let (boards, run) = held_in(&bench, phase, &["desk"]);
+    let (boards, mut run) = held_in(&bench, phase, &["desk"]);
+    if phase == Phase::Configuration {
+        bench.open_gate();
+        run.line_with(", ready in ");
+    }
     let broker = bench.process("mosquitto").pid;
     kill_process(broker, Signal::STOP).unwrap();
     let ended = run.ended();
@@ -205,6 +196,11 @@ fn a_broker_that_stands_still(phase: Phase) {
     ended.with_code(exit::RIG_FAULT);
     boards.into_iter().for_each(|board| drop(board.stop()));
     bench.nothing_may_be_left();
+}
+
+#[test]
+fn a_broker_that_stands_still_in_configuration_mode() {
+    a_broker_that_stands_still(Phase::Configuration);
 }
 
 #[test]
@@ -277,5 +273,50 @@ fn a_topic_that_is_none_fails_its_board_before_it_is_used() {
     let record = bench.record();
     record.must_be_whole();
     failed_by(&record, "virtual-1", "boot_log.mqtt", &["one topic for both directions, `mqtt_`"]);
+    bench.nothing_may_be_left();
+}
+
+#[test]
+fn a_topic_that_a_broker_ends_the_connection_for_fails_its_board_and_no_other() {
+    // The topic as the board prints it, and what the verdict reports of it.
+    let topics = [
+        ("wildcard", "bench/#".to_owned(), "has a wildcard"),
+        ("nul", "mqtt_\0tx".to_owned(), "bytes that no topic may have"),
+        ("long", "t".repeat(65_536), "longer than 2,048 bytes"),
+    ];
+    let bench = Sandbox::new();
+    let mut configuration = Configuration::new();
+    let names: Vec<&str> = topics.iter().map(|(name, ..)| *name).chain(["sound"]).collect();
+    let boards = attached(&bench, &mut configuration, &names);
+    // The bundled firmware stores no such topic. So the rig does not read its lines on these boards, but the test's.
+    let sound = boards.last().unwrap().mac().replace(':', "");
+    let read = format!("(?P<tx_topic>mqtt_tx_{sound}|bench/#|mqtt_.tx|tt+)$");
+    let edits = [
+        ("(?P<tx_topic>.+)$", read.as_str()),
+        // Without it there is no refusal, and MQTT mode is entered once.
+        (r"given_up = '^MQTT given up after \d+ attempts, HTTP Server Restored$'", ""),
+    ];
+    hold::contract(&bench, &mut configuration, &edits);
+    bench.configure(&configuration);
+    let run = bench.start(&["run"]);
+    for (board, (name, topic, _)) in boards.iter().zip(&topics) {
+        in_mqtt_mode(&bench, name);
+        let text = format!("MQTT Tx Topic: {topic}\r\nESP8266 Mode: MQTT Client Running\r\n");
+        board.say(&format!("\r\n{text}"));
+    }
+    run.ended().with_code(exit::BOARD_FAILED);
+    let record = bench.record();
+    record.must_be_whole();
+    for (board, _, words) in &topics {
+        let (verdict, why) = record.verdict(board);
+        assert_eq!(verdict, Verdict::Failed, "{board}: {why}");
+        assert!(why.contains("the boot log's tx_topic `") && why.contains(words), "{why}");
+        assert_eq!(record.checks_that(board, CheckOutcome::NotHeld), ["boot_log.mqtt"], "{board}");
+    }
+    // All but the refusal, which this contract has no way for.
+    let (_, why) = record.verdict("sound");
+    assert_eq!(record.checks_that("sound", CheckOutcome::NotHeld), [""; 0], "{why}");
+    assert_eq!(record.checks_that("sound", CheckOutcome::NotMeasured), ["refusal"], "{why}");
+    boards.into_iter().for_each(|board| drop(board.stop()));
     bench.nothing_may_be_left();
 }
