@@ -443,6 +443,10 @@ pub struct Decode {
     /// The firmware's ELF, to turn addresses into function, file and line.
     #[arg(long, value_name = "FILE")]
     pub elf: Option<PathBuf>,
+    /// The firmware's contract: its patterns find the build in the log and in the ELF, and the line that means
+    /// that the firmware came up. Without it, those of the bundled firmware do.
+    #[arg(long, value_name = "FILE")]
+    pub contract: Option<PathBuf>,
     /// One line of JSON for each finding.
     #[arg(long)]
     pub json: bool,

@@ -16,8 +16,17 @@ const HELP: &str = "It is the file that the linker wrote for this very image; wi
 
 /// Reads an ELF that the command line names.
 pub fn firmware(path: &Path) -> Result<Firmware, Failure> {
+    firmware_by(path, None)
+}
+
+/// The same. `in_image` finds its build by the contract.
+pub fn firmware_by(
+    path: &Path,
+    in_image: Option<&regex::bytes::Regex>,
+) -> Result<Firmware, Failure> {
     let bytes = read(path).map_err(Failure::usage)?;
-    Firmware::read(&bytes).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+    Firmware::read_with_build(&bytes, in_image)
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
 }
 
 /// What is known of an image's ELF file.

@@ -8,6 +8,7 @@
 mod backtrace;
 mod cortex;
 mod esp32;
+mod nuttx;
 mod rust;
 mod zephyr;
 
@@ -121,6 +122,17 @@ pub enum CrashLine {
         /// Its text.
         what: String,
     },
+    /// A fault or a failed assertion as NuttX prints it. Several may stand for one crash.
+    Nuttx {
+        /// The fault; empty for an assertion.
+        what: String,
+        /// The registers on the same line.
+        registers: Box<Registers>,
+        /// The assertion.
+        panic: Option<Box<Panic>>,
+        /// The task, where the text has it.
+        task: Option<String>,
+    },
     /// The task or thread that crashed.
     Task {
         /// Its name.
@@ -184,6 +196,7 @@ impl CrashLine {
                 let text = std::str::from_utf8(line).ok()?;
                 esp32::read(text)
                     .or_else(|| backtrace::read(text))
+                    .or_else(|| nuttx::read(text))
                     .or_else(|| rust::read(text))
                     .or_else(|| zephyr::read(text))
                     .or_else(|| cortex::read(text))
@@ -305,9 +318,11 @@ fn panic(line: &[u8]) -> Option<CrashLine> {
     })
 }
 
-/// What a logger of Rust or Zephyr wrote into a line of its own.
+/// What a logger of Rust, Zephyr or NuttX wrote into a line of its own.
 pub fn without_logger(line: &str) -> Option<&str> {
-    rust::without_logger(line).or_else(|| zephyr::without_logger(line))
+    rust::without_logger(line)
+        .or_else(|| zephyr::without_logger(line))
+        .or_else(|| nuttx::without_logger(line))
 }
 
 /// A fault that has nothing but a name.
@@ -388,6 +403,11 @@ impl fmt::Display for CrashLine {
             CrashLine::Detail { what } => f.write_str(what),
             CrashLine::Zephyr { reason, what } => {
                 write!(f, "Zephyr's fatal error {reason}: {what}")
+            }
+            CrashLine::Nuttx { what, .. } if !what.is_empty() => f.write_str(&guru_words(what)),
+            CrashLine::Nuttx { panic, .. } => {
+                let message = panic.as_ref().and_then(|panic| panic.message.as_deref());
+                write!(f, "assertion failed{}", message.map_or(String::new(), |m| format!(": {m}")))
             }
             CrashLine::Task { name, .. } => write!(f, "in task {name}"),
             CrashLine::TaskWatchdog => {

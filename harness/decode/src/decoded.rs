@@ -1,6 +1,6 @@
 //! A finding with its frames: what a run's record and `hilrig decode` tell of it.
 
-use hilrig_core::crash::{Crash, FailedAlloc, Frame, Hex};
+use hilrig_core::crash::{Crash, FailedAlloc, Frame, Hex, RegisterValue};
 
 use crate::finding::{Address, Finding, Role};
 use crate::firmware::{Firmware, SourcePlace};
@@ -39,7 +39,11 @@ impl Finding {
             evidence: self.evidence.clone(),
             task: self.task.clone(),
             panic: self.panic.clone(),
-            registers: registers.others.iter().map(|(n, v)| ((*n).to_owned(), Hex(*v))).collect(),
+            registers: registers
+                .others
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), RegisterValue(*value)))
+                .collect(),
             damaged: self.damaged.clone(),
             note: note(self, fit),
         }

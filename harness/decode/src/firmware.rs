@@ -78,6 +78,18 @@ impl Firmware {
     /// # Errors
     /// It is no ELF, or holds no code.
     pub fn read(elf: &[u8]) -> Result<Firmware, FirmwareError> {
+        Firmware::read_with_build(elf, None)
+    }
+
+    /// The same. `in_image` finds the build ids in the file (group 1), where the firmware's contract has such a
+    /// pattern; without it, that is the bundled firmware's `HILRIG_BUILD=0123456789abcdef`.
+    ///
+    /// # Errors
+    /// It is no ELF, or holds no code.
+    pub fn read_with_build(
+        elf: &[u8],
+        in_image: Option<&regex::bytes::Regex>,
+    ) -> Result<Firmware, FirmwareError> {
         let file = object::File::parse(elf).map_err(FirmwareError::NoElf)?;
         let mut code: Vec<Code> = file
             .sections()
@@ -94,8 +106,13 @@ impl Firmware {
         code.sort_by_key(|code| code.start);
         let functions = functions(&file, &code);
         let calls = Calls::of(file.architecture(), code.iter().map(|code| code.start));
-        let identity = BuildIdentity::of(elf);
+        let identity = BuildIdentity::of(elf, in_image);
         Ok(Firmware { context: context(&file), code, functions, calls, identity })
+    }
+
+    /// Whether the file names its build.
+    pub fn names_build(&self) -> bool {
+        !self.identity.builds.is_empty()
     }
 
     /// Whether there is debug information, so that files and lines can be told.

@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use regex::Regex;
+
 use crate::decoder::DecoderState;
 use crate::finding::Finding;
 use crate::judge::LoopRule;
@@ -38,6 +40,14 @@ impl LiveDecoder {
     /// Boot loops are judged by `rule`. Lines that match its `up` are to be told as signs, too.
     pub fn new(rule: LoopRule) -> LiveDecoder {
         LiveDecoder { state: DecoderState::new(rule), awake: 0, next: 1, before: VecDeque::new() }
+    }
+
+    /// The same, with the pattern of the line that names the build (group 1) by the firmware's contract. Lines
+    /// that match it are signs, too.
+    #[must_use]
+    pub fn with_build(mut self, in_log: Regex) -> LiveDecoder {
+        self.state.build_line = Some(in_log);
+        self
     }
 
     /// Takes whole lines, the first of which has the number `first`, in which no sign was found.

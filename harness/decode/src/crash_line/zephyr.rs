@@ -118,6 +118,15 @@ fn fatal(text: &str) -> Option<CrashLine> {
 
 /// Addresses and causes. Their numbers are printed without zeros in front.
 fn fault(text: &str) -> Option<CrashLine> {
+    // ARM64: the registers first, then `EC:  0x25 (Data Abort taken without a change in Exception level)`.
+    if text.starts_with("ELR_ELn: 0x") {
+        let registers = Box::new(registers::read(text.as_bytes())?);
+        return Some(CrashLine::Fault { what: String::new(), registers });
+    }
+    if let Some((number, what)) = text.strip_prefix("EC:").and_then(|rest| rest.split_once(" (")) {
+        number.trim().strip_prefix("0x")?;
+        return Some(fault_named(what.strip_suffix(')')?));
+    }
     let number = |rest: &str| {
         let rest = rest.trim_start().trim_start_matches([':', '=']).trim_start();
         let digits = rest.strip_prefix("0x").unwrap_or(rest);
@@ -182,12 +191,13 @@ fn xtensa(text: &str) -> Option<CrashLine> {
     is_row.then(|| registers::read(text.as_bytes()).map(CrashLine::Registers))?
 }
 
-/// An entry of RISC-V's call trace: `0: sp: 200320b4 ra: 20029d24`.
+/// An entry of RISC-V's call trace: `0: sp: 200320b4 ra: 20029d24`, or `0: ra: 20029d24`.
 pub fn call(line: &str) -> Option<u32> {
     let text = line.trim();
     let (number, rest) = text.split_once(": ")?;
     number.trim().parse::<u32>().ok()?;
-    let is_frame = rest.trim_start().starts_with("sp: ") || rest.trim_start().starts_with("fp: ");
+    let is_frame = ["sp: ", "fp: ", "ra: "].iter().any(|head| rest.trim_start().starts_with(head));
     let (_, ra) = rest.split_once("ra: ").filter(|_| is_frame)?;
-    number::whole(number::run(ra.trim().as_bytes()))
+    let ra = ra.trim().trim_start_matches("0x");
+    number::register(number::run(ra.as_bytes())).and_then(|ra| u32::try_from(ra).ok())
 }

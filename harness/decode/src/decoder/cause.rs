@@ -10,6 +10,10 @@ use crate::finding::{Finding, Kind, Role};
 /// has a first: the other core may write meanwhile.
 const APART: u32 = 2;
 
+/// Other lines that may stand between two lines of NuttX that name one crash: its version, the state of the
+/// stacks.
+const APART_NUTTX: u32 = 24;
+
 /// Zephyr's numbers of fatal errors that say more than that there was one.
 const STACK_CHECK: u32 = 2;
 const OOPS: u32 = 3;
@@ -103,8 +107,10 @@ impl OpenCrash {
     /// Takes what a line says of the cause.
     fn name(&mut self, kind: Kind, said: CrashLine, announced: bool) {
         self.guru |= matches!(said, CrashLine::Guru { .. });
-        self.fault |= matches!(said, CrashLine::Fault { .. } | CrashLine::Zephyr { .. });
-        if let CrashLine::Fault { registers, .. } = &said {
+        self.nuttx |= matches!(said, CrashLine::Nuttx { .. });
+        self.fault |=
+            self.nuttx || matches!(said, CrashLine::Fault { .. } | CrashLine::Zephyr { .. });
+        if let CrashLine::Fault { registers, .. } | CrashLine::Nuttx { registers, .. } = &said {
             self.registers(registers);
         }
         self.message = PanicMessage::None;
@@ -144,6 +150,13 @@ impl OpenCrash {
                 Kind::Exception if finding.said.is_none() => finding.said = Some(what),
                 _ => finding.add_detail(&what),
             },
+            CrashLine::Nuttx { what, panic, task, .. } => {
+                finding.task = finding.task.take().or(task);
+                finding.panic = finding.panic.take().or_else(|| panic.map(|panic| *panic));
+                if finding.kind == Kind::Exception && finding.said.is_none() && !what.is_empty() {
+                    finding.said = Some(what);
+                }
+            }
             CrashLine::TaskWatchdog => {
                 self.task_watchdog = true;
                 finding.said = Some("the task watchdog was not reset in time".to_owned());
@@ -180,6 +193,8 @@ fn kind(said: &CrashLine) -> Option<Kind> {
         CrashLine::Exception { .. } | CrashLine::Guru { .. } | CrashLine::Fault { .. } => {
             Kind::Exception
         }
+        CrashLine::Nuttx { what, .. } if what.is_empty() => Kind::Panic,
+        CrashLine::Nuttx { .. } => Kind::Exception,
         CrashLine::Zephyr { reason, .. } => match *reason {
             STACK_CHECK => Kind::StackOverflow,
             OOPS | PANIC => Kind::Panic,
@@ -200,6 +215,7 @@ fn kind(said: &CrashLine) -> Option<Kind> {
 /// Other lines that may stand in front of one that says more of the crash that is open.
 fn apart(said: &CrashLine) -> u32 {
     match said {
+        CrashLine::Nuttx { .. } => APART_NUTTX,
         CrashLine::Abort { .. } | CrashLine::Canary { .. } | CrashLine::Zephyr { .. } => APART,
         CrashLine::Guru { what } if what == "abort" => APART,
         _ => 0,
@@ -211,6 +227,9 @@ fn is_more_of(open: &OpenCrash, kind: Kind, said: &CrashLine) -> bool {
     if matches!(said, CrashLine::Zephyr { .. }) && open.fault {
         // It comes last, behind registers and traces.
         return !open.over;
+    }
+    if matches!(said, CrashLine::Nuttx { .. }) {
+        return open.nuttx && !open.over;
     }
     if open.place != DumpPart::Cause {
         return false;

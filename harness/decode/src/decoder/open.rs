@@ -43,6 +43,8 @@ pub struct OpenCrash {
     pub guru: bool,
     /// In the words of Zephyr or of a bare handler, which name one crash several times.
     pub fault: bool,
+    /// In the words of NuttX, which prints the fault, an assertion and the registers one after the other.
+    pub nuttx: bool,
     /// The task watchdog of ESP-IDF said why.
     pub task_watchdog: bool,
     /// A word of the stack that the end of a line cut in two, and that line.
@@ -78,6 +80,7 @@ impl OpenCrash {
             over: false,
             guru: false,
             fault: false,
+            nuttx: false,
             task_watchdog: false,
             half: (0, String::new()),
             rows: 0,
@@ -340,7 +343,8 @@ impl OpenCrash {
 
 /// Return addresses that dumps name as such.
 fn named(registers: &Registers) -> Option<u32> {
-    ["ra", "lr", "rtn_addr"].iter().find_map(|name| registers.others.get(name)).copied()
+    let other = |name: &&str| u32::try_from(*registers.others.get(*name)?).ok();
+    ["ra", "lr", "rtn_addr"].iter().find_map(other)
 }
 
 pub fn add(finding: &mut Finding, role: Role, value: Option<u32>) {
