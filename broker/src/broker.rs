@@ -7,12 +7,12 @@ use hilrig_core::config::BrokerKind;
 use hilrig_core::event::BrokerFacts;
 use rustls::pki_types::CertificateDer;
 
-use crate::certs::Certificates;
+use crate::engine::keeper::{self, Keeper};
+use crate::engine::log_tail::LogTail;
 use crate::error::BrokerError;
-use crate::keeper::{self, Keeper};
-use crate::logtail::LogTail;
+use crate::pki::run_certificates::Certificates;
 use crate::plan::BrokerPlan;
-use crate::{container, engine, process};
+use crate::{container, docker, process};
 
 /// A broker that answers. Dropping stops it and waits for that; [`stop`](Broker::stop) does the same
 /// without blocking.
@@ -108,7 +108,7 @@ impl Broker {
             software: "mosquitto".into(),
             version: self.ready.version.clone(),
             from: self.ready.from.clone(),
-            tls: Some(crate::certs::PROFILE.into()),
+            tls: Some(crate::pki::run_certificates::PROFILE.into()),
             port: self.ready.port,
             seconds: self.seconds,
         }
@@ -181,10 +181,10 @@ async fn keep(job: &Job, desk: &Desk, ports: Ports) -> Result<End, BrokerError> 
         BrokerKind::Process => process::serve(job, desk, ports).await,
         BrokerKind::Container => {
             let engine =
-                engine::connect().await.map_err(|found| BrokerError::NoEngine { found })?;
+                docker::connect().await.map_err(|found| BrokerError::NoEngine { found })?;
             container::serve(&engine, job, desk, ports).await
         }
-        BrokerKind::Auto => match engine::connect().await {
+        BrokerKind::Auto => match docker::connect().await {
             Err(engine) => {
                 desk.note(format!("no Docker engine answers ({engine}): the broker is a process"));
                 process::serve(job, desk, ports).await.map_err(|error| match error {

@@ -17,12 +17,13 @@ use testcontainers::{
 use tokio::time::timeout;
 
 use crate::broker::{Desk, End, Job, Ports, Ready};
-use crate::engine::{self, why};
+use crate::docker::image;
+use crate::docker::{self, why};
+use crate::engine::folder::Folder;
+use crate::engine::ports;
 use crate::error::BrokerError;
-use crate::folder::Folder;
 use crate::mosquitto::{self, Listeners};
 use crate::process::prove;
-use crate::{image, ports};
 
 /// Folder of its files in the container.
 const FOLDER: &str = "/hilrig";
@@ -71,7 +72,7 @@ pub(crate) async fn serve(
         }),
     };
     // By the label, since testcontainers forgets a container that did not start.
-    engine::remove_containers_of(engine, &job.plan.run).await;
+    docker::remove_containers_of(engine, &job.plan.run).await;
     end
 }
 
@@ -108,7 +109,7 @@ fn request(
         .with_wait_for(WaitFor::message_on_stderr(" running"))
         .with_cmd(["-c".to_owned(), format!("{FOLDER}/{}", mosquitto::CONFIG)])
         .with_container_name(format!("hilrig-{}", job.plan.run))
-        .with_labels(engine::labels(&job.plan.run))
+        .with_labels(docker::labels(&job.plan.run))
         .with_startup_timeout(job.plan.deadline)
         // Its files come with their owner, who alone may read them.
         .with_user(rustix::process::geteuid().as_raw().to_string())
@@ -182,8 +183,8 @@ async fn attend(
 
 /// Waits for the container's end.
 async fn ended(engine: &Docker, id: &str) -> String {
-    match engine::until_it_ends(engine, id).await {
-        Ok(code) => format!("mosquitto's container ended by itself, {}", engine::exit_code(code)),
+    match docker::until_it_ends(engine, id).await {
+        Ok(code) => format!("mosquitto's container ended by itself, {}", docker::exit_code(code)),
         Err(found) => found,
     }
 }

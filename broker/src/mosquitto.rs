@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use ring::pbkdf2;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::certs::Certificates;
 use crate::error::BrokerError;
+use crate::pki::run_certificates::Certificates;
 use crate::plan::Login;
 
 /// Names of the files in the folder that a configuration is written for.

@@ -11,13 +11,14 @@ use tokio::process::Command;
 use tokio::time::timeout_at;
 
 use crate::broker::{Desk, End, Job, Ports, Ready};
-use crate::child::Running;
-use crate::connack::{answer_over_tls, client_tls};
+use crate::engine::child::Running;
+use crate::engine::folder::Folder;
+use crate::engine::log_tail::LogTail;
+use crate::engine::{ports, strays};
 use crate::error::BrokerError;
-use crate::folder::Folder;
-use crate::logtail::LogTail;
 use crate::mosquitto::{self, Listeners};
-use crate::{environment, ports, program, strays};
+use crate::tls::connack::{answer_over_tls, client_tls};
+use crate::{environment, program};
 
 /// Between SIGTERM and SIGKILL. It needs about a millisecond.
 const TO_END: Duration = Duration::from_secs(3);

@@ -1,6 +1,6 @@
 //! What a killed run left, removed at the start of the next one.
 
-use crate::{engine, rundir};
+use crate::{docker, run_dir};
 
 /// Removes what runs left whose process is gone: their folders, if they are this user's, and their
 /// containers, if a Docker engine answers. Only what carries our marks, and only what this machine
@@ -8,14 +8,14 @@ use crate::{engine, rundir};
 /// have it for their mark; a broker itself ends with its run.
 pub async fn sweep(notes: &mut dyn FnMut(String)) {
     let mut swept = Vec::new();
-    for folder in rundir::temporary_folders() {
-        swept.extend(rundir::sweep_in(&folder, notes));
+    for folder in run_dir::temporary_folders() {
+        swept.extend(run_dir::sweep_in(&folder, notes));
     }
-    if let Ok(engine) = engine::connect().await {
+    if let Ok(engine) = docker::connect().await {
         // Also those of which the engine's labels say nothing certain here.
         for run in &swept {
-            engine::remove_containers_of(&engine, run).await;
+            docker::remove_containers_of(&engine, run).await;
         }
-        engine::sweep_containers(&engine, notes).await;
+        docker::sweep_containers(&engine, notes).await;
     }
 }

@@ -4,6 +4,7 @@
 use std::fs::{self, OpenOptions};
 
 use hilrig_core::check::CheckOutcome;
+use hilrig_core::event::{Event, What};
 use hilrig_core::exit;
 use hilrig_core::verdict::Verdict;
 use hilrig_tests::artifacts;
@@ -131,4 +132,25 @@ fn a_record_on_a_full_disk_is_told_and_the_board_is_judged_all_the_same() {
     let record = Record::open(&bench.path("kept"));
     assert_eq!(record.verdict("virtual-1").0, Verdict::Passed);
     assert_eq!(record.checks_that("virtual-1", CheckOutcome::NotHeld), [""; 0]);
+}
+
+#[test]
+fn a_run_that_ends_early_has_its_last_event() {
+    let bench = Sandbox::new();
+    fs::create_dir(bench.path("small")).unwrap();
+    // Room for the folder, the record and its events, and not for the folder of a board.
+    let three_files = "mount -t tmpfs -o nr_inodes=3 tmpfs small";
+    let run = ["run", "--record", "small/r"];
+    let Some(ended) = mounted(&bench, three_files, &run, "cp -r small/r kept") else { return };
+    let ended = ended.with_code(exit::RIG_FAULT);
+    assert!(ended.stderr.contains("small/r/virtual-1: No space left on device"), "{ended}");
+    let events = Record::open(&bench.path("kept")).events();
+    let Some(Event { what: What::RunEnded { verdict, exit_code, why, .. }, .. }) = events.last()
+    else {
+        panic!("no run_ended: {events:?}");
+    };
+    assert_eq!((*verdict, *exit_code), (Verdict::RigFault, exit::RIG_FAULT));
+    assert!(why.as_deref().is_some_and(|why| why.contains("small/r/virtual-1")), "{why:?}");
+    assert!(matches!(events[0].what, What::RunStarted(_)), "{events:?}");
+    bench.nothing_may_be_left();
 }

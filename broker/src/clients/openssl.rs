@@ -20,8 +20,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::s_client::executable;
 use super::{Ask, GoesBy, Leave, Told, client_id, line, seen_on, suites, talk};
+use crate::engine::child;
+use crate::environment;
 use crate::pki::pem;
-use crate::{child, environment};
 
 /// Of what it says, so many bytes are kept. It says a few hundred.
 const KEPT: u64 = 16 * 1024;

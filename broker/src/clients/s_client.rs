@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-use crate::{child, environment, program};
+use crate::engine::child;
+use crate::{environment, program};
 
 /// Where the program is, or what to do.
 pub(super) fn executable() -> Result<PathBuf, String> {

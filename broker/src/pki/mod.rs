@@ -18,6 +18,8 @@
 
 mod issue;
 mod keys;
+mod material;
+pub(crate) mod run_certificates;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -33,8 +35,9 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use issue::Authority;
+pub use material::{Material, Shown};
 
-use crate::certs::Validity;
+use crate::pki::run_certificates::Validity;
 
 /// Why a certificate of a case could not be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

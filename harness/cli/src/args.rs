@@ -7,6 +7,9 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
+use hilrig::RunRequest;
+use hilrig::attach::BoardName;
+use hilrig::load::{BoardSelection, ScenarioSelection};
 use hilrig_core::config::{BoardKind, BrokerKind};
 use hilrig_core::mac::Mac;
 use hilrig_core::scenario::{FEWEST_STEPS, Scenario};
@@ -30,7 +33,7 @@ HILRIG_LOG=debug shows what hilrig does inside (levels as in Rust's env filters)
 
 /// Flash boards, talk TLS to them, and judge them by boot log, replies and lowest free heap.
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "hilrig", version, about, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -172,11 +175,9 @@ pub struct ConfigArg {
     pub config: PathBuf,
 }
 
-/// `hilrig run`.
-#[derive(Debug, clap::Args)]
-pub struct Run {
-    #[command(flatten)]
-    pub config: ConfigArg,
+/// The boards of a run.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct BoardArgs {
     /// Run this many virtual boards in place of the configured ones.
     #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
     pub virtual_boards: Option<std::num::NonZeroUsize>,
@@ -186,6 +187,26 @@ pub struct Run {
     /// Run only the board of this name (may be given more than once).
     #[arg(long, value_name = "NAME")]
     pub board: Vec<String>,
+}
+
+impl BoardArgs {
+    /// As the library takes them.
+    pub fn selection(&self) -> BoardSelection {
+        BoardSelection {
+            virtual_boards: self.virtual_boards.map(usize::from),
+            kind: self.kind.map(BoardKind::from),
+            names: self.board.clone(),
+        }
+    }
+}
+
+/// `hilrig run`.
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub config: ConfigArg,
+    #[command(flatten)]
+    pub boards: BoardArgs,
     /// Put the record into exactly this folder, which must be new or empty.
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,
@@ -205,6 +226,22 @@ pub struct Run {
     pub scenarios: Scenarios,
 }
 
+impl Run {
+    /// As the library takes it.
+    pub fn request(&self) -> RunRequest {
+        RunRequest {
+            boards: self.boards.selection(),
+            scenarios: self.scenarios.selection(),
+            callers: self.callers,
+            force_flash: self.flash,
+            broker: self.broker.map(BrokerKind::from),
+            seed: self.seed,
+            record: self.record.clone(),
+            ..RunRequest::new(&self.config.config)
+        }
+    }
+}
+
 /// What the boards are put through beside the main path.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Scenarios {
@@ -218,6 +255,17 @@ pub struct Scenarios {
     /// How long a soak goes on, such as "10 min"; overrides the configuration.
     #[arg(long = "for", value_name = "TIME", requires = "scenario", value_parser = time)]
     pub soak_for: Option<Span>,
+}
+
+impl Scenarios {
+    /// As the library takes them.
+    pub fn selection(&self) -> ScenarioSelection {
+        ScenarioSelection {
+            scenarios: self.scenario.iter().map(|name| Scenario::from(*name)).collect(),
+            steps: self.count,
+            soak: self.soak_for,
+        }
+    }
 }
 
 /// A scenario, as on the command line.
@@ -350,6 +398,21 @@ pub struct Which {
     #[arg(long, value_name = "KIND", default_value = "esp8266", requires = "port", conflicts_with = "control",
         hide_possible_values = true, value_parser = serial_kind())]
     pub kind: BoardKind,
+}
+
+impl Which {
+    /// As the library takes it.
+    pub fn name(&self) -> BoardName {
+        match (&self.board, &self.port) {
+            (None, Some(port)) => BoardName::Port {
+                port: port.clone(),
+                control: self.control.clone(),
+                kind: self.kind,
+            },
+            // Clap lets nothing through that has neither.
+            (name, _) => BoardName::Configured(name.clone().unwrap_or_default()),
+        }
+    }
 }
 
 /// The kinds of boards that a serial port can have.

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use hilrig::load;
 use hilrig_core::contract::Contract;
 use hilrig_core::crash::Crash;
 use hilrig_core::exit;
@@ -14,7 +15,6 @@ use regex::Regex;
 use serde::Serialize;
 
 use crate::args;
-use crate::elf;
 use crate::error::{Failure, print};
 
 /// Version of the JSON lines.
@@ -28,7 +28,7 @@ pub fn decode(args: &args::Decode) -> Result<u8, Failure> {
     let contract = args.contract.as_deref().map(contract).transpose()?;
     let build = contract.as_ref().and_then(|contract| contract.build.as_ref());
     let in_image = build.map(|build| &build.in_image);
-    let firmware = args.elf.as_deref().map(|elf| elf::firmware_by(elf, in_image)).transpose()?;
+    let firmware = args.elf.as_deref().map(|elf| load::firmware_by(elf, in_image)).transpose()?;
     let mut log = open(&args.log)?;
     let mut decoder = Decoder::new(rule(args.up.as_deref(), contract.as_ref())?);
     if let Some(build) = build {

@@ -6,44 +6,7 @@ use anstyle::{AnsiColor, Style};
 use hilrig_core::secrets::Ends;
 use hilrig_core::{exit, text};
 
-/// Why a command did not do what it was asked.
-#[derive(Debug)]
-pub struct Failure {
-    code: u8,
-    message: String,
-}
-
-impl Failure {
-    /// hilrig's own fault.
-    pub fn internal(message: impl ToString) -> Failure {
-        Failure { code: exit::INTERNAL, message: message.to_string() }
-    }
-
-    /// The command line or the configuration cannot be used.
-    pub fn usage(message: impl ToString) -> Failure {
-        Failure { code: exit::USAGE, message: message.to_string() }
-    }
-
-    /// The bench's trouble.
-    pub fn rig(message: impl ToString) -> Failure {
-        Failure { code: exit::RIG_FAULT, message: message.to_string() }
-    }
-
-    /// The same failure in other words.
-    pub fn reworded(self, message: String) -> Failure {
-        Failure { message, ..self }
-    }
-
-    /// What is said.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// The exit code.
-    pub fn code(&self) -> u8 {
-        self.code
-    }
-}
+pub use hilrig::Error as Failure;
 
 /// The most of a message that is shown, bytes. A configuration may have a key of a megabyte.
 const MOST: usize = 16 * 1024;
@@ -85,7 +48,7 @@ impl std::io::Write for LogWriter {
 pub fn say(failure: &Failure) {
     let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
     // Nothing can be done where standard error is closed.
-    let _ = writeln!(anstream::stderr(), "{red}error{red:#}: {}", shown(&failure.message));
+    let _ = writeln!(anstream::stderr(), "{red}error{red:#}: {}", shown(failure.message()));
 }
 
 /// Prints what whoever stands at the bench has to know while a command goes on.

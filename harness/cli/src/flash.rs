@@ -3,18 +3,19 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
+use hilrig::attach::{self, Rates};
+use hilrig::load;
 use hilrig_core::board::Board;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::args;
-use crate::bench::{self, Rates};
 use crate::error::{Failure, note, print};
-use crate::{load, signals};
+use crate::signals;
 
 /// Writes an image to a board and starts it.
 pub async fn flash(args: args::Flash) -> Result<u8, Failure> {
     let rates = Rates { loader: args.baud, ..Rates::default() };
-    let (mut board, kind) = bench::named(&args.config, &args.which, rates)?;
+    let (mut board, kind) = attach::named(&args.config.config, &args.which.name(), rates)?;
     let image = match &args.image {
         Some(path) => load::named_image(path, None, kind)?,
         None => {
@@ -29,10 +30,10 @@ pub async fn flash(args: args::Flash) -> Result<u8, Failure> {
         }
     };
     board.set_notes(Box::new(note));
-    let stop = signals::told_to_stop().map_err(Failure::internal)?;
+    let stop = signals::stop_request()?;
     let done = tokio::select! {
         done = write(&mut *board, &image) => done,
-        why = stop => Err(Failure::rig(format!("{why}; the board holds half an image now: flash it again"))),
+        why = stop.requested() => Err(Failure::rig(format!("{why}; the board holds half an image now: flash it again"))),
     };
     board.release().await;
     let (bytes, time) = done?;

@@ -1,133 +1,20 @@
 //! `hilrig init`.
 
-use std::collections::BTreeSet;
-use std::io::Write as _;
-use std::net::{IpAddr, UdpSocket};
-
-use hilrig_boards::identity::discover::FoundPort;
-use hilrig_boards::identity::wanted::stable_key;
-use hilrig_boards::probe::list::probes;
-use hilrig_core::config::BoardKind;
-use hilrig_core::image::ImageFormat;
 use hilrig_core::plural::counted;
 
 use crate::args;
-use crate::boards::{Row, look};
 use crate::error::{Failure, print};
-
-/// Every key with its default, commented; the repository's own configuration is the same text.
-const TEMPLATE: &str = include_str!("../../../runner-config.toml");
 
 /// Writes a configuration for what is attached.
 pub async fn init(args: &args::Init) -> Result<u8, Failure> {
-    let file = args.file.display();
-    let mut options = std::fs::File::options();
-    let made = options.write(true).create_new(true).open(&args.file);
-    let mut out = made.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Failure::usage(format!(
-            "{file} is there already, and is left as it is; name another file"
-        )),
-        _ => Failure::usage(format!("writing {file}: {error}")),
-    })?;
-    let rows = match look(None, args.ask).await {
-        Ok((rows, _)) => rows,
-        // A machine whose ports cannot be listed runs virtual boards.
-        Err(failure) => {
-            tracing::warn!("{}", failure.message());
-            Vec::new()
-        }
-    };
-    let (entries, complete, left) = entries(&rows, own_address());
-    out.write_all(format!("{TEMPLATE}{entries}").as_bytes())
-        .map_err(|error| Failure::rig(format!("writing {file}: {error}")))?;
-    let left = match left {
+    let written = hilrig::init(&args.file, args.ask).await?;
+    let left = match written.incomplete {
         0 => String::new(),
         n => format!(", and {n} more commented out, with what they lack"),
     };
     print(&format!(
-        "{file} is written, with {} found{left}. `hilrig doctor` prints what is missing.\n",
-        counted(complete, "board")
+        "{} is written, with {} found{left}. `hilrig doctor` prints what is missing.\n",
+        args.file.display(),
+        counted(written.boards, "board")
     ))
-}
-
-/// The entries for what is attached, how many of them are complete, and how many are not.
-fn entries(rows: &[Row<'_>], rig: Option<IpAddr>) -> (String, usize, usize) {
-    let found: Vec<FoundPort> = rows.iter().map(|row| row.port.clone()).collect();
-    let (mut text, mut firmware) = (String::new(), BTreeSet::new());
-    let (mut complete, mut left) = (0, 0);
-    for row in rows {
-        let Some(usb) = &row.port.usb else { continue };
-        // A chip that hilrig knows no way to flash is none.
-        let kind = row.chip.as_ref();
-        let kind = kind
-            .and_then(|chip| serde_json::from_value::<BoardKind>(chip.chip.clone().into()).ok());
-        let key = stable_key(&row.port, &found);
-        let mut lacks = Vec::new();
-        if kind.is_none() {
-            lacks.push("its chip (`hilrig init --ask` resets the boards and asks them)");
-        }
-        if key.is_none() {
-            lacks.push("a serial number or a place that tells it from others");
-        }
-        if rig.is_none() {
-            lacks.push("this machine's address, as the board can reach it (`rig`)");
-        }
-        let whole = lacks.is_empty();
-        let mut lines = vec![
-            "[[board]]".to_owned(),
-            format!("name = \"bench-{}\"", complete + left + 1),
-            format!("kind = \"{}\"", kind.unwrap_or(BoardKind::Esp8266).name()),
-        ];
-        lines.extend(key);
-        lines.extend(row.chip.as_ref().map(|chip| format!("mac = \"{}\"", chip.mac)));
-        lines.push(format!("rig = \"{}\"", rig.map_or("192.168.0.10".into(), |ip| ip.to_string())));
-        let product = usb.product.as_deref().unwrap_or("an adapter without a name");
-        text.push_str(&format!("\n# Found: {product}, {:04x}:{:04x}.", usb.vid, usb.pid));
-        match whole {
-            true => text.push('\n'),
-            false => text.push_str(&format!(" Not known: {}.\n", lacks.join("; "))),
-        }
-        for line in lines {
-            text.push_str(if whole { "" } else { "# " });
-            text.push_str(&format!("{line}\n"));
-        }
-        match kind.filter(|_| whole) {
-            Some(kind) => {
-                firmware.insert(kind);
-                complete += 1;
-            }
-            None => left += 1,
-        }
-    }
-    for probe in probes() {
-        left += 1;
-        text.push_str(&format!(
-            "\n# Found: {}. Not known: the chip behind it.\n# [[board]]\n# name = \"probe-{left}\"\n# kind = \"probe\"\n\
-             # chip = \"STM32F411CEUx\"\n# probe = \"{}\"\n# rig = \"{}\"\n",
-            probe.name,
-            probe.key(),
-            rig.map_or("192.168.0.10".into(), |ip| ip.to_string()),
-        ));
-    }
-    for kind in firmware {
-        let file = match kind.image_format() {
-            ImageFormat::Esp8266 => "firmware.bin",
-            ImageFormat::Elf(_) => "firmware.elf",
-        };
-        text.push_str(&format!(
-            "\n# The image for the boards above.\n[firmware.{}]\nimage = \"{file}\"\n",
-            kind.name()
-        ));
-    }
-    (text, complete, left)
-}
-
-/// The address that this machine has towards its network; none where it is in none.
-fn own_address() -> Option<IpAddr> {
-    // Connecting a UDP socket sends nothing: the kernel only chooses the way. The address is one that
-    // is kept for documents (RFC 5737), so nobody is meant.
-    let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
-    socket.connect(("192.0.2.1", 9)).ok()?;
-    let address = socket.local_addr().ok()?.ip();
-    (!address.is_loopback() && !address.is_unspecified()).then_some(address)
 }

@@ -1,31 +1,22 @@
 //! The binary `hilrig`: arguments, wiring, exit code.
 
 mod args;
-mod bench;
 mod boards;
 mod certify;
-mod commit;
 mod decode;
 mod doctor;
-mod elf;
-mod ends;
 mod error;
 mod flash;
 mod heap;
 mod init;
-mod limits;
-mod load;
 mod monitor;
 mod power;
 mod report;
 mod run;
-mod scenarios;
-mod session;
 mod signals;
-mod table;
-mod twins;
 mod virtual_board;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -54,21 +45,27 @@ fn main() -> ExitCode {
             return ExitCode::from(hilrig_core::exit::INTERNAL);
         }
     };
-    let done = runtime.block_on(dispatch(args));
+    let code = exit_code(|| runtime.block_on(dispatch(args)));
     // A thread may still be writing to a board that went silent; its deadline is not ours.
     runtime.shutdown_background();
-    match done {
-        Ok(code) => ExitCode::from(code),
-        Err(failure) => {
+    ExitCode::from(code)
+}
+
+/// The exit code of a command. A panic is hilrig's own failure, and its message was printed.
+fn exit_code(command: impl FnOnce() -> Result<u8, Failure>) -> u8 {
+    match catch_unwind(AssertUnwindSafe(command)) {
+        Ok(Ok(code)) => code,
+        Ok(Err(failure)) => {
             say(&failure);
-            ExitCode::from(failure.code())
+            failure.exit_code()
         }
+        Err(_) => hilrig_core::exit::INTERNAL,
     }
 }
 
 async fn dispatch(args: Args) -> Result<u8, Failure> {
     signals::survive_file_limit();
-    limits::raise();
+    hilrig::limits::raise();
     match args.command {
         Command::Run(run) => run::run(run).await,
         Command::Boards(boards) => boards::boards(&boards).await,
@@ -87,5 +84,19 @@ async fn dispatch(args: Args) -> Result<u8, Failure> {
             clap_complete::generate(shell, &mut Args::command(), "hilrig", &mut script);
             error::print(&String::from_utf8_lossy(&script))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hilrig_core::exit;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_has_the_exit_code_of_an_internal_error() {
+        assert_eq!(exit_code(|| panic!("a bug")), exit::INTERNAL);
+        assert_eq!(exit_code(|| Err(Failure::usage("no such board"))), exit::USAGE);
+        assert_eq!(exit_code(|| Ok(exit::BOARD_FAILED)), exit::BOARD_FAILED);
     }
 }

@@ -4,33 +4,32 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
+use hilrig::attach::{self, Rates};
+use hilrig::load;
 use hilrig_core::board::ConsoleSink;
 use hilrig_core::line::{LineBlocks, trim_end};
 use hilrig_core::{exit, text};
 use hilrig_decode::{Classifier, Decoder, Finding, Firmware, Sighting};
 
 use crate::args;
-use crate::bench::{self, Rates};
-use crate::elf;
 use crate::error::{Failure, note};
-use crate::{load, signals};
+use crate::signals;
 
 /// Shows what a board says until it is told to stop.
 pub async fn monitor(args: args::Monitor) -> Result<u8, Failure> {
     let rates = Rates { console: args.baud, ..Rates::default() };
-    let (mut board, kind) = bench::named(&args.config, &args.which, rates)?;
+    let (mut board, kind) = attach::named(&args.config.config, &args.which.name(), rates)?;
     // Without a configuration there are no heap figures to pick out, and the rest is shown.
     let (mut heap, mut firmware) = (None, None);
     if args.config.config.exists() {
         let config = load::config(&args.config.config)?;
         heap = load::contract(&config)?.heap.line;
         if args.which.board.is_some() {
-            firmware = elf::of_kind(&config, kind)?;
+            firmware = load::of_kind(&config, kind)?;
         }
     }
     board.set_notes(Box::new(note));
-    let stop = signals::told_to_stop().map_err(Failure::internal)?;
-    tokio::pin!(stop);
+    let stop = signals::stop_request()?;
     board.lock("reading its console", Duration::ZERO).await.map_err(Failure::rig)?;
     let mut console = match board.console().await {
         Ok(console) => console,
@@ -49,7 +48,7 @@ pub async fn monitor(args: args::Monitor) -> Result<u8, Failure> {
     let read = async {
         tokio::select! {
             fault = console.read_into(&mut shown) => Err(fault),
-            _ = &mut stop => Ok(()),
+            _ = stop.requested() => Ok(()),
         }
     };
     let (reset, read) = tokio::join!(reset, read);

@@ -2,26 +2,28 @@
 
 use std::time::Duration;
 
+use hilrig::load::{self, BoardSelection};
+use hilrig::{attach, folders};
 use hilrig_boards::PortLock;
 use hilrig_core::config::Attached;
 
 use crate::args::{self, PowerAction};
 use crate::error::{Failure, print};
-use crate::{bench, load, signals};
+use crate::signals;
 
 /// Switches a board's power, if no run has the board.
 pub async fn power(args: args::Power) -> Result<u8, Failure> {
     let config = load::config(&args.config.config)?;
-    let board = bench::choose(&config, None, None, std::slice::from_ref(&args.board))?.remove(0);
+    let board = load::choose(&config, &BoardSelection::named(&args.board))?.remove(0);
     load::power_passwords(&config, std::slice::from_ref(&board))?;
     let name = &board.name;
-    let mut power = bench::power(&board).ok_or_else(|| {
+    let mut power = attach::power(&board).ok_or_else(|| {
         Failure::usage(format!(
             "board `{name}` has no power line: say in its [board.power] what switches it"
         ))
     })?;
-    let stop = signals::told_to_stop().map_err(Failure::internal)?;
-    let locks = bench::lock_folder();
+    let stop = signals::stop_request()?;
+    let locks = folders::lock_folder();
     let reason = "switching its power";
     let fault = |fault: hilrig_core::board::BoardFault| Failure::rig(fault);
     power.lock(&locks, reason, Duration::ZERO, |_| {}).await.map_err(fault)?;
@@ -41,7 +43,7 @@ pub async fn power(args: args::Power) -> Result<u8, Failure> {
     };
     let done = tokio::select! {
         done = switch => done.map_err(fault),
-        why = stop => Err(Failure::rig(why)),
+        why = stop.requested() => Err(Failure::rig(why)),
     };
     if matches!(args.action, PowerAction::Cycle) {
         // One that was stopped in the middle leaves no board without power.

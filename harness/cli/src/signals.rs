@@ -2,8 +2,11 @@
 
 use std::io;
 
+use hilrig::StopRequest;
 use rustix::process::Signal as Number;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::error::Failure;
 
 /// Keeps the process when a file reaches `ulimit -f`: the write fails with EFBIG then, which is
 /// reported as a full disk is. A handler and not SIG_IGN, which children would inherit.
@@ -13,12 +16,20 @@ pub fn survive_file_limit() {
     }
 }
 
+/// Stops what runs when the process is asked to stop.
+///
+/// # Errors
+/// The system takes no handlers.
+pub fn stop_request() -> Result<StopRequest, Failure> {
+    signalled().map(StopRequest::when).map_err(Failure::internal)
+}
+
 /// Resolves with the signal's name when the process is asked to stop. A second signal ends the process
 /// at once: who sends it does not want to wait for the cleaning up. What is left then is swept by
 /// the next run.
 ///
 /// A signal that the parent process ignores (`nohup`, a job in the background) stays ignored.
-pub fn told_to_stop() -> io::Result<impl Future<Output = String>> {
+fn signalled() -> io::Result<impl Future<Output = String> + Send + 'static> {
     let ignored = ignored();
     let minded = |kind: SignalKind| match ignored & (1 << (kind.as_raw_value() - 1)) {
         0 => signal(kind).map(Some),

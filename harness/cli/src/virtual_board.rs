@@ -9,7 +9,7 @@ use crate::signals;
 
 /// Runs a virtual board until it is told to stop.
 pub async fn virtual_board(args: args::VirtualBoard) -> Result<u8, Failure> {
-    let stop = signals::told_to_stop().map_err(Failure::internal)?;
+    let stop = signals::stop_request()?;
     let seed = args.seed.map_or_else(|| seed_of(&args.state), Ok).map_err(Failure::rig)?;
     let mut board = VirtualBoard::start(VirtualBoardConfig {
         state_dir: args.state,
@@ -23,7 +23,7 @@ pub async fn virtual_board(args: args::VirtualBoard) -> Result<u8, Failure> {
     .map_err(Failure::rig)?;
     let ready = serde_json::to_string(board.ready()).map_err(Failure::internal)?;
     print(&format!("{ready}\n"))?;
-    let ended = board.run_until(stop).await;
+    let ended = board.run_until(stop.requested()).await;
     board.stop().await;
     ended.map(|()| exit::PASSED).map_err(Failure::rig)
 }

@@ -88,6 +88,10 @@ pub struct Connection {
     pub refused: Regex,
     /// The firmware goes back to configuration mode by itself.
     pub given_up: Option<Regex>,
+    /// The firmware has lost its network, or never joined it.
+    pub offline: Option<Regex>,
+    /// It asks the rig's time server for the time, before it connects.
+    pub asks_time: Option<Regex>,
     /// What a TLS handshake came to: group `suite` is the suite's number in hex as IANA has it,
     /// `0xC02B`, and `milliseconds` how long it took. The line comes behind the attempt's own.
     pub tls: Option<Regex>,

@@ -22,6 +22,7 @@ mod record;
 mod reporters;
 mod summary;
 mod terminal;
+mod text_table;
 mod timed;
 
 pub use boot_log::{BootLog, BootLogSizes, KEPT_BYTES};
@@ -42,3 +43,4 @@ pub use record::{
 pub use reporters::{Reporter, ReporterFault, Reporters, replay};
 pub use summary::SummaryFile;
 pub use terminal::{Live, Plain, TerminalStream, TerminalStyle, certificate_text, terminal};
+pub use text_table::text_table;

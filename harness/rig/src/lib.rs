@@ -5,30 +5,44 @@
 //! is waiting.
 
 mod alarms;
+pub mod attach;
 mod broker_name;
 mod callers;
 pub mod certify;
 mod crashes;
+pub mod doctor;
+mod error;
+pub mod folders;
+pub mod heap;
 mod heap_bounds;
 pub mod http;
+mod init;
 mod instead;
 mod journal;
+pub mod limits;
+pub mod load;
 mod log;
 mod main_path;
 pub mod mqtt;
 mod pool;
+pub mod recorded;
 mod restart_barrier;
 mod restarts;
 mod run_broker;
 mod scenario;
 mod session;
+mod stop;
 pub mod time_server;
 mod topics;
 pub mod watch;
 
 pub use crashes::Elf;
+pub use error::Error;
+pub use init::{WrittenConfig, init};
 pub use pool::{BenchBroker, Member, Plan, RunOutcome, run};
+pub use recorded::{FinishedRun, RunRequest, run_recorded};
 pub use run_broker::RunBroker;
+pub use stop::StopRequest;
 
 /// Where and how a broker is reached.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fake_broker::Fault;
 use hilrig_broker::pki::Pki;
-use hilrig_broker::software::{FORBIDDEN, Home, Instance, Material, Order, Software};
+use hilrig_broker::{FORBIDDEN, Home, Instance, Material, Order, Software};
 
 use hilrig::BrokerEndpoint;
 use hilrig::certify::behaviour::{Asked, Missed, Question, ask, rule, rule_for_id};

@@ -1,11 +1,10 @@
 //! The command line of `hilrig certify`.
 
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{ConfigArg, VirtualKind};
+use super::{BoardArgs, ConfigArg};
 
 /// `hilrig certify`.
 #[derive(Debug, clap::Args)]
@@ -61,15 +60,8 @@ pub struct CertifyRun {
     /// Print the matrix and the brokers, and run nothing.
     #[arg(long)]
     pub list: bool,
-    /// Run this many virtual boards in place of the configured ones.
-    #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
-    pub virtual_boards: Option<NonZeroUsize>,
-    /// The kind of these virtual boards; overrides the configuration.
-    #[arg(long, value_name = "KIND", requires = "virtual_boards")]
-    pub kind: Option<VirtualKind>,
-    /// Run only the board of this name (may be given more than once).
-    #[arg(long, value_name = "NAME")]
-    pub board: Vec<String>,
+    #[command(flatten)]
+    pub boards: BoardArgs,
     /// Put the record into exactly this folder, which must be new or empty.
     #[arg(long, value_name = "DIR")]
     pub record: Option<PathBuf>,

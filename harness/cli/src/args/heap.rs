@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
+use hilrig::RunRequest;
+use hilrig::heap::BootsRequest;
+use hilrig::load::BoardSelection;
+use hilrig_core::config::BrokerKind;
 
-use super::{ConfigArg, Place, Scenarios, VirtualKind};
+use super::{BoardArgs, ConfigArg, Place, Scenarios};
 
 /// The commands of `hilrig heap`.
 #[derive(Debug, Subcommand)]
@@ -56,6 +60,30 @@ pub struct HeapBoots {
     pub baseline: Option<PathBuf>,
 }
 
+impl HeapBoots {
+    /// As the library takes it.
+    pub fn request(&self) -> BootsRequest {
+        let boards = BoardSelection {
+            virtual_boards: self.virtual_boards.map(usize::from),
+            kind: None,
+            names: self.board.clone(),
+        };
+        BootsRequest {
+            run: RunRequest {
+                boards,
+                scenarios: self.scenarios.selection(),
+                broker: self.broker.map(BrokerKind::from),
+                records: self.records.clone(),
+                ..RunRequest::new(&self.config.config)
+            },
+            kinds: self.kind.clone(),
+            boots: self.boots.get(),
+            from: self.from.clone(),
+            baseline: self.baseline.clone(),
+        }
+    }
+}
+
 /// `hilrig heap check`.
 #[derive(Debug, clap::Args)]
 pub struct HeapCheck {
@@ -88,15 +116,8 @@ pub enum HeapFormat {
 pub struct HeapCallers {
     #[command(flatten)]
     pub config: ConfigArg,
-    /// Run this many virtual boards in place of the configured ones.
-    #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
-    pub virtual_boards: Option<std::num::NonZeroUsize>,
-    /// The kind of these virtual boards; overrides the configuration.
-    #[arg(long, value_name = "KIND", requires = "virtual_boards")]
-    pub kind: Option<VirtualKind>,
-    /// Run only the board of this name (may be given more than once).
-    #[arg(long, value_name = "NAME")]
-    pub board: Vec<String>,
+    #[command(flatten)]
+    pub boards: BoardArgs,
     /// Where the broker runs; overrides the configuration.
     #[arg(long, value_name = "KIND")]
     pub broker: Option<Place>,

@@ -10,9 +10,10 @@ use hilrig_report::certificate::{
 };
 use serde_json::json;
 
+use hilrig_report::text_table;
+
 use crate::args::CertifyDiff;
 use crate::error::{Failure, print};
-use crate::table::table;
 
 /// Puts the certificates of two records side by side, broker by broker.
 pub fn diff(args: &CertifyDiff) -> Result<u8, Failure> {
@@ -111,5 +112,5 @@ fn plain(before: &Certificate, now: &Certificate, found: &Differences) -> String
             },
         ]
     });
-    head + &table(&["case", "what", "before", "now", ""], rows)
+    head + &text_table(&["case", "what", "before", "now", ""], rows)
 }

@@ -1,17 +1,18 @@
 //! `hilrig certify --list`.
 
-use hilrig_broker::software::Software;
+use hilrig_broker::Software;
 use hilrig_core::certify::matrix::CASES;
 
+use hilrig_report::text_table;
+
 use crate::error::{Failure, print};
-use crate::table;
 
 /// Prints the matrix, and the brokers that there are.
 pub fn list() -> Result<u8, Failure> {
     let cases = CASES.iter().map(|case| {
         vec![case.id.into(), case.title.into(), case.expected.to_string(), case.set_up()]
     });
-    let mut text = table::table(&["case", "what", "expected", "set-up"], cases);
+    let mut text = text_table(&["case", "what", "expected", "set-up"], cases);
     text.push('\n');
     let brokers = Software::all().iter().map(|software| {
         let here = match software.find() {
@@ -25,6 +26,6 @@ pub fn list() -> Result<u8, Failure> {
         };
         vec![software.name.clone(), software.tls_library().into(), here]
     });
-    text.push_str(&table::table(&["broker", "TLS library", "here"], brokers));
+    text.push_str(&text_table(&["broker", "TLS library", "here"], brokers));
     print(&text)
 }

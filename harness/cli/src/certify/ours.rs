@@ -11,7 +11,7 @@ use hilrig::certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
 use hilrig::{BrokerEndpoint, ClientCertificate};
 use hilrig_broker::Login;
 use hilrig_broker::pki::Pki;
-use hilrig_broker::software::{
+use hilrig_broker::{
     FORBIDDEN, Home, Instance, InstanceFacts, Material, Order, Software, StartError,
 };
 use hilrig_core::certify::case::Behaviour;

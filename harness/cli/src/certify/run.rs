@@ -3,27 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hilrig::Plan;
 use hilrig::certify::{Certification, CertifyBench};
+use hilrig::load::{self, RunInputs};
+use hilrig::recorded::{RecordedRun, Recording, RunFolders, RunId, fresh_seed};
 use hilrig_broker::pki::Pki;
-use hilrig_broker::software::{Home, Software};
+use hilrig_broker::{Home, Software};
 use hilrig_broker::{Login, SERVER_NAME};
 use hilrig_core::certify::matrix::CASES;
 use hilrig_core::certify::{Case, Requirement};
-use hilrig_core::config::{BoardKind, BrokerKind};
+use hilrig_core::config::BrokerKind;
 use hilrig_core::event::{Events, What};
-use hilrig_core::exit;
+use hilrig_report::TerminalStream;
 use hilrig_report::certificate::PolicyWatch;
-use time::OffsetDateTime;
 
 use super::ours::{OurBroker, Workshop};
 use super::outside::Outside;
 use crate::args::CertifyRun;
-use crate::ends::RunEnds;
 use crate::error::{Failure, say};
-use crate::run::{Shown, reporters};
-use crate::session::{self, Boards, Loaded, fresh_seed, run_id};
-use crate::{bench, load, signals, twins};
+use crate::signals;
 
 /// What `--broker` names.
 enum Asked {
@@ -39,104 +36,77 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
     let cases = cases(&args.cases)?;
     let config = load::config(&args.config.config)?;
     let require = required(&config.require, &args.require)?;
-    let boards = Boards {
-        callers: false,
-        virtual_boards: args.virtual_boards.map(usize::from),
-        kind: args.kind.map(BoardKind::from),
-        names: &args.board,
-    };
-    let mut loaded = Loaded::read(config, &boards)?;
-    twins::refuse(&loaded.config, &loaded.chosen).await?;
-    if loaded.contract.connection.given_up.is_none() {
+    let mut inputs = RunInputs::read(config, &args.boards.selection(), false)?;
+    load::refuse_twins(&inputs.config, &inputs.chosen).await?;
+    if inputs.contract.connection.given_up.is_none() {
         return Err(Failure::usage(format!(
             "{}: a board that is refused could not be had back, for the firmware never gives up (connection.given_up)",
-            loaded.config.contract.path.display()
+            inputs.config.contract.path.display()
         )));
     }
-    let now = OffsetDateTime::now_utc();
-    let run = run_id(now, &loaded.config.records);
-    let deadline = loaded.config.deadlines.broker;
-    let asked = asked(&args, loaded.config.broker.kind, &run, deadline).await?;
-    let stop = signals::told_to_stop().map_err(Failure::internal)?;
+    let deadlines = inputs.config.deadlines;
+    let kind = inputs.config.broker.kind;
+    let id = RunId::new(&inputs.config.records);
+    let asked = asked(&args, kind, id.as_str(), deadlines.broker).await?;
+    let stop = signals::stop_request()?;
+    let folders = RunFolders::create(&inputs, id, args.record.as_deref())?;
 
     let seed = args.seed.unwrap_or_else(fresh_seed);
-    let (record, run_dir) = loaded.folders(args.record.as_deref(), &run)?;
     let login = Login::random().map_err(Failure::rig)?;
-    let mut secrets = std::mem::take(&mut loaded.secrets);
     if let Asked::Outside(outside) = &asked {
-        secrets.extend(outside.secrets());
+        inputs.secrets.extend(outside.secrets());
     }
-    let secrets = load::secrets(secrets, &login);
-    let baseline = loaded.baseline.take();
     let policy = PolicyWatch::default();
-    let watch = Box::new(policy.clone());
-    let reporters = reporters(&record, &loaded.config, baseline, Vec::new(), Shown::All)?;
-    let reporters = reporters.and(watch);
-    let reporters = Arc::new(reporters);
-    let events = Events::new(reporters.clone(), secrets.clone());
-    let ends = RunEnds::new(&events, &reporters);
-    let told = loaded.tell_start(&events, &run, now, seed, Vec::new()).await;
-    told.map_err(|failure| ends.because(failure))?;
+    let recording = Recording {
+        login: &login,
+        seed,
+        scenarios: Vec::new(),
+        reporters: vec![Box::new(policy.clone())],
+        terminal: Some(TerminalStream::Stdout),
+    };
+    let run = RecordedRun::begin(&mut inputs, folders, recording).await?;
 
-    let deadlines = &loaded.config.deadlines;
     let certified = match &asked {
         Asked::Ours(here, _) => here.len(),
         Asked::Outside(_) => 1,
     };
     let each = u32::try_from((1 + cases.len()) * certified).unwrap_or(u32::MAX);
     let longest = deadlines.run.saturating_add(deadlines.board.saturating_mul(each));
+    let dir = run.folders.temporary.path();
     let workshop = Workshop {
-        pki: Arc::new(Pki::lasting(SERVER_NAME, run_dir.path(), longest)),
-        dir: run_dir.path().into(),
-        listen: loaded.listen(),
+        pki: Arc::new(Pki::lasting(SERVER_NAME, dir, longest)),
+        dir: dir.into(),
+        listen: inputs.listen(),
         login,
-        deadline: loaded.config.deadlines.broker,
-        kind: loaded.config.broker.kind,
-        events: events.clone(),
+        deadline: deadlines.broker,
+        kind,
+        events: run.events.clone(),
     };
-    let brokers = brokers(asked, &workshop, &events);
+    let brokers = brokers(asked, &workshop, &run.events);
     let brokers: Vec<&dyn CertifyBench> = brokers.iter().map(AsRef::as_ref).collect();
 
-    let mut bench = bench::Bench::start(&loaded.config, &loaded.chosen, run_dir.path(), seed).await;
-    let members = session::members(&mut bench, &record, &secrets, &events);
-    let members = members.map_err(|failure| ends.because(failure))?;
-    let listen = loaded.listen().into();
-    let Loaded { config, contract, images, elves, settings, .. } = loaded;
-    let plan = Plan {
-        contract,
-        images,
-        elves,
-        settings,
-        floors: load::floors(&config),
-        scenarios: Vec::new(),
-        seed,
-        deadlines: config.deadlines,
-        force_flash: args.flash,
-        reason: format!("the certification {run}"),
-        listen,
-    };
-    let record_fault = || reporters.faults().first().map(ToString::to_string);
+    let mut boards = run.attach(&inputs).await;
+    let members = run.members(&mut boards)?;
+    let reason = format!("the certification {}", run.folders.id);
+    let plan = inputs.into_plan(Vec::new(), seed, args.flash, reason);
     let what = Certification {
         plan: &plan,
         brokers: &brokers,
         cases: &cases,
         repeat: args.repeat,
         require: &require,
-        events: &events,
+        events: &run.events,
     };
     let not_met = || policy.not_met();
+    let record_fault = || run.record_fault();
+    let stop = stop.requested();
     let outcome = hilrig::certify::certify(&what, members, stop, record_fault, not_met).await;
-    bench.stop().await;
-    drop(run_dir);
-
-    let faults = reporters.finish();
+    boards.stop().await;
+    let (code, faults) = run.finish(outcome.verdict);
     for fault in &faults {
         say(&Failure::rig(fault));
     }
-    Ok(match exit::of(outcome.verdict) {
-        exit::PASSED if !faults.is_empty() => exit::RIG_FAULT,
-        code => code,
-    })
+    Ok(code)
 }
 
 fn cases(ids: &[String]) -> Result<Vec<&'static Case>, Failure> {

@@ -1,23 +1,34 @@
 //! `hilrig heap callers`.
 
+use hilrig::heap::recorded;
+use hilrig::{RunRequest, run_recorded};
+use hilrig_core::config::BrokerKind;
 use hilrig_core::exit;
 use hilrig_report::RunModel;
+use hilrig_report::heap::{callers_table, sections_table};
 
-use super::{boots, table};
-use crate::args;
 use crate::error::{Failure, print};
-use crate::run::{self, Shown};
+use crate::run::say_trouble;
+use crate::{args, signals};
 
 /// Shows who held the heap in each phase, of a run that is over or of one now. Its exit code is the
 /// run's.
-pub async fn callers(args: args::HeapCallers) -> Result<u8, Failure> {
+pub async fn callers(args: &args::HeapCallers) -> Result<u8, Failure> {
     let (code, run) = match &args.from {
-        Some(record) => (exit::PASSED, boots::recorded(record)?),
+        Some(record) => (exit::PASSED, recorded(record)?),
         None => {
-            let records = args.records.clone();
-            let done = run::once(as_run(args), records.as_deref(), Shown::OnlyTrouble).await?;
-            print(&format!("{}: {}\n", verdict(&done.run), done.record.display()))?;
-            (done.code, done.run)
+            let request = RunRequest {
+                boards: args.boards.selection(),
+                scenarios: args.scenarios.selection(),
+                callers: true,
+                broker: args.broker.map(BrokerKind::from),
+                records: args.records.clone(),
+                ..RunRequest::new(&args.config.config)
+            };
+            let finished = run_recorded(&request, &signals::stop_request()?).await?;
+            say_trouble(&finished);
+            print(&format!("{}: {}\n", verdict(&finished.run), finished.record.display()))?;
+            (finished.code, finished.run)
         }
     };
     let text: String = run
@@ -25,7 +36,7 @@ pub async fn callers(args: args::HeapCallers) -> Result<u8, Failure> {
         .iter()
         .flat_map(|board| {
             let name = &board.name;
-            board.callers.values().map(move |told| format!("\n{}", table::callers(name, told)))
+            board.callers.values().map(move |told| format!("\n{}", callers_table(name, told)))
         })
         .collect();
     if text.is_empty() {
@@ -33,7 +44,7 @@ pub async fn callers(args: args::HeapCallers) -> Result<u8, Failure> {
             "no board told who held its heap: it takes an image that keeps it (docs/heap.md), and a contract with [heap.callers]",
         ));
     }
-    print(&format!("{}{text}", table::sections(&run)))?;
+    print(&format!("{}{text}", sections_table(&run)))?;
     Ok(code)
 }
 
@@ -42,19 +53,4 @@ fn verdict(run: &RunModel) -> String {
     let why = end.why.clone();
     let why = why.or_else(|| run.boards.iter().find_map(|board| board.end.as_ref()?.why.clone()));
     why.map_or(end.verdict.word().into(), |why| format!("{} ({why})", end.verdict.word()))
-}
-
-fn as_run(args: args::HeapCallers) -> args::Run {
-    args::Run {
-        config: args.config,
-        virtual_boards: args.virtual_boards,
-        kind: args.kind,
-        board: args.board,
-        record: None,
-        flash: false,
-        callers: true,
-        broker: args.broker,
-        seed: None,
-        scenarios: args.scenarios,
-    }
 }

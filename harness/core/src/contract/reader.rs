@@ -32,6 +32,8 @@ impl Reader<'_> {
                 failed: self.pattern(&raw.connection.failed),
                 refused: self.pattern(&raw.connection.refused),
                 given_up: raw.connection.given_up.map(|p| self.pattern(&p)),
+                offline: raw.connection.offline.map(|p| self.pattern(&p)),
+                asks_time: raw.connection.asks_time.map(|p| self.pattern(&p)),
                 tls: raw.connection.tls.map(|p| self.with_groups(&p, &["suite", "milliseconds"])),
                 resumed: raw.connection.resumed.map(|p| self.pattern(&p)),
                 error: raw.connection.error.map(|error| self.tls_error(error)),

@@ -60,6 +60,8 @@ pub struct Connection {
     pub failed: Pattern,
     pub refused: Pattern,
     pub given_up: Option<Pattern>,
+    pub offline: Option<Pattern>,
+    pub asks_time: Option<Pattern>,
     pub tls: Option<Pattern>,
     pub resumed: Option<Pattern>,
     pub error: Option<TlsError>,

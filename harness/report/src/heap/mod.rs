@@ -3,9 +3,12 @@
 mod baseline;
 mod callers;
 mod compare;
+pub mod export;
 mod figures;
 mod formats;
 mod gate;
+mod tables;
+mod terminal_plot;
 
 pub use baseline::{BASELINE, Baseline, BaselineError, Entry};
 pub use callers::{
@@ -20,3 +23,8 @@ pub use gate::{
     Gate, GateError, KeyComparison, Missing, Scope, UnmeasuredBoot, UnmeasuredBoots,
     unmeasured_boots,
 };
+pub use tables::{
+    by_boot, callers_table, comparison_table, diff_tables, figures_table, history_table,
+    sections_table, static_memory_table,
+};
+pub use terminal_plot::history_plots;

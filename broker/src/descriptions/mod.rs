@@ -1,0 +1,424 @@
+//! What is known of a broker before it is started, as its file says it.
+
+mod find;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use hilrig_core::certify::{BrokerTls, Identity, Versions};
+use regex::Regex;
+use serde::{Deserialize, Deserializer};
+
+pub use find::Found;
+
+/// No user may publish or subscribe to this topic or one below it, where the broker has such
+/// permissions ([`Software::can_forbid_topics`]).
+pub const FORBIDDEN: &str = "forbidden";
+
+/// A description and the templates beside it, by their names.
+type Source = (&'static str, &'static [(&'static str, &'static str)]);
+
+macro_rules! described {
+    ($($name:literal: [$($file:literal in $folder:literal),*]),* $(,)?) => {
+        &[$((
+            include_str!(concat!("../../descriptions/", $name, "/broker.toml")),
+            &[$(($file, include_str!(concat!("../../descriptions/", $folder, "/", $file)))),*],
+        )),*]
+    };
+}
+
+/// Every broker that there is a description of, in the order of the reports.
+const SOURCES: &[Source] = described! {
+    "mosquitto": [
+        "mosquitto.conf" in "mosquitto",
+        "passwords" in "mosquitto",
+        "permissions" in "mosquitto",
+        "openssl.cnf" in "shared"
+    ],
+    "rabbitmq": [
+        "rabbitmq.conf" in "rabbitmq",
+        "advanced.config" in "rabbitmq",
+        "definitions.json" in "rabbitmq",
+        "enabled_plugins" in "rabbitmq"
+    ],
+    "nats": ["nats.conf" in "nats"],
+    "nats-defaults": ["nats.conf" in "nats"],
+    "activemq": [
+        "activemq.xml" in "activemq",
+        "log4j.properties" in "activemq",
+        "log4j2.properties" in "activemq"
+    ],
+    "amqtt": ["amqtt.yaml" in "amqtt", "openssl.cnf" in "shared"],
+    "aedes": ["broker.mjs" in "aedes"],
+    "rumqttd": ["rumqttd.toml" in "rumqttd"],
+};
+
+/// A broker that can be started, as its file describes it. Its keys are explained in
+/// `broker/descriptions/README.md`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Software {
+    /// As it is named on the command line.
+    pub name: String,
+    /// As its makers write it.
+    pub title: String,
+    /// Names of its program, the first that is there counts.
+    pub(crate) program: Vec<String>,
+    pub(crate) install: Install,
+    /// Descriptions of the same broker in other set-ups, which are certified with it.
+    #[serde(default)]
+    pub(crate) beside: Vec<String>,
+    #[serde(default)]
+    pub(crate) needs: BTreeMap<String, Need>,
+    /// File to be written: the template that it is made from.
+    #[serde(default)]
+    pub(crate) files: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) prepare: Vec<Step>,
+    /// Ports that it needs beside the one for MQTT.
+    #[serde(default)]
+    pub(crate) ports: Vec<String>,
+    #[serde(default)]
+    pub(crate) helper: Option<Helper>,
+    pub(crate) run: Run,
+    #[serde(default)]
+    pub(crate) container: Option<Container>,
+    pub(crate) ready: Ready,
+    pub(crate) end: End,
+    pub(crate) version: Reading,
+    pub(crate) tls_library: TlsLibrary,
+    pub(crate) can: Can,
+    /// The templates' texts.
+    #[serde(skip)]
+    pub(crate) templates: BTreeMap<String, String>,
+}
+
+/// Where it comes from.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Install {
+    from: Registry,
+    packages: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Registry {
+    Apt,
+    Pip,
+    Npm,
+    Cargo,
+}
+
+/// A file or folder that must be there.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Need {
+    /// Folders to look in; `$NAME` stands for those of an environment variable.
+    pub look_in: Vec<String>,
+    /// What must be in one of them.
+    pub path: String,
+}
+
+/// A command that makes a file before the broker is started.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Step {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// For its standard input.
+    #[serde(default)]
+    pub input: String,
+    /// File that its output goes to.
+    pub output: Option<String>,
+    /// Only with a second certificate, or only where client certificates are wanted.
+    #[serde(default)]
+    pub only: Option<Only>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Only {
+    SecondCertificate,
+    ClientCertificate,
+}
+
+/// A process that the broker needs beside it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Helper {
+    pub program: Vec<String>,
+    pub arguments: Vec<String>,
+    /// Name of the port that it opens.
+    pub port: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Run {
+    /// Of its program. One that is filled in to nothing is left out.
+    pub arguments: Vec<String>,
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+}
+
+/// How it runs in a container; what is not said is as for the process.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Container {
+    /// The public image.
+    pub image: String,
+    /// Where it cannot be had, one is made of this machine's program: Mosquitto's alone can.
+    #[serde(default)]
+    pub built_here: bool,
+    /// The program in the image; a bare name is looked up in the image's PATH.
+    pub program: PathBuf,
+    /// Where in the image is what it needs, by name.
+    #[serde(default)]
+    pub needs: BTreeMap<String, PathBuf>,
+    /// The helper's program in the image.
+    pub helper: Option<PathBuf>,
+    /// In place of the process's.
+    pub arguments: Option<Vec<String>>,
+    /// Beside the process's, or in place of one.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ready {
+    /// What a line of its log has in it when it is up. A hint: the proof is a CONNACK.
+    pub log: Option<Pattern>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct End {
+    pub signal: EndSignal,
+    /// Seconds from the signal to SIGKILL.
+    pub grace_s: u64,
+    /// Exit codes of an end in order.
+    pub codes: Vec<i32>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum EndSignal {
+    Term,
+    Int,
+    Kill,
+}
+
+/// Where a version is read: the first group of the pattern.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub(crate) enum Reading {
+    /// In its log.
+    Log { log: Pattern },
+    /// In what a command prints.
+    Command { command: Vec<String>, prints: Pattern },
+    /// In the bytes of a file.
+    File { file: String, bytes: BytesPattern },
+    /// In the bytes of a library that the running process has mapped: the one whose name begins so.
+    Mapped { mapped: String, bytes: BytesPattern },
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct TlsLibrary {
+    pub name: String,
+    #[serde(flatten)]
+    pub reading: Reading,
+}
+
+/// What it can do: `true`, or the reason why not.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Can {
+    only_1_3: Able,
+    sha1: Able,
+    second_certificate: Able,
+    client_certificate: Able,
+    login: Able,
+    permission: Able,
+}
+
+#[derive(Debug)]
+struct Able(Result<(), String>);
+
+impl<'de> Deserialize<'de> for Able {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Said {
+            Yes(bool),
+            No(String),
+        }
+        match Said::deserialize(deserializer)? {
+            Said::Yes(true) => Ok(Able(Ok(()))),
+            Said::No(reason) if !reason.trim().is_empty() => Ok(Able(Err(reason))),
+            _ => Err(serde::de::Error::custom("either true, or the reason why not")),
+        }
+    }
+}
+
+macro_rules! pattern {
+    ($name:ident, $regex:ty) => {
+        #[derive(Debug)]
+        pub(crate) struct $name(pub $regex);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                <$regex>::new(&text).map($name).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+pattern!(Pattern, Regex);
+pattern!(BytesPattern, regex::bytes::Regex);
+
+impl Software {
+    /// Every broker that hilrig has a description of.
+    pub fn all() -> &'static [Software] {
+        static ALL: LazyLock<Vec<Software>> = LazyLock::new(|| {
+            let parsed = SOURCES.iter().map(|(text, templates)| Software::parse(text, templates));
+            // They are part of this program, and a test reads them all.
+            parsed.collect::<Result<_, _>>().expect("the brokers' descriptions are sound")
+        });
+        &ALL
+    }
+
+    /// The broker of this name.
+    pub fn named(name: &str) -> Option<&'static Software> {
+        Software::all().iter().find(|software| software.name == name)
+    }
+
+    /// It, and the other set-ups of it that are certified with it.
+    pub fn with_beside(&'static self) -> Vec<&'static Software> {
+        let beside = self.beside.iter().filter_map(|name| Software::named(name));
+        [self].into_iter().chain(beside).collect()
+    }
+
+    /// Reads a description, with the templates that it names.
+    ///
+    /// # Errors
+    /// The key and the line of what is wrong.
+    pub fn parse(text: &str, templates: &[(&str, &str)]) -> Result<Software, String> {
+        let mut software: Software = toml::from_str(text).map_err(|error| error.to_string())?;
+        software.templates =
+            templates.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect();
+        for (file, template) in &software.files {
+            if !software.templates.contains_key(template) {
+                return Err(format!("files.{file:?}: there is no template {template:?}"));
+            }
+        }
+        if let Some(container) = &software.container {
+            let missing = software.needs.keys().find(|name| !container.needs.contains_key(*name));
+            if let Some(name) = missing {
+                return Err(format!("container.needs.{name}: the process needs it"));
+            }
+            if software.helper.is_some() && container.helper.is_none() {
+                return Err("container.helper: the process has one".into());
+            }
+        }
+        if software.program.is_empty() {
+            return Err("program: at least one name is needed".into());
+        }
+        Ok(software)
+    }
+
+    /// The command that installs it.
+    pub fn install_with(&self) -> String {
+        let packages = self.install.packages.join(" ");
+        match self.install.from {
+            Registry::Apt => format!("apt-get install {packages}"),
+            Registry::Pip => format!("pip install {packages}"),
+            Registry::Npm => format!("npm install --global {packages}"),
+            Registry::Cargo => format!("cargo install {packages}"),
+        }
+    }
+
+    /// The public image that it can be started from in a container.
+    pub fn image(&self) -> Option<&str> {
+        self.container.as_ref().map(|container| container.image.as_str())
+    }
+
+    /// Whether it can be set up so.
+    ///
+    /// # Errors
+    /// The reason, in words.
+    pub fn can(&self, tls: &BrokerTls) -> Result<(), String> {
+        let asked = [
+            (tls.versions == Versions::Only13, &self.can.only_1_3),
+            (tls.identity == Identity::RsaSha1, &self.can.sha1),
+            (tls.second.is_some(), &self.can.second_certificate),
+            (tls.client_certificate, &self.can.client_certificate),
+        ];
+        if tls.front.is_some() && tls.client_certificate {
+            return Err("what the rig puts before it asks for no client certificate".into());
+        }
+        if tls.front.is_some() && tls.second.is_some() {
+            return Err("what the rig puts before it shows one certificate".into());
+        }
+        asked.into_iter().filter(|(asked, _)| *asked).try_for_each(|(_, able)| able.0.clone())
+    }
+
+    /// Whether it lets in only who has a user and a password.
+    ///
+    /// # Errors
+    /// The reason, in words, why it cannot.
+    pub fn can_ask_for_login(&self) -> Result<(), String> {
+        self.can.login.0.clone()
+    }
+
+    /// Whether topics can be closed to a user ([`FORBIDDEN`]).
+    ///
+    /// # Errors
+    /// The reason, in words, why it cannot.
+    pub fn can_forbid_topics(&self) -> Result<(), String> {
+        self.can.permission.0.clone()
+    }
+
+    /// The TLS library that it uses, without its version.
+    pub fn tls_library(&self) -> &str {
+        &self.tls_library.name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_description_can_be_read_and_each_name_is_one_of_its_own() {
+        let names: Vec<&str> = Software::all().iter().map(|s| s.name.as_str()).collect();
+        let mut different = names.clone();
+        different.sort_unstable();
+        different.dedup();
+        assert_eq!(different.len(), names.len(), "{names:?}");
+        assert!(Software::named("mosquitto").unwrap().install_with().contains("apt-get install"));
+    }
+
+    #[test]
+    fn what_is_wrong_in_one_is_told_with_its_key() {
+        let (text, templates) = SOURCES[0];
+        for (from, to, told) in [
+            ("grace_s", "grace", "grace"),
+            ("signal = \"TERM\"", "signal = \"HUP\"", "HUP"),
+            ("permission = true", "permission = false", "reason why not"),
+            ("permission = true", "permission = ''", "reason why not"),
+            ("= \"permissions\"", "= \"nowhere\"", "nowhere"),
+            ("'mosquitto version \\S+ running'", "'('", "regex parse error"),
+            ("built_here", "built", "built"),
+            ("[ready]", "[needs.x]\nlook_in = []\npath = 'x'\n[ready]", "container.needs.x"),
+            ("name = \"mosquitto\"", "", "name"),
+        ] {
+            let changed = text.replacen(from, to, 1);
+            assert_ne!(changed, text, "{from}");
+            let error = Software::parse(&changed, templates).unwrap_err();
+            assert!(error.contains(told), "{to}: {error}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Where a broker of a case is to run: as a process of this machine, or in a container.
+
+use hilrig_core::config::BrokerKind;
+use testcontainers::bollard::Docker;
+
+use crate::descriptions::Software;
+use crate::docker::{self, image};
+use crate::owner::Owner;
+use crate::start_error::StartError;
+
+/// Where a broker of a case is to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Home {
+    /// As a process of this machine, from the registries' packages.
+    Process,
+    /// In a container of an image that is on the engine.
+    Container {
+        /// The image.
+        image: String,
+        /// The run's id, which goes on the container, so that a later run can tell whose it was.
+        run: String,
+    },
+}
+
+impl Home {
+    /// Where `software` is to run, by the kind that the configuration asks for; its image is got, which can
+    /// take minutes. With [`BrokerKind::Auto`] `notes` is told in a line why it is no container. `run` is the
+    /// run's id.
+    ///
+    /// # Errors
+    /// [`StartError::NotInstalled`] or [`StartError::NoContainer`].
+    pub async fn choose(
+        software: &Software,
+        kind: BrokerKind,
+        run: &str,
+        notes: &mut dyn FnMut(String),
+    ) -> Result<Home, StartError> {
+        if kind == BrokerKind::Process {
+            return software.find().map(|_| Home::Process);
+        }
+        let found = match image(software, notes).await {
+            Ok(image) => return Ok(Home::Container { image, run: run.to_owned() }),
+            Err(found) => found,
+        };
+        if kind == BrokerKind::Container {
+            return Err(StartError::NoContainer { broker: software.title.clone(), found });
+        }
+        match software.find() {
+            Ok(_) => {
+                notes(format!("{} is a process, not in a container: {found}", software.title));
+                Ok(Home::Process)
+            }
+            Err(StartError::NotInstalled { broker, missing, install }) => {
+                let missing = format!("{missing}; nor can it be had in a container ({found})");
+                Err(StartError::NotInstalled { broker, missing, install })
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The image of a broker, on an engine of this machine. The error says what came instead.
+async fn image(software: &Software, notes: &mut dyn FnMut(String)) -> Result<String, String> {
+    let container = software.container.as_ref();
+    let container = container.ok_or("its description names no image")?;
+    let engine =
+        docker::connect().await.map_err(|found| format!("no Docker engine answers ({found})"))?;
+    is_this_machines(&engine).await?;
+    let own = match container.built_here {
+        true => software.find().ok().map(|found| found.program),
+        false => None,
+    };
+    let got = image::get(&engine, &container.image, own.as_deref(), notes).await;
+    got.map_err(|error| error.to_string())
+}
+
+/// The broker's files and ports are this machine's.
+async fn is_this_machines(engine: &Docker) -> Result<(), String> {
+    let info = engine.info().await.map_err(|error| docker::why(&error))?;
+    let host = Owner::me().host;
+    let here = host.split_once('/').map_or(&*host, |(name, _)| name);
+    match info.name {
+        Some(name) if name == here => Ok(()),
+        name => Err(format!(
+            "the Docker engine is on another machine, {:?}: this one is {here:?}",
+            name.unwrap_or_default()
+        )),
+    }
+}

@@ -1,0 +1,37 @@
+//! `hilrig doctor`.
+
+use anstyle::{AnsiColor, Style};
+use hilrig::doctor::{Diagnosis, examine};
+use hilrig_core::exit;
+
+use crate::args;
+use crate::error::{Failure, print};
+
+/// Prints what is there and what is missing.
+pub async fn doctor(args: &args::Doctor) -> Result<u8, Failure> {
+    let found = examine(&args.config.config).await;
+    let bad = found.iter().any(Diagnosis::is_missing);
+    let mut text = String::new();
+    let width = found.iter().map(|finding| finding.what.len()).max().unwrap_or(0);
+    for finding in &found {
+        let (word, colour) = match (&finding.mend, finding.needed) {
+            (None, _) => ("ok     ", AnsiColor::Green),
+            (Some(_), true) => ("missing", AnsiColor::Red),
+            (Some(_), false) => ("without", AnsiColor::Yellow),
+        };
+        let style = Style::new().fg_color(Some(colour.into()));
+        text.push_str(&format!(
+            "{style}{word}{style:#}  {:width$}  {}\n",
+            finding.what, finding.found
+        ));
+        if let Some(mend) = &finding.mend {
+            text.push_str(&format!("         {:width$}  -> {mend}\n", ""));
+        }
+    }
+    text.push_str(match bad {
+        true => "\nA run needs what is missing.\n",
+        false => "\nEverything that a run needs is there.\n",
+    });
+    print(&text)?;
+    Ok(if bad { exit::RIG_FAULT } else { exit::PASSED })
+}

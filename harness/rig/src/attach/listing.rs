@@ -1,0 +1,132 @@
+//! What is attached to this machine, and which board of the configuration it is.
+
+use hilrig_boards::identity::discover::{FoundPort, discover, unlisted};
+use hilrig_boards::identity::wanted::Place;
+use hilrig_boards::{Deadlines, Identity, ModemLines, Seen, ask_on};
+use hilrig_core::board::Lines;
+use hilrig_core::config::{Attached, BoardConfig, Config};
+use hilrig_core::plural::counted;
+use hilrig_virtual::ControlSocket;
+use tokio::task::{JoinSet, LocalSet};
+
+use super::{modem, neighbours};
+use crate::Error;
+use crate::folders::{lock_folder, state_folder};
+
+/// A port, and what is known of the board on it.
+pub struct ListedPort<'a> {
+    /// The port.
+    pub port: FoundPort,
+    /// The board that is named on it.
+    pub board: Option<&'a BoardConfig>,
+    /// The chip, as it was just asked or as it answered in an earlier run.
+    pub chip: Option<Identity>,
+    /// Why it could not be asked.
+    pub trouble: Option<String>,
+}
+
+/// The ports with their boards, and the words for each board that is not found. With `ask` the
+/// chips are asked.
+///
+/// # Errors
+/// The system lists no ports.
+pub async fn list_ports(
+    config: Option<&Config>,
+    ask: bool,
+) -> Result<(Vec<ListedPort<'_>>, Vec<String>), Error> {
+    let found = discover().map_err(Error::rig)?;
+    let row = |port: &FoundPort| ListedPort {
+        port: port.clone(),
+        board: None,
+        chip: Seen::of(&state_folder(), port, &found).and_then(|seen| seen.read()),
+        trouble: None,
+    };
+    let mut rows: Vec<ListedPort<'_>> = found.iter().map(row).collect();
+    let mut missing = name(config, &found, &mut rows);
+    if ask {
+        ask_all(&mut rows, &found).await;
+        missing = name(config, &found, &mut rows);
+    }
+    Ok((rows, missing))
+}
+
+/// Gives each row its board, adds rows for boards on ports that the system does not list (a virtual
+/// board's pty), and tells of those that are not found.
+fn name<'a>(
+    config: Option<&'a Config>,
+    found: &[FoundPort],
+    rows: &mut Vec<ListedPort<'a>>,
+) -> Vec<String> {
+    let Some(config) = config else { return Vec::new() };
+    let neighbours = neighbours(config);
+    let mut missing = Vec::new();
+    for wanted in &neighbours.boards {
+        let board = config.boards.iter().find(|board| board.name == wanted.board);
+        let place = match wanted.place(&neighbours.boards, found) {
+            Ok(place) => place,
+            Err(fault) => {
+                let help = fault.help.unwrap_or_default();
+                missing.push(format!("Board `{}`: {}. {help}", wanted.board, fault.found));
+                continue;
+            }
+        };
+        let row = match &place {
+            Place::Port(path) => rows.iter_mut().find(|row| row.port.port == *path),
+            Place::OneOf(ports) => rows.iter_mut().find(|row| {
+                let mac = row.chip.as_ref().map(|chip| chip.mac);
+                ports.contains(&row.port.port) && mac == wanted.mac
+            }),
+        };
+        match (row, place) {
+            (Some(row), _) => row.board = board,
+            (None, Place::Port(path)) => {
+                rows.push(ListedPort { port: unlisted(&path), board, chip: None, trouble: None });
+            }
+            (None, Place::OneOf(ports)) => missing.push(format!(
+                "Board `{}` ({}): {} may be its own; `hilrig boards --ask` asks their chips.",
+                wanted.board,
+                wanted.words(),
+                counted(ports.len(), "port")
+            )),
+        }
+    }
+    missing
+}
+
+/// Asks every chip, all at once: a port without one takes seconds to be told from one.
+async fn ask_all(rows: &mut [ListedPort<'_>], found: &[FoundPort]) {
+    let local = LocalSet::new();
+    let mut asking = JoinSet::new();
+    for (number, row) in rows.iter().enumerate() {
+        // What hangs on the main board's own ports nobody knows, unless a board is named there.
+        if row.port.usb.is_none() && row.board.is_none() {
+            continue;
+        }
+        let mut lines: Box<dyn Lines> = match row.board.map(|board| &board.attached) {
+            Some(Attached::Control { control, .. }) => Box::new(ControlSocket::new(control)),
+            Some(Attached::Serial { lines, .. }) => modem(*lines),
+            _ => Box::new(ModemLines::default()),
+        };
+        let port = row.port.port.clone();
+        let asked = async move {
+            let locks = lock_folder();
+            let holder = "hilrig boards --ask";
+            (number, ask_on(port, &mut *lines, &locks, Deadlines::default(), holder).await)
+        };
+        asking.spawn_local_on(asked, &local);
+    }
+    let gather = async {
+        while let Some(asked) = asking.join_next().await {
+            let Ok((number, answer)) = asked else { continue };
+            let row = &mut rows[number];
+            match answer {
+                Ok(chip) => {
+                    Seen::note(&state_folder(), &row.port.port, found, &chip);
+                    row.chip = Some(chip);
+                }
+                Err(fault) => row.trouble = Some(fault.to_string()),
+            }
+        }
+    };
+    local.run_until(gather).await;
+}

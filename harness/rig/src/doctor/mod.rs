@@ -1,0 +1,234 @@
+//! Looks at what this machine has, and what a run needs of it.
+
+mod boards;
+mod machine;
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use hilrig_boards::identity::discover::discover;
+use hilrig_broker::Software;
+use hilrig_broker::engine_status;
+use hilrig_core::config::{BoardKind, BrokerKind, Config};
+use hilrig_core::plural::counted;
+
+use crate::{Error, load};
+
+/// One thing that a run may need.
+#[derive(Clone, Debug)]
+pub struct Diagnosis {
+    /// What was looked at.
+    pub what: Cow<'static, str>,
+    /// Version or place, or what is wrong.
+    pub found: String,
+    /// The command that mends it; none where nothing is wrong.
+    pub mend: Option<String>,
+    /// Whether a run cannot do without.
+    pub needed: bool,
+}
+
+impl Diagnosis {
+    /// A run needs it, and it is not there.
+    pub fn is_missing(&self) -> bool {
+        self.needed && self.mend.is_some()
+    }
+}
+
+/// Looks at what runs with this configuration file need. Nothing is started, and no board is touched.
+pub async fn examine(config: &Path) -> Vec<Diagnosis> {
+    let mut findings = Vec::new();
+    let config = configuration(config, &mut findings);
+    firmware(config.as_ref(), &mut findings);
+    qemu(config.as_ref(), &mut findings);
+    broker(config.as_ref(), &mut findings).await;
+    certified(&mut findings);
+    ports(&mut findings);
+    boards::boards(config.as_ref(), &mut findings).await;
+    machine::machine(config.as_ref(), &mut findings);
+    findings
+}
+
+fn configuration(path: &Path, findings: &mut Vec<Diagnosis>) -> Option<Config> {
+    match load::config(path) {
+        Ok(config) => {
+            let boards = match config.boards.len() {
+                0 => counted(config.virtual_.boards, "virtual board"),
+                n => counted(n, "board"),
+            };
+            findings.push(ok("configuration", format!("{}: {boards}", path.display())));
+            Some(config)
+        }
+        Err(error) => {
+            findings.push(Diagnosis {
+                what: "configuration".into(),
+                found: error.message().to_owned(),
+                mend: Some("hilrig init".into()),
+                needed: true,
+            });
+            None
+        }
+    }
+}
+
+fn firmware(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
+    let Some(config) = config else { return };
+    let looked = load::contract(config).and_then(|contract| {
+        let kinds = kinds(config);
+        let images = kinds
+            .iter()
+            .map(|kind| {
+                let image = load::image(config, &contract, *kind)?;
+                load::of_image(config, &contract, *kind, &image)?;
+                Ok(image)
+            })
+            .collect::<Result<Vec<_>, Error>>()?;
+        if kinds.contains(&BoardKind::Virtual) {
+            load::boot_rom(config)?;
+        }
+        Ok(images)
+    });
+    findings.push(match looked {
+        Ok(images) => {
+            let image = |image: &hilrig_core::image::Image| {
+                let build = image.build.as_deref().unwrap_or("without a build id");
+                format!("{} ({} B, build {build})", image.path.display(), image.bytes.len())
+            };
+            ok("firmware", images.iter().map(image).collect::<Vec<_>>().join(", "))
+        }
+        Err(error) => Diagnosis {
+            what: "firmware".into(),
+            found: error.message().to_owned(),
+            mend: Some(
+                "make firmware (in the folder of hilrig's sources), or name your own files".into(),
+            ),
+            needed: true,
+        },
+    });
+}
+
+/// The kinds of board that a run has.
+fn kinds(config: &Config) -> BTreeSet<BoardKind> {
+    match config.boards.is_empty() {
+        true => BTreeSet::from([config.virtual_.kind]),
+        false => config.boards.iter().map(|board| board.kind).collect(),
+    }
+}
+
+fn qemu(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
+    let program = |of: fn(&Config) -> &PathBuf, default: &str| {
+        config.map_or_else(|| PathBuf::from(default), |config| of(config).clone())
+    };
+    let kinds = config.map_or_else(|| BTreeSet::from([BoardKind::Virtual]), kinds);
+    let xtensa = program(|config| &config.virtual_.qemu, "qemu-system-xtensa");
+    // A bench of real boards does without it, and who has no Arm board needs none for Arm.
+    let needed = kinds.contains(&BoardKind::Virtual);
+    findings.push(one_qemu("QEMU", &xtensa, "qemu-system-misc", needed));
+    if kinds.contains(&BoardKind::Lm3s6965) {
+        let arm = program(|config| &config.virtual_.qemu_arm, "qemu-system-arm");
+        findings.push(one_qemu("QEMU for Arm", &arm, "qemu-system-arm", true));
+    }
+}
+
+fn one_qemu(what: &'static str, qemu: &Path, package: &str, needed: bool) -> Diagnosis {
+    let missing = |found| {
+        let mend = Some(format!("apt-get install {package}"));
+        Diagnosis { what: what.into(), found, mend, needed }
+    };
+    match std::process::Command::new(qemu).arg("--version").output() {
+        Ok(output) if output.status.success() => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            ok(
+                what,
+                hilrig_core::text::printable(text.lines().next().unwrap_or_default().as_bytes()),
+            )
+        }
+        Ok(output) => {
+            missing(format!("`{} --version` ended with {}", qemu.display(), output.status))
+        }
+        Err(error) => missing(format!("`{}`: {error}", qemu.display())),
+    }
+}
+
+async fn broker(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
+    let Some(config) = config else { return };
+    let status = engine_status(&config.broker).await;
+    let (engine, process) = (status.engine.is_ok(), status.mosquitto.is_ok());
+    let kind = config.broker.kind;
+    findings.push(match status.engine {
+        Ok(version) => {
+            let images = match status.images.is_empty() {
+                true => "no broker image yet, the first run gets one".into(),
+                false => status.images.join(", "),
+            };
+            ok("Docker engine", format!("{version}; {images}"))
+        }
+        Err(found) => Diagnosis {
+            what: "Docker engine".into(),
+            found,
+            mend: Some(
+                "apt-get install docker.io, and be in the group docker (or start dockerd)".into(),
+            ),
+            needed: kind == BrokerKind::Container || (kind == BrokerKind::Auto && !process),
+        },
+    });
+    findings.push(match status.mosquitto {
+        Ok((path, version)) => ok("mosquitto", format!("{version}, {}", path.display())),
+        Err(found) => Diagnosis {
+            what: "mosquitto".into(),
+            found,
+            mend: Some("apt-get install mosquitto".into()),
+            needed: kind == BrokerKind::Process || (kind == BrokerKind::Auto && !engine),
+        },
+    });
+}
+
+/// The brokers that `hilrig certify` can start, beside Mosquitto.
+fn certified(findings: &mut Vec<Diagnosis>) {
+    let others = Software::all().iter().filter(|software| software.name != "mosquitto");
+    findings.extend(others.map(|software| match software.find() {
+        Ok(found) => ok(software.name.as_str(), found.program.display().to_string()),
+        Err(_) => Diagnosis {
+            what: software.name.as_str().into(),
+            found: format!("{} is not installed; only `certify` asks for it", software.title),
+            mend: Some(software.install_with()),
+            needed: false,
+        },
+    }));
+}
+
+fn ports(findings: &mut Vec<Diagnosis>) {
+    findings.push(match discover() {
+        Ok(ports) => {
+            let usb: Vec<_> = ports.iter().filter(|port| port.usb.is_some()).collect();
+            match usb.iter().find_map(|port| Some((port, port.no_access.as_ref()?))) {
+                Some((port, help)) => Diagnosis {
+                    what: "serial ports".into(),
+                    found: format!(
+                        "{} on USB, and {} is not yours to open",
+                        usb.len(),
+                        port.port.display()
+                    ),
+                    mend: Some(help.clone()),
+                    needed: false,
+                },
+                None => ok("serial ports", format!("{} on USB", usb.len())),
+            }
+        }
+        Err(fault) => Diagnosis {
+            what: "serial ports".into(),
+            found: fault.to_string(),
+            mend: Some("mount sysfs".into()),
+            needed: false,
+        },
+    });
+}
+
+fn ok(what: impl Into<Cow<'static, str>>, found: String) -> Diagnosis {
+    Diagnosis { what: what.into(), found, mend: None, needed: false }
+}
+
+/// What a run needs and is not there.
+fn missing(what: impl Into<Cow<'static, str>>, found: String, mend: String) -> Diagnosis {
+    Diagnosis { what: what.into(), found, mend: Some(mend), needed: true }
+}

@@ -1,0 +1,89 @@
+//! The figures of a commit that has none: it is built and booted in a working tree of its own.
+
+use hilrig_core::exit;
+use hilrig_core::plural::counted;
+
+use super::Notice;
+use super::boots::many;
+use super::diff::MeasureRequest;
+use super::sides::{Side, Sources};
+use super::worktree::WorkTree;
+use crate::{Error, RunRequest, StopRequest};
+
+/// Builds commits and boots them.
+pub struct Measurement<'a> {
+    /// How.
+    pub request: &'a MeasureRequest,
+    /// Where the records go, and the repository.
+    pub sources: &'a Sources<'a>,
+    /// Ends it early.
+    pub stop: &'a StopRequest,
+}
+
+impl Measurement<'_> {
+    /// Adds to a commit's side what it lacks: figures, and who held the heap if `callers` says that the
+    /// other side has that, too.
+    pub async fn add(&self, hash: &str, side: &mut Side, callers: bool) -> Result<(), Error> {
+        let wants = [!side.has_plain_figures(), callers && side.callers.is_empty()];
+        if wants == [false, false] {
+            return Ok(());
+        }
+        let place = self.sources.place.as_ref().map_err(Error::usage)?;
+        let tree = WorkTree::add(&place.root, hash).await?;
+        let run = RunRequest {
+            boards: self.request.boards.clone(),
+            // With the user's own: they are the evidence, and the working tree goes.
+            records: Some(self.sources.records.clone()),
+            ..RunRequest::new(tree.path.join(&place.config))
+        };
+        let done = self.add_from(&tree, &hash[..12], run, side, wants).await;
+        tree.remove().await;
+        done
+    }
+
+    async fn add_from(
+        &self,
+        tree: &WorkTree,
+        commit: &str,
+        run: RunRequest,
+        side: &mut Side,
+        [figures, callers]: [bool; 2],
+    ) -> Result<(), Error> {
+        let Measurement { request, sources, stop } = *self;
+        let notices = sources.notices;
+        let built = tokio::select! {
+            built = tree.builds(&request.build) => built?,
+            why = stop.requested() => return Err(Error::rig(why)),
+        };
+        if !built {
+            return Err(Error::usage(format!(
+                "{commit} cannot be built with `{}`; --build says how it can",
+                request.build
+            )));
+        }
+        if figures {
+            notices(Notice::Line(&format!("{commit}: what it leaves free\n")))?;
+            let made = many(&run, request.boots, stop, notices).await?;
+            made.enough()?;
+            side.from.push(format!("{} of it now", counted(made.runs.len(), "boot")));
+            side.add_runs(&made.runs);
+        }
+        if callers {
+            notices(Notice::Line(&format!("{commit}: who holds the heap\n")))?;
+            let run = RunRequest { callers: true, ..run };
+            match many(&run, 1, stop, notices).await {
+                Ok(made) => {
+                    made.enough()?;
+                    side.from.push("who held the heap: a boot of it now".into());
+                    side.add_runs(&made.runs);
+                }
+                // Older firmware may have no such image: the figures are there still.
+                Err(error) if error.exit_code() == exit::USAGE => {
+                    side.from.push(format!("who held the heap is not told: {}", error.message()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
