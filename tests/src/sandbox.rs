@@ -25,7 +25,7 @@ impl Sandbox {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let folder = tempfile::Builder::new().prefix("hilrig-test-").tempdir();
         let folder = folder.expect("the folder for temporary files can be written to");
-        // As hilrig will see it, so that paths in its output can be told.
+        // As hilrig will see it, so that paths in its output are known.
         let mark = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let bench = Sandbox { folder, mark };
         for folder in ["tmp", "home"] {

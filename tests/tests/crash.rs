@@ -79,7 +79,7 @@ fn the_trace_of_a_crash_is_in_every_report() {
 fn a_boot_loop_is_told_as_one_and_its_crashes_are_not_told_without_end() {
     let (_bench, record, _) = with_fault("BOOT_LOOP");
     let all = crashes(&record, "virtual-1");
-    assert!(all.len() <= 20, "{} crashes are told", all.len());
+    assert!(all.len() <= 20, "{} crashes are reported", all.len());
     let (looped, crashed): (Vec<_>, Vec<_>) =
         all.iter().partition(|crash| crash.kind == CrashKind::BootLoop);
     assert_eq!(looped.len(), 1);
@@ -127,7 +127,7 @@ fn meanwhile_by(
     let record = bench.record();
     record.must_be_whole();
     let not_held = record.checks_that("desk", CheckOutcome::NotHeld);
-    // A start that nobody asked for ends the path, unless a crash explains it.
+    // A start that was not asked for ends the path, unless a crash explains it.
     let (_, why) = record.verdict("desk");
     if !why.contains("the rig did not ask for it") {
         assert_eq!(record.phases("desk"), Phase::ALL, "{why}");
@@ -272,7 +272,7 @@ fn an_elf_of_another_build_is_never_used() {
     ended.saying("`firmware.virtual.elf`").saying("is of build");
     bench.must_be_untouched();
 
-    // One that nobody named, but lies there.
+    // One that is not named, but is there.
     std::fs::copy(&image, bench.path("mine.bin")).unwrap();
     std::fs::copy(artifacts::firmware_elf(), bench.path("mine.elf")).unwrap();
     let mut configuration = Configuration::new();
@@ -284,7 +284,7 @@ fn an_elf_of_another_build_is_never_used() {
     assert!(record.notes().iter().any(told), "{:?}", record.notes());
     let all = crashes(&record, "virtual-1");
     assert!(all[0].frames.iter().all(|frame| frame.function.is_none()), "{:#?}", all[0]);
-    assert!(!all[0].frames.is_empty(), "the addresses are told all the same");
+    assert!(!all[0].frames.is_empty(), "the addresses are reported all the same");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use hilrig_tests::sandbox::{Sandbox, path_text};
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// What a board that writes through NULL at each boot says, as `hilrig monitor` shows it, and the ELF
+/// The log of a board that writes through NULL at each boot, as `hilrig monitor` shows it, and the ELF
 /// of its firmware.
 fn crashed(bench: &Sandbox) -> (String, String) {
     let board = AttachedBoard::start(bench, "desk");

@@ -1,5 +1,5 @@
 //! Chips of the ESP32 family, end to end: the binary flashes them on a port that answers as their
-//! ROM does, and that port is held against Espressif's own tool.
+//! ROM does, and that port is compared with Espressif's own tool.
 
 #[path = "../../harness/boards/tests/esp32_rom/mod.rs"]
 mod esp32_rom;

@@ -24,7 +24,7 @@ fn the_same_firmware_holds_and_a_hungry_one_is_named_with_its_phase() {
     let held = bench.run(&["heap", "check", "--boots", "2"]).with_code(exit::PASSED);
     assert!(held.stdout.contains("boot 2 of 2: passed"), "{}", held.stdout);
 
-    // 20 KiB more in the handshake, and no floor that tells it.
+    // 20 KiB more in the handshake, and no floor that reports it.
     let mut hungry = Configuration::new();
     hungry.image(&artifacts::faulty_firmware("HEAP_HUNGRY")).set("heap.floor", toml::Table::new());
     bench.configure(&hungry);
@@ -145,7 +145,7 @@ fn boots_with_scenarios_have_figures_of_their_own() {
     let baseline = fs::read_to_string(bench.path(BASELINE)).unwrap();
     assert!(baseline.contains("scenario=handshake:9\""), "{baseline}");
     bench.run(&[&["heap", "check"], &scenario[..]].concat()).with_code(exit::PASSED);
-    // Another path is not held against them.
+    // Another path is not compared with them.
     let refused = bench.run(&["heap", "check", "--boots", "1"]).with_code(exit::USAGE);
     assert!(refused.stderr.contains("has no figures for these boots"), "{refused}");
     bench.run(&["heap", "accept", "--boots", "1"]).with_code(exit::PASSED);
@@ -272,7 +272,7 @@ fn a_history_that_cannot_be_written_loses_no_run() {
     bench.configure(&Configuration::new());
     bench.run(&["run"]).with_code(exit::PASSED);
     let file = bench.path("hilrig-records/history.sqlite");
-    // Somebody's notes are where the history was: the run passes, and says what it could not do.
+    // Another file is where the history was: the run passes, and reports what it could not do.
     fs::write(&file, "notes, and more notes, and many more notes, so that it is looked at")
         .unwrap();
     let warned = bench.run(&["run"]).with_code(exit::PASSED);
@@ -427,7 +427,7 @@ fn commits_are_measured_and_then_told_from_what_is_known_of_them() {
     let commits = repository(&bench, &builds);
     let diff = |before: &str, after: &str| bench.run(&["heap", "diff", before, after]);
 
-    // Nothing is known yet: what was looked for is told, and the command that measures.
+    // Nothing is known yet: what was looked for is reported, and the command that measures.
     let refused = diff("HEAD~1", "HEAD").with_code(exit::USAGE).stderr;
     for said in
         ["no run of it in ", "history.sqlite", "no heap-baseline.toml", "HEAD~1 HEAD --measure"]
@@ -455,7 +455,7 @@ fn commits_are_measured_and_then_told_from_what_is_known_of_them() {
     assert_eq!(git(&bench, &["worktree", "list"]).lines().count(), 1);
     bench.nothing_may_be_left();
 
-    // The same of the history, and who held the heap of the records.
+    // The same of the history, and the heap by function of the records.
     let known = diff(&commits[0][..9], "HEAD").with_code(exit::PASSED).stdout;
     assert!(known.contains("2 boots of 2 runs in hilrig-records/history.sqlite"), "{known}");
     assert_eq!(worse(&known), [grown, grown], "{known}");

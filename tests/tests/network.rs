@@ -15,7 +15,7 @@ use hilrig_tests::hold;
 use hilrig_tests::record::Record;
 use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 
-/// An address in QEMU's network that nobody has.
+/// An address in QEMU's network without an owner.
 const NOBODY: &str = "10.0.2.99";
 
 /// A control socket in front of the board's own that always reports that the network cable is in: a real

@@ -109,7 +109,7 @@ fn one_board_passes_and_its_record_is_whole() {
     }
     assert!(named > 10, "{named} lines");
 
-    // Each start of the chip is told with its line, and in words on the page.
+    // Each start of the chip is reported with its line, and in words on the page.
     let starts = record.starts("virtual-1");
     let by_log = lines.iter().filter(|line| line.contains("rst cause:")).count();
     assert_eq!(starts.len(), by_log);
@@ -164,7 +164,7 @@ fn four_boards_pass_side_by_side() {
     macs.sort();
     macs.dedup();
     assert_eq!(macs.len(), 4, "no two boards are alike");
-    // At once, not one behind the other: all have begun before one has ended.
+    // At once, not one after the other: all have begun before one has ended.
     let events = record.events();
     let first_end = events.iter().position(|e| matches!(e.what, What::BoardEnded { .. })).unwrap();
     let begun = events[..first_end].iter();
@@ -238,7 +238,7 @@ fn a_board_that_stays_is_flashed_only_when_it_must_be() {
     assert_eq!(flashed(&bench, &["run", "--flash"]), (false, size));
     assert_eq!(flashed(&bench, &["run", "--board", "desk"]), (true, 0));
 
-    // Another image, if only by a byte behind what the checksum covers.
+    // Another image, if only by a byte after what the checksum covers.
     let longer = bench.write("longer.bin", [image.as_slice(), &[0; 16]].concat());
     bench.configure(configuration.clone().image(&longer));
     assert_eq!(flashed(&bench, &["run"]), (false, size + 16));
@@ -255,7 +255,7 @@ fn a_board_that_somebody_flashed_meanwhile_gets_its_image_again() {
     let size = std::fs::metadata(artifacts::firmware()).unwrap().len();
     assert_eq!(flashed(&bench, &["run"]), (false, size));
 
-    // Somebody else's hilrig, with a state of its own: the bench's record is not told.
+    // Another user's hilrig, with a state of its own: the bench's record does not know of it.
     let other = artifacts::faulty_firmware("HEAP_HUNGRY");
     let mut command = bench.hilrig(&["flash", "--port", board.port()]);
     command.args(["--control", board.control_socket()]).arg(other);
@@ -309,7 +309,7 @@ fn a_secret_is_in_no_file_and_no_line() {
         assert_eq!(shown(&record.text(file)), None, "in {file}");
     }
     assert!(record.text("desk/boot.log").contains("ESP8266 **************: 9705"));
-    // The board has it, so it was there to be told.
+    // The board has it, so it could have been printed.
     board.stop();
     let flash = std::fs::read(bench.path("desk/flash.bin")).unwrap();
     assert!(flash.windows(secret.len()).any(|bytes| bytes == secret.as_bytes()));

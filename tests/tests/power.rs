@@ -78,7 +78,7 @@ fn a_power_cycle_is_not_taken_for_a_brownout() {
     configuration.board(board.as_board("desk"));
     bench.configure(&configuration);
     bench.run(&["run"]).with_code(exit::PASSED);
-    // What is on it is kept, does not come up, and hangs: that shows when it is flashed anew.
+    // What is on it is kept, does not come up, and hangs: that shows when it is flashed again.
     board.control(r#"{"do":"silent"}"#);
     let mut run = bench.start(&["run"]);
     run.line_with("desk  boot");

@@ -1,5 +1,5 @@
 //! Boards behind a debug probe: the whole path on the LM3S6965, beside other kinds, and what a
-//! probe and the chip behind it do wrong.
+//! probe and its chip do wrong.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -288,7 +288,7 @@ fn a_probe_that_is_not_attached_is_looked_for_by_flash_and_monitor() {
 
 // -- the end --
 
-/// A run that is held in a phase is told to stop.
+/// A run that is kept in a phase gets a signal to stop.
 fn stopped_in(phase: Phase) {
     let bench = Sandbox::new();
     let mut configuration = configuration();

@@ -16,7 +16,7 @@ use hilrig_tests::running::RunningProgram;
 use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// What is done to a board, and what the verdict says was found.
+/// What is done to a board, and what the verdict reports.
 const FAULTS: [(&str, &str); 4] = [
     ("off", "it has no power"),
     ("hung", "its chip hangs"),
@@ -34,7 +34,7 @@ fn held_in(bench: &Sandbox, phase: Phase, names: &[&str]) -> (Vec<AttachedBoard>
         }
         _ => hold::in_phase(bench, &mut configuration, phase),
     }
-    // What is held goes on for this long, and no wait after that takes longer.
+    // The phase goes on for this long, and no wait after that takes longer.
     configuration
         .set("deadlines.boot", "8 s")
         .set("deadlines.connect", "5 s")
@@ -111,7 +111,7 @@ fn rig_fault(record: &Record, board: &str, says: &str) {
     assert_eq!(record.checks_that(board, CheckOutcome::NotHeld), [""; 0], "{board}");
 }
 
-/// The board failed by this check alone, and no JUnit failure stands beside it.
+/// The board failed by this check alone, and no JUnit failure is beside it.
 #[track_caller]
 fn failed_by(record: &Record, board: &str, check: &str, says: &[&str]) {
     let (verdict, why) = record.verdict(board);
@@ -130,7 +130,7 @@ fn failed_by(record: &Record, board: &str, check: &str, says: &[&str]) {
 
 fn trouble_of_the_bench(phase: Phase) {
     let bench = Sandbox::new();
-    // Something is done to all but the last, and the last shows what a firmware comes to that hangs.
+    // Something is done to all but the last, and the last shows the verdict on a firmware that hangs.
     let names: Vec<&str> = FAULTS.iter().map(|(name, _)| *name).chain(["sound"]).collect();
     let (boards, run) = held_in(&bench, phase, &names);
     for (board, (fault, _)) in boards.iter().zip(FAULTS) {
@@ -225,7 +225,7 @@ fn a_restart_that_nobody_asked_for(phase: Phase) {
     let record = bench.record();
     record.must_be_whole();
     for (board, cause) in RESTARTS {
-        // With the line hidden that says that it gives up, the start after that is the one too many.
+        // With the line hidden that reports that it gives up, the start after that is the one too many.
         let cause = if phase == Phase::Refusal { "reset cause " } else { cause };
         let says = ["the rig did not ask for it", phase.words(), "while the rig ", cause];
         failed_by(&record, board, "restarts", &says);

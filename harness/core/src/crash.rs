@@ -30,7 +30,7 @@ pub enum CrashKind {
     Abort,
     /// `panic()`, or an assertion that failed.
     Panic,
-    /// A C++ exception that nobody caught.
+    /// A C++ exception that was not caught.
     UnhandledException,
     /// Panic, abort or assertion: the lines that say which are missing.
     UserException,

@@ -6,7 +6,7 @@ use hilrig_core::text::printable;
 use regex::bytes::Regex;
 use sha2::{Digest, Sha256};
 
-/// What stands in front of the build id in the bytes of the bundled firmware, and of one that does
+/// What comes before the build id in the bytes of the bundled firmware, and of one that does
 /// as it does.
 const MARK: &[u8] = b"HILRIG_BUILD=";
 /// The longest id, bytes.

@@ -30,7 +30,7 @@ pub use zephyr::call as call_entry;
 /// The longest text that is kept of a message, a name or a cause, characters.
 const MOST_TEXT: usize = 400;
 
-/// What a line of a board's log says about a crash.
+/// What a line of a board's log reports of a crash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CrashLine {
@@ -50,7 +50,7 @@ pub enum CrashLine {
     StackEnds,
     /// `Soft WDT reset`: the firmware did not yield for about 3 s.
     SoftWatchdog,
-    /// `wdt reset`: the ROM says that the hardware watchdog bit.
+    /// `wdt reset`: the ROM reports a reset by the hardware watchdog.
     HardwareWatchdog,
     /// A stack canary was overwritten.
     StackSmashed {
@@ -75,18 +75,18 @@ pub enum CrashLine {
     UserException,
     /// `panic()`, or an assertion that failed.
     Panic {
-        /// The message, the assertion, or what stands there; may be empty where it follows.
+        /// The message, the assertion, or the text there; may be empty if it follows.
         text: String,
         /// What of it is known by name.
         panic: Box<Panic>,
         /// The thread, where the text has it.
         task: Option<String>,
     },
-    /// A C++ exception that nobody caught.
+    /// A C++ exception that was not caught.
     UnhandledException,
     /// `last failed alloc call: 40201234(512)`
     FailedAllocation {
-        /// Address behind the call, if it is not damaged.
+        /// Address after the call, if it is not damaged.
         caller: Option<u32>,
         /// Bytes that were asked for.
         bytes: u32,
@@ -96,11 +96,11 @@ pub enum CrashLine {
         /// The name in brackets.
         what: String,
     },
-    /// A fault as Zephyr, Rust or a bare handler names it. Several may stand for one crash.
+    /// A fault as Zephyr, Rust or a bare handler names it. Several may be of one crash.
     Fault {
         /// Its name.
         what: String,
-        /// What stands on the same line.
+        /// The registers on the same line.
         registers: Box<Registers>,
     },
     /// `Debug exception reason: Stack canary watchpoint triggered (net_worker)`
@@ -122,7 +122,7 @@ pub enum CrashLine {
         /// Its text.
         what: String,
     },
-    /// A fault or a failed assertion as NuttX prints it. Several may stand for one crash.
+    /// A fault or a failed assertion as NuttX prints it. Several may be of one crash.
     Nuttx {
         /// The fault; empty for an assertion.
         what: String,
@@ -152,7 +152,7 @@ pub enum CrashLine {
     Backtrace {
         /// Code addresses.
         addresses: Vec<u32>,
-        /// What the chip says of its end: `CORRUPTED`, `CONTINUES`.
+        /// How the chip marks its end: `CORRUPTED`, `CONTINUES`.
         end: Option<&'static str>,
     },
     /// `ELF file SHA256: 5d1a0f3b2`, the digits.
@@ -183,7 +183,7 @@ impl CrashLine {
         )
     }
 
-    /// What `line` (without its line end) says, if it is crash text.
+    /// What `line` (without its line end) is, if it is crash text.
     pub fn read(line: &[u8]) -> Option<CrashLine> {
         let line = line.trim_ascii();
         plain(line)
@@ -255,7 +255,7 @@ fn exception(mut scan: Scan<'_>) -> Option<CrashLine> {
     (scan.0 == b":").then_some(CrashLine::Exception { cause, fatal })
 }
 
-/// A stack that was found spoilt: the text, and nothing but an address or a full stop behind it.
+/// A stack that was found spoilt: the text, and nothing but an address or a full stop after it.
 fn noticed(line: &[u8]) -> Option<CrashLine> {
     let mut scan = Scan(line);
     let smashed = scan.skip("Stack smashing detected");
@@ -393,7 +393,7 @@ impl fmt::Display for CrashLine {
                 ("", place) => write!(f, "panic at {place}"),
                 (text, _) => write!(f, "panic: {text}"),
             },
-            CrashLine::UnhandledException => f.write_str("a C++ exception that nobody caught"),
+            CrashLine::UnhandledException => f.write_str("a C++ exception that was not caught"),
             CrashLine::FailedAllocation { caller, bytes } => {
                 write!(f, "the last allocation that failed: {bytes} B")?;
                 caller.map_or(Ok(()), |caller| write!(f, ", asked for at {caller:#010x}"))

@@ -30,11 +30,11 @@ use pieces::{build, mentioned_exception, pieces};
 use reprint::Reprint;
 use starts::SPOKEN;
 
-/// Other lines that may stand between two lines of one crash, or between a crash and the start
+/// Other lines that may come between two lines of one crash, or between a crash and the start
 /// that follows it.
 const PATIENCE: u32 = 40;
 
-/// Lines behind a `CUT HERE` line in which any `Panic ...` is one.
+/// Lines after a `CUT HERE` line in which any `Panic ...` is one.
 const CUT_HERE_HOLDS: u32 = 3;
 
 /// Reads a log as it comes. Memory is bounded whatever comes, and how the stream is cut into
@@ -127,7 +127,7 @@ pub struct DecoderState {
     open: Option<OpenCrash>,
     /// Lines since the last `CUT HERE`.
     cut_here: u32,
-    /// `... Exception (28):` behind other text on its line. Only registers on one of the next
+    /// `... Exception (28):` after other text on its line. Only registers on one of the next
     /// lines make a crash of it.
     mentioned: Option<Mentioned>,
     /// Lines since a start by the hardware watchdog.
@@ -145,7 +145,7 @@ pub struct DecoderState {
     pub build_line: Option<Regex>,
 }
 
-/// Where a piece of text stood.
+/// Where a piece of text is.
 #[derive(Clone, Copy, Debug)]
 struct At {
     line: u64,
@@ -153,7 +153,7 @@ struct At {
     first: bool,
 }
 
-/// An exception that stood behind other text.
+/// An exception after other text.
 #[derive(Clone, Copy, Debug)]
 struct Mentioned {
     line: u64,
@@ -184,7 +184,7 @@ impl DecoderState {
 
     /// The crash whose lines are still coming, as far as it is certain that it is one.
     pub fn coming(&self) -> Option<&Finding> {
-        // A mark without rows may be somebody's words about stack dumps.
+        // A mark without rows may be text about stack dumps.
         let open = self.open.as_ref().filter(|open| !open.is_empty())?;
         Some(open.before.as_deref().unwrap_or(&open.finding))
     }
@@ -194,7 +194,7 @@ impl DecoderState {
         self.open.is_some()
     }
 
-    /// The rig is about to reset the board: the start that follows tells nothing of the firmware.
+    /// The rig is about to reset the board: the start that follows shows nothing of the firmware.
     pub fn reset_asked(&mut self) {
         // Lines that wait came before it.
         let mut late = std::mem::take(&mut self.late);
@@ -243,7 +243,7 @@ impl DecoderState {
     }
 
     fn read(&mut self, line: &CleanLine, found: OnFinding<'_>) {
-        // A tool may put a blank line after each line: they tell nothing.
+        // A tool may put a blank line after each line: they mean nothing.
         if !line.text.is_empty() {
             self.count(1);
             self.mentioned =
@@ -277,7 +277,7 @@ impl DecoderState {
         }
     }
 
-    /// What a line says of a crash, and the part of it that says so.
+    /// What a line reports of a crash, and the part of it that does.
     fn said<'a>(&self, text: &'a str, inner: Option<&'a str>) -> Option<(CrashLine, &'a str)> {
         let of = |text: &'a str| Some((self.crash_line(text)?, text));
         of(text).or_else(|| of(inner?))
@@ -406,7 +406,7 @@ impl DecoderState {
                 {
                     self.elf_sha256 = Some(digits.clone());
                 }
-                // Without a cause in front (`esp_backtrace_print`) a detail tells of no crash.
+                // Without a cause in front (`esp_backtrace_print`) a detail is no crash.
                 if let Some(open) = &mut self.open {
                     open.detail(number, &said);
                     if said == CrashLine::Ended {
@@ -438,7 +438,7 @@ impl DecoderState {
 
     /// A detail that only a crash has: where its first lines are missing, it is one of its own.
     fn head(&mut self, number: u64, found: OnFinding<'_>) {
-        if self.open.as_ref().is_some_and(|open| open.place == DumpPart::Behind) {
+        if self.open.as_ref().is_some_and(|open| open.place == DumpPart::After) {
             self.close(None, found);
         }
         if self.open.is_none() {
@@ -459,7 +459,7 @@ impl DecoderState {
     pub fn close(&mut self, start: Option<&RomStart>, found: OnFinding<'_>) {
         let Some(mut open) = self.open.take() else { return };
         if open.is_empty() {
-            // Somebody wrote about stack dumps.
+            // It was text about stack dumps.
             if let Some(before) = open.before {
                 self.emit(*before, found);
             }

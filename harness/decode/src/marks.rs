@@ -1,4 +1,4 @@
-//! The lines of a dump wherever they stand: what is recognised of one at the beginning of a text is
+//! The lines of a dump, anywhere in a line: what is recognised of one at the beginning of a text is
 //! looked for in all of it.
 
 use std::sync::LazyLock;

@@ -15,7 +15,7 @@ const MOST: usize = 8;
 /// The longest text of a damaged number, characters.
 const MOST_TEXT: usize = 48;
 
-/// The number in `digits`, which stands without its `0x`: eight digits, or few enough to be a small
+/// The number in `digits`, which is without its `0x`: eight digits, or few enough to be a small
 /// number.
 pub fn whole(digits: &[u8]) -> Option<u32> {
     match digits.len() {

@@ -18,7 +18,7 @@ pub struct Registers {
     pub excvaddr: Option<u32>,
     /// Where a double exception came from.
     pub depc: Option<u32>,
-    /// The cause, where it stands among the registers (ESP32).
+    /// The cause, if it is among the registers (ESP32).
     pub cause: Option<u32>,
     /// The others, by their names in lower case. Only known names, so there are not many. Those above are
     /// among them where they have 64 bits and do not fit in 32.
@@ -172,7 +172,7 @@ impl Registers {
     }
 
     /// Whether this is the Arduino core's or the SDK's whole line, or the first one of a dump of the
-    /// ESP32 family, which nobody writes by chance.
+    /// ESP32 family, which does not occur by chance.
     pub fn is_whole(&self) -> bool {
         let other = |name| self.others.contains_key(name);
         let esp8266 = self.epc1.is_some() && self.epc2.is_some() && self.epc3.is_some();
@@ -226,7 +226,7 @@ fn is_known(name: &[u8]) -> bool {
     Registers::default().set(name, 0)
 }
 
-/// What stands in `line`, if it is one of a register dump: names, each with `=` or `:` and a number
+/// The registers in `line`, if it is one of a register dump: names, each with `=` or `:` and a number
 /// with `0x`, from the line's beginning to its end. Damaged numbers are left out, and known names in
 /// front of something else end it.
 pub fn read(line: &[u8]) -> Option<Registers> {
@@ -241,7 +241,7 @@ pub fn read(line: &[u8]) -> Option<Registers> {
             break;
         }
         let Some(name) = named(&mut scan).filter(|name| is_known(name)) else {
-            // Behind a dump's numbers there may be other output; in front of them there is none.
+            // After a dump's numbers there may be other output; in front of them there is none.
             break;
         };
         let digits = number::run(scan.0);

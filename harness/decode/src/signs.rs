@@ -1,7 +1,7 @@
-//! Texts by which a line that may tell of a crash is found.
+//! Texts that mark a line that may report a crash.
 
 /// Patterns of which one is in the first line of anything that a [`Decoder`](crate::Decoder) finds,
-/// and in each line of a start. Not every line that has one tells of a crash.
+/// and in each line of a start. Not every line that has one reports a crash.
 pub const SIGNS: [&str; 57] = [
     r"xception \(",
     r"Fatal exception \d",

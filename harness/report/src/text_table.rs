@@ -1,7 +1,7 @@
 //! Tables that line up.
 
 /// Rows under a head, columns as wide as their widest cell, two spaces between them. A column of
-/// figures stands at its right edge.
+/// figures are at its right edge.
 pub fn text_table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut lines: Vec<Vec<String>> = vec![head.iter().map(|cell| (*cell).to_owned()).collect()];
     lines.extend(rows);

@@ -26,7 +26,7 @@ const BANNERS: [&str; 13] = [
     "CPU Page Fault",
 ];
 
-/// What stands under a banner.
+/// The lines under a banner.
 const DETAILS: [&str; 24] = [
     "Data Access Violation",
     "Instruction Access Violation",
@@ -57,8 +57,8 @@ const DETAILS: [&str; 24] = [
 /// Without what Zephyr's logger writes in front of a line; the time is off already.
 pub fn without_logger(line: &str) -> Option<&str> {
     const FRONT: &str = "<err> os: ";
-    let behind = line.find(FRONT).map(|at| &line[at + FRONT.len()..]);
-    behind.or_else(|| line.strip_prefix("E: ")).map(str::trim)
+    let after = line.find(FRONT).map(|at| &line[at + FRONT.len()..]);
+    after.or_else(|| line.strip_prefix("E: ")).map(str::trim)
 }
 
 pub fn read(line: &str) -> Option<CrashLine> {

@@ -119,7 +119,7 @@ fn an_empty_stack_mark_takes_nothing_of_what_follows() {
     let log = format!("Soft WDT reset\n>>>stack>>>\n{}", crash());
     assert_eq!(crashes(&log), [Kind::SoftWatchdog, Kind::Exception]);
     assert!(decode(&log)[0].cut);
-    // Rows long behind the mark are of another dump.
+    // Rows long after the mark are of another dump.
     let log = "Abort called\n>>>stack>>>\na\nb\nc\nd\n40201f20 40201f20\n";
     assert_eq!(values(&decode(log)[0], Role::Stack), [] as [u32; 0]);
 }

@@ -1,4 +1,4 @@
-//! What is read of a line that is no crash text as a whole: its pieces, a build, an exception behind other text.
+//! What is read of a line that is no crash text as a whole: its pieces, a build, an exception after other text.
 
 use std::sync::LazyLock;
 
@@ -18,16 +18,16 @@ pub fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest?;
-        let (piece, behind) = match next_mark(text) {
+        let (piece, after) = match next_mark(text) {
             Some(at) => (&text[..at], Some(&text[at..])),
             None => (text, None),
         };
-        rest = behind;
+        rest = after;
         Some(piece)
     })
 }
 
-/// Where the next piece of `text` begins: at a mark, or behind one that `text` begins with.
+/// Where the next piece of `text` begins: at a mark, or after one that `text` begins with.
 pub fn next_mark(text: &str) -> Option<usize> {
     // One search for all of them: a line that is full of one mark is not read to its end again and
     // again for the others.
@@ -44,7 +44,7 @@ pub fn next_mark(text: &str) -> Option<usize> {
     BEGINS.find_at(text, skipped).map(|mark| mark.start())
 }
 
-/// The cause of an exception that stands at the end of `text`, behind something else.
+/// The cause of an exception that stands at the end of `text`, after something else.
 pub fn mentioned_exception(text: &str) -> Option<u32> {
     let at = text.rfind("xception (")?;
     let mut scan = Scan(&text.trim_end().as_bytes()[at + "xception (".len()..]);

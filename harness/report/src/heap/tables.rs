@@ -38,7 +38,8 @@ pub fn diff_tables(compared: &[KeyComparison], callers: &CallerChanges) -> Strin
 pub fn figures_table(key: &Key, entry: &Entry) -> String {
     let mut rows = Vec::new();
     for (phase, figures) in &entry.figures {
-        let figure = |metric| figures.get(&metric).map_or("not told".into(), ToString::to_string);
+        let figure =
+            |metric| figures.get(&metric).map_or("not reported".into(), ToString::to_string);
         rows.push(vec![
             phase.name().to_owned(),
             figure(Metric::LowestFree),
@@ -93,7 +94,7 @@ pub fn comparison_table(key: &Key, names: [&str; 2], comparison: &Comparison) ->
             change.difference().map_or("-".into(), |more| format!("{more:+}")),
             change.allowed().map_or("-".into(), |allowed| format!("{allowed:+}")),
             match change.judged {
-                // What fails a check stands out.
+                // What fails a check is in capitals.
                 FigureJudgement::Worse | FigureJudgement::NotMeasured => {
                     change.words().to_uppercase()
                 }
@@ -139,18 +140,18 @@ pub fn sections_table(run: &RunModel) -> String {
     tables.collect()
 }
 
-/// Who held the heap of a board when it was lowest in a phase.
-pub fn callers_table(board: &str, told: &HeapCallers) -> String {
-    let mut rows: Vec<Vec<String>> = caller_rows(told)
+/// The heap of a board by function when it was lowest in a phase.
+pub fn callers_table(board: &str, callers: &HeapCallers) -> String {
+    let mut rows: Vec<Vec<String>> = caller_rows(callers)
         .into_iter()
         .map(|CallerRow { name, place, bytes, blocks }| {
             let blocks = blocks.map_or(String::new(), |blocks| blocks.to_string());
             vec![bytes.to_string(), blocks, name, place]
         })
         .collect();
-    rows.push(vec![told.told().to_string(), String::new(), "told in all".into()]);
+    rows.push(vec![callers.told().to_string(), String::new(), "reported in all".into()]);
     let heads = ["bytes", "blocks", "function", "place"];
-    format!("{board}, {}; held then by\n{}", at_lowest(told), text_table(&heads, rows))
+    format!("{board}, {}; by function\n{}", at_lowest(callers), text_table(&heads, rows))
 }
 
 /// Which functions hold another share of the heap than before.
@@ -176,6 +177,6 @@ fn caller_changes(changes: &BTreeMap<HeapPhase, Vec<CallerChange>>) -> String {
     if rows.is_empty() {
         return "no function holds more or less of the heap than before\n\n".into();
     }
-    let heads = ["phase", "held at the lowest, B", "before", "after", "change"];
+    let heads = ["phase", "allocated at the lowest, B", "before", "after", "change"];
     format!("{}\n", text_table(&heads, rows))
 }

@@ -271,7 +271,7 @@ fn repetitions_are_read_back_and_shown() {
     let repetitions = &json["cases"][0]["repetitions"];
     assert_eq!(repetitions["spread"]["heap_handshake"]["highest"], 23_600);
     assert_eq!((&repetitions["runs"], &repetitions["unstable"]), (&3.into(), &false.into()));
-    assert!(markdown(&certificate).contains("- `control`: 3 held of 3 runs\n"));
+    assert!(markdown(&certificate).contains("- `control`: 3 passed of 3 runs\n"));
     // What was run once has none of the new keys, so that an older hilrig reads it.
     let text = seal(&mut self::certificate());
     assert!(!text.contains("repeat") && !text.contains("policy"), "{text}");
@@ -327,7 +327,7 @@ fn a_verdict_that_flips_is_shown_as_unstable_everywhere() {
     certificate.cases[0] = CaseResult::of_repetitions(&[held.clone(), not, held]).unwrap();
     assert!(markdown(&certificate).contains("❌ unstable, refused"), "{}", markdown(&certificate));
     let text = hilrig_report::certificate_text(None, &certificate);
-    assert!(text.contains("unstable: 2 held, 1 not held of 3 runs"), "{text}");
+    assert!(text.contains("unstable: 2 passed, 1 failed of 3 runs"), "{text}");
     assert!(text.lines().any(|line| line.starts_with("control") && line.contains("unstable")));
     let page = hilrig_report::certificate_page(&certificate);
     assert!(page.contains("unstable"), "{page}");

@@ -115,7 +115,7 @@ fn a_certification_as_lines_and_a_table() {
     assert!(text.contains("cut short: 3 of 10 cases were reported"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80 || line.contains(": ")), "{text}");
     let narrow = table(&certified().events, wide(40));
-    assert!(narrow.contains("\nclient-certificate-missing\n  not held, connected\n"), "{narrow}");
+    assert!(narrow.contains("\nclient-certificate-missing\n  failed, connected\n"), "{narrow}");
 }
 
 #[test]
