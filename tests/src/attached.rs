@@ -22,22 +22,22 @@ pub struct AttachedBoard {
 impl AttachedBoard {
     /// Starts the board that keeps its flash in the bench's folder `name`.
     pub fn start(sandbox: &Sandbox, name: &str) -> AttachedBoard {
-        AttachedBoard::seeded(bench, name, 0)
+        AttachedBoard::seeded(sandbox, name, 0)
     }
 
     /// The same with a seed, of which a new board makes its MAC.
     pub fn seeded(sandbox: &Sandbox, name: &str, seed: u64) -> AttachedBoard {
-        AttachedBoard::with(bench, name, &["--seed", &seed.to_string()])
+        AttachedBoard::with(sandbox, name, &["--seed", &seed.to_string()])
     }
 
     /// The same with the seed that the board's folder gives it.
     pub fn unseeded(sandbox: &Sandbox, name: &str) -> AttachedBoard {
-        AttachedBoard::with(bench, name, &[])
+        AttachedBoard::with(sandbox, name, &[])
     }
 
     /// The same with a debugger's socket: the CPU waits for one at each power-on.
     pub fn debugged(sandbox: &Sandbox, name: &str) -> AttachedBoard {
-        AttachedBoard::with(bench, name, &["--gdb"])
+        AttachedBoard::with(sandbox, name, &["--gdb"])
     }
 
     fn with(sandbox: &Sandbox, name: &str, more: &[&str]) -> AttachedBoard {

@@ -16,14 +16,14 @@ pub const HOLDABLE: [Phase; 6] = [
     Phase::SwitchBack,
 ];
 
-/// Makes a run on this bench stay in `phase` until a deadline of minutes passes.
+/// Makes a run on this sandbox stay in `phase` until a deadline of minutes passes.
 pub fn in_phase(sandbox: &Sandbox, configuration: &mut Configuration, phase: Phase) {
     for key in ["boot", "reply", "connect", "broker"] {
         configuration.set(&format!("deadlines.{key}"), "4 min");
     }
     match phase {
         Phase::Boot => contract(
-            bench,
+            sandbox,
             configuration,
             &[("'^ESP8266 Mode: Web Server Running [-–] Type = SDK API$'", "'^never$'")],
         ),
@@ -33,12 +33,12 @@ pub fn in_phase(sandbox: &Sandbox, configuration: &mut Configuration, phase: Pha
             configuration.set("broker.executable", path_text(&program));
         }
         Phase::Refusal => contract(
-            bench,
+            sandbox,
             configuration,
             &[("refused = '^TLS error 62: '", "refused = '^never$'"), GIVEN_UP],
         ),
         Phase::Switch => contract(
-            bench,
+            sandbox,
             configuration,
             &[(
                 r"connected = '^Attempting MQTT connection\.\.\.connected$'",
@@ -50,7 +50,7 @@ pub fn in_phase(sandbox: &Sandbox, configuration: &mut Configuration, phase: Pha
         }
         // A request that the board answers, and that changes no mode.
         Phase::SwitchBack => contract(
-            bench,
+            sandbox,
             configuration,
             &[(
                 "to_configuration = { request = \"HttpOn\", reply = 'HTTP Server Restored and MQTT Disabled' }",

@@ -125,7 +125,7 @@ mod tests {
     fn both_forms_of_an_assertion_are_read() {
         let of = |line: &str| match read(line) {
             Some(CrashLine::Nuttx { panic: Some(panic), task, .. }) => {
-                (panic.message.unwrap_or_default(), panic.place(), task.unwrap_or_default())
+                (panic.message.clone().unwrap_or_default(), panic.place(), task.unwrap_or_default())
             }
             other => panic!("{other:?}"),
         };

@@ -11,8 +11,8 @@ use maud::{Markup, html};
 
 use super::boot_log::{LineMark, boot_log};
 use super::crash;
+use super::document::{anchor, badge};
 use super::memory;
-use super::page::{anchor, badge};
 use super::plot;
 use super::table::{number, table, text};
 use super::trace::Trace;

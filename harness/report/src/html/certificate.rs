@@ -9,7 +9,7 @@ use hilrig_core::verdict::Verdict as RunVerdict;
 use maud::{Markup, html};
 
 use super::certificate_plot::plot;
-use super::page::{badge, whole};
+use super::document::{badge, whole};
 use super::table::{number, table, text};
 use crate::certificate::{Certification, words};
 use crate::record::folder_of;

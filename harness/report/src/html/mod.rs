@@ -7,6 +7,7 @@ mod boot_log;
 mod certificate;
 mod certificate_plot;
 mod crash;
+mod document;
 mod history;
 mod memory;
 mod page;
