@@ -12,8 +12,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::figures::{Boots, HeapFigure, Key, PhaseFigures};
-use crate::file::WholeFile;
 use crate::input;
+use hilrig_file::WholeFile;
 
 /// The file's name, beside the configuration.
 pub const BASELINE: &str = "heap-baseline.toml";
