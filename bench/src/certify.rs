@@ -406,7 +406,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_moment_of_a_case_is_somebodys() {
+    fn each_moment_of_a_case_is_accounted_for() {
         let event = |at: f64, what: What| Event { at, board: Some("b".into()), what };
         let line = |at, text: &str| event(at, What::LogLine { line: 1, text: text.into() });
         let reply = |at, over: &str, seconds| {

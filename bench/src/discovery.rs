@@ -94,7 +94,7 @@ fn timed(runs: usize, job: &mut dyn FnMut() -> Result<(), String>) -> Result<Fig
 #[cfg(test)]
 mod tests {
     #[test]
-    fn every_board_is_told_its_own_port() {
+    fn every_board_gets_its_own_port() {
         let table = super::discovery(1).unwrap().text();
         assert!(table.contains("what is attached"), "{table}");
     }

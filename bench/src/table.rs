@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_line_up_and_notes_are_told_once() {
+    fn rows_line_up_and_notes_are_reported_once() {
         let mut table = Table::of_rows("Title");
         let figures: Figures = [0.01, 0.03, 0.02].into_iter().collect();
         for what in ["a", "longer"] {

@@ -195,7 +195,7 @@ mod tests {
 
     /// Units 0 to 9: the head, three used, two free, one used, two free, the end.
     #[test]
-    fn free_blocks_are_counted_and_a_list_that_is_none_is_told() {
+    fn free_blocks_are_counted_and_a_list_that_is_none_is_reported() {
         let mut heap = vec![0u8; 80];
         let mut unit = |at: usize, next: u16, previous: u16| {
             heap[at * 8..][..2].copy_from_slice(&next.to_le_bytes());

@@ -105,7 +105,7 @@ fn the_matrix_of_mosquitto_comes_out_as_it_must() {
 }
 
 #[test]
-fn a_broker_in_a_container_is_told_as_such() {
+fn a_broker_in_a_container_is_reported_as_such() {
     let Some(engine) = Engine::find() else { return };
     let bench = Sandbox::new();
     let mut configuration = Configuration::new();
@@ -137,7 +137,7 @@ fn a_broker_in_a_container_is_told_as_such() {
 }
 
 #[test]
-fn a_board_that_dies_in_a_case_is_told_there_and_the_matrix_goes_on() {
+fn a_board_that_dies_in_a_case_is_reported_there_and_the_matrix_goes_on() {
     let bench = Sandbox::new();
     bench.configure(Configuration::new().image(&artifacts::faulty_firmware("CRASH_IN_HANDSHAKE")));
     let record = bench.path("record");

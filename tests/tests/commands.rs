@@ -69,7 +69,7 @@ fn completions_name_the_commands_and_bash_takes_them() {
 }
 
 #[test]
-fn boards_tells_what_is_configured_and_not_attached() {
+fn boards_lists_what_is_configured_and_not_attached() {
     let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     configuration.board(toml::toml! {
@@ -94,7 +94,7 @@ fn boards_tells_what_is_configured_and_not_attached() {
 }
 
 #[test]
-fn boards_asks_a_chip_only_when_told_and_leaves_the_board_running() {
+fn boards_asks_a_chip_only_on_request_and_leaves_the_board_running() {
     let bench = Sandbox::new();
     let board = AttachedBoard::start(&bench, "desk");
     flash(&bench, &board, &path_text(&artifacts::firmware())).with_code(exit::PASSED);
@@ -170,7 +170,7 @@ fn flash_writes_an_image_and_starts_it() {
 }
 
 #[test]
-fn flash_without_a_board_on_the_port_says_what_was_tried() {
+fn flash_without_a_board_on_the_port_names_what_was_tried() {
     let bench = Sandbox::new();
     let image = path_text(&artifacts::firmware());
     bench
@@ -181,7 +181,7 @@ fn flash_without_a_board_on_the_port_says_what_was_tried() {
 }
 
 #[test]
-fn monitor_picks_out_heap_figures_and_ends_when_told() {
+fn monitor_picks_out_heap_figures_and_ends_on_a_signal() {
     let bench = Sandbox::new();
     let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
@@ -240,7 +240,7 @@ fn monitor_lets_no_escape_sequence_through() {
 }
 
 #[test]
-fn a_virtual_board_tells_how_to_reach_it_and_keeps_its_flash() {
+fn a_virtual_board_prints_how_to_reach_it_and_keeps_its_flash() {
     let bench = Sandbox::new();
     let board = AttachedBoard::start(&bench, "desk");
     let ready = board.ready.clone();

@@ -183,7 +183,7 @@ fn a_wrong_contract_is_named_with_its_line() {
 }
 
 #[test]
-fn a_file_that_is_no_firmware_is_told_what_it_is() {
+fn a_file_that_is_no_firmware_is_reported_as_what_it_is() {
     let image = std::fs::read(artifacts::firmware()).unwrap();
     let mut flipped = image.clone();
     // In the first segment's data: header 8, segment header 8.

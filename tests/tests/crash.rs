@@ -76,7 +76,7 @@ fn the_trace_of_a_crash_is_in_every_report() {
 }
 
 #[test]
-fn a_boot_loop_is_told_as_one_and_its_crashes_are_not_told_without_end() {
+fn a_boot_loop_is_reported_as_one_and_its_crashes_are_bounded() {
     let (_bench, record, _) = with_fault("BOOT_LOOP");
     let all = crashes(&record, "virtual-1");
     assert!(all.len() <= 20, "{} crashes are reported", all.len());
@@ -162,7 +162,7 @@ fn a_board_that_comes_back_from_a_crash_and_passes_everything_else_fails() {
 }
 
 #[test]
-fn a_hardware_watchdog_leaves_no_dump_and_is_told_all_the_same() {
+fn a_hardware_watchdog_leaves_no_dump_and_is_reported() {
     let start = START.replace("cause:2", "cause:4").replace("\r\n\r\n", "\r\n\r\nwdt reset\r\n");
     let crash = |board: &AttachedBoard| board.say(&format!("\r\n{start}"));
     let (_bench, record) = meanwhile(crash, Some("desk  crash, boot log line"), exit::BOARD_FAILED);
@@ -171,7 +171,7 @@ fn a_hardware_watchdog_leaves_no_dump_and_is_told_all_the_same() {
 }
 
 #[test]
-fn garbage_and_a_start_that_nobody_asked_for_are_signs_of_a_brownout() {
+fn garbage_and_a_start_that_was_not_asked_for_are_signs_of_a_brownout() {
     let crash = |board: &AttachedBoard| {
         board.say("all is well so far\r\n");
         board.control(r#"{"do":"garbage","bytes":48,"seed":3}"#);

@@ -105,7 +105,7 @@ fn a_read_only_history_loses_no_run() {
 }
 
 #[test]
-fn a_history_that_somebody_else_holds_loses_no_run() {
+fn a_history_that_another_process_locks_loses_no_run() {
     let bench = accepted();
     let file = OpenOptions::new().read(true).write(true).open(bench.path(HISTORY)).unwrap();
     // All of it, and so the bytes that SQLite locks.

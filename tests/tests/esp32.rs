@@ -92,7 +92,7 @@ fn the_wrong_chip_and_the_wrong_file_are_named_and_nothing_is_written() {
 }
 
 #[test]
-fn a_flashing_that_is_interrupted_leaves_nothing_behind() {
+fn a_flashing_that_is_interrupted_leaves_nothing() {
     let bench = Sandbox::new();
     let rom = Esp32Rom::start(Kind::Esp32c3, Esp32Trick::Late(DATA, Duration::from_millis(30)));
     firmware(&bench, RISCV, 200_000);

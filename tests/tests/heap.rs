@@ -172,7 +172,7 @@ fn records(bench: &Sandbox) -> Vec<String> {
 }
 
 #[test]
-fn a_boot_that_was_cut_off_is_no_regression_and_what_nobody_measured_is_named() {
+fn a_boot_that_was_cut_off_is_no_regression_and_what_was_not_measured_is_named() {
     let bench = accepted();
     let whole = records(&bench);
     assert_eq!(whole.len(), 2);

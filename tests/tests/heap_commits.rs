@@ -128,7 +128,7 @@ fn worse(diff: &str) -> Vec<String> {
 }
 
 #[test]
-fn commits_are_measured_and_then_told_from_what_is_known_of_them() {
+fn commits_are_measured_once_and_then_compared_from_the_history() {
     let bench = Sandbox::new();
     let images = [artifacts::firmware(), artifacts::callers_firmware()];
     let larger = [

@@ -73,7 +73,7 @@ fn on_a_line_with_rates_the_loader_falls_back_and_the_roms_text_is_read() {
 }
 
 #[test]
-fn a_wrong_rate_of_the_console_is_told_with_what_came() {
+fn a_wrong_rate_of_the_console_is_reported_with_what_came() {
     let (bench, board, mut configuration) =
         on_line(r#"{"do":"rates"}"#, &[("rom_baud", 74_880), ("baud", 9_600)]);
     configuration.set("deadlines.boot", "4 s");
@@ -126,7 +126,7 @@ fn a_port_that_goes_away_while_the_flash_is_written_is_the_rigs_trouble() {
 }
 
 #[test]
-fn a_board_with_half_an_image_is_flashed_anew_and_told_as_what_it_is() {
+fn a_board_with_half_an_image_is_flashed_again_and_reported_as_such() {
     let (bench, board, mut configuration) = on_line(r#"{"do":"normal"}"#, &[]);
     bench.run(&["run"]).with_code(exit::PASSED);
 

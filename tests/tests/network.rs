@@ -164,7 +164,7 @@ fn a_firmware_that_connects_to_another_port_fails() {
 }
 
 #[test]
-fn a_broker_with_a_fixed_port_is_connected_to_directly_and_the_record_says_so() {
+fn a_broker_with_a_fixed_port_is_connected_to_directly_and_the_record_notes_that() {
     let sandbox = Sandbox::new();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut configuration = Configuration::new();

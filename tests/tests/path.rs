@@ -246,7 +246,7 @@ fn a_board_that_stays_is_flashed_only_when_it_must_be() {
 }
 
 #[test]
-fn a_board_that_somebody_flashed_meanwhile_gets_its_image_again() {
+fn a_board_that_another_program_flashed_meanwhile_gets_its_image_again() {
     let bench = Sandbox::new();
     let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();

@@ -118,7 +118,7 @@ fn a_board_that_a_power_cycle_does_not_help_is_the_rigs_trouble() {
 }
 
 #[test]
-fn a_power_line_that_fails_is_told() {
+fn a_power_line_that_fails_is_reported() {
     let bench = Sandbox::new();
     let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
@@ -185,7 +185,7 @@ fn what_the_firmware_does_wrong_is_not_mended_by_its_power() {
 }
 
 #[test]
-fn whoever_waits_for_a_board_is_told_at_once_for_whom() {
+fn a_run_that_waits_for_a_board_reports_the_owner_at_once() {
     let bench = Sandbox::new();
     let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();

@@ -174,7 +174,7 @@ fn a_crash_is_the_firmwares_and_its_dump_is_in_the_log_whole() {
 }
 
 #[test]
-fn a_boot_loop_is_told_as_one() {
+fn a_boot_loop_is_reported_as_one() {
     let (_bench, _, why) = failed_by("BOOT_LOOP");
     assert!(why.contains("crashed") && why.contains("HardFault"), "{why}");
 }
@@ -308,7 +308,7 @@ fn stopped_in(phase: Phase) {
 }
 
 #[test]
-fn a_run_that_is_told_to_stop_leaves_no_qemu() {
+fn a_run_that_is_stopped_leaves_no_qemu() {
     for phase in [Phase::Boot, Phase::Refusal, Phase::SwitchBack] {
         stopped_in(phase);
     }

@@ -279,7 +279,7 @@ fn a_line_that_never_ends_is_read_all_the_same() {
 }
 
 #[test]
-fn a_flood_of_lines_does_not_hide_what_the_board_says() {
+fn a_flood_of_lines_does_not_hide_what_the_board_prints() {
     let bench = Sandbox::new();
     let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
@@ -323,7 +323,7 @@ fn with_fault(fault: &str, set: impl FnOnce(&mut Configuration)) -> (Sandbox, Re
 }
 
 #[test]
-fn a_boot_loop_fails_and_its_crash_is_told() {
+fn a_boot_loop_fails_and_its_crash_is_reported() {
     let (_bench, record) = with_fault("BOOT_LOOP", |_| {});
     failed(&record, "virtual-1", &["crashed", "Exception ("]);
     let crash = record.check("virtual-1", "crash");

@@ -28,7 +28,7 @@ fn open_to_all(bench: &Sandbox, file: &Path, mode: u32) -> String {
 }
 
 #[test]
-fn a_port_that_is_not_theirs_is_told_with_the_udev_rule_that_makes_it_so() {
+fn a_port_without_permission_is_reported_with_the_udev_rule_that_grants_it() {
     let bench = Sandbox::new();
     let Some(machine) = IsolatedMachine::new(&bench) else { return };
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();

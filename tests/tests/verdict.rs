@@ -213,7 +213,7 @@ fn a_broker_that_stands_still_in_mqtt_mode() {
     a_broker_that_stands_still(Phase::Mqtt);
 }
 
-fn a_restart_that_nobody_asked_for(phase: Phase) {
+fn a_restart_that_was_not_asked_for(phase: Phase) {
     const RESTARTS: [(&str, &str); 2] =
         [("reset", "reset cause 2"), ("power-came-back", "reset cause 1: power-on")];
     let bench = Sandbox::new();
@@ -240,22 +240,22 @@ fn a_restart_that_nobody_asked_for(phase: Phase) {
 
 #[test]
 fn a_restart_in_configuration_mode_fails_the_board() {
-    a_restart_that_nobody_asked_for(Phase::Configuration);
+    a_restart_that_was_not_asked_for(Phase::Configuration);
 }
 
 #[test]
 fn a_restart_in_the_refusal_fails_the_board() {
-    a_restart_that_nobody_asked_for(Phase::Refusal);
+    a_restart_that_was_not_asked_for(Phase::Refusal);
 }
 
 #[test]
 fn a_restart_on_the_way_to_mqtt_mode_fails_the_board() {
-    a_restart_that_nobody_asked_for(Phase::Switch);
+    a_restart_that_was_not_asked_for(Phase::Switch);
 }
 
 #[test]
 fn a_restart_in_mqtt_mode_fails_the_board() {
-    a_restart_that_nobody_asked_for(Phase::Mqtt);
+    a_restart_that_was_not_asked_for(Phase::Mqtt);
 }
 
 #[test]

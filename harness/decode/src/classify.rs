@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_told_apart() {
+    fn each_kind_is_distinguished() {
         let looked = |line: &str| classifier().look(line.as_bytes());
         match looked("Heap handshake: free 43000 lowest 25712") {
             Some(Sighting::Heap(sample)) => {

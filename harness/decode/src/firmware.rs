@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_call_returns_to_is_told_from_other_addresses_of_code() {
+    fn what_a_call_returns_to_is_distinguished_from_other_addresses_of_code() {
         let firmware = Firmware::read(&elf(false)).unwrap();
         let found: Vec<u32> =
             (TEXT - 8..TEXT + LENGTH + 8).filter(|at| firmware.follows_call(*at)).collect();

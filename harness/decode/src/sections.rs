@@ -43,7 +43,7 @@ mod tests {
     use crate::test_elf::{LENGTH, elf};
 
     #[test]
-    fn sections_in_memory_are_told_and_debug_information_is_not() {
+    fn sections_in_memory_are_reported_and_debug_information_is_not() {
         let sections = sections(&elf(true)).unwrap();
         let told: Vec<_> = sections.iter().map(|s| (s.name.as_str(), s.holds, s.bytes)).collect();
         assert_eq!(told, [(".text", Holds::Code, u64::from(LENGTH))]);

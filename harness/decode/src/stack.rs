@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn code_is_told_by_the_chip() {
+    fn code_is_recognised_by_the_chip() {
         let code = |row, word| StackChip::of(row).unwrap().may_be_code(word);
         assert!(code(0x3fff_ff60, 0x4020_1f20) && !code(0x3fff_ff60, 0x3ffe_e5f8));
         assert!(code(0x4081_b8a0, 0x4200_52b8) && code(0x3fc9_0000, 0x4038_e151));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_head_is_told_from_other_text() {
+    fn the_head_is_distinguished_from_other_text() {
         assert_eq!(head("ctx: cont "), Some(""));
         assert_eq!(head("sp: 3ffffdd0 end: 3fffffc0 offset: 0190"), Some(""));
         assert_eq!(

@@ -198,7 +198,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_roms_line_is_read_behind_garbage() {
+    fn the_roms_line_is_read_after_garbage() {
         let start =
             RomStart::read(b"\x8f\xffl ets Jan  8 2013,rst cause:4, boot mode:(1,7)").unwrap();
         assert_eq!(start, RomStart::Esp8266 { cause: 4, mode: (1, 7) });
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_esp32_says_its_names() {
+    fn an_esp32_prints_its_names() {
         let start =
             RomStart::read(b"rst:0x10 (RTCWDT_RTC_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)").unwrap();
         assert_eq!((start.cause(), start.mode()), (0x10, vec![0x13]));

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_bounded_and_the_log_says_what_it_lacks() {
+    fn a_flood_is_bounded_and_the_log_notes_what_it_lacks() {
         let flood = [b'x'; 1000];
         let (raw, timed, sizes) = logs(1500, &[], &[&flood, &flood, &flood]);
         assert_eq!(

@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_board_is_told_with_its_checks() {
+    fn a_failed_board_is_reported_with_its_checks() {
         let text = markdown(&run("no reply"));
         assert!(text.starts_with(MARKER));
         assert!(text.contains("1 of 2 boards passed"), "{text}");
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_board_says_is_neither_markup_nor_a_command() {
+    fn what_a_board_sends_is_neither_markup_nor_a_command() {
         let hostile = "``` | <img src=x> @all\n::set-output name=a::b %0A";
         let text = markdown(&run(hostile));
         assert!(

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn returns_before_a_line_end_go_and_others_are_told() {
+    fn returns_before_a_line_end_go_and_others_are_reported() {
         assert_eq!(
             timed(&[(0.0, b"a\r"), (0.0, b"\r\nb\rc\r")]),
             "[   0.000000] a\n[   0.000000] b\\x0dc\\x0d\n"

@@ -90,7 +90,7 @@ fn a_dump_of_another_firmware_is_said_to_be_one() {
 }
 
 #[test]
-fn of_a_long_stack_the_top_is_told() {
+fn of_a_long_stack_the_top_is_reported() {
     let row = format!("3ffffdd0:  {BEHIND_CALL:08x} {BEHIND_CALL:08x} 00000000 00000000\n");
     let log = log().replace("<<<stack<<<", &format!("{}<<<stack<<<", row.repeat(60)));
     let found = decoded(&log, Some(&Firmware::read(&elf(true)).unwrap()));

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_contract_says_which_line_names_the_build() {
+    fn the_contract_has_the_line_that_names_the_build() {
         let line = Regex::new("^FW-([0-9a-f]{4})$").unwrap();
         let log = format!("FW-12ab\nBuild: 0123456789abcdef\n{CRASH}");
         let found = builds(Decoder::default().with_build(line), &log);

@@ -56,7 +56,7 @@ fn one_crash_in_several_words_is_one() {
 }
 
 #[test]
-fn a_watchdog_behind_a_crash_is_not_another_one() {
+fn a_watchdog_after_a_crash_is_not_another_one() {
     let crash = crash();
     let esp32 = "rst:0x7 (TG0WDT_SYS_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\n";
     let rtc = "rst:0x10 (RTCWDT_RTC_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\nets_main.c 371 \n";

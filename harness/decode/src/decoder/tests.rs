@@ -57,7 +57,7 @@ fn a_dump_of_the_arduino_core_is_one_finding() {
 }
 
 #[test]
-fn an_old_core_tells_the_context_before_the_stack() {
+fn an_old_core_prints_the_context_before_the_stack() {
     // The dump that a reader reported under the article this firmware goes back to, cut as there.
     let log = "Exception (29):\n\
         epc1=0x4000e1b2 epc2=0x00000000 epc3=0x00000000 excvaddr=0x00000000 depc=0x00000000\n\n\
@@ -72,7 +72,7 @@ fn an_old_core_tells_the_context_before_the_stack() {
 }
 
 #[test]
-fn the_sdks_form_and_the_other_causes_are_told_apart() {
+fn the_sdks_form_and_the_other_causes_are_distinguished() {
     let sdk = "Fatal exception (28):\nepc1=0x4000df64, epc2=0x00000000, epc3=0x00000000, \
                excvaddr=0x7fffffff, depc=0x00000000\n";
     let found = decode(sdk);
@@ -114,7 +114,7 @@ fn what_was_noticed_keeps_its_name_under_the_head_of_an_exception() {
 }
 
 #[test]
-fn a_panic_in_other_words_counts_behind_the_cut_line_only() {
+fn a_panic_in_other_words_counts_after_the_cut_line_only() {
     assert_eq!(kinds(&format!("{CUT}\nPanic heap corrupt\n{STACK}")), [Kind::Panic]);
     assert_eq!(kinds("Panic heap corrupt\n"), []);
 }
@@ -149,7 +149,7 @@ rst:0xc (SW_CPU_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)
 }
 
 #[test]
-fn watchdogs_are_told_apart() {
+fn watchdogs_are_distinguished() {
     let rom4 = ROM.replace("cause:2", "cause:4");
     let found = decode(&format!("up\n{rom4}"));
     assert_eq!(found.len(), 1);

@@ -60,7 +60,7 @@ fn a_crash_is_known_by_its_first_line_and_complete_when_the_chip_starts() {
 }
 
 #[test]
-fn somebodys_words_about_a_stack_dump_are_no_open_crash() {
+fn text_about_a_stack_dump_is_no_open_crash() {
     let mut decoder = LiveDecoder::new(LoopRule::default());
     decoder.sign(1, b">>>stack>>>\n", |_| panic!("nothing to find"));
     assert_eq!(decoder.open(), None);

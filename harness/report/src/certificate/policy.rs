@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_held_against_the_profile_s_case() {
+    fn limits_are_compared_with_the_profile_s_case() {
         let cases =
             [case("control", Outcome::Connected, Verdict::Held), mfln("mfln-512", 512, true, 512)];
         // 38,352 B in the handshake, 37,000 B after the message.

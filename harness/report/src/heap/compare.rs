@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn growth_is_told_beyond_the_larger_of_256_bytes_and_three_spreads() {
+    fn growth_is_reported_beyond_the_larger_of_256_bytes_and_three_spreads() {
         assert_eq!(judged((40_000, 0), 40_000 - 256), FigureJudgement::Same);
         assert_eq!(judged((40_000, 0), 40_000 - 257), FigureJudgement::Worse);
         assert_eq!(judged((40_000, 100), 40_000 - 300), FigureJudgement::Same);

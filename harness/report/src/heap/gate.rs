@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_measured_is_named_unless_it_is_left_out_on_purpose() {
+    fn what_was_not_measured_is_named_unless_it_is_left_out_on_purpose() {
         let mut baseline = baseline();
         let (key, entry) = baseline.entries.first_key_value().unwrap();
         let (key, entry) = (key.clone(), entry.clone());

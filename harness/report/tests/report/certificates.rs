@@ -112,7 +112,7 @@ fn upgraded() -> Certificate {
 }
 
 #[test]
-fn what_an_upgrade_changed_is_told_the_worst_first() {
+fn what_an_upgrade_changed_is_reported_the_worst_first() {
     let (before, now) = (certificate(), upgraded());
     let found = differences(&before, &now);
     assert!(!found.holds());
@@ -133,7 +133,7 @@ fn a_certificate_beside_itself_differs_in_nothing() {
 }
 
 #[test]
-fn what_a_broker_says_is_no_markup() {
+fn what_a_broker_sends_is_no_markup() {
     let hostile = "`| @all </details> [x](http://y) |`";
     let mut certificate = certificate();
     certificate.broker.version = hostile.into();
