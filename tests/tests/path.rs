@@ -13,7 +13,8 @@ use hilrig_tests::attached::AttachedBoard;
 use hilrig_tests::engine::Engine;
 use hilrig_tests::record::Record;
 use hilrig_tests::redact;
-use hilrig_tests::sandbox::{Configuration, Sandbox};
+use hilrig_tests::running::RunningProgram;
+use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 use hilrig_tests::terminal;
 
 /// The checks of a run with all floors.
@@ -260,7 +261,7 @@ fn a_board_that_another_program_flashed_meanwhile_gets_its_image_again() {
     let mut command = bench.hilrig(&["flash", "--port", board.port()]);
     command.args(["--control", board.control_socket()]).arg(other);
     command.env("XDG_STATE_HOME", bench.path("somebody"));
-    hilrig_tests::running::RunningProgram::start(command).ended().with_code(exit::PASSED);
+    RunningProgram::start(command).ended().with_code(exit::PASSED);
 
     bench.run(&["run"]).with_code(exit::PASSED);
     let record = bench.record();
@@ -293,8 +294,7 @@ fn a_secret_is_in_no_file_and_no_line() {
     let mut command = bench.hilrig(&["run"]);
     command.env("HILRIG_TEST_SECRET", secret).env("HILRIG_TEST_PRINTED", printed);
     command.env("HILRIG_LOG", "trace");
-    let ended =
-        hilrig_tests::running::RunningProgram::start(command).ended().with_code(exit::PASSED);
+    let ended = RunningProgram::start(command).ended().with_code(exit::PASSED);
     let shown = |text: &str| {
         let parts = ["kTh9", "not%2Ffor", "not/for", "eyes", printed];
         parts.into_iter().find(|part| text.contains(part)).map(ToOwned::to_owned)
@@ -313,6 +313,56 @@ fn a_secret_is_in_no_file_and_no_line() {
     board.stop();
     let flash = std::fs::read(bench.path("desk/flash.bin")).unwrap();
     assert!(flash.windows(secret.len()).any(|bytes| bytes == secret.as_bytes()));
+}
+
+#[test]
+fn a_secret_that_a_board_prints_encoded_or_cut_is_masked_and_no_character_reorders_a_line() {
+    let secret = "kTh9 not/for any&eyes";
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
+    let mut configuration = Configuration::new();
+    configuration.set("firmware.secrets.password", "HILRIG_TEST_SECRET");
+    configuration.set("broker.executable", path_text(&bench.gated_broker()));
+    configuration.board(board.as_board("desk"));
+    bench.configure(&configuration);
+    let mut command = bench.hilrig(&["run"]);
+    command.env("HILRIG_TEST_SECRET", secret).env("HILRIG_LOG", "trace");
+    let mut run = RunningProgram::start(command);
+    run.line_with("desk  configuration mode");
+    // As a query has it, in a form and in a path; where a long line is cut; in the words of a crash.
+    let mut text =
+        String::from("\r\nGET /?p=kTh9+not%2Ffor+any%26eyes and kTh9%20not%2ffor%20any%26eyes\r\n");
+    for before in 2030..2048 {
+        text += &format!("{}{secret}\r\n", "x".repeat(before));
+    }
+    text +=
+        &format!("assert failed: login auth.c:7 ({secret} \u{202e}txt\u{2066} \u{2028}end)\r\n");
+    board.say(&text);
+    bench.open_gate();
+    let ended = run.ended().with_code(exit::BOARD_FAILED);
+    let record = bench.record();
+    record.must_be_whole();
+    let why = record.verdict("desk").1;
+    assert!(why.contains("auth.c:7"), "{why}");
+    let log = String::from_utf8_lossy(&record.bytes("desk/boot.log")).into_owned();
+    let mut outputs = vec![("output", ended.stdout), ("log", ended.stderr)];
+    for file in ["events.jsonl", "summary.json", "junit.xml", "report.html", "desk/boot.timed.log"]
+    {
+        outputs.push((file, record.text(file)));
+    }
+    for (what, text) in &outputs {
+        let reorders = |c: char| matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        assert_eq!(text.chars().find(|c| reorders(*c)), None, "in {what}");
+    }
+    outputs.push(("desk/boot.log", log));
+    for (what, text) in &outputs {
+        let part = ["kTh9", "not/for", "not%2", "any&eyes", "any%26", "eyes"]
+            .into_iter()
+            .find(|part| text.contains(part));
+        assert_eq!(part, None, "in {what}");
+    }
+    board.stop();
+    bench.nothing_may_be_left();
 }
 
 #[test]
