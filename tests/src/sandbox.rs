@@ -118,6 +118,18 @@ impl Sandbox {
         Record::open(&self.path("hilrig-records/latest"))
     }
 
+    /// The folders of the records so far, oldest first, as the command line takes them.
+    pub fn records(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path("hilrig-records")).expect("there are records");
+        let folders =
+            entries.flatten().filter(|entry| entry.path().is_dir() && !entry.path().is_symlink());
+        let mut names: Vec<String> = folders
+            .map(|entry| path_text(&Path::new("hilrig-records").join(entry.file_name())))
+            .collect();
+        names.sort();
+        names
+    }
+
     /// No run has begun: nothing was put anywhere.
     #[track_caller]
     pub fn must_be_untouched(&self) {

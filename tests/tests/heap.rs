@@ -160,21 +160,10 @@ fn boots_with_scenarios_have_figures_of_their_own() {
     bench.run(&measured).with_code(exit::PASSED);
 }
 
-/// The folders of the records so far, oldest first.
-fn records(bench: &Sandbox) -> Vec<String> {
-    let entries = fs::read_dir(bench.path("hilrig-records")).unwrap().flatten();
-    let folders = entries.filter(|entry| entry.file_type().unwrap().is_dir());
-    let mut names: Vec<String> = folders
-        .map(|entry| path_text(&Path::new("hilrig-records").join(entry.file_name())))
-        .collect();
-    names.sort();
-    names
-}
-
 #[test]
 fn a_boot_that_was_cut_off_is_no_regression_and_what_was_not_measured_is_named() {
     let bench = accepted();
-    let whole = records(&bench);
+    let whole = bench.records();
     assert_eq!(whole.len(), 2);
     let events = fs::read_to_string(bench.path(&whole[0]).join("events.jsonl")).unwrap();
     // The bench lost the board in the handshake: no figure of MQTT mode, and no verdict on the firmware.
@@ -303,11 +292,11 @@ fn the_page_holds_a_run_against_the_baseline() {
     bench.run(&["run"]).with_code(exit::PASSED);
     assert!(bench.record().text("report.html").contains("Against the baseline"));
     // One that cannot be read is refused before anything runs, and before there is a record.
-    let before = records(&bench);
+    let before = bench.records();
     bench.write(BASELINE, "schema = 1\n");
     for command in ["run", "certify"] {
         let refused = bench.run(&[command]).with_code(exit::USAGE);
         assert!(refused.stderr.contains("cut off"), "{}", refused.stderr);
     }
-    assert_eq!(records(&bench), before);
+    assert_eq!(bench.records(), before);
 }

@@ -51,7 +51,7 @@ fn the_commit_that_cost_the_heap_is_found_in_a_tree_of_its_own() {
             "heap", "bisect", "--good", good, "--bad", bad, "--build", build, "--boots", "1",
         ])
     };
-    let runs = || records(&bench).len();
+    let runs = || bench.records().len();
     let found = bisect(&commits[0], "HEAD").with_code(exit::PASSED).stdout;
     let (steps, end) = found.split_once("\n\n").unwrap_or_else(|| panic!("{found}"));
     // The good one, the bad one, and two between them; of these builds there are but two.

@@ -6,7 +6,6 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use hilrig_tests::outside_broker::{authority, free_port, issue, mosquitto};
-use hilrig_tests::running::RunningProgram;
 use hilrig_tests::sandbox::Sandbox;
 use rustix::process::Signal;
 use serde_json::Value;

@@ -189,7 +189,7 @@ fn required_case(required: &Required) -> TestCase {
 fn certified_case(case: &CaseResult) -> TestCase {
     let came = words::came_of(case);
     let evidence = &case.evidence;
-    let said = evidence.said.as_ref().map(|said| format!("\nthe board said: {said}"));
+    let said = evidence.said.as_ref().map(|said| format!("\nthe board printed: {said}"));
     let wire = words::telling(case).map(|seen| format!("\non the wire: {}", words::wire(seen)));
     let description = format!(
         "{}\nproves: {}\nstands for: {}\nexpected: {}\nfound: {}{}{}",

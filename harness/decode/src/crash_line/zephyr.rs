@@ -125,7 +125,7 @@ fn fault(text: &str) -> Option<CrashLine> {
     }
     if let Some((number, what)) = text.strip_prefix("EC:").and_then(|rest| rest.split_once(" (")) {
         number.trim().strip_prefix("0x")?;
-        return Some(fault_named(what.strip_suffix(')')?));
+        return Some(CrashLine::Detail { what: kept(what.strip_suffix(')')?) });
     }
     let number = |rest: &str| {
         let rest = rest.trim_start().trim_start_matches([':', '=']).trim_start();

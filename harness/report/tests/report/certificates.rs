@@ -160,7 +160,7 @@ fn what_was_changed_is_refused_and_the_place_is_named() {
     let digest = certificate_digest(&text);
     let edited = edit("\"outcome\": \"refused\"", "\"outcome\": \"connected\"");
     assert!(edited.starts_with("FILE was changed since it was written"), "{edited}");
-    assert!(edited.contains(&format!("its digest says {digest}, and what stands in it has ")));
+    assert!(edited.contains(&format!("its digest is {digest}, and its contents have ")));
     assert!(edit("22480", "22481").contains("was changed"));
     assert!(edit(&digest, &"0".repeat(64)).contains(&format!("says {}", "0".repeat(64))));
     assert!(edit("  \"tally\"", " \"tally\"").contains("was changed"), "a blank");
