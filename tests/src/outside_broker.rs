@@ -72,7 +72,7 @@ pub fn mosquitto(sandbox: &Sandbox, name: &str, lines: &str) -> (RunningProgram,
     // Not one of the sandbox's programs: it may run when those must be gone.
     let mut command = Command::new("mosquitto");
     command.env("PATH", format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default()));
-    command.arg("-c").arg(file);
+    command.current_dir(sandbox.path("")).arg("-c").arg(file);
     let running = RunningProgram::start(command);
     // It buffers its log; an open port is enough, as hilrig checks the rest itself.
     let deadline = Instant::now() + PATIENCE;
