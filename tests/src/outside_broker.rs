@@ -26,11 +26,11 @@ pub fn authority(sandbox: &Sandbox, name: &str) {
     );
 }
 
-/// A key `NAME.key` of this kind and the request `NAME.csr` for a certificate.
-pub fn request(sandbox: &Sandbox, name: &str, key: &str) {
+/// A key `NAME.key` of this kind and the request `NAME.csr` for a certificate of this common name.
+pub fn request(sandbox: &Sandbox, name: &str, key: &str, common_name: &str) {
     openssl(
         sandbox,
-        &format!("req {key} -nodes -keyout {name}.key -out {name}.csr -subj /CN={name}"),
+        &format!("req {key} -nodes -keyout {name}.key -out {name}.csr -subj /CN={common_name}"),
     );
 }
 
@@ -47,7 +47,7 @@ pub fn sign(sandbox: &Sandbox, ca: &str, name: &str, further: &str) {
 /// A P-256 key `NAME.key` and its certificate `NAME.pem`, signed by the CA, for `names`, as OpenSSL writes a
 /// subjectAltName. Of a client's keys the firmware accepts P-256 alone.
 pub fn issue(sandbox: &Sandbox, ca: &str, name: &str, names: &str) {
-    request(sandbox, name, "-newkey ec -pkeyopt ec_paramgen_curve:P-256");
+    request(sandbox, name, "-newkey ec -pkeyopt ec_paramgen_curve:P-256", name);
     sandbox.write(&format!("{name}.ext"), format!("subjectAltName={names}\n"));
     sign(sandbox, ca, name, &format!("-days 2 -extfile {name}.ext"));
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 /// A CA, and the request of a broker for a certificate.
 fn authority(bench: &Sandbox) {
     outside_broker::authority(bench, "ca");
-    outside_broker::request(bench, "broker", "-newkey rsa:2048");
+    outside_broker::request(bench, "broker", "-newkey rsa:2048", "localhost");
     bench.write("extensions", "subjectAltName=DNS:localhost\n");
 }
 

@@ -208,7 +208,7 @@ fn mosquitto(bench: &Sandbox, names: &str) -> (RunningProgram, u16, PathBuf) {
 /// A CA, with a broker's certificate for these names.
 fn authority(bench: &Sandbox, names: &str) -> PathBuf {
     outside_broker::authority(bench, "ca");
-    outside_broker::request(bench, "broker", "-newkey rsa:2048");
+    outside_broker::request(bench, "broker", "-newkey rsa:2048", "broker");
     bench.write("names", format!("subjectAltName={names}\n"));
     outside_broker::sign(bench, "ca", "broker", "-days 2 -extfile names");
     bench.path("ca.pem")
