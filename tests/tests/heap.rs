@@ -5,7 +5,7 @@ use std::path::Path;
 
 use hilrig_core::exit;
 use hilrig_tests::artifacts;
-use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
+use hilrig_tests::sandbox::{Configuration, Sandbox};
 
 const BASELINE: &str = "heap-baseline.toml";
 

@@ -188,6 +188,7 @@ impl CrashLine {
         let line = line.trim_ascii();
         plain(line)
             .or_else(|| exception(Scan(line)))
+            .or_else(|| zephyr::arm64(line))
             .or_else(|| registers::read(line).map(CrashLine::Registers))
             .or_else(|| noticed(line))
             .or_else(|| panic(line))

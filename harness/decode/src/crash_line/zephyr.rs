@@ -74,6 +74,13 @@ pub fn read(line: &str) -> Option<CrashLine> {
         })
 }
 
+/// The first register of a dump of ARM64, which begins without a banner: `ELR_ELn: 0x0000000040001a2c`.
+pub fn arm64(line: &[u8]) -> Option<CrashLine> {
+    line.starts_with(b"ELR_ELn: 0x").then_some(())?;
+    let registers = Box::new(registers::read(line)?);
+    Some(CrashLine::Fault { what: String::new(), registers })
+}
+
 /// `***** MPU FAULT *****`. A page may have taken its asterisks for bold text.
 fn banner(text: &str) -> Option<CrashLine> {
     let name = text.strip_prefix("***")?.strip_suffix("***")?.trim_matches('*').trim();
@@ -118,11 +125,7 @@ fn fatal(text: &str) -> Option<CrashLine> {
 
 /// Addresses and causes. Their numbers are printed without zeros in front.
 fn fault(text: &str) -> Option<CrashLine> {
-    // ARM64: the registers first, then `EC:  0x25 (Data Abort taken without a change in Exception level)`.
-    if text.starts_with("ELR_ELn: 0x") {
-        let registers = Box::new(registers::read(text.as_bytes())?);
-        return Some(CrashLine::Fault { what: String::new(), registers });
-    }
+    // Of ARM64: `EC:  0x25 (Data Abort taken without a change in Exception level)`.
     if let Some((number, what)) = text.strip_prefix("EC:").and_then(|rest| rest.split_once(" (")) {
         number.trim().strip_prefix("0x")?;
         return Some(CrashLine::Detail { what: kept(what.strip_suffix(')')?) });

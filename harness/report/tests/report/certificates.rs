@@ -162,7 +162,7 @@ fn what_was_changed_is_refused_and_the_place_is_named() {
     assert!(edited.starts_with("FILE was changed since it was written"), "{edited}");
     assert!(edited.contains(&format!("its digest is {digest}, and its contents have ")));
     assert!(edit("22480", "22481").contains("was changed"));
-    assert!(edit(&digest, &"0".repeat(64)).contains(&format!("says {}", "0".repeat(64))));
+    assert!(edit(&digest, &"0".repeat(64)).contains(&format!("its digest is {}", "0".repeat(64))));
     assert!(edit("  \"tally\"", " \"tally\"").contains("was changed"), "a blank");
     let key = edit("\"fatal\": true", "\"fatal\": true, \"trust\": 1");
     assert!(key.contains("`cases[1].evidence.wire[0].alerts[0].trust` is no key"), "{key}");
