@@ -165,8 +165,9 @@ fn a_board_with_half_an_image_is_flashed_again_and_reported_as_such() {
     let record = bench.record();
     assert_eq!(record.board("desk")["flashed_bytes"], size);
     let (_, notes) = flashed(&record);
-    let anew = notes.iter().find(|note| note.starts_with("flashed anew")).expect("it is reported");
-    assert!(anew.contains("no whole image in its flash"), "{anew}");
+    let again =
+        notes.iter().find(|note| note.starts_with("flashed again")).expect("it is reported");
+    assert!(again.contains("no whole image in its flash"), "{again}");
     board.stop();
     bench.nothing_may_be_left();
 }
