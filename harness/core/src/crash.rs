@@ -30,7 +30,7 @@ pub enum CrashKind {
     Abort,
     /// `panic()`, or an assertion that failed.
     Panic,
-    /// A C++ exception that nobody caught.
+    /// A C++ exception that was not caught.
     UnhandledException,
     /// Panic, abort or assertion; the lines that tell them apart are missing.
     UserException,
@@ -149,7 +149,7 @@ pub struct Crash {
     pub panic: Option<Panic>,
     /// The other registers of the dump, by the names that it prints, in lower case.
     #[serde(default)]
-    pub registers: BTreeMap<String, Hex>,
+    pub registers: BTreeMap<String, RegisterValue>,
     /// Numbers of the dump that are damaged, and so are no addresses.
     #[serde(default)]
     pub damaged: Vec<Evidence>,
@@ -231,6 +231,30 @@ impl<'de> Deserialize<'de> for Hex {
         let text = String::deserialize(deserializer)?;
         let value = text.strip_prefix("0x").and_then(|digits| u32::from_str_radix(digits, 16).ok());
         value.map(Hex).ok_or_else(|| D::Error::custom("no address such as \"0x40201f23\""))
+    }
+}
+
+/// The value of a register of 32 or 64 bits, written as `0x40201f23` or with more digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegisterValue(pub u64);
+
+impl fmt::Display for RegisterValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#010x}", self.0)
+    }
+}
+
+impl Serialize for RegisterValue {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RegisterValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RegisterValue, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let value = text.strip_prefix("0x").and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        value.map(RegisterValue).ok_or_else(|| D::Error::custom("no value such as \"0x40201f23\""))
     }
 }
 

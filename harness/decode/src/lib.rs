@@ -1,4 +1,4 @@
-//! What a board's log tells of crashes, resets and brownouts, and where in the firmware they were.
+//! What a board's log shows of crashes, resets and brownouts, and where in the firmware they were.
 //!
 //! - [`Decoder`]: a stream of bytes in, [`Finding`]s out.
 //! - [`Firmware`]: addresses to function, file and line, by the ELF that was flashed.
