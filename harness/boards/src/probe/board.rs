@@ -64,7 +64,7 @@ pub struct ProbeSettings {
 /// - A flashing whose future is dropped goes on to its end: probe-rs cannot stop it.
 pub struct ProbeBoard {
     settings: ProbeSettings,
-    record: FlashCache,
+    cache: FlashCache,
     /// The probe's name, once it is found.
     probe: Option<String>,
     link: Option<Link>,
@@ -81,7 +81,7 @@ impl ProbeBoard {
     pub fn new(settings: ProbeSettings) -> ProbeBoard {
         let key = settings.mac.map_or_else(|| settings.name.clone(), Mac::hex);
         ProbeBoard {
-            record: FlashCache::of(&settings.state, &key),
+            cache: FlashCache::of(&settings.state, &key),
             settings,
             probe: None,
             link: None,
@@ -185,18 +185,16 @@ impl Board for ProbeBoard {
     ) -> Result<Flashed, BoardFault> {
         let segments = elf::segments(image)?;
         self.settings.firmware = Some(image.clone());
-        let known = self.record.image();
-        if !force && known.is_some_and(|known| known.confirmed && known.sha256 == image.identity())
-        {
+        if !force && self.cache.has_confirmed(image) {
             return Ok(Flashed::kept());
         }
         let link = self.link("flashing")?;
         // From here on the old image is gone.
-        self.record.set_image(None);
+        self.cache.set_image(None);
         let bytes = Arc::clone(&image.bytes);
         let (written, time) =
             link.ask("flashing", move |chip| write(chip, &bytes, &segments, &*progress)).await?;
-        self.record.set_image(Some(FlashedImage {
+        self.cache.set_image(Some(FlashedImage {
             sha256: image.identity(),
             build: image.build.clone(),
             confirmed: false,
@@ -205,7 +203,7 @@ impl Board for ProbeBoard {
     }
 
     fn confirm_build(&mut self, image: &Image, build: Option<&str>) {
-        self.record.confirm(image, build);
+        self.cache.confirm(image, build);
     }
 
     async fn console(&mut self) -> Result<Box<dyn Console>, BoardFault> {

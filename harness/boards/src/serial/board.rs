@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hilrig_core::board::{Board, BoardFault, ByHand, Console, Flashed, Notes, Reach, ResetLines};
+use hilrig_core::board_kind::LoaderKind;
 use hilrig_core::config::BoardKind;
 use hilrig_core::event::BoardFacts;
 use hilrig_core::image::Image;
@@ -17,7 +18,6 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::esp::deadlines::LoaderDeadlines;
-use crate::esp::esp32_flasher as esp32;
 use crate::esp::identify::{ChipIdentity, identify};
 use crate::flash_cache::FlashCache;
 use crate::identity::search::PortSearch;
@@ -76,7 +76,7 @@ pub struct SerialSettings {
 pub struct SerialBoard {
     pub(crate) settings: SerialSettings,
     pub(crate) lines: Box<dyn ResetLines>,
-    pub(crate) record: FlashCache,
+    pub(crate) cache: FlashCache,
     power: Option<PowerSwitch>,
     /// From the configuration, or from the loader.
     pub(crate) mac: Option<Mac>,
@@ -108,7 +108,7 @@ impl SerialBoard {
     pub fn new(settings: SerialSettings, lines: Box<dyn ResetLines>) -> SerialBoard {
         let key = settings.mac.map_or_else(|| settings.name.clone(), Mac::hex);
         SerialBoard {
-            record: FlashCache::of(&settings.state, &key),
+            cache: FlashCache::of(&settings.state, &key),
             mac: settings.mac,
             settings,
             lines,
@@ -312,16 +312,18 @@ impl Board for SerialBoard {
         force: bool,
         progress: Box<dyn Fn(u64, u64) + Send>,
     ) -> Result<Flashed, BoardFault> {
-        let flashed = if let Some(chip) = esp32::chip(self.settings.kind) {
-            self.write_esp32(chip, image, force, progress).await
-        } else {
-            let known = self.record.image();
-            if !force
-                && known.is_some_and(|known| known.confirmed && known.sha256 == image.identity())
-            {
-                return Ok(Flashed::kept());
+        let flashed = match self.settings.kind.loader() {
+            LoaderKind::Esp8266Rom => {
+                if !force && self.cache.has_confirmed(image) {
+                    return Ok(Flashed::kept());
+                }
+                self.write_esp8266(image, progress).await
             }
-            self.write(image, progress).await
+            LoaderKind::Esp32Rom => self.write_esp32(image, force, progress).await,
+            LoaderKind::Probe => Err(BoardFault::new(
+                format!("flashing over {}", self.settings.port.display()),
+                format!("a debug probe flashes boards of the kind {}", self.settings.kind.name()),
+            )),
         };
         // The firmware's rate is restored in any case; a fault of the flashing is more important.
         let restored = match self.port {
@@ -332,7 +334,7 @@ impl Board for SerialBoard {
     }
 
     fn confirm_build(&mut self, image: &Image, build: Option<&str>) {
-        self.record.confirm(image, build);
+        self.cache.confirm(image, build);
     }
 
     async fn console(&mut self) -> Result<Box<dyn Console>, BoardFault> {
