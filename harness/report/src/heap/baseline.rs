@@ -1,5 +1,5 @@
 //! The baseline: a small text file with the heap figures that were accepted, made to be committed and
-//! reviewed. Described in docs/heap.md.
+//! reviewed. Described in docs/reference/baseline.md.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
