@@ -174,8 +174,8 @@ fn talk(
         ));
     }
     let info = flasher.device_info()?;
-    let told = info.mac_address.unwrap_or_default();
-    let mac: Mac = told
+    let text = info.mac_address.unwrap_or_default();
+    let mac: Mac = text
         .parse()
         .map_err(|error: hilrig_core::mac::NoMac| refused(error.to_string(), "Check the line."))?;
     if let Some(expected) = job.mac

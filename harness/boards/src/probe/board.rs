@@ -114,9 +114,9 @@ impl ProbeBoard {
         let probe = open::name(&found);
         self.probe = Some(probe.clone());
         let notes = &self.notes;
-        let told = |words: &str| notes.iter().for_each(|notes| notes(words));
+        let note = |words: &str| notes.iter().for_each(|notes| notes(words));
         let (locks, port) = (&self.settings.locks, Path::new(&probe));
-        let lock = LockFile::wait(locks, port, &self.reason, patience, told).await?;
+        let lock = LockFile::wait(locks, port, &self.reason, patience, note).await?;
         let chip = self.settings.chip.clone();
         let names = Names { probe, chip: chip.clone() };
         self.link = Some(Link::open(names, move || open::open(&found, &chip), lock).await?);
@@ -171,8 +171,8 @@ impl Board for ProbeBoard {
         self.reason = reason.to_owned();
         if let Some(power) = &mut self.power {
             let notes = &self.notes;
-            let told = |words: &str| notes.iter().for_each(|notes| notes(words));
-            power.lock(&self.settings.locks, reason, patience, told).await?;
+            let note = |words: &str| notes.iter().for_each(|notes| notes(words));
+            power.lock(&self.settings.locks, reason, patience, note).await?;
         }
         self.attach(patience).await
     }
@@ -207,8 +207,8 @@ impl Board for ProbeBoard {
     }
 
     async fn console(&mut self) -> Result<Box<dyn Console>, BoardFault> {
-        let heard = self.link("opening the console")?.listen(self.block()).await?;
-        Ok(Box::new(RttConsole { heard, chip: self.settings.chip.clone() }))
+        let reads = self.link("opening the console")?.listen(self.block()).await?;
+        Ok(Box::new(RttConsole { reads, chip: self.settings.chip.clone() }))
     }
 
     async fn reset(&mut self) -> Result<(), BoardFault> {
@@ -388,15 +388,15 @@ fn word(value: RegisterValue) -> u32 {
 
 /// The firmware's output over RTT.
 struct RttConsole {
-    heard: mpsc::Receiver<ConsoleRead>,
+    reads: mpsc::Receiver<ConsoleRead>,
     chip: String,
 }
 
 #[async_trait(?Send)]
 impl Console for RttConsole {
     async fn read_into(&mut self, sink: &mut dyn ConsoleSink) -> BoardFault {
-        while let Some(heard) = self.heard.recv().await {
-            match heard {
+        while let Some(reads) = self.reads.recv().await {
+            match reads {
                 Ok((at, bytes)) => sink.chunk(at, &bytes),
                 Err(fault) => return fault,
             }

@@ -200,14 +200,14 @@ impl SerialBoard {
         let port = self.port.take().ok_or_else(|| not_open(&self.settings, "flashing"))?;
         let stop = Arc::new(AtomicBool::new(false));
         let _guard = StopOnDrop(Arc::clone(&stop));
-        let (tell, told) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         self.at_work = Some(tokio::task::spawn_blocking(move || {
             let (port, result) = job(port, stop);
             // The receiver is gone when the run was stopped.
-            let _ = tell.send(result);
+            let _ = sender.send(result);
             port
         }));
-        let result = told.await;
+        let result = receiver.await;
         self.recover().await;
         result.map_err(|_| {
             BoardFault::new(
@@ -237,7 +237,7 @@ impl SerialBoard {
         let patience = self.settings.deadlines.by_hand;
         let seconds = patience.as_secs_f64();
         self.note(&format!("waiting up to {seconds} s for the board to start: {}", by_hand.reset));
-        tokio::time::timeout(patience, console.heard()).await.map_err(|_| {
+        tokio::time::timeout(patience, console.byte_came()).await.map_err(|_| {
             BoardFault::new(
                 format!("waiting for the board on {} to start", self.settings.port.display()),
                 format!("not a byte came within {seconds} s"),
@@ -291,8 +291,8 @@ impl Board for SerialBoard {
         // gone.
         if let Some(power) = &mut self.power {
             let notes = &self.notes;
-            let told = |words: &str| notes.iter().for_each(|notes| notes(words));
-            let locked = power.lock(&self.settings.locks, reason, patience, told).await;
+            let note = |words: &str| notes.iter().for_each(|notes| notes(words));
+            let locked = power.lock(&self.settings.locks, reason, patience, note).await;
             locked.map_err(|mut fault| {
                 // The port itself is not found yet.
                 let port = match &self.settings.search {
@@ -385,9 +385,9 @@ impl Board for SerialBoard {
             return Err(not_open(&self.settings, "asking the chip's ROM"));
         };
         let SerialSettings { port: path, deadlines, .. } = &self.settings;
-        let (port, told) = identify(port, path, &mut *self.lines, *deadlines).await;
+        let (port, identity) = identify(port, path, &mut *self.lines, *deadlines).await;
         self.port = port;
-        told.map(drop)
+        identity.map(drop)
     }
 
     fn power(&self) -> Option<String> {

@@ -148,7 +148,7 @@ pub fn callers_table(board: &str, told: &HeapCallers) -> String {
             vec![bytes.to_string(), blocks, name, place]
         })
         .collect();
-    rows.push(vec![told.told().to_string(), String::new(), "told in all".into()]);
+    rows.push(vec![told.logged().to_string(), String::new(), "told in all".into()]);
     let heads = ["bytes", "blocks", "function", "place"];
     format!("{board}, {}; held then by\n{}", at_lowest(told), text_table(&heads, rows))
 }
