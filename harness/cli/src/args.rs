@@ -7,9 +7,10 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
-use hilrig::RunRequest;
 use hilrig::attach::BoardName;
 use hilrig::load::{BoardSelection, ScenarioSelection};
+use hilrig::{BrokerChoice, RunRequest};
+use hilrig_broker::Software;
 use hilrig_core::config::{BoardKind, BrokerKind};
 use hilrig_core::mac::Mac;
 use hilrig_core::scenario::{FEWEST_STEPS, Scenario};
@@ -33,7 +34,7 @@ HILRIG_LOG=debug shows what hilrig does inside (levels as in Rust's env filters)
 
 /// Flash boards, talk TLS to them, and judge them by boot log, replies and lowest free heap.
 #[derive(Debug, Parser)]
-#[command(name = "hilrig", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "hilrig", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -216,9 +217,9 @@ pub struct Run {
     /// Run the image that keeps who holds the heap (`callers` in the configuration).
     #[arg(long)]
     pub callers: bool,
-    /// Where the broker runs; overrides the configuration.
-    #[arg(long, value_name = "KIND")]
-    pub broker: Option<Place>,
+    /// Which broker, by its name, or where it runs; overrides the configuration.
+    #[arg(long, value_name = "BROKER", value_parser = broker_choice())]
+    pub broker: Option<BrokerChoice>,
     /// Seed of everything random in the run, to repeat an earlier one.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
     pub seed: Option<u64>,
@@ -234,7 +235,7 @@ impl Run {
             scenarios: self.scenarios.selection(),
             callers: self.callers,
             force_flash: self.flash,
-            broker: self.broker.map(BrokerKind::from),
+            broker: self.broker.clone(),
             seed: self.seed,
             record: self.record.clone(),
             ..RunRequest::new(&self.config.config)
@@ -348,25 +349,20 @@ fn kind_of(fits: fn(&BoardKind) -> bool) -> impl TypedValueParser<Value = BoardK
     .map(|name| BoardKind::named(&name).expect("it is one of the list"))
 }
 
-/// Where the broker runs.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Place {
-    /// In a container if an engine answers, else as a process.
-    Auto,
-    /// In a container.
-    Container,
-    /// As a process of this machine.
-    Process,
-}
+const BROKER_KINDS: [(&str, &str, BrokerKind); 3] = [
+    ("auto", "in a container if an engine answers, else as a process", BrokerKind::Auto),
+    ("container", "in a container", BrokerKind::Container),
+    ("process", "as a process of this machine", BrokerKind::Process),
+];
 
-impl From<Place> for BrokerKind {
-    fn from(place: Place) -> BrokerKind {
-        match place {
-            Place::Auto => BrokerKind::Auto,
-            Place::Container => BrokerKind::Container,
-            Place::Process => BrokerKind::Process,
-        }
-    }
+fn broker_choice() -> impl TypedValueParser<Value = BrokerChoice> {
+    let kinds = BROKER_KINDS.iter().map(|(word, help, _)| PossibleValue::new(*word).help(*help));
+    let names = Software::all().iter().map(|one| one.name.as_str());
+    let named = names.map(PossibleValue::new);
+    PossibleValuesParser::new(kinds.chain(named)).map(|word| {
+        let kind = BROKER_KINDS.iter().find(|(one, ..)| *one == word);
+        kind.map_or(BrokerChoice::Named(word), |(.., kind)| BrokerChoice::Kind(*kind))
+    })
 }
 
 /// `hilrig boards`.

@@ -39,9 +39,9 @@ pub mod watch;
 pub use crashes::Elf;
 pub use error::Error;
 pub use init::{WrittenConfig, init};
-pub use pool::{BenchBroker, Member, Plan, RunOutcome, run};
+pub use pool::{Member, Plan, RunOutcome, run};
 pub use recorded::{FinishedRun, RunRequest, run_recorded};
-pub use run_broker::RunBroker;
+pub use run_broker::{BrokerChoice, RunBroker, RunBrokerPlan};
 pub use stop::StopRequest;
 
 /// Where and how a broker is reached.

@@ -11,13 +11,12 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use hilrig_core::board::{Board, ConsoleSink};
 use hilrig_core::config::{BoardKind, Deadlines};
 use hilrig_core::contract::Contract;
-use hilrig_core::event::{BrokerFacts, Events, What};
+use hilrig_core::event::{Events, What};
 use hilrig_core::exit;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::image::Image;
@@ -39,6 +38,7 @@ use crate::mqtt::{self, Mqtt};
 use crate::pool::halt::{Halt, in_phase};
 use crate::restart_barrier::{Participant, RestartBarrier};
 use crate::restarts;
+use crate::run_broker::RunBroker;
 use crate::session::wire::Wire;
 use crate::time_server::TimeServer;
 use crate::topics::Topics;
@@ -94,19 +94,6 @@ pub struct Member {
     pub kind: BoardKind,
     /// Takes the raw boot log.
     pub record: Box<dyn ConsoleSink>,
-}
-
-/// The broker, handed in.
-#[async_trait(?Send)]
-pub trait BenchBroker {
-    /// Starts it, up to a CONNACK over TLS.
-    async fn start(&mut self) -> Result<(BrokerEndpoint, BrokerFacts), String>;
-    /// Ends it and starts it anew, up to a CONNACK over TLS: as it was, without its sessions.
-    async fn restart(&mut self) -> Result<(), String>;
-    /// Waits until it is gone, and tells what was found.
-    async fn gone(&mut self) -> String;
-    /// Stops it and leaves nothing behind. Called however the run ended.
-    async fn stop(&mut self);
 }
 
 /// What came of a run.
@@ -228,7 +215,7 @@ impl<'a> Bench<'a> {
 pub async fn run(
     plan: &Plan,
     members: Vec<Member>,
-    broker: &mut dyn BenchBroker,
+    broker: &mut RunBroker,
     events: &Events,
     stop: impl Future<Output = String>,
     record_fault: impl Fn() -> Option<String>,
@@ -260,7 +247,7 @@ pub async fn run(
 async fn with_services(
     plan: &Plan,
     members: Vec<Member>,
-    broker: &mut dyn BenchBroker,
+    broker: &mut RunBroker,
     events: &Events,
     stop: impl Future<Output = String>,
     time_server: &TimeServer,
@@ -336,7 +323,7 @@ async fn with_services(
 /// Starts the broker, keeps the rig's connection to it going, and tells when either is gone.
 async fn serve_broker(
     plan: &Plan,
-    broker: &mut dyn BenchBroker,
+    broker: &mut RunBroker,
     events: &Events,
     barrier: &RestartBarrier,
     state: &watch::Sender<BrokerState>,
@@ -375,7 +362,7 @@ async fn serve_broker(
 /// The boards all wait for it, so that nobody asks anything of the broker meanwhile.
 async fn restart_broker(
     plan: &Plan,
-    broker: &mut dyn BenchBroker,
+    broker: &mut RunBroker,
     endpoint: &BrokerEndpoint,
     driver: &mut mqtt::Driver,
 ) -> Result<(), String> {
@@ -387,7 +374,7 @@ async fn restart_broker(
 
 async fn start_broker(
     plan: &Plan,
-    broker: &mut dyn BenchBroker,
+    broker: &mut RunBroker,
     events: &Events,
 ) -> Result<(Broker, mqtt::Driver), String> {
     let deadline = plan.deadlines.broker;

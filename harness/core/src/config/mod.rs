@@ -117,10 +117,12 @@ pub struct File {
 pub struct BrokerConfig {
     /// Where it runs.
     pub kind: BrokerKind,
-    /// Image to pull.
-    pub image: String,
-    /// Executable of the local process.
-    pub executable: PathBuf,
+    /// Which one, by the name of its description (docs/reference/brokers.md).
+    pub software: String,
+    /// Image to run in place of the description's.
+    pub image: Option<String>,
+    /// Executable of the local process in place of the description's.
+    pub executable: Option<PathBuf>,
     /// Fixed port, or any free one.
     pub port: Option<u16>,
 }
@@ -314,8 +316,9 @@ impl Resolver<'_> {
             secrets: plain(raw.firmware.secrets),
             broker: BrokerConfig {
                 kind: raw.broker.kind,
+                software: raw.broker.software,
                 image: raw.broker.image,
-                executable: self.program(&raw.broker.executable),
+                executable: raw.broker.executable.map(|program| self.program(&program)),
                 port: raw.broker.port.map(Spanned::into_inner),
             },
             floors: floors(&raw.heap.floor),

@@ -158,8 +158,9 @@ pub enum BrokerKind {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Broker {
     pub kind: BrokerKind,
-    pub image: String,
-    pub executable: String,
+    pub software: String,
+    pub image: Option<String>,
+    pub executable: Option<String>,
     pub port: Option<Spanned<u16>>,
 }
 
@@ -167,8 +168,9 @@ impl Default for Broker {
     fn default() -> Broker {
         Broker {
             kind: BrokerKind::Auto,
-            image: "eclipse-mosquitto:2".into(),
-            executable: "mosquitto".into(),
+            software: "mosquitto".into(),
+            image: None,
+            executable: None,
             port: None,
         }
     }

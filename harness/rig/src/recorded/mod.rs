@@ -6,10 +6,11 @@ mod id;
 mod start;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use hilrig_broker::BrokerPlan;
-use hilrig_core::config::BrokerKind;
+use hilrig_broker::Software;
+use hilrig_core::place::FileError;
 use hilrig_core::scenario::Asked;
 use hilrig_report::{Fold, RunModel, TerminalStream};
 
@@ -17,7 +18,7 @@ use self::files::remember;
 pub use self::id::{RunId, fresh_seed};
 pub use self::start::{RecordedRun, Recording, RunFolders};
 use crate::load::{self, BoardSelection, RunInputs, ScenarioSelection};
-use crate::{Error, RunBroker, StopRequest};
+use crate::{BrokerChoice, Error, RunBroker, RunBrokerPlan, StopRequest};
 
 /// What a run is asked for.
 #[derive(Clone, Debug)]
@@ -32,8 +33,8 @@ pub struct RunRequest {
     pub callers: bool,
     /// Flash even if the image is on the board already.
     pub force_flash: bool,
-    /// Where the broker runs, in place of the configuration's.
-    pub broker: Option<BrokerKind>,
+    /// Which broker, or where it runs, in place of the configuration's.
+    pub broker: Option<BrokerChoice>,
     /// What everything random comes from, below 2^53; left out, a fresh one.
     pub seed: Option<u64>,
     /// The record goes into exactly this folder, which must be new or empty.
@@ -87,9 +88,11 @@ pub struct FinishedRun {
 pub async fn run_recorded(request: &RunRequest, stop: &StopRequest) -> Result<FinishedRun, Error> {
     // Everything that can be refused is refused before anything is touched.
     let mut config = load::config(&request.config)?;
-    if let Some(kind) = request.broker {
-        config.broker.kind = kind;
+    if let Some(choice) = &request.broker {
+        choice.override_in(&mut config.broker);
     }
+    let software = Software::configured(&config.broker)
+        .map_err(|found| Error::usage(FileError::whole(&config.path, found)))?;
     if let Some(records) = &request.records {
         config.records.clone_from(records);
     }
@@ -99,7 +102,7 @@ pub async fn run_recorded(request: &RunRequest, stop: &StopRequest) -> Result<Fi
 
     let id = RunId::new(&inputs.config.records);
     let folders = RunFolders::create(&inputs, id, request.record.as_deref())?;
-    let broker = broker_plan(&inputs, &folders, &scenarios)?;
+    let broker = broker_plan(software, &inputs, &folders, &scenarios)?;
     let fold = Fold::default();
     let seed = request.seed.unwrap_or_else(fresh_seed);
     let recording = Recording {
@@ -136,13 +139,15 @@ pub async fn run_recorded(request: &RunRequest, stop: &StopRequest) -> Result<Fi
 
 /// The broker of a run.
 fn broker_plan(
+    software: Arc<Software>,
     inputs: &RunInputs,
     folders: &RunFolders,
     scenarios: &[Asked],
-) -> Result<BrokerPlan, Error> {
+) -> Result<RunBrokerPlan, Error> {
     let (config, deadlines) = (&inputs.config, &inputs.config.deadlines);
     let dir = folders.temporary.path();
-    let mut plan = BrokerPlan::new(&config.broker, folders.id.as_str(), dir, deadlines.broker)
+    let id = folders.id.as_str();
+    let mut plan = RunBrokerPlan::new(software, &config.broker, id, dir, deadlines.broker)
         .map_err(Error::rig)?;
     // A board reaches it through a relay, unless its port is fixed.
     if plan.port.is_some() {
