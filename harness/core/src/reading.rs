@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
-use crate::place::{FileError, line_of};
+use crate::place::{FileError, line_of, short_of};
 
 /// The most errors of one file that are reported.
 const MOST: usize = 50;
@@ -217,14 +217,6 @@ fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
 
 fn short(text: &str) -> String {
     short_of(text, SHOWN)
-}
-
-/// `text` where it is short, else its beginning.
-pub(crate) fn short_of(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((at, _)) => format!("{}... ({} bytes more)", &text[..at], text.len() - at),
-        None => text.to_owned(),
-    }
 }
 
 /// Removes the entry at `span`, and returns the path to it in `way`.
