@@ -243,7 +243,7 @@ pub fn missing_targets(root: &Path, pages: &[Document]) -> Vec<String> {
         let own = root.join(&page.path).parent().map(Path::to_owned).unwrap_or_default();
         for (number, line, _) in lines_of(page) {
             for command in commands_of(&line).iter().filter(|command| command[0] == "make") {
-                let mut folders = vec![own.clone(), root.to_owned()];
+                let mut folders = [own.clone(), root.to_owned()];
                 let mut words = command[1..].iter();
                 while let Some(word) = words.next() {
                     if word == "-C" {
@@ -291,8 +291,8 @@ mod tests {
                    Kind\n\n          Possible values:\n          - virtual: one\n          - lm3s6965\n\n  \
                    -h, --help\n";
         let heap = "Arguments:\n  <BEFORE>  One\n  [AFTER]   Another\n\nOptions:\n  -h, --help\n";
-        for (path, help) in [(vec![], top), (vec!["run"], run), (vec!["heap"], heap)] {
-            let path = path.into_iter().map(str::to_owned).collect();
+        for (path, help) in [("", top), ("run", run), ("heap", heap)] {
+            let path = path.split_whitespace().map(str::to_owned).collect();
             helps.known.insert(path, Accepted::read(help));
         }
         helps
