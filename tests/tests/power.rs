@@ -196,7 +196,7 @@ fn whoever_waits_for_a_board_is_told_at_once_for_whom() {
     monitor.line_with("ESP8266 Mode");
     let mut run = bench.start(&["run"]);
     let line = run.line_with("waiting for");
-    let holder = format!("process {} holds it since ", monitor.pid().as_raw_nonzero());
+    let holder = format!("process {} has had it since ", monitor.pid().as_raw_nonzero());
     for words in [&holder, "for: reading its console", "`hilrig monitor --board desk --reset`"] {
         assert!(line.contains(words), "`{words}` is not in: {line}");
     }

@@ -20,7 +20,7 @@ use rustix::process::{Pid, Signal, kill_process};
 const FAULTS: [(&str, &str); 4] = [
     ("off", "it has no power"),
     ("hung", "its chip hangs"),
-    ("stopped", "stands still"),
+    ("stopped", "is stopped"),
     ("unplugged", "its network cable is out"),
 ];
 

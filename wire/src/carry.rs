@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ const LEAVE: Duration = Duration::from_secs(5);
 /// A connection, and what was seen of it.
 #[derive(Debug)]
 pub(crate) struct Connection {
+    peer: SocketAddr,
     since: Instant,
     line: Line,
     state: Mutex<State>,
@@ -57,9 +59,14 @@ enum End {
 }
 
 impl Connection {
-    pub(crate) fn new(shared: &Shared) -> Connection {
+    pub(crate) fn new(peer: SocketAddr, shared: &Shared) -> Connection {
         let line = *shared.line.borrow();
-        Connection { since: Instant::now(), line, state: Mutex::default() }
+        Connection { peer, since: Instant::now(), line, state: Mutex::default() }
+    }
+
+    /// Where it came from.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
     }
 
     /// What was seen so far.

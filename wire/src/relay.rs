@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -65,8 +65,8 @@ impl Relay {
     ///
     /// # Errors
     /// If there is no such address or no port.
-    pub async fn start(listen: Ipv4Addr, upstream: SocketAddr) -> io::Result<Relay> {
-        let listener = TcpListener::bind((listen, 0)).await?;
+    pub async fn start(listen: impl Into<IpAddr>, upstream: SocketAddr) -> io::Result<Relay> {
+        let listener = TcpListener::bind((listen.into(), 0)).await?;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
             line: watch::Sender::new(Line::Clean),
@@ -118,6 +118,13 @@ impl Relay {
         now.unwrap_or_default()
     }
 
+    /// The last connection that was accepted: where it came from, and what was seen of it.
+    pub fn last(&self) -> Option<(SocketAddr, WireSeen)> {
+        let kept = locked(&self.shared.kept);
+        let last = kept.last.back().or(kept.first.last())?;
+        Some((last.peer(), last.seen()))
+    }
+
     /// What was seen of each connection, in their order: of the first ones and the last, if there were
     /// many.
     pub fn seen(&self) -> Vec<WireSeen> {
@@ -153,8 +160,8 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         tokio::select! {
             accepted = listener.accept(), if carried.len() < MOST_AT_ONCE => match accepted {
-                Ok((board, _)) => {
-                    let connection = Arc::new(Connection::new(&shared));
+                Ok((board, peer)) => {
+                    let connection = Arc::new(Connection::new(peer, &shared));
                     shared.keep(&connection);
                     shared.progress.send_modify(|progress| progress.connections += 1);
                     let shared = Arc::clone(&shared);

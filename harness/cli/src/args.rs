@@ -98,7 +98,7 @@ Examples:
     /// Find the crashes in a recorded log, and where in the firmware they were.
     #[command(after_help = "\
 Times, quotes, colours and what web pages make of a dump are taken off first. Exit code 0 whether
-or not a crash is found, 2 where a file cannot be read. The JSON lines: docs/decode.md.
+or not a crash is found, 2 where a file cannot be read. The JSON lines: docs/reference/decode.md.
 
 Examples:
   hilrig decode --elf firmware.elf boot.log
@@ -183,8 +183,8 @@ pub struct BoardArgs {
     #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
     pub virtual_boards: Option<std::num::NonZeroUsize>,
     /// The kind of these virtual boards; overrides the configuration.
-    #[arg(long, value_name = "KIND", requires = "virtual_boards")]
-    pub kind: Option<VirtualKind>,
+    #[arg(long, value_name = "KIND", requires = "virtual_boards", value_parser = virtual_kind())]
+    pub kind: Option<BoardKind>,
     /// Run only the board of this name (may be given more than once).
     #[arg(long, value_name = "NAME")]
     pub board: Vec<String>,
@@ -195,7 +195,7 @@ impl BoardArgs {
     pub fn selection(&self) -> BoardSelection {
         BoardSelection {
             virtual_boards: self.virtual_boards.map(usize::from),
-            kind: self.kind.map(BoardKind::from),
+            kind: self.kind,
             names: self.board.clone(),
         }
     }
@@ -330,22 +330,23 @@ pub enum ReportFormat {
     Certificates,
 }
 
-/// A kind of virtual board.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum VirtualKind {
-    /// ESP8266 class, flashed over its serial port.
-    Virtual,
-    /// LM3S6965 (Cortex-M3), behind a debug probe.
-    Lm3s6965,
+/// The kinds of virtual board.
+fn virtual_kind() -> impl TypedValueParser<Value = BoardKind> {
+    kind_of(|kind| kind.is_virtual())
 }
 
-impl From<VirtualKind> for BoardKind {
-    fn from(kind: VirtualKind) -> BoardKind {
-        match kind {
-            VirtualKind::Virtual => BoardKind::Virtual,
-            VirtualKind::Lm3s6965 => BoardKind::Lm3s6965,
-        }
-    }
+/// The kinds of board that a serial port can have.
+fn serial_kind() -> impl TypedValueParser<Value = BoardKind> {
+    kind_of(|kind| !kind.is_virtual() && !kind.has_probe())
+}
+
+/// The kinds of board that `fits` is true for.
+fn kind_of(fits: fn(&BoardKind) -> bool) -> impl TypedValueParser<Value = BoardKind> {
+    let values = BoardKind::all().filter(fits);
+    PossibleValuesParser::new(
+        values.map(|kind| PossibleValue::new(kind.name()).help(kind.words())),
+    )
+    .map(|name| BoardKind::named(&name).expect("it is one of the list"))
 }
 
 const BROKER_KINDS: [(&str, &str, BrokerKind); 3] = [
@@ -409,16 +410,6 @@ impl Which {
             (name, _) => BoardName::Configured(name.clone().unwrap_or_default()),
         }
     }
-}
-
-/// The kinds of boards that a serial port can have.
-fn serial_kind() -> impl TypedValueParser<Value = BoardKind> {
-    use BoardKind::*;
-    const KINDS: [BoardKind; 10] =
-        [Esp8266, Esp32, Esp32c2, Esp32c3, Esp32c5, Esp32c6, Esp32h2, Esp32p4, Esp32s2, Esp32s3];
-    let of_name = |name: String| KINDS.into_iter().find(|kind| kind.name() == name);
-    PossibleValuesParser::new(KINDS.map(BoardKind::name))
-        .map(move |name| of_name(name).expect("it is one of the list"))
 }
 
 /// `hilrig flash`.

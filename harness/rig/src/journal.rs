@@ -15,6 +15,7 @@ use hilrig_core::phase::{Phase, PhaseOutcome};
 
 use crate::callers::Pending;
 use crate::heap_bounds::HeapBounds;
+use crate::pool::network::Reported;
 use crate::restarts::{Restart, Restarts};
 use crate::scenario::Steps;
 
@@ -75,6 +76,8 @@ struct Notes {
     doing: String,
     step: Option<Step>,
     not_answered: Option<SocketAddr>,
+    web_server: Option<SocketAddr>,
+    reported: Reported,
 }
 
 /// A step of the path, with the check that says whether it worked.
@@ -182,6 +185,43 @@ impl<'a> Journal<'a> {
     /// The web server that did not answer; it is taken by this.
     pub fn take_not_answered(&self) -> Option<SocketAddr> {
         self.notes.borrow_mut().not_answered.take()
+    }
+
+    /// The board's web server was reached there.
+    pub fn reached(&self, http: SocketAddr) {
+        self.notes.borrow_mut().web_server = Some(http);
+    }
+
+    /// Where the board's web server was reached last.
+    pub fn web_server(&self) -> Option<SocketAddr> {
+        self.notes.borrow().web_server
+    }
+
+    /// The board is to connect from now on, or reports that it has. So many connections and requests for the
+    /// time arrived before.
+    pub fn connects(&self, arrived: Option<u32>, time_requests: u64) {
+        let reported = Reported { arrived, time_requests, ..Reported::default() };
+        self.notes.borrow_mut().reported = reported;
+    }
+
+    /// The board reports that it asks for the time.
+    pub fn asks_time(&self, line: u64) {
+        self.notes.borrow_mut().reported.asks_time.get_or_insert(line);
+    }
+
+    /// The board reports an attempt to connect that failed.
+    pub fn attempt_failed(&self) {
+        self.notes.borrow_mut().reported.failed += 1;
+    }
+
+    /// The board reports that it has no network.
+    pub fn offline(&self, line: u64, words: &str) {
+        self.notes.borrow_mut().reported.offline.get_or_insert_with(|| (line, words.to_owned()));
+    }
+
+    /// What it reported since it was to connect.
+    pub fn reported(&self) -> Reported {
+        self.notes.borrow().reported.clone()
     }
 
     /// What the rig does from now on, in words: `requested LedOn over MQTT`.

@@ -26,6 +26,7 @@ use crate::pool::{Bench, Broker};
 use crate::restart_barrier::Participant;
 use crate::restarts;
 use crate::session::boot_log::{Booted, Mode};
+use crate::session::wire::Wire;
 use crate::watch::{Hit, Says};
 
 /// Everything that the phases of one board share.
@@ -42,6 +43,8 @@ pub struct Path<'a> {
     pub journal: &'a Journal<'a>,
     /// The boot log, once there is one. It outlives the path, for what is judged at its end.
     pub log: &'a OnceCell<Log>,
+    /// The wire to the broker, from the first time that the board is to connect.
+    pub wire: &'a OnceCell<Wire>,
     /// The board's number in this run, which tells its MQTT client from the others'.
     pub number: usize,
     /// Where it meets the other boards.
@@ -270,6 +273,7 @@ impl Path<'_> {
             Some(address) => address,
             None => booted.http_by_log().map_err(Stop::Failed)?,
         };
+        self.journal.reached(http);
         Ok(Booted { http: Some(http), rig: Some(reach.rig), ..booted })
     }
 
@@ -361,6 +365,16 @@ impl Path<'_> {
 
     fn hit(&self, hit: &Hit) {
         match hit.says {
+            Says::Connected => {
+                let arrived = self.wire.get().map(Wire::connections);
+                self.journal.connects(arrived, self.time_requests());
+            }
+            Says::AttemptFailed => self.journal.attempt_failed(),
+            Says::AsksTime => self.journal.asks_time(hit.line),
+            Says::Offline => self.journal.offline(hit.line, &hit.text),
+            _ => {}
+        }
+        match hit.says {
             Says::Heap => match judge::heap_of_line(hit) {
                 Some(sample) => self.journal.heap(sample),
                 None => self.journal.emit(What::Note {
@@ -394,6 +408,12 @@ impl Path<'_> {
             Some(first) => format!("{} of {asked} wrong, the first: {first}", wrong.len()),
         };
         self.journal.check(Check::of(id, judge::title(id), wrong.is_empty(), found));
+    }
+
+    /// Requests for the time that arrived from the board so far.
+    pub(crate) fn time_requests(&self) -> u64 {
+        let board = self.journal.web_server();
+        board.map_or(0, |http| self.bench.time_requests(http.ip()))
     }
 
     pub(crate) fn reply_deadline(&self) -> Duration {

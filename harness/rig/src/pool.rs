@@ -2,6 +2,7 @@
 
 pub mod halt;
 pub mod judge;
+pub(crate) mod network;
 pub mod proof;
 
 use std::cell::{OnceCell, RefCell};
@@ -38,6 +39,7 @@ use crate::pool::halt::{Halt, in_phase};
 use crate::restart_barrier::{Participant, RestartBarrier};
 use crate::restarts;
 use crate::run_broker::RunBroker;
+use crate::session::wire::Wire;
 use crate::time_server::TimeServer;
 use crate::topics::Topics;
 use crate::watch::Patterns;
@@ -70,8 +72,11 @@ pub struct Plan {
     pub force_flash: bool,
     /// What the boards are held for, told to those who wait for them.
     pub reason: String,
-    /// Where the time server listens.
+    /// Where the rig's own services listen for boards: the time server, and the relays to the broker.
     pub listen: IpAddr,
+    /// The broker's port is fixed, and boards connect to it directly. Else they connect through a relay,
+    /// which sees what of them arrives.
+    pub broker_port_is_fixed: bool,
 }
 
 impl Plan {
@@ -119,6 +124,8 @@ pub struct Bench<'a> {
     /// The MAC addresses that its boards were found to have.
     pub(crate) macs: RefCell<BTreeMap<Mac, String>>,
     broker: watch::Receiver<BrokerState>,
+    /// The time server that its boards share, where they do.
+    time_server: Option<&'a TimeServer>,
 }
 
 /// A broker that is ready, with the rig's own connection to it.
@@ -159,6 +166,7 @@ impl<'a> Bench<'a> {
             topics: Topics::default(),
             macs: RefCell::default(),
             broker,
+            time_server: None,
         }
     }
 
@@ -179,6 +187,11 @@ impl<'a> Bench<'a> {
             BrokerState::Ready(broker) => Some(broker.clone()),
             BrokerState::Starting | BrokerState::Gone(_) => None,
         }
+    }
+
+    /// Requests for the time that arrived from this address so far.
+    pub(crate) fn time_requests(&self, address: IpAddr) -> u64 {
+        self.time_server.map_or(0, |server| server.requests_from(address))
     }
 
     /// The firmware's functions that allocate on behalf of others.
@@ -253,6 +266,7 @@ async fn with_services(
         topics: Topics::default(),
         macs: RefCell::default(),
         broker: broker_watch,
+        time_server: Some(time_server),
     };
     let mut boards: FuturesUnordered<_> = members
         .into_iter()
@@ -385,6 +399,7 @@ pub(crate) async fn one_board(
     let journal = Journal::new(&name, bench.events);
     journal.emit(What::BoardStarted(member.board.facts()));
     let log: OnceCell<Log> = OnceCell::new();
+    let wire: OnceCell<Wire> = OnceCell::new();
     let elf = bench.plan.elves.get(&member.kind);
     let stop = match bench.plan.images.get(&member.kind) {
         None => Some(Stop::Rig(format!(
@@ -401,6 +416,7 @@ pub(crate) async fn one_board(
                 has_rom,
                 journal: &journal,
                 log: &log,
+                wire: &wire,
                 number,
                 participant: &participant,
             };
@@ -431,7 +447,7 @@ pub(crate) async fn one_board(
     let stop = match stop {
         Some(Stop::Failed(why)) => {
             let board = &mut *member.board;
-            let dead = proof::dead(bench, board, &journal, log.get(), number);
+            let dead = proof::dead(bench, board, &journal, log.get(), wire.get(), number);
             // Whoever ends the run does not wait for a proof.
             let dead = tokio::select! {
                 dead = dead => dead,
@@ -439,13 +455,18 @@ pub(crate) async fn one_board(
             };
             Some(match dead {
                 Some(dead) => Stop::Rig(in_phase(&journal, &format!("{dead}. Seen as: {why}"))),
-                None => match member.board.stuck().await {
-                    None => Stop::Failed(why),
-                    Some(stuck) => {
-                        journal.emit(What::Note { text: stuck.clone() });
-                        Stop::Failed(format!("{why}; {stuck}"))
+                None => {
+                    if let Some(text) = network::seen(bench, &journal, wire.get()) {
+                        journal.emit(What::Note { text });
                     }
-                },
+                    match member.board.stuck().await {
+                        None => Stop::Failed(why),
+                        Some(stuck) => {
+                            journal.emit(What::Note { text: stuck.clone() });
+                            Stop::Failed(format!("{why}; {stuck}"))
+                        }
+                    }
+                }
             })
         }
         other => other,

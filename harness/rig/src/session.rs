@@ -4,3 +4,4 @@ pub mod boot_log;
 pub mod configuration_mode;
 pub mod mqtt_mode;
 pub mod settings_form;
+pub mod wire;

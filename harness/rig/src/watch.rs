@@ -36,6 +36,10 @@ pub enum Says {
     Refused,
     /// Back to configuration mode by itself.
     GivenUp,
+    /// It has no network.
+    Offline,
+    /// It asks for the time.
+    AsksTime,
     /// Why TLS failed.
     TlsError,
     /// Heap figures.
@@ -111,6 +115,8 @@ impl Patterns {
         patterns.push((Says::AttemptFailed, connection.failed.as_str()));
         patterns.push((Says::Refused, connection.refused.as_str()));
         patterns.extend(connection.given_up.iter().map(|p| (Says::GivenUp, p.as_str())));
+        patterns.extend(connection.offline.iter().map(|p| (Says::Offline, p.as_str())));
+        patterns.extend(connection.asks_time.iter().map(|p| (Says::AsksTime, p.as_str())));
         patterns.extend(connection.error.iter().map(|e| (Says::TlsError, e.line.as_str())));
         patterns.extend(contract.heap.line.iter().map(|p| (Says::Heap, p.as_str())));
         patterns.extend(contract.heap.callers.iter().map(|c| (Says::Callers, c.line.as_str())));

@@ -1,4 +1,4 @@
-//! How much of each scenario there is, `[scenario.*]`.
+//! The length of each scenario, `[scenario.*]`.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{Resolver, written};
 use crate::place::FileError;
 use crate::scenario::{Asked, FEWEST_STEPS, Length, Scenario};
 
-/// How much of each scenario there is where the command line does not say it.
+/// The length of each scenario where the command line gives none.
 #[derive(Clone, Copy, Debug)]
 pub struct ScenarioConfig {
     /// TLS connections.
@@ -19,12 +19,12 @@ pub struct ScenarioConfig {
     pub payload: u32,
     /// Restarts of the broker.
     pub reconnect: u32,
-    /// For how long the mixed load goes on.
+    /// Duration of the mixed load.
     pub soak: Duration,
 }
 
 impl ScenarioConfig {
-    /// A scenario in the length that is set.
+    /// A scenario with the configured length.
     pub fn of(&self, scenario: Scenario) -> Asked {
         let length = match scenario {
             Scenario::Handshake => Length::Steps(self.handshake),

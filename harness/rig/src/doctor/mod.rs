@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use hilrig_boards::identity::discover::discover;
 use hilrig_broker::{Software, engine_status};
+use hilrig_core::board_kind::VirtualChip;
 use hilrig_core::config::{BoardKind, BrokerKind, Config};
 use hilrig_core::plural::counted;
 
@@ -83,7 +84,7 @@ fn firmware(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
                 Ok(image)
             })
             .collect::<Result<Vec<_>, Error>>()?;
-        if kinds.contains(&BoardKind::Virtual) {
+        if has(&kinds, VirtualChip::Esp8266) {
             load::boot_rom(config)?;
         }
         Ok(images)
@@ -115,6 +116,11 @@ fn kinds(config: &Config) -> BTreeSet<BoardKind> {
     }
 }
 
+/// Whether a board of a run has this virtual chip.
+fn has(kinds: &BTreeSet<BoardKind>, chip: VirtualChip) -> bool {
+    kinds.iter().any(|kind| kind.virtual_chip() == Some(chip))
+}
+
 fn qemu(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
     let program = |of: fn(&Config) -> &PathBuf, default: &str| {
         config.map_or_else(|| PathBuf::from(default), |config| of(config).clone())
@@ -122,9 +128,9 @@ fn qemu(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
     let kinds = config.map_or_else(|| BTreeSet::from([BoardKind::Virtual]), kinds);
     let xtensa = program(|config| &config.virtual_.qemu, "qemu-system-xtensa");
     // A bench of real boards does without it, and who has no Arm board needs none for Arm.
-    let needed = kinds.contains(&BoardKind::Virtual);
+    let needed = has(&kinds, VirtualChip::Esp8266);
     findings.push(one_qemu("QEMU", &xtensa, "qemu-system-misc", needed));
-    if kinds.contains(&BoardKind::Lm3s6965) {
+    if has(&kinds, VirtualChip::Lm3s6965) {
         let arm = program(|config| &config.virtual_.qemu_arm, "qemu-system-arm");
         findings.push(one_qemu("QEMU for Arm", &arm, "qemu-system-arm", true));
     }

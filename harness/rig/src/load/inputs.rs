@@ -118,6 +118,7 @@ impl RunInputs {
             force_flash,
             reason,
             listen,
+            broker_port_is_fixed: config.broker.port.is_some(),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::pool::{Broker, TO_TELL};
 use crate::session::boot_log::{Booted, Mode};
 use crate::session::configuration_mode::{Target, invalid, mismatch};
 use crate::session::mqtt_mode::Online;
+use crate::session::wire::Wire;
 use crate::topics;
 use crate::watch::{Hit, Says};
 
@@ -88,7 +89,11 @@ impl Path<'_> {
         };
         let mark = log.mark();
         log.gives_up();
-        self.to_mqtt(&booted, &target(broker, broker.endpoint.impostor_port, 1)).await?;
+        let port = match self.wire(broker).await? {
+            Some(wire) => wire.impostor_port(),
+            None => broker.endpoint.impostor_port,
+        };
+        self.to_mqtt(&booted, &target(broker, port, 1)).await?;
         self.boot_log(log, mark, Mode::Mqtt).await?;
         let verdict = self.connection(log, mark, |hit| match hit.says {
             Says::Refused => Some(Ok((hit.line, hit.text.clone()))),
@@ -112,11 +117,27 @@ impl Path<'_> {
         Ok(Booted { http: booted.http, rig: booted.rig, ..back })
     }
 
+    /// The wire that the board is to connect over; none where it connects to the broker itself.
+    async fn wire(&self, broker: &Broker) -> Result<Option<&Wire>, Stop> {
+        let plan = self.bench.plan;
+        if self.wire.get().is_none() && !plan.broker_port_is_fixed {
+            let wire = Wire::start(plan.listen, &broker.endpoint).await.map_err(Stop::Rig)?;
+            let _ = self.wire.set(wire);
+        }
+        let wire = self.wire.get();
+        self.journal.connects(wire.map(Wire::connections), self.time_requests());
+        Ok(wire)
+    }
+
     /// The switch to MQTT mode, up to the connection.
     async fn switch(&self, booted: Booted, log: &Log, broker: &Broker) -> Result<Online, Stop> {
         self.step("boot_log.mqtt");
         let mark = log.mark();
-        let target = target(broker, broker.endpoint.port, self.attempts());
+        let port = match self.wire(broker).await? {
+            Some(wire) => wire.port(),
+            None => broker.endpoint.port,
+        };
+        let target = target(broker, port, self.attempts());
         self.to_mqtt(&booted, &target).await?;
         let mode = self.boot_log(log, mark, Mode::Mqtt).await?;
         let (rx_topic, tx_topic) = (topics::of(&mode, "rx_topic")?, topics::of(&mode, "tx_topic")?);

@@ -1,14 +1,14 @@
 //! Before the rig blames a board, it proves its own side: the board has power, a CPU that runs and its
-//! cables, its chip answers, and the broker answers a connection of the rig's own. What is found dead is
-//! the bench's trouble, and the verdict names it.
+//! cables, the network carries what it sends, its chip answers, and the broker answers a connection of
+//! the rig's own. What is found dead is the bench's trouble, and the verdict names it.
 
 use hilrig_core::board::Board;
-use hilrig_core::phase::Phase;
 
 use crate::journal::Journal;
 use crate::log::Log;
 use crate::mqtt;
-use crate::pool::Bench;
+use crate::pool::{Bench, network};
+use crate::session::wire::Wire;
 
 /// What is dead on the rig's side, in words; none where all of it answers.
 pub async fn dead(
@@ -16,10 +16,15 @@ pub async fn dead(
     board: &mut dyn Board,
     journal: &Journal<'_>,
     log: Option<&Log>,
+    wire: Option<&Wire>,
     number: usize,
 ) -> Option<String> {
     if let Err(fault) = board.sound().await {
         return Some(fault.to_string());
+    }
+    // Before the chip is asked, which may reset it.
+    if let Some(found) = network::dead(bench, journal, wire).await {
+        return Some(found);
     }
     // It said something in the wait that failed, so the chip and its line are alive.
     if log.is_some_and(Log::ends_in_silence)
@@ -27,7 +32,7 @@ pub async fn dead(
     {
         return Some(format!("the chip itself does not answer either: {fault}"));
     }
-    if !journal.now_in().is_some_and(needs_broker) {
+    if !journal.now_in().is_some_and(network::needs_broker) {
         return None;
     }
     let endpoint = bench.ready_broker()?.endpoint;
@@ -36,21 +41,4 @@ pub async fn dead(
     let client_id = format!("hilrig-proof-{number}");
     let answered = mqtt::answers(&endpoint, &client_id, deadline).await;
     answered.err().map(|found| format!("the broker does not answer the rig either: {found}"))
-}
-
-/// Whether the board and the broker are about to talk.
-fn needs_broker(phase: Phase) -> bool {
-    match phase {
-        Phase::Lock | Phase::Flash | Phase::Boot | Phase::Configuration | Phase::ScenarioPage => {
-            false
-        }
-        Phase::Refusal
-        | Phase::Switch
-        | Phase::Mqtt
-        | Phase::SwitchBack
-        | Phase::ScenarioHandshake
-        | Phase::ScenarioPayload
-        | Phase::ScenarioReconnect
-        | Phase::ScenarioSoak => true,
-    }
 }

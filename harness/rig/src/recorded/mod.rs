@@ -149,7 +149,10 @@ fn broker_plan(
     let id = folders.id.as_str();
     let mut plan = RunBrokerPlan::new(software, &config.broker, id, dir, deadlines.broker)
         .map_err(Error::rig)?;
-    plan.listen = inputs.listen();
+    // A board reaches it through a relay, unless its port is fixed.
+    if plan.port.is_some() {
+        plan.listen = inputs.listen();
+    }
     plan.longest =
         deadlines.run + scenarios.iter().map(|asked| asked.longest(deadlines)).sum::<Duration>();
     Ok(plan)
