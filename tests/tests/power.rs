@@ -75,7 +75,8 @@ fn a_power_cycle_is_not_taken_for_a_brownout() {
     let bench = Sandbox::new();
     let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
-    configuration.board(board.as_board("desk"));
+    // The silent board is given up after this time.
+    configuration.board(board.as_board("desk")).set("deadlines.boot", "10 s");
     bench.configure(&configuration);
     bench.run(&["run"]).with_code(exit::PASSED);
     // What is on it is kept, does not come up, and hangs: that shows when it is flashed anew.

@@ -128,7 +128,7 @@ async fn hear(board: &mut ProbeBoard, reset: bool, line: &str) -> Result<String,
     Ok(String::from_utf8_lossy(&until.heard).into_owned())
 }
 
-const UP: &str = "ESP8266 Mode: Web Server Running";
+const UP: &str = "LM3S6965 Mode: Web Server Running";
 
 #[tokio::test]
 async fn what_is_confirmed_by_the_boot_log_is_not_written_again() {

@@ -34,7 +34,7 @@ HILRIG_LOG=debug shows what hilrig does inside (levels as in Rust's env filters)
 
 /// Flash boards, talk TLS to them, and judge them by boot log, replies and lowest free heap.
 #[derive(Debug, Parser)]
-#[command(name = "hilrig", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "hilrig", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
