@@ -57,7 +57,9 @@ impl Scene {
             deadline: PATIENCE,
         };
         let mosquitto = Software::named("mosquitto").unwrap();
-        let broker = Instance::start(mosquitto, Home::Process, order).await.unwrap_or_else(|error| panic!("{error}"));
+        let broker = Instance::start(mosquitto, Home::Process, order)
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
         Scene { case, pki, dir, broker }
     }
 

@@ -343,10 +343,8 @@ fn serial_kind() -> impl TypedValueParser<Value = BoardKind> {
 /// The kinds of board that `fits` is true for.
 fn kind_of(fits: fn(&BoardKind) -> bool) -> impl TypedValueParser<Value = BoardKind> {
     let values = BoardKind::all().filter(fits);
-    PossibleValuesParser::new(
-        values.map(|kind| PossibleValue::new(kind.name()).help(kind.words())),
-    )
-    .map(|name| BoardKind::named(&name).expect("it is one of the list"))
+    PossibleValuesParser::new(values.map(|kind| PossibleValue::new(kind.name()).help(kind.words())))
+        .map(|name| BoardKind::named(&name).expect("it is one of the list"))
 }
 
 const BROKER_KINDS: [(&str, &str, BrokerKind); 3] = [

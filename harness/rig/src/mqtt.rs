@@ -16,8 +16,8 @@ use rumqttc::{
     AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, SubscribeReasonCode, TlsConfiguration,
     Transport,
 };
+use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::BrokerEndpoint;
@@ -172,9 +172,9 @@ pub async fn answers(
     open(endpoint, client_id, deadline).await.map(drop)
 }
 
-/// Connects under the id of another client, and leaves at once: the broker throws the other one out, as
-/// one of two with the same id must go (MQTT 3.1.1, 3.1.4).
-pub async fn throw_out(
+/// Connects under the id of another client, and disconnects at once. The broker closes the other client's connection,
+/// because no two may have the same id (MQTT 3.1.1, 3.1.4).
+pub async fn take_over(
     endpoint: &BrokerEndpoint,
     client_id: &str,
     deadline: Duration,
@@ -189,14 +189,6 @@ pub(crate) fn tls(endpoint: &BrokerEndpoint) -> Result<ClientConfig, String> {
     let chain = own.chain.iter().cloned().map(CertificateDer::from).collect();
     let key = PrivateKeyDer::try_from(own.key.clone())?;
     config.with_client_auth_cert(chain, key).map_err(|e| e.to_string())
-}
-
-pub(crate) fn roots(endpoint: &BrokerEndpoint) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    for ca in [Some(&endpoint.ca_der), endpoint.second_ca_der.as_ref()].into_iter().flatten() {
-        roots.add(CertificateDer::from(ca.as_slice())).map_err(|e| e.to_string())?;
-    }
-    Ok(roots)
 }
 
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {

@@ -24,14 +24,14 @@ const MOST_ASKERS: usize = 1024;
 pub struct TimeServer {
     socket: UdpSocket,
     port: u16,
-    told: Cell<(Told, Instant)>,
+    served: Cell<(ServedTime, Instant)>,
     /// Requests by the address that they came from.
     requests: RefCell<BTreeMap<IpAddr, u64>>,
 }
 
-/// The time that is told.
+/// The time that is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum ServedTime {
     /// This machine's.
     Now,
     /// As if it were so many seconds after 1970, and going on from there.
@@ -43,8 +43,8 @@ impl TimeServer {
     pub async fn bind(address: IpAddr) -> std::io::Result<TimeServer> {
         let socket = UdpSocket::bind((address, 0)).await?;
         let port = socket.local_addr()?.port();
-        let told = Cell::new((Told::Now, Instant::now()));
-        Ok(TimeServer { socket, port, told, requests: RefCell::default() })
+        let served = Cell::new((ServedTime::Now, Instant::now()));
+        Ok(TimeServer { socket, port, served, requests: RefCell::default() })
     }
 
     /// Its port.
@@ -57,16 +57,18 @@ impl TimeServer {
         self.requests.borrow().get(&address).copied().unwrap_or_default()
     }
 
-    /// What is told from now on.
-    pub fn tell(&self, told: Told) {
-        self.told.set((told, Instant::now()));
+    /// Serves this time from now on.
+    pub fn set(&self, time: ServedTime) {
+        self.served.set((time, Instant::now()));
     }
 
-    /// The time to tell, since 1970.
+    /// The time to serve, since 1970.
     fn now(&self) -> Duration {
-        match self.told.get() {
-            (Told::Now, _) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
-            (Told::At(then), since) => {
+        match self.served.get() {
+            (ServedTime::Now, _) => {
+                SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+            }
+            (ServedTime::At(then), since) => {
                 Duration::from_secs(u64::try_from(then).unwrap_or(0)) + since.elapsed()
             }
         }

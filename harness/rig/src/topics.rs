@@ -1,35 +1,33 @@
-//! The topics that a board's boot log names. They come from a board, so nothing is subscribed to or
-//! published on before it was looked at: a broker ends the connection of a client that asks for what is
-//! no topic.
+//! The topics that a board's boot log names. They come from a board, so they are checked before the rig subscribes or
+//! publishes: a broker closes the connection of a client that names something that is no topic.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
 use crate::instead::shortened;
-use crate::journal::Stop;
-use crate::session::boot_log::Booted;
+use crate::stop::Stop;
 
 /// Levels of a topic that brokers take (Mosquitto: 200 separators).
 const MOST_LEVELS: usize = 200;
 
-/// The topics of all boards of a run.
+/// The topics of all boards of a pool.
 #[derive(Debug, Default)]
 pub struct Topics(Rc<RefCell<HashSet<String>>>);
 
-/// Topics that one board has, until this is dropped.
+/// The topics of one board. Dropped: another board may have them.
 #[derive(Debug)]
-pub struct Taken {
+pub struct ReservedTopics {
     all: Rc<RefCell<HashSet<String>>>,
     mine: Vec<String>,
 }
 
 impl Topics {
-    /// Takes them for one board.
+    /// Reserves topics for one board.
     ///
     /// # Errors
     /// Another board has one of them.
-    pub fn take(&self, topics: [&str; 2]) -> Result<Taken, String> {
+    pub fn reserve(&self, topics: [&str; 2]) -> Result<ReservedTopics, String> {
         let mut all = self.0.borrow_mut();
         if let Some(topic) = topics.iter().find(|topic| all.contains(**topic)) {
             return Err(format!(
@@ -38,11 +36,11 @@ impl Topics {
             ));
         }
         all.extend(topics.map(str::to_owned));
-        Ok(Taken { all: self.0.clone(), mine: topics.map(str::to_owned).to_vec() })
+        Ok(ReservedTopics { all: self.0.clone(), mine: topics.map(str::to_owned).to_vec() })
     }
 }
 
-impl Drop for Taken {
+impl Drop for ReservedTopics {
     fn drop(&mut self) {
         let mut all = self.all.borrow_mut();
         for topic in &self.mine {
@@ -51,10 +49,10 @@ impl Drop for Taken {
     }
 }
 
-/// The topic of this name in a mode's boot log, if it is one that can be subscribed to and published on.
-pub fn of(mode: &Booted, name: &str) -> Result<String, Stop> {
-    let topic = mode.groups.get(name).map_or("", String::as_str);
-    let wrong = match mode.altered.iter().any(|altered| altered == name) {
+/// The topic that a board's boot log reports as `name`, if it can be subscribed to and published on. `altered`: the text
+/// is not byte for byte what the board sent.
+pub(crate) fn checked(name: &str, topic: &str, altered: bool) -> Result<String, Stop> {
+    let wrong = match altered {
         true => Some("holds bytes that no topic may have, or is longer than 2,048 bytes"),
         false => wrong(topic),
     };
@@ -89,45 +87,32 @@ fn is_noncharacter(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-
-    fn booted(topic: &str, altered: bool) -> Booted {
-        Booted {
-            build: None,
-            groups: BTreeMap::from([("tx_topic".to_owned(), topic.to_owned())]),
-            altered: if altered { vec!["tx_topic".to_owned()] } else { Vec::new() },
-            line: 1,
-            http: None,
-            rig: None,
-        }
-    }
 
     #[test]
     fn what_is_no_topic_is_refused_before_it_is_used() {
         for good in ["a", "mqtt_tx_18fe344964e3", "/a//b/", "größe/°", " a b ", "a$b"] {
-            assert_eq!(of(&booted(good, false), "tx_topic"), Ok(good.to_owned()));
+            assert_eq!(checked("tx_topic", good, false), Ok(good.to_owned()));
         }
         let levels = "/".repeat(200);
         let bad = ["", "#", "a/#", "a/+/b", "a+", "$SYS/x", "$share/g/a", "a\u{fffe}", &levels];
         for bad in bad {
-            let stop = of(&booted(bad, false), "tx_topic").unwrap_err();
+            let stop = checked("tx_topic", bad, false).unwrap_err();
             assert!(stop.failed().is_some_and(|why| why.contains("tx_topic")), "{bad}: {stop:?}");
         }
-        let stop = of(&booted("a\\x00b", true), "tx_topic").unwrap_err();
+        let stop = checked("tx_topic", "a\\x00b", true).unwrap_err();
         assert!(stop.failed().is_some_and(|why| why.contains("bytes that no topic")), "{stop:?}");
     }
 
     #[test]
     fn two_boards_never_share_a_topic_and_a_board_that_left_has_none() {
         let all = Topics::default();
-        let first = all.take(["rx1", "tx1"]).unwrap();
-        assert!(all.take(["rx2", "tx1"]).unwrap_err().contains("`tx1`"));
-        assert!(all.take(["rx1", "tx2"]).unwrap_err().contains("`rx1`"));
-        let second = all.take(["rx2", "tx2"]).unwrap();
+        let first = all.reserve(["rx1", "tx1"]).unwrap();
+        assert!(all.reserve(["rx2", "tx1"]).unwrap_err().contains("`tx1`"));
+        assert!(all.reserve(["rx1", "tx2"]).unwrap_err().contains("`rx1`"));
+        let second = all.reserve(["rx2", "tx2"]).unwrap();
         drop(first);
-        assert!(all.take(["rx1", "tx1"]).is_ok());
+        assert!(all.reserve(["rx1", "tx1"]).is_ok());
         drop(second);
     }
 }

@@ -2,7 +2,7 @@
 
 use hilrig_boards::identity::discover::{FoundPort, discover, unlisted};
 use hilrig_boards::identity::query::PortMatch;
-use hilrig_boards::{LoaderDeadlines, ChipIdentity, ModemLines, PortCache, identify_on};
+use hilrig_boards::{ChipIdentity, LoaderDeadlines, ModemLines, PortCache, identify_on};
 use hilrig_core::board::ResetLines;
 use hilrig_core::config::{Attached, BoardConfig, Config};
 use hilrig_core::plural::counted;
@@ -111,7 +111,10 @@ async fn ask_all(rows: &mut [ListedPort<'_>], found: &[FoundPort]) {
         let asked = async move {
             let locks = lock_folder();
             let holder = "hilrig boards --ask";
-            (number, identify_on(port, &mut *lines, &locks, LoaderDeadlines::default(), holder).await)
+            (
+                number,
+                identify_on(port, &mut *lines, &locks, LoaderDeadlines::default(), holder).await,
+            )
         };
         asking.spawn_local_on(asked, &local);
     }

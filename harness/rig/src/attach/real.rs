@@ -8,9 +8,10 @@ use std::time::Duration;
 use hilrig_boards::identity::query::PortQuery;
 use hilrig_boards::power::PowerSwitch;
 use hilrig_boards::{
-    LoaderDeadlines, ModemLines, NoLines, ProbeBoard, ProbeSettings, PortSearch, SerialBoard, SerialSettings,
+    LoaderDeadlines, ModemLines, NoLines, PortSearch, ProbeBoard, ProbeSettings, SerialBoard,
+    SerialSettings,
 };
-use hilrig_core::board::{ResetLines, Reach};
+use hilrig_core::board::{Reach, ResetLines};
 use hilrig_core::config::{Attached, BoardConfig, Config, LinesKind, PortId};
 use hilrig_core::image::Image;
 use hilrig_virtual::ControlSocket;

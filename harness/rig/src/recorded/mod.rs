@@ -11,14 +11,15 @@ use std::time::Duration;
 
 use hilrig_broker::Software;
 use hilrig_core::place::FileError;
-use hilrig_core::scenario::Asked;
+use hilrig_core::scenario::ScenarioRun;
 use hilrig_report::{Fold, RunModel, TerminalStream};
 
 use self::files::remember;
 pub use self::id::{RunId, fresh_seed};
 pub use self::start::{RecordedRun, Recording, RunFolders};
 use crate::load::{self, BoardSelection, RunInputs, ScenarioSelection};
-use crate::{BrokerChoice, Error, RunBroker, RunBrokerPlan, StopRequest};
+use crate::scenario::longest;
+use crate::{BrokerChoice, Error, Job, MainPath, RunBroker, RunBrokerPlan, StopRequest};
 
 /// What a run is asked for.
 #[derive(Clone, Debug)]
@@ -82,10 +83,22 @@ pub struct FinishedRun {
 /// Runs the main path and the scenarios on every board, with a record.
 ///
 /// # Errors
+/// As those of [`run_job_recorded`].
+pub async fn run_recorded(request: &RunRequest, stop: &StopRequest) -> Result<FinishedRun, Error> {
+    run_job_recorded(request, &MainPath, stop).await
+}
+
+/// Runs a job on every board, with a record.
+///
+/// # Errors
 /// The request, the configuration or a file that it names cannot be used; the record or the run's temporary
 /// folder cannot be made. A board that fails and a bench that has trouble are no errors: they are in the
 /// run's record.
-pub async fn run_recorded(request: &RunRequest, stop: &StopRequest) -> Result<FinishedRun, Error> {
+pub async fn run_job_recorded(
+    request: &RunRequest,
+    job: &dyn Job,
+    stop: &StopRequest,
+) -> Result<FinishedRun, Error> {
     // Everything that can be refused is refused before anything is touched.
     let mut config = load::config(&request.config)?;
     if let Some(choice) = &request.broker {
@@ -120,8 +133,10 @@ pub async fn run_recorded(request: &RunRequest, stop: &StopRequest) -> Result<Fi
     let plan = inputs.into_plan(scenarios, seed, request.force_flash, reason);
     let mut broker = RunBroker::new(broker, run.events.clone());
     let record_fault = || run.record_fault();
+    let stop_requested = stop.requested();
+    let events = &run.events;
     let outcome =
-        crate::run(&plan, members, &mut broker, &run.events, stop.requested(), record_fault).await;
+        crate::run(&plan, members, job, &mut broker, events, stop_requested, record_fault).await;
     boards.stop().await;
 
     let (code, faults) = run.finish(outcome.verdict);
@@ -142,7 +157,7 @@ fn broker_plan(
     software: Arc<Software>,
     inputs: &RunInputs,
     folders: &RunFolders,
-    scenarios: &[Asked],
+    scenarios: &[ScenarioRun],
 ) -> Result<RunBrokerPlan, Error> {
     let (config, deadlines) = (&inputs.config, &inputs.config.deadlines);
     let dir = folders.temporary.path();
@@ -154,6 +169,6 @@ fn broker_plan(
         plan.listen = inputs.listen();
     }
     plan.longest =
-        deadlines.run + scenarios.iter().map(|asked| asked.longest(deadlines)).sum::<Duration>();
+        deadlines.run + scenarios.iter().map(|run| longest(run, deadlines)).sum::<Duration>();
     Ok(plan)
 }

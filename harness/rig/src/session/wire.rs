@@ -1,113 +1,47 @@
-//! The wire between one board and the broker of a run: a relay before each of the broker's listeners,
-//! so that the rig sees what of the board arrives.
+//! The wire between the board and the broker of the pool.
 
-use std::net::{IpAddr, SocketAddr};
+use crate::broker_link::BrokerLink;
+use crate::relay_pair::RelayPair;
+use crate::session::Session;
+use crate::stop::Stop;
 
-use hilrig_core::certify::{Ended, Side, WireSeen};
-use hilrig_core::plural::counted;
-use hilrig_wire::Relay;
-
-use crate::BrokerEndpoint;
-
-/// The relays of one board.
-#[derive(Debug)]
-pub struct Wire {
-    broker: Relay,
-    impostor: Relay,
+/// The ports that a board gets for the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BrokerPorts {
+    /// The broker's listener.
+    pub broker: u16,
+    /// The listener whose certificate another CA signed.
+    pub impostor: u16,
 }
 
-impl Wire {
-    /// Starts both relays on `listen`, each on any free port, in front of the broker at `endpoint`.
+impl Session<'_> {
+    /// The ports that the board is to connect to now: those of the rig's relays, which see what arrives, or the
+    /// broker's own where its port is fixed.
     ///
     /// # Errors
-    /// The broker's address cannot be looked up, or a relay gets no port.
-    pub async fn start(listen: IpAddr, endpoint: &BrokerEndpoint) -> Result<Wire, String> {
-        Ok(Wire {
-            broker: relay(listen, &endpoint.host, endpoint.port).await?,
-            impostor: relay(listen, &endpoint.host, endpoint.impostor_port).await?,
+    /// A relay gets no port: a rig fault.
+    pub async fn ports_of(&self, broker: &BrokerLink) -> Result<BrokerPorts, Stop> {
+        let plan = self.plan();
+        let endpoint = &broker.endpoint;
+        if self.relays.get().is_none() && !plan.broker_port_is_fixed {
+            let relays = RelayPair::start(plan.listen, endpoint).await.map_err(Stop::Rig)?;
+            let _ = self.relays.set(relays);
+        }
+        self.connects();
+        Ok(match self.relays.get() {
+            Some(relays) => BrokerPorts { broker: relays.port(), impostor: relays.impostor_port() },
+            None => BrokerPorts { broker: endpoint.port, impostor: endpoint.impostor_port },
         })
     }
 
-    /// Port that leads to the broker.
-    pub fn port(&self) -> u16 {
-        self.broker.port()
+    /// The board is to connect from now on, or reports that it has.
+    pub(crate) fn connects(&self) {
+        let arrived = self.relays.get().map(RelayPair::connections);
+        self.journal.connects(arrived, self.time_requests());
     }
 
-    /// Port that leads to the listener whose certificate another CA signed.
-    pub fn impostor_port(&self) -> u16 {
-        self.impostor.port()
-    }
-
-    /// TCP connections that arrived from the board, at either port.
-    pub fn connections(&self) -> u32 {
-        self.broker.connections() + self.impostor.connections()
-    }
-
-    /// What arrived, in words.
-    pub fn words(&self) -> String {
-        let each = [(&self.broker, "the broker"), (&self.impostor, "the broker of another CA")];
-        let each = each.into_iter().filter_map(|(relay, to)| {
-            let (peer, seen) = relay.last()?;
-            let connections = counted(relay.connections() as usize, "connection");
-            Some(format!("{connections} to {to}, the last from {peer}: {}", words(&seen)))
-        });
-        let each: Vec<String> = each.collect();
-        match each.is_empty() {
-            true => "no connection from the board reached the rig".into(),
-            false => format!("from the board the rig saw {}", each.join("; ")),
-        }
-    }
-}
-
-async fn relay(listen: IpAddr, host: &str, port: u16) -> Result<Relay, String> {
-    let tried = || format!("starting a relay on {listen} to the broker at {host}:{port}");
-    let found = tokio::net::lookup_host((host, port)).await;
-    let found = found.map_err(|error| format!("{}: {error}", tried()))?.next();
-    let upstream: SocketAddr = found.ok_or_else(|| format!("{}: no address", tried()))?;
-    Relay::start(listen, upstream).await.map_err(|error| format!("{}: {error}", tried()))
-}
-
-/// How far a connection came, and how it ended.
-fn words(seen: &WireSeen) -> String {
-    let far = match (&seen.offered, &seen.taken, seen.finished) {
-        (_, _, true) => "the TLS handshake was finished",
-        (_, Some(_), false) => "the TLS handshake was not finished",
-        (Some(_), None, false) => "the broker did not answer its ClientHello",
-        (None, None, false) if seen.bytes_from_board > 0 => "it sent no ClientHello",
-        (None, None, false) => "it sent nothing",
-    };
-    let side = |side: &Side| match side {
-        Side::Board => "the board",
-        Side::Broker => "the broker",
-    };
-    match &seen.ended {
-        None => format!("{far}, and it is still open"),
-        Some(Ended::Closed(by)) => format!("{far}, and {} closed it", side(by)),
-        Some(Ended::Reset(by)) => format!("{far}, and {} reset it", side(by)),
-        Some(Ended::Cut) => format!("{far}, and the rig cut it"),
-        Some(Ended::NoBroker) => "the broker did not accept it".into(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use hilrig_core::certify::{Offered, Taken};
-
-    use super::*;
-
-    #[test]
-    fn it_is_said_how_far_a_connection_came() {
-        let (offered, taken) = (Some(Offered::default()), Some(Taken::default()));
-        let none = WireSeen { ended: Some(Ended::Closed(Side::Board)), ..WireSeen::default() };
-        let hello = WireSeen { offered: offered.clone(), bytes_from_board: 200, ..none.clone() };
-        let refused = WireSeen { taken: taken.clone(), ..hello.clone() };
-        let open = WireSeen { finished: true, ended: None, ..refused.clone() };
-        assert_eq!(words(&none), "it sent nothing, and the board closed it");
-        assert_eq!(
-            words(&hello),
-            "the broker did not answer its ClientHello, and the board closed it"
-        );
-        assert_eq!(words(&refused), "the TLS handshake was not finished, and the board closed it");
-        assert_eq!(words(&open), "the TLS handshake was finished, and it is still open");
+    /// Requests for the time that arrived from the board so far.
+    pub(crate) fn time_requests(&self) -> u64 {
+        self.web_server.get().map_or(0, |board| self.time.requests_from(board.ip()))
     }
 }
