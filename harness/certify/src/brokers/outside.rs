@@ -102,7 +102,7 @@ impl Outside {
     }
 
     /// The CA that the boards are given: of several, the one that the broker's certificate comes from.
-    fn ca(&self) -> &CertificateDer<'static> {
+    pub(super) fn ca(&self) -> &CertificateDer<'static> {
         let chain = self.reached.as_ref().map(|reached| &reached.chain[..]);
         certificate_view::fitting(&self.cas, chain.unwrap_or_default())
     }

@@ -9,7 +9,9 @@ use std::time::Duration;
 use hilrig::certify::{NotSetUp, Trust};
 use hilrig::{BrokerEndpoint, ClientCertificate};
 use hilrig_broker::pki::Pki;
-use hilrig_broker::{BrokerError, ClientMaterial, InstanceFacts, Launcher, Login, Material, Order};
+use hilrig_broker::{
+    BrokerError, ClientMaterial, InstanceFacts, InstancePlan, Launcher, Login, Material,
+};
 use hilrig_core::certify::case::Behaviour;
 use hilrig_core::certify::{Act, BrokerTls, Case, Identity};
 use hilrig_core::event::{BrokerFacts, Events, What};
@@ -95,7 +97,7 @@ impl OwnBroker {
         let client = material.client.clone().filter(|_| tls.client_certificate);
         let shown = [Some(&material.shown), material.second.as_ref()];
         let leaves = shown.into_iter().flatten().map(|shown| shown.chain[0].to_vec()).collect();
-        let order = Order {
+        let order = InstancePlan {
             dir: self.folder(),
             tls,
             material,
@@ -124,7 +126,7 @@ impl OwnBroker {
             });
         let endpoint = BrokerEndpoint {
             host: Ipv4Addr::LOCALHOST.to_string(),
-            // What stands before it wants what the rig's client does not say.
+            // The TLS front asks for what the rig's client does not send.
             port: instance.facts().own_port,
             impostor_port: 0,
             ca_der: trust.root.clone(),
