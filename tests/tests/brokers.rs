@@ -1,7 +1,7 @@
 //! `hilrig run` with each broker that has a description, on a virtual board. A broker that is not installed is
 //! skipped with the reason; with HILRIG_REQUIRE_BROKERS=1 that is a failure.
 
-use hilrig_broker::Software;
+use hilrig_broker::BrokerDescription;
 use hilrig_core::check::CheckOutcome;
 use hilrig_core::exit;
 use hilrig_core::phase::Phase;
@@ -10,7 +10,7 @@ use hilrig_tests::skip::skipped;
 
 /// The main path and a restart of the broker pass with it.
 fn a_run_passes_with(name: &str) {
-    if let Err(missing) = Software::named(name).unwrap().find() {
+    if let Err(missing) = BrokerDescription::named(name).unwrap().find() {
         let required = std::env::var("HILRIG_REQUIRE_BROKERS").is_ok_and(|value| value == "1");
         assert!(!required, "HILRIG_REQUIRE_BROKERS=1, but {missing}");
         return skipped(&missing.to_string());

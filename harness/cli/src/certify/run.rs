@@ -7,7 +7,7 @@ use hilrig::certify::{Certification, CertifyBench};
 use hilrig::load::{self, RunInputs};
 use hilrig::recorded::{RecordedRun, Recording, RunFolders, RunId, fresh_seed};
 use hilrig_broker::pki::Pki;
-use hilrig_broker::{Launcher, Login, SERVER_NAME, Software};
+use hilrig_broker::{Launcher, Login, SERVER_NAME, BrokerDescription};
 use hilrig_certify::brokers::{
     CertifiedBroker, Outside, OutsideBroker, OutsideRequest, OwnBroker, Workshop,
 };
@@ -150,7 +150,7 @@ async fn asked(
         return Ok(Asked::Outside(Box::new(outside)));
     }
     if args.broker != "all" {
-        let software = Software::named(&args.broker).map_err(|found| {
+        let software = BrokerDescription::named(&args.broker).map_err(|found| {
             Failure::usage(format!("{found}, or all of them: all, or HOST:PORT with --ca"))
         })?;
         let (mut all, mut notes) = (Vec::new(), Vec::new());
@@ -161,7 +161,7 @@ async fn asked(
         return Ok(Asked::Ours(all, notes));
     }
     let (mut here, mut notes) = (Vec::new(), Vec::new());
-    for software in Software::all() {
+    for software in BrokerDescription::all() {
         let software = software.clone();
         match Launcher::choose(software, kind, run, &mut |note| notes.push(note)).await {
             Ok(launcher) => here.push(launcher),
