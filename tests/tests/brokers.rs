@@ -26,7 +26,8 @@ fn a_run_passes_with(name: &str) {
     let record = bench.record();
     record.must_be_whole();
     assert_eq!(record.summary()["broker"]["software"], name);
-    assert_eq!(record.phases("virtual-1"), Phase::ALL);
+    let phases = record.phases("virtual-1");
+    assert!(Phase::ALL.iter().all(|phase| phases.contains(phase)), "{phases:?}");
     assert_eq!(record.check("virtual-1", "refusal").outcome, CheckOutcome::Held);
     assert_eq!(record.checks_that("virtual-1", CheckOutcome::NotHeld), [""; 0]);
     bench.nothing_may_be_left();
