@@ -1,1 +1,3 @@
-//! The certification of brokers for small devices.
+//! The certification of brokers: which TLS settings of which broker a small device can talk to.
+
+pub mod brokers;
