@@ -126,7 +126,7 @@ pub fn static_memory_table(
     format!("{}\n", text_table(&heads, rows))
 }
 
-/// What the images of a run take of their chips' memory before they run.
+/// Static memory of the images of a run.
 pub fn sections_table(run: &RunModel) -> String {
     let firmware = run.started.iter().flat_map(|started| &started.firmware);
     let with = firmware.filter(|firmware| !firmware.sections.is_empty());
@@ -151,10 +151,10 @@ pub fn callers_table(board: &str, callers: &HeapCallers) -> String {
         .collect();
     rows.push(vec![callers.told().to_string(), String::new(), "reported in all".into()]);
     let heads = ["bytes", "blocks", "function", "place"];
-    format!("{board}, {}; by function\n{}", at_lowest(callers), text_table(&heads, rows))
+    format!("{board}, {}; allocated then by\n{}", at_lowest(callers), text_table(&heads, rows))
 }
 
-/// Which functions hold another share of the heap than before.
+/// The functions that allocate more or less than before.
 fn caller_changes(changes: &BTreeMap<HeapPhase, Vec<CallerChange>>) -> String {
     if changes.is_empty() {
         return String::new();
@@ -175,7 +175,7 @@ fn caller_changes(changes: &BTreeMap<HeapPhase, Vec<CallerChange>>) -> String {
     });
     let rows: Vec<Vec<String>> = rows.collect();
     if rows.is_empty() {
-        return "no function holds more or less of the heap than before\n\n".into();
+        return "no function allocates more or less than before\n\n".into();
     }
     let heads = ["phase", "allocated at the lowest, B", "before", "after", "change"];
     format!("{}\n", text_table(&heads, rows))
