@@ -10,11 +10,7 @@ const GAP: usize = 2;
 const NARROWEST: usize = 8;
 
 /// Rows under a head, columns as wide as their widest cell, two spaces between them. A column of
-<<<<<<< HEAD
-/// figures are at its right edge.
-=======
 /// figures is aligned to the right. On a terminal that is too narrow, the widest columns are wrapped.
->>>>>>> integ
 pub fn text_table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     fitted(TerminalStyle::of(&io::stdout()).width, head, rows)
 }
