@@ -17,8 +17,8 @@ fn git(bench: &Sandbox, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// A repository whose builds are copies of what the file `which` names, one a line: the image, and the one
-/// that keeps who holds the heap.
+/// A repository whose builds are copies of what the file `which` names, one a line: the image, and the
+/// heap-tracing one.
 fn repository(bench: &Sandbox, builds: &[[&Path; 2]]) -> Vec<String> {
     git(bench, &["init", "--quiet", "."]);
     let mut configuration = Configuration::new();
@@ -57,11 +57,7 @@ fn the_commit_that_cost_the_heap_is_found_in_a_tree_of_its_own() {
     // The good one, the bad one, and two between them; of these builds there are but two.
     let of = |word: &str| steps.lines().filter(|line| line.contains(word)).count();
     assert_eq!((steps.lines().count(), of(" good: "), of(" bad: ")), (4, 2, 2), "{found}");
-    assert_eq!(
-        (of("(measured, 1 boot)"), of("(a build that is known, 1 boot)")),
-        (2, 2),
-        "{found}"
-    );
+    assert_eq!((of("(measured, 1 boot)"), of("(known build, 1 boot)")), (2, 2), "{found}");
     assert_eq!(runs(), 2);
     let end: Vec<&str> = end.lines().collect();
     assert_eq!(end.len(), 5, "{found}");
@@ -84,7 +80,7 @@ fn the_commit_that_cost_the_heap_is_found_in_a_tree_of_its_own() {
     assert!(bench.path("hilrig-records/latest/report.html").exists(), "the evidence is gone");
 
     let nothing = bisect(&commits[0], &commits[2]).with_code(exit::USAGE);
-    assert!(nothing.stderr.contains("there is nothing to be found"), "{}", nothing.stderr);
+    assert!(nothing.stderr.contains("no commit between them costs heap"), "{}", nothing.stderr);
     // Boots with a scenario have figures of their own.
     let scenario = bench.run(&[
         "heap",
@@ -103,7 +99,7 @@ fn the_commit_that_cost_the_heap_is_found_in_a_tree_of_its_own() {
         "9",
     ]);
     let scenario = scenario.with_code(exit::USAGE).showing("(measured, 1 boot)");
-    scenario.saying("there is nothing to be found");
+    scenario.saying("no commit between them costs heap");
     assert_eq!(runs(), 3);
     // A commit that does not build is skipped.
     let broken = bench.run(&[
@@ -128,7 +124,7 @@ fn worse(diff: &str) -> Vec<String> {
 }
 
 #[test]
-fn commits_are_measured_once_and_then_compared_from_the_history() {
+fn commits_are_measured_and_then_told_from_what_is_known_of_them() {
     let bench = Sandbox::new();
     let images = [artifacts::firmware(), artifacts::callers_firmware()];
     let larger = [
@@ -139,7 +135,7 @@ fn commits_are_measured_once_and_then_compared_from_the_history() {
     let commits = repository(&bench, &builds);
     let diff = |before: &str, after: &str| bench.run(&["heap", "diff", before, after]);
 
-    // Nothing is known yet: what was looked for is reported, and the command that measures.
+    // Nothing is known yet: what was looked for is told, and the command that measures.
     let refused = diff("HEAD~1", "HEAD").with_code(exit::USAGE).stderr;
     for said in
         ["no run of it in ", "history.sqlite", "no heap-baseline.toml", "HEAD~1 HEAD --measure"]
@@ -167,7 +163,7 @@ fn commits_are_measured_once_and_then_compared_from_the_history() {
     assert_eq!(git(&bench, &["worktree", "list"]).lines().count(), 1);
     bench.nothing_may_be_left();
 
-    // The same of the history, and the heap by function of the records.
+    // The same of the history, and who held the heap of the records.
     let known = diff(&commits[0][..9], "HEAD").with_code(exit::PASSED).stdout;
     assert!(known.contains("2 boots of 2 runs in hilrig-records/history.sqlite"), "{known}");
     assert_eq!(worse(&known), [grown, grown], "{known}");
@@ -191,7 +187,7 @@ fn commits_are_measured_once_and_then_compared_from_the_history() {
     git(&bench, &["branch", "both", "HEAD~1"]);
     fs::rename(bench.path("hilrig-records").join(runs[3]), bench.path("both")).unwrap();
     let both = diff("both", "HEAD").with_code(exit::PASSED).stdout;
-    let too = format!("the commit {} is named so, too, and was not taken", &commits[0][..12]);
+    let too = format!("the commit {} has the same name and is not used", &commits[0][..12]);
     assert!(both.contains("the record both") && both.contains(&too), "{both}");
     assert!(worse(&both).is_empty(), "{both}");
 
@@ -210,7 +206,7 @@ fn commits_are_measured_once_and_then_compared_from_the_history() {
     let accepted = diff("HEAD", "HEAD~1").with_code(exit::PASSED).stdout;
     for said in [
         "no run of it in ",
-        "1 boot of it left out, whose files were changed",
+        "1 boot of it left out: tracked files were changed",
         &format!("the heap-baseline.toml committed in it: 1 boot at {}", &commits[0][..12]),
     ] {
         assert!(accepted.contains(said), "{said}: {accepted}");
