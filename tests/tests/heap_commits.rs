@@ -124,7 +124,7 @@ fn worse(diff: &str) -> Vec<String> {
 }
 
 #[test]
-fn commits_are_measured_once_and_then_compared_from_the_history() {
+fn commits_are_measured_and_then_told_from_what_is_known_of_them() {
     let bench = Sandbox::new();
     let images = [artifacts::firmware(), artifacts::callers_firmware()];
     let larger = [
@@ -135,7 +135,7 @@ fn commits_are_measured_once_and_then_compared_from_the_history() {
     let commits = repository(&bench, &builds);
     let diff = |before: &str, after: &str| bench.run(&["heap", "diff", before, after]);
 
-    // Nothing is known yet: what was looked for is reported, and the command that measures.
+    // Nothing is known yet: what was looked for is told, and the command that measures.
     let refused = diff("HEAD~1", "HEAD").with_code(exit::USAGE).stderr;
     for said in
         ["no run of it in ", "history.sqlite", "no heap-baseline.toml", "HEAD~1 HEAD --measure"]
@@ -163,7 +163,7 @@ fn commits_are_measured_once_and_then_compared_from_the_history() {
     assert_eq!(git(&bench, &["worktree", "list"]).lines().count(), 1);
     bench.nothing_may_be_left();
 
-    // The same of the history, and the heap by function of the records.
+    // The same of the history, and who held the heap of the records.
     let known = diff(&commits[0][..9], "HEAD").with_code(exit::PASSED).stdout;
     assert!(known.contains("2 boots of 2 runs in hilrig-records/history.sqlite"), "{known}");
     assert_eq!(worse(&known), [grown, grown], "{known}");

@@ -79,7 +79,7 @@ fn print(text: &str, columns: usize, out: &mut String) {
     }
 }
 
-/// The beginning says most.
+/// The beginning matters most.
 fn end_cut(text: &str, columns: usize) -> String {
     match text.chars().count() > columns {
         true => text.chars().take(columns.saturating_sub(1)).chain(['\u{2026}']).collect(),
