@@ -27,7 +27,7 @@ use crate::log::{Log, Mark};
 use crate::main_path::Path;
 use crate::mqtt;
 use crate::pool::Broker;
-use crate::restarts;
+use crate::restarts::{self, Restarts};
 use crate::session::boot_log::{Booted, Mode};
 use crate::session::configuration_mode::{Target, mismatch};
 use crate::session::mqtt_mode::Online;
@@ -122,17 +122,7 @@ impl Share<'_> {
             let on = OnBoard { path, log, case: task.case, mark: log.mark() };
             self.all.began(self, task);
             path.journal.reset_lows();
-            let deadline = path.bench.plan.deadlines.board;
-            let case = self.case(&on, broker.as_mut(), &mut booted);
-            let (came, stop) = match tokio::time::timeout(deadline, case).await {
-                Ok(Ok(came)) => (came, None),
-                Ok(Err(stop)) => (self.stopped(&on, &stop).await, Some(stop)),
-                Err(_) => {
-                    let why = format!("the case was not through within {}", Span(deadline));
-                    let stop = Stop::Failed(why);
-                    (self.stopped(&on, &stop).await, Some(stop))
-                }
-            };
+            let (came, stop) = self.until_over(&on, broker.as_mut(), &mut booted).await;
             let gone = broker.gone().await;
             let came = match &gone {
                 Some(found) => Came::broken(format!("the broker is gone: {found}")),
@@ -166,6 +156,36 @@ impl Share<'_> {
         };
         self.give_back(&mut held).await;
         done
+    }
+
+    /// The case, up to its end, its deadline or a restart of the board that nobody asked for.
+    async fn until_over(
+        &self,
+        on: &OnBoard<'_>,
+        broker: &mut dyn CaseBroker,
+        booted: &mut Booted,
+    ) -> (Came, Option<Stop>) {
+        let OnBoard { path, log, .. } = on;
+        let restarts = path.journal.restarts(Restarts::count);
+        let deadline = path.bench.plan.deadlines.board;
+        let done = tokio::select! {
+            done = tokio::time::timeout(deadline, self.case(on, broker, booted)) => done,
+            why = restarts::one_more_than(restarts, path.journal, log) => Ok(Err(Stop::Failed(why))),
+        };
+        let stop = match done {
+            Ok(Ok(came)) => return (came, None),
+            Ok(Err(stop)) => stop,
+            Err(_) => Stop::Failed(format!("the case was not through within {}", Span(deadline))),
+        };
+        if let Stop::Failed(_) = stop {
+            // The start that explains it may be on its way.
+            path.journal.waiting(log.settle()).await;
+        }
+        let came = match path.journal.restarts(|all| all.words_after(restarts)) {
+            Some(why) => Came::died(why),
+            None => self.stopped(on, &stop).await,
+        };
+        (came, Some(stop))
     }
 
     /// The board's work is over: what it had in its hands is told.

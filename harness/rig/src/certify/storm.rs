@@ -22,6 +22,7 @@ use crate::journal::Stop;
 use crate::log::Log;
 use crate::main_path::Path;
 use crate::pool::Broker;
+use crate::restarts::{self, Restarts};
 use crate::session::boot_log::{Booted, Mode};
 use crate::session::mqtt_mode::Online;
 
@@ -209,7 +210,11 @@ impl Share<'_> {
         let on = OnBoard { path, log, case: storm.case, mark: log.mark() };
         path.journal.reset_lows();
         let deadline = path.bench.plan.deadlines.board;
-        let part = tokio::time::timeout(deadline, self.take_part(&on, storm, booted)).await;
+        let restarts = path.journal.restarts(Restarts::count);
+        let part = tokio::select! {
+            part = tokio::time::timeout(deadline, self.take_part(&on, storm, booted)) => part,
+            why = restarts::one_more_than(restarts, path.journal, log) => Ok(Err(Stop::Failed(why))),
+        };
         let late = || Stop::Failed(format!("it was not through within {}", Span(deadline)));
         let Err(stop) = part.unwrap_or_else(|_| Err(late())) else { return Ok(()) };
         storm.fail(&self.name, &stop);
