@@ -42,3 +42,4 @@ pub use run_dir::{RunDir, temporary_folder};
 pub use start_error::StartError;
 pub use sweep::sweep;
 pub use tls::connack::{Answered, answer_over_tls, client_tls};
+pub use tls::verifier::{CertificateJudge, Presented};

@@ -95,7 +95,7 @@ async fn through(tunnel: &Tunnel) -> Vec<u8> {
 /// Gets a CONNACK as the rig's own clients do after a look.
 async fn gets_through(server: &Server, looked: &Looked, dir: &Path) {
     if looked.needs_openssl.is_some() {
-        let tunnel = Tunnel::open(server.address, NAME, &looked.leaf, None, dir).unwrap();
+        let tunnel = Tunnel::open(server.address, NAME, &looked.leaf(), None, dir).unwrap();
         assert_eq!(through(&tunnel).await, [0x20, 2, 0, 0], "{looked:?}");
         let path = tunnel.path().to_owned();
         drop(tunnel);
@@ -106,7 +106,7 @@ async fn gets_through(server: &Server, looked: &Looked, dir: &Path) {
         address: server.address,
         server_name: NAME,
         board: BoardTls::USUAL,
-        goes_by: GoesBy::Pin(Sha256::digest(&looked.leaf).into()),
+        goes_by: GoesBy::Pin(Sha256::digest(looked.leaf()).into()),
         certificate: None,
         time: None,
         login: None,
@@ -183,9 +183,9 @@ async fn a_certificate_that_is_what_is_certified_keeps_nobody_of_the_rig_out() {
             _ => with(san, "-days 2"),
         }
         let server = Server::start(dir, further);
-        let looked = tokio::time::timeout(PATIENCE, look(server.address, NAME, &roots)).await;
+        let looked = tokio::time::timeout(PATIENCE, look(server.address, NAME, &roots, None)).await;
         let looked = looked.expect("no look").unwrap_or_else(|error| panic!("{kind}: {error}"));
-        assert_eq!(looked.leaf, certificate(dir, "leaf.pem"), "{kind}");
+        assert_eq!(*looked.leaf(), certificate(dir, "leaf.pem"), "{kind}");
         let right = matches!(kind, "right" | "no-ecdhe");
         assert_eq!(looked.doubt.is_none(), right, "{kind}: {looked:?}");
         gets_through(&server, &looked, dir).await;
@@ -217,7 +217,7 @@ async fn what_shows_no_certificate_is_named() {
         });
         address
     };
-    let seen = async |address| look(address, NAME, &[]).await.unwrap_err();
+    let seen = async |address| look(address, NAME, &[], None).await.unwrap_err();
     assert_eq!(seen(listener(b"")).await, NotSeen::Closed);
     assert!(matches!(seen(listener(b"220 mail.example ESMTP\r\n")).await, NotSeen::NoTls(_)));
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();

@@ -12,17 +12,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hilrig_core::text::printable;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::danger::ServerCertVerifier as _;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{ClientConfig, Error, RootCertStore};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio_rustls::TlsConnector;
 
+use super::ClientCertificate;
 use super::s_client;
+use crate::tls::verifier::{CertificateJudge, Presented};
 
 /// Of what `openssl s_client` prints, so many bytes are read: ten certificates of the largest size.
 const MOST_PRINTED: u64 = 1 << 20;
@@ -30,14 +31,21 @@ const MOST_PRINTED: u64 = 1 << 20;
 /// What a server shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Looked {
-    /// Its certificate.
-    pub leaf: CertificateDer<'static>,
+    /// Its certificate, and those that it sends with it. The program `openssl` is asked for the first alone.
+    pub chain: Vec<CertificateDer<'static>>,
     /// The version of TLS that was agreed on, as `TLSv1_3`; empty if the server broke off after its certificate.
     pub tls: String,
     /// Why the rig's own client does not accept the certificate for this name, if it does not.
     pub doubt: Option<String>,
     /// The program `openssl` gets through to it, and rustls does not, for this reason.
     pub needs_openssl: Option<String>,
+}
+
+impl Looked {
+    /// Its certificate.
+    pub fn leaf(&self) -> &CertificateDer<'static> {
+        &self.chain[0]
+    }
 }
 
 /// Why nothing was seen.
@@ -62,8 +70,8 @@ pub enum NotSeen {
     Failed(String),
 }
 
-/// Looks at what the server at `address` shows a client that asks for `name`, and checks it against `roots`. Sends
-/// nothing over TLS. Has no deadline of its own.
+/// Looks at what the server at `address` shows a client that asks for `name` and has the certificate `own`, and checks
+/// it against `roots`. Sends nothing over TLS. Has no deadline of its own.
 ///
 /// # Errors
 /// [`NotSeen`], if no certificate was seen.
@@ -71,33 +79,31 @@ pub async fn look(
     address: SocketAddr,
     name: &str,
     roots: &[CertificateDer<'static>],
+    own: Option<ClientCertificate<'_>>,
 ) -> Result<Looked, NotSeen> {
+    let failed = |error: &dyn std::error::Error| NotSeen::Failed(error.to_string());
+    let asked = ServerName::try_from(name.to_owned()).map_err(|error| failed(&error))?;
+    let roots = Arc::new(Roots { name: asked.clone(), roots: roots.to_vec() });
+    let seen = Arc::new(Mutex::new(None));
+    let config = recording(roots.clone(), seen.clone(), own).map_err(|error| failed(&error))?;
     let unreachable = |error: io::Error| NotSeen::Unreachable { address, found: error.to_string() };
     let tcp = TcpStream::connect(address).await.map_err(unreachable)?;
-    let (verifier, config) = match careful(name, roots) {
-        Ok(both) => both,
-        Err(error) => return Err(NotSeen::Failed(error.to_string())),
-    };
-    let asked = match ServerName::try_from(name.to_owned()) {
-        Ok(asked) => asked,
-        Err(error) => return Err(NotSeen::Failed(error.to_string())),
-    };
     let shaken = TlsConnector::from(Arc::new(config)).connect(asked, tcp).await;
     let tls = match &shaken {
         Ok(stream) => stream.get_ref().1.protocol_version().map(|version| format!("{version:?}")),
         Err(_) => None,
     };
-    let seen = verifier.seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let seen = seen.lock().unwrap_or_else(PoisonError::into_inner).take();
     let error = shaken.err();
     let rustls_error = error
         .as_ref()
         .and_then(|error| error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).cloned());
     match (seen, error, rustls_error) {
-        // Whoever closes after its certificate wants another one of the client's, or another name: a board is
-        // told the same.
-        (Some((leaf, doubt)), None, _)
-        | (Some((leaf, doubt)), Some(_), None | Some(Error::AlertReceived(_))) => {
-            Ok(Looked { leaf, tls: tls.unwrap_or_default(), doubt, needs_openssl: None })
+        // A server that closes after its certificate wants another one of the client's, or another name: a board
+        // meets the same.
+        (Some((chain, doubt)), None, _)
+        | (Some((chain, doubt)), Some(_), None | Some(Error::AlertReceived(_))) => {
+            Ok(Looked { chain, tls: tls.unwrap_or_default(), doubt, needs_openssl: None })
         }
         (None, Some(_), Some(Error::InvalidMessage(what))) => {
             Err(NotSeen::NoTls(format!("{what:?}")))
@@ -110,8 +116,13 @@ pub async fn look(
             };
             match by_openssl(address, name).await {
                 Some((leaf, tls)) => {
-                    let doubt = verifier.doubt(&leaf);
-                    Ok(Looked { leaf, tls, doubt, needs_openssl: Some(found) })
+                    let doubt = roots.doubt(&Presented {
+                        leaf: &leaf,
+                        intermediates: &[],
+                        ocsp: &[],
+                        now: UnixTime::now(),
+                    });
+                    Ok(Looked { chain: vec![leaf], tls, doubt, needs_openssl: Some(found) })
                 }
                 None if rustls_error.is_none() => Err(NotSeen::Closed),
                 None => Err(NotSeen::Failed(found)),
@@ -139,48 +150,42 @@ async fn by_openssl(address: SocketAddr, name: &str) -> Option<(CertificateDer<'
     Some((leaf, version.unwrap_or_default()))
 }
 
-/// A client that accepts everything, and what it saw.
-fn careful(
-    name: &str,
-    roots: &[CertificateDer<'static>],
-) -> Result<(Arc<Recorder>, ClientConfig), Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = Arc::new(Recorder {
-        name: name.to_owned(),
-        roots: roots.to_vec(),
-        provider: provider.clone(),
-        seen: Mutex::default(),
-    });
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier.clone())
-        .with_no_client_auth();
-    Ok((verifier, config))
-}
+/// What was seen of a server: its certificates, and what is wrong with them.
+type Seen = Arc<Mutex<Option<(Vec<CertificateDer<'static>>, Option<String>)>>>;
 
-/// Accepts every certificate, and keeps it with what is wrong with it.
-#[derive(Debug)]
-struct Recorder {
-    name: String,
-    roots: Vec<CertificateDer<'static>>,
-    provider: Arc<CryptoProvider>,
-    seen: Mutex<Option<(CertificateDer<'static>, Option<String>)>>,
-}
-
-impl Recorder {
-    /// What is wrong with a certificate that came alone.
-    fn doubt(&self, leaf: &CertificateDer<'_>) -> Option<String> {
-        self.wrong(leaf, &[], &[], UnixTime::now())
+/// A client that accepts every certificate and notes it. It is for a look alone: nothing goes over the connection.
+fn recording(
+    roots: Arc<Roots>,
+    seen: Seen,
+    own: Option<ClientCertificate<'_>>,
+) -> Result<ClientConfig, Error> {
+    let config = CertificateJudge::new(move |presented| {
+        let chain = std::iter::once(presented.leaf).chain(presented.intermediates);
+        let chain = chain.map(|one| one.clone().into_owned()).collect();
+        let doubt = roots.doubt(presented);
+        *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((chain, doubt));
+        Ok(())
+    })
+    .offering_sha1(true)
+    .client()?;
+    match own {
+        Some(own) => {
+            let (chain, key) = own.der()?;
+            config.with_client_auth_cert(chain, key)
+        }
+        None => Ok(config.with_no_client_auth()),
     }
+}
 
-    fn wrong(
-        &self,
-        leaf: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Option<String> {
+/// What a certificate is checked against.
+struct Roots {
+    name: ServerName<'static>,
+    roots: Vec<CertificateDer<'static>>,
+}
+
+impl Roots {
+    /// Why a careful client does not accept a certificate, if it does not.
+    fn doubt(&self, presented: &Presented<'_>) -> Option<String> {
         let mut roots = RootCertStore::empty();
         let mut unusable = String::new();
         for root in &self.roots {
@@ -188,57 +193,16 @@ impl Recorder {
                 let _ = write!(unusable, "; a certificate of --ca cannot be used: {error}");
             }
         }
-        let name = ServerName::try_from(self.name.clone()).ok()?;
-        let check =
-            WebPkiServerVerifier::builder_with_provider(roots.into(), self.provider.clone())
-                .build();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let check = WebPkiServerVerifier::builder_with_provider(roots.into(), provider).build();
+        let Presented { leaf, intermediates, ocsp, now } = *presented;
         let found = match check {
-            Ok(check) => check.verify_server_cert(leaf, chain, &name, ocsp, now).err()?.to_string(),
+            Ok(check) => check
+                .verify_server_cert(leaf, intermediates, &self.name, ocsp, now)
+                .err()?
+                .to_string(),
             Err(error) => error.to_string(),
         };
         Some(printable(format!("{found}{unusable}").as_bytes()))
-    }
-}
-
-impl ServerCertVerifier for Recorder {
-    fn verify_server_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let doubt = self.wrong(leaf, chain, ocsp, now);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        *seen = Some((leaf.clone().into_owned(), doubt));
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, leaf, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, leaf, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let mut schemes = self.provider.signature_verification_algorithms.supported_schemes();
-        // Some brokers show a certificate over SHA-1 only to who would accept that.
-        schemes.push(SignatureScheme::RSA_PKCS1_SHA1);
-        schemes
     }
 }

@@ -23,7 +23,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use ::rustls::pki_types::CertificateDer;
+use ::rustls::pki_types::pem::{self, PemObject as _};
+use ::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use hilrig_core::certify::wire::Ended;
 use hilrig_core::certify::{BoardTls, Outcome, Reason, WireSeen};
 use hilrig_wire::Relay;
@@ -80,6 +81,18 @@ pub struct ClientCertificate<'a> {
     pub chain: &'a str,
     /// The key as PEM. A secret.
     pub key: &'a str,
+}
+
+impl ClientCertificate<'_> {
+    /// Both as DER.
+    fn der(
+        &self,
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), ::rustls::Error> {
+        let general = |error: pem::Error| ::rustls::Error::General(error.to_string());
+        let chain = CertificateDer::pem_slice_iter(self.chain.as_bytes()).collect::<Result<_, _>>();
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes());
+        Ok((chain.map_err(general)?, key.map_err(general)?))
+    }
 }
 
 impl fmt::Debug for ClientCertificate<'_> {

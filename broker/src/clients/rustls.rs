@@ -10,15 +10,13 @@ use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::{Outcome, Reason};
 use hilrig_core::text::printable;
 use hilrig_wire::Relay;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, Tls12Resumption};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{ServerName, UnixTime};
 use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, HandshakeKind, PeerIncompatible,
-    RootCertStore, SignatureScheme, SupportedProtocolVersion, version,
+    CertificateError, ClientConfig, Error, HandshakeKind, PeerIncompatible, RootCertStore,
+    SupportedProtocolVersion, version,
 };
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
@@ -27,6 +25,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
 use super::{Ask, GoesBy, Leave, Told, client_id, line, seen_on, suites, talk};
+use crate::tls::verifier::CertificateJudge;
 
 /// Connects as `ask` says, with TLS 1.2 and the suites that the board offers, and asks for a CONNACK.
 /// What rustls cannot do, because it does nothing that is out of date and has no MFLN, is not run and says
@@ -134,17 +133,19 @@ fn config(
             builder.with_root_certificates(roots)
         }
         GoesBy::Pin(digest) => {
-            let pin = Pin { digest, provider: provider.clone() };
+            // The digest of the leaf counts alone.
+            let pin = CertificateJudge::new(move |presented| {
+                match <[u8; 32]>::from(Sha256::digest(presented.leaf)) == digest {
+                    true => Ok(()),
+                    false => Err(CertificateError::ApplicationVerificationFailure.into()),
+                }
+            });
             builder.dangerous().with_custom_certificate_verifier(Arc::new(pin))
         }
     };
     let mut config = match ask.certificate {
         Some(certificate) => {
-            let general = |error: rustls::pki_types::pem::Error| Error::General(error.to_string());
-            let chain = CertificateDer::pem_slice_iter(certificate.chain.as_bytes())
-                .collect::<Result<_, _>>()
-                .map_err(general)?;
-            let key = PrivateKeyDer::from_pem_slice(certificate.key.as_bytes()).map_err(general)?;
+            let (chain, key) = certificate.der()?;
             builder.with_client_auth_cert(chain, key)?
         }
         None => builder.with_no_client_auth(),
@@ -259,52 +260,5 @@ struct Fixed(u64);
 impl TimeProvider for Fixed {
     fn current_time(&self) -> Option<UnixTime> {
         Some(UnixTime::since_unix_epoch(Duration::from_secs(self.0)))
-    }
-}
-
-/// Goes by the digest of the leaf alone. That the broker has the key to it is proven as ever.
-#[derive(Debug)]
-struct Pin {
-    digest: [u8; 32],
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pin {
-    fn verify_server_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        match <[u8; 32]>::from(Sha256::digest(leaf)) == self.digest {
-            true => Ok(ServerCertVerified::assertion()),
-            false => Err(CertificateError::ApplicationVerificationFailure.into()),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, leaf, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, leaf, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

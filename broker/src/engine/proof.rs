@@ -8,16 +8,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{CertificateError, ClientConfig, Error};
 
 use super::Order;
 use crate::plan::Login;
 use crate::tls::connack::answer_over_tls;
 use crate::tls::front::MQTT;
+use crate::tls::verifier::CertificateJudge;
 
 /// What came instead of a CONNACK.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,15 +80,18 @@ impl Prover {
 
 /// A client that takes the certificates of the order and shows the one of a board where one is wanted.
 fn given(order: &Order) -> Result<ClientConfig, Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let material = &order.material;
     let shown = [Some(&material.shown), material.second.as_ref()];
-    let leaves = shown.into_iter().flatten().map(|shown| shown.chain[0].clone()).collect();
-    let verifier = Arc::new(Given { leaves, sha1: material.sha1, provider: provider.clone() });
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier);
+    let leaves: Vec<CertificateDer<'static>> =
+        shown.into_iter().flatten().map(|shown| shown.chain[0].clone()).collect();
+    let config = CertificateJudge::new(move |presented| {
+        match leaves.iter().any(|leaf| leaf == presented.leaf) {
+            true => Ok(()),
+            false => Err(CertificateError::ApplicationVerificationFailure.into()),
+        }
+    })
+    .offering_sha1(material.sha1)
+    .client()?;
     Ok(match order.tls.client_certificate {
         false => config.with_no_client_auth(),
         true => {
@@ -115,60 +117,5 @@ fn what(error: &std::io::Error) -> NotYet {
             UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe => NotYet::Closed,
             _ => NotYet::Other(error.to_string()),
         },
-    }
-}
-
-/// Takes the certificates that the broker was given, and no other.
-#[derive(Debug)]
-struct Given {
-    leaves: Vec<CertificateDer<'static>>,
-    /// One of them is signed over SHA-1.
-    sha1: bool,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Given {
-    fn verify_server_cert(
-        &self,
-        shown: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _name: &ServerName<'_>,
-        _ocsp: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        match self.leaves.iter().any(|leaf| leaf == shown) {
-            true => Ok(ServerCertVerified::assertion()),
-            false => Err(CertificateError::ApplicationVerificationFailure.into()),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let mut schemes = self.provider.signature_verification_algorithms.supported_schemes();
-        if self.sha1 {
-            // Last, and for the certificate alone: some brokers show it to no client that would not take
-            // it. Nobody signs a handshake so who can do better, and it would not be accepted.
-            schemes.push(SignatureScheme::RSA_PKCS1_SHA1);
-        }
-        schemes
     }
 }

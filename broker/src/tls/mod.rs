@@ -2,3 +2,4 @@
 
 pub(crate) mod connack;
 pub(crate) mod front;
+pub(crate) mod verifier;

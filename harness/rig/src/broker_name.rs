@@ -6,94 +6,50 @@
 
 use std::sync::Arc;
 
+use hilrig_broker::CertificateJudge;
 use hilrig_core::text::printable;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::client::danger::ServerCertVerifier as _;
+use rustls::pki_types::ServerName;
+use rustls::{CertificateError, RootCertStore};
 
 use crate::BrokerEndpoint;
 use crate::mqtt::roots;
 
-/// rustls' own check of a certificate, asked for [`BrokerEndpoint::server_name`].
-#[derive(Debug)]
-pub(crate) struct ForItsName {
-    /// None where the CA cannot be used for a check and the certificates below are all that counts.
-    check: Option<Arc<WebPkiServerVerifier>>,
-    provider: Arc<CryptoProvider>,
-    name: ServerName<'static>,
-    leaves: Vec<Vec<u8>>,
-}
-
-impl ForItsName {
-    /// Trusts the endpoint's CA and its certificates alone.
-    pub(crate) fn new(endpoint: &BrokerEndpoint) -> Result<ForItsName, String> {
-        let name = ServerName::try_from(endpoint.server_name.clone()).map_err(|error| {
-            format!("the name `{}`: {error}", printable(endpoint.server_name.as_bytes()))
-        })?;
+/// rustls' own check of a certificate, for [`BrokerEndpoint::server_name`]. Trusts the endpoint's CA and its
+/// certificates alone.
+pub(crate) fn for_its_name(endpoint: &BrokerEndpoint) -> Result<CertificateJudge, String> {
+    let name = ServerName::try_from(endpoint.server_name.clone()).map_err(|error| {
+        format!("the name `{}`: {error}", printable(endpoint.server_name.as_bytes()))
+    })?;
+    let check = |roots: RootCertStore| {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let check = roots(endpoint).and_then(|roots| {
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-                .build()
-                .map_err(|error| error.to_string())
-        });
-        let check = match check {
-            Ok(check) => Some(check),
-            Err(_) if !endpoint.leaves.is_empty() => None,
-            Err(found) => return Err(found),
-        };
-        Ok(ForItsName { check, provider, name, leaves: endpoint.leaves.clone() })
-    }
-}
-
-impl ServerCertVerifier for ForItsName {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _address: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        if self.leaves.iter().any(|leaf| **leaf == **end_entity) {
-            return Ok(ServerCertVerified::assertion());
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(|error| error.to_string())
+    };
+    let leaves = endpoint.leaves.clone();
+    // Without a CA that can be used for a check, the certificates are all that counts.
+    let check = match roots(endpoint).and_then(check) {
+        Ok(check) => Some(check),
+        Err(_) if !leaves.is_empty() => None,
+        Err(found) => return Err(found),
+    };
+    let any_leaf = !leaves.is_empty();
+    Ok(CertificateJudge::new(move |presented| {
+        if leaves.iter().any(|leaf| **leaf == **presented.leaf) {
+            return Ok(());
         }
-        match &self.check {
-            Some(check) => {
-                check.verify_server_cert(end_entity, intermediates, &self.name, ocsp_response, now)
-            }
-            None => Err(CertificateError::UnknownIssuer.into()),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let mut schemes = self.provider.signature_verification_algorithms.supported_schemes();
-        if !self.leaves.is_empty() {
-            // Some brokers show a certificate over SHA-1 only to who would accept that. No handshake is accepted that
-            // is signed so.
-            schemes.push(SignatureScheme::RSA_PKCS1_SHA1);
-        }
-        schemes
-    }
+        let Some(check) = &check else { return Err(CertificateError::UnknownIssuer.into()) };
+        check
+            .verify_server_cert(
+                presented.leaf,
+                presented.intermediates,
+                &name,
+                presented.ocsp,
+                presented.now,
+            )
+            .map(drop)
+    })
+    .offering_sha1(any_leaf))
 }

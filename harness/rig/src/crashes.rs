@@ -1,4 +1,4 @@
-//! Starts of the chip, and crashes told with their frames as soon as their dumps are complete.
+//! Starts of the chip, and crashes. A crash is reported with its frames as soon as its dump is complete.
 
 use std::cell::LazyCell;
 use std::convert::Infallible;
@@ -10,8 +10,10 @@ use hilrig_core::event::What;
 use hilrig_decode::{Finding, Firmware, SourcePlace};
 
 use crate::alarms::MOST_TOLD;
-use crate::journal::{Journal, Stop};
+use crate::check_spec::CheckSpec;
+use crate::journal::Journal;
 use crate::log::Log;
+use crate::stop::Stop;
 
 type Read = Box<dyn FnOnce() -> Result<Firmware, String> + Send>;
 
@@ -55,8 +57,8 @@ impl Elf {
     }
 }
 
-/// Tells each start and each crash that waits for it.
-pub async fn tell(journal: &Journal<'_>, log: &Log, elf: Option<&Elf>) {
+/// Reports each start and each crash that waits for it.
+pub async fn report(journal: &Journal<'_>, log: &Log, elf: Option<&Elf>) {
     while let Some(start) = log.take_start() {
         journal.emit(What::ChipStart(start));
     }
@@ -65,28 +67,31 @@ pub async fn tell(journal: &Journal<'_>, log: &Log, elf: Option<&Elf>) {
             Some(elf) => elf.decoded(finding.clone()).await,
             None => finding.decoded(None),
         };
-        // Nothing is awaited from here on: a crash is told once, wherever this is cut off.
+        // No await from here on: a crash is reported once, wherever this is cut off.
         log.take_crash(&finding);
         journal.crash(crash);
     }
 }
 
-/// Tells starts and crashes for as long as the log is fed.
-pub async fn tell_all(journal: &Journal<'_>, log: &Log, elf: Option<&Elf>) -> Infallible {
+/// Reports starts and crashes for as long as the log is fed.
+pub async fn report_all(journal: &Journal<'_>, log: &Log, elf: Option<&Elf>) -> Infallible {
     loop {
         let news = log.news();
-        tell(journal, log, elf).await;
+        report(journal, log, elf).await;
         news.await;
     }
 }
 
+/// The check of every job.
+pub const CRASH: CheckSpec = CheckSpec::new("crash", "no crash in the boot log");
+
 /// The check that the board never crashed.
-pub fn check(journal: &Journal<'_>, log: Option<&Log>, not_measured: &str) -> Check {
-    const ID: &str = "crash";
-    const TITLE: &str = "no crash in the boot log";
-    let Some(log) = log else { return Check::not_measured(ID, TITLE, not_measured) };
+pub fn check(journal: &Journal<'_>, log: &Log, not_measured: &str) -> Check {
+    if !log.has_begun() {
+        return CRASH.not_measured(not_measured);
+    }
     let crashes = journal.crashes();
-    let Some(first) = crashes.first() else { return Check::of(ID, TITLE, true, "none") };
+    let Some(first) = crashes.first() else { return CRASH.outcome(true, "none") };
     let mut found = first.in_a_line();
     let further = |crash: &&Crash| matches!(crash.kind, CrashKind::BootLoop | CrashKind::Brownout);
     for judgement in crashes.iter().skip(1).filter(further) {
@@ -101,10 +106,10 @@ pub fn check(journal: &Journal<'_>, log: Option<&Log>, not_measured: &str) -> Ch
         }
         count => found.push_str(&format!("; {count} crashes")),
     }
-    Check::of(ID, TITLE, false, found).at_line(first.line)
+    CRASH.outcome(false, found).at_line(first.line)
 }
 
-/// Why the path ended, where the board crashed on it: what came after a crash came of it.
+/// Why the job ended, where the board crashed: the crash is the cause of what followed.
 pub fn reason(journal: &Journal<'_>, stop: Stop) -> Stop {
     let Some(crash) = journal.crashes().into_iter().next() else { return stop };
     let crashed =

@@ -1,56 +1,55 @@
-//! Heap figures read from memory, held against those that the firmware tells itself.
+//! Heap figures read from memory, compared with those that the firmware reports.
 //!
-//! The lowest free heap since the reset only ever falls. So one that was read must not be above
-//! any that the firmware had told before, nor below one that it tells in a reply which was asked
-//! for later. That holds exactly, however much is allocated between the two; a symbol of another
-//! image or a figure in the wrong place breaks it at once.
+//! The lowest free heap since the reset never rises. So a figure from memory is at most what the firmware
+//! reported before, and at least what it reports in a reply to a later request. This is exact, however much
+//! is allocated in between. A symbol of another image or a figure in the wrong place breaks it at once.
 
 use hilrig_core::heap::{HeapRead, HeapSample, HeapSource};
 
 /// The bounds since the last reset.
 #[derive(Default)]
 pub struct HeapBounds {
-    /// The last that the firmware told.
-    told: Option<u64>,
-    /// The last that was read.
+    /// The lowest that the firmware reported, bytes.
+    reported: Option<u64>,
+    /// The last that was read from memory, bytes.
     read: Option<u64>,
-    /// Readings that could be held against a figure of the firmware's.
-    pub held: usize,
+    /// Comparisons so far.
+    pub compared: usize,
     /// The first that does not agree, in words.
     pub wrong: Option<String>,
 }
 
 impl HeapBounds {
-    /// The firmware starts anew.
-    pub fn anew(&mut self) {
-        (self.told, self.read) = (None, None);
+    /// The firmware starts again.
+    pub fn reset(&mut self) {
+        (self.reported, self.read) = (None, None);
     }
 
-    /// The firmware told figures.
-    pub fn told(&mut self, sample: &HeapSample) {
-        let Some(told) = sample.lowest_ever else { return };
-        // A line of the log may have been written before the reading and come after it.
+    /// The firmware reported figures.
+    pub fn reported(&mut self, sample: &HeapSample) {
+        let Some(reported) = sample.lowest_ever else { return };
+        // A log line can be written before the memory is read, and arrive after it.
         if let (HeapSource::Reply, Some(read)) = (sample.source, self.read) {
-            self.hold(told <= read, || {
-                format!("{read} B in memory, and {told} B in a reply asked for later")
+            self.compare(reported <= read, || {
+                format!("{read} B in memory, and {reported} B in a reply to a later request")
             });
         }
-        self.told = Some(self.told.map_or(told, |before| before.min(told)));
+        self.reported = Some(self.reported.map_or(reported, |before| before.min(reported)));
     }
 
     /// Figures were read.
     pub fn read(&mut self, read: &HeapRead) {
         let lowest = read.lowest_ever;
-        if let Some(told) = self.told {
-            self.hold(lowest <= told, || {
-                format!("{lowest} B in memory, and the firmware had told {told} B before")
+        if let Some(reported) = self.reported {
+            self.compare(lowest <= reported, || {
+                format!("{lowest} B in memory, and the firmware reported {reported} B before")
             });
         }
         self.read = Some(lowest);
     }
 
-    fn hold(&mut self, agrees: bool, words: impl FnOnce() -> String) {
-        self.held += 1;
+    fn compare(&mut self, agrees: bool, words: impl FnOnce() -> String) {
+        self.compared += 1;
         if !agrees && self.wrong.is_none() {
             self.wrong = Some(words());
         }
@@ -62,7 +61,7 @@ mod tests {
     use super::*;
     use hilrig_core::heap::HeapPhase;
 
-    fn told(source: HeapSource, lowest: u64) -> HeapSample {
+    fn reported(source: HeapSource, lowest: u64) -> HeapSample {
         HeapSample {
             phase: HeapPhase::Page,
             lowest_free: lowest,
@@ -81,31 +80,31 @@ mod tests {
     }
 
     #[test]
-    fn what_falls_from_figure_to_figure_agrees() {
+    fn figures_that_fall_agree() {
         let mut bounds = HeapBounds::default();
-        bounds.told(&told(HeapSource::Log, 500));
+        bounds.reported(&reported(HeapSource::Log, 500));
         bounds.read(&read(500));
-        bounds.told(&told(HeapSource::Reply, 480));
+        bounds.reported(&reported(HeapSource::Reply, 480));
         bounds.read(&read(470));
-        // Written before the reading, and heard after it.
-        bounds.told(&told(HeapSource::Log, 475));
-        assert_eq!((bounds.held, bounds.wrong.as_deref()), (3, None));
-        // After a reset all of it counts no more.
-        bounds.anew();
+        // Written before the reading, and read after it.
+        bounds.reported(&reported(HeapSource::Log, 475));
+        assert_eq!((bounds.compared, bounds.wrong.as_deref()), (3, None));
+        // After a reset none of them counts.
+        bounds.reset();
         bounds.read(&read(900));
-        bounds.told(&told(HeapSource::Reply, 900));
-        assert_eq!((bounds.held, bounds.wrong.as_deref()), (4, None));
+        bounds.reported(&reported(HeapSource::Reply, 900));
+        assert_eq!((bounds.compared, bounds.wrong.as_deref()), (4, None));
     }
 
     #[test]
-    fn a_figure_of_another_place_is_found_on_either_side() {
+    fn a_figure_from_a_wrong_place_is_found_on_either_side() {
         let mut high = HeapBounds::default();
-        high.told(&told(HeapSource::Log, 500));
+        high.reported(&reported(HeapSource::Log, 500));
         high.read(&read(508));
         assert!(high.wrong.unwrap().starts_with("508 B in memory"));
         let mut low = HeapBounds::default();
         low.read(&read(100));
-        low.told(&told(HeapSource::Reply, 500));
-        assert!(low.wrong.unwrap().contains("500 B in a reply asked for later"));
+        low.reported(&reported(HeapSource::Reply, 500));
+        assert!(low.wrong.unwrap().contains("500 B in a reply to a later request"));
     }
 }

@@ -2,10 +2,8 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use hilrig_core::board::BoardFault;
 use hilrig_core::callers::HeapCallers;
 use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::crash::Crash;
@@ -13,49 +11,16 @@ use hilrig_core::event::{Events, What};
 use hilrig_core::heap::{HeapLows, HeapRead, HeapSample};
 use hilrig_core::phase::{Phase, PhaseOutcome};
 
-use crate::callers::Pending;
+use crate::check_spec::CheckSpec;
 use crate::heap_bounds::HeapBounds;
-use crate::pool::network::Reported;
-use crate::restarts::{Restart, Restarts};
-use crate::scenario::Steps;
-
-/// Why a board's path ended before its end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// The board did not do what it should.
-    Failed(String),
-    /// It crashed. What was known of it when the path ended; the notes know more.
-    Crashed(String),
-    /// The bench could not go on.
-    Rig(String),
-    /// The board itself gave no sign of life: the bench's trouble, unless a power cycle helps.
-    Silent(String),
-    /// Somebody ended the run.
-    Interrupted(String),
-}
-
-impl Stop {
-    /// What the board did wrong, if it was the board.
-    pub fn failed(&self) -> Option<&str> {
-        match self {
-            Stop::Failed(why) | Stop::Crashed(why) => Some(why),
-            Stop::Rig(_) | Stop::Silent(_) | Stop::Interrupted(_) => None,
-        }
-    }
-}
-
-impl From<BoardFault> for Stop {
-    fn from(fault: BoardFault) -> Stop {
-        match fault.silent {
-            true => Stop::Silent(fault.to_string()),
-            false => Stop::Rig(fault.to_string()),
-        }
-    }
-}
+use crate::pending_callers::PendingCallers;
+use crate::restarts::Restarts;
+use crate::starts::Restart;
+use crate::stop::Stop;
 
 /// What is noted of one board. The job and the reading of the log share it; both run on one thread.
 pub struct Journal<'a> {
-    name: &'a str,
+    name: String,
     events: &'a Events,
     notes: RefCell<Notes>,
 }
@@ -68,53 +33,55 @@ struct Notes {
     phase: Option<(Phase, Instant)>,
     waited: Duration,
     bounds: HeapBounds,
-    callers: Pending,
-    with_others: bool,
-    scenario: Option<Rc<Steps>>,
-    last: Option<HeapSample>,
+    callers: PendingCallers,
+    waits_for_others: bool,
+    last_heap: Option<HeapSample>,
     restarts: Restarts,
     doing: String,
-    step: Option<Step>,
+    step: Option<CheckSpec>,
     not_answered: Option<SocketAddr>,
-    web_server: Option<SocketAddr>,
-    reported: Reported,
-}
-
-/// A step of the path, with the check that says whether it worked.
-pub struct Step {
-    /// The check's id.
-    pub id: String,
-    /// Its title.
-    pub title: String,
 }
 
 impl<'a> Journal<'a> {
-    /// Nothing noted yet.
-    pub fn new(name: &'a str, events: &'a Events) -> Journal<'a> {
-        Journal { name, events, notes: RefCell::default() }
+    /// An empty journal of the board `name`. What it notes goes to `events` as well.
+    pub fn new(name: impl Into<String>, events: &'a Events) -> Journal<'a> {
+        Journal { name: name.into(), events, notes: RefCell::default() }
+    }
+
+    /// The board's name.
+    pub fn board(&self) -> &str {
+        &self.name
     }
 
     /// Emits an event of the board.
     pub fn emit(&self, what: What) {
-        self.events.board(self.name, what);
+        self.events.board(&self.name, what);
     }
 
-    /// Runs one phase, told at its start and its end. One that did not get through stays open until
-    /// [`Journal::end`], because whose fault it was is found out then.
+    /// Notes a sentence for people.
+    pub fn note(&self, text: impl Into<String>) {
+        self.emit(What::Note { text: text.into() });
+    }
+
+    /// Runs `work` as one phase, with an event at its start and one at its end. A phase that fails stays open
+    /// until [`Journal::end_phase`]: only then is it known who is to blame.
+    ///
+    /// # Errors
+    /// That of `work`.
     pub async fn phase<T>(
         &self,
         phase: Phase,
         work: impl Future<Output = Result<T, Stop>>,
     ) -> Result<T, Stop> {
-        self.begin(phase);
+        self.begin_phase(phase);
         let done = work.await;
         if done.is_ok() {
-            self.end(None);
+            self.end_phase(None);
         }
         done
     }
 
-    fn begin(&self, phase: Phase) {
+    fn begin_phase(&self, phase: Phase) {
         let mut notes = self.notes.borrow_mut();
         notes.phase = Some((phase, Instant::now()));
         notes.waited = Duration::ZERO;
@@ -122,9 +89,8 @@ impl<'a> Journal<'a> {
         self.emit(What::PhaseStarted { phase });
     }
 
-    /// Ends the phase that is under way, if there is one; so a path that is cut off (deadline,
-    /// Ctrl-C) leaves no phase open.
-    pub fn end(&self, stop: Option<&Stop>) {
+    /// Ends the phase under way, if there is one: a job that is cut off (deadline, Ctrl-C) leaves no phase open.
+    pub fn end_phase(&self, stop: Option<&Stop>) {
         let Some((phase, since)) = self.notes.borrow_mut().phase.take() else { return };
         let (outcome, why) = match stop {
             None => (PhaseOutcome::Done, None),
@@ -144,7 +110,7 @@ impl<'a> Journal<'a> {
         self.notes.borrow().phase.map(|(phase, _)| phase)
     }
 
-    /// Runs a wait for the board or the broker; its time is not the rig's.
+    /// Runs a wait for the board or the broker. Its time counts as waited, not as the rig's own.
     pub async fn waiting<T>(&self, wait: impl Future<Output = T>) -> T {
         let since = Instant::now();
         let done = wait.await;
@@ -152,86 +118,48 @@ impl<'a> Journal<'a> {
         done
     }
 
-    /// Runs a wait for the other boards of the run. Its time is not the rig's, and not the board's
-    /// fault.
-    pub async fn with_others<T>(&self, wait: impl Future<Output = T>) -> T {
-        self.notes.borrow_mut().with_others = true;
+    /// Runs a wait for the other boards of the pool. If the board's deadline passes in it, the board is not to
+    /// blame.
+    pub async fn waiting_for_others<T>(&self, wait: impl Future<Output = T>) -> T {
+        self.notes.borrow_mut().waits_for_others = true;
         let done = self.waiting(wait).await;
-        self.notes.borrow_mut().with_others = false;
+        self.notes.borrow_mut().waits_for_others = false;
         done
     }
 
-    /// Whether it waits for the other boards, or did when it was cut off.
+    /// Whether the board waits for the other boards, or did when it was cut off.
     pub fn waits_for_others(&self) -> bool {
-        self.notes.borrow().with_others
+        self.notes.borrow().waits_for_others
     }
 
-    /// The path begins a step: where it fails, this check does.
-    pub fn step(&self, id: impl Into<String>, title: impl Into<String>) {
-        let step = Step { id: id.into(), title: title.into() };
-        self.notes.borrow_mut().step = Some(step);
+    /// A step begins: if the job fails in it, this check fails.
+    pub fn step(&self, check: &CheckSpec) {
+        self.notes.borrow_mut().step = Some(check.clone());
     }
 
-    /// The step under way; it is taken by this.
-    pub fn take_step(&self) -> Option<Step> {
+    /// Takes the check of the step under way.
+    pub(crate) fn take_step(&self) -> Option<CheckSpec> {
         self.notes.borrow_mut().step.take()
     }
 
-    /// The web server there did not answer, and so the path ends.
-    pub fn not_answered(&self, http: SocketAddr) {
+    /// The board's web server at `http` did not answer.
+    pub(crate) fn not_answered(&self, http: SocketAddr) {
         self.notes.borrow_mut().not_answered = Some(http);
     }
 
-    /// The web server that did not answer; it is taken by this.
-    pub fn take_not_answered(&self) -> Option<SocketAddr> {
+    /// Takes the address of the web server that did not answer.
+    pub(crate) fn take_not_answered(&self) -> Option<SocketAddr> {
         self.notes.borrow_mut().not_answered.take()
     }
 
-    /// The board's web server was reached there.
-    pub fn reached(&self, http: SocketAddr) {
-        self.notes.borrow_mut().web_server = Some(http);
-    }
-
-    /// Where the board's web server was reached last.
-    pub fn web_server(&self) -> Option<SocketAddr> {
-        self.notes.borrow().web_server
-    }
-
-    /// The board is to connect from now on, or reports that it has. So many connections and requests for the
-    /// time arrived before.
-    pub fn connects(&self, arrived: Option<u32>, time_requests: u64) {
-        let reported = Reported { arrived, time_requests, ..Reported::default() };
-        self.notes.borrow_mut().reported = reported;
-    }
-
-    /// The board reports that it asks for the time.
-    pub fn asks_time(&self, line: u64) {
-        self.notes.borrow_mut().reported.asks_time.get_or_insert(line);
-    }
-
-    /// The board reports an attempt to connect that failed.
-    pub fn attempt_failed(&self) {
-        self.notes.borrow_mut().reported.failed += 1;
-    }
-
-    /// The board reports that it has no network.
-    pub fn offline(&self, line: u64, words: &str) {
-        self.notes.borrow_mut().reported.offline.get_or_insert_with(|| (line, words.to_owned()));
-    }
-
-    /// What it reported since it was to connect.
-    pub fn reported(&self) -> Reported {
-        self.notes.borrow().reported.clone()
-    }
-
-    /// What the rig does from now on, in words: `requested LedOn over MQTT`.
+    /// What the rig does from now on, in words that follow "while the rig": `requested LedOn over MQTT`.
     pub fn doing(&self, words: impl Into<String>) {
         self.notes.borrow_mut().doing = words.into();
     }
 
-    /// Notes a start of the chip that nobody asked for, unless `allowed` such are to be expected in
-    /// the phase.
-    pub fn restart(&self, restart: Restart, allowed: impl FnOnce(Phase) -> u64) {
+    /// Notes a start of the chip that the rig did not ask for, unless the contract allows one in this phase.
+    /// `allowed` is how many it allows.
+    pub(crate) fn restart(&self, restart: Restart, allowed: impl FnOnce(Phase) -> u64) {
         let notes = &mut *self.notes.borrow_mut();
         let phase = notes.phase.map(|(phase, _)| phase);
         let so_far = phase.map_or(0, |phase| notes.restarts.allowed_in(phase));
@@ -242,16 +170,16 @@ impl<'a> Journal<'a> {
     }
 
     /// Looks at the restarts so far.
-    pub fn restarts<T>(&self, look: impl FnOnce(&Restarts) -> T) -> T {
+    pub(crate) fn restarts<T>(&self, look: impl FnOnce(&Restarts) -> T) -> T {
         look(&self.notes.borrow().restarts)
     }
 
-    /// Notes that the board was at work from `since` to `until`.
+    /// Notes that the rig waited for the board from `since` to `until`.
     pub fn waited(&self, since: Instant, until: Instant) {
         self.notes.borrow_mut().waited += until.saturating_duration_since(since);
     }
 
-    /// Notes a check.
+    /// Notes a check with its outcome.
     pub fn check(&self, check: Check) {
         let mut notes = self.notes.borrow_mut();
         notes.step.take_if(|step| step.id == check.id);
@@ -261,7 +189,7 @@ impl<'a> Journal<'a> {
     }
 
     /// Notes a crash.
-    pub fn crash(&self, crash: Crash) {
+    pub(crate) fn crash(&self, crash: Crash) {
         self.notes.borrow_mut().crashes.push(crash.clone());
         self.emit(What::Crash(crash));
     }
@@ -271,93 +199,82 @@ impl<'a> Journal<'a> {
         self.notes.borrow().crashes.clone()
     }
 
-    /// What ran so far was not the firmware under test: its crashes and restarts do not count.
-    pub fn forget_crashes(&self) {
+    /// What ran so far is not the firmware under test: its crashes and restarts do not count.
+    pub(crate) fn forget_crashes(&self) {
         let mut notes = self.notes.borrow_mut();
         notes.crashes.clear();
         notes.restarts.forget();
     }
 
-    /// The board is flashed or switched off and on to begin again: its restarts until now do not count.
-    pub fn forget_restarts(&self) {
+    /// The board begins again after a flash or a power cycle: its restarts until now do not count.
+    pub(crate) fn forget_restarts(&self) {
         self.notes.borrow_mut().restarts.forget();
-    }
-
-    /// A scenario begins. Its steps outlive a path that is cut off.
-    pub fn scenario_begins(&self, steps: Rc<Steps>) {
-        self.notes.borrow_mut().scenario = Some(steps);
-    }
-
-    /// The scenario under way; it is taken by this.
-    pub fn take_scenario(&self) -> Option<Rc<Steps>> {
-        self.notes.borrow_mut().scenario.take()
     }
 
     /// Notes heap figures.
     pub fn heap(&self, sample: HeapSample) {
         let mut notes = self.notes.borrow_mut();
         notes.lows.add(&sample);
-        notes.bounds.told(&sample);
-        notes.last = Some(sample);
+        notes.bounds.reported(&sample);
+        notes.last_heap = Some(sample);
         drop(notes);
         self.emit(What::Heap(sample));
     }
 
-    /// Whether these are the figures that were noted last.
-    pub fn knows(&self, sample: &HeapSample) -> bool {
-        self.notes.borrow().last.as_ref() == Some(sample)
+    /// Whether these are the heap figures that were noted last.
+    pub(crate) fn is_last_heap(&self, sample: &HeapSample) -> bool {
+        self.notes.borrow().last_heap.as_ref() == Some(sample)
     }
 
-    /// Notes who held the heap, to be told with the functions.
-    pub fn callers(&self, callers: HeapCallers) {
+    /// Notes who allocated the heap. It is reported once the functions are looked up.
+    pub(crate) fn callers(&self, callers: HeapCallers) {
         self.notes.borrow_mut().callers.add(callers);
     }
 
-    /// The oldest of these; it is taken by this.
-    pub fn take_callers(&self) -> Option<HeapCallers> {
+    /// Takes the oldest of these.
+    pub(crate) fn take_callers(&self) -> Option<HeapCallers> {
         self.notes.borrow_mut().callers.take()
     }
 
-    /// The firmware starts anew, and with it the heap.
-    pub fn heap_starts_over(&self) {
-        self.notes.borrow_mut().bounds.anew();
+    /// The firmware starts again, and its heap with it.
+    pub(crate) fn heap_starts_over(&self) {
+        self.notes.borrow_mut().bounds.reset();
     }
 
     /// Notes heap figures that were read from memory.
-    pub fn heap_read(&self, read: HeapRead) {
+    pub(crate) fn heap_read(&self, read: HeapRead) {
         self.notes.borrow_mut().bounds.read(&read);
         self.emit(What::HeapRead(read));
     }
 
-    /// What came of holding figures from memory against the firmware's own: how many were, and
-    /// the first that does not agree.
-    pub fn heap_reads(&self) -> (usize, Option<String>) {
+    /// How many figures from memory were compared with the firmware's own, and the first that does not agree.
+    pub(crate) fn heap_reads(&self) -> (usize, Option<String>) {
         let bounds = &self.notes.borrow().bounds;
-        (bounds.held, bounds.wrong.clone())
+        (bounds.compared, bounds.wrong.clone())
     }
 
-    /// The heap's lows so far.
+    /// The lowest free heap of each phase so far, bytes.
     pub fn lows(&self) -> HeapLows {
         self.notes.borrow().lows.clone()
     }
 
-    /// What comes from now on has lows of its own.
+    /// Forgets the lows so far.
     pub fn reset_lows(&self) {
         self.notes.borrow_mut().lows = HeapLows::default();
     }
 
-    /// Whether a check of this id was noted.
-    pub fn has(&self, id: &str) -> bool {
+    /// Whether a check with this id was noted.
+    pub fn has_check(&self, id: &str) -> bool {
         self.notes.borrow().checks.iter().any(|check| check.id == id)
     }
 
-    /// The first check that was measured and did not hold, in words.
-    pub fn first_measured_failure(&self) -> Option<String> {
+    /// The first check that was measured and failed, in words.
+    pub(crate) fn first_measured_failure(&self) -> Option<String> {
         self.first(CheckOutcome::NotHeld)
     }
 
-    /// The first check that does not count as held, in words.
-    pub fn first_not_held(&self) -> Option<String> {
+    /// The first check that failed or could not be measured, in words.
+    pub(crate) fn first_not_passed(&self) -> Option<String> {
         self.first_measured_failure().or_else(|| self.first(CheckOutcome::NotMeasured))
     }
 

@@ -16,7 +16,7 @@ use tokio::sync::futures::Notified;
 
 use crate::alarms::{Alarm, Alarms};
 use crate::instead::{is_no_text, no_whole_image, shortened};
-use crate::restarts::{Restart, Starts};
+use crate::starts::{Restart, Starts};
 use crate::watch::{Hit, Patterns, Says, Watch};
 
 /// Hits that are minded from one mark to the next. A board that says more in one step has run wild; what it
@@ -48,6 +48,8 @@ struct Inner {
     /// Hits since the last mark.
     fresh: usize,
     dropped: u64,
+    /// The console was opened.
+    begun: bool,
     /// The build that the log names last.
     build: Option<String>,
     alarms: Alarms,
@@ -100,6 +102,7 @@ impl Log {
             forgotten: 0,
             fresh: 0,
             dropped: 0,
+            begun: false,
             build: None,
             alarms: Alarms::default(),
             starts,
@@ -229,9 +232,16 @@ impl Log {
         self.inner.borrow_mut().starts.gives_up();
     }
 
-    /// The console is opened: the starts that stand there already are of the time before.
+    /// The console is opened. Starts that the port kept from before do not count.
     pub fn console_opened(&self) {
-        self.inner.borrow_mut().starts.console_opened();
+        let inner = &mut *self.inner.borrow_mut();
+        inner.begun = true;
+        inner.starts.console_opened();
+    }
+
+    /// Whether the console was ever opened.
+    pub fn has_begun(&self) -> bool {
+        self.inner.borrow().begun
     }
 
     /// Whether not a byte came since the last mark, which is where the last wait began.

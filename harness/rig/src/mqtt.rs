@@ -21,7 +21,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::BrokerEndpoint;
-use crate::broker_name::ForItsName;
+use crate::broker_name::for_its_name;
 
 /// Larger than any message that a board of this class can send.
 const LARGEST_PACKET: usize = 256 * 1024;
@@ -172,9 +172,9 @@ pub async fn answers(
     open(endpoint, client_id, deadline).await.map(drop)
 }
 
-/// Connects under the id of another client, and leaves at once: the broker throws the other one out, as
-/// one of two with the same id must go (MQTT 3.1.1, 3.1.4).
-pub async fn throw_out(
+/// Connects under the id of another client, and disconnects at once. The broker closes the other client's connection,
+/// because no two may have the same id (MQTT 3.1.1, 3.1.4).
+pub async fn take_over(
     endpoint: &BrokerEndpoint,
     client_id: &str,
     deadline: Duration,
@@ -184,12 +184,7 @@ pub async fn throw_out(
 
 /// TLS that trusts the endpoint's CA for the endpoint's name, its certificates, and nobody else.
 pub(crate) fn tls(endpoint: &BrokerEndpoint) -> Result<ClientConfig, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| e.to_string())?;
-    let config =
-        config.dangerous().with_custom_certificate_verifier(Arc::new(ForItsName::new(endpoint)?));
+    let config = for_its_name(endpoint)?.client().map_err(|e| e.to_string())?;
     let Some(own) = &endpoint.client_certificate else { return Ok(config.with_no_client_auth()) };
     let chain = own.chain.iter().cloned().map(CertificateDer::from).collect();
     let key = PrivateKeyDer::try_from(own.key.clone())?;

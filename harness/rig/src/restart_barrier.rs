@@ -16,7 +16,10 @@ pub struct RestartBarrier {
 
 /// One board at the barrier, from the start of its job to the end. A board whose job has ended needs the
 /// broker no more.
-pub struct Participant<'a>(&'a RestartBarrier);
+pub struct Participant<'a> {
+    barrier: &'a RestartBarrier,
+    left: Cell<bool>,
+}
 
 /// A board that waits. Dropped: it waits no more.
 struct Waiting<'a> {
@@ -28,7 +31,7 @@ impl RestartBarrier {
     /// One more board that may need the broker.
     pub fn join(&self) -> Participant<'_> {
         self.participants.set(self.participants.get() + 1);
-        Participant(self)
+        Participant { barrier: self, left: Cell::new(false) }
     }
 
     /// Resolves when every board that may need the broker waits for its restart.
@@ -56,9 +59,17 @@ impl RestartBarrier {
 }
 
 impl Participant<'_> {
+    /// The board needs the broker no more.
+    pub fn leave(&self) {
+        if !self.left.replace(true) {
+            self.barrier.participants.set(self.barrier.participants.get() - 1);
+            self.barrier.changed.notify_waiters();
+        }
+    }
+
     /// Waits until the broker was restarted.
     pub async fn wait_for_restart(&self) {
-        let barrier = self.0;
+        let barrier = self.barrier;
         let waiting = Waiting { barrier, round: barrier.round.get() };
         barrier.waiting.set(barrier.waiting.get() + 1);
         barrier.changed.notify_waiters();
@@ -68,8 +79,7 @@ impl Participant<'_> {
 
 impl Drop for Participant<'_> {
     fn drop(&mut self) {
-        self.0.participants.set(self.0.participants.get() - 1);
-        self.0.changed.notify_waiters();
+        self.leave();
     }
 }
 

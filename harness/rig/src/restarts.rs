@@ -1,44 +1,18 @@
-//! Starts of the chip: which of them the rig asked for.
-//!
-//! The rig asks for a start when it resets the board, when it requests the other mode, and when it
-//! limits the attempts to connect (the firmware says that it gives up, and restarts). Whatever starts
-//! beside these restarted by itself or by somebody's hand, and fails the board. A start that follows a
-//! crash is the crash's.
-//!
-//! The account goes by the order of the boot log's lines, never by time: a line may be read late.
+//! Restarts: starts of the chip that the rig did not ask for.
 
 use std::collections::BTreeMap;
 
-use hilrig_core::check::Check;
 use hilrig_core::phase::Phase;
-use hilrig_decode::{Finding, Kind};
 
 use crate::instead::shortened;
-use crate::journal::{Journal, Stop};
-use crate::log::Log;
-use crate::watch::Says;
+use crate::starts::Restart;
 
-/// Restarts of a board that are kept with what they were; more are counted.
+/// Restarts of a board that are noted; more are only counted.
 const MOST_KEPT: usize = 20;
 
-/// The check's id.
-pub const ID: &str = "restarts";
-const TITLE: &str = "the chip starts only when the rig asks for it";
-
-/// A start that nobody asked for, as the log shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Restart {
-    /// Line of the boot log, counted from 1.
-    pub line: u64,
-    /// What the ROM says of it; `None` where only the firmware's own lines show it.
-    pub rom: Option<String>,
-    /// It came between a reset of the rig's and the mode that the reset leads to.
-    pub in_boot: bool,
-}
-
-/// The same with what the rig was doing.
+/// A restart, with what the rig was doing.
 #[derive(Clone, Debug)]
-pub struct Restarted {
+pub struct NotedRestart {
     restart: Restart,
     phase: Option<Phase>,
     doing: String,
@@ -47,252 +21,38 @@ pub struct Restarted {
 /// The restarts of a board. Bounded.
 #[derive(Debug, Default)]
 pub struct Restarts {
-    first: Vec<Restarted>,
+    first: Vec<NotedRestart>,
     count: u64,
     /// Those that the contract allows, by phase.
     allowed: BTreeMap<Phase, u64>,
 }
 
-/// Starts that were asked for, until a mode is up.
-#[derive(Debug)]
-struct Asked {
-    left: u32,
-    by_reset: bool,
-    /// A start came.
-    started: bool,
-    /// The firmware spoke since.
-    spoke: bool,
-}
-
-/// The account of one board's starts.
-#[derive(Debug)]
-pub struct Starts {
-    /// The chip has a ROM that speaks.
-    has_rom: bool,
-    /// How many lines the boot logs of both modes have.
-    lines: [usize; 2],
-    /// The next line of each.
-    next: [usize; 2],
-    /// What runs was started by the rig. Before, nothing is said of it.
-    armed: bool,
-    asked: Option<Asked>,
-    /// The firmware said that it gives up, and restarts.
-    announced: bool,
-    /// Starts that are left where the rig has it give up once, whether or not it says so; none where
-    /// it need not.
-    give_up: Option<u32>,
-    /// It is to give up once MQTT mode is up.
-    to_give_up: bool,
-    /// It crashed, and no start was seen since.
-    crashed: bool,
-    /// The ROM's text was read once, so each start has one.
-    rom_read: bool,
-    /// A start was seen, and no mode came up since.
-    booting: bool,
-}
-
-impl Starts {
-    /// `lines`: how many lines the boot logs of configuration mode and MQTT mode have.
-    pub fn new(has_rom: bool, lines: [usize; 2]) -> Starts {
-        Starts {
-            has_rom,
-            lines,
-            next: [0; 2],
-            armed: false,
-            asked: None,
-            announced: false,
-            give_up: None,
-            to_give_up: false,
-            crashed: false,
-            rom_read: false,
-            booting: false,
-        }
-    }
-
-    /// The console is opened: what the port kept is of the time before.
-    pub fn console_opened(&mut self) {
-        self.armed = false;
-    }
-
-    /// The rig is about to reset the board.
-    pub fn reset_asked(&mut self) {
-        self.armed = true;
-        (self.announced, self.crashed, self.booting) = (false, false, false);
-        (self.give_up, self.to_give_up) = (None, false);
-        self.next = [0; 2];
-        self.asked = Some(Asked { left: 1, by_reset: true, started: false, spoke: false });
-    }
-
-    /// The rig requests something after which the firmware restarts once.
-    pub fn switch_asked(&mut self) {
-        self.asked = Some(Asked { left: 1, by_reset: false, started: false, spoke: false });
-    }
-
-    /// The rig has the firmware give up connecting, once: it restarts into configuration mode.
-    pub fn gives_up(&mut self) {
-        self.to_give_up = true;
-    }
-
-    /// What the decoder finds: starts, and crashes.
-    pub fn found(&mut self, finding: &Finding) -> Option<Restart> {
-        match (finding.kind, &finding.start) {
-            // Whoever holds GPIO0 low has reset it: an alarm of its own, and the bench's trouble.
-            _ if finding.is_in_loader() => {
-                self.crash_start();
-                None
-            }
-            (Kind::Start, Some(rom)) => self.rom_says(finding.line, rom.to_string()),
-            // A watchdog's start is a crash by itself.
-            (Kind::HardwareWatchdog, _) => {
-                self.crash_start();
-                None
-            }
-            (Kind::Brownout, Some(_)) if finding.evidence.is_empty() => {
-                self.crash_start();
-                None
-            }
-            // Judgements on several.
-            (Kind::BootLoop | Kind::Brownout, _) => None,
-            _ => {
-                self.crashed();
-                None
-            }
-        }
-    }
-
-    /// A crash stands in the log.
-    pub fn crashed(&mut self) {
-        self.crashed = true;
-    }
-
-    /// The chip started, by what its ROM says.
-    pub fn rom_says(&mut self, line: u64, words: String) -> Option<Restart> {
-        let first = !std::mem::replace(&mut self.rom_read, true);
-        self.booting = true;
-        self.next = [0; 2];
-        let restart = self.started(line, Some(words));
-        // Lines without a ROM's text before it were of the time before the reset.
-        restart.filter(|_| !first)
-    }
-
-    /// The chip started, and something else is judged for it.
-    pub fn crash_start(&mut self) {
-        self.rom_read = true;
-        self.booting = true;
-        self.next = [0; 2];
-        self.crashed = false;
-    }
-
-    /// A line of the firmware's.
-    pub fn says(&mut self, says: Says, line: impl FnOnce() -> u64) -> Option<Restart> {
-        let up = match says {
-            Says::Build => false,
-            Says::Configuration(n) => self.in_order(0, n),
-            Says::Mqtt(n) => self.in_order(1, n),
-            Says::GivenUp => {
-                self.announced = true;
-                return None;
-            }
-            _ => return None,
-        };
-        // Without a ROM's text, the first line or the last shows that it started.
-        let shows = up || (says == Says::Build && !self.has_rom);
-        let restart = match shows && !self.booting && !self.rom_read {
-            true => {
-                self.booting = true;
-                self.started(line(), None)
-            }
-            false => None,
-        };
-        if let Some(asked) = &mut self.asked {
-            asked.spoke = true;
-        }
-        if up {
-            self.booting = false;
-            match says {
-                Says::Mqtt(_) if self.to_give_up => {
-                    self.to_give_up = false;
-                    self.give_up = Some(1);
-                }
-                Says::Configuration(_) => self.give_up = None,
-                _ => {}
-            }
-            // Where no start came since a reset, this is of the time before it.
-            self.asked.take_if(|asked| asked.started || !asked.by_reset);
-        }
-        restart
-    }
-
-    /// Whether all lines of a mode came in their order with this one.
-    fn in_order(&mut self, mode: usize, n: usize) -> bool {
-        let next = &mut self.next[mode];
-        *next = match n {
-            0 => 1,
-            n if n == *next => n + 1,
-            _ => *next,
-        };
-        let up = n + 1 == self.lines[mode] && *next == self.lines[mode];
-        if up {
-            self.next = [0; 2];
-        }
-        up
-    }
-
-    fn started(&mut self, line: u64, rom: Option<String>) -> Option<Restart> {
-        if !self.armed {
-            return None;
-        }
-        let announced = std::mem::take(&mut self.announced);
-        let crashed = std::mem::take(&mut self.crashed);
-        let asked = match &mut self.asked {
-            // What was on its way when the rig reset the board started before it spoke.
-            Some(asked) if asked.by_reset => !(asked.started && asked.spoke),
-            Some(asked) => asked.left > 0,
-            None => false,
-        };
-        let in_boot = self.asked.as_ref().is_some_and(|asked| asked.by_reset);
-        if crashed {
-            return None;
-        }
-        let asked = match (&mut self.asked, &mut self.give_up) {
-            (Some(window), _) => {
-                window.left = window.left.saturating_sub(1);
-                (window.started, window.spoke) = (true, false);
-                asked
-            }
-            (None, Some(left)) => std::mem::replace(left, 0) > 0,
-            (None, None) => announced,
-        };
-        (!asked).then_some(Restart { line, rom, in_boot })
-    }
-}
-
 impl Restarts {
-    /// One more.
+    /// Adds a restart.
     pub fn add(&mut self, restart: Restart, phase: Option<Phase>, doing: &str) {
         self.count += 1;
         if self.first.len() < MOST_KEPT {
-            self.first.push(Restarted { restart, phase, doing: doing.into() });
+            self.first.push(NotedRestart { restart, phase, doing: doing.into() });
         }
     }
 
-    /// One that the contract allows.
+    /// Counts a restart that the contract allows.
     pub fn allow(&mut self, phase: Phase) {
         *self.allowed.entry(phase).or_default() += 1;
     }
 
-    /// So many of those came in a phase.
+    /// How many allowed restarts came in a phase.
     pub fn allowed_in(&self, phase: Phase) -> u64 {
         self.allowed.get(&phase).copied().unwrap_or_default()
     }
 
-    /// The first that ends a path: a boot goes on to its end, which tells more.
-    pub fn ends(&self) -> Option<&Restarted> {
+    /// The first restart that ends a job.
+    pub fn ends_job(&self) -> Option<&NotedRestart> {
         self.first.iter().find(|one| !one.restart.in_boot)
     }
 
-    /// The first.
-    pub fn first(&self) -> Option<&Restarted> {
+    /// The first restart.
+    pub fn first(&self) -> Option<&NotedRestart> {
         self.first.first()
     }
 
@@ -300,21 +60,26 @@ impl Restarts {
     pub fn words_after(&self, count: u64) -> Option<String> {
         // Of many, only the first are kept.
         let one = usize::try_from(count).ok().and_then(|count| self.first.get(count));
-        (self.count > count).then(|| one.or(self.first.last()).map(Restarted::words))?
+        (self.count > count).then(|| one.or(self.first.last()).map(NotedRestart::words))?
     }
 
-    /// How many.
+    /// How many there were.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// What ran was not the firmware under test.
+    /// Forgets all of them.
     pub fn forget(&mut self) {
         *self = Restarts::default();
     }
 }
 
-impl Restarted {
+impl NotedRestart {
+    /// Line of the boot log, counted from 1.
+    pub fn line(&self) -> u64 {
+        self.restart.line
+    }
+
     /// In a line.
     pub fn words(&self) -> String {
         let Restart { line, rom, .. } = &self.restart;
@@ -333,165 +98,5 @@ impl Restarted {
         format!(
             "the board restarted and the rig did not ask for it, line {line} of its boot log ({place}): {cause}"
         )
-    }
-}
-
-/// The check that the chip never started unasked. One that crashed is judged by that.
-pub fn check(journal: &Journal<'_>, log: Option<&Log>, not_measured: &str) -> Check {
-    if log.is_none() {
-        return Check::skipped(ID, TITLE, not_measured);
-    }
-    let (first, count) = journal.restarts(|restarts| (restarts.first().cloned(), restarts.count()));
-    let Some(first) = first else { return Check::of(ID, TITLE, true, "no other start") };
-    if !journal.crashes().is_empty() {
-        return Check::skipped(ID, TITLE, "not judged: the board crashed");
-    }
-    let found = match count {
-        1 => first.words(),
-        _ => format!("{}; {count} such restarts", first.words()),
-    };
-    Check::of(ID, TITLE, false, found).at_line(first.restart.line)
-}
-
-/// Why the path ended, where the board restarted on it: what came after came of it.
-pub fn reason(journal: &Journal<'_>, stop: Stop) -> Stop {
-    let Some(first) = journal.restarts(|restarts| restarts.first().cloned()) else { return stop };
-    let words = first.words();
-    match stop {
-        Stop::Failed(why) if !why.starts_with(&words) => {
-            Stop::Failed(format!("{words}. Then: {why}"))
-        }
-        other => other,
-    }
-}
-
-/// Resolves when there is a restart.
-pub async fn any(journal: &Journal<'_>, log: &Log) {
-    loop {
-        let news = log.news();
-        if journal.restarts(Restarts::count) > 0 {
-            return;
-        }
-        news.await;
-    }
-}
-
-/// Resolves when there is one more restart than so many; which, in a line.
-pub async fn one_more_than(count: u64, journal: &Journal<'_>, log: &Log) -> String {
-    loop {
-        let news = log.news();
-        if let Some(words) = journal.restarts(|restarts| restarts.words_after(count)) {
-            return words;
-        }
-        news.await;
-    }
-}
-
-/// Resolves when the board restarts and nobody asked for it.
-pub async fn restarted(journal: &Journal<'_>, log: &Log) -> Stop {
-    loop {
-        let news = log.news();
-        if let Some(words) = journal.restarts(|all| all.ends().map(Restarted::words)) {
-            return Stop::Failed(words);
-        }
-        news.await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn starts(has_rom: bool) -> Starts {
-        Starts::new(has_rom, [3, 3])
-    }
-
-    /// `R` the ROM, `B` the build, `c` and `m` the lines of the modes, `g` given up, `x` a crash; `!` the rig
-    /// resets, `?` it asks for the other mode, `1` it has the board give up. Gives the places of the restarts.
-    fn told(mut starts: Starts, log: &str) -> Vec<u64> {
-        let mut found = Vec::new();
-        for (line, what) in (0..).zip(log.chars()) {
-            let mut lines = |says: fn(usize) -> Says| {
-                let all: Vec<_> = (0..3).map(|n| starts.says(says(n), || line)).collect();
-                all.into_iter().flatten().next()
-            };
-            let restart = match what {
-                '!' => {
-                    starts.reset_asked();
-                    None
-                }
-                '?' => {
-                    starts.switch_asked();
-                    None
-                }
-                '1' => {
-                    starts.gives_up();
-                    None
-                }
-                'x' => {
-                    starts.crashed();
-                    None
-                }
-                'R' => starts.rom_says(line, "reset cause 2".into()),
-                'B' => starts.says(Says::Build, || line),
-                'g' => starts.says(Says::GivenUp, || line),
-                'c' => lines(Says::Configuration),
-                'm' => lines(Says::Mqtt),
-                other => panic!("{other}"),
-            };
-            found.extend(restart.map(|restart| restart.line));
-        }
-        found
-    }
-
-    #[test]
-    fn a_start_that_the_rig_did_not_ask_for_is_found_wherever_it_comes() {
-        for (log, at) in [
-            // A whole path with the refusal, and the switch back.
-            ("!RBc?RBmgRBc?RBm?RBc", vec![]),
-            // The rig has it give up once, whether or not it says so.
-            ("!RBc1?RBmRBc", vec![]),
-            ("!RBc1?RBmgRBc?RBm", vec![]),
-            ("!RBc1RBc?RBm", vec![5]),
-            ("!RBc1?RBmRBmgRBc", vec![13]),
-            // In configuration mode; on the way to MQTT mode; in MQTT mode; after the switch back.
-            ("!RBcRBc", vec![4]),
-            ("!RBc?RRBm", vec![6]),
-            ("!RBc?RBRBm", vec![7]),
-            ("!RBc?RBmRBm", vec![8]),
-            ("!RBc?RBm?RBcR", vec![12]),
-            // In the boot, after the firmware had spoken.
-            ("!RBRBc", vec![3]),
-            // The switch needs no restart: one that comes later is none that was asked for.
-            ("!RBc?mRBm", vec![6]),
-            // One giving up stands for one start.
-            ("!RBc?RBmgRRBc", vec![10]),
-        ] {
-            assert_eq!(told(starts(true), log), at, "{log}");
-        }
-    }
-
-    #[test]
-    fn what_was_on_its_way_before_a_reset_and_what_a_crash_does_is_no_restart() {
-        for log in ["RBcRBm!RBc", "!cRBc", "!RRBc", "R!R", "!RBcxRBc", "!RBc!RBc", "!RBc?RBmx"] {
-            assert_eq!(told(starts(true), log), [0; 0], "{log}");
-        }
-    }
-
-    #[test]
-    fn without_a_rom_the_firmwares_own_lines_show_a_start() {
-        for (log, at) in [
-            ("!Bc?Bmg", vec![]),
-            ("!Bc?Bm?Bc", vec![]),
-            ("!Bc?BmBm", vec![6]),
-            ("!BcB", vec![3]),
-            ("!Bc?BmgBc", vec![]),
-        ] {
-            assert_eq!(told(starts(false), log), at, "{log}");
-        }
-        // A ROM that is not read at its rate.
-        for (log, at) in [("!c?m", vec![]), ("!c?mm", vec![4]), ("!Bc?BmB", vec![])] {
-            assert_eq!(told(starts(true), log), at, "{log}");
-        }
     }
 }

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use hilrig_broker::{Broker, BrokerPlan};
 use hilrig_core::event::{BrokerFacts, Events, What};
 
-use crate::{BenchBroker, BrokerEndpoint};
+use crate::BrokerEndpoint;
+use crate::pool::bench_broker::BenchBroker;
 
 /// The broker of the run, as the runner knows it.
 pub struct RunBroker {

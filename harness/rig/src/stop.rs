@@ -1,59 +1,50 @@
-//! A request to stop what runs.
+//! Why a job ends before its end.
 
-use tokio::sync::watch;
+use hilrig_core::board::BoardFault;
 
-/// Ends a run early when somebody asks for it. All clones see the same request.
-#[derive(Clone, Debug)]
-pub struct StopRequest(watch::Receiver<Option<String>>);
+/// Why a job on one board ended early. It decides who gets the blame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The board did something wrong: the board fails.
+    Failed(String),
+    /// The board crashed: the board fails. The text is what was known when the job ended; the journal has
+    /// the decoded crash.
+    Crashed(String),
+    /// The bench could not go on: a rig fault.
+    Rig(String),
+    /// The board gave no sign of life, not even its ROM. The pool power-cycles it once and runs the job again;
+    /// after that it is a rig fault.
+    Silent(String),
+    /// The run was interrupted.
+    Interrupted(String),
+}
 
-impl StopRequest {
-    /// Nobody asks.
-    pub fn never() -> StopRequest {
-        StopRequest(watch::channel(None).1)
+impl Stop {
+    /// What the board did wrong, if the board is to blame.
+    pub fn failed(&self) -> Option<&str> {
+        match self {
+            Stop::Failed(why) | Stop::Crashed(why) => Some(why),
+            Stop::Rig(_) | Stop::Silent(_) | Stop::Interrupted(_) => None,
+        }
     }
 
-    /// Stops when `asked` resolves, with its reason, such as "stopped by SIGINT". To be called in a
-    /// tokio runtime.
-    pub fn when(asked: impl Future<Output = String> + Send + 'static) -> StopRequest {
-        let (sender, receiver) = watch::channel(None);
-        tokio::spawn(async move {
-            let reason = asked.await;
-            let _ = sender.send(Some(reason));
-            // Those who ask later find it.
-            sender.closed().await;
-        });
-        StopRequest(receiver)
-    }
-
-    /// Why, if somebody asked.
-    pub fn reason(&self) -> Option<String> {
-        self.0.borrow().clone()
-    }
-
-    /// Resolves with the reason once somebody asks.
-    pub async fn requested(&self) -> String {
-        let mut reason = self.0.clone();
-        match reason.wait_for(Option::is_some).await.as_deref() {
-            Ok(Some(reason)) => reason.clone(),
-            // Nobody can ask any more.
-            _ => std::future::pending().await,
+    /// The reason, in words.
+    pub fn why(&self) -> &str {
+        match self {
+            Stop::Failed(why)
+            | Stop::Crashed(why)
+            | Stop::Rig(why)
+            | Stop::Silent(why)
+            | Stop::Interrupted(why) => why,
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn all_clones_see_the_request() {
-        let (ask, asked) = tokio::sync::oneshot::channel();
-        let stop = StopRequest::when(async { asked.await.unwrap() });
-        let other = stop.clone();
-        assert_eq!(stop.reason(), None);
-        ask.send("stopped by SIGINT".to_owned()).unwrap();
-        assert_eq!(other.requested().await, "stopped by SIGINT");
-        assert_eq!(stop.requested().await, "stopped by SIGINT");
-        assert_eq!(stop.reason().as_deref(), Some("stopped by SIGINT"));
+impl From<BoardFault> for Stop {
+    fn from(fault: BoardFault) -> Stop {
+        match fault.silent {
+            true => Stop::Silent(fault.to_string()),
+            false => Stop::Rig(fault.to_string()),
+        }
     }
 }

@@ -4,8 +4,7 @@
 //! The boards check certificate dates, a bench has no route to a public time server, and the rig
 //! must know what time a board was told.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -17,21 +16,17 @@ const UNIX_IN_NTP: u64 = 2_208_988_800;
 /// A packet without extensions, bytes.
 const PACKET: usize = 48;
 
-/// Addresses of askers that are kept. More than a bench has boards.
-const MOST_ASKERS: usize = 1024;
-
 /// A bound time server.
 pub struct TimeServer {
     socket: UdpSocket,
     port: u16,
-    told: Cell<(Told, Instant)>,
-    /// Requests by the address that they came from.
-    requests: RefCell<BTreeMap<IpAddr, u64>>,
+    served: Cell<(ServedTime, Instant)>,
+    requests: Cell<u64>,
 }
 
-/// The time that is told.
+/// The time that is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum ServedTime {
     /// This machine's.
     Now,
     /// As if it were so many seconds after 1970, and going on from there.
@@ -43,8 +38,8 @@ impl TimeServer {
     pub async fn bind(address: IpAddr) -> std::io::Result<TimeServer> {
         let socket = UdpSocket::bind((address, 0)).await?;
         let port = socket.local_addr()?.port();
-        let told = Cell::new((Told::Now, Instant::now()));
-        Ok(TimeServer { socket, port, told, requests: RefCell::default() })
+        let served = Cell::new((ServedTime::Now, Instant::now()));
+        Ok(TimeServer { socket, port, served, requests: Cell::new(0) })
     }
 
     /// Its port.
@@ -52,31 +47,26 @@ impl TimeServer {
         self.port
     }
 
-    /// Requests for the time that came from this address so far.
-    pub fn requests_from(&self, address: IpAddr) -> u64 {
-        self.requests.borrow().get(&address).copied().unwrap_or_default()
+    /// Serves this time from now on.
+    pub fn set(&self, time: ServedTime) {
+        self.served.set((time, Instant::now()));
     }
 
-    /// What is told from now on.
-    pub fn tell(&self, told: Told) {
-        self.told.set((told, Instant::now()));
-    }
-
-    /// The time to tell, since 1970.
+    /// The time to serve, since 1970.
     fn now(&self) -> Duration {
-        match self.told.get() {
-            (Told::Now, _) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(),
-            (Told::At(then), since) => {
+        match self.served.get() {
+            (ServedTime::Now, _) => {
+                SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+            }
+            (ServedTime::At(then), since) => {
                 Duration::from_secs(u64::try_from(then).unwrap_or(0)) + since.elapsed()
             }
         }
     }
 
-    fn count(&self, from: IpAddr) {
-        let mut requests = self.requests.borrow_mut();
-        if requests.len() < MOST_ASKERS || requests.contains_key(&from) {
-            *requests.entry(from).or_default() += 1;
-        }
+    /// Requests for the time that arrived so far.
+    pub fn requests(&self) -> u64 {
+        self.requests.get()
     }
 
     /// Answers until dropped. What is no time request is not answered.
@@ -92,7 +82,7 @@ impl TimeServer {
                 continue;
             };
             if let Some(reply) = answer(&request[..length], self.now()) {
-                self.count(from.ip());
+                self.requests.set(self.requests.get() + 1);
                 let _ = self.socket.send_to(&reply, from).await;
             }
         }

@@ -7,29 +7,29 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use crate::instead::shortened;
-use crate::journal::Stop;
 use crate::session::boot_log::Booted;
+use crate::stop::Stop;
 
 /// Levels of a topic that brokers take (Mosquitto: 200 separators).
 const MOST_LEVELS: usize = 200;
 
-/// The topics of all boards of a run.
+/// The topics of all boards of a pool.
 #[derive(Debug, Default)]
 pub struct Topics(Rc<RefCell<HashSet<String>>>);
 
-/// Topics that one board has, until this is dropped.
+/// The topics of one board. Dropped: another board may have them.
 #[derive(Debug)]
-pub struct Taken {
+pub struct ReservedTopics {
     all: Rc<RefCell<HashSet<String>>>,
     mine: Vec<String>,
 }
 
 impl Topics {
-    /// Takes them for one board.
+    /// Reserves topics for one board.
     ///
     /// # Errors
     /// Another board has one of them.
-    pub fn take(&self, topics: [&str; 2]) -> Result<Taken, String> {
+    pub fn reserve(&self, topics: [&str; 2]) -> Result<ReservedTopics, String> {
         let mut all = self.0.borrow_mut();
         if let Some(topic) = topics.iter().find(|topic| all.contains(**topic)) {
             return Err(format!(
@@ -38,11 +38,11 @@ impl Topics {
             ));
         }
         all.extend(topics.map(str::to_owned));
-        Ok(Taken { all: self.0.clone(), mine: topics.map(str::to_owned).to_vec() })
+        Ok(ReservedTopics { all: self.0.clone(), mine: topics.map(str::to_owned).to_vec() })
     }
 }
 
-impl Drop for Taken {
+impl Drop for ReservedTopics {
     fn drop(&mut self) {
         let mut all = self.all.borrow_mut();
         for topic in &self.mine {
@@ -99,8 +99,6 @@ mod tests {
             groups: BTreeMap::from([("tx_topic".to_owned(), topic.to_owned())]),
             altered: if altered { vec!["tx_topic".to_owned()] } else { Vec::new() },
             line: 1,
-            http: None,
-            rig: None,
         }
     }
 
@@ -122,12 +120,12 @@ mod tests {
     #[test]
     fn two_boards_never_share_a_topic_and_a_board_that_left_has_none() {
         let all = Topics::default();
-        let first = all.take(["rx1", "tx1"]).unwrap();
-        assert!(all.take(["rx2", "tx1"]).unwrap_err().contains("`tx1`"));
-        assert!(all.take(["rx1", "tx2"]).unwrap_err().contains("`rx1`"));
-        let second = all.take(["rx2", "tx2"]).unwrap();
+        let first = all.reserve(["rx1", "tx1"]).unwrap();
+        assert!(all.reserve(["rx2", "tx1"]).unwrap_err().contains("`tx1`"));
+        assert!(all.reserve(["rx1", "tx2"]).unwrap_err().contains("`rx1`"));
+        let second = all.reserve(["rx2", "tx2"]).unwrap();
         drop(first);
-        assert!(all.take(["rx1", "tx1"]).is_ok());
+        assert!(all.reserve(["rx1", "tx1"]).is_ok());
         drop(second);
     }
 }

@@ -2,7 +2,6 @@
 
 mod ask;
 mod check;
-mod dates;
 mod diff;
 mod line;
 mod list;

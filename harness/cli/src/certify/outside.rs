@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use hilrig::BrokerEndpoint;
 use hilrig::certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
 use hilrig_broker::Login;
-use hilrig_broker::clients::{ClientCertificate, Looked, Tunnel, look};
+use hilrig_broker::clients::{Looked, Tunnel, look};
 use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::outside::NEEDS_ALLOW_LOAD;
 use hilrig_core::certify::{BrokerTls, Case, CaseResult, Line};
@@ -18,7 +18,6 @@ use sha2::{Digest as _, Sha256};
 use tokio::net::TcpStream;
 
 use super::ask::{self, Rig};
-use super::dates;
 use super::line::BoardLine;
 use super::own::{self, OwnCertificate};
 use super::reach::{self, Reached};
@@ -85,8 +84,9 @@ impl Outside {
 
     /// Makes sure that it is there; nothing of the bench is touched yet.
     pub async fn reach(self, deadline: Duration) -> Result<Outside, Failure> {
-        let Outside { name, host, port, server_name, own, .. } = &self;
-        let reached = reach::reach(host, *port, server_name, own.as_ref(), deadline).await;
+        let Outside { name, host, port, server_name, cas, own, .. } = &self;
+        let own = own.as_ref().map(OwnCertificate::pem);
+        let reached = reach::reach(host, *port, server_name, cas, own, deadline).await;
         let reached = reached.map_err(|found| Failure::rig(format!("--broker {name}: {found}")))?;
         Ok(Outside { reached: Some(reached), ..self })
     }
@@ -146,8 +146,8 @@ impl CertifyBench for OutsideBroker {
             .map_err(NotSetUp::Broken)?;
         let what = &self.what;
         let login = what.login.as_ref();
-        let leaf = looked.leaf.clone();
-        let own = what.own.as_ref().map(|own| ClientCertificate { chain: &own.pem, key: &own.pem });
+        let leaf = looked.leaf().clone();
+        let own = what.own.as_ref().map(OwnCertificate::pem);
         let tunnel = match &looked.needs_openssl {
             Some(_) => {
                 Some(Tunnel::open(upstream, &what.server_name, &leaf, own, &self.rig.dir).map_err(
@@ -179,7 +179,7 @@ impl CertifyBench for OutsideBroker {
                 client_certificate: what.own.as_ref().map(|own| own.pem.clone()),
                 always_client_certificate: what.own.is_some(),
                 pin: Some(Sha256::digest(&leaf).into()),
-                validity: dates::validity(&leaf),
+                validity: shown::validity(&leaf),
                 ..Trust::default()
             },
             line: BoardLine::new(self.listen, upstream),
@@ -201,9 +201,10 @@ impl CertifyBench for OutsideBroker {
 impl OutsideBroker {
     /// Its address, and what it shows there. Whatever that is: the board is the judge of it.
     async fn look(&self) -> Result<(SocketAddr, Looked), String> {
-        let Outside { name, server_name, reached, cas, .. } = &self.what;
+        let Outside { name, server_name, reached, cas, own, .. } = &self.what;
         let address = reached.as_ref().ok_or("it was not looked for")?.address;
-        let looked = look(address, server_name, cas).await;
+        let own = own.as_ref().map(OwnCertificate::pem);
+        let looked = look(address, server_name, cas, own).await;
         looked.map(|looked| (address, looked)).map_err(|found| format!("{name}: {found}"))
     }
 }
@@ -214,7 +215,7 @@ fn how_it_is_known(looked: &Looked) -> String {
     let mut words = vec![looked.tls.clone()];
     if let Some(doubt) = &looked.doubt {
         let sha256: String =
-            Sha256::digest(&looked.leaf).iter().map(|byte| format!("{byte:02x}")).collect();
+            Sha256::digest(looked.leaf()).iter().map(|byte| format!("{byte:02x}")).collect();
         words.push(format!(
             "the rig's own clients do not check the certificate ({doubt}), they accept the one with SHA-256 {sha256} alone"
         ));

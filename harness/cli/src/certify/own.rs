@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hilrig::ClientCertificate;
+use hilrig_broker::clients;
 use hilrig_core::secrets::Secrets;
 use hilrig_core::text;
 use hilrig_report::input;
@@ -12,7 +13,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::dates;
+use super::shown;
 use crate::error::Failure;
 
 /// A client certificate of the user's.
@@ -25,6 +26,11 @@ pub struct OwnCertificate {
 }
 
 impl OwnCertificate {
+    /// For the rig's other clients.
+    pub fn pem(&self) -> clients::ClientCertificate<'_> {
+        clients::ClientCertificate { chain: &self.pem, key: &self.pem }
+    }
+
     /// The lines of the key: each is a secret.
     pub fn key_lines(&self) -> Vec<String> {
         let key = self.pem.split("-----").skip_while(|part| !part.ends_with("PRIVATE KEY"));
@@ -45,7 +51,7 @@ pub fn cas(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
         Err(error) => return Err(wrong(&format!("it is damaged: {error}"))),
     };
     for (at, certificate) in all.iter().enumerate() {
-        if dates::validity(certificate).is_none() {
+        if shown::validity(certificate).is_none() {
             let which = if all.len() == 1 { "it".into() } else { format!("block {}", at + 1) };
             return Err(wrong(&format!("{which} is no CA certificate, neither PEM nor DER")));
         }

@@ -4,14 +4,15 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use hilrig_broker::clients::{ClientCertificate, NotSeen, look};
 use hilrig_core::text::printable;
 use hilrig_core::units::Span;
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::own::OwnCertificate;
-use super::shown::{self, Chain};
+use super::shown::Chain;
 
 /// A broker that was reached.
 #[derive(Clone, Debug)]
@@ -30,7 +31,8 @@ pub async fn reach(
     host: &str,
     port: u16,
     name: &str,
-    own: Option<&OwnCertificate>,
+    cas: &[CertificateDer<'static>],
+    own: Option<ClientCertificate<'_>>,
     deadline: Duration,
 ) -> Result<Reached, String> {
     let looked_up = timeout(deadline, tokio::net::lookup_host((host, port))).await;
@@ -42,18 +44,19 @@ pub async fn reach(
         Err(_) => return Err(format!("looking up {host} took longer than {}", Span(deadline))),
     };
     let address = first_that_answers(&addresses, deadline).await?;
-    let looked = timeout(deadline, shown::connect(address, name, own)).await;
-    // One that says nothing may still answer a board: that is for the control to show.
-    let Ok((chain, connected)) = looked else {
-        return Ok(Reached { address, chain: Chain::new() });
+    let chain = match timeout(deadline, look(address, name, cas, own)).await {
+        Ok(Ok(looked)) => looked.chain,
+        Ok(Err(NotSeen::Failed(_))) => Chain::new(),
+        Ok(Err(NotSeen::NoTls(_) | NotSeen::Closed | NotSeen::Unreachable { .. })) => {
+            match no_tls(address, deadline).await {
+                Some(found) => return Err(found),
+                None => Chain::new(),
+            }
+        }
+        // One that says nothing may still answer a board: that is for the control to show.
+        Err(_) => Chain::new(),
     };
-    match connected {
-        Err(error) if chain.is_empty() => match no_tls(address, &error, deadline).await {
-            Some(found) => Err(found),
-            None => Ok(Reached { address, chain }),
-        },
-        _ => Ok(Reached { address, chain }),
-    }
+    Ok(Reached { address, chain })
 }
 
 /// IPv6 comes before IPv4 for most names, and a broker need not listen on both.
@@ -80,12 +83,7 @@ async fn first_that_answers(
 }
 
 /// What it speaks, where that is not TLS.
-async fn no_tls(address: SocketAddr, error: &io::Error, deadline: Duration) -> Option<String> {
-    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    let closed = tls.is_none();
-    if !closed && !matches!(tls, Some(rustls::Error::InvalidMessage(_))) {
-        return None;
-    }
+async fn no_tls(address: SocketAddr, deadline: Duration) -> Option<String> {
     let said = timeout(deadline, answer_to_connect(address)).await;
     let said = said.ok()?.ok()?;
     match said.first()? {

@@ -1,113 +1,20 @@
 //! What a broker at HOST:PORT shows of itself: its certificates, whatever they are, read and put in words.
 
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use hilrig_core::text::printable;
 use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-};
+use rustls::client::danger::ServerCertVerifier as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, Error, RootCertStore};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::dates;
-use super::own::OwnCertificate;
-
 /// The certificates that a broker shows, its own first.
 pub type Chain = Vec<CertificateDer<'static>>;
-
-/// Connects over TLS, accepts whatever certificate comes, and sends nothing over it. The certificates, as far as
-/// they came, and the connection or why it did not come about. Has no deadline of its own.
-pub async fn connect(
-    address: SocketAddr,
-    name: &str,
-    own: Option<&OwnCertificate>,
-) -> (Chain, std::io::Result<TlsStream<TcpStream>>) {
-    let recorder = Arc::new(Recorder::default());
-    let connected = async {
-        let config = config(recorder.clone(), own).map_err(std::io::Error::other)?;
-        let asked = ServerName::try_from(name.to_owned()).map_err(std::io::Error::other)?;
-        let tcp = TcpStream::connect(address).await?;
-        tcp.set_nodelay(true)?;
-        TlsConnector::from(Arc::new(config)).connect(asked, tcp).await
-    };
-    let connected = connected.await;
-    let chain = recorder.chain.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    (chain, connected)
-}
-
-fn config(
-    recorder: Arc<Recorder>,
-    own: Option<&OwnCertificate>,
-) -> Result<ClientConfig, rustls::Error> {
-    let builder = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()?
-        .dangerous()
-        .with_custom_certificate_verifier(recorder);
-    let Some(own) = own else { return Ok(builder.with_no_client_auth()) };
-    let chain = own.der.chain.iter().cloned().map(CertificateDer::from).collect();
-    let key = PrivateKeyDer::try_from(own.der.key.clone())
-        .map_err(|error| rustls::Error::General(error.into()))?;
-    builder.with_client_auth_cert(chain, key)
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
-}
-
-/// Keeps what it is shown, and refuses nothing. Nothing is sent over such a connection: it is for looking alone.
-#[derive(Debug, Default)]
-struct Recorder {
-    chain: Mutex<Chain>,
-}
-
-impl ServerCertVerifier for Recorder {
-    fn verify_server_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        others: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let chain = std::iter::once(leaf).chain(others).map(|one| one.clone().into_owned());
-        *self.chain.lock().unwrap_or_else(PoisonError::into_inner) = chain.collect();
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let provider = provider();
-        verify_tls12_signature(message, leaf, signed, &provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let provider = provider();
-        verify_tls13_signature(message, leaf, signed, &provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
-    }
-}
 
 /// The CA of these that the chain comes from: by its signatures, else by the issuer's name, else the first.
 pub fn fitting<'a>(
@@ -130,12 +37,13 @@ pub fn comes_from(chain: &[CertificateDer<'static>], ca: &CertificateDer<'static
     if roots.add(ca.clone()).is_err() {
         return false;
     }
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider()).build();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
     let (Ok(verifier), Ok(name)) = (verifier, ServerName::try_from("hilrig.invalid")) else {
         return false;
     };
     // Its dates are another matter: a moment at which it is valid is taken.
-    let valid = dates::validity(leaf).and_then(|(from, _)| u64::try_from(from).ok());
+    let valid = validity(leaf).and_then(|(from, _)| u64::try_from(from).ok());
     let at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(valid.unwrap_or(0)));
     match verifier.verify_server_cert(leaf, others, &name, &[], at) {
         Ok(_) => true,
@@ -148,6 +56,13 @@ pub fn comes_from(chain: &[CertificateDer<'static>], ca: &CertificateDer<'static
         ),
         Err(_) => false,
     }
+}
+
+/// First and last second in which a certificate is valid, since 1970; `None` of what is no certificate.
+pub fn validity(certificate: &[u8]) -> Option<(i64, i64)> {
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let validity = parsed.validity();
+    Some((validity.not_before.timestamp(), validity.not_after.timestamp()))
 }
 
 /// Subject and issuer, as they are in the certificate.
@@ -189,7 +104,7 @@ pub fn words(certificate: &CertificateDer<'_>) -> Words {
         issuer: clean(parsed.issuer().to_string()),
         names: names.map(clean).collect(),
         common_name: common_name.and_then(|name| Some(clean(name.as_str().ok()?.to_owned()))),
-        valid: dates::validity(certificate)
+        valid: validity(certificate)
             .and_then(|(from, until)| Some((moment(from)?, moment(until)?))),
     }
 }
@@ -234,6 +149,17 @@ mod tests {
         let impostor = made[0].impostor().certificate_pem().as_bytes();
         let impostor = CertificateDer::from_pem_slice(impostor).unwrap();
         assert!(cas.iter().all(|ca| !comes_from(std::slice::from_ref(&impostor), ca)));
+    }
+
+    #[test]
+    fn the_dates_are_those_that_it_was_made_with() {
+        let certificates = Certificates::new("broker.hilrig.test").unwrap();
+        let (from, until) = validity(certificates.ca_der()).unwrap();
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        // A day before to two days after (broker/src/pki/run_certificates.rs).
+        assert!((now - 86_400 - 60..=now - 86_400).contains(&from), "{from} {now}");
+        assert_eq!(until - from, 3 * 86_400);
+        assert_eq!(validity(b"no certificate"), None);
     }
 
     #[test]

@@ -1,35 +1,34 @@
 //! What a case does once its board is connected.
 
+use std::time::Duration;
+
 use hilrig_core::certify::{Act, Side, WireSeen};
 use hilrig_core::contract::Request;
 use hilrig_core::leak::{self, Slope};
 
 use super::bench::CaseBroker;
-use super::case::{OnBoard, Share};
-use crate::journal::Stop;
+use super::on_board::{BoardCases, OnBoard};
 use crate::log::Mark;
 use crate::mqtt;
-use crate::pool::Broker;
-use crate::pool::judge;
-use crate::session::configuration_mode::mismatch;
+use crate::replies::mismatch;
 use crate::session::mqtt_mode::Online;
+use crate::stop::Stop;
 use crate::watch::Says;
 
-impl Share<'_> {
+impl BoardCases<'_> {
     /// Does it, and tells what was found.
     pub(super) async fn act(
         &self,
         on: &OnBoard<'_>,
         broker: &mut dyn CaseBroker,
         online: &mut Online,
-        rig: &Broker,
     ) -> Result<String, Stop> {
         match on.case.act {
             Act::Connect | Act::AskForMfln | Act::Stall => Ok("connected, and answers".into()),
-            Act::LargeMessage(size) => self.large_message(on, size, online, rig).await,
-            Act::Reconnects(times) => self.reconnects(on, times, broker, online, rig).await,
-            Act::Resume => self.resume(on, broker, online, rig).await,
-            Act::Mqtt(behaviour) => self.behave(on, behaviour, broker, online, rig).await,
+            Act::LargeMessage(size) => self.large_message(on, size, online).await,
+            Act::Reconnects(times) => self.reconnects(on, times, broker, online).await,
+            Act::Resume => self.resume(on, broker, online).await,
+            Act::Mqtt(behaviour) => self.behave(on, behaviour, broker, online).await,
         }
     }
 
@@ -38,14 +37,13 @@ impl Share<'_> {
         &self,
         on: &OnBoard<'_>,
         online: &mut Online,
-        rig: &Broker,
     ) -> Result<Option<u64>, Stop> {
-        let contract = &on.path.bench.plan.contract;
+        let contract = on.session.contract();
         let heap = contract.heap_request();
         let Some(request) = heap.or(contract.requests.first()) else { return Ok(None) };
-        let mark = on.log.mark();
+        let mark = on.session.log.mark();
         let reply = tokio::select! {
-            reply = on.path.request(online, rig, request) => reply?,
+            reply = on.session.mqtt_request(online, request) => reply?,
             lost = self.lost(on, mark) => return Err(lost),
         };
         self.free_heap(on, request, &reply)
@@ -60,28 +58,20 @@ impl Share<'_> {
         if let Some(wrong) = mismatch(request, reply) {
             return Err(Stop::Failed(wrong));
         }
-        let mut wrong = Vec::new();
-        on.path.heap_of(&request.request, reply, &mut wrong);
-        if let Some(wrong) = wrong.pop() {
-            return Err(Stop::Failed(wrong));
-        }
-        let Some(fields) = &on.path.bench.plan.contract.heap.reply else { return Ok(None) };
-        if fields.request != request.request {
-            return Ok(None);
-        }
-        let samples = judge::heap_of_reply(fields, reply).map_err(Stop::Failed)?;
-        Ok(samples.last().and_then(|sample| sample.free))
+        on.session.note_heap(&request.request, reply).map_err(Stop::Failed)
     }
 
     /// Resolves when the log says that the connection broke.
     pub(super) async fn lost(&self, on: &OnBoard<'_>, mark: Mark) -> Stop {
-        let lost = on.log.comes(mark, |hit| match hit.says {
-            Says::TlsError | Says::AttemptFailed | Says::Connected => Some(hit.text.clone()),
-            _ => None,
-        });
+        // It may never come.
+        let lost =
+            on.session.wait_for(mark, Duration::MAX, "the board's reply", |hit| match hit.says {
+                Says::TlsError | Says::AttemptFailed | Says::Connected => Some(hit.text.clone()),
+                _ => None,
+            });
         match lost.await {
             Ok(found) => Stop::Failed(format!("the connection broke: `{}`", found.answer)),
-            Err(missed) => on.path.missed(missed, "the board's reply", on.path.reply_deadline()),
+            Err(stop) => stop,
         }
     }
 
@@ -90,12 +80,11 @@ impl Share<'_> {
         on: &OnBoard<'_>,
         size: usize,
         online: &mut Online,
-        rig: &Broker,
     ) -> Result<String, Stop> {
-        let refusal = on.path.bench.plan.contract.invalid.reply.as_ref();
-        online.publish(rig, vec![b'x'; size]).await.map_err(Stop::Rig)?;
+        let refusal = on.session.contract().invalid.reply.as_ref();
+        online.publish(vec![b'x'; size]).await?;
         online.may_be_refused(refusal.cloned());
-        self.alive(on, online, rig).await?;
+        self.alive(on, online).await?;
         let how = if online.was_refused() { "refused" } else { "dropped" };
         Ok(format!("a message of {size} B was {how}, and the board is there behind it"))
     }
@@ -106,12 +95,11 @@ impl Share<'_> {
         times: u32,
         broker: &mut dyn CaseBroker,
         online: &mut Online,
-        rig: &Broker,
     ) -> Result<String, Stop> {
         let mut free = Vec::new();
         for time in 0..times {
             self.cut(on, broker, online).await?;
-            let now = self.alive(on, online, rig).await?;
+            let now = self.alive(on, online).await?;
             free.extend(now.map(|now| (f64::from(time), now as f64)));
         }
         let Some(slope) = Slope::of(&free) else {
@@ -130,19 +118,18 @@ impl Share<'_> {
         on: &OnBoard<'_>,
         broker: &mut dyn CaseBroker,
         online: &mut Online,
-        rig: &Broker,
     ) -> Result<String, Stop> {
         self.cut(on, broker, online).await?;
-        self.alive(on, online, rig).await?;
+        self.alive(on, online).await?;
         let cut = resumed(broker.seen().wire.last());
         // A second client of its id has the broker close the board's connection.
-        let mark = on.log.mark();
-        let deadlines = &on.path.bench.plan.deadlines;
-        let id = on.path.client_id();
-        let thrown_out = mqtt::throw_out(&rig.endpoint, &id, deadlines.connect);
-        on.path.journal.waiting(thrown_out).await.map_err(Stop::Rig)?;
-        let back = on.path.connected(on.log, mark);
-        let closed = match tokio::time::timeout(on.path.reply_deadline(), back).await {
+        let mark = on.session.log.mark();
+        let deadlines = &on.session.plan().deadlines;
+        let id = on.session.client_id();
+        let take_over = mqtt::take_over(&online.link().endpoint, &id, deadlines.connect);
+        on.session.journal.waiting(take_over).await.map_err(Stop::Rig)?;
+        let back = on.session.wait_until_connected(mark);
+        let closed = match tokio::time::timeout(on.session.reply_deadline(), back).await {
             Ok(back) => {
                 back?;
                 online.reconnected();
@@ -155,7 +142,7 @@ impl Share<'_> {
             }
             Err(_) => "after an orderly close: not measured, for the broker lets a second client of the board's id in beside it".into(),
         };
-        self.alive(on, online, rig).await?;
+        self.alive(on, online).await?;
         Ok(format!("after a cut: {cut}; {closed}"))
     }
 
@@ -166,9 +153,9 @@ impl Share<'_> {
         broker: &mut dyn CaseBroker,
         online: &mut Online,
     ) -> Result<(), Stop> {
-        let mark = on.log.mark();
+        let mark = on.session.log.mark();
         broker.cut();
-        on.path.connected(on.log, mark).await?;
+        on.session.wait_until_connected(mark).await?;
         online.reconnected();
         Ok(())
     }

@@ -8,12 +8,11 @@ use hilrig_core::units::Span;
 
 use super::behaviour::{self, Missed, Question};
 use super::bench::CaseBroker;
-use super::case::{OnBoard, Share};
+use super::on_board::{BoardCases, OnBoard};
 use crate::BrokerEndpoint;
-use crate::journal::Stop;
 use crate::mqtt::{self, NoMessage};
-use crate::pool::Broker;
 use crate::session::mqtt_mode::Online;
+use crate::stop::Stop;
 
 /// Clients of a storm beside the board.
 pub(super) const CROWD: usize = 50;
@@ -25,7 +24,7 @@ pub(super) const ROUNDS: usize = 3;
 /// drops at the third look at the latest (rabbit_heartbeat): 6 s with the 2 s that are asked for.
 const LOOKS_WITHIN: Duration = Duration::from_secs(8);
 
-impl Share<'_> {
+impl BoardCases<'_> {
     /// Does it, and tells what was found.
     pub(super) async fn behave(
         &self,
@@ -33,10 +32,10 @@ impl Share<'_> {
         behaviour: Behaviour,
         broker: &mut dyn CaseBroker,
         online: &mut Online,
-        rig: &Broker,
     ) -> Result<String, Stop> {
         let forbidden = broker.forbidden().map(str::to_owned);
-        let alone = self.alone(on, behaviour, &rig.endpoint, forbidden.as_deref());
+        let endpoint = online.link().endpoint.clone();
+        let alone = self.alone(on, behaviour, &endpoint, forbidden.as_deref());
         let (alone, board) = match behaviour {
             // All at once.
             Behaviour::ReconnectStorm => {
@@ -46,7 +45,7 @@ impl Share<'_> {
             }
             // The board is quiet meanwhile.
             Behaviour::KeepAlive => {
-                let mark = on.log.mark();
+                let mark = on.session.log.mark();
                 let alone = tokio::select! {
                     alone = alone => alone?,
                     lost = self.lost(on, mark) => return Err(lost),
@@ -54,15 +53,15 @@ impl Share<'_> {
                 (alone, "the board was left alone")
             }
             Behaviour::BrokerRestart => (String::new(), "the board came back by itself"),
-            Behaviour::Retained => (alone.await?, self.retained(on, broker, online, rig).await?),
-            Behaviour::Takeover => (alone.await?, self.takeover(on, online, rig).await?),
-            Behaviour::Will => (alone.await?, self.will(on, broker, online, rig).await?),
+            Behaviour::Retained => (alone.await?, self.retained(on, broker, online).await?),
+            Behaviour::Takeover => (alone.await?, self.takeover(on, online).await?),
+            Behaviour::Will => (alone.await?, self.will(on, broker, online).await?),
             Behaviour::Qos
             | Behaviour::PayloadLimit
             | Behaviour::WrongPassword
             | Behaviour::NoPermission => (alone.await?, "the board lives beside it"),
         };
-        self.alive(on, online, rig).await?;
+        self.alive(on, online).await?;
         Ok(match alone.is_empty() {
             true => board.into(),
             false => format!("{alone}; {board}"),
@@ -91,7 +90,7 @@ impl Share<'_> {
 
     /// What the rig's own clients have before their names.
     pub(super) fn tag(&self, on: &OnBoard<'_>) -> String {
-        format!("h{:x}b{}", on.path.bench.plan.seed & 0xff_ffff, on.path.number)
+        format!("h{:x}b{}", on.session.plan().seed & 0xff_ffff, on.session.number())
     }
 
     pub(super) fn question<'q>(
@@ -106,7 +105,7 @@ impl Share<'_> {
             forbidden: None,
             crowd: CROWD,
             rounds: ROUNDS,
-            deadline: on.path.reply_deadline(),
+            deadline: on.session.reply_deadline(),
             looks_within: LOOKS_WITHIN,
         }
     }
@@ -117,41 +116,36 @@ impl Share<'_> {
         on: &OnBoard<'_>,
         broker: &mut dyn CaseBroker,
         online: &mut Online,
-        rig: &Broker,
     ) -> Result<&'static str, Stop> {
-        let contract = &on.path.bench.plan.contract;
+        let contract = on.session.contract();
         let asked = contract.heap_request().map(|request| &request.request);
         let Some(other) = contract.requests.iter().find(|one| Some(&one.request) != asked) else {
             return Ok("the board has no second request to tell it by");
         };
         let payload = contract.payload.replace("{request}", &other.request);
         // The board has this one as it comes, and answers.
-        rig.mqtt.retain(online.topic(), payload.into_bytes()).await.map_err(Stop::Rig)?;
+        let mqtt = online.link().mqtt.clone();
+        mqtt.retain(online.topic(), payload.into_bytes()).await.map_err(Stop::Rig)?;
         let comes_anew = async {
-            online.answered(on.path.reply_deadline()).await.map_err(Stop::Failed)?;
+            online.next_message(on.session.reply_deadline()).await.map_err(Stop::Failed)?;
             self.cut(on, broker, online).await?;
-            self.alive(on, online, rig).await
+            self.alive(on, online).await
         };
         let alive = comes_anew.await;
         // It is taken back whatever came of it: the broker may not be the rig's.
-        rig.mqtt.retain(online.topic(), Vec::new()).await.map_err(Stop::Rig)?;
+        mqtt.retain(online.topic(), Vec::new()).await.map_err(Stop::Rig)?;
         // What takes it back is a message, too.
         online.may_be_refused(contract.invalid.reply.clone());
         alive.map(|_| "the board did not do what was kept for it")
     }
 
-    async fn takeover(
-        &self,
-        on: &OnBoard<'_>,
-        online: &mut Online,
-        rig: &Broker,
-    ) -> Result<&'static str, Stop> {
-        let mark = on.log.mark();
-        let deadline = on.path.bench.plan.deadlines.connect;
-        let id = on.path.client_id();
-        let thrown_out = mqtt::throw_out(&rig.endpoint, &id, deadline);
-        on.path.journal.waiting(thrown_out).await.map_err(Stop::Rig)?;
-        on.path.connected(on.log, mark).await?;
+    async fn takeover(&self, on: &OnBoard<'_>, online: &mut Online) -> Result<&'static str, Stop> {
+        let mark = on.session.log.mark();
+        let deadline = on.session.plan().deadlines.connect;
+        let id = on.session.client_id();
+        let take_over = mqtt::take_over(&online.link().endpoint, &id, deadline);
+        on.session.journal.waiting(take_over).await.map_err(Stop::Rig)?;
+        on.session.wait_until_connected(mark).await?;
         online.reconnected();
         Ok("the board was thrown out by a second client of its id, and came back")
     }
@@ -161,18 +155,17 @@ impl Share<'_> {
         on: &OnBoard<'_>,
         broker: &mut dyn CaseBroker,
         online: &mut Online,
-        rig: &Broker,
     ) -> Result<&'static str, Stop> {
-        let Some(topic) = &on.path.bench.plan.contract.will_topic else {
+        let Some(topic) = &on.session.contract().will_topic else {
             return Ok("where the board's will goes is not told (contract: mqtt.will_topic)");
         };
         let topic = topic.replace("{tx_topic}", online.replies_topic());
-        let deadline = on.path.reply_deadline();
-        let wills = rig.mqtt.subscribe(&topic, deadline).await;
+        let deadline = on.session.reply_deadline();
+        let wills = online.link().mqtt.subscribe(&topic, deadline).await;
         let mut wills = wills.map_err(Stop::Rig)?;
         self.cut(on, broker, online).await?;
         match wills.next(deadline).await {
-            Ok(will) if will.payload == on.path.client_id().into_bytes() => {
+            Ok(will) if will.payload == on.session.client_id().into_bytes() => {
                 Ok("the board's own will was published")
             }
             Ok(will) => Err(Stop::Failed(format!(

@@ -6,7 +6,7 @@ use hilrig_core::contract::Connection;
 use hilrig_core::plural::counted;
 
 use super::bench::Seen;
-use crate::journal::Stop;
+use crate::stop::Stop;
 use crate::watch::Hit;
 
 /// What came of a case.

@@ -5,20 +5,14 @@ use hilrig_core::certify::{Act, Reason};
 
 use super::behaviour::{self, Asked, Carried};
 use super::bench::CaseBroker;
-use super::case::{OnBoard, Share, rig_id};
-use crate::journal::Stop;
+use super::on_board::{BoardCases, OnBoard, rig_id};
+use super::work::ByRule;
+use crate::stop::Stop;
 
 /// [`BrokerFacts::kind`](hilrig_core::event::BrokerFacts::kind) of a broker that somebody else runs.
 const OUTSIDE: &str = "outside";
 
-/// A rule of the broker that a case failed by, after the board had connected.
-pub(super) struct ByRule {
-    pub rule: String,
-    pub line: u64,
-    pub said: String,
-}
-
-impl Share<'_> {
+impl BoardCases<'_> {
     /// The board was connected, and then something failed: whether that is a rule of a broker that somebody else
     /// runs. The line to the board is taken down for that.
     pub(super) async fn look_for_rule(
@@ -29,7 +23,7 @@ impl Share<'_> {
         stop: &Stop,
         (before, line, said): (Carried, u64, String),
     ) {
-        let unheard = std::mem::take(&mut self.now.borrow_mut().unheard);
+        let unheard = self.work.unheard.take();
         let may_be = matches!(stop, Stop::Failed(_) | Stop::Rig(_));
         if !may_be || broker.facts().kind != OUTSIDE {
             return;
@@ -45,13 +39,13 @@ impl Share<'_> {
             own_topic: matches!(on.case.act, Act::Mqtt(_)).then_some(own_topic.as_str()),
             retained: matches!(on.case.act, Act::Mqtt(Behaviour::Retained | Behaviour::Qos)),
         };
-        let rule = on.path.journal.waiting(behaviour::rule(&question, &asked)).await;
+        let rule = on.session.journal.waiting(behaviour::rule(&question, &asked)).await;
         let for_the_board = || {
             let alone = unheard && matches!(stop, Stop::Failed(_));
             alone.then(|| behaviour::rule_for_the_board(before, after, topics)).flatten()
         };
         let rule = rule.or_else(for_the_board);
-        self.now.borrow_mut().rule = rule.map(|rule| ByRule { rule, line, said });
+        self.work.rule.replace(rule.map(|rule| ByRule { rule, line, said }));
     }
 
     /// The board's CONNECT was refused, whether that is for its client id alone.
@@ -68,8 +62,8 @@ impl Share<'_> {
         }
         let tag = self.tag(on);
         let question = self.question(on, broker.endpoint(), &tag);
-        let id = on.path.client_id();
-        on.path.journal.waiting(behaviour::rule_for_id(&question, &id)).await
+        let id = on.session.client_id();
+        on.session.journal.waiting(behaviour::rule_for_id(&question, &id)).await
     }
 }
 

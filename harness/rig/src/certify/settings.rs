@@ -5,26 +5,26 @@ use hilrig_core::certify::{Act, BoardTls, Case, Clock, Trust as GoesBy};
 use hilrig_core::contract::Contract;
 
 use super::bench::Trust;
-use crate::time_server::Told;
+use crate::time_server::ServedTime;
 
 /// A day, seconds.
 const DAY: i64 = 86_400;
 
-/// What a board is given for a case.
+/// What a board gets for a case.
 #[derive(Debug)]
-pub struct Given {
+pub struct BoardSetup {
     /// Form fields with their values; an empty value is none.
     pub fields: Vec<(String, String)>,
     /// The CA, DER.
     pub ca: Vec<u8>,
     /// The client certificate with its key, PEM.
     pub certificate: Option<String>,
-    /// What its clock is told.
-    pub time: Told,
+    /// What its time server serves.
+    pub time: ServedTime,
 }
 
-/// What the board is given, or why the case cannot be run.
-pub fn given(contract: &Contract, case: &Case, trust: &Trust) -> Result<Given, String> {
+/// What the board gets for a case, or why the case cannot be run.
+pub fn board_setup(contract: &Contract, case: &Case, trust: &Trust) -> Result<BoardSetup, String> {
     let board = &case.board;
     let names = &contract.settings;
     let pin = pin(board, trust)?;
@@ -76,7 +76,7 @@ pub fn given(contract: &Contract, case: &Case, trust: &Trust) -> Result<Given, S
         }
         _ => trust.root.clone(),
     };
-    Ok(Given { fields, ca, certificate, time: time(case.clock, contract, trust)? })
+    Ok(BoardSetup { fields, ca, certificate, time: time(case.clock, contract, trust)? })
 }
 
 fn lacks(key: &str) -> String {
@@ -95,15 +95,15 @@ fn pin(board: &BoardTls, trust: &Trust) -> Result<Option<[u8; 32]>, String> {
     }
 }
 
-fn time(clock: Clock, contract: &Contract, trust: &Trust) -> Result<Told, String> {
+fn time(clock: Clock, contract: &Contract, trust: &Trust) -> Result<ServedTime, String> {
     if clock == Clock::Now {
-        return Ok(Told::Now);
+        return Ok(ServedTime::Now);
     }
     if contract.settings.time_server.is_none() || contract.settings.time_port.is_none() {
         return Err(lacks("settings.time_server and time_port"));
     }
     let validity = trust.validity.ok_or("the dates of the broker's certificate are not known");
-    Ok(Told::At(match clock {
+    Ok(ServedTime::At(match clock {
         Clock::Now | Clock::At1970 => 0,
         Clock::BeforeValid => validity?.0 - DAY,
         Clock::AfterValid => validity?.1 + DAY,
@@ -136,19 +136,19 @@ mod tests {
         }
     }
 
-    fn of(id: &str, without: &str) -> Result<Given, String> {
-        given(&contract(without), Case::named(id).unwrap(), &trust())
+    fn of(id: &str, without: &str) -> Result<BoardSetup, String> {
+        board_setup(&contract(without), Case::named(id).unwrap(), &trust())
     }
 
     #[test]
     fn a_case_sets_what_it_is_about_and_the_usual_beside_it() {
-        let given = of("leaf-pinned", "none").unwrap();
+        let setup = of("leaf-pinned", "none").unwrap();
         let value = |name: &str| {
-            given.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+            setup.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
         };
         assert_eq!(value("tls_pn"), Some("ab".repeat(32).as_str()));
         assert_eq!((value("tls_mfl"), value("tls_rs")), (Some("16384"), None));
-        assert_eq!(of("expired", "none").unwrap().time, Told::At(2_086_400));
+        assert_eq!(of("expired", "none").unwrap().time, ServedTime::At(2_086_400));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Why a run ends before its boards are through.
 
-use crate::journal::{Journal, Stop};
+use crate::journal::Journal;
+use crate::stop::Stop;
 
 /// Why a run ends early.
 #[derive(Clone, Debug)]

@@ -2,43 +2,35 @@
 //! cables, the network carries what it sends, its chip answers, and the broker answers a connection of
 //! the rig's own. What is found dead is the bench's trouble, and the verdict names it.
 
-use hilrig_core::board::Board;
-
-use crate::journal::Journal;
-use crate::log::Log;
+use super::network;
 use crate::mqtt;
-use crate::pool::{Bench, network};
-use crate::session::wire::Wire;
+use crate::session::Session;
 
-/// What is dead on the rig's side, in words; none where all of it answers.
-pub async fn dead(
-    bench: &Bench<'_>,
-    board: &mut dyn Board,
-    journal: &Journal<'_>,
-    log: Option<&Log>,
-    wire: Option<&Wire>,
-    number: usize,
-) -> Option<String> {
+/// What is dead on the rig's side, in words; `None` where all of it answers. No console may be open.
+pub(super) async fn dead(session: &Session<'_>) -> Option<String> {
+    let mut board = session.board.lock().await;
     if let Err(fault) = board.sound().await {
         return Some(fault.to_string());
     }
     // Before the chip is asked, which may reset it.
-    if let Some(found) = network::dead(bench, journal, wire).await {
+    if let Some(found) = network::dead(session).await {
         return Some(found);
     }
-    // It said something in the wait that failed, so the chip and its line are alive.
-    if log.is_some_and(Log::ends_in_silence)
+    // If it printed something in the wait that failed, the chip and its line are alive.
+    if session.log.has_begun()
+        && session.log.ends_in_silence()
         && let Err(fault) = board.answers().await
     {
         return Some(format!("the chip itself does not answer either: {fault}"));
     }
-    if !journal.now_in().is_some_and(network::needs_broker) {
+    drop(board);
+    if !session.journal.now_in().is_some_and(network::needs_broker) {
         return None;
     }
-    let endpoint = bench.ready_broker()?.endpoint;
-    let deadline = bench.plan.deadlines.broker;
-    // One connection for each board that asks: two of one name would throw each other out.
-    let client_id = format!("hilrig-proof-{number}");
+    let endpoint = session.shared.broker.ready_now()?.endpoint;
+    let deadline = session.plan().deadlines.broker;
+    // A client id for each board: two connections with one id would end each other.
+    let client_id = format!("hilrig-proof-{}", session.number());
     let answered = mqtt::answers(&endpoint, &client_id, deadline).await;
     answered.err().map(|found| format!("the broker does not answer the rig either: {found}"))
 }

@@ -1,44 +1,60 @@
-//! `handshake`: TLS connections in a row. The rig connects to the broker under the board's own client
-//! id, so that the broker throws the board out, and the board connects anew.
+//! `handshake`: TLS connections in a row. The rig connects to the broker under the board's own client id, so the
+//! broker closes the board's connection, and the board connects again.
 
-use crate::journal::Stop;
-use crate::log::Log;
-use crate::main_path::Path;
+use std::time::Duration;
+
+use hilrig_core::phase::Phase;
+use hilrig_core::scenario::{Length, Scenario};
+
+use super::entry::{Run, ScenarioEntry};
+use super::heap::{heap_over_mqtt, online_again};
+use super::spec::{ScenarioSpec, missing_client_id, missing_heap};
+use super::steps::{SETTLES, Steps};
+use crate::check_spec::CheckSpec;
 use crate::mqtt;
-use crate::pool::Broker;
-use crate::scenario::Steps;
+use crate::session::Session;
 use crate::session::mqtt_mode::Online;
+use crate::stop::Stop;
 
-impl Path<'_> {
-    pub(super) async fn handshakes(
-        &self,
-        steps: &Steps,
-        online: &mut Online,
-        log: &Log,
-        broker: &Broker,
-    ) -> Result<(), Stop> {
-        steps.begin(self.heap_over_mqtt(online, broker).await?);
-        while steps.more() {
-            self.handshake(steps, online, log, broker).await?;
-        }
-        Ok(())
-    }
+pub(super) static HANDSHAKE: ScenarioEntry = ScenarioEntry {
+    spec: ScenarioSpec {
+        name: Scenario::Handshake,
+        phase: Phase::ScenarioHandshake,
+        check: CheckSpec::new(
+            "scenario.handshake",
+            "TLS connections in a row: every step works, and the free heap does not fall",
+        ),
+        default_length: Length::Steps(20),
+        restarts_broker: false,
+        each: "connection",
+        extra_steps: 0,
+        mixed: false,
+        step_takes: |deadlines| deadlines.connect + deadlines.reply * 3 + SETTLES,
+        missing: |contract| missing_heap(contract).or(missing_client_id(contract)),
+    },
+    run: Run::InMqttMode(|session, steps, online| Box::pin(run(session, steps, online))),
+};
 
-    /// One of them.
-    pub(super) async fn handshake(
-        &self,
-        steps: &Steps,
-        online: &mut Online,
-        log: &Log,
-        broker: &Broker,
-    ) -> Result<(), Stop> {
-        let mark = log.mark();
-        let deadline = self.bench.plan.deadlines.connect;
-        let client_id = self.client_id();
-        let thrown_out = mqtt::throw_out(&broker.endpoint, &client_id, deadline);
-        self.journal.waiting(thrown_out).await.map_err(Stop::Rig)?;
-        let free = self.again_online(steps, online, log, broker, mark).await?;
-        steps.done(self.journal, "a TLS connection", free);
-        Ok(())
+async fn run(session: &Session<'_>, steps: &Steps, online: &mut Online) -> Result<(), Stop> {
+    steps.begin(heap_over_mqtt(session, online).await?);
+    while steps.more() {
+        handshake(session, steps, online).await?;
     }
+    Ok(())
+}
+
+/// One connection.
+pub(super) async fn handshake(
+    session: &Session<'_>,
+    steps: &Steps,
+    online: &mut Online,
+) -> Result<(), Stop> {
+    let mark = session.mark();
+    let deadline: Duration = session.plan().deadlines.connect;
+    let id = session.client_id();
+    let take_over = mqtt::take_over(&online.link().endpoint, &id, deadline);
+    session.journal.waiting(take_over).await.map_err(Stop::Rig)?;
+    let free = online_again(session, steps, online, mark).await?;
+    steps.done(&session.journal, "a TLS connection", free);
+    Ok(())
 }

@@ -1,43 +1,61 @@
-//! `reconnect`: the broker goes away and comes back, with the same certificates, port and login. It is
-//! shared by all boards of the run, so that they meet for each restart.
+//! `reconnect`: the broker goes away and comes back, with the same certificates, port and login. All boards of the
+//! pool share it, so they wait for each other before each restart.
 
-use crate::journal::Stop;
-use crate::log::Log;
-use crate::main_path::Path;
-use crate::pool::Broker;
-use crate::scenario::Steps;
+use hilrig_core::phase::Phase;
+use hilrig_core::scenario::{Length, Scenario};
+
+use super::entry::{Run, ScenarioEntry};
+use super::heap::{heap_over_mqtt, online_again};
+use super::spec::{ScenarioSpec, missing_heap};
+use super::steps::{SETTLES, Steps};
+use crate::check_spec::CheckSpec;
+use crate::session::Session;
 use crate::session::mqtt_mode::Online;
+use crate::stop::Stop;
 
-impl Path<'_> {
-    pub(super) async fn reconnects(
-        &self,
-        steps: &Steps,
-        online: &mut Online,
-        log: &Log,
-        broker: &Broker,
-    ) -> Result<(), Stop> {
-        steps.begin(self.heap_over_mqtt(online, broker).await?);
-        while steps.more() {
-            self.reconnect(steps, online, log, broker).await?;
-        }
-        Ok(())
-    }
+pub(super) static RECONNECT: ScenarioEntry = ScenarioEntry {
+    spec: ScenarioSpec {
+        name: Scenario::Reconnect,
+        phase: Phase::ScenarioReconnect,
+        check: CheckSpec::new(
+            "scenario.reconnect",
+            "restarts of the broker: every step works, and the free heap does not fall",
+        ),
+        default_length: Length::Steps(20),
+        restarts_broker: true,
+        each: "reconnect",
+        extra_steps: 0,
+        mixed: false,
+        step_takes: |deadlines| {
+            deadlines.broker + deadlines.connect + deadlines.reply * 3 + SETTLES
+        },
+        missing: missing_heap,
+    },
+    run: Run::InMqttMode(|session, steps, online| Box::pin(run(session, steps, online))),
+};
 
-    /// One restart.
-    pub(super) async fn reconnect(
-        &self,
-        steps: &Steps,
-        online: &mut Online,
-        log: &Log,
-        broker: &Broker,
-    ) -> Result<(), Stop> {
-        let mark = log.mark();
-        self.journal.doing("waited for the other boards and the broker's restart");
-        broker.mqtt.away();
-        self.journal.with_others(self.participant.wait_for_restart()).await;
-        self.journal.waiting(broker.mqtt.renewed()).await.map_err(Stop::Rig)?;
-        let free = self.again_online(steps, online, log, broker, mark).await?;
-        steps.done(self.journal, "a restart of the broker", free);
-        Ok(())
+async fn run(session: &Session<'_>, steps: &Steps, online: &mut Online) -> Result<(), Stop> {
+    steps.begin(heap_over_mqtt(session, online).await?);
+    while steps.more() {
+        reconnect(session, steps, online).await?;
     }
+    Ok(())
+}
+
+/// One restart.
+pub(super) async fn reconnect(
+    session: &Session<'_>,
+    steps: &Steps,
+    online: &mut Online,
+) -> Result<(), Stop> {
+    let mark = session.mark();
+    let journal = &session.journal;
+    journal.doing("waited for the other boards and the broker's restart");
+    let mqtt = online.link().mqtt.clone();
+    mqtt.away();
+    journal.waiting_for_others(session.participant.wait_for_restart()).await;
+    journal.waiting(mqtt.renewed()).await.map_err(Stop::Rig)?;
+    let free = online_again(session, steps, online, mark).await?;
+    steps.done(journal, "a restart of the broker", free);
+    Ok(())
 }

@@ -1,21 +1,27 @@
 //! The steps of a scenario as they are done, and what they come to.
 
 use std::cell::{Cell, RefCell};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hilrig_core::check::{Check, CheckOutcome};
 use hilrig_core::event::What;
 use hilrig_core::leak::{self, Slope};
 use hilrig_core::plural::counted;
-use hilrig_core::scenario::{Asked, Length, Scenario, ScenarioFound, SlopeFound, WARM_UP};
+use hilrig_core::scenario::{Length, ScenarioFound, SlopeFound, WARM_UP};
 use hilrig_core::series::{Sample, Series};
 
+use super::spec::ScenarioSpec;
 use crate::journal::Journal;
+
+/// After a step the heap can hold what is on its way: a segment that is not acknowledged, a connection that is closed
+/// and remembered (lwIP: for twice `TCP_MSL`, 2 s in our ports, and up to half a second more). It is free again within
+/// this time; a leak is not.
+pub(super) const SETTLES: Duration = Duration::from_secs(3);
 
 /// Steps done so far, with the free heap after each.
 pub struct Steps {
-    /// What was asked for.
-    pub asked: Asked,
+    spec: &'static ScenarioSpec,
+    length: Length,
     since: Instant,
     step_since: Cell<Instant>,
     done: Cell<u32>,
@@ -33,11 +39,12 @@ const BY_RECONNECT: usize = 1;
 const BY_HOUR: usize = 2;
 
 impl Steps {
-    /// None done.
-    pub fn new(asked: Asked) -> Steps {
+    /// No step is done.
+    pub(super) fn new(spec: &'static ScenarioSpec, length: Length) -> Steps {
         let now = Instant::now();
         Steps {
-            asked,
+            spec,
+            length,
             since: now,
             step_since: Cell::new(now),
             done: Cell::new(0),
@@ -48,26 +55,31 @@ impl Steps {
         }
     }
 
-    /// Whether there is one more.
+    /// What the scenario declares.
+    pub fn spec(&self) -> &'static ScenarioSpec {
+        self.spec
+    }
+
+    /// Whether there is one more step.
     pub fn more(&self) -> bool {
-        match self.asked.length {
+        match self.length {
             Length::Steps(steps) => self.done.get() < steps,
             Length::For(time) => self.since.elapsed() < time,
         }
     }
 
-    /// How many were asked for; of a scenario for a time, none.
+    /// How many steps were asked for; 0 for a scenario for a time.
     pub fn count(&self) -> u32 {
-        match self.asked.length {
+        match self.length {
             Length::Steps(steps) => steps,
             Length::For(_) => 0,
         }
     }
 
-    /// How many steps there are to be: the page has one more, all requests at once.
+    /// How many steps there are to be.
     fn of(&self) -> Option<u32> {
-        match self.asked.length {
-            Length::Steps(steps) => Some(steps + u32::from(self.asked.scenario == Scenario::Page)),
+        match self.length {
+            Length::Steps(steps) => Some(steps + self.spec.extra_steps),
             Length::For(_) => None,
         }
     }
@@ -87,7 +99,7 @@ impl Steps {
     pub fn done(&self, journal: &Journal<'_>, text: impl Into<String>, free: Option<u64>) {
         self.done.set(self.done.get() + 1);
         journal.emit(What::Step {
-            scenario: self.asked.scenario.name().into(),
+            scenario: self.spec.name.name().into(),
             step: self.done.get(),
             of: self.of(),
             text: text.into(),
@@ -121,7 +133,7 @@ impl Steps {
     /// The step under way, in words.
     pub fn in_step(&self) -> String {
         let step = self.done.get() + 1;
-        match self.asked.length {
+        match self.length {
             Length::Steps(steps) if step > steps => format!("after {steps} steps"),
             Length::Steps(steps) => format!("step {step} of {steps}"),
             Length::For(_) => format!("step {step}"),
@@ -140,7 +152,7 @@ impl Steps {
             high: slope.high,
         };
         ScenarioFound {
-            scenario: self.asked.scenario.name().into(),
+            scenario: self.spec.name.name().into(),
             steps: self.done.get(),
             outcome,
             first_free: ends.map(|[first, _]| first.figure),
@@ -153,18 +165,16 @@ impl Steps {
 
     /// The slopes with what is one step, the first, and where there is more than that, with the rest.
     fn slopes(&self, samples: &Series) -> Vec<(Slope, &'static str)> {
-        let scenario = self.asked.scenario;
         let slope = |scale, each| samples.slope(scale).map(|slope| (slope, each));
-        let by_step = slope(BY_STEP, each(scenario));
-        let soak = scenario == Scenario::Soak && by_step.is_some();
-        let more = soak.then(|| [slope(BY_RECONNECT, "reconnect"), slope(BY_HOUR, "hour")]);
+        let by_step = slope(BY_STEP, self.spec.each);
+        let mixed = self.spec.mixed && by_step.is_some();
+        let more = mixed.then(|| [slope(BY_RECONNECT, "reconnect"), slope(BY_HOUR, "hour")]);
         by_step.into_iter().chain(more.into_iter().flatten().flatten()).collect()
     }
 
     /// What the steps come to, all of which worked; `stopped` where there were to be more of them.
     pub fn check(&self, stopped: bool) -> Check {
-        let scenario = self.asked.scenario;
-        let (id, title) = (scenario.check(), scenario.title());
+        let check = &self.spec.check;
         let samples = self.samples.borrow();
         let steps = match (stopped, self.done.get()) {
             (true, steps) => format!("stopped after {}", counted(steps, "step")),
@@ -182,15 +192,15 @@ impl Steps {
                     leak::FEWEST
                 ),
             };
-            return Check::not_measured(id, title, format!("{steps}, but {why}"));
+            return check.not_measured(format!("{steps}, but {why}"));
         };
         let (first, last, count) = (first.figure, last.figure, samples.count());
         let mut found =
             format!("{steps}; free heap {first} to {last} B in {}", counted(count, "sample"));
         found.extend(slopes.iter().map(|(slope, each)| format!(", {}", words(slope, each))));
         let fell = by_step.surely_fell();
-        let held = fell <= leak::ALLOWED;
-        found.push_str(&match held {
+        let passed = fell <= leak::ALLOWED;
+        found.push_str(&match passed {
             true => format!(", no leak beyond {:.0} B", leak::ALLOWED),
             false => format!(
                 ". It leaks: {:.0} B in all, at least {fell:.0} B; {:.0} B are allowed",
@@ -198,17 +208,7 @@ impl Steps {
                 leak::ALLOWED
             ),
         });
-        Check::of(id, title, held, found)
-    }
-}
-
-fn each(scenario: Scenario) -> &'static str {
-    match scenario {
-        Scenario::Handshake => "connection",
-        Scenario::Page => "request",
-        Scenario::Payload => "message",
-        Scenario::Reconnect => "reconnect",
-        Scenario::Soak => "step",
+        check.outcome(passed, found)
     }
 }
 

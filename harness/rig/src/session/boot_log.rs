@@ -1,15 +1,18 @@
-//! Following a boot log up to the line that says that a mode is up.
+//! Waits for what the boot log reports: a mode that comes up, the connection to the broker.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use crate::journal::Stop;
-use crate::log::{Found, Log, Mark};
-use crate::main_path::Path;
+use hilrig_core::units::Span;
+
+use crate::alarms::Alarm;
+use crate::log::{Found, Mark, Missed};
+use crate::session::Session;
+use crate::stop::Stop;
 use crate::watch::{Hit, Says};
 
-/// So many starts in one wait are a boot loop. The first may be a start that was under way.
+/// So many starts in one wait are a boot loop. The first can be a start that was under way.
 const BOOT_LOOP: usize = 4;
 
 /// The firmware's modes.
@@ -24,42 +27,38 @@ pub enum Mode {
 /// A mode that is up.
 #[derive(Debug)]
 pub struct Booted {
-    /// The build id that the boot log told.
+    /// The build id that the boot log reports.
     pub build: Option<String>,
     /// Named groups of the mode's lines.
     pub groups: BTreeMap<String, String>,
-    /// Those of them that are not the board's very bytes: they had to be made printable, or cut.
+    /// Those of them whose text is not byte for byte what the board sent: it was made printable, or cut.
     pub altered: Vec<String>,
-    /// The line that says that the mode is up.
+    /// The line of the boot log that shows that the mode is up, counted from 1.
     pub line: u64,
-    /// Where the web server is reached from here.
-    pub http: Option<SocketAddr>,
-    /// The rig's address as the board sees it.
-    pub rig: Option<IpAddr>,
 }
 
 impl Booted {
-    /// The web server's address by the boot log.
-    pub fn http_by_log(&self) -> Result<SocketAddr, String> {
+    /// The web server's address by the boot log, or what is wrong with it.
+    pub(crate) fn web_server_by_log(&self) -> Result<SocketAddr, String> {
         let group = |name: &str| self.groups.get(name).map_or("", String::as_str);
         let (ip, port) = (group("ip"), group("http_port"));
         let address = ip.parse().ok().zip(port.parse().ok());
         let address = address.filter(|(ip, port)| *port != 0 && is_of_a_board(*ip));
         let (ip, port) = address.ok_or_else(|| {
-            format!("the boot log's address `{ip}`, port `{port}` is none that a board can have")
+            format!("the boot log's address `{ip}`, port `{port}` is not one that a board can have")
         })?;
         Ok(SocketAddr::new(ip, port))
     }
 }
 
-/// Whether a web server can be there that is one board's alone.
+/// Whether the address can be that of one board's web server.
 fn is_of_a_board(ip: IpAddr) -> bool {
     let broadcast = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
     !(ip.is_unspecified() || ip.is_multicast() || broadcast)
 }
 
 /// The lines of a mode, matched in order.
-struct Order {
+struct ModeLines {
     mode: Mode,
     lines: usize,
     next: usize,
@@ -69,13 +68,13 @@ struct Order {
     altered: Vec<String>,
 }
 
-enum Step {
+enum Seen {
     Up(u64),
     Wrong(String),
 }
 
-impl Order {
-    fn take(&mut self, hit: &Hit, last_of_other: usize) -> Option<Step> {
+impl ModeLines {
+    fn take(&mut self, hit: &Hit, last_of_other: usize) -> Option<Seen> {
         let (mine, other) = match (self.mode, hit.says) {
             (Mode::Configuration, Says::Configuration(n)) | (Mode::Mqtt, Says::Mqtt(n)) => {
                 (Some(n), None)
@@ -89,7 +88,7 @@ impl Order {
             self.build = hit.first.clone();
         }
         if other == Some(last_of_other) {
-            return Some(Step::Wrong(format!(
+            return Some(Seen::Wrong(format!(
                 "the board came up in the other mode: `{}`",
                 hit.text
             )));
@@ -101,7 +100,7 @@ impl Order {
             self.groups.clear();
             self.altered.clear();
             if self.starts >= BOOT_LOOP {
-                return Some(Step::Wrong(format!(
+                return Some(Seen::Wrong(format!(
                     "a boot loop: `{}` came {} times, and the mode was never up",
                     hit.text, self.starts
                 )));
@@ -113,32 +112,42 @@ impl Order {
         self.next += 1;
         self.groups.extend(hit.groups.clone());
         self.altered.extend(hit.altered.clone());
-        (self.next == self.lines).then_some(Step::Up(hit.line))
+        (self.next == self.lines).then_some(Seen::Up(hit.line))
     }
 }
 
-impl Path<'_> {
-    /// Waits until the log says that `mode` is up, all of its lines in order.
-    pub async fn boot_log(&self, log: &Log, from: Mark, mode: Mode) -> Result<Booted, Stop> {
-        let deadline = self.bench.plan.deadlines.boot;
-        self.boot_log_within(log, from, mode, deadline, false).await
+impl Session<'_> {
+    /// The end of the boot log as it stands. Waits that begin here see only what comes after it.
+    pub fn mark(&self) -> Mark {
+        self.log.mark()
     }
 
-    /// The same within another deadline; `by_other`: it may come up in the other mode before.
-    pub async fn boot_log_within(
+    /// Waits until the boot log after `from` reports that `mode` is up, all of its lines in order.
+    ///
+    /// # Errors
+    /// Not within the plan's `boot` deadline, another mode, a boot loop or a crash: the board fails.
+    pub async fn wait_for_mode(&self, from: Mark, mode: Mode) -> Result<Booted, Stop> {
+        let deadline = self.plan().deadlines.boot;
+        self.wait_for_mode_within(from, mode, deadline, false).await
+    }
+
+    /// The same within another deadline. `by_other`: the board may come up in the other mode before.
+    ///
+    /// # Errors
+    /// As those of [`Session::wait_for_mode`].
+    pub async fn wait_for_mode_within(
         &self,
-        log: &Log,
         from: Mark,
         mode: Mode,
         deadline: Duration,
         by_other: bool,
     ) -> Result<Booted, Stop> {
-        let contract = &self.bench.plan.contract;
+        let contract = self.contract();
         let (lines, other) = match mode {
             Mode::Configuration => (&contract.configuration, &contract.mqtt),
             Mode::Mqtt => (&contract.mqtt, &contract.configuration),
         };
-        let mut order = Order {
+        let mut order = ModeLines {
             mode,
             lines: lines.len(),
             next: 0,
@@ -153,15 +162,15 @@ impl Path<'_> {
         });
         let since = Instant::now();
         let other = if by_other { usize::MAX } else { other.len() - 1 };
-        let found = log.wait(from, deadline, |hit| order.take(hit, other)).await;
+        let found = self.log.wait(from, deadline, |hit| order.take(hit, other)).await;
         match found {
-            Ok(Found { answer: Step::Up(line), at, .. }) => {
+            Ok(Found { answer: Seen::Up(line), at, .. }) => {
                 self.journal.waited(since, at);
                 self.journal.heap_starts_over();
-                let Order { build, groups, altered, .. } = order;
-                Ok(Booted { build, groups, altered, line, http: None, rig: None })
+                let ModeLines { build, groups, altered, .. } = order;
+                Ok(Booted { build, groups, altered, line })
             }
-            Ok(Found { answer: Step::Wrong(why), .. }) => Err(Stop::Failed(why)),
+            Ok(Found { answer: Seen::Wrong(why), .. }) => Err(Stop::Failed(why)),
             Err(missed) => {
                 let awaited = format!(
                     "the boot log's line {} of {}, `{}`",
@@ -172,5 +181,77 @@ impl Path<'_> {
                 Err(self.missed(missed, &awaited, deadline))
             }
         }
+    }
+
+    /// Waits until the boot log after `from` reports that the board is connected to the broker. Gives the line.
+    ///
+    /// # Errors
+    /// The board gives up, reports nothing within the plan's `connect` deadline, or crashes: the board fails.
+    pub async fn wait_until_connected(&self, from: Mark) -> Result<u64, Stop> {
+        let connected = self.wait_for_connection(from, |hit| match hit.says {
+            Says::Connected => Some(Ok(hit.line)),
+            Says::GivenUp => Some(Err(hit.text.clone())),
+            _ => None,
+        });
+        connected.await?.answer.map_err(|why| {
+            Stop::Failed(format!("the board did not connect to the broker: `{why}`"))
+        })
+    }
+
+    /// Waits for what the boot log after `from` reports of the connection to the broker: the first answer of
+    /// `judge`, which sees each line that the contract knows, in order.
+    ///
+    /// # Errors
+    /// No answer within the plan's `connect` deadline, or a crash: the board fails.
+    pub async fn wait_for_connection<T>(
+        &self,
+        from: Mark,
+        judge: impl FnMut(&Hit) -> Option<T>,
+    ) -> Result<Found<T>, Stop> {
+        self.journal.doing("waited for the board to connect to the broker");
+        let what = "the board to say how its connection to the broker went";
+        self.wait_for(from, self.plan().deadlines.connect, what, judge).await
+    }
+
+    /// Waits for a line of the boot log after `from`: the first answer of `judge`, which sees each line that the
+    /// contract knows, in order. `what` says in words what is awaited.
+    ///
+    /// # Errors
+    /// No answer within `deadline`, or a crash: the board fails.
+    pub async fn wait_for<T>(
+        &self,
+        from: Mark,
+        deadline: Duration,
+        what: &str,
+        judge: impl FnMut(&Hit) -> Option<T>,
+    ) -> Result<Found<T>, Stop> {
+        let since = Instant::now();
+        match self.log.wait(from, deadline, judge).await {
+            Ok(found) => {
+                self.journal.waited(since, found.at);
+                Ok(found)
+            }
+            Err(missed) => Err(self.missed(missed, what, deadline)),
+        }
+    }
+
+    /// What a line that did not come means.
+    pub(crate) fn missed(&self, missed: Missed, what: &str, deadline: Duration) -> Stop {
+        Stop::Failed(match missed {
+            Missed::Alarm(Alarm { line, words, in_loader: true }) => {
+                return Stop::Rig(format!(
+                    "the board restarted into its serial loader and stays there, line {line} of its boot log: {words}. After flashing it wants a pulse on EN (or its power cut) before it can restart by itself; else look for what holds GPIO0 low"
+                ));
+            }
+            Missed::Alarm(Alarm { line, words, .. }) => {
+                return Stop::Crashed(format!(
+                    "the board crashed, line {line} of its boot log: {words}"
+                ));
+            }
+            Missed::Silence => {
+                format!("waited {} for {what}; the board said nothing at all", Span(deadline))
+            }
+            Missed::Deadline(instead) => format!("waited {} for {what}; {instead}", Span(deadline)),
+        })
     }
 }

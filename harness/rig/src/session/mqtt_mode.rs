@@ -7,21 +7,21 @@ use hilrig_core::text;
 use hilrig_core::units::Span;
 use regex::Regex;
 
-use crate::journal::Stop;
-use crate::main_path::Path;
+use crate::broker_link::BrokerLink;
 use crate::mqtt::{Message, NoMessage, Subscription};
-use crate::pool::Broker;
-use crate::topics::Taken;
+use crate::session::Session;
+use crate::stop::Stop;
+use crate::topics::ReservedTopics;
 
-/// A board says that it is connected, and subscribes then; what is published in between, the broker
-/// gives to nobody. So the first request is repeated until it is answered: after this time, then
-/// after twice as long each time.
+/// A board logs that it is connected, and subscribes after that. What is published in between is lost. So the
+/// first request is repeated until it is answered: after this time, then after twice as long each time.
 const AGAIN: Duration = Duration::from_millis(50);
 /// The longest time between two repetitions.
 const AGAIN_MOST: Duration = Duration::from_secs(1);
 
-/// MQTT mode, connected to the run's broker.
+/// A board in MQTT mode, and the rig's connection to the broker that both use.
 pub struct Online {
+    link: BrokerLink,
     rx_topic: String,
     replies: Subscription,
     /// The board has answered, so it has subscribed.
@@ -30,28 +30,34 @@ pub struct Online {
     /// What may come for a message that was no request, and whether it came.
     refusal: Option<Regex>,
     refused: bool,
-    /// Its topics, which no other board of the run may have.
-    _taken: Option<Taken>,
+    /// Its topics, which no other board of the pool may have.
+    _reserved: Option<ReservedTopics>,
 }
 
 impl Online {
-    /// Connected, with nothing asked yet.
-    pub fn new(rx_topic: String, replies: Subscription) -> Online {
+    /// A board that takes requests on `rx_topic` and replies to `replies`.
+    pub fn new(link: BrokerLink, rx_topic: String, replies: Subscription) -> Online {
         Online {
+            link,
             rx_topic,
             replies,
             heard: false,
             late: Late::default(),
             refusal: None,
             refused: false,
-            _taken: None,
+            _reserved: None,
         }
     }
 
-    /// The same with the topics that it has among the boards of the run.
+    /// The same, with its topics reserved among the boards of the pool.
     #[must_use]
-    pub fn taking(self, taken: Taken) -> Online {
-        Online { _taken: Some(taken), ..self }
+    pub(crate) fn reserving(self, reserved: ReservedTopics) -> Online {
+        Online { _reserved: Some(reserved), ..self }
+    }
+
+    /// The rig's connection to the broker.
+    pub fn link(&self) -> &BrokerLink {
+        &self.link
     }
 
     /// The topic that the board takes requests on.
@@ -64,20 +70,26 @@ impl Online {
         self.replies.topic()
     }
 
-    /// Waits for the next message of the board's, whatever it says.
-    pub async fn answered(&mut self, deadline: Duration) -> Result<(), String> {
+    /// Waits for the next message of the board, whatever it contains.
+    ///
+    /// # Errors
+    /// None came within `deadline`.
+    pub async fn next_message(&mut self, deadline: Duration) -> Result<(), String> {
         let answer = self.replies.next(deadline).await;
         answer.map(drop).map_err(|_| format!("no answer within {}", Span(deadline)))
     }
 
-    /// The board has connected anew, and subscribes then.
+    /// The board has connected again, and subscribes after that.
     pub fn reconnected(&mut self) {
         self.heard = false;
     }
 
-    /// Publishes something to the board.
-    pub async fn publish(&self, broker: &Broker, payload: Vec<u8>) -> Result<(), String> {
-        broker.mqtt.publish(&self.rx_topic, payload).await
+    /// Publishes a message to the board.
+    ///
+    /// # Errors
+    /// The rig's connection broke: a rig fault.
+    pub async fn publish(&self, payload: Vec<u8>) -> Result<(), Stop> {
+        self.link.mqtt.publish(&self.rx_topic, payload).await.map_err(Stop::Rig)
     }
 
     /// Before the next reply such a refusal may come, of what was published before.
@@ -92,15 +104,15 @@ impl Online {
     }
 
     fn is_refusal(&mut self, message: &Message) -> bool {
-        let said = String::from_utf8_lossy(&message.payload);
-        let is = self.refusal.take_if(|refusal| refusal.is_match(&said)).is_some();
+        let text = String::from_utf8_lossy(&message.payload);
+        let is = self.refusal.take_if(|refusal| refusal.is_match(&text)).is_some();
         self.refused |= is;
         is
     }
 }
 
-/// Replies to a first request's repetitions that may come still. Messages keep their order, so none comes
-/// behind the reply to another request.
+/// Replies to a first request's repetitions that may still come. Messages keep their order, so none comes after
+/// the reply to another request.
 #[derive(Default)]
 struct Late(Option<(Regex, usize)>);
 
@@ -128,24 +140,26 @@ impl Late {
     }
 }
 
-impl Path<'_> {
-    /// Asks over MQTT and waits for the reply.
-    pub(crate) async fn request(
+impl Session<'_> {
+    /// A request of the contract over MQTT, and the reply to it. Both are reported as an event.
+    ///
+    /// # Errors
+    /// No reply within the reply deadline, or a message that nobody asked for: the board fails. The connection to
+    /// the broker broke: a rig fault.
+    pub async fn mqtt_request(
         &self,
         online: &mut Online,
-        broker: &Broker,
         request: &Request,
     ) -> Result<Vec<u8>, Stop> {
-        let (reply, seconds) = self.request_untold(online, broker, request).await?;
-        self.reply("mqtt", &request.request, &reply, seconds);
+        let (reply, seconds) = self.mqtt_request_quiet(online, request).await?;
+        self.emit_reply("mqtt", &request.request, &reply, seconds);
         Ok(reply)
     }
 
-    /// The same without telling of it; the reply, and the seconds that it took.
-    pub(crate) async fn request_untold(
+    /// The same without an event. Gives the reply and the seconds that it took.
+    pub(crate) async fn mqtt_request_quiet(
         &self,
         online: &mut Online,
-        broker: &Broker,
         request: &Request,
     ) -> Result<(Vec<u8>, f64), Stop> {
         while let Some(message) = online.replies.unasked() {
@@ -158,20 +172,20 @@ impl Path<'_> {
         }
         let name = &request.request;
         self.journal.doing(format!("requested {name} over MQTT"));
-        let payload = self.bench.plan.contract.payload.replace("{request}", name);
+        let payload = self.contract().payload.replace("{request}", name).into_bytes();
         let deadline = self.reply_deadline();
         let first = Instant::now();
         let mut again = AGAIN;
         let mut repeated = 0;
         let mut asked = first;
-        broker.mqtt.publish(&online.rx_topic, payload.as_str()).await.map_err(Stop::Rig)?;
+        online.publish(payload.clone()).await?;
         let message = loop {
             let left = deadline.saturating_sub(first.elapsed());
             let wait = if online.heard { left } else { left.min(again) };
             match online.replies.next(wait).await {
                 Ok(message) => {
-                    let said = String::from_utf8_lossy(&message.payload);
-                    if request.reply.is_match(&said)
+                    let text = String::from_utf8_lossy(&message.payload);
+                    if request.reply.is_match(&text)
                         || !online.late.takes(&message.payload) && !online.is_refusal(&message)
                     {
                         break message;
@@ -181,11 +195,7 @@ impl Path<'_> {
                     repeated += 1;
                     again = (again * 2).min(AGAIN_MOST);
                     asked = Instant::now();
-                    broker
-                        .mqtt
-                        .publish(&online.rx_topic, payload.as_str())
-                        .await
-                        .map_err(Stop::Rig)?;
+                    online.publish(payload.clone()).await?;
                 }
                 Err(NoMessage::Deadline) => {
                     return Err(Stop::Failed(format!(
@@ -194,7 +204,7 @@ impl Path<'_> {
                     )));
                 }
                 // The broker itself says best what became of it.
-                Err(NoMessage::Lost(_)) => return Err(Stop::Rig(self.bench.broker_gone().await)),
+                Err(NoMessage::Lost(_)) => return Err(Stop::Rig(self.shared.broker.gone().await)),
             }
         };
         online.late.repeated(&request.reply, repeated, &message.payload);
@@ -210,17 +220,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_late_reply_is_known_behind_the_same_request_and_not_behind_another() {
+    fn a_late_reply_is_known_after_the_same_request_and_not_after_another() {
         let [heap, led] = [r"^heap \d+$", "^on$"].map(|reply| Regex::new(reply).unwrap());
         let mut late = Late::default();
         assert!(!late.takes(b"heap 1"));
-        // Asked three times, answered once; the second answer was taken for that to the next request.
+        // Three requests, one answer; the second answer was taken for that to the next request.
         late.repeated(&heap, 2, b"heap 1");
         assert!(!late.takes(b"on"));
         late.repeated(&heap, 0, b"heap 2");
         assert!(late.takes(b"heap 3") && late.takes(b"heap 4") && !late.takes(b"heap 5"));
         late.repeated(&heap, 1, b"heap 6");
         late.repeated(&led, 0, b"on");
-        assert!(!late.takes(b"heap 7"), "behind the reply to another request");
+        assert!(!late.takes(b"heap 7"), "after the reply to another request");
     }
 }

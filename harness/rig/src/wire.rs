@@ -11,7 +11,7 @@ use crate::BrokerEndpoint;
 
 /// The relays of one board.
 #[derive(Debug)]
-pub struct Wire {
+pub(crate) struct Wire {
     broker: Relay,
     impostor: Relay,
 }
@@ -21,7 +21,7 @@ impl Wire {
     ///
     /// # Errors
     /// The broker's address cannot be looked up, or a relay gets no port.
-    pub async fn start(listen: IpAddr, endpoint: &BrokerEndpoint) -> Result<Wire, String> {
+    pub(crate) async fn start(listen: IpAddr, endpoint: &BrokerEndpoint) -> Result<Wire, String> {
         Ok(Wire {
             broker: relay(listen, &endpoint.host, endpoint.port).await?,
             impostor: relay(listen, &endpoint.host, endpoint.impostor_port).await?,
@@ -29,22 +29,22 @@ impl Wire {
     }
 
     /// Port that leads to the broker.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.broker.port()
     }
 
     /// Port that leads to the listener whose certificate another CA signed.
-    pub fn impostor_port(&self) -> u16 {
+    pub(crate) fn impostor_port(&self) -> u16 {
         self.impostor.port()
     }
 
     /// TCP connections that arrived from the board, at either port.
-    pub fn connections(&self) -> u32 {
+    pub(crate) fn connections(&self) -> u32 {
         self.broker.connections() + self.impostor.connections()
     }
 
     /// What arrived, in words.
-    pub fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         let each = [(&self.broker, "the broker"), (&self.impostor, "the broker of another CA")];
         let each = each.into_iter().filter_map(|(relay, to)| {
             let (peer, seen) = relay.last()?;
