@@ -8,6 +8,7 @@
 #   make lint     formatting, clippy, licences
 #   make test-brokers  the seven brokers that can be certified, installed where missing
 #   make bench    tables of what the rig costs, with ratios; nothing passes or fails
+#   make pictures the pictures of the documentation
 #   make install  the optimised binary, where cargo installs
 #   make firmware the images alone
 #   make clean    removes what was built
@@ -21,7 +22,7 @@ CARGO := cargo
 # The firmware's make uses every core; several makes at once would do so each.
 JOBS := $(shell nproc)
 
-.PHONY: run test test-brokers lint bench install firmware firmware-arm faults need need-arm clean
+.PHONY: run test test-brokers lint bench pictures install firmware firmware-arm faults need need-arm clean
 
 run: firmware $(if $(findstring lm3s6965,$(ARGS)),firmware-arm)
 	$(CARGO) build -p hilrig-cli
@@ -45,6 +46,10 @@ lint: need
 bench: faults
 	$(CARGO) build --release -p hilrig-cli
 	$(CARGO) run --release -p hilrig-bench
+
+# Drawn from a recorded run and from the crates' dependencies; a test compares them.
+pictures:
+	$(CARGO) run --quiet -p hilrig-tests --example pictures
 
 # The optimised binary, for a bench that is here to stay.
 install: firmware

@@ -7,6 +7,7 @@
 pub mod artifacts;
 pub mod attached;
 pub mod browser;
+pub mod docs;
 pub mod engine;
 pub mod gdb;
 pub mod guest_heap;

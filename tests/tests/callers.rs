@@ -158,6 +158,6 @@ fn hostile_lines_do_no_harm() {
     configuration.set("firmware.contract", path_text(&path));
     bench.configure(&configuration);
     let ended = bench.run(&["run", "--callers"]).with_code(exit::PASSED);
-    assert!(ended.stdout.contains("holders of the heap that cannot be read"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("heap callers that cannot be read"), "{}", ended.stdout);
     assert!(bench.record().board("virtual-1").get("callers").is_none());
 }

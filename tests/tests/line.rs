@@ -165,8 +165,8 @@ fn a_board_with_half_an_image_is_flashed_anew_and_told_as_what_it_is() {
     let record = bench.record();
     assert_eq!(record.board("desk")["flashed_bytes"], size);
     let (_, notes) = flashed(&record);
-    let anew = notes.iter().find(|note| note.starts_with("flashed anew")).expect("it is told");
-    assert!(anew.contains("no whole image in its flash"), "{anew}");
+    let again = notes.iter().find(|note| note.starts_with("flashed again")).expect("it is told");
+    assert!(again.contains("no whole image in its flash"), "{again}");
     board.stop();
     bench.nothing_may_be_left();
 }

@@ -268,7 +268,7 @@ fn a_board_that_somebody_flashed_meanwhile_gets_its_image_again() {
     assert_eq!(record.verdict("desk").0, Verdict::Passed);
     assert_eq!(record.board("desk")["flashed_bytes"], size);
     let notes = record.notes();
-    assert!(notes.iter().any(|note| note.contains("flashed anew")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("flashed again")), "{notes:?}");
     // What was tried first is in the record, too.
     let phases = record.phases("desk");
     assert_eq!(phases[..4], [Phase::Lock, Phase::Flash, Phase::Boot, Phase::Flash]);

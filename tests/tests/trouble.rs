@@ -398,7 +398,7 @@ fn a_phase_without_heap_figures_does_not_keep_its_floor() {
     bench.configure(&configuration);
     bench.run(&["run"]).with_code(exit::BOARD_FAILED);
     let record = bench.record();
-    failed(&record, "virtual-1", &["the board told no figure for this phase"]);
+    failed(&record, "virtual-1", &["the board reported no figure for this phase"]);
     assert_eq!(record.checks_that("virtual-1", CheckOutcome::NotMeasured), ["heap.connected"]);
     assert_eq!(record.checks_that("virtual-1", CheckOutcome::NotHeld), [""; 0]);
 }

@@ -97,7 +97,7 @@ Examples:
     /// Find the crashes in a recorded log, and where in the firmware they were.
     #[command(after_help = "\
 Times, quotes, colours and what web pages make of a dump are taken off first. Exit code 0 whether
-or not a crash is found, 2 where a file cannot be read. The JSON lines: docs/decode.md.
+or not a crash is found, 2 where a file cannot be read. The JSON lines: docs/reference/decode.md.
 
 Examples:
   hilrig decode --elf firmware.elf boot.log

@@ -64,7 +64,7 @@ fn unreadable(what: &str, path: &Path, error: &io::Error) -> Failure {
     Failure::usage(format!("reading the {what} {}: {error}", path.display()))
 }
 
-/// A line of the JSON form (docs/decode.md).
+/// A line of the JSON form (docs/reference/decode.md).
 #[derive(Serialize)]
 struct Line<'a> {
     schema: u32,

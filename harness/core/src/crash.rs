@@ -1,4 +1,4 @@
-//! A crash as a run tells it: what it was, and where in the firmware (docs/decode.md).
+//! A crash as a run tells it: what it was, and where in the firmware (docs/reference/decode.md).
 //!
 //! `hilrig-decode` makes these of a board's log. They are words of the field, so that an event can
 //! carry one and every reporter can show it.

@@ -1,7 +1,7 @@
 //! Everything that a run has to tell, as one stream of events.
 //!
 //! Reporters read events and nothing else, so a recorded stream (`events.jsonl`, one event a line,
-//! documented in docs/events.md) can be replayed into any of them. Text that came from a board or
+//! documented in docs/reference/events.md) can be replayed into any of them. Text that came from a board or
 //! a broker is made printable before it gets into an event.
 
 use std::borrow::Cow;

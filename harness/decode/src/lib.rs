@@ -2,7 +2,7 @@
 //!
 //! - [`Decoder`]: a stream of bytes in, [`Finding`]s out.
 //! - [`Firmware`]: addresses to function, file and line, by the ELF that was flashed.
-//! - [`Finding::decoded`]: a finding with its frames, as text and as JSON (docs/decode.md).
+//! - [`Finding::decoded`]: a finding with its frames, as text and as JSON (docs/reference/decode.md).
 //! - [`CrashLine`], [`RomStart`], [`Classifier`]: single lines, for a monitor.
 
 mod build;

@@ -29,7 +29,7 @@ use crate::reporters::Reporter;
 /// Version of the summary's schema. It rises when a reader of an older one would go wrong.
 const SCHEMA: u32 = 1;
 
-/// A run's summary. The fields are described in docs/records.md.
+/// A run's summary. The fields are described in docs/reference/records.md.
 #[derive(Debug, PartialEq, Serialize)]
 struct Summary<'a> {
     schema: u32,

@@ -12,6 +12,7 @@ use hilrig_core::heap::{HeapLows, HeapRead, HeapSample};
 use hilrig_core::phase::{Phase, PhaseOutcome};
 
 use crate::check_spec::CheckSpec;
+use crate::connection_report::ConnectionReport;
 use crate::heap_bounds::HeapBounds;
 use crate::pending_callers::PendingCallers;
 use crate::restarts::Restarts;
@@ -40,6 +41,7 @@ struct Notes {
     doing: String,
     step: Option<CheckSpec>,
     not_answered: Option<SocketAddr>,
+    connection: ConnectionReport,
 }
 
 impl<'a> Journal<'a> {
@@ -150,6 +152,34 @@ impl<'a> Journal<'a> {
     /// Takes the address of the web server that did not answer.
     pub(crate) fn take_not_answered(&self) -> Option<SocketAddr> {
         self.notes.borrow_mut().not_answered.take()
+    }
+
+    /// The board is to connect from now on, or reports that it has. So many connections and requests for the time
+    /// arrived before.
+    pub(crate) fn connects(&self, arrived: Option<u32>, time_requests: u64) {
+        let connection = ConnectionReport { arrived, time_requests, ..ConnectionReport::default() };
+        self.notes.borrow_mut().connection = connection;
+    }
+
+    /// The board reports that it asks for the time.
+    pub(crate) fn asks_time(&self, line: u64) {
+        self.notes.borrow_mut().connection.asks_time.get_or_insert(line);
+    }
+
+    /// The board reports an attempt to connect that failed.
+    pub(crate) fn attempt_failed(&self) {
+        self.notes.borrow_mut().connection.failed += 1;
+    }
+
+    /// The board reports that it has no network.
+    pub(crate) fn offline(&self, line: u64, words: &str) {
+        let notes = &mut *self.notes.borrow_mut();
+        notes.connection.offline.get_or_insert_with(|| (line, words.to_owned()));
+    }
+
+    /// What the board reports of its connection since it was to connect.
+    pub(crate) fn connection_report(&self) -> ConnectionReport {
+        self.notes.borrow().connection.clone()
     }
 
     /// What the rig does from now on, in words that follow "while the rig": `requested LedOn over MQTT`.

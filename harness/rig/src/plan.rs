@@ -8,7 +8,7 @@ use hilrig_core::config::{BoardKind, Deadlines};
 use hilrig_core::contract::Contract;
 use hilrig_core::heap::HeapPhase;
 use hilrig_core::image::Image;
-use hilrig_core::scenario::Asked;
+use hilrig_core::scenario::ScenarioRun;
 
 use crate::crashes::Elf;
 
@@ -25,7 +25,7 @@ pub struct Plan {
     /// Lowest free heap that a phase must keep, bytes, for each kind of board.
     pub floors: BTreeMap<BoardKind, BTreeMap<HeapPhase, u64>>,
     /// The scenarios between the phases of the main path.
-    pub scenarios: Vec<Asked>,
+    pub scenarios: Vec<ScenarioRun>,
     /// The seed of everything random.
     pub seed: u64,
     /// How long anything may take; the board and the run without the scenarios.
@@ -36,8 +36,8 @@ pub struct Plan {
     pub reason: String,
     /// Where the rig's own services listen for boards: the time servers, and the relays to the broker.
     pub listen: IpAddr,
-    /// The broker's port is fixed, and boards connect to it directly. Else they connect through a relay,
-    /// which sees what of them arrives.
+    /// The broker's port is fixed, and boards connect to it directly. Else they connect through a relay, which sees
+    /// what arrives from them.
     pub broker_port_is_fixed: bool,
 }
 

@@ -8,12 +8,12 @@
 pub mod board;
 pub mod boot_log;
 pub mod bring_up;
-mod connecting;
 pub mod mqtt_mode;
 pub mod reading;
 pub mod settings_form;
 pub mod switch;
 pub mod web_server;
+pub mod wire;
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::net::SocketAddr;
@@ -31,18 +31,17 @@ use tokio::sync::Mutex;
 
 use crate::broker_link::BrokerLink;
 use crate::check_spec::CheckSpec;
-use crate::connection_reports::ConnectionReports;
 use crate::crashes::Elf;
 use crate::journal::Journal;
 use crate::log::Log;
 use crate::open_console::OpenConsole;
 use crate::plan::Plan;
 use crate::pool_shared::PoolShared;
+use crate::relay_pair::RelayPair;
 use crate::restart_barrier::Participant;
 use crate::scenario::steps::Steps;
 use crate::stop::Stop;
 use crate::time_server::TimeServer;
-use crate::wire::Wire;
 
 /// One board that was taken, and everything that a test may touch.
 pub struct Session<'a> {
@@ -56,10 +55,8 @@ pub struct Session<'a> {
     pub(crate) participant: Participant<'a>,
     /// The board's web server, once it is known.
     pub(crate) web_server: Cell<Option<SocketAddr>>,
-    /// The wire to the broker, once the board was to connect.
-    pub(crate) wire: OnceCell<Wire>,
-    /// What the board's log reports of its connection.
-    pub(crate) connection: RefCell<ConnectionReports>,
+    /// The relays to the broker, from the first time that the board is to connect.
+    pub(crate) relays: OnceCell<RelayPair>,
     /// The scenario under way.
     pub(crate) scenario: RefCell<Option<Rc<Steps>>>,
     /// What is noted of the board: phases, checks, crashes, heap figures.
@@ -73,12 +70,16 @@ pub struct Session<'a> {
 impl<'a> Session<'a> {
     pub(crate) fn new(
         shared: &'a PoolShared<'a>,
-        board: Box<dyn Board>,
+        mut board: Box<dyn Board>,
         kind: BoardKind,
         number: usize,
         participant: Participant<'a>,
         time: TimeServer,
     ) -> Session<'a> {
+        let (events, name) = (shared.events.clone(), board.name().to_owned());
+        board.set_notes(Box::new(move |text| {
+            events.board(&name, What::Note { text: text.to_owned() });
+        }));
         Session {
             shared,
             kind,
@@ -86,8 +87,7 @@ impl<'a> Session<'a> {
             console: OpenConsole::default(),
             participant,
             web_server: Cell::new(None),
-            wire: OnceCell::new(),
-            connection: RefCell::default(),
+            relays: OnceCell::new(),
             scenario: RefCell::new(None),
             journal: Journal::new(board.name(), shared.events),
             // Without a ROM that prints (behind a debug probe) only the firmware is heard.

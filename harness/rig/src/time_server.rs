@@ -4,7 +4,8 @@
 //! The boards check certificate dates, a bench has no route to a public time server, and the rig
 //! must know what time a board was told.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,12 +17,16 @@ const UNIX_IN_NTP: u64 = 2_208_988_800;
 /// A packet without extensions, bytes.
 const PACKET: usize = 48;
 
+/// Addresses of askers that are kept. More than a bench has boards.
+const MOST_ASKERS: usize = 1024;
+
 /// A bound time server.
 pub struct TimeServer {
     socket: UdpSocket,
     port: u16,
     served: Cell<(ServedTime, Instant)>,
-    requests: Cell<u64>,
+    /// Requests by the address that they came from.
+    requests: RefCell<BTreeMap<IpAddr, u64>>,
 }
 
 /// The time that is served.
@@ -39,12 +44,17 @@ impl TimeServer {
         let socket = UdpSocket::bind((address, 0)).await?;
         let port = socket.local_addr()?.port();
         let served = Cell::new((ServedTime::Now, Instant::now()));
-        Ok(TimeServer { socket, port, served, requests: Cell::new(0) })
+        Ok(TimeServer { socket, port, served, requests: RefCell::default() })
     }
 
     /// Its port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Requests for the time that came from this address so far.
+    pub fn requests_from(&self, address: IpAddr) -> u64 {
+        self.requests.borrow().get(&address).copied().unwrap_or_default()
     }
 
     /// Serves this time from now on.
@@ -64,9 +74,11 @@ impl TimeServer {
         }
     }
 
-    /// Requests for the time that arrived so far.
-    pub fn requests(&self) -> u64 {
-        self.requests.get()
+    fn count(&self, from: IpAddr) {
+        let mut requests = self.requests.borrow_mut();
+        if requests.len() < MOST_ASKERS || requests.contains_key(&from) {
+            *requests.entry(from).or_default() += 1;
+        }
     }
 
     /// Answers until dropped. What is no time request is not answered.
@@ -82,7 +94,7 @@ impl TimeServer {
                 continue;
             };
             if let Some(reply) = answer(&request[..length], self.now()) {
-                self.requests.set(self.requests.get() + 1);
+                self.count(from.ip());
                 let _ = self.socket.send_to(&reply, from).await;
             }
         }

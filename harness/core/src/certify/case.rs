@@ -11,7 +11,7 @@ use super::{BoardTls, BrokerTls, Clock, Line};
 pub struct Case {
     /// Stable name, such as `mfln-512`.
     pub id: &'static str,
-    /// The row of docs/certify.md, from 1; 0 for those at MQTT's level.
+    /// The row of docs/reference/certification-cases.md, from 1; 0 for those at MQTT's level.
     pub row: u8,
     /// What it is, in a line.
     pub title: &'static str,

@@ -1,4 +1,4 @@
-//! What came of a certification: `certificate.json`, schema in docs/certify.md.
+//! What came of a certification: `certificate.json`, schema in docs/reference/certificate.md.
 
 use serde::{Deserialize, Serialize};
 
@@ -104,7 +104,7 @@ pub struct Cost {
 pub struct CaseResult {
     /// The case.
     pub id: String,
-    /// The row of docs/certify.md; 0 for MQTT's level.
+    /// The row of docs/reference/certification-cases.md; 0 for MQTT's level.
     pub row: u8,
     /// What it is.
     pub title: String,
@@ -289,7 +289,7 @@ pub struct Certificate {
     /// What was required beside what the matrix expects, and what came of it.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub policy: Vec<Required>,
-    /// SHA-256 over the rest, hex: docs/certify.md says over what exactly.
+    /// SHA-256 over the rest, hex: docs/reference/certificate.md says over what exactly.
     pub digest: String,
 }
 

@@ -1,5 +1,5 @@
-//! The matrix: each row stands for a failure that small devices met in the field (docs/certify.md has
-//! the public issue of each), and is one case or a few.
+//! The matrix: each row stands for a failure that small devices met in the field, and is one case or a few.
+//! docs/reference/certification-cases.md has the public issue of each row.
 
 use std::time::Duration;
 

@@ -1,39 +1,22 @@
-//! How much of each scenario there is, `[scenario.*]`.
+//! The length of each scenario, `[scenario.*]`.
 
-use std::time::Duration;
-
-use toml::Spanned;
+use std::collections::BTreeMap;
 
 use super::{Resolver, written};
 use crate::place::FileError;
-use crate::scenario::{Asked, FEWEST_STEPS, Length, Scenario};
+use crate::scenario::{FEWEST_STEPS, Length, Scenario};
 
-/// How much of each scenario there is where the command line does not say it.
-#[derive(Clone, Copy, Debug)]
+/// The lengths of the scenarios that the configuration sets. The command line goes before them, and each scenario
+/// has a default.
+#[derive(Clone, Debug, Default)]
 pub struct ScenarioConfig {
-    /// TLS connections.
-    pub handshake: u32,
-    /// Requests for the page in a row, and then at once.
-    pub page: u32,
-    /// MQTT messages.
-    pub payload: u32,
-    /// Restarts of the broker.
-    pub reconnect: u32,
-    /// For how long the mixed load goes on.
-    pub soak: Duration,
+    lengths: BTreeMap<Scenario, Length>,
 }
 
 impl ScenarioConfig {
-    /// A scenario in the length that is set.
-    pub fn of(&self, scenario: Scenario) -> Asked {
-        let length = match scenario {
-            Scenario::Handshake => Length::Steps(self.handshake),
-            Scenario::Page => Length::Steps(self.page),
-            Scenario::Payload => Length::Steps(self.payload),
-            Scenario::Reconnect => Length::Steps(self.reconnect),
-            Scenario::Soak => Length::For(self.soak),
-        };
-        Asked { scenario, length }
+    /// The length of a scenario, if it is set.
+    pub fn length(&self, scenario: Scenario) -> Option<Length> {
+        self.lengths.get(&scenario).copied()
     }
 }
 
@@ -47,15 +30,17 @@ impl Resolver<'_> {
                     count = count.get_ref()
                 ),
             )),
-            count => Ok(count.as_ref().map_or(20, |count| *count.get_ref())),
+            count => Ok(count.as_ref().map(|count| Length::Steps(*count.get_ref()))),
         };
-        let time = raw.soak.time.as_ref().map(Spanned::get_ref);
-        Ok(ScenarioConfig {
-            handshake: steps(&raw.handshake)?,
-            page: steps(&raw.page)?,
-            payload: steps(&raw.payload)?,
-            reconnect: steps(&raw.reconnect)?,
-            soak: time.map_or(Duration::from_secs(600), |span| span.0),
-        })
+        let time = raw.soak.time.as_ref().map(|span| Length::For(span.get_ref().0));
+        let written = [
+            (Scenario::Handshake, steps(&raw.handshake)?),
+            (Scenario::Page, steps(&raw.page)?),
+            (Scenario::Payload, steps(&raw.payload)?),
+            (Scenario::Reconnect, steps(&raw.reconnect)?),
+            (Scenario::Soak, time),
+        ];
+        let set = |(scenario, length): (Scenario, Option<Length>)| Some((scenario, length?));
+        Ok(ScenarioConfig { lengths: written.into_iter().filter_map(set).collect() })
     }
 }

@@ -112,7 +112,7 @@ fn checks(checks: &[Check], name: &str) -> Markup {
                     tr.bad[!check.held() && !check.skipped].unreached[check.skipped] {
                         td { code { (check.id) } br; (check.title) }
                         td { (outcome_of(check)) }
-                        td { (check.found.as_deref().unwrap_or("")) }
+                        td.prose { (check.found.as_deref().unwrap_or("")) }
                         td.number {
                             @if let Some(line) = check.log_line {
                                 a href={ "#" (name) "-line-" (line) } { (line) }

@@ -131,7 +131,7 @@ fn required(policy: &[Required]) -> Markup {
                                 (words::required_outcome(one.outcome))
                             }
                         }
-                        td { (one.found) }
+                        td.prose { (one.found) }
                     }
                 }
             }))
@@ -238,7 +238,7 @@ fn wire(case: &CaseResult) -> Markup {
             (table(&format!("connections of {}", case.id), &[text("Seen"), number("Round trips"), number("Handshake, ms"), number("From the board, B"), number("From the broker, B"), number("s")], html! {
                 @for seen in wire {
                     tr {
-                        td { (words::wire(seen)) }
+                        td.prose { (words::wire(seen)) }
                         td.number { (seen.round_trips) }
                         td.number { (seen.handshake_seconds.map_or("–".into(), words::milliseconds)) }
                         td.number { (seen.bytes_from_board) }

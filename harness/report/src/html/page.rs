@@ -153,7 +153,7 @@ fn boards(run: &RunModel) -> Markup {
                         td { a href={ "#" (anchor(&board.name)) } { (board.name) } }
                         td { (badge(board.verdict())) }
                         @for phase in HeapPhase::ALL { td.number { (low(board, phase)) } }
-                        td { (board.end.as_ref().and_then(|end| end.why.as_deref()).unwrap_or("")) }
+                        td.prose { (board.end.as_ref().and_then(|end| end.why.as_deref()).unwrap_or("")) }
                     }
                 }
             }))

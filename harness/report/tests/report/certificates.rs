@@ -183,10 +183,10 @@ fn certificate_digest(text: &str) -> String {
     text.rsplit('"').nth(1).unwrap().to_owned()
 }
 
-/// The ways of docs/certify.md, with the tools that they are for.
+/// The ways of docs/reference/certificate.md, with the tools that they are for.
 #[test]
 fn the_digest_can_be_made_again_with_other_tools() {
-    const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/certify.md");
+    const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/certificate.md");
     let docs = std::fs::read_to_string(DOCS).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let text = seal(&mut certificate());
@@ -218,10 +218,11 @@ fn the_digest_can_be_made_again_with_other_tools() {
     }
 }
 
-/// The matrix as the table in docs/certify.md, which is made of it.
+/// The matrix as the table in docs/reference/certification-cases.md, which is made of it.
 #[test]
 fn the_matrix_is_documented_as_it_is() {
-    const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/certify.md");
+    const DOCS: &str =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/certification-cases.md");
     let mut table = String::from(
         "| Row | Case | What it is | What it proves | Expected | Seen |\n\
          | ---: | --- | --- | --- | --- | --- |\n",
@@ -232,7 +233,10 @@ fn the_matrix_is_documented_as_it_is() {
         table += &format!("| {row} | `{id}` | {title} | {proves} | {expected} | {seen} |\n");
     }
     let docs = std::fs::read_to_string(DOCS).unwrap();
-    assert!(docs.contains(&table), "docs/certify.md is to have this table:\n{table}");
+    assert!(
+        docs.contains(&table),
+        "docs/reference/certification-cases.md is to have this table:\n{table}"
+    );
 }
 
 /// A certificate of the matrix's cases that connect, each as often as there are heap figures.
@@ -358,10 +362,11 @@ fn what_was_found_stands_in_every_report() {
     }
 }
 
-/// What each case sends to a broker of the user's own, as the table in docs/certify.md, which is made of it.
+/// What each case sends to a broker of the user's own, as the table in docs/reference/certification-cases.md, which is made of it.
 #[test]
 fn what_each_case_sends_is_documented() {
-    const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/certify.md");
+    const DOCS: &str =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/certification-cases.md");
     let mut all: Vec<(&str, bool, Vec<String>)> = Vec::new();
     let asked = |case: &&Case| case.fits_any_broker() || case.is_about_own_certificate();
     for case in CASES.iter().filter(asked) {
@@ -381,7 +386,10 @@ fn what_each_case_sends_is_documented() {
         table += &format!("| {} | {sends} | {load} |\n", ids.join(", "));
     }
     let docs = std::fs::read_to_string(DOCS).unwrap();
-    assert!(docs.contains(&table), "docs/certify.md is to have this table:\n{table}");
+    assert!(
+        docs.contains(&table),
+        "docs/reference/certification-cases.md is to have this table:\n{table}"
+    );
 }
 
 proptest! {

@@ -1,4 +1,4 @@
-//! docs/records.md against what is written.
+//! The pages of docs/reference on events, summary and JUnit against what is written.
 
 use hilrig_core::event::Event;
 use hilrig_report::{JunitFile, SummaryFile};
@@ -6,15 +6,10 @@ use serde_json::Value;
 
 use crate::sample::{kind, mixed, written};
 
-const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/records.md");
-const CERTIFY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/certify.md");
-
-fn read(path: &str) -> String {
+/// A page of the reference.
+fn page(name: &str) -> String {
+    let path = format!("{}/../../docs/reference/{name}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(path).unwrap()
-}
-
-fn docs() -> String {
-    read(DOCS)
 }
 
 /// The fenced blocks of this language.
@@ -38,15 +33,19 @@ fn names_in(value: &Value, into: &mut Vec<String>) {
 
 #[test]
 fn every_event_and_every_field_of_it_is_documented() {
-    let docs = docs();
+    let docs = page("events.md");
     for event in &mixed().events {
-        let heading = format!("### `{}`\n", kind(&event.what));
+        let heading = format!("## `{}`\n", kind(&event.what));
         let Some((_, section)) = docs.split_once(&heading) else {
-            panic!("docs/records.md has no section {heading}");
+            panic!("docs/reference/events.md has no section {heading}");
         };
-        let section = section.split("\n## ").next().unwrap().split("\n### ").next().unwrap();
+        let section = section.split("\n## ").next().unwrap();
         // A case's fields have a page of their own.
-        let case = if section.contains("(certify.md") { read(CERTIFY) } else { String::new() };
+        let case = if section.contains("(certificate.md#a-case") {
+            page("certificate.md")
+        } else {
+            String::new()
+        };
         let section = format!("{section}{case}");
         let mut names = Vec::new();
         names_in(&serde_json::to_value(event).unwrap(), &mut names);
@@ -59,7 +58,7 @@ fn every_event_and_every_field_of_it_is_documented() {
 /// The examples are lines of the sample stream, so that none is made up.
 #[test]
 fn the_examples_are_what_is_written() {
-    let docs = docs();
+    let docs = page("events.md");
     let lines: Vec<String> =
         mixed().events.iter().map(|event| serde_json::to_string(event).unwrap()).collect();
     let examples: Vec<&str> =
@@ -78,20 +77,22 @@ fn the_examples_are_what_is_written() {
     let mut stream = crate::sample::Stream::of(&["v1"]);
     stream.broker().passes("v1", 1).over(hilrig_core::verdict::Verdict::Passed, 0, None);
     let summary = written(&stream.events, |path| Box::new(SummaryFile::new(path.into())));
-    assert_eq!(blocks(&docs, "json"), [summary.as_str()], "the summary in docs/records.md");
+    assert_eq!(
+        blocks(&page("summary.md"), "json"),
+        [summary.as_str()],
+        "docs/reference/summary.md"
+    );
     let junit = written(&stream.events, |path| Box::new(JunitFile::new(path.into())));
-    assert_eq!(blocks(&docs, "xml"), [junit.as_str()], "the report in docs/records.md");
+    assert_eq!(blocks(&page("junit.md"), "xml"), [junit.as_str()], "docs/reference/junit.md");
 }
 
 #[test]
 fn every_field_of_the_summary_is_documented() {
-    let docs = docs();
-    let (_, section) = docs.split_once("## summary.json").unwrap();
-    let section = section.split("\n## ").next().unwrap();
+    let docs = page("summary.md");
     let summary = written(&mixed().events, |path| Box::new(SummaryFile::new(path.into())));
     let mut names = Vec::new();
     names_in(&serde_json::from_str(&summary).unwrap(), &mut names);
     for name in names {
-        assert!(section.contains(&format!("`{name}`")), "summary.json's `{name}`");
+        assert!(docs.contains(&format!("`{name}`")), "summary.json's `{name}`");
     }
 }

@@ -7,7 +7,7 @@ use hilrig_core::config::{BoardConfig, BoardKind, Config};
 use hilrig_core::contract::Contract;
 use hilrig_core::event::FirmwareFacts;
 use hilrig_core::image::Image;
-use hilrig_core::scenario::Asked;
+use hilrig_core::scenario::ScenarioRun;
 use hilrig_report::heap::{BASELINE, Baseline, BaselineError};
 
 use super::image::{keeps_callers, take_callers_images};
@@ -99,7 +99,7 @@ impl RunInputs {
     /// What is run of them. `reason` is shown to those who wait for a board.
     pub fn into_plan(
         self,
-        scenarios: Vec<Asked>,
+        scenarios: Vec<ScenarioRun>,
         seed: u64,
         force_flash: bool,
         reason: String,

@@ -2,10 +2,11 @@
 
 use hilrig_core::config::Config;
 use hilrig_core::contract::Contract;
-use hilrig_core::scenario::{Asked, Length, Scenario};
+use hilrig_core::scenario::{Length, Scenario, ScenarioRun};
 use hilrig_core::units::Span;
 
-use crate::Error;
+use crate::error::Error;
+use crate::scenario::spec;
 
 /// The scenarios that a run is asked for, and what replaces the configuration's length of them.
 #[derive(Clone, Debug, Default)]
@@ -26,44 +27,27 @@ pub fn scenarios(
     selection: &ScenarioSelection,
     config: &Config,
     contract: &Contract,
-) -> Result<Vec<Asked>, Error> {
-    let mut asked: Vec<Asked> = Vec::new();
+) -> Result<Vec<ScenarioRun>, Error> {
+    let mut asked: Vec<ScenarioRun> = Vec::new();
     for &scenario in &selection.scenarios {
         if asked.iter().any(|asked| asked.scenario == scenario) {
             continue;
         }
-        if let Some(missing) = missing(scenario, contract) {
+        let spec = spec(scenario);
+        if let Some(missing) = (spec.missing)(contract) {
             return Err(Error::usage(format!(
                 "{}: the scenario {} needs {missing}",
                 config.contract.path.display(),
                 scenario.name()
             )));
         }
-        let mut of = config.scenarios.of(scenario);
-        match (&mut of.length, selection.steps, selection.soak) {
+        let mut length = config.scenarios.length(scenario).unwrap_or(spec.default_length);
+        match (&mut length, selection.steps, selection.soak) {
             (Length::Steps(steps), Some(count), _) => *steps = count,
             (Length::For(time), _, Some(span)) => *time = span.0,
             _ => {}
         }
-        asked.push(of);
+        asked.push(ScenarioRun { scenario, length });
     }
     Ok(asked)
-}
-
-/// What the contract does not tell.
-fn missing(scenario: Scenario, contract: &Contract) -> Option<&'static str> {
-    let in_mqtt_mode = matches!(scenario, Scenario::Handshake | Scenario::Soak);
-    if contract.heap_request().is_none() {
-        return Some(
-            "the free heap in a reply ([heap.reply] with `free`, its request among [[requests]])",
-        );
-    }
-    if in_mqtt_mode && contract.settings.client_id.is_none() {
-        return Some("the form field of the MQTT client id (settings.client_id)");
-    }
-    if matches!(scenario, Scenario::Payload | Scenario::Soak) && contract.largest_publish.is_none()
-    {
-        return Some("the largest message that the firmware takes (mqtt.largest_publish)");
-    }
-    None
 }

@@ -80,16 +80,12 @@ async fn connection_broke(session: &Session<'_>, found: &str) -> Stop {
 async fn switch(session: &Session<'_>, link: BrokerLink) -> Result<Online, Stop> {
     session.step(&BOOTED);
     let mark = session.mark();
-    let endpoint = &link.endpoint;
+    let port = session.ports_of(&link).await?.broker;
     let attempts = match scenario::restart_the_broker(session.plan()) {
         true => ATTEMPTS_OVER_RESTARTS,
         false => ATTEMPTS,
     };
-    let port = match session.wire(&link).await? {
-        Some(wire) => wire.port(),
-        None => endpoint.port,
-    };
-    let target = Target { endpoint, port, attempts, fields: &[] };
+    let target = Target { endpoint: &link.endpoint, port, attempts, fields: &[] };
     session.to_mqtt(&target).await?;
     let mode = session.wait_for_mode(mark, Mode::Mqtt).await?;
     let (rx_topic, tx_topic) = (topics::of(&mode, "rx_topic")?, topics::of(&mode, "tx_topic")?);

@@ -24,12 +24,8 @@ pub(super) async fn run(session: &Session<'_>, broker: &BrokerLink) -> Result<()
     }
     let mark = session.mark();
     session.log.gives_up();
-    let endpoint = &broker.endpoint;
-    let port = match session.wire(broker).await? {
-        Some(wire) => wire.impostor_port(),
-        None => endpoint.impostor_port,
-    };
-    let target = Target { endpoint, port, attempts: 1, fields: &[] };
+    let port = session.ports_of(broker).await?.impostor;
+    let target = Target { endpoint: &broker.endpoint, port, attempts: 1, fields: &[] };
     session.to_mqtt(&target).await?;
     session.wait_for_mode(mark, Mode::Mqtt).await?;
     let verdict = session.wait_for_connection(mark, |hit| match hit.says {

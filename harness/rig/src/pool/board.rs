@@ -162,8 +162,8 @@ async fn blamed(
         let why = format!("{dead}. Seen as: {why}");
         return Stop::Rig(in_phase(&session.journal, &why));
     }
-    if let Some(seen) = network::seen(session) {
-        session.note(seen);
+    if let Some(text) = network::seen(session) {
+        session.note(text);
     }
     match session.board.lock().await.stuck().await {
         None => Stop::Failed(why),

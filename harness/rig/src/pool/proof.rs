@@ -1,6 +1,6 @@
-//! Before the rig blames a board, it proves its own side: the board has power, a CPU that runs and its
-//! cables, the network carries what it sends, its chip answers, and the broker answers a connection of
-//! the rig's own. What is found dead is the bench's trouble, and the verdict names it.
+//! Before the rig blames a board, it proves its own side: the board has power, a CPU that runs and its cables, the
+//! network carries what the board sends, its chip answers, and the broker answers a connection of the rig's own. What
+//! is found dead is the bench's trouble, and the verdict names it.
 
 use super::network;
 use crate::mqtt;

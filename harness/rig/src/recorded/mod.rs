@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use hilrig_broker::BrokerPlan;
 use hilrig_core::config::BrokerKind;
-use hilrig_core::scenario::Asked;
+use hilrig_core::scenario::ScenarioRun;
 use hilrig_report::{Fold, RunModel, TerminalStream};
 
 use self::files::remember;
 pub use self::id::{RunId, fresh_seed};
 pub use self::start::{RecordedRun, Recording, RunFolders};
 use crate::load::{self, BoardSelection, RunInputs, ScenarioSelection};
+use crate::scenario::longest;
 use crate::{Error, RunBroker, StopRequest};
 
 /// What a run is asked for.
@@ -138,7 +139,7 @@ pub async fn run_recorded(request: &RunRequest, stop: &StopRequest) -> Result<Fi
 fn broker_plan(
     inputs: &RunInputs,
     folders: &RunFolders,
-    scenarios: &[Asked],
+    scenarios: &[ScenarioRun],
 ) -> Result<BrokerPlan, Error> {
     let (config, deadlines) = (&inputs.config, &inputs.config.deadlines);
     let dir = folders.temporary.path();
@@ -149,6 +150,6 @@ fn broker_plan(
         plan.listen = inputs.listen();
     }
     plan.longest =
-        deadlines.run + scenarios.iter().map(|asked| asked.longest(deadlines)).sum::<Duration>();
+        deadlines.run + scenarios.iter().map(|run| longest(run, deadlines)).sum::<Duration>();
     Ok(plan)
 }

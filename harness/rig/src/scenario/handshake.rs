@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use hilrig_core::phase::Phase;
 use hilrig_core::scenario::{Length, Scenario};
 
 use super::entry::{Run, ScenarioEntry};
@@ -19,7 +18,6 @@ use crate::stop::Stop;
 pub(super) static HANDSHAKE: ScenarioEntry = ScenarioEntry {
     spec: ScenarioSpec {
         name: Scenario::Handshake,
-        phase: Phase::ScenarioHandshake,
         check: CheckSpec::new(
             "scenario.handshake",
             "TLS connections in a row: every step works, and the free heap does not fall",

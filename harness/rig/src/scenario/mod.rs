@@ -16,7 +16,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use hilrig_core::config::Deadlines;
-use hilrig_core::scenario::{Asked, Length, Scenario};
+use hilrig_core::scenario::{Length, Scenario, ScenarioRun};
 
 use self::entry::{Run, ScenarioEntry};
 use self::judge::judged;
@@ -49,7 +49,7 @@ fn entry(scenario: Scenario) -> &'static ScenarioEntry {
 
 /// The longest that a scenario of this length can take: a step that takes longer than its own deadlines has failed.
 /// The board's deadline and the run's grow by it, so that deadlines nest.
-pub fn longest(asked: &Asked, deadlines: &Deadlines) -> Duration {
+pub fn longest(asked: &ScenarioRun, deadlines: &Deadlines) -> Duration {
     let step = (spec(asked.scenario).step_takes)(deadlines);
     match asked.length {
         Length::Steps(steps) => step * steps + step,
@@ -104,7 +104,7 @@ async fn one(
     work: impl Future<Output = Result<(), Stop>>,
 ) -> Result<(), Stop> {
     session
-        .phase(steps.spec().phase, async {
+        .phase(steps.spec().name.phase(), async {
             session.scenario.replace(Some(steps.clone()));
             work.await?;
             session.scenario.take();
@@ -125,7 +125,7 @@ mod tests {
         let names: Vec<Scenario> = all().map(|spec| spec.name).collect();
         assert_eq!(names, Scenario::ALL);
         for spec in all() {
-            assert_eq!(spec.check.id, format!("scenario.{}", spec.name.name()));
+            assert_eq!(spec.check.id, spec.name.check());
         }
     }
 
@@ -144,14 +144,14 @@ mod tests {
         };
         for scenario in Scenario::ALL {
             for steps in [FEWEST_STEPS, 20, 100_000] {
-                let asked = Asked { scenario, length: Length::Steps(steps) };
+                let asked = ScenarioRun { scenario, length: Length::Steps(steps) };
                 // The least that a step waits for is a reply, and that is not cut short.
                 assert!(longest(&asked, &deadlines) > deadlines.reply * 2 * steps, "{asked}");
             }
-            let asked = Asked { scenario, length: Length::For(second * 600) };
+            let asked = ScenarioRun { scenario, length: Length::For(second * 600) };
             assert!(longest(&asked, &deadlines) > second * 600, "{asked}");
         }
-        let soak = Asked { scenario: Scenario::Soak, length: Length::For(second * 600) };
+        let soak = ScenarioRun { scenario: Scenario::Soak, length: Length::For(second * 600) };
         // A restart that begins at the last moment.
         assert!(longest(&soak, &deadlines) >= second * (600 + 30 + 20 + 5));
     }

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use hilrig_core::leak;
-use hilrig_core::phase::Phase;
 use hilrig_core::scenario::{Length, Scenario};
 use hilrig_core::text;
 use hilrig_core::units::Span;
@@ -21,7 +20,6 @@ use crate::stop::Stop;
 pub(super) static PAGE: ScenarioEntry = ScenarioEntry {
     spec: ScenarioSpec {
         name: Scenario::Page,
-        phase: Phase::ScenarioPage,
         check: CheckSpec::new(
             "scenario.page",
             "the page under requests in a row and at once: every step works, and the free heap does not fall",

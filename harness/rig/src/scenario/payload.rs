@@ -1,7 +1,6 @@
 //! `payload`: MQTT messages of random bytes, up to the largest that the firmware takes and over it. The firmware must
 //! refuse them, or drop those that are too large, and live on.
 
-use hilrig_core::phase::Phase;
 use hilrig_core::scenario::{Length, Scenario};
 use hilrig_core::seeded::Seeded;
 
@@ -17,7 +16,6 @@ use crate::stop::Stop;
 pub(super) static PAYLOAD: ScenarioEntry = ScenarioEntry {
     spec: ScenarioSpec {
         name: Scenario::Payload,
-        phase: Phase::ScenarioPayload,
         check: CheckSpec::new(
             "scenario.payload",
             "MQTT messages up to the buffer and over it: every step works, and the free heap does not fall",

@@ -1,7 +1,6 @@
 //! `reconnect`: the broker goes away and comes back, with the same certificates, port and login. All boards of the
 //! pool share it, so they wait for each other before each restart.
 
-use hilrig_core::phase::Phase;
 use hilrig_core::scenario::{Length, Scenario};
 
 use super::entry::{Run, ScenarioEntry};
@@ -16,7 +15,6 @@ use crate::stop::Stop;
 pub(super) static RECONNECT: ScenarioEntry = ScenarioEntry {
     spec: ScenarioSpec {
         name: Scenario::Reconnect,
-        phase: Phase::ScenarioReconnect,
         check: CheckSpec::new(
             "scenario.reconnect",
             "restarts of the broker: every step works, and the free heap does not fall",

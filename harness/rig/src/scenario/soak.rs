@@ -5,7 +5,6 @@
 use std::time::Duration;
 
 use hilrig_core::contract::Request;
-use hilrig_core::phase::Phase;
 use hilrig_core::scenario::{Length, Scenario};
 
 use super::entry::{Run, ScenarioEntry};
@@ -24,7 +23,6 @@ use crate::stop::Stop;
 pub(super) static SOAK: ScenarioEntry = ScenarioEntry {
     spec: ScenarioSpec {
         name: Scenario::Soak,
-        phase: Phase::ScenarioSoak,
         check: CheckSpec::new(
             "scenario.soak",
             "a mixed load: every step works, and the free heap does not fall",

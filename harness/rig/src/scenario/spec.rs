@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use hilrig_core::config::Deadlines;
 use hilrig_core::contract::Contract;
-use hilrig_core::phase::Phase;
 use hilrig_core::scenario::{Length, Scenario};
 
 use crate::check_spec::CheckSpec;
@@ -14,8 +13,6 @@ use crate::check_spec::CheckSpec;
 pub struct ScenarioSpec {
     /// Its name, as in records.
     pub name: Scenario,
-    /// The phase of a board that it is.
-    pub phase: Phase,
     /// Its check.
     pub check: CheckSpec,
     /// Its length where neither command line nor configuration sets one.

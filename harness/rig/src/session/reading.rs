@@ -32,7 +32,13 @@ impl Session<'_> {
     }
 
     fn hit(&self, hit: &Hit) {
-        self.note_connection(hit);
+        match hit.says {
+            Says::Connected => self.connects(),
+            Says::AttemptFailed => self.journal.attempt_failed(),
+            Says::AsksTime => self.journal.asks_time(hit.line),
+            Says::Offline => self.journal.offline(hit.line, &hit.text),
+            _ => {}
+        }
         match hit.says {
             Says::Heap => match heap_figures::of_line(hit) {
                 Some(sample) => self.journal.heap(sample),

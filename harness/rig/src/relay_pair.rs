@@ -1,5 +1,5 @@
-//! The wire between one board and the broker of a run: a relay before each of the broker's listeners,
-//! so that the rig sees what of the board arrives.
+//! The wire between one board and the broker of a pool: a relay in front of each of the broker's listeners, so the
+//! rig sees what arrives from the board.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,40 +11,40 @@ use crate::BrokerEndpoint;
 
 /// The relays of one board.
 #[derive(Debug)]
-pub(crate) struct Wire {
+pub(crate) struct RelayPair {
     broker: Relay,
     impostor: Relay,
 }
 
-impl Wire {
+impl RelayPair {
     /// Starts both relays on `listen`, each on any free port, in front of the broker at `endpoint`.
     ///
     /// # Errors
     /// The broker's address cannot be looked up, or a relay gets no port.
-    pub(crate) async fn start(listen: IpAddr, endpoint: &BrokerEndpoint) -> Result<Wire, String> {
-        Ok(Wire {
+    pub async fn start(listen: IpAddr, endpoint: &BrokerEndpoint) -> Result<RelayPair, String> {
+        Ok(RelayPair {
             broker: relay(listen, &endpoint.host, endpoint.port).await?,
             impostor: relay(listen, &endpoint.host, endpoint.impostor_port).await?,
         })
     }
 
     /// Port that leads to the broker.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.broker.port()
     }
 
     /// Port that leads to the listener whose certificate another CA signed.
-    pub(crate) fn impostor_port(&self) -> u16 {
+    pub fn impostor_port(&self) -> u16 {
         self.impostor.port()
     }
 
     /// TCP connections that arrived from the board, at either port.
-    pub(crate) fn connections(&self) -> u32 {
+    pub fn connections(&self) -> u32 {
         self.broker.connections() + self.impostor.connections()
     }
 
     /// What arrived, in words.
-    pub(crate) fn words(&self) -> String {
+    pub fn words(&self) -> String {
         let each = [(&self.broker, "the broker"), (&self.impostor, "the broker of another CA")];
         let each = each.into_iter().filter_map(|(relay, to)| {
             let (peer, seen) = relay.last()?;

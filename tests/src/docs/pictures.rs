@@ -1,0 +1,207 @@
+//! The pictures of the documentation, drawn from what is there: `docs/pictures/run.svg` from a
+//! recorded run, `docs/pictures/architecture.svg` from the crates' Cargo.toml. `make pictures` writes
+//! them, and a test compares them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+
+use hilrig_report::{HtmlFile, REPORT, Reporter as _, read_events};
+
+/// Each picture: its path in the repository, and how it is drawn.
+pub const PICTURES: [(&str, fn(&Path) -> String); 2] =
+    [("docs/pictures/run.svg", run), ("docs/pictures/architecture.svg", architecture)];
+
+/// The events that the picture of a run is drawn from.
+const RECORDED: &str = "docs/pictures/run.jsonl";
+
+/// Rules of the page's style that a picture needs.
+const RULES: [&str; 7] = ["svg text", ".shade ", ".scale ", ".free", ".floor", ".mark", ".passed"];
+
+const HEAD: f64 = 34.0;
+const WIDTH: f64 = 860.0;
+const PLOT: f64 = 300.0;
+
+fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let rest = text.split_once(from).unwrap_or_else(|| panic!("no {from} in the page")).1;
+    rest.split_once(to).unwrap_or_else(|| panic!("no {to} in the page")).0
+}
+
+/// The plot of a recorded run as its page has it, with the page's colours for light and dark.
+fn run(root: &Path) -> String {
+    let recorded = read_events(&root.join(RECORDED)).expect("the recorded run is read");
+    let folder = tempfile::tempdir().expect("a folder for the page");
+    let mut file = HtmlFile::new(folder.path().to_owned());
+    for event in &recorded.events {
+        file.event(event).expect("the page is written");
+    }
+    let page = std::fs::read_to_string(folder.path().join(REPORT)).expect("the page is read");
+
+    let style = between(&page, "<style>", "</style>");
+    let colours = between(style, "", "* {");
+    let rules = style.lines().filter(|line| RULES.iter().any(|rule| line.trim().starts_with(rule)));
+    let rules: String = rules.map(|line| format!("{line}\n")).collect();
+    let plot = between(&page, "<svg viewBox=\"0 0 860 300\"", "</svg>");
+    let plot = plot.split_once('>').expect("a tag ends").1;
+    let legend = between(&page, "<p class=\"legend\">", "</p>");
+    let title = recorded.events.iter().find_map(|event| event.board.clone()).unwrap_or_default();
+
+    let mut signs = String::new();
+    let (mut x, mut y) = (64.0, HEAD + PLOT + 12.0);
+    for entry in legend.split("<span>").skip(1) {
+        let (sign, words) = entry.split_once("</svg>").expect("an entry has a sign");
+        let words = words.trim_end_matches("</span>");
+        let width = 36.0 + words.len() as f64 * 6.2;
+        if x + width > WIDTH {
+            (x, y) = (64.0, y + 22.0);
+        }
+        let sign = sign.replace("<svg ", &format!("<svg x=\"{x}\" y=\"{}\" ", y - 12.0));
+        let _ = writeln!(signs, "{sign}</svg><text x=\"{}\" y=\"{y}\">{words}</text>", x + 20.0);
+        x += width;
+    }
+    let height = y + 14.0;
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\" \
+         aria-label=\"Free heap of a board over a run\">\n<style>\n{colours}\
+         svg {{ font: 12px system-ui, \"DejaVu Sans\", sans-serif; }}\n{rules}\
+         .title {{ font-size: 15px; font-weight: 600; fill: var(--text); }}\n.good {{ fill: var(--good); font-weight: 600; }}\n</style>\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"var(--back)\"/>\n\
+         <text class=\"title\" x=\"64\" y=\"24\">Free heap of {title} over a run</text>\n\
+         <text class=\"good\" x=\"848\" y=\"24\" text-anchor=\"end\">✓ passed</text>\n\
+         <g transform=\"translate(0 {HEAD})\">{plot}</g>\n{signs}</svg>\n"
+    )
+}
+
+/// A crate of the workspace.
+struct Crate {
+    folder: String,
+    description: String,
+    uses: BTreeSet<String>,
+}
+
+/// The crates below these folders, by package name.
+fn crates(root: &Path) -> BTreeMap<String, Crate> {
+    let mut found = BTreeMap::new();
+    for path in super::files(root, &["Cargo.toml"]) {
+        let folder = path.trim_end_matches("Cargo.toml").trim_end_matches('/').to_owned();
+        if ["", "tests", "bench"].contains(&folder.as_str()) {
+            continue;
+        }
+        let text = std::fs::read_to_string(root.join(&path)).expect("a Cargo.toml is read");
+        let manifest: toml::Table = text.parse().expect("a Cargo.toml is TOML");
+        let package = &manifest["package"];
+        let of = |key: &str| package[key].as_str().unwrap_or_default().to_owned();
+        let uses = manifest.get("dependencies").and_then(|all| all.as_table()).into_iter();
+        let ours = uses.flat_map(|all| all.keys()).filter(|name| name.starts_with("hilrig"));
+        let uses = ours.cloned().collect();
+        found.insert(of("name"), Crate { folder, description: of("description"), uses });
+    }
+    found
+}
+
+/// Crates that use this one and through no other crate.
+fn users<'a>(crates: &'a BTreeMap<String, Crate>, name: &str) -> Vec<&'a str> {
+    let direct = |one: &Crate| {
+        let through = one.uses.iter().any(|other| other != name && reaches(crates, other, name));
+        one.uses.contains(name) && !through
+    };
+    crates.iter().filter(|(_, one)| direct(one)).map(|(user, _)| user.as_str()).collect()
+}
+
+/// How far a crate is from the top.
+fn level(crates: &BTreeMap<String, Crate>, name: &str) -> usize {
+    users(crates, name).iter().map(|user| level(crates, user) + 1).max().unwrap_or(0)
+}
+
+/// Whether `from` reaches `to`, directly or through others.
+fn reaches(crates: &BTreeMap<String, Crate>, from: &str, to: &str) -> bool {
+    crates[from].uses.iter().any(|used| used == to || reaches(crates, used, to))
+}
+
+/// The crates in layers, an arrow for each use that does not follow from others.
+fn architecture(root: &Path) -> String {
+    const BOX: (f64, f64) = (156.0, 90.0);
+    const GAP: (f64, f64) = (10.0, 40.0);
+    let crates = crates(root);
+    let bottom = crates.keys().map(|name| level(&crates, name)).max().unwrap_or(0);
+    let mut places: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for layer in 0..=bottom {
+        let mut here: Vec<&str> = crates
+            .keys()
+            .map(String::as_str)
+            .filter(|name| level(&crates, name) == layer)
+            .collect();
+        here.sort_by_key(|name| &crates[*name].folder);
+        let width = here.len() as f64 * (BOX.0 + GAP.0) - GAP.0;
+        // One crate of a layer stands below its only user.
+        let user = match (&here[..], here.first().map(|name| users(&crates, name))) {
+            ([_], Some(users)) if users.len() == 1 => places.get(users[0]).map(|place| place.0),
+            _ => None,
+        };
+        let left = user.unwrap_or((WIDTH - width) / 2.0);
+        for (number, name) in here.iter().enumerate() {
+            let x = left + number as f64 * (BOX.0 + GAP.0);
+            places.insert(name, (x, 14.0 + layer as f64 * (BOX.1 + GAP.1)));
+        }
+    }
+    let height = 28.0 + (bottom + 1) as f64 * (BOX.1 + GAP.1) - GAP.1;
+    let mut body = String::new();
+    for (name, one) in &crates {
+        let direct = one.uses.iter().filter(|used| users(&crates, used).contains(&name.as_str()));
+        for used in direct {
+            let (from, to) = (places[name.as_str()], places[used.as_str()]);
+            let (x1, y1) = (from.0 + BOX.0 / 2.0, from.1 + BOX.1);
+            let (x2, y2) = (to.0 + BOX.0 / 2.0, to.1 - 3.0);
+            let _ = writeln!(
+                body,
+                "<path class=\"arrow\" d=\"M{x1} {y1}C{x1} {} {x2} {} {x2} {y2}\" marker-end=\"url(#tip)\"/>",
+                y1 + 26.0,
+                y2 - 26.0
+            );
+        }
+    }
+    for (name, one) in &crates {
+        let (x, y) = places[name.as_str()];
+        let _ = writeln!(
+            body,
+            "<rect class=\"box\" x=\"{x}\" y=\"{y}\" width=\"{}\" height=\"{}\" rx=\"6\"/>\
+             <text class=\"name\" x=\"{}\" y=\"{}\">{}</text>",
+            BOX.0,
+            BOX.1,
+            x + 8.0,
+            y + 18.0,
+            one.folder
+        );
+        for (number, line) in wrapped(&one.description, 24).iter().enumerate() {
+            let at = y + 35.0 + number as f64 * 14.0;
+            let line = line.replace('&', "&amp;").replace('<', "&lt;");
+            let _ = writeln!(body, "<text x=\"{}\" y=\"{at}\">{line}</text>", x + 8.0);
+        }
+    }
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\" \
+         aria-label=\"The crates: each uses those below it\">\n<style>\n\
+         svg {{ font: 11px system-ui, \"DejaVu Sans\", sans-serif; --back: #ffffff; --text: #1b1f24; --soft: #4d565f; --panel: #f6f8fa; --line: #8c959f; }}\n\
+         @media (prefers-color-scheme: dark) {{ svg {{ --back: #0f1318; --text: #e4e8ed; --soft: #9aa5b1; --panel: #171c23; --line: #6e7781; }} }}\n\
+         text {{ fill: var(--soft); }}\n.name {{ fill: var(--text); font-size: 13px; font-weight: 600; }}\n\
+         .box {{ fill: var(--panel); stroke: var(--line); }}\n.arrow {{ fill: none; stroke: var(--line); stroke-width: 1.25; }}\n.tip {{ fill: var(--line); }}\n</style>\n\
+         <defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path class=\"tip\" d=\"M0 0L8 4L0 8Z\"/></marker></defs>\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"var(--back)\"/>\n{body}</svg>\n"
+    )
+}
+
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.last_mut().expect("there is a line");
+        if !last.is_empty() && last.len() + 1 + word.len() > width {
+            lines.push(word.to_owned());
+        } else {
+            if !last.is_empty() {
+                last.push(' ');
+            }
+            last.push_str(word);
+        }
+    }
+    lines
+}
