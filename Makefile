@@ -1,40 +1,46 @@
-# The whole set-up is two commands:
+# Two commands are the whole set-up:
 #
-#   make run      flashes a virtual board, starts a TLS Mosquitto, walks the board through its path
+#   make run      flashes a virtual board, starts a TLS Mosquitto, runs the board through its whole path
 #   make test     unit, firmware, end-to-end and container tests
 #
-# and for those who change something:
+# Further commands, for development:
 #
 #   make lint     formatting, clippy, licences
-#   make test-brokers  the seven brokers that can be certified, installed where missing
-#   make bench    tables of what the rig costs, with ratios; nothing passes or fails
+#   make test-brokers  the seven brokers that can be certified; installs the missing ones
+#   make bench    benchmark tables, with ratios; nothing passes or fails
 #   make pictures the pictures of the documentation
-#   make install  the optimised binary, where cargo installs
+#   make install  installs the optimised binary with cargo
 #   make firmware the images alone
 #   make clean    removes what was built
 #
-# What is missing is installed from Debian's packages, and said before (tools/need.sh).
-# `make run ARGS="--virtual 8"` hands arguments on to `hilrig run`; `--kind lm3s6965` runs a
+# Missing packages are installed from Debian, after their names are printed (tools/need.sh).
+# `make run ARGS="--virtual 8"` passes arguments to `hilrig run`; `--kind lm3s6965` runs a
 # Cortex-M3 behind a debug probe.
 
 ARGS :=
 CARGO := cargo
-# The firmware's make uses every core; several makes at once would do so each.
 JOBS := $(shell nproc)
+# Tests mostly wait for boards, so more of them run at once than there are cores.
+TEST_THREADS := $(shell expr 3 \* $(JOBS))
 
 .PHONY: run test test-brokers lint bench pictures install firmware firmware-arm faults need need-arm clean
 
-run: firmware $(if $(findstring lm3s6965,$(ARGS)),firmware-arm)
-	$(CARGO) build -p hilrig-cli
+# The last crates build one after the other: the firmware uses the cores that cargo leaves idle.
+run: need $(if $(findstring lm3s6965,$(ARGS)),need-arm)
+	@$(CARGO) build -p hilrig-cli & \
+	nice $(MAKE) -C firmware -j$(JOBS) all $(if $(findstring lm3s6965,$(ARGS)),lm3s6965); \
+	firmware=$$?; wait $$! && exit $$firmware
 	$(CARGO) run --quiet -p hilrig-cli -- run $(ARGS)
 
+# All targets at once: the binary alone would have other features of its dependencies than the tests
+# have, and most of them would be built twice.
 test: faults
 	$(MAKE) -C firmware -j$(JOBS) test
 	$(MAKE) -C firmware -j$(JOBS) brssl
-	$(CARGO) build -p hilrig-cli
-	$(CARGO) test --workspace
+	$(CARGO) build --workspace --all-targets
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$(TEST_THREADS)} $(CARGO) test --workspace
 
-# Every broker that `hilrig certify` can start; what is missing is installed before, and said.
+# Every broker that `hilrig certify` can start; missing ones are installed first.
 test-brokers:
 	tools/brokers.sh $(CARGO) test -p hilrig-broker --test software
 
@@ -51,7 +57,7 @@ bench: faults
 pictures:
 	$(CARGO) run --quiet -p hilrig-tests --example pictures
 
-# The optimised binary, for a bench that is here to stay.
+# The optimised binary, for a permanent bench.
 install: firmware
 	$(CARGO) install --path harness/cli
 
@@ -68,7 +74,7 @@ faults: firmware firmware-arm
 need:
 	@tools/need.sh
 
-# The second chip's compiler and QEMU are half a gigabyte: only what uses them asks for them.
+# The second chip's compiler and QEMU are half a gigabyte: installed only where they are needed.
 need-arm:
 	@tools/need.sh arm
 

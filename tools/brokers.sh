@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the brokers that `hilrig certify` can start, where they are missing, and runs the command that
-# follows with all of them in reach and required. What is not Debian's goes below target/brokers.
+# Installs the missing brokers that `hilrig certify` can start, then runs the given command with all of
+# them on its PATH and required. Brokers that are not in Debian go below target/brokers.
 set -eu
 cd "$(dirname "$0")/.."
 place=$PWD/target/brokers

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the build and a run need, where it is missing: says what, then asks apt. Changes
-# nothing where everything is there. `need.sh arm` asks for what the LM3S6965 takes as well.
+# Installs the missing packages for the build and a run, and prints their names before. Changes nothing
+# if nothing is missing. `need.sh arm` includes the packages for the LM3S6965.
 set -eu
 arm=${1-}
 
@@ -24,7 +24,7 @@ wanted() {
 	END
 }
 
-# Mosquitto lives in /usr/sbin, which is not on everybody's PATH.
+# Mosquitto is in /usr/sbin, which is not on every PATH.
 PATH=$PATH:/usr/sbin:/sbin
 missing=$(wanted | while read -r thing package; do
 	case $thing in
@@ -44,8 +44,8 @@ if [ -n "$missing" ]; then
 		exit 1
 	fi
 	echo "installing from Debian's packages:$missing"
-	# The package starts a broker of its own on port 1883, which nobody asked for. A policy file
-	# would change the system; the unit that is already masked stays so.
+	# The package starts a broker on port 1883, which is not wanted. A policy file would change the
+	# system; a unit that is already masked stays masked.
 	started=$(pidof mosquitto || true)
 	$as_root apt-get update -qq
 	$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
@@ -55,7 +55,7 @@ if [ -n "$missing" ]; then
 	esac
 fi
 
-# The toolchain is in no Debian package that is new enough.
+# No Debian package of the toolchain is new enough.
 want=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$(dirname "$0")/../Cargo.toml")
 have=$(rustc --version 2>/dev/null | sed 's/^rustc \([0-9.]*\).*/\1/' || true)
 oldest=$(printf '%s\n%s\n' "$want" "${have:-0}" | sort -V | head -n 1)

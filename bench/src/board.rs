@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hilrig_boards::{Deadlines, SerialBoard, Settings};
+use hilrig_boards::{LoaderDeadlines, SerialBoard, SerialSettings};
 use hilrig_core::board::{Board as _, Flashed, Reach};
 use hilrig_core::config::BoardKind;
 use hilrig_core::image::Image;
@@ -63,11 +63,11 @@ impl MeasuredBoard {
 
 /// The rig's side of any port, flashed at `flash_baud`.
 pub fn on_port(port: &Path, dir: &Path, control: ControlSocket, flash_baud: u32) -> SerialBoard {
-    let settings = Settings {
+    let settings = SerialSettings {
         name: "bench".into(),
         kind: BoardKind::Virtual,
         port: port.into(),
-        seek: None,
+        search: None,
         mac: None,
         reach: Reach { http: None, rig: [127, 0, 0, 1].into() },
         baud: 115_200,
@@ -75,7 +75,7 @@ pub fn on_port(port: &Path, dir: &Path, control: ControlSocket, flash_baud: u32)
         flash_baud,
         state: dir.join("state"),
         locks: dir.join("locks"),
-        deadlines: Deadlines { sync: Duration::from_secs(10), ..Deadlines::default() },
+        deadlines: LoaderDeadlines { sync: Duration::from_secs(10), ..LoaderDeadlines::default() },
     };
     SerialBoard::new(settings, Box::new(control))
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use hilrig_boards::identity::discover::discover_in;
-use hilrig_boards::identity::wanted::{Place, Wanted};
+use hilrig_boards::identity::query::{PortMatch, PortQuery};
 use hilrig_core::config::PortId;
 use hilrig_tests::usb::{Adapter, UsbTree};
 
@@ -31,7 +31,7 @@ pub fn discovery(runs: usize) -> Result<Table, String> {
             position: doubled.then(|| adapter.position()),
             ..PortId::default()
         };
-        boards.push(Wanted { board: format!("bench-{number}"), id, mac: None });
+        boards.push(PortQuery { board: format!("bench-{number}"), id, mac: None });
     }
 
     let found = discover_in(dir.path()).map_err(|fault| fault.to_string())?;
@@ -40,9 +40,9 @@ pub fn discovery(runs: usize) -> Result<Table, String> {
     }
     let resolve_all = || -> Result<(), String> {
         for (number, board) in boards.iter().enumerate() {
-            let place = board.place(&boards, &found).map_err(|fault| fault.to_string())?;
+            let place = board.find(&boards, &found).map_err(|fault| fault.to_string())?;
             let right = dir.path().join(format!("dev/ttyUSB{number}"));
-            if place != Place::Port(right) {
+            if place != PortMatch::Port(right) {
                 return Err(format!("{} was taken to be on {place:?}", board.board));
             }
         }

@@ -1,45 +1,42 @@
-//! The TLS broker of a run.
+//! The TLS brokers of the rig.
 //!
-//! Each run gets a broker of its own: a private CA and a leaf made for it ([`Certificates`]), a user
-//! and a password, and Mosquitto with two TLS listeners: the one that the boards are to use, and an
-//! *impostor* whose certificate for the same name comes from another CA, so that a check can prove
-//! that a board refuses it. Mosquitto runs in a container, or as a process of this machine with the
-//! same configuration ([`Broker`]).
+//! A broker is described by a file (`broker/descriptions/`) and started by the one engine here, as a process
+//! of this machine or in a container ([`Launcher`], [`Instance`]): for a run, with the certificates of that run
+//! ([`Certificates`]) and an *impostor*, a second port whose certificate for the same name comes from another CA, so
+//! that a check can prove that a board refuses it; for a certification, with those of each case ([`pki::Pki`]).
+//! The rig's own clients ask a broker what the board asks it ([`clients`]).
 //!
-//! Nothing is left behind: stopping or dropping the [`Broker`] ends it, and what a killed run left is
-//! swept by the next one ([`sweep`]). Private keys are in memory, in the container, or in files of
-//! mode 0600 in the run's folder ([`RunDir`]), and nowhere else.
+//! Nothing is left behind: stopping or dropping an [`Instance`] ends it, and what a killed run left is
+//! swept by the next one ([`sweep`]). Private keys are in memory, or in files of mode 0600 in the run's folder
+//! ([`RunDir`]), and nowhere else.
 
-mod broker;
 pub mod clients;
-mod container;
 mod descriptions;
 mod docker;
 mod engine;
 mod environment;
 mod error;
-mod mosquitto;
+mod login;
 mod owner;
 pub mod pki;
-mod plan;
-mod process;
 mod program;
 mod run_dir;
-mod start_error;
 mod sweep;
 mod tls;
 
-pub use broker::Broker;
 pub use descriptions::{FORBIDDEN, Found, Software};
 pub use docker::{EngineStatus, engine_status};
-pub use engine::{Home, Instance, InstanceFacts, Order};
+pub use engine::{Home, Instance, InstanceFacts, Launcher, Order};
 pub use error::BrokerError;
 pub use hilrig_core::config::BrokerKind;
-pub use pki::run_certificates::{Certificates, Leaf};
-pub use pki::{Material, Shown};
-pub use plan::{BrokerPlan, Login, SERVER_NAME};
+pub use login::Login;
+pub use pki::run_certificates::Certificates;
+pub use pki::{ClientMaterial, Material, Shown};
 pub use run_dir::{RunDir, temporary_folder};
-pub use start_error::StartError;
 pub use sweep::sweep;
 pub use tls::connack::{Answered, answer_over_tls, client_tls};
 pub use tls::verifier::{CertificateJudge, Presented};
+
+/// The name that the broker's certificate is for, and that a board checks. `.test` is reserved (RFC 6761): it can
+/// never be somebody's real host.
+pub const SERVER_NAME: &str = "broker.hilrig.test";

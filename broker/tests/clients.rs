@@ -117,11 +117,11 @@ fn pki(dir: &Path) -> Pki {
 #[tokio::test]
 async fn mosquitto_lets_them_in_and_says_why_not() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut broker, _) = start(plan(BrokerKind::Process, "clients", dir.path())).await;
-    let (user, password) = broker.credentials();
-    let login = hilrig_broker::Login { user: user.into(), password: password.into() };
-    let address = SocketAddr::from(([127, 0, 0, 1], broker.port()));
-    let ca = broker.ca_der().clone();
+    let mut broker = start(plan(BrokerKind::Process, "clients", dir.path())).await;
+    let login = broker.instance.login().unwrap().clone();
+    let user = login.user.clone();
+    let address = SocketAddr::from(([127, 0, 0, 1], broker.instance.port()));
+    let ca = broker.certificates.ca_der().clone();
     let ask = Ask { login: Some(&login), ..ask(address, &ca) };
     let usual = both(&ask, dir.path()).await;
     connected(&usual);
@@ -146,7 +146,7 @@ async fn mosquitto_lets_them_in_and_says_why_not() {
     assert_eq!((stalled.silent, stalled.halfway), (longer, longer));
     assert_eq!(stalled.meanwhile.outcome, Outcome::Connected, "{stalled}");
 
-    broker.stop().await;
+    broker.instance.stop().await;
     let gone = both(&ask, dir.path()).await;
     assert!(gone.iter().all(|client| client.outcome == Outcome::Broken), "{gone:?}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "files are left");

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use common::{PATIENCE, containers, engine, run_id, skipped};
 use hilrig_broker::pki::Pki;
+use hilrig_broker::{BrokerError, Home, Instance, Material, Order, Software};
 use hilrig_broker::{BrokerKind, Login, SERVER_NAME, answer_over_tls, client_tls};
-use hilrig_broker::{Home, Instance, Material, Order, Software, StartError};
 use hilrig_core::certify::{BrokerTls, Front, Identity, Versions};
 use rustls::ClientConfig;
 use testcontainers::bollard::Docker;
@@ -27,15 +27,15 @@ fn pki() -> &'static Pki {
     &PKI.0
 }
 
-fn order(software: &'static Software, dir: &Path, tls: BrokerTls) -> Order {
+fn order(dir: &Path, tls: BrokerTls) -> Order {
     Order {
-        software,
-        home: Home::Process,
         dir: dir.join("b"),
         tls,
         material: Material::of(pki(), &tls).unwrap(),
+        impostor: None,
         login: Login::random().unwrap(),
         listen: Ipv4Addr::LOCALHOST,
+        port: None,
         // RabbitMQ takes 20 s where nothing else runs.
         deadline: 8 * PATIENCE,
     }
@@ -70,17 +70,17 @@ async fn holds(name: &str) {
 }
 
 async fn holds_at(name: &str, home: &Home) {
-    let at_home = |order| Order { home: home.clone(), ..order };
     let software = Software::named(name).unwrap();
+    let start = |order| Instance::start(software.clone(), home.clone(), order);
     let required = std::env::var("HILRIG_REQUIRE_BROKERS").is_ok_and(|value| value == "1");
-    if let Err(missing @ StartError::NotInstalled { .. }) = software.find() {
+    if let Err(missing @ BrokerError::NotInstalled { .. }) = software.find() {
         assert!(!required, "HILRIG_REQUIRE_BROKERS=1, but {missing}");
         return skipped(&missing.to_string());
     }
     let dir = tempfile::tempdir().unwrap();
-    let order = at_home(order(software, dir.path(), BrokerTls::USUAL));
+    let order = order(dir.path(), BrokerTls::USUAL);
     let login = order.login.clone();
-    let mut instance = Instance::start(order).await.unwrap_or_else(|error| panic!("{error}"));
+    let mut instance = start(order).await.unwrap_or_else(|error| panic!("{error}"));
     let facts = instance.facts().clone();
     for version in [&facts.version, &facts.tls_version] {
         let version = version.as_ref().unwrap_or_else(|| panic!("{facts:?}\n{}", instance.log()));
@@ -117,8 +117,8 @@ async fn holds_at(name: &str, home: &Home) {
     }
     // Every set-up that it says it can have, and for the others the reason.
     for tls in SET_UPS {
-        let order = at_home(self::order(software, dir.path(), *tls));
-        match (software.can(tls), Instance::start(order).await) {
+        let order = self::order(dir.path(), *tls);
+        match (software.can(tls), start(order).await) {
             (Ok(()), Ok(mut instance)) => {
                 let bare = client_tls(root).unwrap();
                 let answer = code(&instance, bare, &login).await;
@@ -127,7 +127,7 @@ async fn holds_at(name: &str, home: &Home) {
                 }
                 instance.stop().await;
             }
-            (Err(reason), Err(StartError::CannotSetUp { reason: told, .. })) => {
+            (Err(reason), Err(BrokerError::CannotSetUp { reason: told, .. })) => {
                 assert_eq!(reason, told);
             }
             (can, Err(error)) => panic!("{tls:?}: it can: {can:?}, but {error}"),
@@ -149,7 +149,7 @@ const SET_UPS: &[BrokerTls] = &[
 ];
 
 /// A fake broker: a script, described as a real one is.
-fn fake(script: &str, ready: &str) -> &'static Software {
+fn fake(script: &str, ready: &str) -> Arc<Software> {
     let text = format!(
         "name = 'fake'\ntitle = 'Fake'\nprogram = ['python3']\nfiles = {{ 'fake.py' = 'fake.py' }}\n\
          install = {{ from = 'apt', packages = ['fake'] }}\n\
@@ -159,8 +159,7 @@ fn fake(script: &str, ready: &str) -> &'static Software {
          can = {{ only_1_3 = true, sha1 = true, second_certificate = true, \
          client_certificate = true, login = true, permission = true }}\n"
     );
-    let software = Software::parse(&text, &[("fake.py", script)]).unwrap();
-    Box::leak(Box::new(software))
+    Arc::new(Software::parse(&text, &[("fake.py", script)]).unwrap())
 }
 
 /// A server that does `then` with every connection `c`.
@@ -173,14 +172,14 @@ fn server(then: &str) -> String {
     )
 }
 
-async fn fails(script: &str, ready: &str, deadline: Duration) -> StartError {
+async fn fails(script: &str, ready: &str, deadline: Duration) -> BrokerError {
     let dir = tempfile::tempdir().unwrap();
-    let order = Order {
-        deadline,
-        ..order(fake(script, ready), dir.path(), BrokerTls::USUAL.showing(Identity::Ecdsa256))
-    };
+    let order =
+        Order { deadline, ..order(dir.path(), BrokerTls::USUAL.showing(Identity::Ecdsa256)) };
     let password = order.login.password.clone();
-    let error = Instance::start(order).await.err().expect("it cannot be ready");
+    let software = fake(script, ready);
+    let error = Instance::start(software, Home::Process, order).await;
+    let error = error.err().expect("it cannot be ready");
     assert!(!error.to_string().contains(&password), "{error}");
     nothing_left(dir.path());
     error
@@ -191,17 +190,17 @@ async fn a_broker_that_never_gets_ready_is_told() {
     let short = Duration::from_millis(300);
     let script = "import time\nprint('starting {{ password }}', flush=True)\ntime.sleep(600)\n";
     let error = fails(script, "log = 'up'", short).await;
-    assert!(matches!(error, StartError::NeverReady { .. }), "{error}");
+    assert!(matches!(error, BrokerError::NeverReady { .. }), "{error}");
     assert!(error.to_string().contains("to say that it is up"), "{error}");
     // It says nothing, and nobody listens.
     let error = fails(script, "", short).await;
     assert!(error.to_string().contains("nobody listens"), "{error}");
     // It takes connections and is silent.
     let error = fails(&server("kept.append(c)"), "log = 'up'", 4 * short).await;
-    assert!(matches!(error, StartError::NeverReady { .. }), "{error}");
+    assert!(matches!(error, BrokerError::NeverReady { .. }), "{error}");
     // It ends.
     let error = fails("print('no licence')\nraise SystemExit(3)\n", "log = 'up'", PATIENCE).await;
-    assert!(matches!(error, StartError::Ended { .. }), "{error}");
+    assert!(matches!(error, BrokerError::Ended { .. }), "{error}");
     let told = error.to_string();
     assert!(told.contains("exit status: 3") && told.contains("no licence"), "{told}");
 }
@@ -209,14 +208,14 @@ async fn a_broker_that_never_gets_ready_is_told() {
 #[tokio::test]
 async fn a_broker_that_closes_at_once_is_told() {
     let error = fails(&server("c.close()"), "log = 'up'", PATIENCE).await;
-    assert!(matches!(error, StartError::ClosedAtOnce { .. }), "{error}");
+    assert!(matches!(error, BrokerError::ClosedAtOnce { .. }), "{error}");
 }
 
 #[tokio::test]
 async fn a_broker_that_speaks_no_tls_is_told() {
     let plain = server("c.recv(1); c.sendall(b'\\x20\\x02\\x00\\x00' * 9); kept.append(c)");
     let error = fails(&plain, "log = 'up'", PATIENCE).await;
-    assert!(matches!(error, StartError::NoTls { .. }), "{error}");
+    assert!(matches!(error, BrokerError::NoTls { .. }), "{error}");
 }
 
 #[tokio::test]
@@ -237,14 +236,15 @@ async fn what_is_not_there_is_told_with_what_installs_it() {
                 version = { log = 'v(.*)' }\ntls_library = { name = 'none', log = 'v(.*)' }\n\
                 can = { only_1_3 = 'it is old', sha1 = true, second_certificate = true, \
                 client_certificate = true, login = true, permission = true }\n";
-    let software = Box::leak(Box::new(Software::parse(text, &[]).unwrap()));
+    let software = Arc::new(Software::parse(text, &[]).unwrap());
     let dir = tempfile::tempdir().unwrap();
+    let start = |order| Instance::start(software.clone(), Home::Process, order);
     let ec = BrokerTls::USUAL.showing(Identity::Ecdsa256);
-    let error = Instance::start(order(software, dir.path(), ec)).await.err().unwrap();
+    let error = start(order(dir.path(), ec)).await.err().unwrap();
     let told = error.to_string();
     assert!(told.contains("no-such-broker") && told.contains("pip install no-such"), "{told}");
     let newer = BrokerTls { versions: Versions::Only13, ..ec };
-    let error = Instance::start(order(software, dir.path(), newer)).await.err().unwrap();
+    let error = start(order(dir.path(), newer)).await.err().unwrap();
     assert_eq!(error.to_string(), "None cannot be set up so: it is old");
     nothing_left(dir.path());
 }
@@ -254,7 +254,8 @@ async fn one_that_is_killed_is_told_and_one_that_is_given_up_is_taken_back() {
     let software = Software::named("mosquitto").unwrap();
     let dir = tempfile::tempdir().unwrap();
     let tls = BrokerTls::USUAL.showing(Identity::Ecdsa256);
-    let mut instance = Instance::start(order(software, dir.path(), tls)).await.unwrap();
+    let mut instance =
+        Instance::start(software.clone(), Home::Process, order(dir.path(), tls)).await.unwrap();
     let gone = instance.gone();
     let [pid] = &marked(dir.path())[..] else { panic!("there should be one process") };
     let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
@@ -264,7 +265,7 @@ async fn one_that_is_killed_is_told_and_one_that_is_given_up_is_taken_back() {
     instance.stop().await;
     nothing_left(dir.path());
 
-    let starting = Instance::start(order(software, dir.path(), tls));
+    let starting = Instance::start(software.clone(), Home::Process, order(dir.path(), tls));
     // Polled once, so that its thread is on the way.
     tokio::select! {
         biased;
@@ -279,7 +280,9 @@ async fn two_at_once_get_ports_of_their_own() {
     let software = Software::named("mosquitto").unwrap();
     let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let tls = BrokerTls::USUAL.showing(Identity::Ecdsa256);
-    let start = |dir: &tempfile::TempDir| Instance::start(order(software, dir.path(), tls));
+    let start = |dir: &tempfile::TempDir| {
+        Instance::start(software.clone(), Home::Process, order(dir.path(), tls))
+    };
     let (one, two) = tokio::join!(start(&dirs[0]), start(&dirs[1]));
     let (one, two) = (one.unwrap(), two.unwrap());
     assert_ne!(one.port(), two.port());
@@ -310,9 +313,9 @@ async fn the_front_asks_for_more_than_the_broker() {
             vec![(&usual, "NoApplicationProtocol"), (&other_alpn, "NoApplicationProtocol")],
         ),
     ] {
-        let order = order(software, dir.path(), BrokerTls::USUAL.behind(front));
+        let order = order(dir.path(), BrokerTls::USUAL.behind(front));
         let login = order.login.clone();
-        let mut instance = Instance::start(order).await.unwrap();
+        let mut instance = Instance::start(software.clone(), Home::Process, order).await.unwrap();
         let port = instance.port();
         for round in 0..2 {
             for tls in &let_in {
@@ -338,7 +341,7 @@ async fn in_a_container(name: &str) -> Option<(Docker, Home, String)> {
     let engine = engine().await?;
     let run = run_id(name);
     let software = Software::named("mosquitto").unwrap();
-    let home = Home::choose(software, BrokerKind::Container, &run, &mut |_| {}).await;
+    let home = Home::choose(&software, BrokerKind::Container, &run, &mut |_| {}).await;
     let home = home.unwrap_or_else(|error| panic!("{error}"));
     assert!(matches!(&home, Home::Container { image, .. } if image.contains("mosquitto:")));
     Some((engine, home, run))
@@ -357,8 +360,8 @@ async fn one_in_a_container_may_do_nothing_else_and_is_told_when_it_is_killed() 
     let software = Software::named("mosquitto").unwrap();
     let dir = tempfile::tempdir().unwrap();
     let tls = BrokerTls::USUAL.showing(Identity::Ecdsa256);
-    let order = || Order { home: home.clone(), ..order(software, dir.path(), tls) };
-    let mut instance = Instance::start(order()).await.unwrap_or_else(|error| panic!("{error}"));
+    let start = || Instance::start(software.clone(), home.clone(), order(dir.path(), tls));
+    let mut instance = start().await.unwrap_or_else(|error| panic!("{error}"));
     let facts = instance.facts();
     assert_eq!(facts.kind, "container");
     assert!(facts.from.contains("mosquitto:"), "{facts:?}");
@@ -377,7 +380,7 @@ async fn one_in_a_container_may_do_nothing_else_and_is_told_when_it_is_killed() 
 
     // Given up when the engine has made the container.
     {
-        let mut starting = Box::pin(Instance::start(order()));
+        let mut starting = Box::pin(start());
         loop {
             tokio::select! {
                 biased;
@@ -393,18 +396,18 @@ async fn one_in_a_container_may_do_nothing_else_and_is_told_when_it_is_killed() 
 #[tokio::test]
 async fn what_has_no_image_is_a_process_or_told() {
     let aedes = Software::named("aedes").unwrap();
-    let chosen = Home::choose(aedes, BrokerKind::Container, "r", &mut |_| {}).await;
+    let chosen = Home::choose(&aedes, BrokerKind::Container, "r", &mut |_| {}).await;
     let told = chosen.unwrap_err().to_string();
     assert!(told.contains("names no image"), "{told}");
 
     let mut notes = Vec::new();
-    let chosen = Home::choose(aedes, BrokerKind::Auto, "r", &mut |note| notes.push(note)).await;
+    let chosen = Home::choose(&aedes, BrokerKind::Auto, "r", &mut |note| notes.push(note)).await;
     match (aedes.find(), chosen) {
         (Ok(_), Ok(home)) => {
             assert_eq!(home, Home::Process);
             assert!(notes[0].contains("Aedes is a process"), "{notes:?}");
         }
-        (Err(_), Err(StartError::NotInstalled { missing, .. })) => {
+        (Err(_), Err(BrokerError::NotInstalled { missing, .. })) => {
             assert!(missing.contains("nor can it be had in a container"), "{missing}");
         }
         other => panic!("{other:?}"),
@@ -429,7 +432,8 @@ async fn nats_holds() {
 #[tokio::test]
 async fn nats_with_its_own_timeouts_gives_a_slow_client_two_seconds() {
     let nats = Software::named("nats").unwrap();
-    let names: Vec<&str> = nats.with_beside().iter().map(|one| one.name.as_str()).collect();
+    let beside = nats.with_beside();
+    let names: Vec<&str> = beside.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(names, ["nats", "nats-defaults"]);
     if let Err(missing) = nats.find() {
         return skipped(&missing.to_string());
@@ -437,7 +441,9 @@ async fn nats_with_its_own_timeouts_gives_a_slow_client_two_seconds() {
     let dir = tempfile::tempdir().unwrap();
     let software = Software::named("nats-defaults").unwrap();
     let mut instance =
-        Instance::start(order(software, dir.path(), BrokerTls::USUAL)).await.unwrap();
+        Instance::start(software, Home::Process, order(dir.path(), BrokerTls::USUAL))
+            .await
+            .unwrap();
     // A client that says nothing is given up by the broker, and not by this deadline.
     let mut silent =
         tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, instance.port())).await.unwrap();

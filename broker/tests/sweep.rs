@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{PATIENCE, containers, engine, mosquittos, plan, run_id};
+use common::{PATIENCE, containers, engine, mosquittos, plan, run_id, try_start};
 use futures_util::StreamExt;
-use hilrig_broker::{Broker, BrokerKind, RunDir, sweep};
+use hilrig_broker::{BrokerKind, RunDir, sweep};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{PidfdFlags, pidfd_open};
 use testcontainers::bollard::Docker;
@@ -37,11 +37,12 @@ async fn a_run() {
     let mut plan = plan(kind, "killed", dir.path());
     plan.run = run;
     if let Ok(executable) = std::env::var(EXECUTABLE) {
-        plan.executable = executable.into();
+        plan.software = plan.software.with_program(Path::new(&executable));
     }
-    match Broker::start(plan, &mut |note| println!("NOTE {note}")).await {
+    match try_start(plan).await {
         Ok(broker) => {
-            println!("RUNS {}", serde_json::to_string(&broker.facts()).unwrap());
+            broker.notes.iter().for_each(|note| println!("NOTE {note}"));
+            println!("RUNS {:?}", broker.instance.facts());
             std::future::pending::<()>().await;
         }
         Err(error) => println!("FAILED {error}"),
@@ -186,8 +187,11 @@ const NO_ENGINE: (&str, &str) = ("DOCKER_HOST", "unix:///nonexistent/docker.sock
 fn without_an_engine_auto_means_a_process_and_says_so() {
     let started = Instant::now();
     let said = Run::start("auto", &[NO_ENGINE]).says();
-    assert!(said.contains("NOTE no Docker engine answers"), "{said}");
-    assert!(said.contains("\"kind\":\"process\""), "{said}");
+    assert!(
+        said.contains("NOTE Mosquitto is a process, not in a container: no Docker engine answers"),
+        "{said}"
+    );
+    assert!(said.contains("kind: \"process\""), "{said}");
     assert!(started.elapsed() < Duration::from_secs(20), "an engine that is not there costs time");
 }
 
@@ -202,7 +206,12 @@ fn without_either_both_are_named_with_what_mends_them() {
     assert!(said.contains("systemctl start docker"), "{said}");
     assert!(said.contains("apt-get install mosquitto"), "{said}");
     let said = Run::start("container", &[NO_ENGINE]).says();
-    assert!(said.contains("FAILED no Docker engine answers"), "{said}");
+    assert!(
+        said.contains(
+            "FAILED Mosquitto cannot be started in a container: no Docker engine answers"
+        ),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -210,7 +219,7 @@ async fn with_an_engine_auto_means_a_container() {
     let Some(engine) = engine().await else { return };
     let mut run = Run::start("auto", &[]);
     let said = run.says();
-    assert!(said.contains("\"kind\":\"container\""), "{said}");
+    assert!(said.contains("kind: \"container\""), "{said}");
     run.kill();
     sweep(&mut |_| {}).await;
     nothing_on(&engine, &run.id).await;
@@ -218,14 +227,10 @@ async fn with_an_engine_auto_means_a_container() {
 
 #[tokio::test]
 async fn the_status_names_what_there_is() {
-    let config = hilrig_core::config::BrokerConfig {
-        kind: BrokerKind::Auto,
-        image: "eclipse-mosquitto:2".into(),
-        executable: Path::new("mosquitto").into(),
-        port: None,
-    };
-    let status = hilrig_broker::engine_status(&config).await;
-    let (path, version) = status.mosquitto.unwrap();
+    let mosquitto = hilrig_broker::Software::named("mosquitto").unwrap();
+    let status = hilrig_broker::engine_status(&mosquitto).await;
+    let (path, version) = status.program.unwrap();
+    let version = version.unwrap();
     assert!(path.is_file() && version.starts_with("2."), "{path:?} {version}");
     assert_eq!(engine().await.is_some(), status.engine.is_ok(), "{:?}", status.engine);
 }

@@ -60,7 +60,7 @@ static const char *finish(struct ca *ca, br_x509_decoder_context *decoder)
 	const br_x509_pkey *key = br_x509_decoder_get_pkey(decoder);
 
 	if (key == NULL)
-		return "not an X.509 certificate, or a key that TLS here cannot use";
+		return "not an X.509 certificate, or a key that this board cannot use";
 	if (!br_x509_decoder_isCA(decoder))
 		return "not a CA certificate (basic constraints)";
 	if (ca->name_cut)

@@ -12,7 +12,7 @@
 #define CA_NAME_MAX 256
 #define CA_KEY_MAX 520
 
-/* A trust anchor with what it points to. */
+/* A trust anchor and the bytes it points to. */
 struct ca {
 	br_x509_trust_anchor anchor;
 	size_t name_length;
@@ -21,14 +21,14 @@ struct ca {
 	uint8_t key[CA_KEY_MAX];
 };
 
-/* The reason that is not the certificate's fault. */
+/* The one reason that does not concern the certificate. */
 extern const char ca_no_memory[];
 
-/* Checks DER that came from outside. NULL, or why it is refused.
- * Takes about 2 KiB of heap meanwhile. */
+/* Checks DER from outside. NULL, or the reason for the refusal.
+ * Allocates about 2 KiB while it runs. */
 const char *ca_decode(struct core *core, const uint8_t *der, size_t length);
 
-/* Makes the anchor from the stored certificate. NULL, or why not. */
+/* Makes the anchor from the stored certificate. NULL, or the reason for the failure. */
 const char *ca_load(struct core *core, struct ca *ca);
 
 /* "none" or the SHA-256 of the stored DER in hex. */

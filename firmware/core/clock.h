@@ -1,4 +1,4 @@
-/* Uptime that does not wrap, and the time of day once SNTP has told it. */
+/* Uptime that does not wrap, and the time of day once SNTP has set it. */
 #ifndef HILRIG_CLOCK_H
 #define HILRIG_CLOCK_H
 
@@ -14,11 +14,11 @@ struct clock {
 
 void clock_start(struct clock *clock, const struct port *port);
 
-/* Milliseconds since the reset. To be called at least every 49 days, which
- * the main loop does. */
+/* Milliseconds since the reset. Must be called at least every 49 days; the main
+ * loop does. */
 uint64_t clock_uptime_ms(struct clock *clock);
 
-/* Takes the time of day, in seconds since 1970. */
+/* Sets the time of day, in seconds since 1970. */
 void clock_set(struct clock *clock, uint64_t unix_seconds);
 
 /* Seconds since 1970; 0 while the time is not known. */

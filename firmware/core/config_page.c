@@ -6,14 +6,17 @@
 #include "fields.h"
 #include "identity.h"
 
-static const char head[] =
-	"<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>ESP8266 configuration</title>"
+static const char title[] = "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>";
+static const char heading[] =
+	" configuration</title>"
 	"<style>body{font-family:sans-serif;max-width:40em;margin:1em auto}"
 	"label{display:inline-block;width:18em}p{margin:.3em}</style></head>\n"
-	"<body><h1>ESP8266 configuration</h1>\n";
+	"<body><h1>";
+static const char heading_end[] = " configuration</h1>\n";
 static const char form[] = "<form action=\"/config\" method=\"get\">\n";
-static const char tail[] = "<p><input type=\"submit\" name=\"save\" value=\"SAVE\"></p></form>\n"
-			   "<p><a href=\"/?request=Reset\">RESET ESP8266</a></p></body></html>\n";
+static const char buttons[] = "<p><input type=\"submit\" name=\"save\" value=\"SAVE\"></p></form>\n"
+			      "<p><a href=\"/?request=Reset\">RESET ";
+static const char tail[] = "</a></p></body></html>\n";
 
 static void render_input(struct out *out, const struct field *field, const struct settings *settings)
 {
@@ -45,7 +48,7 @@ static void render_facts(struct out *out, const char *note)
 		out_text(out, "</b></p>\n");
 	}
 	out_text(out, "<p>Build ");
-	out_escaped(out, out->core->build);
+	out_escaped(out, out->core->port->build);
 	out_text(out, "<br>CA (SHA-256): ");
 	out_text(out, ca_digest(store, digest) ? digest : "cannot be read");
 	out_text(out, "<br>Own certificate (SHA-256): ");
@@ -55,7 +58,13 @@ static void render_facts(struct out *out, const char *note)
 
 void config_page_render(struct out *out, const char *note)
 {
-	out_text(out, head);
+	const char *device = out->core->port->device;
+
+	out_text(out, title);
+	out_text(out, device);
+	out_text(out, heading);
+	out_text(out, device);
+	out_text(out, heading_end);
 	render_facts(out, note);
 	out_text(out, form);
 	for (size_t i = 0; i < FIELDS; i++) {
@@ -70,5 +79,7 @@ void config_page_render(struct out *out, const char *note)
 		render_input(out, field, &out->core->settings);
 		out_text(out, joined ? "." : "</p>\n");
 	}
+	out_text(out, buttons);
+	out_text(out, device);
 	out_text(out, tail);
 }

@@ -1,6 +1,6 @@
 /*
  * What the parts of the core share: one `struct core`, made by core_run() and
- * handed to every part. There is one a chip; nothing else in the core is
+ * passed to every part. A chip has one; nothing else in the core is
  * writable and static, so a host test can start it again and again.
  */
 #ifndef HILRIG_CORE_H
@@ -17,7 +17,7 @@ struct http;
 struct mqtt;
 struct tls_session;
 
-/* What was chosen at start-up from the settings. */
+/* The mode, chosen at start-up from the settings. */
 enum mode {
 	MODE_CONFIGURATION, /* web only */
 	MODE_MQTT_PLAIN,    /* plain MQTT, and web */
@@ -33,8 +33,8 @@ struct blink {
 
 struct core {
 	const struct port *port;
-	const char *build;
 	enum mode mode;
+	bool reset_wanted; /* restart as soon as the answer has left */
 	struct log log;
 	struct clock clock;
 	struct heap heap;
@@ -44,14 +44,13 @@ struct core {
 	struct http *http; /* NULL while the web server is not loaded */
 	struct mqtt *mqtt; /* NULL while the MQTT client is not loaded */
 	struct tls_session *tls_session; /* to be resumed; NULL: none */
-	bool reset_wanted; /* restart as soon as the answer has left */
-	uint32_t reset_asked_ms;
+	uint32_t reset_asked_ms; /* when `reset_wanted` was set */
 };
 
-/* The answer that announces a reset gets this long to leave the board. */
+/* How long the answer that announces a reset may take to leave the board. */
 #define RESET_AFTER_MS 3000u
 
-/* True when `deadline_ms` is reached; good across the wrap of uptime_ms. */
+/* True when `deadline_ms` is reached; correct across the wrap of uptime_ms. */
 static inline bool core_due(const struct core *core, uint32_t deadline_ms)
 {
 	return (int32_t)(core->port->uptime_ms(core->port->self) - deadline_ms) >= 0;
@@ -62,8 +61,8 @@ static inline uint32_t core_now(const struct core *core)
 	return core->port->uptime_ms(core->port->self);
 }
 
-/* Memory is had here and nowhere else. NULL when there is none. Always inlined: who calls the
- * port's allocator is who asked (heap/callers.h). */
+/* The only way to allocate. NULL when there is no memory. Always inlined, so that the heap trace
+ * (heap/callers.h) sees the function that allocates. */
 __attribute__((always_inline)) static inline void *core_alloc(struct core *core, size_t size)
 {
 	return core->port->heap_alloc(core->port->self, size);

@@ -45,17 +45,17 @@ void fault_trust_anyone(br_x509_minimal_context *x509)
 #endif
 
 #ifdef FAULT_HOLD_BYTES
-static void *held;
+static void *block;
 
 void fault_hold_memory(struct core *core)
 {
-	held = core_alloc(core, FAULT_HOLD_BYTES);
+	block = core_alloc(core, FAULT_HOLD_BYTES);
 }
 
 void fault_release_memory(struct core *core)
 {
-	core_free(core, held);
-	held = NULL;
+	core_free(core, block);
+	block = NULL;
 }
 #endif
 
@@ -81,9 +81,9 @@ void fault_split_heap(struct core *core)
 		return;
 	/* Smaller than what a connection allocates at once (tls.c), so that the
 	 * hole in front stays one; and no deeper than the handshake goes anyway,
-	 * so that the lowest free heap does not tell of it. */
+	 * so that the lowest free heap does not show it. */
 	in_front = core_alloc(core, 796);
-	/* The smallest that fits no hole that is there already. */
+	/* The smallest size that fits in no hole. */
 	for (size_t size = 4; size < 200; size += 8) {
 		fragment = core_alloc(core, size);
 		if (in_front != NULL && (char *)fragment == (char *)in_front + 800)

@@ -1,18 +1,17 @@
 /*
- * Faults built in on purpose, each by its own -DFAULT_..., so that a rig can
- * be shown to find them. A normal build has none: there, everything here is
- * empty.
+ * Faults built in on purpose, each by its own -DFAULT_..., to show that a rig
+ * finds them. A normal build has none: there, everything here is empty.
  *
  * FAULT_BOOT_LOOP          crashes right after the Build line, each time
  * FAULT_CRASH_IN_HANDSHAKE writes through NULL in the middle of a handshake
  * FAULT_SILENT_MQTT        answers no request over MQTT
- * FAULT_ACCEPTS_ANY_CA     takes any CA's certificate, as the original did
- * FAULT_HEAP_HUNGRY        holds 20 KiB more during a handshake
- * FAULT_LARGER_BUFFER      holds 512 B more during a handshake
- * FAULT_LARGER_CA          holds 512 B more while a CA certificate is taken
- * FAULT_LEAK_ON_RECONNECT  loses 64 B with each connection to the broker but the first
- * FAULT_ONE_MORE_FRAGMENT  keeps about 100 B, from the first handshake on, so that they
- *                          split the heap: the largest block is 900 B smaller
+ * FAULT_ACCEPTS_ANY_CA     accepts any CA's certificate, as the original did
+ * FAULT_HEAP_HUNGRY        allocates 20 KiB more during a handshake
+ * FAULT_LARGER_BUFFER      allocates 512 B more during a handshake
+ * FAULT_LARGER_CA          allocates 512 B more while a CA certificate is received
+ * FAULT_LEAK_ON_RECONNECT  leaks 64 B with each connection to the broker but the first
+ * FAULT_ONE_MORE_FRAGMENT  keeps about 100 B from the first handshake on, which split
+ *                          the heap: the largest block is 900 B smaller
  */
 #ifndef HILRIG_FAULT_H
 #define HILRIG_FAULT_H

@@ -166,7 +166,7 @@ static const char *set_text(const struct field *field, struct settings *settings
 		return "too long";
 	if (!clean_text(value))
 		return "control characters or no UTF-8";
-	/* All of it, so that no old secret stays behind the NUL. */
+	/* The whole field, so that no old secret stays after the NUL. */
 	memset(at, 0, field->size);
 	memcpy(at, value, length);
 	return NULL;

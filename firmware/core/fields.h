@@ -1,5 +1,5 @@
-/* The fields of the configuration form: one table for the page, for what a
- * form sends, and for what may be stored. */
+/* The fields of the configuration form: one table for the page, for the values
+ * that a form sends, and for the checks. */
 #ifndef HILRIG_FIELDS_H
 #define HILRIG_FIELDS_H
 
@@ -14,8 +14,8 @@ enum field_kind {
 	FIELD_NUMBER,  /* unsigned, `least` to `most` */
 	FIELD_SIZE,    /* a record size that TLS can ask for */
 	FIELD_BOX,     /* check box */
-	FIELD_SUITES,  /* one of suites_words, stored as its place */
-	FIELD_DIGEST,  /* so many bytes in hex; empty is zeros */
+	FIELD_SUITES,  /* one of suites_words, stored as its index */
+	FIELD_DIGEST,  /* `size` bytes in hex; empty is zeros */
 };
 
 struct field {
@@ -31,14 +31,14 @@ struct field {
 
 extern const struct field fields[FIELDS];
 
-/* NULL if there is none of that name. */
+/* NULL if no field has that name. */
 const struct field *field_find(const char *name);
 
-/* Checks a value and puts it into `settings`. NULL, or why it is refused. */
+/* Checks a value and puts it into `settings`. NULL, or the reason for the refusal. */
 const char *field_set(const struct field *field, struct settings *settings, const char *value);
 
-/* What the fields must be to each other on the board with this MAC address.
- * NULL, or why not; `name` is then the field to blame. */
+/* Checks the fields against each other, for the board with this MAC address.
+ * NULL, or the reason for the refusal; `name` is then the wrong field. */
 const char *fields_check(const struct settings *settings, const uint8_t mac[6], const char **name);
 
 /* Room for field_text(). */

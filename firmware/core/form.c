@@ -62,7 +62,7 @@ const char *form_end(struct form *form, const uint8_t mac[6])
 	const char *why;
 
 	/* A browser leaves out a box that is not ticked. A query without the
-	 * button is not the whole form, so there a missing box says nothing. */
+	 * button is not the whole form, so there a missing box has no meaning. */
 	for (size_t i = 0; i < FIELDS && form->save; i++)
 		if (fields[i].kind == FIELD_BOX && !(form->boxes_seen[i / 32] & 1u << (i % 32)))
 			field_set(&fields[i], &form->settings, "off");

@@ -3,11 +3,11 @@
 #include <string.h>
 
 #include "fault.h"
-#include "http_server.h"
+#include "http_answers.h"
 
-/* A peer that sends no byte holds the only place for so long. */
+/* A peer that sends no byte may occupy the only connection for this long. */
 #define FIRST_BYTE_MS 3000u
-/* A whole request has to be there by then. */
+/* Deadline for a whole request. */
 #define REQUEST_MS 10000u
 
 bool http_start(struct core *core)
@@ -30,33 +30,7 @@ bool http_is_idle(const struct core *core)
 	return core->http == NULL || core->http->stage == STAGE_FREE;
 }
 
-void http_free_body(struct core *core)
-{
-	struct http *http = core->http;
-
-	core_free(core, http->form);
-	core_free(core, http->pem);
-	if (http->identity != NULL)
-		memset(http->identity, 0, sizeof *http->identity); /* the key */
-	core_free(core, http->identity);
-	http->form = NULL;
-	http->pem = NULL;
-	http->identity = NULL;
-}
-
-void http_close(struct core *core)
-{
-	struct http *http = core->http;
-
-	http_free_body(core);
-	core->port->tcp_close(core->port->self, http->stream);
-	http->stream = NULL;
-	http->stage = STAGE_FREE;
-	/* What a request cost that renders no page is told here. */
-	heap_log_lower(&core->heap, &core->log);
-}
-
-/* Method and path are known: what is it about, and is it wanted at all. */
+/* Method and path are known: chooses the target, if there is one. */
 static void choose_target(struct core *core)
 {
 	struct http *http = core->http;
@@ -85,7 +59,7 @@ static void choose_target(struct core *core)
 	query_start(&http->query, form_take, http->form);
 }
 
-/* Makes what reads the body. False without memory. */
+/* Allocates the reader of the body. False without memory. */
 static bool start_reader(struct core *core)
 {
 	struct http *http = core->http;
@@ -114,7 +88,7 @@ static void start_body(struct core *core)
 {
 	struct http *http = core->http;
 	const struct port *port = core->port;
-	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	static const char proceed[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
 	if (!http->parse.has_length) {
 		http_answer_text(core, 411, "Content-Length is missing.\n");
@@ -129,7 +103,7 @@ static void start_body(struct core *core)
 		return;
 	}
 	if (http->parse.expects_continue)
-		port->tcp_write(port->self, http->stream, go_on, sizeof go_on - 1);
+		port->tcp_write(port->self, http->stream, proceed, sizeof proceed - 1);
 	http->body_left = http->parse.length;
 	http->stage = STAGE_BODY;
 	if (http->body_left == 0)
@@ -225,7 +199,7 @@ static void feed(struct core *core, const char *bytes, size_t length)
 	}
 }
 
-/* Reads what has come, and answers. */
+/* Reads what has arrived, and answers. */
 static void read_on(struct core *core)
 {
 	struct http *http = core->http;
@@ -242,7 +216,7 @@ static void read_on(struct core *core)
 			continue;
 		}
 		if (length < 0)
-			http_close(core); /* went away in the middle: nobody to answer */
+			http_close(core); /* the peer left in the middle of its request */
 		else if (core_due(core, http->deadline_ms))
 			http_answer_text(core, 408, "The request took too long.\n");
 		return;
@@ -278,7 +252,7 @@ static void poll_leaving(struct core *core)
 		http_close(core);
 }
 
-/* False when nobody waits. */
+/* False when no connection is waiting. */
 static bool poll_free(struct core *core)
 {
 	struct http *http = core->http;
@@ -307,6 +281,6 @@ uint32_t http_poll(struct core *core)
 		poll_leaving(core);
 	if (http->stage != STAGE_FREE)
 		return 20;
-	/* The next one may have been waiting while this one had the place. */
+	/* The next connection may have been waiting for this one. */
 	return busy ? 0 : UINT32_MAX;
 }

@@ -7,14 +7,14 @@
 
 #include "core.h"
 
-/* Loads the server and opens its port. False: no memory, or the port cannot be
- * opened; the caller says so. */
+/* Allocates the server and opens its port. False: no memory, or the port cannot be
+ * opened; the caller logs that. */
 bool http_start(struct core *core);
 
-/* Serves what there is. Milliseconds until it wants to be called again. */
+/* Serves what has arrived. Milliseconds until the next call. */
 uint32_t http_poll(struct core *core);
 
-/* True when no answer is under way any more. */
+/* True when no answer is being sent. */
 bool http_is_idle(const struct core *core);
 
 #endif

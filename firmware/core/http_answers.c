@@ -1,18 +1,18 @@
-/* What the web server answers. */
+#include "http_answers.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "ca.h"
 #include "config_page.h"
-#include "http_server.h"
 
-/* After the answer: how long the peer's acknowledgement is waited for. */
+/* How long to wait for the peer's acknowledgement of the answer. */
 #define LEAVE_MS 3000u
-/* After a refusal the rest of the request is read for so long, as closing with
- * unread bytes would reset the connection and lose the answer. */
+/* How long the rest of the request is read after a refusal: closing with unread
+ * bytes would reset the connection and lose the answer. */
 #define DRAIN_MS 1000u
 
-static const char *words_of(int status)
+static const char *status_text(int status)
 {
 	switch (status) {
 	case 200:
@@ -50,7 +50,7 @@ static void send_head(struct http *http, int status, const char *type, unsigned 
 
 	snprintf(number, sizeof number, "HTTP/1.1 %d ", status);
 	out_text(&http->out, number);
-	out_text(&http->out, words_of(status));
+	out_text(&http->out, status_text(status));
 	out_text(&http->out, "\r\nContent-Type: ");
 	out_text(&http->out, type);
 	if (status == 302)
@@ -63,7 +63,7 @@ static void send_head(struct http *http, int status, const char *type, unsigned 
 	out_text(&http->out, "\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n");
 }
 
-/* The answer is with the port: wait until it has left. */
+/* The port has the answer: wait until it has left. */
 static void leave(struct core *core)
 {
 	struct http *http = core->http;
@@ -96,7 +96,7 @@ void http_answer_text(struct core *core, int status, const char *text)
 
 void http_answer_status(struct core *core, int status)
 {
-	http_answer_text(core, status, words_of(status));
+	http_answer_text(core, status, status_text(status));
 }
 
 void http_answer_page(struct core *core, const char *note)
@@ -134,9 +134,9 @@ void http_answer_form(struct core *core)
 	}
 	core->settings = http->form->settings;
 	log_line(&core->log, "Settings: stored (sequence %lu)", (unsigned long)core->store.sequence);
-	core_free(core, http->form); /* sending takes heap, too */
+	core_free(core, http->form); /* sending allocates, too */
 	http->form = NULL;
-	http_answer_page(core, "Settings stored. They count from the next reset on.");
+	http_answer_page(core, "Settings stored. They apply from the next reset on.");
 }
 
 void http_answer_request(struct core *core)
@@ -160,7 +160,7 @@ static void refuse(struct core *core, const char *what, const char *why)
 	leave(core);
 }
 
-/* What is stored now. */
+/* The digest of the stored certificate. */
 static void answer_digest(struct core *core, const char *stored, bool (*digest)(const struct store *, char *))
 {
 	char text[24 + DIGEST_TEXT_SIZE];
@@ -175,9 +175,9 @@ static void answer_digest(struct core *core, const char *stored, bool (*digest)(
 	http_answer_text(core, 200, text);
 }
 
-static const char no_room[] = "no room for it beside the other certificate";
+static const char no_space[] = "no space for it beside the other certificate";
 
-/* NULL if it is stored, or why not. */
+/* NULL if it is stored, or the reason for the refusal. */
 static const char *store_ca(struct core *core, struct pem *pem, bool *flash_failed)
 {
 	const char *why = pem_end(pem);
@@ -185,7 +185,7 @@ static const char *store_ca(struct core *core, struct pem *pem, bool *flash_fail
 	if (why == NULL)
 		why = ca_decode(core, pem->der, pem->length);
 	if (why == NULL && !store_fits(&core->store, STORE_CA, pem->length))
-		why = no_room;
+		why = no_space;
 	*flash_failed = why == NULL && !store_save_part(&core->store, &core->settings, STORE_CA,
 							pem->der, pem->length);
 	return why;
@@ -197,7 +197,7 @@ static const char *store_certificate(struct core *core, struct identity_reader *
 	const char *why = identity_end(core, reader);
 
 	if (why == NULL && !store_fits(&core->store, STORE_IDENTITY, reader->length))
-		why = no_room;
+		why = no_space;
 	*flash_failed = why == NULL && !store_save_part(&core->store, &core->settings, STORE_IDENTITY,
 							reader->bytes, reader->length);
 	return why;

@@ -136,7 +136,7 @@ static enum http_event feed_header_name(struct http_parse *parse, char byte)
 		parse->step = HTTP_HEADER_VALUE;
 		return HTTP_NOTHING;
 	}
-	/* A longer name than fits is no header of ours: its last place says so. */
+	/* A name that is too long is no known header: the last index marks it. */
 	if (parse->header_length < HTTP_WORD_MAX)
 		parse->header[parse->header_length++] = lower(byte);
 	else

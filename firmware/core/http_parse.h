@@ -1,5 +1,5 @@
 /* Reads an HTTP/1.x request byte by byte: request line, query, and the three
- * headers that matter. Anything is allowed to come; it ends in DONE or FAILED. */
+ * headers that matter. Any bytes are accepted; it ends in DONE or FAILED. */
 #ifndef HILRIG_HTTP_PARSE_H
 #define HILRIG_HTTP_PARSE_H
 
@@ -23,10 +23,10 @@ enum http_step {
 	HTTP_HEADER_NAME,
 	HTTP_HEADER_VALUE,
 	HTTP_HEADERS_DONE, /* the body, if any, follows */
-	HTTP_FAILED,       /* `status` says how */
+	HTTP_FAILED,       /* with `status` */
 };
 
-/* What a byte led to, for who feeds. */
+/* What a byte completed. */
 enum http_event {
 	HTTP_NOTHING,
 	HTTP_PATH_READ,  /* method and path are known; a query may follow */

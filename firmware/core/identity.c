@@ -107,7 +107,7 @@ void identity_feed(struct identity_reader *reader, const void *bytes, size_t len
 	}
 }
 
-/* Puts the key where it is stored. */
+/* Copies the key to its place in `bytes`. */
 static const char *take_key(struct identity_reader *reader)
 {
 	const br_ec_private_key *key = br_skey_decoder_get_ec(&reader->key);
@@ -115,7 +115,7 @@ static const char *take_key(struct identity_reader *reader)
 	size_t length;
 
 	if (br_skey_decoder_last_error(&reader->key) != 0)
-		return "the key is damaged, or of a kind that TLS here cannot use";
+		return "the key is damaged, or of a kind that this board cannot use";
 	if (key == NULL || key->curve != BR_EC_secp256r1)
 		return "the key is not P-256";
 	x = key->x;
@@ -141,15 +141,15 @@ static bool keys_match(uint8_t *key, const br_x509_pkey *of_certificate)
 	       memcmp(ours.q, theirs->q, theirs->qlen) == 0;
 }
 
-/* The length of the certificate that stands there; 0 for none. */
+/* The length of the certificate at this offset; 0 for none. */
 static size_t certificate_at(const uint8_t *bytes, size_t length, size_t at)
 {
-	size_t told;
+	size_t stored;
 
 	if (at + 2 > length)
 		return 0;
-	told = (size_t)bytes[at] | (size_t)bytes[at + 1] << 8;
-	return told <= length - at - 2 ? told : 0;
+	stored = (size_t)bytes[at] | (size_t)bytes[at + 1] << 8;
+	return stored <= length - at - 2 ? stored : 0;
 }
 
 static const char *check_certificates(struct identity_reader *reader,
@@ -165,7 +165,7 @@ static const char *check_certificates(struct identity_reader *reader,
 		br_x509_decoder_push(decoder, reader->bytes + at + 2, length);
 		key = br_x509_decoder_get_pkey(decoder);
 		if (key == NULL)
-			return "not an X.509 certificate, or a key that TLS here cannot use";
+			return "not an X.509 certificate, or a key that this board cannot use";
 		if (at == IDENTITY_KEY_SIZE && !keys_match(reader->bytes, key))
 			return "the key is not the first certificate's";
 		at += 2 + length;
@@ -201,14 +201,14 @@ const char *identity_end(struct core *core, struct identity_reader *reader)
 
 bool identity_digest(const struct store *store, char text[DIGEST_TEXT_SIZE])
 {
-	uint8_t told[2];
+	uint8_t size[2];
 
 	strcpy(text, "none");
 	if (store->length[STORE_IDENTITY] == 0)
 		return true;
-	return store_read(store, STORE_IDENTITY, IDENTITY_KEY_SIZE, told, sizeof told) &&
+	return store_read(store, STORE_IDENTITY, IDENTITY_KEY_SIZE, size, sizeof size) &&
 	       digest_text(store, STORE_IDENTITY, IDENTITY_KEY_SIZE + 2,
-			   (size_t)told[0] | (size_t)told[1] << 8, text);
+			   (size_t)size[0] | (size_t)size[1] << 8, text);
 }
 
 struct identity {
@@ -251,7 +251,7 @@ int identity_load(struct core *core, br_ssl_client_context *client, struct ident
 	    !find_chain(identity, &count))
 		return TLS_ERROR_BAD_IDENTITY;
 	identity->key = (br_ec_private_key){ BR_EC_secp256r1, identity->bytes, IDENTITY_KEY_SIZE };
-	/* Who signed the certificate matters to static ECDH alone, which is not offered. */
+	/* The signer's key type matters only to static ECDH, which is not offered. */
 	br_ssl_client_set_single_ec(client, identity->chain, count, &identity->key, BR_KEYTYPE_SIGN,
 				    BR_KEYTYPE_EC, br_ec_get_default(),
 				    br_ecdsa_sign_asn1_get_default());

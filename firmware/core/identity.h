@@ -1,7 +1,7 @@
 /*
  * The client's own certificate and its key: what may be stored, and what a
- * handshake needs of it. The key is P-256, as larger ones and RSA take seconds
- * on a chip of this class.
+ * handshake needs. The key is P-256: larger ones and RSA take seconds on a chip
+ * of this class.
  *
  * Stored are the key's 32 bytes, the highest first, and then the certificates, the
  * client's own first: for each its length (16 bits, little-endian) and its DER.
@@ -17,9 +17,9 @@
 #define IDENTITY_KEY_SIZE 32
 #define IDENTITY_CHAIN_MAX 4
 
-/* Takes PEM in pieces: certificates and one key (SEC1 or PKCS#8), in any order. */
+/* Reads PEM in pieces: certificates and one key (SEC1 or PKCS#8), in any order. */
 struct identity_reader {
-	const char *why;   /* why it is refused, or NULL */
+	const char *why;   /* the reason for the refusal, or NULL */
 	bool inside;       /* a PEM object */
 	bool has_key;
 	unsigned certificates;
@@ -32,8 +32,8 @@ struct identity_reader {
 
 void identity_start(struct identity_reader *reader);
 void identity_feed(struct identity_reader *reader, const void *bytes, size_t length);
-/* NULL when `bytes` may be stored, else why not. Takes about 1 KiB of heap
- * meanwhile. */
+/* NULL when `bytes` may be stored, else the reason for the refusal. Allocates about
+ * 1 KiB while it runs. */
 const char *identity_end(struct core *core, struct identity_reader *reader);
 
 /* "none", or the SHA-256 of the stored certificate. */
@@ -42,8 +42,8 @@ bool identity_digest(const struct store *store, char text[DIGEST_TEXT_SIZE]);
 /* For a handshake. */
 struct identity;
 
-/* Gives what is stored to the client, for a broker that asks for it. NULL in
- * `identity` if nothing is. A TLS error, or TLS_ERROR_NONE. */
+/* Gives the stored certificates to the TLS client, for a broker that asks for them. NULL
+ * in `identity` if none are stored. A TLS error, or TLS_ERROR_NONE. */
 int identity_load(struct core *core, br_ssl_client_context *client, struct identity **identity);
 void identity_free(struct core *core, struct identity *identity);
 

@@ -15,8 +15,8 @@ static void write_end(struct log *log)
 	log->port->serial_write(log->port->self, "\r\n", 2);
 }
 
-/* Settings and brokers supply some of the text: what could steer a terminal
- * or fake a line of its own does not get through. */
+/* Settings and brokers supply some of the text: bytes that could control a
+ * terminal or fake a line of their own are replaced. */
 static void write_clean(struct log *log, const char *format, va_list arguments)
 {
 	char line[LOG_LINE_MAX];

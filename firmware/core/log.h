@@ -20,17 +20,16 @@ void log_start(struct log *log, const struct port *port);
 /* Writes a whole line. */
 void log_line(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Writes a line in pieces, for one that is longer: its first, any more, its end. */
+/* Writes a longer line in pieces: the first, any number more, the end. */
 void log_first(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void log_more(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void log_end(struct log *log);
 
-/* Writes the start of a line. `start` is kept, so it has to be constant. */
+/* Writes the start of a line. `start` is kept, so it must be constant. */
 void log_open(struct log *log, const char *start);
 
-/* Writes the end of the line that log_open() began. If other lines came
- * between, it begins again: whoever reads the log finds start and end on one
- * line. */
+/* Writes the end of the line that log_open() began. If other lines were written
+ * since, it writes the start again: start and end are always on one line. */
 void log_close(struct log *log, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

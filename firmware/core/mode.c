@@ -23,7 +23,7 @@ static bool store_mode(struct core *core, enum mode mode)
 {
 	struct settings *settings = &core->settings;
 	uint8_t mqtt = mode != MODE_CONFIGURATION;
-	/* The way back leaves the choice of TLS for the next switch. */
+	/* A return to configuration mode keeps the TLS flag for the next switch. */
 	uint8_t tls = mode == MODE_MQTT_TLS ? 1 : settings->tls;
 	uint8_t old_mqtt = settings->mqtt;
 	uint8_t old_tls = settings->tls;
@@ -42,8 +42,8 @@ static bool store_mode(struct core *core, enum mode mode)
 
 void mode_switch(struct core *core, enum mode mode, char *reply, size_t size)
 {
-	/* Without a CA the board could not connect, and with attempts without
-	 * end it could not be reached any more. */
+	/* Without a CA the board cannot connect, and with an unlimited number of
+	 * attempts it could never be reached again. */
 	if (mode == MODE_MQTT_TLS && tls_hindrance(core) == TLS_ERROR_NO_CA) {
 		snprintf(reply, size, "MQTT SSL needs a CA first: POST it to /ca");
 		return;

@@ -1,4 +1,4 @@
-/* Choosing the mode at start-up, and leaving it for another one. */
+/* Chooses the mode at start-up, and switches to another one. */
 #ifndef HILRIG_MODE_H
 #define HILRIG_MODE_H
 
@@ -6,11 +6,11 @@
 
 enum mode mode_choose(const struct settings *settings);
 
-/* Stores the flags of a mode, writes the answer to whoever asked, and asks for
- * a reset if the board runs in another one. */
+/* Stores the flags of a mode, writes the answer to the request, and asks for a
+ * reset if the board runs in another mode. */
 void mode_switch(struct core *core, enum mode mode, char *reply, size_t size);
 
-/* Back to configuration mode by itself, after `attempts` in vain. Asks for a
+/* Returns to configuration mode after `attempts` failed attempts. Asks for a
  * reset. */
 void mode_give_up(struct core *core, unsigned attempts);
 

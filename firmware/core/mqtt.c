@@ -2,12 +2,11 @@
 
 #include <string.h>
 
-#include "mode.h"
-#include "mqtt_client.h"
+#include "mqtt_session.h"
 
 #define RESOLVE_MS 10000u
 #define CONNECT_MS 10000u
-/* RSA-4096 at 80 MHz takes seconds; brokers give up after 5 to 60 s. */
+/* RSA-4096 takes seconds at 80 MHz; brokers give up after 5 to 60 s. */
 #define HANDSHAKE_MS 30000u
 
 bool mqtt_start(struct core *core)
@@ -30,107 +29,6 @@ bool mqtt_is_idle(const struct core *core)
 	return core->mqtt == NULL || core->mqtt->stage == STAGE_STOPPED;
 }
 
-void mqtt_enter(struct core *core, enum stage stage, uint32_t deadline_in_ms)
-{
-	core->mqtt->stage = stage;
-	core->mqtt->deadline_ms = core_now(core) + deadline_in_ms;
-}
-
-void mqtt_disconnect(struct core *core)
-{
-	struct mqtt *mqtt = core->mqtt;
-
-	if (mqtt->tls != NULL)
-		tls_free(mqtt->tls);
-	if (mqtt->stream != NULL)
-		core->port->tcp_close(core->port->self, mqtt->stream);
-	mqtt->tls = NULL;
-	mqtt->stream = NULL;
-	mqtt->out_at = mqtt->out_length = 0;
-	mqtt->in_at = mqtt->in_length = 0;
-}
-
-/* What stands behind a failure, on a line of its own: rc=-2 hides it. */
-static void log_reason(struct core *core, int tls_reason, const char *reason)
-{
-	char words[TLS_ERROR_TEXT_SIZE];
-
-	tls_error_text(tls_reason, words);
-	if (tls_reason == TLS_ERROR_NONE) {
-		log_line(&core->log, "MQTT reason: %s", reason);
-	} else if (tls_reason == TLS_ERROR_NO_MEMORY) {
-		struct port_heap figures;
-
-		core->port->heap_figures(core->port->self, &figures);
-		log_line(&core->log, "TLS error %d: %s (%lu bytes refused, largest block now %lu)",
-			 tls_reason, words, (unsigned long)figures.last_failed,
-			 (unsigned long)figures.largest);
-	} else {
-		log_line(&core->log, "TLS error %d: %s", tls_reason, words);
-	}
-}
-
-/* Not connected: what is done now is done towards the next connection. */
-static enum heap_phase unconnected(const struct core *core)
-{
-	return core->mode == MODE_MQTT_TLS ? HEAP_HANDSHAKE : HEAP_PAGE;
-}
-
-/* One more attempt in vain: was it the last? */
-static void count_attempt(struct core *core)
-{
-	struct mqtt *mqtt = core->mqtt;
-	unsigned limit = core->settings.mqtt_retry_attempts;
-
-	mqtt->attempts++;
-	if (limit == 0 || mqtt->attempts < limit)
-		return;
-	mode_give_up(core, mqtt->attempts);
-	mqtt->stage = STAGE_STOPPED;
-}
-
-void mqtt_fail(struct core *core, int rc, int tls_reason, const char *reason)
-{
-	struct tls_facts facts = { 0 };
-
-	if (core->mqtt->tls != NULL)
-		facts = tls_facts(core->mqtt->tls);
-	mqtt_disconnect(core);
-	heap_enter(&core->heap, unconnected(core));
-	log_close(&core->log, "failed, rc=%d try again in %u seconds", rc,
-		  core->settings.mqtt_retry_seconds);
-	log_reason(core, tls_reason, reason);
-	tls_log_facts(&core->log, &facts);
-	if (core->mqtt->shook)
-		heap_log(&core->heap, &core->log, HEAP_HANDSHAKE);
-	core->mqtt->shook = false;
-	mqtt_enter(core, STAGE_WAIT, core->settings.mqtt_retry_seconds * 1000u);
-	count_attempt(core);
-}
-
-void mqtt_lose(struct core *core, const char *reason)
-{
-	struct mqtt *mqtt = core->mqtt;
-	int tls_reason = mqtt->tls != NULL ? tls_error(mqtt->tls) : TLS_ERROR_NONE;
-	uint32_t pause = core->settings.mqtt_retry_seconds * 1000u;
-	bool of_use = mqtt->stage == STAGE_RUN;
-
-	mqtt_disconnect(core);
-	heap_enter(&core->heap, unconnected(core));
-	log_line(&core->log, "MQTT connection lost: %s", reason);
-	if (tls_reason != TLS_ERROR_NONE)
-		log_reason(core, tls_reason, reason);
-	heap_log_lower(&core->heap, &core->log);
-	/* At once, unless the last attempt is so young that a broker that
-	 * throws the board out would keep it connecting without pause. */
-	mqtt->stage = STAGE_WAIT;
-	mqtt->deadline_ms = mqtt->connected_ms + pause;
-	if (core_due(core, mqtt->deadline_ms))
-		mqtt->deadline_ms = core_now(core);
-	if (!of_use)
-		count_attempt(core);
-}
-
 static void announce(struct core *core)
 {
 	struct mqtt *mqtt = core->mqtt;
@@ -140,8 +38,8 @@ static void announce(struct core *core)
 	mqtt->announced = true;
 	log_line(&core->log, "MQTT Rx Topic: %s", mqtt->rx_topic);
 	log_line(&core->log, "MQTT Tx Topic: %s", mqtt->tx_topic);
-	log_line(&core->log, "ESP8266 Mode: MQTT Client Running");
-	heap_enter(&core->heap, unconnected(core));
+	log_line(&core->log, "%s Mode: MQTT Client Running", core->port->device);
+	heap_enter(&core->heap, mqtt_unconnected_phase(core));
 	heap_log(&core->heap, &core->log, HEAP_BOOT);
 }
 
@@ -170,7 +68,7 @@ static bool poll_wait(struct core *core)
 {
 	struct mqtt *mqtt = core->mqtt;
 
-	/* While the link is down an attempt would only be counted. */
+	/* An attempt while the link is down would fail and be counted. */
 	if (!core_due(core, mqtt->deadline_ms) ||
 	    core->port->net_state(core->port->self) != PORT_NET_UP)
 		return false;
@@ -218,7 +116,7 @@ static bool poll_resolve(struct core *core)
 		return false;
 	if (found <= 0) {
 		mqtt_fail(core, RC_CONNECT_FAILED, TLS_ERROR_NONE,
-		     found < 0 ? "the broker's name is not to be had" : "no answer for the broker's name");
+		     found < 0 ? "the broker's name cannot be resolved" : "no answer for the broker's name");
 		return true;
 	}
 	mqtt->stream = port->tcp_connect(port->self, mqtt->address, core->settings.mqtt_port);
@@ -251,7 +149,7 @@ static bool poll_connect(struct core *core)
 	}
 	if (core->mode != MODE_MQTT_TLS)
 		return start_session(core);
-	mqtt->shook = true;
+	mqtt->handshake_begun = true;
 	mqtt->tls = tls_start(core, mqtt->stream, &error);
 	if (mqtt->tls == NULL)
 		mqtt_fail(core, RC_CONNECT_FAILED, error, NULL);

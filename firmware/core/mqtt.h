@@ -1,5 +1,5 @@
 /*
- * The MQTT client: finds the time if TLS needs it, connects, subscribes to the
+ * The MQTT client: gets the time if TLS needs it, connects, subscribes to the
  * rx topic, answers on the tx topic, and tries again when that fails.
  * Advances only when polled.
  */
@@ -8,13 +8,13 @@
 
 #include "core.h"
 
-/* Loads the client. False: no memory for it. */
+/* Allocates the client. False: no memory. */
 bool mqtt_start(struct core *core);
 
-/* Goes on as far as it can. Milliseconds until it wants to be called again. */
+/* Advances as far as it can. Milliseconds until the next call. */
 uint32_t mqtt_poll(struct core *core);
 
-/* True when nothing is under way any more (before a reset). */
+/* True when nothing is in progress (before a reset). */
 bool mqtt_is_idle(const struct core *core);
 
 #endif

@@ -15,8 +15,8 @@ enum mqtt_type {
 	MQTT_PINGRESP = 13,
 };
 
-/* The largest body taken, bytes: a topic of 64 and a request. Larger ones are
- * passed over. */
+/* The largest body accepted, bytes: a topic of 64 and a request. Larger ones are
+ * skipped. */
 #define MQTT_BODY_MAX 384
 
 /* Writing: each gives the packet's length, or 0 if it does not fit. */
@@ -34,12 +34,12 @@ size_t mqtt_write_publish(uint8_t *to, size_t size, const char *topic, const cha
 size_t mqtt_write_ping(uint8_t *to, size_t size);
 size_t mqtt_write_disconnect(uint8_t *to, size_t size);
 
-/* Reading, in whatever pieces come. */
+/* Reading, in pieces of any length. */
 enum mqtt_event {
 	MQTT_NEED_MORE,
-	MQTT_PACKET,  /* `first` and `body` hold a whole packet */
-	MQTT_SKIPPED, /* one of `total` bytes was passed over */
-	MQTT_GARBAGE, /* no MQTT: give up the connection */
+	MQTT_PACKET,  /* `first` and `body` are a whole packet */
+	MQTT_SKIPPED, /* a packet of `total` bytes was skipped */
+	MQTT_GARBAGE, /* no MQTT: close the connection */
 };
 
 struct mqtt_reader {
@@ -52,7 +52,7 @@ struct mqtt_reader {
 };
 
 void mqtt_reader_start(struct mqtt_reader *reader);
-/* Takes up to `length` bytes, says in `taken` how many. */
+/* Reads up to `length` bytes; `taken` is how many it read. */
 enum mqtt_event mqtt_reader_feed(struct mqtt_reader *reader, const uint8_t *bytes, size_t length,
 				 size_t *taken);
 

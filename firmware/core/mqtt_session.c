@@ -1,15 +1,16 @@
+#include "mqtt_session.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "fault.h"
-#include "mqtt_client.h"
 
 #define KEEPALIVE_SECONDS 15 /* the original's, and PubSubClient's */
-/* A ping after so long without sending leaves the broker 5 s of slack. */
+/* A ping after this long without sending leaves the broker 5 s of slack. */
 #define PING_AFTER_MS 10000u
 #define PING_ANSWER_MS 10000u
-/* Behind the tx topic. Not that topic itself: there it would pass for a reply. */
-#define WILL_BEHIND "/will"
+/* Appended to the tx topic. On the tx topic itself it would look like a reply. */
+#define WILL_SUFFIX "/will"
 #define ANSWER_MS 10000u /* CONNACK and SUBACK */
 
 void mqtt_session_start(struct core *core)
@@ -17,7 +18,7 @@ void mqtt_session_start(struct core *core)
 	struct mqtt *mqtt = core->mqtt;
 	const struct settings *settings = &core->settings;
 	char client_id[SETTINGS_TEXT_MAX + 1];
-	char will_topic[SETTINGS_TEXT_MAX + sizeof WILL_BEHIND];
+	char will_topic[SETTINGS_TEXT_MAX + sizeof WILL_SUFFIX];
 	struct mqtt_connect connect = {
 		.client_id = client_id,
 		.user = settings->mqtt_use_password ? settings->mqtt_user : NULL,
@@ -27,15 +28,15 @@ void mqtt_session_start(struct core *core)
 		.keepalive_seconds = KEEPALIVE_SECONDS,
 	};
 
-	settings_client_id(settings, core->port->mac, client_id);
-	snprintf(will_topic, sizeof will_topic, "%s" WILL_BEHIND, mqtt->tx_topic);
+	settings_client_id(settings, core->port->device, core->port->mac, client_id);
+	snprintf(will_topic, sizeof will_topic, "%s" WILL_SUFFIX, mqtt->tx_topic);
 	mqtt_reader_start(&mqtt->reader);
 	mqtt->out_length = (uint32_t)mqtt_write_connect(mqtt->out, sizeof mqtt->out, &connect);
 	mqtt->ping_sent = false;
 	mqtt_enter(core, STAGE_CONNACK, ANSWER_MS);
 }
 
-/* The connection ended or broke the protocol, in whatever stage. */
+/* The connection ended or broke the protocol, in any stage. */
 static bool drop(struct core *core, int rc, const char *reason)
 {
 	struct mqtt *mqtt = core->mqtt;
@@ -56,7 +57,7 @@ static int read_some(struct core *core, void *to, size_t length)
 				   core->port->tcp_read(core->port->self, mqtt->stream, to, length);
 }
 
-/* Sends on. -1: gone, 0: nothing moved, 1: something did. */
+/* Sends more. -1: closed, 0: nothing sent, 1: bytes sent. */
 static int send_more(struct core *core)
 {
 	struct mqtt *mqtt = core->mqtt;
@@ -87,14 +88,14 @@ static bool handle_connack(struct core *core)
 	uint8_t code = mqtt->reader.body[1];
 
 	if (mqtt->reader.first >> 4 != MQTT_CONNACK || mqtt->reader.total != 2)
-		return drop(core, RC_LOST, "no CONNACK but something else");
+		return drop(core, RC_LOST, "another packet in place of CONNACK");
 	if (code != 0) {
 		mqtt_fail(core, code, TLS_ERROR_NONE, code < 6 ? words[code] : "refused by the broker");
 		return true;
 	}
 	log_close(&core->log, "connected");
 	heap_enter(&core->heap, HEAP_CONNECTED);
-	mqtt->shook = false;
+	mqtt->handshake_begun = false;
 	if (mqtt->tls != NULL) {
 		struct tls_facts facts = tls_facts(mqtt->tls);
 
@@ -115,7 +116,7 @@ static bool handle_suback(struct core *core)
 
 	if (reader->first >> 4 != MQTT_SUBACK || reader->total != 3 || reader->body[0] != 0 ||
 	    reader->body[1] != 1)
-		return drop(core, RC_LOST, "no SUBACK but something else");
+		return drop(core, RC_LOST, "another packet in place of SUBACK");
 	if (reader->body[2] > 2)
 		return drop(core, RC_LOST, "the broker refused the subscription");
 	mqtt->attempts = 0;
@@ -137,7 +138,7 @@ static bool handle_publish(struct core *core)
 	if (publish.topic_length != strlen(mqtt->rx_topic) ||
 	    memcmp(publish.topic, mqtt->rx_topic, publish.topic_length) != 0)
 		return true;
-	/* A retained HttpOn would throw the board out of MQTT mode for ever. */
+	/* A retained HttpOn would make the board leave MQTT mode at every start. */
 	if (publish.retained) {
 		log_line(&core->log, "MQTT retained message ignored");
 		return true;
@@ -170,7 +171,7 @@ static bool handle_packet(struct core *core)
 	return drop(core, RC_LOST, "a packet that a broker must not send");
 }
 
-/* Reads on and handles what is whole. False: nothing there. */
+/* Reads more and handles whole packets. False: nothing arrived. */
 static bool receive_more(struct core *core)
 {
 	struct mqtt *mqtt = core->mqtt;
@@ -192,7 +193,7 @@ static bool receive_more(struct core *core)
 		mqtt->in_at += (uint32_t)taken;
 		return handle_packet(core);
 	case MQTT_SKIPPED:
-		log_line(&core->log, "MQTT message of %lu bytes skipped, at most %d are taken",
+		log_line(&core->log, "MQTT message of %lu bytes skipped, at most %d are accepted",
 			 (unsigned long)mqtt->reader.total, MQTT_BODY_MAX);
 		break;
 	case MQTT_GARBAGE:
@@ -234,7 +235,7 @@ static bool poll_session(struct core *core)
 		return drop(core, RC_LOST, "closed by the broker");
 	if (sent > 0)
 		return true;
-	/* The one buffer for what leaves is also what holds back requests. */
+	/* Requests wait while the one send buffer is in use. */
 	if (mqtt->out_length == 0) {
 		if (core->reset_wanted) {
 			mqtt->out_length =
@@ -248,7 +249,7 @@ static bool poll_session(struct core *core)
 	return keep_alive(core);
 }
 
-/* Reads what there is and forgets it. False when the peer has closed. */
+/* Reads and drops what has arrived. False when the peer has closed. */
 static bool drain(struct core *core)
 {
 	struct mqtt *mqtt = core->mqtt;
@@ -260,7 +261,7 @@ static bool drain(struct core *core)
 	return done == 0;
 }
 
-/* DISCONNECT is behind the last answer: wait until the peer has both. */
+/* DISCONNECT follows the last answer: wait until the peer has both. */
 static bool poll_leaving(struct core *core)
 {
 	struct mqtt *mqtt = core->mqtt;

@@ -43,7 +43,7 @@ static void handle_event(struct pem *pem)
 		if (pem->state == PEM_AFTER) {
 			fail(pem, "more than one PEM object: send the CA alone");
 		} else if (strcmp(br_pem_decoder_name(&pem->decoder), "CERTIFICATE") != 0) {
-			fail(pem, "the PEM object is no CERTIFICATE");
+			fail(pem, "the PEM object is not a CERTIFICATE");
 		} else {
 			pem->state = PEM_INSIDE;
 			br_pem_decoder_setdest(&pem->decoder, keep_decoded, pem);

@@ -1,4 +1,4 @@
-/* Takes a certificate as PEM or DER, in pieces, and keeps its DER. */
+/* Reads a certificate as PEM or DER, in pieces, and keeps its DER. */
 #ifndef HILRIG_PEM_H
 #define HILRIG_PEM_H
 
@@ -8,7 +8,7 @@
 #include "store.h"
 
 enum pem_state {
-	PEM_START,  /* nothing seen yet */
+	PEM_START,  /* nothing read yet */
 	PEM_DER,    /* raw DER follows */
 	PEM_SEARCH, /* PEM: before the certificate */
 	PEM_INSIDE,
@@ -26,7 +26,7 @@ struct pem {
 
 void pem_start(struct pem *pem);
 void pem_feed(struct pem *pem, const void *bytes, size_t length);
-/* NULL when a whole certificate stands in `der`, else why not. */
+/* NULL when `der` is a whole certificate, else the reason for the refusal. */
 const char *pem_end(struct pem *pem);
 
 #endif

@@ -5,7 +5,7 @@
 #include "tls.h"
 #include "x509_decoder.h"
 
-/* A context is found by its vtable, which stands first in it. */
+/* BearSSL passes the vtable's address, which is the first member. */
 static struct pin *pin_of(const br_x509_class **context)
 {
 	return (struct pin *)(void *)context;
@@ -31,7 +31,7 @@ static void append(const br_x509_class **context, const unsigned char *bytes, si
 {
 	struct pin *pin = pin_of(context);
 
-	/* Whatever follows the leaf says nothing here. */
+	/* Certificates after the leaf do not matter. */
 	if (!pin->leaf)
 		return;
 	br_sha256_update(&pin->hash, bytes, length);

@@ -1,6 +1,6 @@
 /*
- * The broker known by its certificate's SHA-256 alone, as pinning in the field has
- * it: in place of the check against a CA, of the name and of the dates.
+ * Certificate pinning: the broker's certificate must have the given SHA-256, in place of
+ * the checks of its CA, its name and its dates.
  */
 #ifndef HILRIG_PIN_H
 #define HILRIG_PIN_H

@@ -8,8 +8,8 @@
  *
  * Rules that hold for every function below:
  *  - The core calls from one thread only, never from an interrupt.
- *  - Nothing here blocks, but `idle`, `serial_write` and the slot functions.
- *  - Where a function can fail it says so in its result; it never resets.
+ *  - Nothing here blocks, except `idle`, `serial_write` and the slot functions.
+ *  - A function that can fail returns that in its result; it never resets.
  *  - Times are milliseconds, sizes are bytes, addresses are IPv4 in network
  *    order (a.b.c.d is {a, b, c, d}).
  */
@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A slot of settings flash holds at least this much on every port; it is the
+/* A slot of settings flash has at least this many bytes on every port: the
  * ESP8266's flash sector, the smallest of the chips'. */
 #define PORT_SLOT_SIZE 4096u
 
@@ -31,7 +31,7 @@ enum port_net_state {
 	PORT_NET_JOINING, /* not up yet, still trying */
 	PORT_NET_UP,      /* has an address */
 	PORT_NET_LOST,    /* was up, the link is gone; the port tries again */
-	PORT_NET_FAILED,  /* gave up, or there is nothing to join */
+	PORT_NET_FAILED,  /* gave up, or no network is set */
 };
 
 enum port_stream_state {
@@ -41,48 +41,47 @@ enum port_stream_state {
 	PORT_STREAM_FAILED, /* refused, reset, or timed out */
 };
 
-/* Heap figures, in bytes where nothing else is said. */
+/* Heap figures, in bytes unless noted. */
 struct port_heap {
 	uint32_t free;        /* free now */
 	uint32_t lowest_ever; /* lowest free since the reset */
 	uint32_t lowest;      /* lowest free since `heap_mark` was last called */
-	uint32_t largest;     /* largest block that can be had now */
-	uint32_t fragmentation; /* how broken up the free heap is now, percent:
+	uint32_t largest;     /* largest block that can be allocated now */
+	uint32_t fragmentation; /* of the free heap now, percent:
 				 * 100 * (1 - sqrt(sum of hole^2) / sum of holes) */
 	uint32_t failures;    /* allocations refused since the reset */
 	uint32_t last_failed; /* size of the last refused one, 0 if none */
 };
 
-/* The stack on which the core runs, in bytes; `size` is 0 where the chip does not tell. */
+/* The core's stack, in bytes; `size` is 0 where the chip does not report it. */
 struct port_stack {
 	uint32_t size;
-	uint32_t used; /* at most since the reset */
+	uint32_t used; /* the most since the reset */
 };
 
-#ifdef HEAP_CALLERS
-/* Of an image that keeps who holds the heap (heap/callers.h). Linked, and not in the table
- * below: the table is data memory, and the heap is to be as large as without. */
+/* Of the heap-tracing image (heap/callers.h): which callers own the allocated blocks. */
 #define PORT_CALLERS_MOST 10u
 #define PORT_CALLERS_SLOTS 4u
 
 struct port_caller {
-	uintptr_t address; /* behind the call */
+	uintptr_t address; /* where the call returns to */
 	uint32_t bytes;    /* with what the allocator adds to each block */
 	uint32_t blocks;   /* 0: no caller */
 };
 
 struct port_callers {
-	uint32_t heap_bytes; /* free when nothing was taken yet */
+	uint32_t heap_bytes; /* free while nothing was allocated */
 	uint32_t free_bytes;
 	struct port_caller each[PORT_CALLERS_MOST]; /* the largest first */
 	struct port_caller others;
 };
 
-/* Keeps in `slot` who held the heap when it was lowest since `heap_mark`. */
-void port_callers_keep(unsigned slot);
-/* Tells what was kept there last; false if that was told already. */
-bool port_callers_tell(unsigned slot, struct port_callers *told);
-#endif
+struct port_heap_trace {
+	/* Keeps in `slot` the callers at the lowest free heap since `heap_mark`. */
+	void (*keep)(void *self, unsigned slot);
+	/* Copies what `slot` keeps; false if it was copied before. */
+	bool (*copy)(void *self, unsigned slot, struct port_callers *callers);
+};
 
 /* How to join the network. An `address` of 0.0.0.0 asks for DHCP. */
 struct port_net {
@@ -97,10 +96,17 @@ struct port_net {
 struct port_stream; /* one TCP stream, the port's own */
 
 struct port {
-	/* Handed back as the first argument of every function. */
+	/* The first argument of every function. */
 	void *self;
 
-	/* The station's MAC address, as it stands in the topics. */
+	/* The chip's name, e.g. "ESP8266": what the boot log, the configuration page
+	 * and the default client id call the device. At most 16 characters. */
+	const char *device;
+
+	/* The build id, for the boot log and the configuration page. */
+	const char *build;
+
+	/* The station's MAC address, as in the topics. */
 	uint8_t mac[6];
 
 	/* Why the chip started, by the ESP8266 SDK's numbers: 0 power, 1 hardware
@@ -108,8 +114,8 @@ struct port {
 	 * 5 deep sleep, 6 external reset. */
 	uint8_t reset_reason;
 
-	/* The largest TLS record that the board takes unless its settings say otherwise
-	 * (`tls_mfl`): 16384, or less where the heap has no room for that. */
+	/* The largest TLS record that the board accepts, unless its settings have another
+	 * (`tls_mfl`): 16384, or less where the heap is too small for that. */
 	uint16_t tls_record;
 
 	/* -- clock -- */
@@ -139,8 +145,8 @@ struct port {
 	/* Serves an access point of its own, for a board that could not join.
 	 * False where the chip has none. */
 	bool (*net_access_point)(void *self, const struct port_net *net);
-	/* Asks for a name's address: 1 found, 0 not yet (ask again), -1 not to be
-	 * had. Dotted decimal is a name too. */
+	/* Resolves a name: 1 found, 0 not yet (call again), -1 failed. Dotted decimal
+	 * is a name too. */
 	int (*resolve)(void *self, const char *name, uint8_t address[4]);
 
 	/* -- TCP streams -- */
@@ -150,14 +156,14 @@ struct port {
 	/* The next connection to the listening port, or NULL. */
 	struct port_stream *(*tcp_accept)(void *self);
 	enum port_stream_state (*tcp_state)(void *self, struct port_stream *stream);
-	/* Bytes read, 0 for none now, -1 when there will be no more. */
+	/* Bytes read, 0 for none now, -1 at the end of the stream. */
 	int (*tcp_read)(void *self, struct port_stream *stream, void *to, size_t length);
-	/* Bytes taken (maybe fewer than given), 0 for no room now, -1 when the
+	/* Bytes accepted (maybe fewer than given), 0 for no space now, -1 when the
 	 * stream is gone. */
 	int (*tcp_write)(void *self, struct port_stream *stream, const void *from, size_t length);
-	/* Bytes taken that the peer has not acknowledged yet. */
+	/* Bytes accepted that the peer has not acknowledged yet. */
 	size_t (*tcp_unacknowledged)(void *self, struct port_stream *stream);
-	/* Closes in good order and frees; the pointer is dead afterwards. */
+	/* Closes in good order and frees; the pointer is invalid afterwards. */
 	void (*tcp_close)(void *self, struct port_stream *stream);
 
 	/* -- one datagram out, one back (SNTP) -- */
@@ -170,7 +176,9 @@ struct port {
 	void *(*heap_alloc)(void *self, size_t size); /* NULL when there is none */
 	void (*heap_free)(void *self, void *block);   /* NULL is allowed */
 	void (*heap_figures)(void *self, struct port_heap *figures);
-	void (*heap_mark)(void *self); /* starts `lowest` anew */
+	void (*heap_mark)(void *self); /* starts `lowest` again */
+	/* NULL but in the heap-tracing image. */
+	const struct port_heap_trace *heap_trace;
 
 	/* -- stack -- */
 	void (*stack)(void *self, struct port_stack *stack);
@@ -184,7 +192,7 @@ struct port {
 };
 
 /* Runs the firmware: reads the settings, chooses the mode, serves it. Does not
- * return. `build` is the build id that stands in the boot log. */
-void core_run(const struct port *port, const char *build);
+ * return. */
+void core_run(const struct port *port);
 
 #endif

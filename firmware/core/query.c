@@ -22,7 +22,7 @@ static void keep(struct query *query, char byte)
 	struct query_pair *pair = &query->pair;
 
 	if (byte == 0)
-		pair->malformed = true; /* it would cut what is stored */
+		pair->malformed = true; /* it would end a stored text early */
 	else if (!query->in_value && query->key_length < QUERY_KEY_MAX)
 		pair->key[query->key_length++] = byte;
 	else if (!query->in_value)

@@ -15,7 +15,7 @@ struct query_pair {
 	char key[QUERY_KEY_MAX + 1];
 	char value[QUERY_VALUE_MAX + 1];
 	size_t value_length;
-	bool key_cut;   /* longer than QUERY_KEY_MAX: no key of ours */
+	bool key_cut;   /* longer than QUERY_KEY_MAX: no known key */
 	bool value_cut; /* longer than QUERY_VALUE_MAX */
 	bool malformed; /* a % without two hex digits, or a NUL */
 };
@@ -34,7 +34,7 @@ struct query {
 
 void query_start(struct query *query, query_taker take, void *context);
 void query_feed(struct query *query, char byte);
-/* Ends the last pair. Empty pairs are not handed on. */
+/* Ends the last pair. Empty pairs are dropped. */
 void query_end(struct query *query);
 
 #endif

@@ -123,13 +123,13 @@ static bool reset(struct core *core, const struct request *request, char reply[R
 {
 	(void)request;
 	mode_ask_reset(core);
-	strcpy(reply, "ESP8266 is restarting");
+	snprintf(reply, REPLY_MAX, "%s is restarting", core->port->device);
 	return true;
 }
 
 static const struct {
 	const char *name;
-	/* False: what was asked for makes no sense. */
+	/* False: the request is invalid. */
 	bool (*answer)(struct core *core, const struct request *request, char reply[REPLY_MAX]);
 } table[] = {
 	{ "GetSensors", get_sensors }, { "LedOn", led_on },   { "LedOff", led_off },

@@ -8,10 +8,10 @@
 /* Longest reply, with its NUL. */
 #define REPLY_MAX 640
 
-/* What "?request=NAME&nblink=N" asked for. */
+/* A request, from "?request=NAME&nblink=N". */
 struct request {
 	char name[QUERY_KEY_MAX + 1];
-	bool bad;     /* a key twice, cut, or not to be decoded */
+	bool bad;     /* a key twice, cut, or badly encoded */
 	bool counted; /* nblink was given */
 	uint32_t count;
 };
@@ -19,13 +19,13 @@ struct request {
 /* A query_taker; the context is a struct request that starts as zeros. */
 void request_take(void *request, const struct query_pair *pair);
 
-/* Does it and writes the answer, which always ends with a NUL. */
+/* Executes it and writes the answer, which always ends with a NUL. */
 void request_answer(struct core *core, const struct request *request, char reply[REPLY_MAX]);
 
-/* Answers what stands in an MQTT payload: "/?request=...". */
+/* Answers the text of an MQTT payload: "/?request=...". */
 void request_answer_text(struct core *core, const char *text, size_t length, char reply[REPLY_MAX]);
 
-/* Drives the LED. Milliseconds until it wants to be called again. */
+/* Drives the LED. Milliseconds until the next call. */
 uint32_t requests_poll(struct core *core);
 
 #endif

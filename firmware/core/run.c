@@ -9,7 +9,7 @@
 #include "mqtt.h"
 #include "requests.h"
 
-/* After that a network that is still joining counts as not to be had. */
+/* How long joining the network may take. */
 #define JOIN_MS 30000u
 /* Between two tries to open the web server's port. */
 #define LISTEN_RETRY_MS 1000u
@@ -22,7 +22,7 @@ static void load_settings(struct core *core)
 	case STORE_LOADED:
 		log_line(&core->log, "Settings: stored (sequence %lu)",
 			 (unsigned long)core->store.sequence);
-		/* A save that power cut short looks the same as flash gone bad. */
+		/* A save that a power cut interrupted looks like bad flash. */
 		if (core->store.other_damaged)
 			log_line(&core->log, "Settings: the other copy is damaged or was cut short");
 		return;
@@ -40,7 +40,8 @@ static void log_address(struct core *core)
 	uint8_t ip[4];
 
 	core->port->net_address(core->port->self, ip);
-	log_line(&core->log, "ESP8266 IP: %u.%u.%u.%u", ip[0], ip[1], ip[2], ip[3]);
+	log_line(&core->log, "%s IP: %u.%u.%u.%u", core->port->device, ip[0], ip[1],
+		 ip[2], ip[3]);
 }
 
 static void fill_net(const struct settings *settings, struct port_net *net)
@@ -53,14 +54,14 @@ static void fill_net(const struct settings *settings, struct port_net *net)
 	memcpy(net->ap_address, settings->ap_ip, 4);
 }
 
-/* Joins the network or, where that cannot be, serves an access point with the
- * configuration page, whatever mode was set. True if it has joined. */
+/* Joins the network or, where that fails, serves an access point with the
+ * configuration page in any mode. True if it has joined. */
 static bool start_network(struct core *core)
 {
 	const struct port *port = core->port;
 	uint32_t deadline = core_now(core) + JOIN_MS;
 	struct port_net net;
-	bool told = false;
+	bool logged = false;
 
 	fill_net(&core->settings, &net);
 	if (!port->net_start(port->self, &net))
@@ -69,8 +70,8 @@ static bool start_network(struct core *core)
 		bool over = core_due(core, deadline) ||
 			    port->net_state(port->self) == PORT_NET_FAILED;
 
-		if (over && !told) {
-			told = true;
+		if (over && !logged) {
+			logged = true;
 			log_line(&core->log, "Could not connect to wifi, initializing AP");
 			if (port->net_access_point(port->self, &net)) {
 				core->mode = MODE_CONFIGURATION;
@@ -88,22 +89,23 @@ static bool start_network(struct core *core)
 
 static void start_web(struct core *core)
 {
-	bool told = false;
+	bool logged = false;
 
-	log_line(&core->log, "ESP8266 WebServer Port: %u", core->settings.http_port);
+	log_line(&core->log, "%s WebServer Port: %u", core->port->device,
+		 core->settings.http_port);
 	while (!http_start(core)) {
 		uint32_t again = core_now(core) + LISTEN_RETRY_MS;
 
-		if (!told)
+		if (!logged)
 			log_line(&core->log, "The web server cannot be started, trying again");
-		told = true;
+		logged = true;
 		while (!core_due(core, again))
 			core->port->idle(core->port->self, 100);
 	}
-	log_line(&core->log, "ESP8266 Mode: Web Server Running - Type = SDK API");
+	log_line(&core->log, "%s Mode: Web Server Running - Type = SDK API", core->port->device);
 }
 
-/* Says when the link goes and comes. */
+/* Logs when the link is lost and comes back. */
 static void watch_network(struct core *core, bool *up)
 {
 	enum port_net_state state = core->port->net_state(core->port->self);
@@ -123,11 +125,11 @@ static uint32_t sooner(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-/* `joined` though the network may be lost again by now: that is logged. */
+/* `joined`: the network was up; if it was lost since, that is logged. */
 static void serve(struct core *core, bool joined)
 {
 	const struct port *port = core->port;
-	/* Whether it is up where the board serves an access point is the port's matter. */
+	/* The port decides whether an access point counts as up. */
 	bool up = joined || port->net_state(port->self) == PORT_NET_UP;
 
 	for (;;) {
@@ -148,7 +150,7 @@ static void serve(struct core *core, bool joined)
 	}
 }
 
-void core_run(const struct port *port, const char *build)
+void core_run(const struct port *port)
 {
 	static struct core the_core;
 	struct core *core = &the_core;
@@ -156,11 +158,10 @@ void core_run(const struct port *port, const char *build)
 
 	memset(core, 0, sizeof *core);
 	core->port = port;
-	core->build = build;
 	log_start(&core->log, port);
 	clock_start(&core->clock, port);
 	heap_start(&core->heap, port);
-	log_line(&core->log, "Build: %s", build);
+	log_line(&core->log, "Build: %s", port->build);
 	fault_at_boot();
 	log_line(&core->log, "Reset reason: %u", port->reset_reason);
 	load_settings(core);

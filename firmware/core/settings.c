@@ -42,27 +42,28 @@ bool settings_have_pin(const struct settings *s)
 	return memcmp(s->tls_pin, none, sizeof none) != 0;
 }
 
-static void own_or_mac(const char *own, const char *prefix, const uint8_t mac[6],
+static void own_or_mac(const char *own, const char *prefix, char separator, const uint8_t mac[6],
 		       char to[SETTINGS_TEXT_MAX + 1])
 {
 	if (own[0] != 0)
 		snprintf(to, SETTINGS_TEXT_MAX + 1, "%s", own);
 	else
-		snprintf(to, SETTINGS_TEXT_MAX + 1, "%s%02x%02x%02x%02x%02x%02x", prefix, mac[0],
-			 mac[1], mac[2], mac[3], mac[4], mac[5]);
+		snprintf(to, SETTINGS_TEXT_MAX + 1, "%s%c%02x%02x%02x%02x%02x%02x", prefix, separator,
+			 mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 }
 
 void settings_rx_topic(const struct settings *s, const uint8_t mac[6], char to[SETTINGS_TEXT_MAX + 1])
 {
-	own_or_mac(s->rx_topic, "mqtt_rx_", mac, to);
+	own_or_mac(s->rx_topic, "mqtt_rx", '_', mac, to);
 }
 
 void settings_tx_topic(const struct settings *s, const uint8_t mac[6], char to[SETTINGS_TEXT_MAX + 1])
 {
-	own_or_mac(s->tx_topic, "mqtt_tx_", mac, to);
+	own_or_mac(s->tx_topic, "mqtt_tx", '_', mac, to);
 }
 
-void settings_client_id(const struct settings *s, const uint8_t mac[6], char to[SETTINGS_TEXT_MAX + 1])
+void settings_client_id(const struct settings *s, const char *device, const uint8_t mac[6],
+			char to[SETTINGS_TEXT_MAX + 1])
 {
-	own_or_mac(s->client_id, "ESP8266-", mac, to);
+	own_or_mac(s->client_id, device, '-', mac, to);
 }

@@ -1,4 +1,4 @@
-/* What is set over the configuration page, and the defaults of a blank board. */
+/* The settings of the configuration page, and the defaults of a blank board. */
 #ifndef HILRIG_SETTINGS_H
 #define HILRIG_SETTINGS_H
 
@@ -6,17 +6,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Text holds this many bytes (UTF-8) and a NUL. */
+/* A text has at most this many bytes (UTF-8), and a NUL. */
 #define SETTINGS_TEXT_MAX 64
 #define SETTINGS_SSID_MAX 32 /* IEEE 802.11 */
 #define SETTINGS_ALPN_MAX 15
 #define SETTINGS_PIN_SIZE 32 /* SHA-256 */
 
 /*
- * The bytes of this struct are what stands in the flash, so: no padding, no
- * pointer, and a change of the layout is a new STORE_LAYOUT. What is new goes
- * to the end, where zeros stand for what a board did before it was there: a
- * slot of an older layout is its start (store.c).
+ * The flash has the bytes of this struct, so: no padding, no pointer, and a
+ * change of the layout is a new STORE_LAYOUT. New members go to the end, and
+ * zeros mean what a board did before they existed: a slot of an older layout
+ * is a prefix of this one (store.c).
  */
 struct settings {
 	uint32_t baud;
@@ -26,7 +26,7 @@ struct settings {
 	uint16_t ntp_port;
 	uint16_t mqtt_retry_seconds;  /* between two attempts */
 	uint16_t mqtt_retry_attempts; /* before it gives up; 0: never */
-	uint16_t tls_fragment;        /* largest record it takes, bytes; stored, 0 is the port's default */
+	uint16_t tls_fragment;        /* largest record accepted, bytes; 0 in the flash is the port's default */
 	uint8_t mqtt_use_password;
 	uint8_t tls;
 	uint8_t mqtt;
@@ -43,7 +43,7 @@ struct settings {
 	char broker[SETTINGS_TEXT_MAX + 1]; /* name for SNI and the check */
 	char mqtt_user[SETTINGS_TEXT_MAX + 1];
 	char mqtt_password[SETTINGS_TEXT_MAX + 1];
-	char client_id[SETTINGS_TEXT_MAX + 1]; /* empty: ESP8266-MAC */
+	char client_id[SETTINGS_TEXT_MAX + 1]; /* empty: DEVICE-MAC */
 	char rx_topic[SETTINGS_TEXT_MAX + 1];  /* empty: mqtt_rx_MAC */
 	char tx_topic[SETTINGS_TEXT_MAX + 1];  /* empty: mqtt_tx_MAC */
 	char ntp_server[SETTINGS_TEXT_MAX + 1];
@@ -55,20 +55,21 @@ struct settings {
 };
 
 _Static_assert(sizeof(struct settings) == 4 + 7 * 2 + 6 + 5 * 4 + 33 + 9 * 65 + 16 + 32 + 16 + 2,
-	       "struct settings has padding: its bytes stand in the flash");
+	       "struct settings has padding: its bytes are in the flash");
 _Static_assert(sizeof(struct settings) % 4 == 0, "flash is written in words");
 
 void settings_defaults(struct settings *settings);
 
-/* Makes sure that every text ends, whatever stood in the flash. */
+/* Ends every text with a NUL, whatever the flash had. */
 void settings_terminate(struct settings *settings);
 
-/* Whether the broker's certificate is known by its digest. */
+/* Whether a digest of the broker's certificate is set. */
 bool settings_have_pin(const struct settings *settings);
 
 /* The effective values, with the board's MAC where the setting is empty. */
 void settings_rx_topic(const struct settings *s, const uint8_t mac[6], char to[SETTINGS_TEXT_MAX + 1]);
 void settings_tx_topic(const struct settings *s, const uint8_t mac[6], char to[SETTINGS_TEXT_MAX + 1]);
-void settings_client_id(const struct settings *s, const uint8_t mac[6], char to[SETTINGS_TEXT_MAX + 1]);
+void settings_client_id(const struct settings *s, const char *device, const uint8_t mac[6],
+			char to[SETTINGS_TEXT_MAX + 1]);
 
 #endif

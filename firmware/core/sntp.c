@@ -23,7 +23,7 @@ static void ask(struct sntp *sntp, struct core *core)
 	const struct port *port = core->port;
 	uint8_t packet[PACKET] = { 4 << 3 | 3 }; /* version 4, client */
 
-	/* A random transmit time: who does not see the question cannot answer. */
+	/* A random transmit time: only a server that got the request can answer. */
 	if (!port->random(port->self, sntp->nonce, sizeof sntp->nonce)) {
 		uint32_t now = core_now(core);
 
@@ -32,22 +32,22 @@ static void ask(struct sntp *sntp, struct core *core)
 	memcpy(packet + 40, sntp->nonce, sizeof sntp->nonce);
 	sntp->asked = port->udp_send(port->self, sntp->address, core->settings.ntp_port, packet,
 				     sizeof packet);
-	sntp->why = sntp->asked ? "no answer" : "the question could not be sent";
+	sntp->why = sntp->asked ? "no answer" : "the request could not be sent";
 	sntp->next_ms = core_now(core) + SNTP_RETRY_MS;
 }
 
 static const char kiss_of_death[] = "refused by the time server (kiss of death)";
 
-/* NULL when the answer was taken. */
+/* NULL when the answer was accepted. */
 static const char *take(const struct sntp *sntp, struct core *core, const uint8_t *packet, size_t length)
 {
 	uint32_t seconds;
 	uint64_t unix_seconds;
 
 	if (length < PACKET || (packet[0] & 7) != 4)
-		return "an answer that is no SNTP";
+		return "an answer that is not SNTP";
 	if (memcmp(packet + 24, sntp->nonce, sizeof sntp->nonce) != 0)
-		return "an answer to another question";
+		return "an answer to another request";
 	if (packet[1] == 0)
 		return kiss_of_death;
 	if (packet[0] >> 6 == 3 || packet[1] > 15)

@@ -1,6 +1,6 @@
 /*
- * Asks a time server for the time (SNTP, RFC 4330): one question a second,
- * ten in all, then it says why there is none. Advances only when polled.
+ * Asks a time server for the time (SNTP, RFC 4330): one request a second,
+ * ten in all, then it fails with a reason. Advances only when polled.
  */
 #ifndef HILRIG_SNTP_H
 #define HILRIG_SNTP_H
@@ -10,7 +10,7 @@
 enum sntp_state {
 	SNTP_WAITING,
 	SNTP_DONE,   /* the core's clock is set */
-	SNTP_FAILED, /* `why` says what */
+	SNTP_FAILED, /* with the reason in `why` */
 };
 
 struct sntp {

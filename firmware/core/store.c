@@ -20,7 +20,7 @@ _Static_assert(sizeof(struct header) == STORE_HEADER_SIZE, "header");
 _Static_assert(sizeof(struct settings) >= LAYOUT_1_SETTINGS, "layout 1 is a start of it");
 
 #define SETTINGS_AT STORE_HEADER_SIZE
-#define CHUNK 64u /* bytes moved at a time: all of it lies on the stack */
+#define CHUNK 64u /* bytes moved at a time: the buffer is on the stack */
 
 uint32_t store_crc32(uint32_t crc, const void *bytes, size_t length)
 {
@@ -45,7 +45,7 @@ static size_t to_word(size_t length)
 	return (length + 3) & ~(size_t)3;
 }
 
-/* Where a part begins in a slot with so long settings and such a CA. */
+/* Where a part begins in a slot with settings and a CA of these lengths. */
 static size_t part_at(enum store_part part, size_t settings_length, size_t ca_length)
 {
 	return SETTINGS_AT + settings_length + (part == STORE_CA ? 0 : to_word(ca_length));
@@ -79,7 +79,7 @@ static bool slot_is_whole(const struct port *port, unsigned slot, struct header 
 	if (!port->slot_read(port->self, slot, 0, header, sizeof *header) || !header_is_known(header))
 		return false;
 	crc = store_crc32(0, header, offsetof(struct header, crc));
-	/* What fills up the last word of a part is not counted, but between the two. */
+	/* The padding of a part's last word counts only between the two parts. */
 	end = SETTINGS_AT + header->settings_length + length[STORE_CA];
 	if (length[STORE_IDENTITY] > 0)
 		end = part_at(STORE_IDENTITY, header->settings_length, length[STORE_CA]) +
@@ -108,14 +108,14 @@ static bool slot_is_blank(const struct port *port, unsigned slot)
 	return true;
 }
 
-/* What the heap of the chip has room for is the port's to say. */
+/* The port knows which record size fits the chip's heap. */
 static void defaults_of_port(const struct port *port, struct settings *settings)
 {
 	if (settings->tls_fragment == 0)
 		settings->tls_fragment = port->tls_record;
 }
 
-/* The defaults, and over them what the slot in use has. */
+/* The defaults, overwritten by the slot in use. */
 static bool read_settings(const struct store *store, struct settings *settings)
 {
 	settings_defaults(settings);
@@ -168,7 +168,7 @@ bool store_read(const struct store *store, enum store_part part, size_t offset, 
 				      to, length);
 }
 
-/* A save: the slot that is written, and what goes there. */
+/* A save: the slot to write, and its contents. */
 struct save {
 	unsigned slot;
 	enum store_part part;  /* the new one, or STORE_PARTS */
@@ -177,7 +177,7 @@ struct save {
 };
 
 /* Writes a part, from memory or from the slot in use, and adds it to the CRC:
- * the CA with what fills up its last word if the other part follows. */
+ * the CA with the padding of its last word if the other part follows. */
 static bool write_part(const struct store *store, struct save *save, enum store_part part)
 {
 	const struct port *port = store->port;
@@ -225,7 +225,7 @@ static bool save(struct store *store, const struct settings *settings, enum stor
 	    !port->slot_write(port->self, save.slot, SETTINGS_AT, settings, sizeof *settings) ||
 	    !write_part(store, &save, STORE_CA) || !write_part(store, &save, STORE_IDENTITY))
 		return false;
-	/* Last of all: it is what makes the slot count. */
+	/* Last of all: it makes the slot valid. */
 	if (!port->slot_write(port->self, save.slot, 0, header, sizeof *header))
 		return false;
 	if (!slot_is_whole(port, save.slot, &seen) || seen.crc != header->crc ||

@@ -4,16 +4,16 @@
  *
  * There are two slots. A save erases the slot that is not in use, writes the
  * body there, then the header, and reads it all back. The header carries a
- * CRC-32 over itself and the body, so a slot counts as a whole or not at all,
- * and of two good ones the higher sequence number counts: after a cut at any
- * byte the board has the old settings or the new ones.
+ * CRC-32 over itself and the body, so a slot is valid as a whole or not at all,
+ * and of two valid ones the higher sequence number wins: after a power cut at
+ * any byte the board has the old settings or the new ones.
  *
  * A slot: header (STORE_HEADER_SIZE bytes), settings, CA certificate (DER), and
  * from the next multiple of 4 on the client's certificate (identity.h). Numbers
  * are as the chip has them; every chip so far is little-endian.
  *
  * Layout 1 had shorter settings and no client's certificate. It is read, and
- * the next save writes the present one.
+ * the next save writes the current one.
  */
 #ifndef HILRIG_STORE_H
 #define HILRIG_STORE_H
@@ -25,16 +25,16 @@
 #define STORE_CA_MAX 2560       /* bytes of DER */
 #define STORE_IDENTITY_MAX 2048 /* bytes of key and certificates */
 /* Both together. An RSA-4096 root of 1,400 bytes leaves over 1,900 for a chain
- * of the client's; a share for each would hold less of either. */
+ * of the client's; fixed shares would leave less for each. */
 #define STORE_BOTH_MAX (PORT_SLOT_SIZE - STORE_HEADER_SIZE - sizeof(struct settings))
 
 _Static_assert(STORE_CA_MAX <= STORE_BOTH_MAX && STORE_IDENTITY_MAX <= STORE_BOTH_MAX,
-	       "a slot holds settings and either");
+	       "a slot has space for settings and either certificate");
 
 enum store_state {
 	STORE_LOADED,
 	STORE_BLANK,   /* erased flash: nothing was ever stored */
-	STORE_DAMAGED, /* something stands there, but in neither slot a whole */
+	STORE_DAMAGED, /* neither slot is valid, and they are not blank */
 };
 
 enum store_part {
@@ -49,14 +49,14 @@ struct store {
 	uint32_t sequence;  /* of the slot in use, 0 for none */
 	uint16_t settings_length;     /* in the slot in use: shorter in an older layout */
 	uint16_t length[STORE_PARTS]; /* bytes; 0: not stored */
-	bool other_damaged; /* the other slot is neither whole nor blank */
+	bool other_damaged; /* the other slot is neither valid nor blank */
 };
 
-/* Reads the newest whole slot; anything but STORE_LOADED gives the defaults. */
+/* Reads the newest valid slot; any other state gives the defaults. */
 enum store_state store_load(struct store *store, const struct port *port, struct settings *settings);
 
-/* Stores settings and keeps both parts. False if the flash failed; what was stored
- * before still counts then. */
+/* Stores settings and keeps both parts. False if the flash failed; the slot
+ * that was stored before stays valid. */
 bool store_save(struct store *store, const struct settings *settings);
 
 /* Whether a part of that length can be stored beside the other one. */
@@ -66,11 +66,11 @@ bool store_fits(const struct store *store, enum store_part part, size_t length);
 bool store_save_part(struct store *store, const struct settings *settings, enum store_part part,
 		     const void *bytes, size_t length);
 
-/* Reads some bytes of what is stored of a part. */
+/* Reads a range of a stored part. */
 bool store_read(const struct store *store, enum store_part part, size_t offset, void *to,
 		size_t length);
 
-/* CRC-32 (IEEE 802.3). Start with 0, feed on with the result. */
+/* CRC-32 (IEEE 802.3). Start with 0, continue with the result. */
 uint32_t store_crc32(uint32_t crc, const void *bytes, size_t length);
 
 #endif

@@ -7,7 +7,7 @@ const char *const suites_words[SUITES_CHOICES] = { "all", "aead", "cbc", "static
 #define IN(choice) (1u << (choice))
 
 /* Forward secrecy with an authenticated cipher first; CBC and static RSA are
- * last, for brokers that have nothing else. ChaCha20 leads because a chip
+ * last, for brokers that have nothing else. ChaCha20 is first because a chip
  * without AES hardware is faster with it. */
 static const struct {
 	uint16_t number;

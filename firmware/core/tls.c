@@ -9,18 +9,18 @@
 #include "pin.h"
 #include "suites.h"
 
-/* BearSSL's overhead on top of the largest record it takes. */
+/* BearSSL's overhead on top of the largest record it accepts. */
 #define RECEIVE_OVERHEAD 325
 /* 512 bytes of plain text a record and BearSSL's overhead: what the board
  * sends is small. */
 #define SEND_BUFFER 597
 
-/* What only the handshake needs, given back when it is over: one of the two. */
+/* Needed by the handshake only, and freed after it: one of the two. */
 struct verifier {
 	br_x509_minimal_context x509;
 	struct ca ca;
 };
-/* What is kept from one connection to the next, to resume the session. */
+/* Kept from one connection to the next, to resume the session. */
 struct tls_session {
 	br_ssl_session_parameters parameters; /* an id of no bytes: none */
 };
@@ -32,12 +32,12 @@ struct tls {
 	struct pin *pin;
 	struct identity *identity; /* for the handshake */
 	uint8_t *receive;
-	const char *protocol; /* that ALPN offers */
+	const char *protocol; /* offered by ALPN */
 	uint32_t started_ms;
 	struct tls_facts facts;
 	int error; /* found here, not by BearSSL */
 	bool open;
-	bool deaf; /* the peer takes no more */
+	bool write_closed; /* the peer accepts no more */
 	br_ssl_client_context client;
 	uint8_t send[SEND_BUFFER];
 };
@@ -79,7 +79,7 @@ static void set_time(struct tls *tls)
 				 (uint32_t)(seconds % 86400));
 }
 
-/* The broker's certificate is one from the stored CA. */
+/* Verifies the broker's certificate against the stored CA. */
 static int trust_ca(struct tls *tls)
 {
 	struct core *core = tls->core;
@@ -102,7 +102,7 @@ static int trust_ca(struct tls *tls)
 	return TLS_ERROR_NONE;
 }
 
-/* It is the one whose digest is set. */
+/* Verifies it against the digest that is set. */
 static void trust_pin(struct tls *tls)
 {
 	pin_start(tls->pin, tls->core->settings.tls_pin);
@@ -118,8 +118,8 @@ static void set_buffers(struct tls *tls, uint16_t fragment)
 		log++;
 	br_ssl_engine_set_buffers_bidi(engine, tls->receive, fragment + RECEIVE_OVERHEAD, tls->send,
 				       sizeof tls->send);
-	/* BearSSL asks for what the smaller of its two buffers holds; what the
-	 * broker may send is the receive buffer's matter alone. 14 asks for
+	/* BearSSL asks for the size of the smaller of its two buffers, but only
+	 * the receive buffer limits what the broker may send. 14 asks for
 	 * nothing. */
 	engine->log_max_frag_len = (unsigned char)log;
 	engine->max_frag_len = fragment;
@@ -177,7 +177,7 @@ static int prepare(struct tls *tls)
 
 int tls_hindrance(const struct core *core)
 {
-	/* Of a certificate that is known already neither CA nor date counts. */
+	/* With a pinned certificate neither CA nor date matters. */
 	if (settings_have_pin(&core->settings))
 		return TLS_ERROR_NONE;
 	if (core->store.length[STORE_CA] == 0)
@@ -185,7 +185,7 @@ int tls_hindrance(const struct core *core)
 	return core->clock.known ? TLS_ERROR_NONE : TLS_ERROR_TIME_UNKNOWN;
 }
 
-/* Before all that a connection gives back, so that it leaves no hole. */
+/* Allocated before everything that a connection frees, so that it leaves no hole. */
 static void make_session(struct core *core)
 {
 	if (!core->settings.tls_resume || core->tls_session != NULL)
@@ -277,16 +277,16 @@ static bool move(struct tls *tls, unsigned state)
 	uint8_t *bytes;
 	int done;
 
-	if ((state & BR_SSL_SENDREC) && !tls->deaf) {
+	if ((state & BR_SSL_SENDREC) && !tls->write_closed) {
 		bytes = br_ssl_engine_sendrec_buf(engine, &length);
 		done = port->tcp_write(port->self, tls->stream, bytes, length);
 		if (done > 0)
 			br_ssl_engine_sendrec_ack(engine, (size_t)done);
-		/* What it said before it closed tells why: that is still read. */
-		tls->deaf = done < 0;
+		/* The last records have the reason of the close: they are still read. */
+		tls->write_closed = done < 0;
 		moved = done > 0;
 	}
-	if (tls->deaf && !(state & BR_SSL_RECVREC))
+	if (tls->write_closed && !(state & BR_SSL_RECVREC))
 		tls->error = TLS_ERROR_STREAM_CLOSED;
 	if ((state & BR_SSL_RECVREC) && !moved) {
 		bytes = br_ssl_engine_recvrec_buf(engine, &length);
@@ -296,7 +296,7 @@ static bool move(struct tls *tls, unsigned state)
 			if (!tls->open)
 				fault_in_handshake();
 		}
-		if (done < 0 || (done == 0 && tls->deaf))
+		if (done < 0 || (done == 0 && tls->write_closed))
 			tls->error = TLS_ERROR_STREAM_CLOSED;
 		moved |= done > 0;
 	}
@@ -378,7 +378,7 @@ void tls_free(struct tls *tls)
 {
 	struct core *core = tls->core;
 
-	/* A session that led to nothing is not offered again. */
+	/* A session that failed is not offered again. */
 	if (!tls->open && core->tls_session != NULL)
 		memset(core->tls_session, 0, sizeof *core->tls_session);
 	free_for_handshake(tls);

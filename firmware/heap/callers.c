@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "heap.h"
+#include "port.h"
 
-/* Blocks and callers that can be told apart. The firmware has about 60 blocks of 30
- * callers at its worst. */
+/* Sizes of the tables. The firmware has about 60 blocks of 30 callers at most. */
 #define MOST_BLOCKS 192u
 #define MOST_CALLERS 48u
 
@@ -19,34 +19,34 @@ struct caller {
 	uint16_t blocks; /* 0: the entry is free */
 };
 
-/* Everybody; entry 0 is for those without an entry of their own. */
-struct holders {
+/* All callers; entry 0 is for those without an entry of their own. */
+struct owners {
 	uint32_t free_bytes;
 	struct caller each[MOST_CALLERS];
 };
 
 static struct {
 	uint32_t heap_bytes;
-	const void *wanted_by;
+	const void *allocate_for;
 	struct {
 		uint16_t first; /* unit of the block, 0: the entry is free */
 		uint16_t caller;
 	} block[MOST_BLOCKS];
-	struct holders now;
-	struct holders lowest; /* in the window since the last mark */
-	struct holders kept[PORT_CALLERS_SLOTS];
-	bool untold[PORT_CALLERS_SLOTS];
+	struct owners now;
+	struct owners lowest; /* in the window since the last mark */
+	struct owners kept[PORT_CALLERS_SLOTS];
+	bool is_new[PORT_CALLERS_SLOTS];
 } callers;
 
 void callers_start(uint32_t heap_bytes)
 {
-	/* The linker may have put it where the start code clears nothing. */
+	/* The linker may place it in memory that the start code does not clear. */
 	memset(&callers, 0, sizeof callers);
 	callers.heap_bytes = heap_bytes;
 	callers_lowest(heap_bytes);
 }
 
-/* The caller's entry: its own, else one that nobody has, else that for all others. */
+/* The caller's entry: its own, else an unused one, else the one for all others. */
 static uint16_t entry_of(const void *caller)
 {
 	uint16_t unused = 0;
@@ -62,12 +62,12 @@ static uint16_t entry_of(const void *caller)
 	return unused;
 }
 
-void callers_took(uint16_t block, uint16_t units, const void *caller)
+void callers_allocated(uint16_t block, uint16_t units, const void *caller)
 {
 	uint16_t entry = 0;
 
-	if (callers.wanted_by != NULL)
-		caller = callers.wanted_by;
+	if (callers.allocate_for != NULL)
+		caller = callers.allocate_for;
 	for (unsigned i = 0; i < MOST_BLOCKS; i++) {
 		if (callers.block[i].first == 0) {
 			entry = entry_of(caller);
@@ -80,7 +80,7 @@ void callers_took(uint16_t block, uint16_t units, const void *caller)
 	callers.now.each[entry].blocks++;
 }
 
-void callers_gave(uint16_t block, uint16_t units)
+void callers_freed(uint16_t block, uint16_t units)
 {
 	uint16_t entry = 0;
 
@@ -103,17 +103,18 @@ void callers_lowest(uint32_t free_bytes)
 
 const void *callers_for(const void *caller)
 {
-	const void *before = callers.wanted_by;
+	const void *before = callers.allocate_for;
 
 	if (before == NULL || caller == NULL)
-		callers.wanted_by = caller;
+		callers.allocate_for = caller;
 	return before;
 }
 
-void port_callers_keep(unsigned slot)
+static void keep(void *self, unsigned slot)
 {
+	(void)self;
 	callers.kept[slot] = callers.lowest;
-	callers.untold[slot] = true;
+	callers.is_new[slot] = true;
 }
 
 static void add(struct port_caller *to, const struct caller *caller)
@@ -122,16 +123,17 @@ static void add(struct port_caller *to, const struct caller *caller)
 	to->blocks += caller->blocks;
 }
 
-bool port_callers_tell(unsigned slot, struct port_callers *told)
+static bool copy(void *self, unsigned slot, struct port_callers *to)
 {
 	struct caller *each = callers.kept[slot].each;
-	bool is_new = callers.untold[slot];
+	bool is_new = callers.is_new[slot];
 
-	callers.untold[slot] = false;
-	memset(told, 0, sizeof *told);
-	told->heap_bytes = callers.heap_bytes;
-	told->free_bytes = callers.kept[slot].free_bytes;
-	/* The largest first, each moved to the front of those that are left. */
+	(void)self;
+	callers.is_new[slot] = false;
+	memset(to, 0, sizeof *to);
+	to->heap_bytes = callers.heap_bytes;
+	to->free_bytes = callers.kept[slot].free_bytes;
+	/* The largest first, each moved to the front of the rest. */
 	for (unsigned n = 1; n < MOST_CALLERS; n++) {
 		unsigned largest = n;
 
@@ -143,15 +145,17 @@ bool port_callers_tell(unsigned slot, struct port_callers *told)
 
 			each[n] = each[largest];
 			each[largest] = moved;
-			told->each[n - 1].address = (uintptr_t)each[n].address;
-			add(&told->each[n - 1], &each[n]);
+			to->each[n - 1].address = (uintptr_t)each[n].address;
+			add(&to->each[n - 1], &each[n]);
 		} else {
-			add(&told->others, &each[n]);
+			add(&to->others, &each[n]);
 		}
 	}
-	add(&told->others, &each[0]);
+	add(&to->others, &each[0]);
 	return is_new;
 }
+
+const struct port_heap_trace callers_trace = { .keep = keep, .copy = copy };
 
 #else
 /* A translation unit must not be empty (ISO C). */

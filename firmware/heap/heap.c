@@ -39,8 +39,8 @@ static struct figures {
 } heap;
 
 #if UINTPTR_MAX == UINT32_MAX
-/* A debug probe reads these while the firmware runs, at the places that
- * contract.toml tells ([heap.symbol]): whoever moves one changes it there. */
+/* A debug probe reads these while the firmware runs, at the offsets in
+ * contract.toml ([heap.symbol]): change both together. */
 _Static_assert(offsetof(struct figures, free) == 6 && sizeof heap.free == 2, "contract.toml");
 _Static_assert(offsetof(struct figures, lowest_ever) == 8 && sizeof heap.lowest_ever == 2,
 	       "contract.toml");
@@ -55,7 +55,7 @@ _Static_assert(offsetof(struct figures, failures) == 12 && sizeof heap.failures 
 #define SIZE(i) ((uint16_t)(NEXT(i) - (i)))
 
 /* A block in the middle whose neighbours point back at it. An overrun of the
- * block before has overwritten the header, so it is seen here first. */
+ * previous block overwrites the header, so it is found here. */
 static void check(uint16_t i, const char *what)
 {
 	if (i == 0 || i >= heap.last || NEXT(i) <= i || NEXT(i) > heap.last ||
@@ -88,7 +88,7 @@ static void unlink_free(uint16_t i)
 	AT(i).next &= INDEX;
 }
 
-/* Joins block `i` with the one behind it. Both flags are lost. */
+/* Joins block `i` with the next one. Both flags are lost. */
 static void join(uint16_t i)
 {
 	uint16_t after = NEXT(NEXT(i));
@@ -131,7 +131,7 @@ static uint16_t units_for(size_t size)
 static uint16_t best_fit(uint16_t units)
 {
 	uint16_t best = 0;
-	uint16_t left = heap.last; /* a list longer than the heap is a ring */
+	uint16_t left = heap.last; /* a list longer than the heap has a loop */
 
 	for (uint16_t i = AT(0).body.links.next; i != 0; i = AT(i).body.links.next) {
 		if (i >= heap.last || left-- == 0)
@@ -168,7 +168,7 @@ static void *allocate(size_t size, const void *caller)
 		link_free(rest);
 	}
 	heap.free = (uint16_t)(heap.free - units);
-	callers_took(i, units, caller);
+	callers_allocated(i, units, caller);
 	if (heap.free < heap.lowest_ever)
 		heap.lowest_ever = heap.free;
 	if (heap.free < heap.lowest) {
@@ -210,14 +210,14 @@ void heap_free(void *block)
 		return;
 	offset = (uintptr_t)block - (uintptr_t)heap.units;
 	if (offset >= (uintptr_t)heap.last * HEAP_UNIT || offset % HEAP_UNIT != HEAP_HEADER)
-		heap_corrupt("freeing what is no block", block);
+		heap_corrupt("freeing an address that is no block", block);
 	i = (uint16_t)(offset / HEAP_UNIT);
 	if (IS_FREE(i))
-		heap_corrupt("freeing what is free", block);
+		heap_corrupt("freeing a free block", block);
 	check(i, "header of a block being freed");
 
 	heap.free = (uint16_t)(heap.free + SIZE(i));
-	callers_gave(i, SIZE(i));
+	callers_freed(i, SIZE(i));
 	if (NEXT(i) != heap.last && IS_FREE(NEXT(i))) {
 		unlink_free(NEXT(i));
 		join(i);
@@ -280,7 +280,7 @@ void heap_figures(struct port_heap *figures)
 	uint16_t largest = 0;
 	uint32_t squares = 0; /* of all holes, in units: below 2^30, as their sum is below 2^15 */
 
-	/* Rarely asked for, and the walk is short: the place to look whole. */
+	/* Called rarely, and the walk is short: a good place for a full check. */
 	if (!heap_sound())
 		heap_corrupt("headers", heap.units);
 	for (uint16_t i = AT(0).body.links.next; i != 0; i = AT(i).body.links.next) {
@@ -290,7 +290,7 @@ void heap_figures(struct port_heap *figures)
 	}
 	heap_peek(figures);
 	figures->largest = largest == 0 ? 0 : largest * HEAP_UNIT - HEAP_HEADER;
-	/* As umm_malloc has it, with its rounding: of whole units, the root cut. */
+	/* As umm_malloc computes it, with its rounding: whole units, the root cut to whole ones. */
 	figures->fragmentation = heap.free == 0 ? 0 : 100 - root(squares) * 100 / heap.free;
 }
 

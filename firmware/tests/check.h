@@ -1,4 +1,4 @@
-/* Counting checks: a failed one says where and what, and the test goes on. */
+/* Counted checks: a failed one prints its place and text, and the test continues. */
 #ifndef CHECK_H
 #define CHECK_H
 

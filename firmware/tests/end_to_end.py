@@ -4,14 +4,14 @@ import atexit
 import json
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 
-from bench import MAC, Board, Broker, Log, Mqtt, TimeServer, check, children, run, spawn, walk
+from host_board import CLIENT_ID, Board, Broker, Mqtt, check, run, main_path
+from peers import TimeServer, take_over
 
 
-def walk_plain(board, broker, times):
+def main_path_plain(board, broker, times):
     """MQTT without TLS beside the web server, and from there to TLS over MQTT."""
     fields = f"mqtt_ba=127.0.0.1&mqtt_pt={broker.plain}&mqtt_cl_en=on&mqtt_ssl_en=off"
     check(board.http("/config?" + fields)[0] == 200, "settings")
@@ -45,7 +45,7 @@ def reconnect(board, broker, times):
     free = set()
     for _ in range(5):
         free.add(board.log.wait(r"^Heap connected: free (\d+),")[1])
-        Mqtt(broker.plain, f"ESP8266-{MAC}".encode()).socket.close()
+        take_over(broker, CLIENT_ID)
         board.log.wait("^MQTT connection lost: closed by the broker$")
     board.log.wait("^Heap connected: ")
     check(len(free) == 1, f"free heap after each connection: {free}")
@@ -56,7 +56,7 @@ def reconnect(board, broker, times):
 def main():
     folder = tempfile.mkdtemp(prefix="core-end-to-end-")
     atexit.register(shutil.rmtree, folder, True)
-    times = TimeServer()
+    times = TimeServer(wrong_first=True)
     board = Board(folder)
     good = Broker(folder, "broker")
 
@@ -64,21 +64,21 @@ def main():
     status, answer = board.http("/?request=MqttSslOn")
     check(b"needs a CA" in answer, answer)
     board.ca("ec256")
-    large = walk(board, good, times)
-    small = walk(board, good, times, tls_mfl=512)
+    large = main_path(board, good, times)
+    small = main_path(board, good, times, tls_mfl=512)
     check(small > large + 14000, f"a fragment length of 512 spares heap: {small}, {large}")
     for size in 1024, 2048, 4096:
-        walk(board, good, times, tls_mfl=size)
+        main_path(board, good, times, tls_mfl=size)
 
     rsa = Broker(folder, "broker_of_rsa")
     board.refuses(rsa, times, 62)
     board.ca("rsa2048")
-    walk(board, rsa, times)
+    main_path(board, rsa, times)
     board.refuses(good, times, 62)
     rsa.end()
     rsa = Broker(folder, "broker_of_rsa4096")
     board.ca("rsa4096")
-    walk(board, rsa, times)
+    main_path(board, rsa, times)
     rsa.end()
 
     board.ca("ec256")
@@ -88,7 +88,7 @@ def main():
     wrong = Broker(folder, "wrong_name")
     board.refuses(wrong, times, 56)
     board.refuses(wrong, times, 56, mqtt_bk="127.0.0.1")
-    walk(board, wrong, times, mqtt_bk="elsewhere.test")
+    main_path(board, wrong, times, mqtt_bk="elsewhere.test")
     wrong.end()
 
     times.shift = 20 * 365 * 86400
@@ -100,7 +100,7 @@ def main():
     board.refuses(good, times, 53, time_is_known=False)
     times.stratum = 2
 
-    walk_plain(board, good, times)
+    main_path_plain(board, good, times)
     reconnect(board, good, times)
 
     tls13 = Broker(folder, "broker", "tls_version tlsv1.3")
@@ -123,24 +123,20 @@ def main():
     board.to_mqtt(closed, times, mqtt_un="board", mqtt_pw="geheim", mqtt_pw_en="on")
     board.log.wait(r"^Attempting MQTT connection\.\.\.connected$")
     board.log.wait("^Heap connected: ")
-    # The broker dies: the board says so, tries again, gives up and is back.
+    # The broker dies: the board logs that, tries again, gives up and is back.
     closed.end()
     board.log.wait("^MQTT connection lost: closed by the broker$")
     board.log.wait("^MQTT reason: the broker refused the connection$")
     board.configuration()
-    walk(board, good, times, mqtt_pw_en="off")
+    main_path(board, good, times, mqtt_pw_en="off")
 
     # And it is lost and found again: same port, another process.
     board.to_mqtt(good, times, mqtt_ra=0)
     board.log.wait("^Heap connected: ")
-    good.child.kill()
+    good.end(kill=True)
     board.log.wait("^MQTT connection lost: ")
     board.log.wait("failed, rc=-2 try again in 1 seconds$")
-    children.remove(good.child)
-    good.child.wait()
-    config = os.path.join(folder, f"mosquitto-{good.port}.conf")
-    good.child = spawn([shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", config])
-    Log(good.child, "mosquitto").wait("running")
+    good.start()
     board.log.wait(r"^Attempting MQTT connection\.\.\.connected$")
     board.log.wait("^Heap connected: ")
     check(Mqtt(good.plain).ask("LedOn") == "LED is now ON", "after the broker came back")

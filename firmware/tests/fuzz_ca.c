@@ -1,23 +1,23 @@
 /* libFuzzer target: any bytes as a CA certificate, PEM or DER. */
 #include <stdlib.h>
 
-#include "bench_core.h"
+#include "host_core.h"
 #include "ca.h"
 #include "pem.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
-	static struct bench bench;
+	static struct host_core fixture;
 	static struct pem pem;
 
-	bench_start(&bench);
+	host_core_start(&fixture);
 	pem_start(&pem);
 	pem_feed(&pem, bytes, length / 2);
 	pem_feed(&pem, bytes + length / 2, length - length / 2);
 	if (pem_end(&pem) == NULL)
-		ca_decode(&bench.core, pem.der, pem.length);
-	if (bench.host.heap_used != 0)
+		ca_decode(&fixture.core, pem.der, pem.length);
+	if (fixture.host.heap_used != 0)
 		abort();
-	bench_stop(&bench);
+	host_core_stop(&fixture);
 	return 0;
 }

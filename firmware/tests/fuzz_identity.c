@@ -2,19 +2,19 @@
  * through the flash and into a handshake's context. */
 #include <stdlib.h>
 
-#include "bench_core.h"
+#include "host_core.h"
 #include "identity.h"
 #include "tls.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
-	static struct bench bench;
+	static struct host_core fixture;
 	static struct identity_reader reader;
 	static br_ssl_client_context client;
-	struct core *core = &bench.core;
+	struct core *core = &fixture.core;
 	struct identity *identity;
 
-	bench_start(&bench);
+	host_core_start(&fixture);
 	identity_start(&reader);
 	identity_feed(&reader, bytes, length / 2);
 	identity_feed(&reader, bytes + length / 2, length - length / 2);
@@ -30,8 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 		identity_load(core, &client, &identity);
 		identity_free(core, identity);
 	}
-	if (bench.host.heap_used != 0)
+	if (fixture.host.heap_used != 0)
 		abort();
-	bench_stop(&bench);
+	host_core_stop(&fixture);
 	return 0;
 }

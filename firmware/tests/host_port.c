@@ -145,7 +145,7 @@ static void *heap_alloc(void *self, size_t size)
 		host->heap_peak = host->heap_used;
 	if (host->heap_used > host->heap_peak_ever)
 		host->heap_peak_ever = host->heap_used;
-	memset(block->bytes, 0xa5, size); /* whoever relies on zeros fails */
+	memset(block->bytes, 0xa5, size); /* code that relies on zeros fails */
 	return block->bytes;
 }
 
@@ -226,6 +226,7 @@ void host_start(struct host *host)
 	host->net = PORT_NET_UP;
 	host->port = (struct port){
 		.self = host,
+		.device = "ESP8266",
 		.tls_record = 16384,
 		.mac = { 0x18, 0xfe, 0x34, 0xa2, 0x66, 0x29 },
 		.reset_reason = 0,
@@ -267,9 +268,10 @@ void host_stop(struct host *host)
 
 void host_run_until_reset(struct host *host, const char *build)
 {
+	host->port.build = build;
 	host->may_reset = true;
 	if (setjmp(host->on_reset) == 0)
-		core_run(&host->port, build);
+		core_run(&host->port);
 	host->may_reset = false;
 	host->port.reset_reason = 4;
 	host_reset_memory(host);

@@ -43,7 +43,7 @@ struct host {
 	/* -- network -- */
 	int listener;
 	int accepted;            /* handed out by the next tcp_accept, or -1 */
-	uint16_t listen_port;    /* what the kernel gave */
+	uint16_t listen_port;    /* from the kernel */
 	int udp;
 	enum port_net_state net;
 	size_t write_at_most;    /* a tcp_write takes so many bytes; 0: any */
@@ -59,7 +59,7 @@ struct host {
 };
 
 void host_start(struct host *host);
-/* Frees what the core held, as a chip's reset does. Flash and counters stay. */
+/* Frees everything that the core allocated, as a chip's reset does. Flash and counters stay. */
 void host_reset_memory(struct host *host);
 void host_stop(struct host *host);
 

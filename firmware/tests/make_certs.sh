@@ -45,7 +45,7 @@ leaf broker_of_rsa4096 rsa4096 broker.test -algorithm RSA -pkeyopt rsa_keygen_bi
 leaf broker_of_impostor impostor broker.test $p256
 leaf wrong_name ec256 elsewhere.test $p256
 leaf client ec256 "a client" $p256
-# As openssl ecparam writes a key, and as nobody can use it here.
+# As openssl ecparam writes a key, and one of a kind that the board cannot use.
 openssl ecparam -name prime256v1 >client.sec1 2>/dev/null
 openssl ec -in client.key >>client.sec1 2>/dev/null
 openssl pkcs8 -topk8 -in client.key -passout pass:secret -out client.locked

@@ -3,6 +3,7 @@
 
 #include "check.h"
 #include "clock.h"
+#include "heap.h"
 #include "host_port.h"
 #include "log.h"
 #include "settings.h"
@@ -14,7 +15,7 @@ static void (*real_idle)(void *self, uint32_t at_most_ms);
 static unsigned idles, idles_most;
 static unsigned link_lost_at, link_back_at; /* counted in idles; 0: never */
 
-/* The clock leaps instead of waiting, and after a while someone pulls the plug. */
+/* The clock leaps instead of waiting, and after a while the run ends. */
 static void leaping_idle(void *self, uint32_t at_most_ms)
 {
 	real_idle(self, 0);
@@ -82,6 +83,61 @@ static void test_blank(void)
 static void nothing(struct settings *settings)
 {
 	(void)settings;
+}
+
+/* The log begins with the chip's own name, whatever the chip. */
+static void test_another_chip(void)
+{
+	prepare();
+	host.port.device = "TESTCHIP";
+	boot(20);
+	expect("Build: 0123456789abcdef\r\n"
+	       "Reset reason: 0\r\n"
+	       "Settings: blank, defaults in use\r\n"
+	       "WiFi connected\r\n"
+	       "TESTCHIP IP: 127.0.0.1\r\n"
+	       "TESTCHIP WebServer Port: 9705\r\n"
+	       "TESTCHIP Mode: Web Server Running - Type = SDK API\r\n"
+	       "Heap boot: free ");
+	CHECK(strstr(host.log, "ESP8266") == NULL, "another chip's name: %s", host.log);
+	host_stop(&host);
+}
+
+static unsigned traced[PORT_CALLERS_SLOTS];
+
+static void trace_keep(void *self, unsigned slot)
+{
+	CHECK(self == &host, "the port's own pointer");
+	traced[slot]++;
+}
+
+static bool trace_copy(void *self, unsigned slot, struct port_callers *callers)
+{
+	CHECK(self == &host && traced[slot] > 0, "slot %u is copied before it was kept", slot);
+	memset(callers, 0, sizeof *callers);
+	callers->heap_bytes = 51000;
+	callers->free_bytes = 50000;
+	callers->each[0] = (struct port_caller){ .address = 0x40210ff4, .bytes = 800, .blocks = 2 };
+	callers->others = (struct port_caller){ .bytes = 200, .blocks = 3 };
+	return slot == HEAP_BOOT;
+}
+
+/* What the heap-tracing image adds to the log, through the port's table. */
+static void test_heap_trace(void)
+{
+	static const struct port_heap_trace trace = { .keep = trace_keep, .copy = trace_copy };
+
+	prepare();
+	boot(20);
+	CHECK(strstr(host.log, "Heap callers") == NULL, "no trace without the port's: %s", host.log);
+	host_stop(&host);
+	prepare();
+	host.port.heap_trace = &trace;
+	boot(20);
+	CHECK(strstr(host.log, "stack 1234 of 4096\r\nHeap callers boot: lowest 50000 of 51000, "
+			       "0x40210ff4 800 B in 2, others 200 B in 3\r\n") != NULL,
+	      "%s", host.log);
+	host_stop(&host);
 }
 
 static void test_stored_and_damaged(void)
@@ -198,7 +254,7 @@ static void test_network(void)
 	CHECK(strstr(host.log, "ESP8266 IP") == NULL, "%s", host.log);
 	host_stop(&host);
 
-	/* With one, the page is there to mend the settings, whatever mode they say. */
+	/* With one, the page is there to correct the settings, in any mode. */
 	prepare();
 	store_settings(tls_with_ca);
 	host.net = PORT_NET_FAILED;
@@ -218,7 +274,7 @@ static void link_loss(struct settings *settings)
 	plain(settings);
 	settings->broker_address[0] = 127;
 	settings->broker_address[3] = 1;
-	settings->mqtt_port = 9; /* nobody there */
+	settings->mqtt_port = 9; /* nothing listens there */
 	settings->mqtt_retry_seconds = 1;
 }
 
@@ -299,6 +355,8 @@ static void test_clock(void)
 int main(void)
 {
 	test_blank();
+	test_another_chip();
+	test_heap_trace();
 	test_stored_and_damaged();
 	test_tls_without_anything();
 	test_silent_time_server();

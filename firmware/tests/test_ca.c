@@ -3,12 +3,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bench_core.h"
+#include "host_core.h"
 #include "ca.h"
 #include "check.h"
 #include "pem.h"
 
-static struct bench bench;
+static struct host_core fixture;
 static struct pem pem;
 static const char *folder;
 
@@ -39,7 +39,7 @@ static const char *upload(const char *bytes, size_t length, size_t piece)
 	for (size_t at = 0; at < length; at += piece)
 		pem_feed(&pem, bytes + at, piece < length - at ? piece : length - at);
 	why = pem_end(&pem);
-	return why != NULL ? why : ca_decode(&bench.core, pem.der, pem.length);
+	return why != NULL ? why : ca_decode(&fixture.core, pem.der, pem.length);
 }
 
 static void test_good(void)
@@ -71,14 +71,14 @@ static void test_good(void)
 		why = upload(text, text_length + 9, 100);
 		CHECK(why == NULL, "%s with text around: %s", names[i], why);
 
-		CHECK(store_save_part(&bench.core.store, &bench.core.settings, STORE_CA, der, der_length), "store");
-		why = ca_load(&bench.core, ca);
+		CHECK(store_save_part(&fixture.core.store, &fixture.core.settings, STORE_CA, der, der_length), "store");
+		why = ca_load(&fixture.core, ca);
 		CHECK(why == NULL, "%s as an anchor: %s", names[i], why);
 		CHECK(ca->anchor.flags == BR_X509_TA_CA && ca->anchor.dn.len > 10, "anchor");
-		CHECK(ca_digest(&bench.core.store, digest) && strlen(digest) == 64, "%s", digest);
+		CHECK(ca_digest(&fixture.core.store, digest) && strlen(digest) == 64, "%s", digest);
 		free(ca);
 	}
-	CHECK(bench.host.heap_used == 0, "nothing leaks");
+	CHECK(fixture.host.heap_used == 0, "nothing leaks");
 }
 
 static void refused(const char *bytes, size_t length, const char *reason)
@@ -100,11 +100,11 @@ static void test_refused(void)
 	length = load("broker.pem", text, sizeof text);
 	refused(text, length, "not a CA certificate");
 	length = load("ed25519.pem", text, sizeof text);
-	refused(text, length, "key that TLS here cannot use");
+	refused(text, length, "key that this board cannot use");
 	length = load("secp256k1.pem", text, sizeof text);
 	refused(text, length, "cannot use");
 	length = load("ec256.key", text, sizeof text);
-	refused(text, length, "no CERTIFICATE");
+	refused(text, length, "not a CERTIFICATE");
 	length = load("ec256.pem", text, sizeof text);
 	refused(text, length - 26, "the PEM has no end"); /* without its last line */
 	refused(text, length - 30, "the PEM is damaged");
@@ -120,7 +120,7 @@ static void test_refused(void)
 	for (int i = 0; i < 80; i++)
 		strcat(text, "MIIBAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n");
 	refused(text, strlen(text), "longer than 2560");
-	CHECK(bench.host.heap_used == 0, "nothing leaks");
+	CHECK(fixture.host.heap_used == 0, "nothing leaks");
 }
 
 /* Any byte of a good one changed, any end cut off, any noise: it answers. */
@@ -148,7 +148,7 @@ static void test_noise(void)
 		bad[0] = 0x30;
 		taken += upload(bad, length, 50) == NULL;
 	}
-	CHECK(bench.host.heap_used == 0, "nothing leaks (%u changed ones decoded)", taken);
+	CHECK(fixture.host.heap_used == 0, "nothing leaks (%u changed ones decoded)", taken);
 }
 
 int main(int argc, char **argv)
@@ -157,10 +157,10 @@ int main(int argc, char **argv)
 		return 2;
 	folder = argv[1];
 	srand(4);
-	bench_start(&bench);
+	host_core_start(&fixture);
 	test_good();
 	test_refused();
 	test_noise();
-	bench_stop(&bench);
+	host_core_stop(&fixture);
 	return checks_end("CA certificate");
 }

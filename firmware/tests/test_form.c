@@ -100,7 +100,7 @@ static void test_numbers(void)
 	CHECK(form.settings.mqtt_port == 1 && form.settings.http_port == 65535 &&
 		      form.settings.baud == 9600 && form.settings.mqtt_retry_seconds == 3600 &&
 		      form.settings.mqtt_retry_attempts == 0,
-	      "numbers are taken over");
+	      "numbers are stored");
 	refused("mqtt_pt=0", "mqtt_pt");
 	refused("mqtt_pt=65536", "mqtt_pt");
 	refused("mqtt_pt=4294967297", "mqtt_pt");
@@ -216,13 +216,13 @@ static void test_boxes_and_secrets(void)
 		      form.settings.mqtt_use_password == 0,
 	      "ticked ones are on");
 	TAKEN("mqtt_ssl_en=off");
-	CHECK(form.settings.tls == 0, "off can be said");
+	CHECK(form.settings.tls == 0, "off is accepted");
 	refused("mqtt_ssl_en=yes", "mqtt_ssl_en");
 	TAKEN("mqtt_pw=&save=SAVE");
 	CHECK(strcmp(form.settings.mqtt_password, "secret") == 0, "an empty password leaves the old one");
 	TAKEN("mqtt_pw=x");
 	CHECK(strcmp(form.settings.mqtt_password, "x") == 0 && form.settings.mqtt_password[2] == 0,
-	      "nothing of a longer one stays behind");
+	      "nothing of a longer one is left");
 	defaults(&start);
 }
 

@@ -5,18 +5,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "bench_core.h"
+#include "host_core.h"
 #include "check.h"
 #include "fields.h"
 #include "http.h"
 
-static struct bench bench;
+static struct host_core fixture;
 static char answer[65536];
 
 static void start(void)
 {
-	bench_start(&bench);
-	if (!http_start(&bench.core))
+	host_core_start(&fixture);
+	if (!http_start(&fixture.core))
 		abort();
 }
 
@@ -37,7 +37,7 @@ static bool drain(int fd, size_t *used)
  * close, or the clock runs until it does. Its status, 0 for no answer. */
 static int exchange_bytes(const char *bytes, size_t length, size_t piece)
 {
-	int fd = host_connect(&bench.host);
+	int fd = host_connect(&fixture.host);
 	size_t used = 0;
 	bool open = true;
 	unsigned rounds = 0;
@@ -48,19 +48,19 @@ static int exchange_bytes(const char *bytes, size_t length, size_t piece)
 
 		if (sent > 0)
 			at += (size_t)sent;
-		http_poll(&bench.core);
+		http_poll(&fixture.core);
 		open = drain(fd, &used);
 	}
 	while (open && rounds++ < 10000) {
-		http_poll(&bench.core);
+		http_poll(&fixture.core);
 		open = drain(fd, &used);
-		bench.host.pushed_ms += 10;
+		fixture.host.pushed_ms += 10;
 	}
 	answer[used] = 0;
 	close(fd);
-	http_poll(&bench.core);
+	http_poll(&fixture.core);
 	CHECK(!open, "the server closed: %.40s", bytes);
-	CHECK(http_is_idle(&bench.core), "the place is free again");
+	CHECK(http_is_idle(&fixture.core), "the place is free again");
 	return used > 12 ? atoi(answer + 9) : 0;
 }
 
@@ -90,7 +90,7 @@ static void test_requests(void)
 	/* No "Connection:" header, and none at all. */
 	CHECK(exchange("GET /?request=LedOn HTTP/1.0\r\n\r\n") == 200, "%s", answer);
 	CHECK(strcmp(body(), "LED is now ON") == 0, "%s", body());
-	CHECK(bench.host.led, "the LED is on");
+	CHECK(fixture.host.led, "the LED is on");
 	CHECK(get("/?request=LedOff") == 200 && strcmp(body(), "LED is now OFF") == 0, "%s", body());
 	CHECK(get("/?request=BlinkLed&nblink=7") == 200, "%s", answer);
 	CHECK(strcmp(body(), "LED is now blinking 7 times.") == 0, "%s", body());
@@ -107,28 +107,28 @@ static void test_requests(void)
 	CHECK(get("/configuration-of-a-long-name") == 404, "%s", answer);
 	CHECK(exchange("DELETE /config HTTP/1.1\r\n\r\n") == 405, "%s", answer);
 	CHECK(exchange("POST /config HTTP/1.1\r\nContent-Length: 0\r\n\r\n") == 405, "%s", answer);
-	bench_stop(&bench);
+	host_core_stop(&fixture);
 }
 
 static void test_mode_switch(void)
 {
 	start();
 	CHECK(get("/?request=MqttSslOn") == 200 && strstr(body(), "needs a CA") != NULL, "%s", body());
-	CHECK(!bench.core.reset_wanted, "without a CA the board stays where it can be reached");
-	store_save_part(&bench.core.store, &bench.core.settings, STORE_CA, "any", 3);
+	CHECK(!fixture.core.reset_wanted, "without a CA the board stays where it can be reached");
+	store_save_part(&fixture.core.store, &fixture.core.settings, STORE_CA, "any", 3);
 	CHECK(get("/?request=MqttSslOn") == 200, "%s", answer);
 	CHECK(strcmp(body(), "MQTT SSL Broker Connection Restored and HTTP Disabled") == 0, "%s",
 	      body());
-	CHECK(bench.core.reset_wanted && bench.core.settings.tls && bench.core.settings.mqtt,
+	CHECK(fixture.core.reset_wanted && fixture.core.settings.tls && fixture.core.settings.mqtt,
 	      "stored, and a reset asked for");
-	bench_stop(&bench);
+	host_core_stop(&fixture);
 
 	start();
 	CHECK(get("/?request=HttpOn") == 200, "%s", answer);
 	CHECK(strcmp(body(), "HTTP Server Restored and MQTT Disabled") == 0, "%s", body());
-	CHECK(!bench.core.reset_wanted && bench.host.writes == 0,
+	CHECK(!fixture.core.reset_wanted && fixture.host.writes == 0,
 	      "it is in that mode: nothing is written, nothing restarts");
-	bench_stop(&bench);
+	host_core_stop(&fixture);
 }
 
 static void test_page(void)
@@ -137,14 +137,14 @@ static void test_page(void)
 	size_t length;
 
 	start();
-	strcpy(bench.core.settings.ssid, "<script>\"'&");
-	strcpy(bench.core.settings.mqtt_password, "hidden-secret");
-	strcpy(bench.core.settings.password, "hidden-wifi");
+	strcpy(fixture.core.settings.ssid, "<script>\"'&");
+	strcpy(fixture.core.settings.mqtt_password, "hidden-secret");
+	strcpy(fixture.core.settings.password, "hidden-wifi");
 	CHECK(get("/config") == 200, "%.100s", answer);
 	length = strlen(body());
 	CHECK(strstr(answer, "Content-Length: ") != NULL &&
 		      (size_t)atol(strstr(answer, "Content-Length: ") + 16) == length,
-	      "the length is told right (%zu)", length);
+	      "the length is right (%zu)", length);
 	for (size_t i = 0; i < FIELDS; i++) {
 		snprintf(name, sizeof name, "name=\"%s\"", fields[i].name);
 		CHECK(strstr(body(), name) != NULL, "no field %s", fields[i].name);
@@ -153,13 +153,13 @@ static void test_page(void)
 	CHECK(strstr(body(), "<script>") == NULL, "HTML in a setting is escaped");
 	CHECK(strstr(body(), "&lt;script&gt;&quot;&#39;&amp;") != NULL, "and shown");
 	CHECK(strstr(body(), "hidden") == NULL, "passwords are not shown");
-	CHECK(bench_logged(&bench, "Heap page: free "), "its heap is told");
+	CHECK(host_core_logged(&fixture, "Heap page: free "), "its heap is logged");
 	CHECK(length > 1000 && strcmp(body() + length - 15, "</body></html>\n") == 0, "whole");
 
 	/* The same through a peer that takes a few bytes at a time. */
-	bench.host.write_at_most = 61;
+	fixture.host.write_at_most = 61;
 	CHECK(get("/config") == 200 && strlen(body()) == length, "in small pieces");
-	bench_stop(&bench);
+	host_core_stop(&fixture);
 }
 
 static void test_form(void)
@@ -172,18 +172,18 @@ static void test_form(void)
 		      200,
 	      "%.100s", answer);
 	CHECK(strstr(body(), "Settings stored") != NULL && strstr(body(), "broker.test") != NULL, "page");
-	store_load(&store, &bench.host.port, &seen);
+	store_load(&store, &fixture.host.port, &seen);
 	CHECK(strcmp(seen.broker, "broker.test") == 0 && seen.mqtt_port == 8884 && seen.mqtt == 1 &&
 		      seen.tls == 0,
-	      "it stands in the flash");
+	      "it is in the flash");
 	CHECK(get("/config?mqtt_pt=1&mqtt_ba=1.2.3") == 400, "%.100s", answer);
 	CHECK(strstr(body(), "mqtt_ba: not an IPv4 address") != NULL, "%s", body());
-	store_load(&store, &bench.host.port, &seen);
+	store_load(&store, &fixture.host.port, &seen);
 	CHECK(seen.mqtt_port == 8884, "of a refused form nothing is stored");
-	bench.host.power_is_off = true;
+	fixture.host.power_is_off = true;
 	CHECK(get("/config?mqtt_pt=2") == 500, "%.100s", answer);
-	CHECK(bench.core.settings.mqtt_port == 8884, "nor of one that the flash does not take");
-	bench_stop(&bench);
+	CHECK(fixture.core.settings.mqtt_port == 8884, "nor of one that the flash does not take");
+	host_core_stop(&fixture);
 }
 
 /* The original broke on a request of 1024 bytes and on 33 fields. */
@@ -199,7 +199,7 @@ static void test_long_requests(void)
 			used += (size_t)snprintf(text + used, sizeof text - used, "&ip_0=0");
 		snprintf(text + used, sizeof text - used, " HTTP/1.1\r\nHost: x\r\n\r\n");
 		CHECK(exchange(text) == 200, "%zu bytes: %.60s", used, answer);
-		CHECK(bench.core.settings.mqtt_port == length, "%zu bytes are read to the end", used);
+		CHECK(fixture.core.settings.mqtt_port == length, "%zu bytes are read to the end", used);
 	}
 	for (size_t length = 8193; length < 60000; length = length * 2) {
 		used = (size_t)snprintf(text, sizeof text, "GET /config?ssid=");
@@ -226,8 +226,8 @@ static void test_long_requests(void)
 		used += (size_t)snprintf(text + used, sizeof text - used, "&svrport=%d", 1000 + i);
 	snprintf(text + used, sizeof text - used, " HTTP/1.1\r\n\r\n");
 	CHECK(exchange_bytes(text, strlen(text), 1) == 200, "%.60s", answer);
-	CHECK(bench.core.settings.http_port == 1099, "the last one counts");
-	bench_stop(&bench);
+	CHECK(fixture.core.settings.http_port == 1099, "the last one counts");
+	host_core_stop(&fixture);
 }
 
 static void test_malformed(void)
@@ -264,7 +264,7 @@ static void test_malformed(void)
 
 		CHECK(status == cases[i].status, "%s: %d", cases[i].text, status);
 	}
-	bench_stop(&bench);
+	host_core_stop(&fixture);
 }
 
 static void test_slow_and_gone(void)
@@ -275,24 +275,24 @@ static void test_slow_and_gone(void)
 	CHECK(exchange("") == 408, "who sends nothing is sent away: %.40s", answer);
 	CHECK(exchange("GET /conf") == 408, "and who sends half: %.40s", answer);
 	CHECK(exchange("POST /ca HTTP/1.1\r\nContent-Length: 100\r\n\r\n0") == 408, "%.40s", answer);
-	fd = host_connect(&bench.host);
+	fd = host_connect(&fixture.host);
 	CHECK(write(fd, "GET /con", 8) == 8, "write");
-	http_poll(&bench.core);
-	CHECK(!http_is_idle(&bench.core), "it is being read");
+	http_poll(&fixture.core);
+	CHECK(!http_is_idle(&fixture.core), "it is being read");
 	close(fd);
-	http_poll(&bench.core);
-	CHECK(http_is_idle(&bench.core), "who goes away makes room");
+	http_poll(&fixture.core);
+	CHECK(http_is_idle(&fixture.core), "who goes away makes room");
 	/* Who reads nothing loses the answer, and the place after a while. */
-	fd = host_connect(&bench.host);
+	fd = host_connect(&fixture.host);
 	CHECK(write(fd, "GET /config HTTP/1.0\r\n\r\n", 24) == 24, "write");
-	bench.host.write_at_most = 1;
-	http_poll(&bench.core);
-	CHECK(http_is_idle(&bench.core), "a peer that takes nothing is dropped");
-	bench.host.write_at_most = 0;
+	fixture.host.write_at_most = 1;
+	http_poll(&fixture.core);
+	CHECK(http_is_idle(&fixture.core), "a peer that takes nothing is dropped");
+	fixture.host.write_at_most = 0;
 	close(fd);
 	CHECK(get("/?request=LedOn") == 200, "and the next is served");
-	CHECK(bench.host.heap_used > 0, "the server itself stays loaded");
-	bench_stop(&bench);
+	CHECK(fixture.host.heap_used > 0, "the server itself stays loaded");
+	host_core_stop(&fixture);
 }
 
 /* Every allocation of a request fails in turn. */
@@ -301,18 +301,18 @@ static void test_no_memory(void)
 	size_t before;
 
 	start();
-	before = bench.host.heap_used;
-	bench.host.allocs_left = 0;
+	before = fixture.host.heap_used;
+	fixture.host.allocs_left = 0;
 	CHECK(get("/config?mqtt_pt=5") == 503, "%.60s", answer);
 	CHECK(exchange("POST /ca HTTP/1.1\r\nContent-Length: 1\r\n\r\n0") == 503, "%.60s", answer);
 	CHECK(get("/config") == 200, "the page needs none: %.60s", answer);
 	CHECK(get("/?request=GetSensors") == 200 && strstr(body(), "\"SYS_HeapFailed\":\"2\""), "%s",
 	      body());
-	bench.host.allocs_left = 1; /* the body's, but not the decoder's */
+	fixture.host.allocs_left = 1; /* the body's, but not the decoder's */
 	CHECK(exchange("POST /ca HTTP/1.1\r\nContent-Length: 2\r\n\r\n\x30\x01") == 400, "%.60s", answer);
 	CHECK(strstr(body(), "no memory") != NULL, "%s", body());
-	CHECK(bench.host.heap_used == before, "nothing leaks: %zu, %zu", before, bench.host.heap_used);
-	bench_stop(&bench);
+	CHECK(fixture.host.heap_used == before, "nothing leaks: %zu, %zu", before, fixture.host.heap_used);
+	host_core_stop(&fixture);
 }
 
 static void test_noise(void)
@@ -325,7 +325,7 @@ static void test_noise(void)
 	size_t before;
 
 	start();
-	before = bench.host.heap_used;
+	before = fixture.host.heap_used;
 	for (unsigned round = 0; round < 1500; round++) {
 		size_t used = 0;
 		size_t wanted = (size_t)rand() % (round % 10 == 0 ? sizeof text - 200 : 300);
@@ -338,11 +338,11 @@ static void test_noise(void)
 							 words[(size_t)rand() % 16]);
 		exchange_bytes(text, used, 1 + (size_t)rand() % 1500);
 	}
-	CHECK(bench.host.heap_used == before, "nothing leaks");
-	bench_stop(&bench);
+	CHECK(fixture.host.heap_used == before, "nothing leaks");
+	host_core_stop(&fixture);
 	start();
 	CHECK(get("/?request=LedOn") == 200, "and it serves on");
-	bench_stop(&bench);
+	host_core_stop(&fixture);
 }
 
 int main(void)

@@ -2,17 +2,17 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-#include "bench_core.h"
+#include "host_core.h"
 #include "check.h"
 #include "identity.h"
 #include "tls.h"
 
-static struct bench bench;
+static struct host_core fixture;
 static struct identity_reader reader;
 static const char *folder;
 static char text[20000];
 
-/* The files behind one another, into `text`. */
+/* The files one after the other, into `text`. */
 static size_t join(const char *first, ...)
 {
 	size_t length = 0;
@@ -43,7 +43,7 @@ static const char *upload(const char *bytes, size_t length, size_t piece)
 	identity_start(&reader);
 	for (size_t at = 0; at < length; at += piece)
 		identity_feed(&reader, bytes + at, piece < length - at ? piece : length - at);
-	return identity_end(&bench.core, &reader);
+	return identity_end(&fixture.core, &reader);
 }
 
 #define TAKEN(length, what)                                                                        \
@@ -75,33 +75,33 @@ static void test_good(void)
 	memcpy(first, reader.bytes, stored);
 	TAKEN(join("client.key", "client.pem", NULL), "the key first");
 	CHECK(reader.length == stored && memcmp(first, reader.bytes, stored) == 0, "the same");
-	TAKEN(join("client.sec1", "client.pem", NULL), "SEC1 behind its EC PARAMETERS");
+	TAKEN(join("client.sec1", "client.pem", NULL), "SEC1 after its EC PARAMETERS");
 	CHECK(reader.length == stored && memcmp(first, reader.bytes, stored) == 0, "the same");
 	TAKEN(join("client.pem", "ec256.pem", "rsa2048.pem", "client.key", NULL), "a chain");
 	length = join("client.pem", "client.key", NULL);
 	TAKEN(length - 1, "without the last newline");
 
-	CHECK(identity_digest(&bench.core.store, digest) && strcmp(digest, "none") == 0, "%s", digest);
-	CHECK(identity_load(&bench.core, client, &identity) == TLS_ERROR_NONE && identity == NULL,
+	CHECK(identity_digest(&fixture.core.store, digest) && strcmp(digest, "none") == 0, "%s", digest);
+	CHECK(identity_load(&fixture.core, client, &identity) == TLS_ERROR_NONE && identity == NULL,
 	      "nothing is stored");
-	CHECK(store_save_part(&bench.core.store, &bench.core.settings, STORE_IDENTITY, reader.bytes,
+	CHECK(store_save_part(&fixture.core.store, &fixture.core.settings, STORE_IDENTITY, reader.bytes,
 			      reader.length),
 	      "store");
-	CHECK(identity_digest(&bench.core.store, digest) && strlen(digest) == 64, "%s", digest);
-	CHECK(identity_load(&bench.core, client, &identity) == TLS_ERROR_NONE && identity != NULL &&
+	CHECK(identity_digest(&fixture.core.store, digest) && strlen(digest) == 64, "%s", digest);
+	CHECK(identity_load(&fixture.core, client, &identity) == TLS_ERROR_NONE && identity != NULL &&
 		      client->client_auth_vtable != NULL,
 	      "for a handshake");
-	identity_free(&bench.core, identity);
+	identity_free(&fixture.core, identity);
 
-	/* What nobody stored who checked it. */
-	store_save_part(&bench.core.store, &bench.core.settings, STORE_IDENTITY, "damaged", 7);
-	CHECK(identity_load(&bench.core, client, &identity) == TLS_ERROR_BAD_IDENTITY, "too short");
-	identity_free(&bench.core, identity);
+	/* What no upload would store. */
+	store_save_part(&fixture.core.store, &fixture.core.settings, STORE_IDENTITY, "damaged", 7);
+	CHECK(identity_load(&fixture.core, client, &identity) == TLS_ERROR_BAD_IDENTITY, "too short");
+	identity_free(&fixture.core, identity);
 	first[IDENTITY_KEY_SIZE + 1] = 0xff;
-	store_save_part(&bench.core.store, &bench.core.settings, STORE_IDENTITY, first, stored);
-	CHECK(identity_load(&bench.core, client, &identity) == TLS_ERROR_BAD_IDENTITY, "too long");
-	identity_free(&bench.core, identity);
-	CHECK(bench.host.heap_used == 0, "nothing leaks");
+	store_save_part(&fixture.core.store, &fixture.core.settings, STORE_IDENTITY, first, stored);
+	CHECK(identity_load(&fixture.core, client, &identity) == TLS_ERROR_BAD_IDENTITY, "too long");
+	identity_free(&fixture.core, identity);
+	CHECK(fixture.host.heap_used == 0, "nothing leaks");
 	free(client);
 }
 
@@ -130,7 +130,7 @@ static void test_refused(void)
 	join("client.pem", "client.key", NULL);
 	text[100] = '!';
 	refused(strlen(text), "the PEM is damaged");
-	CHECK(bench.host.heap_used == 0, "nothing leaks");
+	CHECK(fixture.host.heap_used == 0, "nothing leaks");
 }
 
 /* Any byte changed, any end cut off: it answers, and what it takes can be used. */
@@ -146,7 +146,7 @@ static void test_noise(void)
 		taken += upload(bad, length, 64) == NULL;
 		upload(text, at, 64);
 	}
-	CHECK(bench.host.heap_used == 0, "nothing leaks (%u changed ones taken)", taken);
+	CHECK(fixture.host.heap_used == 0, "nothing leaks (%u changed ones taken)", taken);
 }
 
 int main(int argc, char **argv)
@@ -155,10 +155,10 @@ int main(int argc, char **argv)
 		return 2;
 	folder = argv[1];
 	srand(5);
-	bench_start(&bench);
+	host_core_start(&fixture);
 	test_good();
 	test_refused();
 	test_noise();
-	bench_stop(&bench);
+	host_core_stop(&fixture);
 	return checks_end("client certificate");
 }

@@ -173,7 +173,7 @@ static void test_both_parts(void)
 	host_stop(&host);
 }
 
-/* What a firmware of layout 1 stored: settings of 680 bytes, and behind them the CA. */
+/* A slot of layout 1: settings of 680 bytes, then the CA. */
 static void test_older_layout(void)
 {
 	struct store store;
@@ -297,7 +297,7 @@ static void test_dead_flash(void)
 	host_start(&host);
 	host.power_is_off = true;
 	CHECK(store_load(&store, &host.port, &settings) == STORE_DAMAGED, "unreadable is not blank");
-	CHECK(!store_save(&store, &settings), "a save says that it failed");
+	CHECK(!store_save(&store, &settings), "a save reports that it failed");
 	host_stop(&host);
 }
 

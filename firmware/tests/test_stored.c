@@ -39,7 +39,7 @@ static const char *kind(const struct field *field)
 	}
 }
 
-/* What stands behind the kind: the default, if it is not zero, or the choices. */
+/* What follows the kind: the default, if it is not zero, or the choices. */
 static void rest(const struct field *field, char to[128])
 {
 	struct settings defaults;
@@ -65,7 +65,7 @@ int main(void)
 	const char *at = strstr(text, "\n[stored.fields]\n");
 	char line[256];
 	char more[128];
-	unsigned told = 0;
+	unsigned found = 0;
 
 	snprintf(line, sizeof line, "\nlength = %zu ", sizeof(struct settings));
 	CHECK(strstr(text, line) != NULL, "the contract lacks:%s", line);
@@ -77,7 +77,7 @@ int main(void)
 		CHECK(strstr(at, line) != NULL, "the contract lacks:%s", line);
 	}
 	for (at = at == NULL ? text : at + 1; *at != 0 && strncmp(at, "\n[", 2) != 0; at++)
-		told += strncmp(at, "= { at = ", 9) == 0;
-	CHECK(told == FIELDS, "the contract has %u fields, the firmware %u", told, FIELDS);
+		found += strncmp(at, "= { at = ", 9) == 0;
+	CHECK(found == FIELDS, "the contract has %u fields, the firmware %u", found, FIELDS);
 	return checks_end("test_stored");
 }

@@ -30,6 +30,12 @@ pub fn hilrig() -> PathBuf {
     built(folder.join("hilrig"), "cargo build -p hilrig-cli")
 }
 
+/// An example of the library `hilrig`, from the same build as this test.
+pub fn example(name: &str) -> PathBuf {
+    let folder = hilrig().with_file_name("examples");
+    built(folder.join(name), "cargo build -p hilrig --examples")
+}
+
 /// The virtual board's firmware.
 pub fn firmware() -> PathBuf {
     firmware_file("firmware/build/virtual/firmware.bin", "make firmware")

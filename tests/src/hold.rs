@@ -25,7 +25,10 @@ pub fn in_phase(bench: &Sandbox, configuration: &mut Configuration, phase: Phase
         Phase::Boot => contract(
             bench,
             configuration,
-            &[("'^ESP8266 Mode: Web Server Running [-–] Type = SDK API$'", "'^never$'")],
+            &[(
+                "'^(?:ESP8266|LM3S6965) Mode: Web Server Running [-–] Type = SDK API$'",
+                "'^never$'",
+            )],
         ),
         Phase::Configuration => {
             // A broker that starts and says nothing.

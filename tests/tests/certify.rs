@@ -37,7 +37,7 @@ fn the_matrix_of_mosquitto_comes_out_as_it_must() {
     let bench = Sandbox::new();
     let record = bench.path("record");
     let ended = bench
-        .run(&["certify", "--virtual", "2", "--seed", "5", "--record", record.to_str().unwrap()])
+        .run(&["certify", "--virtual", "4", "--seed", "5", "--record", record.to_str().unwrap()])
         .with_code(0);
     let certificate = certificate(&record, "mosquitto");
 
@@ -90,7 +90,7 @@ fn the_matrix_of_mosquitto_comes_out_as_it_must() {
     for board in certificate["device"]["boards"].as_array().unwrap() {
         assert!(storm.contains(board.as_str().unwrap()), "{board} is not in: {storm}");
     }
-    assert!(storm.starts_with("2 boards (") && storm.contains("50 clients"), "{storm}");
+    assert!(storm.starts_with("4 boards (") && storm.contains("50 clients"), "{storm}");
     let small = case(&certificate, "mfln-512")["cost"]["heap_connected"].as_u64().unwrap();
     let whole = case(&certificate, "control")["cost"]["heap_connected"].as_u64().unwrap();
     assert!(

@@ -79,7 +79,7 @@ fn boards_tells_what_is_configured_and_not_attached() {
     bench
         .run(&["boards"])
         .with_code(exit::PASSED)
-        .showing("Board `gone`: there is no /dev/hilrig-no-such-port. Look at its cable");
+        .showing("Board `gone`: there is no /dev/hilrig-no-such-port. Check its cable");
     let list = bench.run(&["boards", "--json"]).with_code(exit::PASSED).stdout;
     let list: Value = serde_json::from_str(&list).unwrap();
     assert!(list["ports"].is_array() && list["probes"].is_array(), "{list}");

@@ -44,6 +44,18 @@ fn every_command_is_accepted() {
 }
 
 #[test]
+fn every_command_is_listed() {
+    let pages = current();
+    let page = pages.iter().find(|page| page.path == "docs/reference/cli.md");
+    let listed = page.expect("the reference has this page").spans();
+    let mut lacking = Helps::of(hilrig()).commands();
+    lacking.retain(|command| !listed.iter().any(|(_, span)| *span == format!("hilrig {command}")));
+    // `hilrig heap` only has subcommands.
+    lacking.retain(|command| command != "heap");
+    nothing_in(&lacking);
+}
+
+#[test]
 fn every_make_target_exists() {
     nothing_in(&missing_targets(&root(), &current()));
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use esp32_rom::elf::{self, RISCV, XTENSA};
-use esp32_rom::{Chip, DATA, Kind, MAC, OLD, Rom, Trick};
+use esp32_rom::{DATA, Esp32Chip, Esp32Rom, Esp32Trick, Kind, MAC, OLD};
 use hilrig_core::exit;
 use hilrig_tests::artifacts::esptool;
 use hilrig_tests::running::{EndedProgram, RunningProgram};
@@ -18,7 +18,7 @@ use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 use rustix::process::Signal;
 
 /// The board as a configuration has it.
-fn board(rom: &Rom, kind: &str) -> toml::Table {
+fn board(rom: &Esp32Rom, kind: &str) -> toml::Table {
     let mut board = toml::Table::new();
     for (key, value) in [
         ("name", "c3"),
@@ -50,7 +50,7 @@ fn elf2image(bench: &Sandbox, tool: &Path, chip: &str, header: &[u8]) -> Vec<u8>
     std::fs::read(bench.path("theirs.bin")).unwrap()
 }
 
-fn flash(bench: &Sandbox, rom: &Rom, kind: &str) -> EndedProgram {
+fn flash(bench: &Sandbox, rom: &Esp32Rom, kind: &str) -> EndedProgram {
     let port = path_text(&rom.port);
     bench.run(&["flash", "--port", &port, "--kind", kind, "firmware.elf"])
 }
@@ -58,7 +58,7 @@ fn flash(bench: &Sandbox, rom: &Rom, kind: &str) -> EndedProgram {
 #[test]
 fn a_board_of_the_configuration_is_flashed_from_an_elf_file() {
     let bench = Sandbox::new();
-    let rom = Rom::start(Kind::Esp32c3, Trick::None);
+    let rom = Esp32Rom::start(Kind::Esp32c3, Esp32Trick::None);
     let mut configuration = Configuration::new();
     let elf = firmware(&bench, RISCV, 20_000);
     configuration.set("firmware.esp32c3.image", path_text(&elf));
@@ -78,8 +78,8 @@ fn a_board_of_the_configuration_is_flashed_from_an_elf_file() {
 #[test]
 fn the_wrong_chip_and_the_wrong_file_are_named_and_nothing_is_written() {
     let bench = Sandbox::new();
-    let untouched = |chip: Chip| assert!(chip.flash.iter().all(|byte| *byte == OLD));
-    let rom = Rom::start(Kind::Esp32s3, Trick::None);
+    let untouched = |chip: Esp32Chip| assert!(chip.flash.iter().all(|byte| *byte == OLD));
+    let rom = Esp32Rom::start(Kind::Esp32s3, Esp32Trick::None);
     firmware(&bench, RISCV, 5000);
     flash(&bench, &rom, "esp32c3")
         .with_code(exit::RIG_FAULT)
@@ -94,7 +94,7 @@ fn the_wrong_chip_and_the_wrong_file_are_named_and_nothing_is_written() {
 #[test]
 fn a_flashing_that_is_interrupted_leaves_nothing_behind() {
     let bench = Sandbox::new();
-    let rom = Rom::start(Kind::Esp32c3, Trick::Late(DATA, Duration::from_millis(30)));
+    let rom = Esp32Rom::start(Kind::Esp32c3, Esp32Trick::Late(DATA, Duration::from_millis(30)));
     firmware(&bench, RISCV, 200_000);
     let port = path_text(&rom.port);
     let running = bench.start(&["flash", "--port", &port, "--kind", "esp32c3", "firmware.elf"]);
@@ -112,7 +112,7 @@ fn the_flash_holds_what_the_vendors_tool_makes_of_the_same_file() {
     for (kind, machine, name) in [(Kind::Esp32c3, RISCV, "esp32c3"), (Kind::Esp32, XTENSA, "esp32")]
     {
         let bench = Sandbox::new();
-        let rom = Rom::start(kind, Trick::None);
+        let rom = Esp32Rom::start(kind, Esp32Trick::None);
         firmware(&bench, machine, 20_000);
         flash(&bench, &rom, name).with_code(exit::PASSED);
         let chip = rom.off();
@@ -138,7 +138,7 @@ fn the_vendors_tool_takes_the_fake_for_the_chip() {
         [(Kind::Esp32c3, "esp32c3", "ESP32-C3"), (Kind::Esp32, "esp32", "ESP32-D0")]
     {
         let bench = Sandbox::new();
-        let rom = Rom::start(kind, Trick::None);
+        let rom = Esp32Rom::start(kind, Esp32Trick::None);
         let port = path_text(&rom.port);
         let run = |arguments: &[&str]| {
             let mut command = bench.command(&tool);

@@ -83,7 +83,7 @@ fn two_boards_with_one_serial_number() {
     let ended = machine.start(&["run"]).ended().with_code(exit::RIG_FAULT);
     let (verdict, why) = bench.record().verdict("a");
     assert_eq!(verdict, Verdict::RigFault, "{ended}");
-    for word in ["2 ports are that one", "/dev/ttyUSB0", "/dev/ttyUSB1", "Add the `position`"] {
+    for word in ["2 ports match", "/dev/ttyUSB0", "/dev/ttyUSB1", "Add the `position`"] {
         assert!(why.contains(word), "`{word}` in: {why}");
     }
     // Their places do, and their chips' MACs.
@@ -119,8 +119,7 @@ fn a_board_that_is_not_there_is_the_rigs_trouble_and_what_is_there_is_listed() {
     machine.start(&["run"]).ended().with_code(exit::RIG_FAULT);
     let (verdict, why) = bench.record().verdict("desk");
     assert_eq!(verdict, Verdict::RigFault);
-    for word in ["usb_serial = \"A7\"", "no port is that one", "/dev/ttyUSB0, usb_serial = \"B1\""]
-    {
+    for word in ["usb_serial = \"A7\"", "no port matches", "/dev/ttyUSB0, usb_serial = \"B1\""] {
         assert!(why.contains(word), "`{word}` in: {why}");
     }
     bench.nothing_may_be_left();

@@ -47,16 +47,19 @@ impl Scene {
         let dir = tempfile::tempdir().unwrap();
         let pki = pki();
         let order = Order {
-            software: Software::named("mosquitto").unwrap(),
-            home: Home::Process,
             dir: dir.path().join("b"),
             tls,
             material: Material::of(pki, &tls).unwrap(),
+            impostor: None,
             login: Login::random().unwrap(),
             listen: Ipv4Addr::LOCALHOST,
+            port: None,
             deadline: PATIENCE,
         };
-        let broker = Instance::start(order).await.unwrap_or_else(|error| panic!("{error}"));
+        let mosquitto = Software::named("mosquitto").unwrap();
+        let broker = Instance::start(mosquitto, Home::Process, order)
+            .await
+            .unwrap_or_else(|error| panic!("{error}"));
         Scene { case, pki, dir, broker }
     }
 

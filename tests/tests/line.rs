@@ -231,9 +231,9 @@ fn segments_lie_where_they_were_to_and_those_that_lie_over_others_are_refused() 
     assert_eq!(flash[0x20_2000 + 256..0x20_3000], [0xFF; 4096 - 256]);
 
     for (offset, why) in [
-        (0x1000, "over the image"),
-        (0x20_1000, "over the data at 0x200000"),
-        (0x3F_F000 + 0x1000, "behind the end of the flash"),
+        (0x1000, "overlap with the image"),
+        (0x20_1000, "overlap with the data at 0x200000"),
+        (0x3F_F000 + 0x1000, "exceed the flash"),
     ] {
         let segments = vec![segment(0x20_0000, "first.bin"), segment(offset, "second.bin")];
         configuration.set("firmware.virtual.segments", segments);

@@ -75,7 +75,8 @@ fn a_power_cycle_is_not_taken_for_a_brownout() {
     let bench = Sandbox::new();
     let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
-    configuration.board(board.as_board("desk"));
+    // The silent board is given up after this time.
+    configuration.board(board.as_board("desk")).set("deadlines.boot", "10 s");
     bench.configure(&configuration);
     bench.run(&["run"]).with_code(exit::PASSED);
     // What is on it is kept, does not come up, and hangs: that shows when it is flashed anew.
@@ -196,7 +197,7 @@ fn whoever_waits_for_a_board_is_told_at_once_for_whom() {
     monitor.line_with("ESP8266 Mode");
     let mut run = bench.start(&["run"]);
     let line = run.line_with("waiting for");
-    let holder = format!("process {} holds it since ", monitor.pid().as_raw_nonzero());
+    let holder = format!("process {} has had it since ", monitor.pid().as_raw_nonzero());
     for words in [&holder, "for: reading its console", "`hilrig monitor --board desk --reset`"] {
         assert!(line.contains(words), "`{words}` is not in: {line}");
     }

@@ -102,9 +102,10 @@ fn the_whole_path_passes_on_the_lm3s6965() {
     let log = record.text("virtual-1/boot.log");
     let starts = log.matches("Build: ").count();
     assert_eq!(starts, 5, "configuration, refusal and back, MQTT and back: {log}");
-    for line in ["ESP8266 Mode: MQTT Client Running", "TLS error 62: ", "Restarting"] {
+    for line in ["LM3S6965 Mode: MQTT Client Running", "TLS error 62: ", "Restarting"] {
         assert!(log.contains(line), "`{line}` is not in: {log}");
     }
+    assert!(!log.contains("ESP8266"), "a Cortex-M has another chip's name: {log}");
     bench.nothing_may_be_left();
 }
 

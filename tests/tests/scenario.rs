@@ -118,6 +118,9 @@ fn a_scenario_is_refused_where_nothing_would_come_of_it() {
     bench.must_be_untouched();
 }
 
+/// The fewest steps of a scenario. A leak takes 3 s a step: the rig waits for the heap to come back.
+const LEAK_STEPS: &str = "9";
+
 /// A firmware that leaks 64 B with each connection.
 fn leak_is_found(scenario: &str, each: &str) {
     let bench = Sandbox::new();
@@ -125,7 +128,7 @@ fn leak_is_found(scenario: &str, each: &str) {
     configuration.image(&artifacts::faulty_firmware("LEAK_ON_RECONNECT"));
     bench.configure(&configuration);
     bench
-        .run(&["run", "--scenario", scenario, "--count", "12"])
+        .run(&["run", "--scenario", scenario, "--count", LEAK_STEPS])
         .with_code(exit::BOARD_FAILED)
         .showing("It leaks");
     let record = bench.record();
@@ -140,7 +143,7 @@ fn leak_is_found(scenario: &str, each: &str) {
     let scenarios = record.board("virtual-1")["scenarios"].clone();
     assert_eq!(scenarios.as_array().map(Vec::len), Some(1), "{scenarios}");
     let told = &scenarios[0];
-    assert_eq!((&told["scenario"], &told["steps"]), (&scenario.into(), &12.into()));
+    assert_eq!((&told["scenario"], &told["steps"]), (&scenario.into(), &9.into()));
     assert_eq!(told["outcome"], "not_held");
     let slope = serde_json::json!({ "each": each, "slope": -64.0, "low": -64.0, "high": -64.0 });
     assert_eq!(told["slopes"], serde_json::json!([slope]));
@@ -291,7 +294,7 @@ fn a_scenario_that_is_stopped_is_judged_by_what_was_measured() {
 fn a_leak_in_a_scenario_that_is_stopped_fails_the_board() {
     let bench = Sandbox::new();
     let leaks = artifacts::faulty_firmware("LEAK_ON_RECONNECT");
-    let (record, check) = stopped_after(&bench, Some(&leaks), 12, exit::BOARD_FAILED);
+    let (record, check) = stopped_after(&bench, Some(&leaks), 10, exit::BOARD_FAILED);
     assert_eq!(check.outcome, CheckOutcome::NotHeld, "{check:?}");
     let found = check.found.unwrap();
     assert!(found.starts_with("stopped after 1") && found.contains(". It leaks: "), "{found}");

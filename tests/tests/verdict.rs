@@ -20,7 +20,7 @@ use rustix::process::{Pid, Signal, kill_process};
 const FAULTS: [(&str, &str); 4] = [
     ("off", "it has no power"),
     ("hung", "its chip hangs"),
-    ("stopped", "stands still"),
+    ("stopped", "is stopped"),
     ("unplugged", "its network cable is out"),
 ];
 
@@ -67,26 +67,30 @@ fn held_in(bench: &Sandbox, phase: Phase, names: &[&str]) -> (Vec<AttachedBoard>
     for _ in names {
         run.line_with(phase.words());
     }
-    if matches!(phase, Phase::Refusal | Phase::Switch) {
-        for name in names {
-            in_mqtt_mode(bench, name);
-        }
+    // Each board is in MQTT mode in the refusal for the first time, and after the switch for the second.
+    let starts = match phase {
+        Phase::Refusal => 1,
+        Phase::Switch => 2,
+        _ => 0,
+    };
+    for name in names {
+        in_mqtt_mode(bench, name, starts);
     }
     (boards, run)
 }
 
-/// Waits until a board was asked for MQTT mode, and is in it.
-fn in_mqtt_mode(bench: &Sandbox, board: &str) {
+/// Waits until a board has come up in MQTT mode this many times.
+fn in_mqtt_mode(bench: &Sandbox, board: &str, starts: usize) {
     let log = bench.path(format!("hilrig-records/latest/{board}/boot.log"));
     let deadline = Instant::now() + PATIENCE;
-    while !fs::read(&log).is_ok_and(|log| memmem(&log, b"MQTT Client Running")) {
+    while fs::read(&log).map_or(0, |log| count(&log, b"MQTT Client Running")) < starts {
         assert!(Instant::now() < deadline, "{board} was not in MQTT mode within {PATIENCE:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-fn memmem(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
+fn count(text: &[u8], part: &[u8]) -> usize {
+    text.windows(part.len()).filter(|window| *window == part).count()
 }
 
 /// The broker starts now.

@@ -38,7 +38,7 @@ pub use self::openssl::{openssl_version, with_openssl};
 pub use self::rustls::with_rustls;
 pub use self::stall::{GaveUp, Stalled, stall};
 pub use self::tunnel::Tunnel;
-use crate::plan::Login;
+use crate::login::Login;
 use crate::tls::connack::{enter, exchange};
 
 /// From a client's end to the end of its connection.

@@ -5,8 +5,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::{Container, Software};
+use crate::error::BrokerError;
 use crate::program::look_up;
-use crate::start_error::StartError;
 
 /// Where a broker is on this machine.
 #[derive(Clone, Debug)]
@@ -24,9 +24,9 @@ impl Software {
     /// Looks for it on this machine; runs nothing.
     ///
     /// # Errors
-    /// [`StartError::NotInstalled`], with the command that installs it.
-    pub fn find(&self) -> Result<Found, StartError> {
-        let not_installed = |missing| StartError::NotInstalled {
+    /// [`BrokerError::NotInstalled`], with the command that installs it.
+    pub fn find(&self) -> Result<Found, BrokerError> {
+        let not_installed = |missing| BrokerError::NotInstalled {
             broker: self.title.clone(),
             missing,
             install: self.install_with(),

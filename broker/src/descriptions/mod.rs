@@ -3,14 +3,18 @@
 mod find;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
 
 use hilrig_core::certify::{BrokerTls, Identity, Versions};
+use hilrig_core::config::BrokerConfig;
 use regex::Regex;
 use serde::{Deserialize, Deserializer};
 
 pub use find::Found;
+
+/// The port of the listener with the impostor's certificate, where a broker's own configuration has one.
+pub(crate) const IMPOSTOR: &str = "impostor";
 
 /// No user may publish or subscribe to this topic or one below it, where the broker has such
 /// permissions ([`Software::can_forbid_topics`]).
@@ -56,7 +60,7 @@ const SOURCES: &[Source] = described! {
 
 /// A broker that can be started, as its file describes it. Its keys are explained in
 /// `broker/descriptions/README.md`.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Software {
     /// As it is named on the command line.
@@ -95,14 +99,14 @@ pub struct Software {
 }
 
 /// Where it comes from.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Install {
     from: Registry,
     packages: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Registry {
     Apt,
@@ -112,7 +116,7 @@ enum Registry {
 }
 
 /// A file or folder that must be there.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Need {
     /// Folders to look in; `$NAME` stands for those of an environment variable.
@@ -122,7 +126,7 @@ pub(crate) struct Need {
 }
 
 /// A command that makes a file before the broker is started.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Step {
     /// Program and arguments.
@@ -145,7 +149,7 @@ pub(crate) enum Only {
 }
 
 /// A process that the broker needs beside it.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Helper {
     pub program: Vec<String>,
@@ -154,7 +158,7 @@ pub(crate) struct Helper {
     pub port: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Run {
     /// Of its program. One that is filled in to nothing is left out.
@@ -164,7 +168,7 @@ pub(crate) struct Run {
 }
 
 /// How it runs in a container; what is not said is as for the process.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Container {
     /// The public image.
@@ -186,14 +190,14 @@ pub(crate) struct Container {
     pub environment: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ready {
     /// What a line of its log has in it when it is up. A hint: the proof is a CONNACK.
     pub log: Option<Pattern>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct End {
     pub signal: EndSignal,
@@ -201,9 +205,12 @@ pub(crate) struct End {
     pub grace_s: u64,
     /// Exit codes of an end in order.
     pub codes: Vec<i32>,
+    /// It looks for signals only when a connection comes, or some time later.
+    #[serde(default)]
+    pub wake: bool,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub(crate) enum EndSignal {
     Term,
@@ -212,7 +219,7 @@ pub(crate) enum EndSignal {
 }
 
 /// Where a version is read: the first group of the pattern.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 pub(crate) enum Reading {
     /// In its log.
@@ -225,7 +232,7 @@ pub(crate) enum Reading {
     Mapped { mapped: String, bytes: BytesPattern },
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct TlsLibrary {
     pub name: String,
     #[serde(flatten)]
@@ -233,7 +240,7 @@ pub(crate) struct TlsLibrary {
 }
 
 /// What it can do: `true`, or the reason why not.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Can {
     only_1_3: Able,
@@ -244,7 +251,7 @@ pub(crate) struct Can {
     permission: Able,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Able(Result<(), String>);
 
 impl<'de> Deserialize<'de> for Able {
@@ -265,7 +272,7 @@ impl<'de> Deserialize<'de> for Able {
 
 macro_rules! pattern {
     ($name:ident, $regex:ty) => {
-        #[derive(Debug)]
+        #[derive(Clone, Debug)]
         pub(crate) struct $name(pub $regex);
 
         impl<'de> Deserialize<'de> for $name {
@@ -281,24 +288,69 @@ pattern!(BytesPattern, regex::bytes::Regex);
 
 impl Software {
     /// Every broker that hilrig has a description of.
-    pub fn all() -> &'static [Software] {
-        static ALL: LazyLock<Vec<Software>> = LazyLock::new(|| {
+    pub fn all() -> &'static [Arc<Software>] {
+        static ALL: LazyLock<Vec<Arc<Software>>> = LazyLock::new(|| {
             let parsed = SOURCES.iter().map(|(text, templates)| Software::parse(text, templates));
             // They are part of this program, and a test reads them all.
-            parsed.collect::<Result<_, _>>().expect("the brokers' descriptions are sound")
+            let all = parsed.map(|one| one.map(Arc::new)).collect::<Result<_, _>>();
+            all.expect("the brokers' descriptions are sound")
         });
         &ALL
     }
 
     /// The broker of this name.
-    pub fn named(name: &str) -> Option<&'static Software> {
-        Software::all().iter().find(|software| software.name == name)
+    ///
+    /// # Errors
+    /// The names that there are, in words.
+    pub fn named(name: &str) -> Result<Arc<Software>, String> {
+        let all = Software::all();
+        all.iter().find(|software| software.name == name).cloned().ok_or_else(|| {
+            let known: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
+            format!("there is no broker `{name}`; there are {}", known.join(", "))
+        })
     }
 
     /// It, and the other set-ups of it that are certified with it.
-    pub fn with_beside(&'static self) -> Vec<&'static Software> {
-        let beside = self.beside.iter().filter_map(|name| Software::named(name));
-        [self].into_iter().chain(beside).collect()
+    pub fn with_beside(self: &Arc<Self>) -> Vec<Arc<Software>> {
+        let beside = self.beside.iter().filter_map(|name| Software::named(name).ok());
+        [self.clone()].into_iter().chain(beside).collect()
+    }
+
+    /// The broker that the configuration names, with its program and its image.
+    ///
+    /// # Errors
+    /// The key and what is wrong with it.
+    pub fn configured(config: &BrokerConfig) -> Result<Arc<Software>, String> {
+        let mut software = Software::named(&config.software)
+            .map_err(|found| format!("broker.software: {found}"))?;
+        if let Some(image) = &config.image {
+            if software.container.is_none() {
+                let title = &software.title;
+                return Err(format!("broker.image: {title} is always a process of this machine"));
+            }
+            software = software.with_image(image);
+        }
+        if let Some(executable) = &config.executable {
+            software = software.with_program(executable);
+        }
+        Ok(software)
+    }
+
+    /// The same with another program of this machine; a bare name is looked up.
+    #[must_use]
+    pub fn with_program(self: &Arc<Self>, program: &Path) -> Arc<Software> {
+        let program = vec![program.to_string_lossy().into_owned()];
+        Arc::new(Software { program, ..Software::clone(self) })
+    }
+
+    /// The same in a container of another image. One that is always a process stays so.
+    #[must_use]
+    pub fn with_image(self: &Arc<Self>, image: &str) -> Arc<Software> {
+        let mut other = Software::clone(self);
+        if let Some(container) = &mut other.container {
+            container.image = image.to_owned();
+        }
+        Arc::new(other)
     }
 
     /// Reads a description, with the templates that it names.
@@ -323,6 +375,9 @@ impl Software {
                 return Err("container.helper: the process has one".into());
             }
         }
+        if software.end.signal == EndSignal::Kill && software.end.wake {
+            return Err("end.wake: KILL needs none".into());
+        }
         if software.program.is_empty() {
             return Err("program: at least one name is needed".into());
         }
@@ -343,6 +398,11 @@ impl Software {
     /// The public image that it can be started from in a container.
     pub fn image(&self) -> Option<&str> {
         self.container.as_ref().map(|container| container.image.as_str())
+    }
+
+    /// Where its image cannot be pulled, one is built of this machine's own program.
+    pub(crate) fn image_is_built_here(&self) -> bool {
+        self.container.as_ref().is_some_and(|container| container.built_here)
     }
 
     /// Whether it can be set up so.
@@ -379,6 +439,11 @@ impl Software {
     /// The reason, in words, why it cannot.
     pub fn can_forbid_topics(&self) -> Result<(), String> {
         self.can.permission.0.clone()
+    }
+
+    /// It opens a second listener of its own for an impostor's certificate.
+    pub(crate) fn has_impostor_listener(&self) -> bool {
+        self.ports.iter().any(|port| port == IMPOSTOR)
     }
 
     /// The TLS library that it uses, without its version.

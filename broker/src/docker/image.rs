@@ -19,7 +19,6 @@ use testcontainers::runners::AsyncBuilder;
 use tokio::time::timeout;
 
 use crate::docker::why;
-use crate::error::BrokerError;
 use crate::program::{self, Mosquitto};
 
 /// For the registry's first word. Without a network the engine's own patience is much longer.
@@ -32,15 +31,16 @@ const BUILD: Duration = Duration::from_secs(60);
 /// Repository of the images that are built here.
 const OWN: &str = "hilrig/mosquitto";
 
-/// The name of an image that is on the engine, got there if need be: `wanted`, or one that is made of
-/// the Mosquitto at `executable`, if there is such a way.
+/// The name of an image that is on the engine: `wanted`, pulled if need be, or one that is built from the
+/// Mosquitto at `executable`, if there is one. The error says what was tried and what to do.
 pub(crate) async fn get(
     engine: &Docker,
     wanted: &str,
     executable: Option<&Path>,
     notes: &mut dyn FnMut(String),
-) -> Result<String, BrokerError> {
-    if is_there(engine, wanted).await.map_err(|error| BrokerError::NoEngine { found: error })? {
+) -> Result<String, String> {
+    let asked = is_there(engine, wanted).await;
+    if asked.map_err(|found| format!("no Docker engine answers ({found})"))? {
         return Ok(wanted.to_owned());
     }
     let own = executable.map(OwnImage::of);
@@ -59,7 +59,7 @@ pub(crate) async fn get(
     let built = match own {
         Some(Ok(own)) => own.build(engine).await.map(|()| own.name()),
         Some(Err(found)) => Err(found),
-        None => return Err(BrokerError::NotPulled { image: wanted.to_owned(), pull }),
+        None => return Err(format!("the image {wanted} cannot be pulled: {pull}")),
     };
     match built {
         Ok(name) => {
@@ -68,7 +68,11 @@ pub(crate) async fn get(
             ));
             Ok(name)
         }
-        Err(build) => Err(BrokerError::NoImage { image: wanted.to_owned(), pull, build }),
+        Err(build) => Err(format!(
+            "no image. Pulling {wanted}: {pull}. Building one from this machine's Mosquitto: {build}. \
+             Install Mosquitto (`apt-get install mosquitto`), or pull the image where there is a network \
+             (`docker pull {wanted}`)"
+        )),
     }
 }
 

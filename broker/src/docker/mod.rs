@@ -3,11 +3,11 @@
 pub(crate) mod image;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
-use hilrig_core::config::BrokerConfig;
 use hilrig_core::text::printable;
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::errors::Error;
@@ -17,8 +17,8 @@ use testcontainers::bollard::query_parameters::{
 use testcontainers::core::client::docker_client_instance;
 use tokio::time::timeout;
 
+use crate::descriptions::Software;
 use crate::owner::Owner;
-use crate::program;
 use crate::program::Mosquitto;
 
 /// For an engine to answer a ping. A socket of this machine needs a millisecond.
@@ -197,20 +197,26 @@ async fn remove(engine: &Docker, id: &str) -> Result<bool, Error> {
 pub struct EngineStatus {
     /// Version of the Docker engine that answers, or what came instead.
     pub engine: Result<String, String>,
-    /// Images on it that a broker can be started from without a network.
+    /// Images on it that the broker can be started from without a network.
     pub images: Vec<String>,
-    /// The Mosquitto of this machine and its version, or what was found instead.
-    pub mosquitto: Result<(std::path::PathBuf, String), String>,
+    /// The broker's program on this machine with its version, where that is known without a start; or what was
+    /// found instead.
+    pub program: Result<(PathBuf, Option<String>), String>,
 }
 
-/// Looks at what there is to run a broker with, and changes nothing.
-pub async fn engine_status(config: &BrokerConfig) -> EngineStatus {
-    let mosquitto = program::Mosquitto::find(&config.executable);
+/// Looks at what there is to run this broker with, and changes nothing.
+pub async fn engine_status(software: &Software) -> EngineStatus {
+    let found = software.find().map_err(|error| error.to_string());
+    let (built_here, mut program) = (software.image_is_built_here(), None);
+    if let (true, Ok(found)) = (built_here, &found) {
+        program = Some(Mosquitto::find(&found.program));
+    }
     let mut images = Vec::new();
     let engine = match connect().await {
         Ok(engine) => {
-            let own = image::OwnImage::of(&config.executable).ok();
-            for name in [Some(config.image.clone()), own.map(|own| own.name())] {
+            let own = found.as_ref().ok().filter(|_| built_here);
+            let own = own.and_then(|found| image::OwnImage::of(&found.program).ok());
+            for name in [software.image().map(str::to_owned), own.map(|own| own.name())] {
                 let Some(name) = name else { continue };
                 if image::is_there(&engine, &name).await.unwrap_or(false) {
                     images.push(name);
@@ -225,6 +231,9 @@ pub async fn engine_status(config: &BrokerConfig) -> EngineStatus {
         }
         Err(found) => Err(found),
     };
-    let mosquitto = mosquitto.map(|Mosquitto { path, version }| (path, version));
-    EngineStatus { engine, images, mosquitto }
+    let program = match (program, found) {
+        (Some(mosquitto), _) => mosquitto.map(|found| (found.path, Some(found.version))),
+        (None, found) => found.map(|found| (found.program, None)),
+    };
+    EngineStatus { engine, images, program }
 }

@@ -64,7 +64,7 @@ impl Running {
     pub async fn up(&mut self) -> Result<(), String> {
         let mut ended = false;
         loop {
-            if self.output.log.up().is_some() {
+            if self.output.log.is_up() {
                 return Ok(());
             }
             if ended {

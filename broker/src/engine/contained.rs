@@ -1,10 +1,9 @@
 //! A broker's program in a container: the network and the folder are this machine's, the rest is the
 //! image's.
 //!
-//! By bollard and not through testcontainers' runner, which reads a container's log from the engine's
-//! store and knows no signal; here the log is a pipe that is there before the program is.
+//! testcontainers makes and starts it. It knows no signal, so bollard, which is below it, sends the one that the
+//! description asks for, reads the log, and waits for the end.
 
-use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -13,17 +12,16 @@ use rustix::process::{Pid, Signal, getegid, geteuid};
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::container::LogOutput;
 use testcontainers::bollard::errors::Error;
-use testcontainers::bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType,
-};
-use testcontainers::bollard::query_parameters::{
-    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, KillContainerOptionsBuilder,
-};
+use testcontainers::bollard::models::HostConfigLogConfig;
+use testcontainers::bollard::query_parameters::{KillContainerOptionsBuilder, LogsOptionsBuilder};
+use testcontainers::core::{Mount, WaitFor};
+use testcontainers::runners::AsyncRunner;
+use testcontainers::{ContainerRequest, GenericImage, ImageExt};
 use tokio::time::timeout;
 
+use super::launch::Launch;
 use super::log_tail::LogTail;
-use super::spawned::Launch;
-use crate::docker::{self, why};
+use crate::docker::{self, image, why};
 
 /// What is in the pipe when it has ended comes within this.
 const REST: Duration = Duration::from_millis(100);
@@ -62,16 +60,16 @@ impl Contained {
         run: &str,
         log: LogTail,
     ) -> Result<Contained, String> {
+        let request = request(launch, image, run);
+        let container = request.start().await.map_err(|error| why(&error))?;
+        let id = container.id().to_owned();
+        // Dropping would remove it, but waits minutes for an engine that hangs, and an environment variable has it
+        // do nothing. `Contained::remove` does it.
+        std::mem::forget(container);
+        // From its first line: the engine keeps them.
+        let options = LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).build();
+        let pipe = engine.logs(&id, Some(options));
         let says = |error: Error| why(&error);
-        let name = launch.container_name(run);
-        let named = CreateContainerOptionsBuilder::new().name(&name).build();
-        let made = engine.create_container(Some(named), body(launch, image, run));
-        let id = made.await.map_err(says)?.id;
-        // Before it is started, so that not a word is lost.
-        let attached =
-            AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
-        let pipe = engine.attach_container(&id, Some(attached)).await.map_err(says)?.output;
-        engine.start_container(&id, None).await.map_err(says)?;
         let state = engine.inspect_container(&id, None).await.map_err(says)?.state;
         let pid = state.and_then(|state| state.pid).and_then(|pid| i32::try_from(pid).ok());
         let coming = {
@@ -84,7 +82,7 @@ impl Contained {
             id,
             // 0 of one that has ended already.
             pid: pid.and_then(Pid::from_raw),
-            output: Output { pipe, log, ended: false },
+            output: Output { pipe: Box::pin(pipe), log, ended: false },
             end: End { coming, came: None },
         })
     }
@@ -97,7 +95,7 @@ impl Contained {
     /// Reads its log until a line says that it is up. The error says what came instead.
     pub async fn up(&mut self) -> Result<(), String> {
         loop {
-            if self.output.log.up().is_some() {
+            if self.output.log.is_up() {
                 return Ok(());
             }
             tokio::select! {
@@ -105,9 +103,9 @@ impl Contained {
                 () = self.output.read(), if !self.output.ended => {}
                 ended = self.end.comes() => {
                     self.output.rest().await;
-                    return match self.output.log.up() {
-                        Some(_) => Ok(()),
-                        None => Err(self.ending(&ended)),
+                    return match self.output.log.is_up() {
+                        true => Ok(()),
+                        false => Err(self.ending(&ended)),
                     };
                 }
             }
@@ -133,9 +131,14 @@ impl Contained {
         }
     }
 
-    /// Asks it to end with `signal`, and removes it, when it has ended or `grace` is over. Tells its exit
-    /// code if it ended when asked.
-    pub async fn stop(&mut self, signal: Signal, grace: Duration) -> Option<i32> {
+    /// Asks it to end with `signal`, does `wake`, and removes it when it has ended or `grace` is over. Tells its
+    /// exit code if it ended when asked.
+    pub async fn stop(
+        &mut self,
+        signal: Signal,
+        grace: Duration,
+        wake: impl Future<Output = ()>,
+    ) -> Option<i32> {
         let mut code = None;
         if self.end.came.is_none() {
             let number = signal.as_raw().to_string();
@@ -145,6 +148,7 @@ impl Contained {
             if !matches!(sent, Ok(Ok(()))) {
                 tracing::debug!("{signal:?} to the container of {}: {sent:?}", self.name);
             }
+            wake.await;
             match timeout(grace, self.wait()).await {
                 Ok(ended) => code = ended.ok().and_then(|code| i32::try_from(code).ok()),
                 Err(_) => tracing::warn!(
@@ -167,7 +171,9 @@ impl Contained {
 
     fn ending(&self, ended: &Result<i64, String>) -> String {
         match ended {
-            Ok(code) => format!("{} ended by itself, {}", self.name, docker::exit_code(*code)),
+            Ok(code) => {
+                format!("{}'s container ended by itself, {}", self.name, docker::exit_code(*code))
+            }
             Err(found) => found.clone(),
         }
     }
@@ -202,35 +208,33 @@ impl End {
     }
 }
 
-fn body(launch: &Launch<'_>, image: &str, run: &str) -> ContainerCreateBody {
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    let dir = text(launch.dir);
+fn request(launch: &Launch<'_>, image: &str, run: &str) -> ContainerRequest<GenericImage> {
+    let dir = launch.dir.to_string_lossy().into_owned();
+    let (name, tag) = image::split(image);
+    let image = GenericImage::new(name, tag)
+        .with_entrypoint(&launch.program.to_string_lossy())
+        // The rig waits itself.
+        .with_wait_for(WaitFor::Nothing);
     let environment = launch.environment();
-    ContainerCreateBody {
-        image: Some(image.to_owned()),
-        entrypoint: Some(vec![text(launch.program)]),
-        cmd: Some(launch.arguments.clone()),
-        env: Some(environment.iter().map(|(name, value)| format!("{name}={value}")).collect()),
-        working_dir: Some(dir.clone()),
+    let request = environment
+        .into_iter()
+        .fold(image.into(), |request: ContainerRequest<_>, (name, value)| {
+            request.with_env_var(name, value)
+        });
+    request
+        .with_cmd(launch.arguments.clone())
+        .with_container_name(launch.container_name(run))
+        .with_labels(docker::labels(run))
+        .with_working_dir(dir.clone())
+        .with_mount(Mount::bind_mount(dir.clone(), dir))
         // Who made the files, and alone may read them.
-        user: Some(format!("{}:{}", geteuid().as_raw(), getegid().as_raw())),
-        labels: Some(docker::labels(run)),
-        attach_stdout: Some(true),
-        attach_stderr: Some(true),
-        host_config: Some(HostConfig {
-            network_mode: Some("host".into()),
-            mounts: Some(vec![Mount {
-                typ: Some(MountType::BIND),
-                source: Some(dir.clone()),
-                target: Some(dir),
-                ..Default::default()
-            }]),
-            cap_drop: Some(vec!["ALL".into()]),
-            security_opt: Some(vec!["no-new-privileges:true".into()]),
-            // It is read as it comes, and kept nowhere else.
-            log_config: Some(HostConfigLogConfig { typ: Some("none".into()), config: None }),
-            ..Default::default()
-        }),
-        ..Default::default()
-    }
+        .with_user(format!("{}:{}", geteuid().as_raw(), getegid().as_raw()))
+        .with_cap_drop("ALL")
+        .with_security_opt("no-new-privileges:true")
+        .with_host_config_modifier(|host| {
+            host.network_mode = Some("host".into());
+            host.publish_all_ports = Some(false);
+            // One that can be read whatever the engine's own setting is; it goes with the container.
+            host.log_config = Some(HostConfigLogConfig { typ: Some("local".into()), config: None });
+        })
 }

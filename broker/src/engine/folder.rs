@@ -1,34 +1,22 @@
 //! The files of a broker.
 
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-
-use crate::error::BrokerError;
 
 /// The folder of a broker's files, for its user only. Dropping removes it.
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    /// Makes the folder `broker` in the run's folder.
-    pub fn create(run: &Path) -> Result<Folder, BrokerError> {
-        Folder::at(run.join("broker"))
-    }
-
     /// Makes this folder.
-    pub fn at(path: PathBuf) -> Result<Folder, BrokerError> {
-        DirBuilder::new().mode(0o700).create(&path).map_err(BrokerError::file("make", &path))?;
+    pub fn create(path: PathBuf) -> io::Result<Folder> {
+        DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Folder(path))
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-
     /// Writes files, in place of what they held.
-    pub fn fill(&self, files: &[(impl AsRef<Path>, String)]) -> Result<(), BrokerError> {
+    pub fn fill(&self, files: &[(impl AsRef<Path>, String)]) -> io::Result<()> {
         for (name, text) in files {
             let path = self.0.join(name);
             OpenOptions::new()
@@ -37,8 +25,7 @@ impl Folder {
                 .truncate(true)
                 .mode(0o600)
                 .open(&path)
-                .and_then(|mut file| file.write_all(text.as_bytes()))
-                .map_err(BrokerError::file("write", &path))?;
+                .and_then(|mut file| file.write_all(text.as_bytes()))?;
         }
         Ok(())
     }

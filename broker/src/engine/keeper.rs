@@ -10,36 +10,27 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{mpsc, watch};
 
+use super::facts::InstanceFacts;
 use super::log_tail::LogTail;
+use crate::error::BrokerError;
 
-enum Message<R, E> {
-    Note(String),
-    Ready(R),
-    Failed(E),
-}
-
-/// The thread's end of the line. `R` is what is told of a broker that is ready, `E` why it is not.
-pub(crate) struct Desk<R, E> {
-    messages: mpsc::UnboundedSender<Message<R, E>>,
+/// The thread's end of the line.
+pub(crate) struct Desk {
+    messages: mpsc::UnboundedSender<Result<InstanceFacts, BrokerError>>,
     stop: watch::Receiver<bool>,
     restarts: watch::Receiver<u64>,
     pub log: LogTail,
 }
 
-impl<R, E> Desk<R, E> {
-    /// Tells the user something.
-    pub fn note(&self, text: impl Into<String>) {
-        // Nobody listens any more when the start was given up.
-        let _ = self.messages.send(Message::Note(text.into()));
-    }
-
+impl Desk {
     /// The broker answers.
-    pub fn ready(&self, ready: R) {
-        let _ = self.messages.send(Message::Ready(ready));
+    pub fn ready(&self, ready: InstanceFacts) {
+        // Nobody listens any more when the start was given up.
+        let _ = self.messages.send(Ok(ready));
     }
 
     /// Resolves when the broker is to be stopped.
-    pub fn stopped(&self) -> impl Future<Output = ()> + use<R, E> {
+    pub fn stopped(&self) -> impl Future<Output = ()> + use<> {
         let mut stop = self.stop.clone();
         async move {
             // The other end being gone means the same.
@@ -48,7 +39,7 @@ impl<R, E> Desk<R, E> {
     }
 
     /// Resolves when the broker is to be stopped and started anew.
-    pub fn restart_asked(&self) -> impl Future<Output = ()> + use<R, E> {
+    pub fn restart_asked(&self) -> impl Future<Output = ()> + use<> {
         let mut restarts = self.restarts.clone();
         async move {
             if restarts.changed().await.is_err() {
@@ -65,25 +56,25 @@ impl<R, E> Desk<R, E> {
 }
 
 /// The other end: the thread, and what ends it. Dropping ends the broker and waits for that.
-pub(crate) struct Keeper<R, E> {
+pub(crate) struct Keeper {
     stop: watch::Sender<bool>,
     restarts: watch::Sender<u64>,
     /// Closed when the thread is through; holds what was found if the broker ended by itself.
     gone: watch::Receiver<Option<String>>,
-    inbox: mpsc::UnboundedReceiver<Message<R, E>>,
+    inbox: mpsc::UnboundedReceiver<Result<InstanceFacts, BrokerError>>,
     thread: Option<JoinHandle<()>>,
     pub log: LogTail,
 }
 
-impl<R: Send + 'static, E: Send + 'static> Keeper<R, E> {
+impl Keeper {
     /// Starts the thread. `work` keeps a broker until its end, and returns what was found if that was
     /// not asked for.
     ///
     /// # Errors
     /// If the system has no thread or no runtime.
-    pub fn start<W>(log: LogTail, work: W) -> io::Result<Keeper<R, E>>
+    pub fn start<W>(log: LogTail, work: W) -> io::Result<Keeper>
     where
-        W: AsyncFnOnce(&mut Desk<R, E>) -> Result<Option<String>, E> + Send + 'static,
+        W: AsyncFnOnce(&mut Desk) -> Result<Option<String>, BrokerError> + Send + 'static,
     {
         let (messages, inbox) = mpsc::unbounded_channel();
         let (stop, stop_seen) = watch::channel(false);
@@ -98,7 +89,7 @@ impl<R: Send + 'static, E: Send + 'static> Keeper<R, E> {
                 gone_tell.send_replace(found);
             }
             Err(error) => {
-                let _ = desk.messages.send(Message::Failed(error));
+                let _ = desk.messages.send(Err(error));
             }
         };
         let thread = std::thread::Builder::new().name("broker".into()).spawn(body)?;
@@ -106,17 +97,10 @@ impl<R: Send + 'static, E: Send + 'static> Keeper<R, E> {
     }
 }
 
-impl<R, E> Keeper<R, E> {
-    /// Waits until the broker is ready, and hands on what is told meanwhile. `None` if the thread ended
-    /// without a word.
-    pub async fn ready(&mut self, notes: &mut dyn FnMut(String)) -> Option<Result<R, E>> {
-        loop {
-            match self.inbox.recv().await? {
-                Message::Note(text) => notes(text),
-                Message::Failed(error) => return Some(Err(error)),
-                Message::Ready(ready) => return Some(Ok(ready)),
-            }
-        }
+impl Keeper {
+    /// Waits until the broker is ready. `None` if the thread ended without a word.
+    pub async fn ready(&mut self) -> Option<Result<InstanceFacts, BrokerError>> {
+        self.inbox.recv().await
     }
 
     /// Has the broker started anew; [`ready`](Keeper::ready) tells when it is.
@@ -125,7 +109,7 @@ impl<R, E> Keeper<R, E> {
     }
 
     /// Resolves with what was found when the broker ends by itself. Never does if it is stopped.
-    pub fn gone(&self) -> impl Future<Output = String> + use<R, E> {
+    pub fn gone(&self) -> impl Future<Output = String> + use<> {
         let mut gone = self.gone.clone();
         async move {
             let found = gone.wait_for(Option::is_some).await.ok().and_then(|found| found.clone());
@@ -153,7 +137,7 @@ impl<R, E> Keeper<R, E> {
     }
 }
 
-impl<R, E> Drop for Keeper<R, E> {
+impl Drop for Keeper {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         self.join();

@@ -1,12 +1,14 @@
 //! Where a broker of a case is to run: as a process of this machine, or in a container.
 
+use std::path::Path;
+
 use hilrig_core::config::BrokerKind;
 use testcontainers::bollard::Docker;
 
 use crate::descriptions::Software;
 use crate::docker::{self, image};
+use crate::error::BrokerError;
 use crate::owner::Owner;
-use crate::start_error::StartError;
 
 /// Where a broker of a case is to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +30,13 @@ impl Home {
     /// run's id.
     ///
     /// # Errors
-    /// [`StartError::NotInstalled`] or [`StartError::NoContainer`].
+    /// [`BrokerError::NotInstalled`] or [`BrokerError::NoContainer`].
     pub async fn choose(
         software: &Software,
         kind: BrokerKind,
         run: &str,
         notes: &mut dyn FnMut(String),
-    ) -> Result<Home, StartError> {
+    ) -> Result<Home, BrokerError> {
         if kind == BrokerKind::Process {
             return software.find().map(|_| Home::Process);
         }
@@ -43,16 +45,16 @@ impl Home {
             Err(found) => found,
         };
         if kind == BrokerKind::Container {
-            return Err(StartError::NoContainer { broker: software.title.clone(), found });
+            return Err(BrokerError::NoContainer { broker: software.title.clone(), found });
         }
         match software.find() {
             Ok(_) => {
                 notes(format!("{} is a process, not in a container: {found}", software.title));
                 Ok(Home::Process)
             }
-            Err(StartError::NotInstalled { broker, missing, install }) => {
+            Err(BrokerError::NotInstalled { broker, missing, install }) => {
                 let missing = format!("{missing}; nor can it be had in a container ({found})");
-                Err(StartError::NotInstalled { broker, missing, install })
+                Err(BrokerError::NotInstalled { broker, missing, install })
             }
             Err(error) => Err(error),
         }
@@ -63,15 +65,13 @@ impl Home {
 async fn image(software: &Software, notes: &mut dyn FnMut(String)) -> Result<String, String> {
     let container = software.container.as_ref();
     let container = container.ok_or("its description names no image")?;
-    let engine =
-        docker::connect().await.map_err(|found| format!("no Docker engine answers ({found})"))?;
+    let engine = docker::connect().await.map_err(|found| {
+        format!("no Docker engine answers: {found}. Start Docker (`systemctl start docker`)")
+    })?;
     is_this_machines(&engine).await?;
-    let own = match container.built_here {
-        true => software.find().ok().map(|found| found.program),
-        false => None,
-    };
-    let got = image::get(&engine, &container.image, own.as_deref(), notes).await;
-    got.map_err(|error| error.to_string())
+    // One that is not there is named, too, where no image can be had.
+    let own = software.program.first().filter(|_| container.built_here).map(Path::new);
+    image::get(&engine, &container.image, own, notes).await
 }
 
 /// The broker's files and ports are this machine's.

@@ -12,8 +12,8 @@ const KEPT: usize = 256 * 1024;
 /// A line longer than this is cut in two.
 const LINE: usize = 2048;
 
-/// What a line tells of a broker that is up, if it does.
-pub(crate) type Hint = Box<dyn Fn(&str) -> Option<String> + Send>;
+/// Whether a line says that the broker is up.
+pub(crate) type Hint = Box<dyn Fn(&str) -> bool + Send>;
 
 /// The end of a log. Clones share it.
 #[derive(Clone)]
@@ -25,14 +25,8 @@ struct Tail {
     dropped: u64,
     partial: Vec<u8>,
     hint: Hint,
-    up: Option<String>,
+    up: bool,
     secrets: Secrets,
-}
-
-impl Default for LogTail {
-    fn default() -> Self {
-        LogTail::new(Box::new(crate::mosquitto::running_version), Secrets::default())
-    }
 }
 
 impl LogTail {
@@ -44,7 +38,7 @@ impl LogTail {
             dropped: 0,
             partial: Vec::new(),
             hint,
-            up: None,
+            up: false,
             secrets,
         })))
     }
@@ -92,12 +86,12 @@ impl LogTail {
 
     /// What comes now is of a broker that starts anew, which has not said that it runs.
     pub fn starts_anew(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).up = None;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).up = false;
     }
 
-    /// What the first line told that says that it is up: Mosquitto's version.
-    pub fn up(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).up.clone()
+    /// A line said that it is up.
+    pub fn is_up(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).up
     }
 }
 
@@ -110,9 +104,7 @@ impl Tail {
     fn end_line(&mut self) {
         let line = self.shown();
         self.partial.clear();
-        if self.up.is_none() {
-            self.up = (self.hint)(&line);
-        }
+        self.up = self.up || (self.hint)(&line);
         self.bytes += line.len() + 1;
         self.lines.push_back(line);
         while self.bytes > KEPT {
@@ -129,25 +121,25 @@ mod tests {
 
     #[test]
     fn lines_may_come_in_pieces_and_nothing_unprintable_comes_out() {
-        let log = LogTail::default();
+        let log = LogTail::new(Box::new(|line| line.ends_with(" running")), Secrets::default());
         log.push(b"a\x1b[2Jb");
         log.push(b"c\nmosquitto version 2.0.1");
-        assert_eq!(log.up(), None);
+        assert!(!log.is_up());
         log.push(b"8 running\n");
         assert_eq!(log.text(), "a\\x1b[2Jbc\nmosquitto version 2.0.18 running\n");
-        assert_eq!(log.up().as_deref(), Some("2.0.18"));
+        assert!(log.is_up());
     }
 
     #[test]
     fn a_secret_is_not_kept() {
-        let log = LogTail::new(Box::new(|_| None), Secrets::new(["hunter2".to_owned()]));
+        let log = LogTail::new(Box::new(|_| false), Secrets::new(["hunter2".to_owned()]));
         log.push(b"password hunter2\nagain hunter2");
         assert_eq!(log.text(), "password ***\nagain ***");
     }
 
     #[test]
     fn it_stays_bounded_with_and_without_newlines() {
-        let log = LogTail::default();
+        let log = LogTail::new(Box::new(|_| false), Secrets::default());
         for _ in 0..1000 {
             log.push(&[b'x'; 5000]);
         }

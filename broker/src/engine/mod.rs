@@ -3,20 +3,29 @@
 
 pub(crate) mod child;
 mod contained;
-pub(crate) mod folder;
+mod facts;
+mod files;
+mod folder;
 mod instance;
-pub(crate) mod keeper;
+mod keeper;
+mod launch;
+mod launcher;
 mod location;
-pub(crate) mod log_tail;
+mod log_tail;
+mod mosquitto_password;
 mod order;
-pub(crate) mod ports;
+mod place;
+mod ports;
 mod proof;
 mod render;
 mod serve;
 mod spawned;
+mod start;
 pub(crate) mod strays;
 mod version;
 
-pub use instance::{Instance, InstanceFacts};
+pub use facts::InstanceFacts;
+pub use instance::Instance;
+pub use launcher::Launcher;
 pub use location::Home;
 pub use order::Order;

@@ -1,4 +1,4 @@
-//! What is asked of a broker of a case.
+//! What is asked of a broker.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -6,18 +6,12 @@ use std::time::Duration;
 
 use hilrig_core::certify::BrokerTls;
 
-use super::Home;
-use crate::descriptions::Software;
-use crate::pki::Material;
-use crate::plan::Login;
+use crate::login::Login;
+use crate::pki::{Material, Shown};
 
-/// What is asked of a broker of a case.
+/// What is asked of a broker.
 #[derive(Clone)]
 pub struct Order {
-    /// Which broker.
-    pub software: &'static Software,
-    /// Where it runs ([`Home::choose`]).
-    pub home: Home,
     /// A folder that is not there yet, on a short path: it is made for the broker's files, and removed
     /// when the broker has ended.
     pub dir: PathBuf,
@@ -26,10 +20,15 @@ pub struct Order {
     pub tls: BrokerTls,
     /// The certificates for that.
     pub material: Material,
-    /// Who is let in, and nobody else, where the broker can tell ([`Software::can_ask_for_login`]).
+    /// A certificate for the same name from another CA, which a second port shows, so that a check can prove
+    /// that a board refuses it.
+    pub impostor: Option<Shown>,
+    /// Who is let in, and nobody else, where the broker can tell ([`Software::can_ask_for_login`](crate::Software::can_ask_for_login)).
     pub login: Login,
     /// Where it listens: loopback, unless boards must reach it over a network.
     pub listen: Ipv4Addr,
+    /// Its port for MQTT over TLS, or any free one.
+    pub port: Option<u16>,
     /// For it to answer.
     pub deadline: Duration,
 }

@@ -12,8 +12,10 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CertificateError, ClientConfig, Error};
 
-use super::Order;
-use crate::plan::Login;
+use super::order::Order;
+use crate::descriptions::Software;
+use crate::login::Login;
+use crate::pki::ClientMaterial;
 use crate::tls::connack::answer_over_tls;
 use crate::tls::front::MQTT;
 use crate::tls::verifier::CertificateJudge;
@@ -43,12 +45,12 @@ pub(super) struct Prover {
 
 impl Prover {
     /// For a broker at `address`.
-    pub fn new(order: &Order, address: SocketAddr) -> Result<Prover, Error> {
+    pub fn new(software: &Software, order: &Order, address: SocketAddr) -> Result<Prover, Error> {
         Ok(Prover {
             address,
             name: order.material.shown.name.clone(),
             tls: Arc::new(given(order)?),
-            login: order.software.can_ask_for_login().is_ok().then(|| order.login.clone()),
+            login: software.can_ask_for_login().is_ok().then(|| order.login.clone()),
         })
     }
 
@@ -92,12 +94,13 @@ fn given(order: &Order) -> Result<ClientConfig, Error> {
     })
     .offering_sha1(material.sha1)
     .client()?;
-    Ok(match order.tls.client_certificate {
-        false => config.with_no_client_auth(),
-        true => {
-            let key = PrivateKeyDer::from_pem_slice(material.client.key_pem.as_bytes())
+    let client = material.client.as_ref().filter(|_| order.tls.client_certificate);
+    Ok(match client {
+        None => config.with_no_client_auth(),
+        Some(ClientMaterial { client, .. }) => {
+            let key = PrivateKeyDer::from_pem_slice(client.key_pem.as_bytes())
                 .map_err(|error| Error::General(error.to_string()))?;
-            config.with_client_auth_cert(material.client.chain.clone(), key)?
+            config.with_client_auth_cert(client.chain.clone(), key)?
         }
     })
 }

@@ -6,10 +6,10 @@ use std::path::Path;
 use hilrig_core::certify::Versions;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 
-use super::Order;
-use crate::descriptions::{FORBIDDEN, Found};
-use crate::mosquitto::password_line;
-use crate::start_error::StartError;
+use super::mosquitto_password::password_line;
+use super::order::Order;
+use crate::descriptions::{FORBIDDEN, Found, Software};
+use crate::error::BrokerError;
 
 /// Names of the files that every broker is given.
 pub(super) const CERTIFICATE: &str = "certificate.pem";
@@ -19,6 +19,8 @@ pub(super) const ROOT: &str = "root.pem";
 pub(super) const SECOND_CERTIFICATE: &str = "second-certificate.pem";
 pub(super) const SECOND_KEY: &str = "second-key.pem";
 pub(super) const CLIENT_CA: &str = "client-ca.pem";
+pub(super) const IMPOSTOR_CERTIFICATE: &str = "impostor.pem";
+pub(super) const IMPOSTOR_KEY: &str = "impostor-key.pem";
 
 /// Fills in templates with what is known of one start.
 pub(super) struct Renderer {
@@ -29,10 +31,11 @@ pub(super) struct Renderer {
 impl Renderer {
     /// `ports` has the one of MQTT under `mqtt`.
     pub fn new(
+        software: &Software,
         order: &Order,
         found: &Found,
         ports: &BTreeMap<String, u16>,
-    ) -> Result<Renderer, StartError> {
+    ) -> Result<Renderer, BrokerError> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_keep_trailing_newline(true);
@@ -40,14 +43,11 @@ impl Renderer {
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         let dir = plain(&order.dir)?;
         let path = |name: &str| format!("{dir}/{name}");
-        let password = password_line(&order.login).map_err(|error| StartError::Bench {
-            what: "hash a password".into(),
-            found: error.to_string(),
-        })?;
+        let password = password_line(&order.login)?;
         let needs: BTreeMap<_, _> =
             found.needs.iter().map(|(name, at)| (name.clone(), at.display().to_string())).collect();
         let context = context! {
-            name => &order.software.name,
+            name => &software.name,
             dir => &dir,
             address => order.listen.to_string(),
             port => ports["mqtt"],
@@ -59,13 +59,16 @@ impl Renderer {
             has_second => order.material.second.is_some(),
             second_certificate => path(SECOND_CERTIFICATE),
             second_key => path(SECOND_KEY),
+            has_impostor => order.impostor.is_some(),
+            impostor_certificate => path(IMPOSTOR_CERTIFICATE),
+            impostor_key => path(IMPOSTOR_KEY),
             client_certificate => order.tls.client_certificate,
             client_ca => path(CLIENT_CA),
             only_1_3 => order.tls.versions == Versions::Only13,
             sha1 => order.material.sha1,
             user => &order.login.user,
             password => &order.login.password,
-            mosquitto_password => password.trim_end(),
+            mosquitto_password => password,
             forbidden => FORBIDDEN,
             program => found.program.display().to_string(),
             interpreter => found.interpreter.as_ref().map(|at| at.display().to_string()),
@@ -75,8 +78,8 @@ impl Renderer {
     }
 
     /// A text filled in.
-    pub fn fill(&self, text: &str) -> Result<String, StartError> {
-        self.environment.render_str(text, &self.context).map_err(|error| StartError::Bench {
+    pub fn fill(&self, text: &str) -> Result<String, BrokerError> {
+        self.environment.render_str(text, &self.context).map_err(|error| BrokerError::Bench {
             what: format!("fill in {text:?}"),
             found: error.to_string(),
         })
@@ -84,11 +87,11 @@ impl Renderer {
 }
 
 /// The path, if no configuration's syntax can stumble over it.
-fn plain(dir: &Path) -> Result<String, StartError> {
+fn plain(dir: &Path) -> Result<String, BrokerError> {
     let text = dir
         .to_str()
         .filter(|text| text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+@".contains(c)));
-    text.map(str::to_owned).ok_or_else(|| StartError::Bench {
+    text.map(str::to_owned).ok_or_else(|| BrokerError::Bench {
         what: format!("use {} for a broker's files", dir.display()),
         found: "brokers differ about what but letters, digits and '/._-+@' means in a path. Set TMPDIR \
                 to another folder"

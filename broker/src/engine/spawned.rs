@@ -1,32 +1,17 @@
 //! A broker's program that runs, as a process or in a container: the same arguments, environment, files
 //! and ports, the same log, the same end.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use testcontainers::bollard::Docker;
-use tokio::process::Command;
 use tokio::time::timeout_at;
 
 use super::child::Running;
 use super::contained::Contained;
+use super::launch::Launch;
 use super::log_tail::LogTail;
-use super::strays;
-use crate::environment;
-
-/// A program as it is to be started.
-pub(super) struct Launch<'a> {
-    /// As it is called in messages.
-    pub name: &'a str,
-    pub program: &'a Path,
-    pub arguments: Vec<String>,
-    /// Beside what every broker is given.
-    pub environment: BTreeMap<String, String>,
-    /// Its folder, and where it is started.
-    pub dir: &'a Path,
-}
 
 /// Where it is to run.
 pub(super) enum Place {
@@ -47,27 +32,27 @@ pub(super) struct Ending {
     pub words: String,
 }
 
-impl Launch<'_> {
+impl Spawned {
     /// Starts it; its output goes to `log`. The error says what came instead.
     pub async fn start(
-        &self,
+        launch: &Launch<'_>,
         place: &Place,
         log: LogTail,
         deadline: std::time::Instant,
     ) -> Result<Spawned, String> {
         match place {
             Place::Here => {
-                let running = Running::start(self.name, self.command(), log);
+                let running = Running::start(launch.name, launch.command(), log);
                 running.map(Spawned::Here).map_err(|error| error.to_string())
             }
             Place::In { engine, image, run } => {
-                let starting = Contained::start(engine, self, image, run, log);
+                let starting = Contained::start(engine, launch, image, run, log);
                 let started = timeout_at(deadline.into(), starting).await;
                 match started.unwrap_or_else(|_| Err("the engine did not start it in time".into()))
                 {
                     Ok(contained) => Ok(Spawned::In(contained)),
                     Err(found) => {
-                        Contained::remove(engine, &self.container_name(run)).await;
+                        Contained::remove(engine, &launch.container_name(run)).await;
                         Err(found)
                     }
                 }
@@ -75,36 +60,6 @@ impl Launch<'_> {
         }
     }
 
-    /// The name of its container.
-    pub fn container_name(&self, run: &str) -> String {
-        let folder = self.dir.file_name().unwrap_or_default().to_string_lossy();
-        let name = self.name.to_lowercase().replace(' ', "-");
-        format!("hilrig-{run}-{folder}-{name}")
-    }
-
-    /// What it is given whatever it is, and its own.
-    pub fn environment(&self) -> BTreeMap<String, String> {
-        let dir = self.dir.to_string_lossy();
-        let usual =
-            [("LANG", "C.UTF-8"), ("HOME", &*dir), ("TMPDIR", &*dir), (strays::MARK, &*dir)];
-        let usual = usual.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        usual.into_iter().chain(self.environment.clone()).collect()
-    }
-
-    /// A command that knows nothing of this user's own settings, and writes into the broker's folder.
-    pub fn command(&self) -> Command {
-        let mut command = Command::new(self.program);
-        command
-            .args(&self.arguments)
-            .current_dir(self.dir)
-            .env_clear()
-            .envs(environment::clean())
-            .envs(self.environment());
-        command
-    }
-}
-
-impl Spawned {
     /// Its pid; `None` when it has ended.
     pub fn pid(&self) -> Option<Pid> {
         match self {
@@ -140,16 +95,21 @@ impl Spawned {
         }
     }
 
-    /// Asks it to end with `signal`, and kills it if it has not ended within `grace`. Tells how it ended
-    /// when asked. Nothing of it is left.
-    pub async fn stop(&mut self, signal: Signal, grace: Duration) -> Option<Ending> {
+    /// Asks it to end with `signal`, does `wake`, and kills it if it has not ended within `grace`. Tells how it
+    /// ended when asked. Nothing of it is left.
+    pub async fn stop(
+        &mut self,
+        signal: Signal,
+        grace: Duration,
+        wake: impl Future<Output = ()>,
+    ) -> Option<Ending> {
         match self {
             Spawned::Here(running) => {
-                let status = running.stop(signal, grace, async {}).await?;
+                let status = running.stop(signal, grace, wake).await?;
                 Some(Ending { code: status.code(), words: status.to_string() })
             }
             Spawned::In(contained) => {
-                let code = contained.stop(signal, grace).await?;
+                let code = contained.stop(signal, grace, wake).await?;
                 Some(Ending { code: Some(code), words: format!("exit code {code}") })
             }
         }

@@ -1,23 +1,31 @@
-//! The certificates of one case, as a broker and the proof that it is ready need them.
+//! The certificates of one set-up, as a broker and the proof that it is ready need them.
 
 use hilrig_core::certify::{BrokerTls, Identity};
 use rustls::pki_types::CertificateDer;
 
-use crate::pki::{Issued, Pki, PkiError, pem};
+use super::run_certificates::Certificates;
+use super::{Issued, Pki, PkiError, pem};
 
-/// The certificates of one case.
+/// The certificates of one set-up.
 #[derive(Clone)]
 pub struct Material {
     /// What the broker shows.
     pub shown: Shown,
     /// What it shows besides, at the same port.
     pub second: Option<Shown>,
-    /// The CA of client certificates, PEM.
-    pub client_ca_pem: String,
-    /// A client certificate with its key, which the proof uses where one is asked for.
-    pub client: Shown,
+    /// Of clients, which only a broker needs that asks for them.
+    pub client: Option<ClientMaterial>,
     /// A certificate is signed over SHA-1: some TLS libraries load it only when told to.
     pub sha1: bool,
+}
+
+/// The certificates of clients.
+#[derive(Clone)]
+pub struct ClientMaterial {
+    /// The CA of client certificates, PEM.
+    pub ca_pem: String,
+    /// A client certificate with its key, which the proof uses where one is asked for.
+    pub client: Shown,
 }
 
 /// A certificate with its chain and key.
@@ -43,10 +51,20 @@ impl Material {
         Ok(Material {
             shown: shown(tls.identity)?,
             second: tls.second.map(shown).transpose()?,
-            client_ca_pem: pem(pki.client_ca()?),
-            client: Shown::of(pki.client()?),
+            client: Some(ClientMaterial {
+                ca_pem: pem(pki.client_ca()?),
+                client: Shown::of(pki.client()?),
+            }),
             sha1: [Some(tls.identity), tls.second].contains(&Some(Identity::RsaSha1)),
         })
+    }
+}
+
+impl From<&Certificates> for Material {
+    /// The broker's certificate of a run.
+    fn from(certificates: &Certificates) -> Material {
+        let shown = certificates.leaf().clone();
+        Material { shown, second: None, client: None, sha1: false }
     }
 }
 

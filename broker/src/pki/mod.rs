@@ -35,7 +35,7 @@ use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use issue::Authority;
-pub use material::{Material, Shown};
+pub use material::{ClientMaterial, Material, Shown};
 
 use crate::pki::run_certificates::Validity;
 

@@ -14,23 +14,19 @@ use rcgen::{
 use rustls::pki_types::CertificateDer;
 use time::{Duration, OffsetDateTime};
 
+use super::Shown;
+
 /// What a board meets at the broker, for records: the lowest TLS version that the listeners take, and
 /// the keys of the certificates.
-pub(crate) const PROFILE: &str = "TLS 1.2 or later, EC P-256";
+const PROFILE: &str = "TLS 1.2 or later, EC P-256";
 
 /// The certificates of a run: the CA that boards are told to trust, the broker's leaf, and the leaf
 /// of the impostor, which another CA signed.
 pub struct Certificates {
     ca: CertificateDer<'static>,
     ca_pem: String,
-    leaf: Leaf,
-    impostor: Leaf,
-}
-
-/// A certificate with its private key.
-pub struct Leaf {
-    certificate_pem: String,
-    key_pem: String,
+    leaf: Shown,
+    impostor: Shown,
 }
 
 impl Certificates {
@@ -53,11 +49,16 @@ impl Certificates {
         // does check the signature refuses what it signed.
         let other = authority(now)?;
         Ok(Certificates {
-            leaf: Leaf::new(name, now, &ca)?,
-            impostor: Leaf::new(name, now, &other)?,
+            leaf: leaf(name, now, &ca)?,
+            impostor: leaf(name, now, &other)?,
             ca_pem: ca.pem(),
             ca: ca.der().clone(),
         })
+    }
+
+    /// How the listeners do TLS, for records.
+    pub fn profile(&self) -> &'static str {
+        PROFILE
     }
 
     /// The run's CA certificate as PEM.
@@ -71,49 +72,37 @@ impl Certificates {
     }
 
     /// The broker's.
-    pub fn leaf(&self) -> &Leaf {
+    pub fn leaf(&self) -> &Shown {
         &self.leaf
     }
 
     /// The impostor's: same names, but [`ca_pem`](Certificates::ca_pem) did not sign it.
-    pub fn impostor(&self) -> &Leaf {
+    pub fn impostor(&self) -> &Shown {
         &self.impostor
     }
 }
 
-impl Leaf {
-    fn new(
-        name: &str,
-        now: Validity,
-        issuer: &CertifiedIssuer<'static, KeyPair>,
-    ) -> Result<Leaf, rcgen::Error> {
-        let mut params = CertificateParams::new([name.to_owned(), "localhost".to_owned()])?;
-        params.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
-        params.distinguished_name = subject(name);
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.use_authority_key_identifier_extension = true;
-        limit(&mut params, now);
-        let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, issuer)?;
-        Ok(Leaf { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() })
-    }
-
-    /// The certificate as PEM, without its CA: a client has that already, and every byte of the chain
-    /// costs a small board memory.
-    pub fn certificate_pem(&self) -> &str {
-        &self.certificate_pem
-    }
-
-    /// The private key as PEM (PKCS #8). A secret.
-    pub fn key_pem(&self) -> &str {
-        &self.key_pem
-    }
-
-    /// Certificate and key in one text, which OpenSSL reads for both. A secret.
-    pub(crate) fn bundle(&self) -> String {
-        format!("{}{}", self.certificate_pem, self.key_pem)
-    }
+/// A leaf without its CA: a client has that already, and every byte of the chain costs a small board memory.
+fn leaf(
+    name: &str,
+    now: Validity,
+    issuer: &CertifiedIssuer<'static, KeyPair>,
+) -> Result<Shown, rcgen::Error> {
+    let mut params = CertificateParams::new([name.to_owned(), "localhost".to_owned()])?;
+    params.subject_alt_names.push(SanType::IpAddress([127, 0, 0, 1].into()));
+    params.distinguished_name = subject(name);
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    limit(&mut params, now);
+    let key = KeyPair::generate()?;
+    let certificate = params.signed_by(&key, issuer)?;
+    Ok(Shown {
+        chain: vec![certificate.der().clone()],
+        key_pem: key.serialize_pem(),
+        root_pem: issuer.pem(),
+        name: name.to_owned(),
+    })
 }
 
 fn authority(now: Validity) -> Result<CertifiedIssuer<'static, KeyPair>, rcgen::Error> {

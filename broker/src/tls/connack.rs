@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::plan::Login;
+use crate::login::Login;
 
 /// What a broker answered.
 #[derive(Clone, Debug, PartialEq, Eq)]

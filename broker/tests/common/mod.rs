@@ -3,12 +3,16 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use hilrig_broker::{Broker, BrokerKind, BrokerPlan, Login};
+use hilrig_broker::{
+    BrokerError, BrokerKind, Certificates, Instance, Launcher, Login, Material, Order, SERVER_NAME,
+    Software,
+};
+use hilrig_core::certify::BrokerTls;
 use rumqttc::{
     AsyncClient, ConnectReturnCode, ConnectionError, Event, MqttOptions, Packet, QoS,
     TlsConfiguration, Transport,
@@ -28,21 +32,72 @@ pub fn run_id(name: &str) -> String {
     format!("test-{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A plan with Mosquitto as it is found.
-pub fn plan(kind: BrokerKind, name: &str, dir: &Path) -> BrokerPlan {
-    BrokerPlan {
+/// What a run asks of its broker, with Mosquitto as it is found.
+#[derive(Clone)]
+pub struct Plan {
+    pub software: Arc<Software>,
+    pub kind: BrokerKind,
+    pub port: Option<u16>,
+    pub run: String,
+    pub dir: PathBuf,
+    pub deadline: Duration,
+}
+
+pub fn plan(kind: BrokerKind, name: &str, dir: &Path) -> Plan {
+    Plan {
+        software: Software::named("mosquitto").unwrap(),
         kind,
-        image: "eclipse-mosquitto:2".into(),
-        executable: "mosquitto".into(),
-        listen: std::net::Ipv4Addr::LOCALHOST,
         port: None,
         run: run_id(name),
         dir: dir.into(),
-        server_name: hilrig_broker::SERVER_NAME.into(),
-        login: Login::random().unwrap(),
         deadline: PATIENCE,
-        longest: std::time::Duration::ZERO,
     }
+}
+
+/// A broker of a run, with its certificates and the notes of its start.
+pub struct Started {
+    pub instance: Instance,
+    pub certificates: Certificates,
+    pub notes: Vec<String>,
+}
+
+impl Started {
+    pub fn impostor_port(&self) -> u16 {
+        self.instance.facts().impostor_port.expect("it was asked for")
+    }
+
+    pub fn login(&self) -> (&str, &str) {
+        let login = self.instance.login().expect("it asks for one");
+        (&login.user, &login.password)
+    }
+}
+
+/// Starts it as a run does.
+pub async fn try_start(plan: Plan) -> Result<Started, BrokerError> {
+    let mut notes = Vec::new();
+    let mut note = |text| notes.push(text);
+    let certificates = Certificates::new(SERVER_NAME).unwrap();
+    let launcher = Launcher::choose(plan.software, plan.kind, &plan.run, &mut note).await?;
+    let order = Order {
+        dir: plan.dir.join("broker"),
+        tls: BrokerTls::USUAL,
+        material: Material::from(&certificates),
+        impostor: Some(certificates.impostor().clone()),
+        login: Login::random().unwrap(),
+        listen: std::net::Ipv4Addr::LOCALHOST,
+        port: plan.port,
+        deadline: plan.deadline,
+    };
+    let instance = launcher.start(order, &mut note).await?;
+    Ok(Started { instance, certificates, notes })
+}
+
+pub async fn start(plan: Plan) -> Started {
+    try_start(plan).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+pub async fn fails(plan: Plan) -> BrokerError {
+    try_start(plan).await.err().expect("it cannot start")
 }
 
 /// Pids of the processes that have a folder in their command line, as a Mosquitto has.
@@ -54,13 +109,6 @@ pub fn mosquittos(dir: &Path) -> Vec<Pid> {
         String::from_utf8_lossy(&command).contains(&dir).then(|| Pid::from_raw(pid))?
     });
     pids.collect()
-}
-
-/// Starts a broker and returns it with its notes.
-pub async fn start(plan: BrokerPlan) -> (Broker, Vec<String>) {
-    let mut notes = Vec::new();
-    let broker = Broker::start(plan, &mut |note| notes.push(note)).await.unwrap();
-    (broker, notes)
 }
 
 /// A client of rumqttc's for 127.0.0.1.
@@ -99,14 +147,14 @@ pub async fn refusal(port: u16, tls: Arc<ClientConfig>, login: (&str, &str)) -> 
 }
 
 /// The broker serves whom it should and nobody else, and the impostor is one.
-pub async fn serves_tls(broker: &Broker, other_ca: &rustls::pki_types::CertificateDer<'static>) {
-    let tls = hilrig_broker::client_tls(broker.ca_der()).unwrap();
-    assert_eq!(echo(broker.port(), tls.clone(), broker.credentials()).await, b"hello");
+pub async fn serves_tls(broker: &Started, other_ca: &rustls::pki_types::CertificateDer<'static>) {
+    let tls = hilrig_broker::client_tls(broker.certificates.ca_der()).unwrap();
+    assert_eq!(echo(broker.instance.port(), tls.clone(), broker.login()).await, b"hello");
 
-    let (user, password) = broker.credentials();
+    let (user, password) = broker.login();
     let wrong = format!("{password}x");
     for login in [(user, wrong.as_str()), (user, ""), ("nobody", password), ("", "")] {
-        let error = refusal(broker.port(), tls.clone(), login).await;
+        let error = refusal(broker.instance.port(), tls.clone(), login).await;
         let not_let_in = |code| {
             matches!(
                 code,
@@ -120,19 +168,19 @@ pub async fn serves_tls(broker: &Broker, other_ca: &rustls::pki_types::Certifica
     }
 
     let stranger = hilrig_broker::client_tls(other_ca).unwrap();
-    let error = refusal(broker.port(), stranger, broker.credentials()).await;
+    let error = refusal(broker.instance.port(), stranger, broker.login()).await;
     assert!(format!("{error:?}").contains("InvalidCertificate"), "{error:?}");
-    let error = refusal(broker.impostor_port(), tls.clone(), broker.credentials()).await;
+    let error = refusal(broker.impostor_port(), tls.clone(), broker.login()).await;
     assert!(format!("{error:?}").contains("InvalidCertificate"), "{error:?}");
 
     // The name that boards check, and one that it is not for.
-    let address = ([127, 0, 0, 1], broker.port()).into();
-    let name = broker.server_name();
+    let address = ([127, 0, 0, 1], broker.instance.port()).into();
+    let name = SERVER_NAME;
     hilrig_broker::answer_over_tls(address, name, tls.clone(), None).await.unwrap();
     let error = hilrig_broker::answer_over_tls(address, "other.hilrig.test", tls, None).await;
     assert!(error.unwrap_err().to_string().contains("not valid for name"));
 
-    let log = broker.log();
+    let log = broker.instance.log();
     assert!(log.contains(" running"), "{log}");
     assert!(!log.contains(password), "the password is in the log");
 }

@@ -1,5 +1,5 @@
-/* lwIP's allocators allocate on behalf of who calls them, and one calls another: the linker puts
- * these in front of them (--wrap), so that the first caller is the one that is kept. */
+/* lwIP's allocators allocate on behalf of their callers, and call each other: the linker puts
+ * these in front of them (--wrap), so that the first caller counts. */
 #ifdef HEAP_CALLERS
 
 #include <lwip/mem.h>

@@ -1,18 +1,18 @@
-/* The end of a run that went wrong. Each port has its own crash.c: text on the
+/* What happens at a crash. Each port has its own crash.c: text on the
  * serial line in the form of its chip, then a reset. */
 #ifndef HILRIG_COMMON_CRASH_H
 #define HILRIG_COMMON_CRASH_H
 
 #include <stdint.h>
 
-/* Why the chip starts, by the ESP8266 SDK's numbers, as `struct port` has them. */
+/* Why the chip started, by the ESP8266 SDK's numbers, as in `struct port`. */
 #define RESET_POWER 0u
 #define RESET_EXCEPTION 2u
 #define RESET_RESTART 4u
 #define RESET_EXTERNAL 6u
 
-/* Says why and where, and resets with reason 2, or with 4 where the SDK of the chip decides it
- * (ports/esp8266). `what` is printed behind "Panic ". */
+/* Prints the reason and the place, and resets with reason 2, or with 4 where the chip's SDK decides
+ * it (ports/esp8266). `what` is printed after "Panic ". */
 __attribute__((noreturn)) void crash_panic(const char *what);
 
 /* Resets the chip with one of the RESET_ numbers. */

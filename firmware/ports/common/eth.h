@@ -13,13 +13,13 @@
 void eth_start(const uint8_t mac[6]);
 bool eth_link(void);
 
-/* True if a frame came in that eth_receive() has not taken. */
+/* True if a frame is waiting for eth_receive(). */
 bool eth_pending(void);
-/* Takes the oldest frame; false if there is none. `frame` is NULL when there was
+/* Receives the oldest frame; false if there is none. `frame` is NULL when there was
  * no memory for it: it is lost, and the sender sends it again. */
 bool eth_receive(struct pbuf **frame);
 /* Sends a frame of at most ETH_FRAME_MAX bytes (without lwIP's padding); false
- * when the MAC takes none now. */
+ * when the MAC accepts none now. */
 bool eth_send(const struct pbuf *frame);
 
 #endif

@@ -1,4 +1,4 @@
-/* Where the start code of a port without an operating system goes. */
+/* What the start code of a port without an operating system calls. */
 #include "heap.h"
 #include "port_table.h"
 #include "serial.h"

@@ -1,14 +1,14 @@
-/* Names, asked of lwIP. */
+/* Names, resolved by lwIP. */
 #include <string.h>
 
 #include "lwip/dns.h"
 #include "net.h"
 
-/* One question at a time; a new name drops the old answer. */
+/* One query at a time; a new name drops the old answer. */
 static struct {
 	char name[DNS_MAX_NAME_LENGTH];
-	uintptr_t serial; /* which question an answer belongs to */
-	int result;       /* as net_resolve() gives it */
+	uintptr_t serial; /* the query that an answer belongs to */
+	int result;       /* as net_resolve() returns it */
 	bool asked;
 	ip_addr_t address;
 } question;

@@ -12,11 +12,11 @@
 #include "lwip/timeouts.h"
 #include "netif/ethernet.h"
 
-/* How often the link is looked at; the interface does not announce a change. */
+/* How often the link is checked; the interface reports no change. */
 #define LINK_POLL_MS 200u
 /* Joining is given up after this long. */
 #define JOIN_MS 20000u
-/* Frames taken in one go, so that a flood does not keep the core from running. */
+/* Frames received in one call, so that a flood does not keep the core from running. */
 #define FRAMES_AT_ONCE 16u
 
 static struct netif netif;
@@ -38,7 +38,7 @@ static err_t send_frame(struct netif *unused, struct pbuf *frame)
 	(void)unused;
 	if (frame->tot_len > ETH_PAD_SIZE + ETH_FRAME_MAX)
 		return ERR_BUF;
-	/* One that is not taken lwIP sends again as it would a lost one. */
+	/* lwIP sends a frame that is not accepted again, like a lost one. */
 	return eth_send(frame) ? ERR_OK : ERR_IF;
 }
 
@@ -150,7 +150,7 @@ bool net_start(const struct port_net *net)
 	if (!bring_up(address, to_lwip(net->netmask), to_lwip(net->gateway)))
 		return false;
 	if (!use_dhcp) {
-		/* Whoever sets an address by hand has the gateway serve names. */
+		/* With an address set by hand, the gateway serves names. */
 		ip_addr_t server = to_lwip(net->gateway);
 
 		dns_setserver(0, &server);

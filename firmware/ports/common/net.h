@@ -10,9 +10,9 @@
 #include "port.h"
 
 void net_init(const uint8_t mac[6]);
-/* Moves frames and timers. True if anything came in. */
+/* Moves frames and timers. True if anything arrived. */
 bool net_poll(void);
-/* Milliseconds until net_poll() must be called though nothing comes in. */
+/* Milliseconds until net_poll() must be called even if nothing arrives. */
 uint32_t net_next_ms(void);
 /* lwIP has something for the core: ends the sleep where nothing else does. */
 void net_event(void);

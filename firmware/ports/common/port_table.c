@@ -1,8 +1,7 @@
-/* Fills the port contract from what ports/common and the chip's folder have, and
- * runs the core. */
-#include <string.h>
-
+/* Fills the port contract from ports/common and the chip's folder, and runs the
+ * core. */
 #include "build_id.h"
+#include "callers.h"
 #include "clock.h"
 #include "crash.h"
 #include "heap.h"
@@ -16,8 +15,8 @@
 #include "stack.h"
 #include "tcp.h"
 
-/* The build id stands in the image behind this name, so that a tool can find
- * it without running anything. */
+/* The build id follows this name in the image, so that a tool can find it
+ * without running anything. */
 #define BUILD_MARK "HILRIG_BUILD="
 __attribute__((section(".rodata.hilrig_build"), used)) static const char build[] =
 	BUILD_MARK HILRIG_BUILD_ID;
@@ -241,6 +240,8 @@ static void port_reset(void *self)
 }
 
 static struct port port = {
+	.device = board_device,
+	.build = build + sizeof BUILD_MARK - 1,
 	.tls_record = PORT_TLS_RECORD,
 	.uptime_ms = port_uptime_ms,
 	.idle = port_idle,
@@ -269,6 +270,7 @@ static struct port port = {
 	.heap_free = port_heap_free,
 	.heap_figures = port_heap_figures,
 	.heap_mark = port_heap_mark,
+	.heap_trace = CALLERS_TRACE,
 	.stack = port_stack,
 	.led = port_led,
 	.analog = port_analog,
@@ -279,6 +281,6 @@ void port_run(void)
 {
 	port.reset_reason = board_start(port.mac);
 	net_init(port.mac);
-	core_run(&port, build + strlen(BUILD_MARK));
+	core_run(&port);
 	crash_panic("the core returned");
 }

@@ -1,4 +1,4 @@
-/* Random bytes from a seed that the port found somewhere. */
+/* Random bytes from a seed that the port supplies. */
 #ifndef HILRIG_COMMON_RANDOM_H
 #define HILRIG_COMMON_RANDOM_H
 
@@ -8,10 +8,10 @@
 
 /* Keys the generator (HMAC-DRBG with SHA-256, NIST SP 800-90A). */
 void random_start(const void *seed, size_t length);
-/* Adds what tells this start from others; of use after random_start() only. */
+/* Adds bytes that differ at each start; only after random_start(). */
 void random_stir(const void *more, size_t length);
 
-/* Random bytes good enough to key TLS; false when no seed was given. */
+/* Random bytes good enough to key TLS; false without a seed. */
 bool random_bytes(void *to, size_t length);
 
 /* For port numbers and the like: never fails, not secret without a seed. */

@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 void serial_baud(uint32_t baud);
-/* Waits for room, but when the line takes nothing for SERIAL_STALL_MS it drops
- * what is left, and then everything until the line moves again: a reader that
- * stopped must not stop the board. */
+/* Waits for space, but when the line accepts nothing for SERIAL_STALL_MS it drops
+ * the rest, and then everything until the line moves again: a stopped reader must
+ * not stop the board. */
 void serial_write(const char *bytes, size_t length);
 /* Waits until the last byte has left, at most SERIAL_STALL_MS. */
 void serial_flush(void);

@@ -18,8 +18,8 @@ void serial_text(const char *text)
 	}
 }
 
-/* Without a division: its helper lies in the mapped flash, which a crash report
- * cannot count on. */
+/* Without a division: its helper is in the mapped flash, which a crash report
+ * must not need. */
 void serial_decimal(uint32_t value)
 {
 	static const uint32_t powers[] = {1000000000, 100000000, 10000000, 1000000, 100000,

@@ -1,5 +1,5 @@
-/* The high-water mark of a stack that the start code has painted: what is not paint any more
- * was used. */
+/* The high-water mark of a stack that the start code has painted: words without paint
+ * were used. */
 #include "stack.h"
 
 #include "board.h"

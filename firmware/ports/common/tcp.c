@@ -8,13 +8,13 @@
 #include "net.h"
 
 /* Connections that are being opened, open ones that wait to be accepted, and
- * closed ones that lwIP remembers for a while: all are heap that a flood of
- * connections could take. The first kind is small, and one too many waits for
- * its SYN to be sent again, which takes seconds. */
+ * closed ones that lwIP remembers for a while: a flood of connections
+ * could use up the heap with any of them. The first kind is small, and one too
+ * many waits until its SYN is sent again, which takes seconds. */
 #define OPENING_MAX 8u
 #define WAITING_MAX 4u
 #define TIME_WAIT_MAX 4u
-/* Unread pieces before they are made into one. lwIP's window bounds the bytes,
+/* Unread pieces before they are joined. lwIP's window bounds the bytes,
  * but a peer that sends them one by one would fill the heap with headers. */
 #define PIECES_MAX 12u
 
@@ -22,13 +22,13 @@ struct port_stream {
 	struct port_stream *next; /* of all, or of the waiting ones */
 	struct tcp_pcb *pcb;      /* NULL once lwIP has given up on it */
 	struct pbuf *received;
-	uint16_t taken; /* bytes of `received` that were read already */
+	uint16_t taken; /* bytes of `received` that were read */
 	bool connected;
 	bool ended; /* the peer sends no more */
 	bool unsent;
 };
 
-static struct port_stream *streams; /* those that the core holds */
+static struct port_stream *streams; /* those that the core has open */
 static struct port_stream *waiting; /* accepted by lwIP, oldest first */
 static struct tcp_pcb *listener;
 
@@ -144,7 +144,7 @@ struct port_stream *stream_connect(const uint8_t address[4], uint16_t port)
 		return NULL;
 	}
 	if (tcp_connect(pcb, &to, port, connected) != ERR_OK) {
-		/* tcp_abort() calls failed(); the stream then says so itself. */
+		/* tcp_abort() calls failed(), which marks the stream. */
 		tcp_abort(pcb);
 	}
 	stream->next = streams;

@@ -10,6 +10,8 @@ extern "C" {
 // The blue LED of an ESP-12 module, on GPIO2, lights when the pin is low.
 #define LED_PIN 2
 
+const char board_device[] = "ESP8266";
+
 uint8_t board_start(uint8_t mac[6])
 {
 	pinMode(LED_PIN, OUTPUT);

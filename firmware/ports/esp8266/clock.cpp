@@ -10,8 +10,8 @@ extern "C" {
 
 // lwIP's callbacks run where the firmware yields, and nowhere else, so this needs no lock. It yields
 // in a sleep and in a poll, and also in the middle of a log line (uart_write() yields once in 10 ms,
-// after any byte) and of a long computation of BearSSL. What a callback changes is therefore looked at
-// in each call of the port again, and kept by nobody over one.
+// after any byte) and of a long computation of BearSSL. So each call of the port reads again what a
+// callback may change, and none keeps it.
 static bool event;
 
 uint32_t clock_ms(void)
@@ -30,9 +30,9 @@ void net_event(void)
 	esp_schedule();
 }
 
-// The SDK moves frames and timers by itself once it is let. The Arduino core checks the words at the
-// ends of the stack after each loop(), which here never ends, so it is done here: the core of the
-// firmware comes by at each of its turns.
+// The SDK moves frames and timers by itself as soon as the firmware yields. The Arduino core checks
+// the words at the ends of the stack after each loop(), which here never ends. So it is done here,
+// in each round of the firmware's main loop.
 bool net_poll(void)
 {
 	bool came;

@@ -9,12 +9,12 @@ extern "C" {
 #include "heap.h"
 }
 
-// Bytes of a block that its owner does not get.
+// Bytes of a block that the caller cannot use.
 #define HEADER 4u
 
-// umm_malloc keeps one lowest figure, which heap_mark() starts anew.
+// umm_malloc keeps one lowest figure, which heap_mark() starts again.
 static size_t lowest_before_mark = SIZE_MAX;
-// Of the firmware's own requests; umm_malloc counts refusals, but keeps no size.
+// Of the firmware's own allocations; umm_malloc counts failures, but keeps no size.
 static size_t last_failed;
 
 void *heap_alloc(size_t size)
@@ -22,7 +22,7 @@ void *heap_alloc(size_t size)
 	return heap_alloc_for(size, nullptr);
 }
 
-// umm_malloc itself keeps who asked last in vain, and nobody else.
+// umm_malloc keeps the caller of the last failed allocation by itself, and no other.
 void *heap_alloc_for(size_t size, const void *)
 {
 	void *block = size > 0 ? malloc(size) : nullptr;

@@ -1,5 +1,5 @@
 // Crash texts are the Arduino core's own, with registers and stack; here is what the
-// firmware itself has to add. The SDK keeps the reason of a reset, and what the software
+// firmware adds. The SDK keeps the reason of a reset, and what the software
 // does itself has one number, 4: a restart, abort(), a panic, a broken stack guard. 2 is an
 // exception of the processor, 1 and 3 are the watchdogs.
 #include <Arduino.h>

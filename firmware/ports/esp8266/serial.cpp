@@ -22,7 +22,7 @@ void serial_baud(uint32_t baud)
 		return;
 	}
 	line = uart_init(UART0, static_cast<int>(baud), UART_8N1, UART_TX_ONLY, TX_PIN, 0, false);
-	// The SDK would tell of its scans on the same line. Crash texts come all the same.
+	// The SDK would log its scans on the same line. Crash texts still appear.
 	uart_set_debug(UART_NO);
 }
 

@@ -1,6 +1,6 @@
-// Where the Arduino core enters. Its main task runs loop() on a stack of its own and
+// The Arduino core's entry points. Its main task runs loop() on a stack of its own and
 // gives the processor to Wi-Fi and lwIP whenever the firmware sleeps (clock.cpp), so
-// core_run() need not come back.
+// core_run() never has to return.
 #include <Arduino.h>
 #include <coredecls.h>
 
@@ -10,12 +10,12 @@ extern "C" {
 }
 
 // A handshake takes up to 5,264 bytes of stack (measured on the virtual board), and an
-// interrupt of the SDK comes on top. The core's 4 KiB would not do.
+// interrupt of the SDK adds to that. The core's 4 KiB are too few.
 static_assert(CONT_STACKSIZE >= 7168, "platformio.ini sets CONT_STACKSIZE");
 
 void setup()
 {
-	// The core usually places its stack inside the SDK's, where 4 KiB is all that there is.
+	// The core usually places its stack inside the SDK's, where there are only 4 KiB.
 	disable_extra4k_at_link_time();
 	serial_baud(115200);
 }

@@ -26,7 +26,7 @@ static IPAddress to_arduino(const uint8_t address[4])
 void net_init(const uint8_t mac[6])
 {
 	(void)mac; // it is the chip's own
-	WiFi.persistent(false); // what is stored is stored in the slots
+	WiFi.persistent(false); // only the slots are stored
 	WiFi.setAutoReconnect(true);
 }
 
@@ -35,7 +35,7 @@ bool net_start(const struct port_net *net)
 	static const uint8_t none[4] = {};
 
 	if (net->ssid == nullptr || net->ssid[0] == 0)
-		return false; // there is nothing to join
+		return false; // no network is set
 	role = ROLE_STATION;
 	was_up = false;
 	join_since = millis();
@@ -44,7 +44,7 @@ bool net_start(const struct port_net *net)
 	// Without it the radio sleeps between two beacons, and answers take as long.
 	WiFi.setSleepMode(WIFI_NONE_SLEEP);
 	if (memcmp(net->address, none, sizeof none) != 0) {
-		// Whoever sets an address by hand has the gateway serve names.
+		// With an address set by hand, the gateway serves names.
 		IPAddress gateway = to_arduino(net->gateway);
 
 		if (!WiFi.config(to_arduino(net->address), gateway, to_arduino(net->netmask), gateway))

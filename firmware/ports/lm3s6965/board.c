@@ -23,6 +23,8 @@
 
 #define ANALOG_CHANNELS 8u
 
+const char board_device[] = "LM3S6965";
+
 static bool blank(const uint8_t *seed)
 {
 	for (unsigned i = 1; i < EEPROM_SEED_SIZE; i++) {
@@ -32,9 +34,9 @@ static bool blank(const uint8_t *seed)
 	return true;
 }
 
-/* The seed is changed in the EEPROM before anything is made of it, so no two
- * starts share one. Without a seed, or where it cannot be changed, there is no
- * randomness, and the core then refuses TLS. */
+/* The seed is changed in the EEPROM before it is used, so no two starts share
+ * one. Without a seed, or if it cannot be changed, there is no randomness, and
+ * the core then refuses TLS. */
 static void take_seed(const uint8_t mac[6])
 {
 	struct {
@@ -79,12 +81,12 @@ uint8_t board_start(uint8_t mac[6])
 
 void board_led(bool on)
 {
-	/* The address says which pins are written. */
+	/* The address selects the pins that are written. */
 	*reg32(PORT_F + (LED << 2)) = on ? LED : 0;
 }
 
 /* QEMU's converter samples on a timer's trigger only and gives noise, so the
- * values are fixed: README.md tells them. */
+ * values are fixed: README.md has them. */
 uint16_t board_analog(unsigned channel)
 {
 	return (uint16_t)(channel < ANALOG_CHANNELS ? 100 * (channel + 1) : 0);

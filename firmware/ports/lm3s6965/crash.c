@@ -47,7 +47,7 @@ void crash_report(const uint32_t *frame, uint32_t exception_return)
 		lr = frame[5];
 		pc = frame[6];
 	}
-	/* An instruction that cannot be run is its own place. */
+	/* For an invalid instruction, the pc is the place. */
 	at = pc;
 	if ((cfsr & CFSR_MMARVALID) != 0)
 		at = *reg32(SCB_MMFAR);

@@ -73,4 +73,4 @@ stray:
 
 	.section .rodata
 stray_text:
-	.asciz "an interrupt that nobody asked for"
+	.asciz "an unexpected interrupt"

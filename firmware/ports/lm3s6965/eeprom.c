@@ -28,7 +28,7 @@
 #define ACK 8u
 #define STATUS_BUSY 0x01u
 #define STATUS_ERROR 0x02u
-#define STATUS_LOST 0x10u /* QEMU's word for nobody at this address */
+#define STATUS_LOST 0x10u /* QEMU: no device at this address */
 
 #define DEVICE 0x50u
 #define DEVICE_WRITE (DEVICE << 1)

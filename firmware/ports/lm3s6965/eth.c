@@ -1,6 +1,6 @@
-/* The chip's Ethernet controller. A frame lies in its FIFO behind a length of 16
- * bits, which is where lwIP has its two bytes of padding (port.mk), so frames are
- * moved by words between the FIFO and lwIP's buffers. */
+/* The chip's Ethernet controller. A frame in its FIFO follows a length of 16
+ * bits, where lwIP has its two bytes of padding (port.mk), so frames are moved by
+ * words between the FIFO and lwIP's buffers. */
 #include "eth.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Memory protection: the chip reads an unmapped address as 0 and loses a write
- * to one, or to the flash, without a word. With these regions, and no other
+/* Memory protection: the chip reads an unmapped address as 0 and drops a write
+ * to one, or to the flash, silently. With these regions, and no other
  * memory, each is a fault with its address. Reads through NULL stay legal: the
  * vectors are there. */
 #include "board.h"
@@ -34,7 +34,7 @@ void memory_protect(void)
 	region(3, STACK_GUARD, SIZE(8) | NO_ACCESS | NO_CODE | RAM);
 	/* Off inside the HardFault handler, where a further fault is the end. */
 	*reg32(MPU_CTRL) = ENABLE;
-	/* Divisions by zero trap too; unaligned words are the chip's own right. */
+	/* Divisions by zero trap too; unaligned words are allowed on this chip. */
 	*reg32(SCB_CCR) |= 1u << 4;
 	__asm__ volatile("dsb; isb" : : : "memory");
 }

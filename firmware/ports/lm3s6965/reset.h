@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-/* Before a reset of the firmware's own. */
+/* Before a reset by the firmware. */
 void reset_keep(uint32_t reason);
 /* Once, after the start: a RESET_ number of crash.h. */
 uint8_t reset_take(void);

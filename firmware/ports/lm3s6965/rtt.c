@@ -28,7 +28,7 @@ struct rtt {
 	struct ring_descriptor up;
 };
 
-/* The name is the one that tools look for. In .data, so that it stands complete
+/* The name is the one that tools look for. In .data, so that it is complete
  * from the start of the firmware on. */
 extern volatile struct rtt _SEGGER_RTT;
 volatile struct rtt _SEGGER_RTT = {
@@ -38,14 +38,14 @@ volatile struct rtt _SEGGER_RTT = {
 };
 
 static bool patient;
-/* Where a probe stood when it was last found not to read; it starts at 0. */
+/* The probe's index when it was last found not to read; it starts at 0. */
 static uint32_t stood;
 
 static uint32_t room(void)
 {
 	uint32_t read = _SEGGER_RTT.up.read;
 
-	/* What a probe wrote is not ours: a wrong index must not leave the ring. */
+	/* A probe may write anything: a wrong index must not leave the ring. */
 	if (read >= SIZE)
 		return 0;
 	return SIZE - 1 - (_SEGGER_RTT.up.write - read) % SIZE;
@@ -76,7 +76,7 @@ void rtt_write(const char *bytes, size_t length)
 		ring[write] = bytes[i];
 		write = (write + 1) % SIZE;
 	}
-	/* The text is there before the index says so. */
+	/* The text is written before the index. */
 	__asm__ volatile("dmb" : : : "memory");
 	_SEGGER_RTT.up.write = write;
 }

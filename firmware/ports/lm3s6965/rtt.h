@@ -7,11 +7,11 @@
 #include <stddef.h>
 
 /* Never waits: what does not fit because no probe reads is dropped, by whole
- * calls, so that a line is there or is not. */
+ * calls, so that a line is complete or absent. */
 void rtt_write(const char *bytes, size_t length);
 
 /* From now on waits for a probe that has read before, RTT_STALL_MS at most each
- * time: a crash report must reach it whole, as a reset empties the ring. */
+ * time: a crash report must reach it complete, as a reset empties the ring. */
 void rtt_be_patient(void);
 /* Waits until the probe has read everything, in the same way. */
 void rtt_flush(void);

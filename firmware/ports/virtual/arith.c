@@ -1,6 +1,6 @@
 /*
  * Integer helpers that the compiler calls and Debian's libgcc for this chip
- * lacks, because on the ESP8266 they stand in the chip's ROM.
+ * lacks, because on the ESP8266 they are in the chip's ROM.
  *
  * A division by zero executes an illegal instruction at a known place, as the
  * ROM's does; the crash handler reports it as exception 6.

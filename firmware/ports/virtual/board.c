@@ -1,6 +1,6 @@
-/* Who the board is, where its randomness starts, pins, reset reason. The machine
- * has neither a MAC address of its own nor a random number generator, so whoever
- * starts QEMU places an identity block in memory; README.md has its form. */
+/* Identity, seed of randomness, pins, reset reason. The machine has neither a MAC
+ * address of its own nor a random number generator, so the program that starts QEMU
+ * places an identity block in memory; README.md has its form. */
 #include "board.h"
 
 #include <string.h>
@@ -22,6 +22,8 @@ struct identity {
 
 _Static_assert(sizeof(struct identity) == 64, "the rig writes 64 bytes");
 
+const char board_device[] = "ESP8266"; /* the chip that this board models */
+
 static const uint8_t default_mac[6] = {0x18, 0xFE, 0x34, 0x00, 0x00, 0x01};
 
 static void take_identity(uint8_t mac[6])
@@ -35,9 +37,9 @@ static void take_identity(uint8_t mac[6])
 	}
 	memcpy(mac, identity->mac, sizeof identity->mac);
 	random_start(identity, sizeof *identity);
-	/* QEMU puts the same block back at every reset, so the seed alone would
-	 * give every start the same keys. The count of starts tells them apart;
-	 * the clock adds what it has. */
+	/* QEMU restores the same block at every reset, so the seed alone would give
+	 * every start the same keys. The count of starts makes them differ; the
+	 * clock adds more. */
 	start[0] = rtc()->boots;
 	start[1] = ccount();
 	random_stir(start, sizeof start);
@@ -52,7 +54,7 @@ void board_led(bool on)
 #define ANALOG_MOST 1023u        /* the ESP8266's converter has 10 bits */
 #define ANALOG_CHANNELS 8u
 
-/* The magic, then one word a channel, for whoever wants to set them. */
+/* The magic, then one word a channel, which a test may set. */
 static volatile uint32_t *analog_words(void)
 {
 	volatile uint32_t *words = reg32(ANALOG_ADDRESS);
@@ -75,7 +77,7 @@ uint16_t board_analog(unsigned channel)
 	return (uint16_t)(value < ANALOG_MOST ? value : ANALOG_MOST);
 }
 
-/* Why the chip started, by the words of rtc.h. */
+/* Why the chip started, from the words of rtc.h. */
 static uint8_t take_reset_reason(void)
 {
 	volatile struct rtc *words = rtc();

@@ -26,7 +26,7 @@
 #define STACK_END 0x3FFFFFF0
 #define STACK_PAINT 0x5AA5F00D
 
-/* RTC memory and what the rig places behind it (rtc.h, board.c). */
+/* RTC memory and what the rig places after it (rtc.h, board.c). */
 #define RTC_ADDRESS 0x60001200
 #define IDENTITY_ADDRESS 0x60001300
 #define ANALOG_ADDRESS 0x60001400

@@ -8,7 +8,7 @@
 #ifndef __ASSEMBLER__
 #include <stdint.h>
 
-/* What crt0.S saves; the offsets stand there. */
+/* What crt0.S saves; the offsets are there. */
 struct crash_frame {
 	uint32_t a[16];
 	uint32_t kind;

@@ -24,7 +24,7 @@ _vectors:
 	rsr a0, exccause
 	bnei a0, 4, 1f
 	/* An interrupt is there to end a sleep and for nothing else: mask them
-	 * all, go on behind the waiti, and let the main loop look. */
+	 * all, continue after the waiti, and let the main loop check. */
 	movi a0, 0
 	wsr a0, intenable
 	rsr a0, excsave2

@@ -85,7 +85,7 @@ bool eth_link(void)
 	*eth(MIIADDRESS) = PHY | PHY_STATUS << 8;
 	*eth(MIICOMMAND) = MII_READ;
 	while ((*eth(MIISTATUS) & MII_IS_BUSY) != 0) {
-		/* A read takes 64 bits at 2.5 MHz; far beyond that nobody answers. */
+		/* A read takes 64 bits at 2.5 MHz; far beyond that there is no answer. */
 		if (ccount() - start > CYCLES_PER_MS)
 			return false;
 	}

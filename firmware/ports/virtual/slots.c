@@ -6,7 +6,7 @@
 #include "board.h"
 #include "port.h"
 
-/* Flash offset of slot 0; slot 1 is the sector behind it. Far above the image
+/* Flash offset of slot 0; slot 1 is the sector after it. Far above the image
  * and in the upper half, where a 4 MB ESP8266 keeps its settings too. */
 #define SLOTS_OFFSET 0x3E0000u
 

@@ -22,11 +22,11 @@ pub mod power;
 pub mod probe;
 mod serial;
 
-pub use esp::esp8266_loader::Deadlines;
-pub use esp::identify::Identity;
-pub use identity::port_cache::Seen;
-pub use identity::search::{Bench, Seek, ask_on};
-pub use lock::{NotTaken, PortLock, sweep_locks};
+pub use esp::deadlines::LoaderDeadlines;
+pub use esp::identify::ChipIdentity;
+pub use identity::port_cache::PortCache;
+pub use identity::search::{Neighbours, PortSearch, identify_on};
+pub use lock::{LockFile, NotTaken, sweep_locks};
 pub use probe::board::{ProbeBoard, ProbeSettings};
-pub use serial::board::{SerialBoard, Settings};
+pub use serial::board::{SerialBoard, SerialSettings};
 pub use serial::reset_lines::{ModemLines, NoLines};

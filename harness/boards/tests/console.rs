@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bench::board;
-use hilrig_boards::{Deadlines, NoLines, SerialBoard, Settings};
-use hilrig_core::board::{Board, BoardFault, Console, ConsoleSink, Lines};
+use hilrig_boards::{LoaderDeadlines, NoLines, SerialBoard, SerialSettings};
+use hilrig_core::board::{Board, BoardFault, Console, ConsoleSink, ResetLines};
 
-/// Keeps what came and tells when it is enough.
+/// Keeps the bytes and notifies when there are enough.
 struct Kept<'a> {
     bytes: Vec<u8>,
     enough: usize,
@@ -146,7 +146,7 @@ async fn a_board_that_is_not_locked_says_so() {
     assert!(board.reset().await.is_err());
 }
 
-/// Lines behind which a chip says something when it is reset.
+/// Lines of a chip that prints something at each reset.
 struct Speaking {
     chip: Rc<File>,
     says: &'static [u8],
@@ -160,7 +160,7 @@ fn rate(port: &File) -> u32 {
 }
 
 #[async_trait(?Send)]
-impl Lines for Speaking {
+impl ResetLines for Speaking {
     fn words(&self) -> String {
         "speaking".into()
     }
@@ -189,10 +189,10 @@ async fn after_a_reset_the_port_reads_at_the_roms_rate_and_then_at_the_firmwares
         let (chip, held) = (Rc::new(File::from(master)), Rc::new(held));
         let at = Rc::new(Cell::new(0));
         let lines = Speaking { chip, says, port: Rc::clone(&held), at: Rc::clone(&at) };
-        let settings = Settings { rom_baud: 74_880, ..bench::settings(&port, folder.path()) };
+        let settings = SerialSettings { rom_baud: 74_880, ..bench::settings(&port, folder.path()) };
         let mut board = SerialBoard::new(settings, Box::new(lines));
         board.lock("test", Duration::ZERO).await.unwrap();
-        // Without a console nobody reads the text, and the rate stays.
+        // Without a console nothing reads the text, and the rate stays.
         board.reset().await.unwrap();
         assert_eq!((at.get(), rate(&held)), (115_200, 115_200));
         let mut console = board.console().await.unwrap();
@@ -221,8 +221,9 @@ async fn without_reset_lines_the_board_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     let (master, port, _held) = rom::pty();
     let mut chip = File::from(master);
-    let deadlines = Deadlines { by_hand: Duration::from_secs(20), ..Deadlines::default() };
-    let settings = Settings { deadlines, ..bench::settings(&port, folder.path()) };
+    let deadlines =
+        LoaderDeadlines { by_hand: Duration::from_secs(20), ..LoaderDeadlines::default() };
+    let settings = SerialSettings { deadlines, ..bench::settings(&port, folder.path()) };
     let mut board = SerialBoard::new(settings, Box::new(NoLines));
     let pressed = Rc::new(tokio::sync::Notify::new());
     let told = Rc::clone(&pressed);
@@ -244,8 +245,9 @@ async fn without_reset_lines_the_board_is_waited_for() {
     drop(console);
     board.release().await;
 
-    let deadlines = Deadlines { by_hand: Duration::from_millis(50), ..Deadlines::default() };
-    let settings = Settings { deadlines, ..bench::settings(&port, folder.path()) };
+    let deadlines =
+        LoaderDeadlines { by_hand: Duration::from_millis(50), ..LoaderDeadlines::default() };
+    let settings = SerialSettings { deadlines, ..bench::settings(&port, folder.path()) };
     let mut board = SerialBoard::new(settings, Box::new(NoLines));
     board.lock("test", Duration::ZERO).await.unwrap();
     let mut console = board.console().await.unwrap();

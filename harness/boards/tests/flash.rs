@@ -1,4 +1,4 @@
-//! Flashing, against a ROM loader on a pty that checks what it is sent and misbehaves on demand.
+//! Flashing, against a ROM loader on a pty that checks its input and misbehaves on demand.
 
 #[path = "rom/bench.rs"]
 mod bench;
@@ -11,15 +11,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bench::{CountingLines, board, image, settings};
-use hilrig_boards::{Deadlines, NoLines, SerialBoard, Settings};
+use hilrig_boards::{LoaderDeadlines, NoLines, SerialBoard, SerialSettings};
 use hilrig_core::board::{Board, BoardFault, Flashed};
 use hilrig_core::image::Image;
 use rom::{Chip, OLD, Rom, Trick};
 
-/// Short deadlines, for the tests of what goes wrong. What is to go well keeps the long ones: a
-/// busy machine must not fail it.
-fn impatient() -> Deadlines {
-    Deadlines {
+/// Short deadlines, for tests of failures. Tests of success use the long ones, for a busy machine.
+fn impatient() -> LoaderDeadlines {
+    LoaderDeadlines {
         sync: Duration::from_millis(400),
         register: Duration::from_millis(300),
         erase: Duration::from_secs(1),
@@ -33,7 +32,7 @@ async fn flash(board: &mut SerialBoard, image: &Image) -> Result<Flashed, BoardF
     board.flash(image, false, Box::new(|_, _| {})).await
 }
 
-/// The image is there, what had to be erased is, and nothing else was touched.
+/// The image is there, its sectors are erased, and nothing else was touched.
 fn assert_holds(chip: &Chip, image: &Image) {
     let length = image.bytes.len();
     assert!(chip.complaints.is_empty(), "{:?}", chip.complaints);
@@ -140,7 +139,7 @@ async fn fault(trick: Trick) -> (String, Chip) {
     let folder = tempfile::tempdir().unwrap();
     let rom = Rom::start(trick);
     // The lowest rate: there is no other to try.
-    let settings = Settings {
+    let settings = SerialSettings {
         deadlines: impatient(),
         flash_baud: 74_880,
         ..settings(&rom.port, folder.path())
@@ -150,7 +149,7 @@ async fn fault(trick: Trick) -> (String, Chip) {
     let text = fault.to_string();
     assert!(text.contains(rom.port.to_str().unwrap()), "the port is named: {text}");
     assert!(fault.help.is_some(), "something is said to do: {text}");
-    // However it ended, the port is the board's again.
+    // In any case, the board has its port again.
     board.release().await;
     (text, rom.off())
 }
@@ -268,7 +267,7 @@ async fn without_lines_a_board_that_is_in_its_loader_is_flashed_and_another_told
     assert_holds(&rom.off(), &image);
 
     let rom = Rom::start(Trick::SilentFrom(8));
-    let settings = Settings { deadlines: impatient(), ..settings(&rom.port, folder.path()) };
+    let settings = SerialSettings { deadlines: impatient(), ..settings(&rom.port, folder.path()) };
     let mut board = SerialBoard::new(settings, Box::new(NoLines));
     let notes = noted(&mut board);
     let text = flash(&mut board, &image).await.unwrap_err().to_string();
@@ -289,8 +288,8 @@ fn noted(board: &mut SerialBoard) -> Rc<RefCell<Vec<String>>> {
 async fn the_highest_rate_that_works_is_found_and_remembered() {
     let folder = tempfile::tempdir().unwrap();
     let image = image(20_000, 1);
-    // What fails is the SYNC, erasing, or the first block; at last nothing, from the rate on that
-    // worked; and another highest rate is tried afresh.
+    // The SYNC, the erasing or the first block fail; then nothing fails, at the rate that worked; and
+    // with another highest rate all are tried again.
     for (highest, trick, rates) in [
         (921_600, Trick::SilentAbove(230_400, 8), &[921_600, 460_800, 230_400][..]),
         (921_600, Trick::SilentAbove(115_200, 3), &[230_400, 115_200]),
@@ -298,16 +297,16 @@ async fn the_highest_rate_that_works_is_found_and_remembered() {
         (500_000, Trick::SilentAbove(460_800, 3), &[500_000, 460_800]),
     ] {
         let rom = Rom::start(trick.clone());
-        // What goes well must do so on a busy machine, too.
-        let deadlines = Deadlines {
+        // Success has to work on a busy machine, too.
+        let deadlines = LoaderDeadlines {
             sync: Duration::from_secs(1),
             register: Duration::from_secs(2),
             erase: Duration::from_secs(1),
             block: Duration::from_secs(2),
-            ..Deadlines::default()
+            ..LoaderDeadlines::default()
         };
         let settings =
-            Settings { deadlines, flash_baud: highest, ..settings(&rom.port, folder.path()) };
+            SerialSettings { deadlines, flash_baud: highest, ..settings(&rom.port, folder.path()) };
         let lines = CountingLines::default();
         let mut board = SerialBoard::new(settings, Box::new(lines.clone()));
         let notes = noted(&mut board);
@@ -339,14 +338,15 @@ async fn however_a_flashing_ends_the_board_is_reset_out_of_its_loader() {
     ] {
         let rom = Rom::start(trick.clone());
         let lines = CountingLines::default();
-        let settings = Settings { deadlines: impatient(), ..settings(&rom.port, folder.path()) };
+        let settings =
+            SerialSettings { deadlines: impatient(), ..settings(&rom.port, folder.path()) };
         let mut board = SerialBoard::new(settings, Box::new(lines.clone()));
         let _ = flash(&mut board, &image(5000, 1)).await;
         board.release().await;
         assert_eq!(lines.reset.get(), resets, "{trick:?}");
         rom.off();
     }
-    // A reset that was asked for is enough.
+    // One explicit reset is enough.
     let rom = Rom::start(Trick::None);
     let lines = CountingLines::default();
     let mut board = SerialBoard::new(settings(&rom.port, folder.path()), Box::new(lines.clone()));

@@ -1,4 +1,4 @@
-//! Flashing chips of the ESP32 family, against a ROM loader on a pty that keeps what it is sent and
+//! Flashing chips of the ESP32 family, against a ROM loader on a pty that has a flash and
 //! misbehaves on demand.
 
 #[path = "rom/bench.rs"]
@@ -16,19 +16,19 @@ use async_trait::async_trait;
 use bench::settings;
 use esp32_rom::elf::{self, RISCV, XTENSA};
 use esp32_rom::{
-    BEGIN, CHANGE_BAUDRATE, Chip, DATA, FLASH, Kind, MAC, MD5, OLD, READ_REG, Rom, SECURITY_INFO,
-    SYNC, Trick,
+    BEGIN, CHANGE_BAUDRATE, DATA, Esp32Chip, Esp32Rom, Esp32Trick, FLASH, Kind, MAC, MD5, OLD,
+    READ_REG, SECURITY_INFO, SYNC,
 };
-use hilrig_boards::{Deadlines, NoLines, SerialBoard, Settings};
-use hilrig_core::board::{Board, BoardFault, Flashed, Lines};
+use hilrig_boards::{LoaderDeadlines, NoLines, SerialBoard, SerialSettings};
+use hilrig_core::board::{Board, BoardFault, Flashed, ResetLines};
 use hilrig_core::config::BoardKind;
 use hilrig_core::image::Image;
 
-/// Lines that tell the fake of each reset into the loader.
-struct ResetLines(Arc<AtomicU32>);
+/// Lines that count each reset into the loader for the fake.
+struct CountingLines(Arc<AtomicU32>);
 
 #[async_trait(?Send)]
-impl Lines for ResetLines {
+impl ResetLines for CountingLines {
     fn words(&self) -> String {
         "test".into()
     }
@@ -43,13 +43,13 @@ impl Lines for ResetLines {
     }
 }
 
-fn impatient() -> Deadlines {
-    Deadlines {
+fn impatient() -> LoaderDeadlines {
+    LoaderDeadlines {
         sync: Duration::from_millis(600),
         register: Duration::from_millis(300),
         erase: Duration::from_secs(1),
         block: Duration::from_millis(300),
-        ..Deadlines::default()
+        ..LoaderDeadlines::default()
     }
 }
 
@@ -60,9 +60,14 @@ fn kind(rom: Kind) -> BoardKind {
     }
 }
 
-fn of_kind(rom: &Rom, folder: &Path, kind: BoardKind, deadlines: Deadlines) -> SerialBoard {
-    let settings = Settings { kind, deadlines, ..settings(&rom.port, folder) };
-    SerialBoard::new(settings, Box::new(ResetLines(Arc::clone(&rom.resets))))
+fn of_kind(
+    rom: &Esp32Rom,
+    folder: &Path,
+    kind: BoardKind,
+    deadlines: LoaderDeadlines,
+) -> SerialBoard {
+    let settings = SerialSettings { kind, deadlines, ..settings(&rom.port, folder) };
+    SerialBoard::new(settings, Box::new(CountingLines(Arc::clone(&rom.resets))))
 }
 
 fn image(elf: Vec<u8>) -> Image {
@@ -85,8 +90,8 @@ async fn flash(board: &mut SerialBoard, image: &Image) -> Result<Flashed, BoardF
 }
 
 /// A second-stage loader (`E9`), a partition table (`AA 50`) and an application, each where the
-/// chip looks for it; what was not erased is as it was.
-fn assert_bootable(chip: &Chip, second_stage: usize) {
+/// chip expects it; sectors that were not erased are unchanged.
+fn assert_bootable(chip: &Esp32Chip, second_stage: usize) {
     assert!(chip.complaints.is_empty(), "{:?}", chip.complaints);
     assert_eq!(chip.flash[second_stage], 0xE9);
     assert_eq!(chip.flash[0x8000..0x8002], [0xAA, 0x50]);
@@ -103,8 +108,8 @@ async fn an_elf_file_becomes_a_flash_that_boots_and_is_verified() {
         [(Kind::Esp32c3, RISCV, 0), (Kind::Esp32, XTENSA, 0x1000)]
     {
         let folder = tempfile::tempdir().unwrap();
-        let rom = Rom::start(rom_kind, Trick::None);
-        let mut board = of_kind(&rom, folder.path(), kind(rom_kind), Deadlines::default());
+        let rom = Esp32Rom::start(rom_kind, Esp32Trick::None);
+        let mut board = of_kind(&rom, folder.path(), kind(rom_kind), LoaderDeadlines::default());
         board.lock("test", Duration::ZERO).await.unwrap();
         let told = Arc::new(Mutex::new(Vec::new()));
         let telling = Arc::clone(&told);
@@ -135,8 +140,10 @@ async fn what_is_unchanged_is_not_written_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut flash_of = vec![OLD; FLASH];
     let mut run = async |image: &Image, force: bool| {
-        let rom = Rom::with_flash(Kind::Esp32c3, Trick::None, std::mem::take(&mut flash_of));
-        let mut board = of_kind(&rom, folder.path(), BoardKind::Esp32c3, Deadlines::default());
+        let rom =
+            Esp32Rom::with_flash(Kind::Esp32c3, Esp32Trick::None, std::mem::take(&mut flash_of));
+        let mut board =
+            of_kind(&rom, folder.path(), BoardKind::Esp32c3, LoaderDeadlines::default());
         board.lock("test", Duration::ZERO).await.unwrap();
         let flashed = board.flash(image, force, Box::new(|_, _| {})).await.unwrap();
         board.release().await;
@@ -159,20 +166,20 @@ async fn what_is_unchanged_is_not_written_again() {
 }
 
 /// The fault of a flashing that meets `trick`, and the chip afterwards.
-async fn fault_of(rom_kind: Kind, trick: Trick, image: &Image) -> (String, Chip) {
+async fn fault_of(rom_kind: Kind, trick: Esp32Trick, image: &Image) -> (String, Esp32Chip) {
     let folder = tempfile::tempdir().unwrap();
-    let rom = Rom::start(rom_kind, trick);
+    let rom = Esp32Rom::start(rom_kind, trick);
     let mut board = of_kind(&rom, folder.path(), kind(rom_kind), impatient());
     let fault = flash(&mut board, image).await.unwrap_err();
     let text = fault.to_string();
     assert!(text.contains(rom.port.to_str().unwrap()), "the port is named: {text}");
     assert!(fault.help.is_some(), "something is said to do: {text}");
-    // However it ended, the port is the board's again.
+    // In any case, the board has its port again.
     board.release().await;
     (text, rom.off())
 }
 
-async fn fault(trick: Trick) -> (String, Chip) {
+async fn fault(trick: Esp32Trick) -> (String, Esp32Chip) {
     fault_of(Kind::Esp32c3, trick, &riscv(1)).await
 }
 
@@ -182,7 +189,7 @@ fn says(text: &str, words: &[&str]) {
     }
 }
 
-fn untouched(chip: &Chip) {
+fn untouched(chip: &Esp32Chip) {
     assert!(chip.flash.iter().all(|byte| *byte == OLD) && !chip.commands.contains(&BEGIN));
 }
 
@@ -194,7 +201,7 @@ async fn another_chip_is_not_written_to() {
         (Kind::Esp32s3, "it is an esp32s3, the configuration says esp32c3"),
         (Kind::Esp8266, "0xfff0c101"),
     ] {
-        let rom = Rom::start(found, Trick::None);
+        let rom = Esp32Rom::start(found, Esp32Trick::None);
         let mut board = of_kind(&rom, folder.path(), BoardKind::Esp32c3, impatient());
         let text = flash(&mut board, &riscv(1)).await.unwrap_err().to_string();
         says(&text, &[words, "Nothing was written"]);
@@ -207,11 +214,11 @@ async fn another_chip_is_not_written_to() {
 #[tokio::test]
 async fn another_board_is_not_written_to() {
     let folder = tempfile::tempdir().unwrap();
-    let rom = Rom::start(Kind::Esp32c3, Trick::None);
+    let rom = Esp32Rom::start(Kind::Esp32c3, Esp32Trick::None);
     let mut settings = settings(&rom.port, folder.path());
     settings.kind = BoardKind::Esp32c3;
     settings.mac = Some("7c:df:a1:00:00:01".parse().unwrap());
-    let mut board = SerialBoard::new(settings, Box::new(ResetLines(Arc::clone(&rom.resets))));
+    let mut board = SerialBoard::new(settings, Box::new(CountingLines(Arc::clone(&rom.resets))));
     let text = flash(&mut board, &riscv(1)).await.unwrap_err().to_string();
     says(&text, &[MAC, "7c:df:a1:00:00:01", "Nothing was written"]);
     board.release().await;
@@ -240,10 +247,10 @@ async fn an_elf_file_that_the_chip_would_not_start_is_not_written() {
     untouched(&chip);
 }
 
-async fn fault_elf(elf: Vec<u8>) -> (String, Chip) {
+async fn fault_elf(elf: Vec<u8>) -> (String, Esp32Chip) {
     let folder = tempfile::tempdir().unwrap();
-    let rom = Rom::start(Kind::Esp32c3, Trick::None);
-    let mut board = of_kind(&rom, folder.path(), BoardKind::Esp32c3, Deadlines::default());
+    let rom = Esp32Rom::start(Kind::Esp32c3, Esp32Trick::None);
+    let mut board = of_kind(&rom, folder.path(), BoardKind::Esp32c3, LoaderDeadlines::default());
     let text = flash(&mut board, &image(elf)).await.unwrap_err().to_string();
     board.release().await;
     (text, rom.off())
@@ -259,20 +266,23 @@ async fn a_silent_board() {
         (DATA, ["FLASH_DATA", "at byte 0 of"]),
         (MD5, ["SPI_FLASH_MD5", "no answer within"]),
     ] {
-        says(&fault(Trick::SilentFrom(command)).await.0, &words);
+        says(&fault(Esp32Trick::SilentFrom(command)).await.0, &words);
     }
 }
 
-/// By this a run knows that switching the board off and on may help.
+/// By this a run knows that a power cycle may help.
 #[tokio::test]
 async fn a_board_without_a_sign_of_life_is_told_from_one_that_fell_silent() {
-    let firmware = Trick::Firmware("I (31) boot: up\r\n");
-    for (trick, silent) in
-        [(Trick::SilentFrom(SYNC), true), (Trick::SilentFrom(READ_REG), false), (firmware, false)]
-    {
+    let firmware = Esp32Trick::Firmware("I (31) boot: up\r\n");
+    for (trick, silent) in [
+        (Esp32Trick::SilentFrom(SYNC), true),
+        (Esp32Trick::SilentFrom(READ_REG), false),
+        (firmware, false),
+    ] {
         let folder = tempfile::tempdir().unwrap();
-        let rom = Rom::start(Kind::Esp32c3, trick.clone());
-        let mut board = of_kind(&rom, folder.path(), BoardKind::Esp32c3, Deadlines::default());
+        let rom = Esp32Rom::start(Kind::Esp32c3, trick.clone());
+        let mut board =
+            of_kind(&rom, folder.path(), BoardKind::Esp32c3, LoaderDeadlines::default());
         let fault = flash(&mut board, &riscv(1)).await.unwrap_err();
         assert_eq!(fault.silent, silent, "{trick:?}: {fault}");
         board.release().await;
@@ -282,22 +292,23 @@ async fn a_board_without_a_sign_of_life_is_told_from_one_that_fell_silent() {
 
 #[tokio::test]
 async fn a_loader_that_refuses() {
-    says(&fault(Trick::Refuse(BEGIN, 5)).await.0, &["FLASH_BEGIN"]);
-    says(&fault(Trick::Refuse(DATA, 7)).await.0, &["FLASH_DATA", "at byte 0 of", "CRC"]);
-    says(&fault(Trick::Refuse(READ_REG, 0x42)).await.0, &["READ_REG"]);
+    says(&fault(Esp32Trick::Refuse(BEGIN, 5)).await.0, &["FLASH_BEGIN"]);
+    says(&fault(Esp32Trick::Refuse(DATA, 7)).await.0, &["FLASH_DATA", "at byte 0 of", "CRC"]);
+    says(&fault(Esp32Trick::Refuse(READ_REG, 0x42)).await.0, &["READ_REG"]);
 }
 
 #[tokio::test]
 async fn a_loader_that_answers_late_or_twice_but_in_time_is_good_enough() {
     for trick in [
-        Trick::Late(SYNC, Duration::from_millis(150)),
-        Trick::Late(DATA, Duration::from_millis(20)),
-        Trick::Late(SECURITY_INFO, Duration::from_millis(150)),
-        Trick::Twice,
+        Esp32Trick::Late(SYNC, Duration::from_millis(150)),
+        Esp32Trick::Late(DATA, Duration::from_millis(20)),
+        Esp32Trick::Late(SECURITY_INFO, Duration::from_millis(150)),
+        Esp32Trick::Twice,
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let rom = Rom::start(Kind::Esp32c3, trick.clone());
-        let mut board = of_kind(&rom, folder.path(), BoardKind::Esp32c3, Deadlines::default());
+        let rom = Esp32Rom::start(Kind::Esp32c3, trick.clone());
+        let mut board =
+            of_kind(&rom, folder.path(), BoardKind::Esp32c3, LoaderDeadlines::default());
         let image = riscv(1);
         flash(&mut board, &image).await.unwrap_or_else(|fault| panic!("{trick:?}: {fault}"));
         assert_eq!(board.facts().mac, Some(MAC.parse().unwrap()), "{trick:?}");
@@ -309,7 +320,7 @@ async fn a_loader_that_answers_late_or_twice_but_in_time_is_good_enough() {
 #[tokio::test]
 async fn a_loader_that_answers_too_late() {
     let late = Duration::from_millis(500);
-    says(&fault(Trick::Late(DATA, late)).await.0, &["FLASH_DATA", "no answer within 0.3 s"]);
+    says(&fault(Esp32Trick::Late(DATA, late)).await.0, &["FLASH_DATA", "no answer within 0.3 s"]);
 }
 
 #[tokio::test]
@@ -322,27 +333,27 @@ async fn a_loader_that_floods_the_line_is_left_at_its_deadline() {
         (DATA, b"\xc0"),
         (DATA, b"\xc0\x01\x02\x03\x04\xc0"),
     ] {
-        says(&fault(Trick::Flood(command, bytes)).await.0, &["no answer within"]);
+        says(&fault(Esp32Trick::Flood(command, bytes)).await.0, &["no answer within"]);
     }
-    says(&fault(Trick::Flood(DATA, b"\xdb\x01")).await.0, &["malformed replies"]);
+    says(&fault(Esp32Trick::Flood(DATA, b"\xdb\x01")).await.0, &["malformed replies"]);
 }
 
 #[tokio::test]
 async fn an_answer_that_lies_is_survived() {
     for command in [SYNC, SECURITY_INFO, READ_REG, DATA, MD5] {
-        let (text, _) = fault(Trick::LyingLength(command)).await;
+        let (text, _) = fault(Esp32Trick::LyingLength(command)).await;
         says(&text, &["no answer within", "malformed replies"]);
     }
-    // espflash multiplies this with the rate, more than 32 bits hold.
+    // espflash multiplies this by the rate, which overflows 32 bits.
     let xtensa = image(elf::firmware(XTENSA, 5000, 1));
-    let (text, chip) = fault_of(Kind::Esp32, Trick::Crystal(0xF_FFFF), &xtensa).await;
-    says(&text, &["espflash gave up", "overflow"]);
+    let (text, chip) = fault_of(Kind::Esp32, Esp32Trick::Crystal(0xF_FFFF), &xtensa).await;
+    says(&text, &["espflash panicked", "overflow"]);
     untouched(&chip);
 }
 
 #[tokio::test]
 async fn a_flash_that_does_not_hold_what_was_written_is_found() {
-    let (text, chip) = fault(Trick::Stuck(0x1_0100)).await;
+    let (text, chip) = fault(Esp32Trick::Stuck(0x1_0100)).await;
     says(&text, &["SPI_FLASH_MD5", "Verification of flash content failed"]);
     assert_eq!(chip.flash[0x1_0100], 0xFF, "erased, and no more than that");
 }
@@ -350,8 +361,8 @@ async fn a_flash_that_does_not_hold_what_was_written_is_found() {
 #[tokio::test]
 async fn a_rate_that_the_line_does_not_carry_is_left_for_the_roms_own() {
     let folder = tempfile::tempdir().unwrap();
-    let rom = Rom::start(Kind::Esp32c3, Trick::DeafAtRate);
-    let mut board = of_kind(&rom, folder.path(), BoardKind::Esp32c3, Deadlines::default());
+    let rom = Esp32Rom::start(Kind::Esp32c3, Esp32Trick::DeafAtRate);
+    let mut board = of_kind(&rom, folder.path(), BoardKind::Esp32c3, LoaderDeadlines::default());
     flash(&mut board, &riscv(1)).await.unwrap();
     board.release().await;
     assert_eq!(rom.resets.load(Ordering::Relaxed), 2);
@@ -363,20 +374,20 @@ async fn a_rate_that_the_line_does_not_carry_is_left_for_the_roms_own() {
 
 #[tokio::test]
 async fn a_chip_in_secure_download_mode_is_left_alone() {
-    let (text, chip) = fault(Trick::Secure).await;
+    let (text, chip) = fault(Esp32Trick::Secure).await;
     says(&text, &["secure download mode", "Nothing was written"]);
     untouched(&chip);
 }
 
 #[tokio::test]
 async fn a_board_that_runs_its_firmware_is_told_from_a_silent_one() {
-    let (text, _) = fault(Trick::Firmware("I (31) boot: up\r\n\x1b[31m")).await;
+    let (text, _) = fault(Esp32Trick::Firmware("I (31) boot: up\r\n\x1b[31m")).await;
     says(&text, &["SYNC", "no answer within", "the board sends", "boot: up", "\\x1b", "BOOT"]);
 }
 
 #[tokio::test]
 async fn a_port_that_goes_away_in_the_middle_is_named() {
-    let (text, chip) = fault(Trick::DieAtBlock(7)).await;
+    let (text, chip) = fault(Esp32Trick::DieAtBlock(7)).await;
     says(&text, &["at byte 7168 of", "the port is gone", "hilrig boards"]);
     assert!(chip.complaints.is_empty(), "{:?}", chip.complaints);
 }
@@ -384,13 +395,13 @@ async fn a_port_that_goes_away_in_the_middle_is_named() {
 #[tokio::test]
 async fn without_lines_a_board_that_is_in_its_loader_is_flashed_and_another_told_how() {
     let folder = tempfile::tempdir().unwrap();
-    for (trick, fine) in [(Trick::None, true), (Trick::SilentFrom(SYNC), false)] {
-        let rom = Rom::start(Kind::Esp32c3, trick);
+    for (trick, fine) in [(Esp32Trick::None, true), (Esp32Trick::SilentFrom(SYNC), false)] {
+        let rom = Esp32Rom::start(Kind::Esp32c3, trick);
         let mut settings = settings(&rom.port, folder.path());
         settings.kind = BoardKind::Esp32c3;
         settings.deadlines.by_hand = Duration::from_millis(100);
         if fine {
-            // A busy machine must not make a silent board of one that answers.
+            // A busy machine must not make an answering board silent.
             let patient = Duration::from_secs(20);
             settings.deadlines.sync = patient;
             settings.deadlines.register = patient;
@@ -416,8 +427,8 @@ async fn without_lines_a_board_that_is_in_its_loader_is_flashed_and_another_told
 #[tokio::test]
 async fn a_flashing_that_is_stopped_gives_the_port_back() {
     let folder = tempfile::tempdir().unwrap();
-    let rom = Rom::start(Kind::Esp32c3, Trick::Late(DATA, Duration::from_millis(20)));
-    let board = || of_kind(&rom, folder.path(), BoardKind::Esp32c3, Deadlines::default());
+    let rom = Esp32Rom::start(Kind::Esp32c3, Esp32Trick::Late(DATA, Duration::from_millis(20)));
+    let board = || of_kind(&rom, folder.path(), BoardKind::Esp32c3, LoaderDeadlines::default());
     let image = riscv(1);
     let mut first = board();
     first.lock("first", Duration::ZERO).await.unwrap();

@@ -1,10 +1,10 @@
-//! Power lines against what behaves like them: a web server that answers as Tasmota does, a uhubctl
-//! that says what the real one says, commands.
+//! Power lines against fakes of their devices: a web server that answers as Tasmota, a uhubctl that prints
+//! what the real one prints, commands.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use hilrig_boards::power::{Commands, HubPort, Login, Tasmota, UrlRelay};
+use hilrig_boards::power::{Commands, HubPort, RelayLogin, Tasmota, UrlRelay};
 use hilrig_core::board::{BoardFault, Power};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -17,8 +17,8 @@ fn says(done: Result<(), BoardFault>, words: &[&str]) -> String {
     text
 }
 
-/// A relay that takes one request, gives this answer and closes; none keeps it waiting for ever.
-/// Returns its address and, later, what it was asked.
+/// A relay that accepts one request, sends this answer and closes; without an answer it never replies.
+/// Returns its address and, later, the request.
 async fn relay(answer: Option<String>) -> (String, tokio::task::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -44,8 +44,8 @@ fn answer(status: &str, body: &str) -> Option<String> {
     ))
 }
 
-fn login() -> Option<Login> {
-    Some(Login { user: "admin".into(), password: "p w&d".into() })
+fn login() -> Option<RelayLogin> {
+    Some(RelayLogin { user: "admin".into(), password: "p w&d".into() })
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn plain_addresses_are_done_with_any_2xx_and_shown_without_their_query() {
     assert!(!text.contains("geheim") && !relay.words().contains("geheim"), "{text}");
 }
 
-/// A uhubctl that writes down how it was called and says `stdout` and `stderr`.
+/// A uhubctl that writes its arguments to a file and prints `stdout` and `stderr`.
 fn uhubctl(folder: &Path, stdout: &str, stderr: &str, code: u8) -> HubPort {
     let path = folder.join("uhubctl");
     std::fs::write(folder.join("stdout"), stdout).unwrap();
@@ -138,7 +138,7 @@ fn uhubctl(folder: &Path, stdout: &str, stderr: &str, code: u8) -> HubPort {
     HubPort::new("1-1.4".into(), 2).with_program(path)
 }
 
-/// What uhubctl 2.5 says of a hub whose port 2 ends as `state`, as recorded with real hubs in its
+/// The output of uhubctl 2.5 for a hub whose port 2 ends as `state`, as recorded with real hubs in its
 /// issue tracker (here with locations and names changed).
 fn switched(action: &str, state: &str) -> String {
     let hub = "hub 1-1.4 [05e3:0610 GenesysLogic USB2.1 Hub, USB 2.10, 4 ports, ppps]";
@@ -156,17 +156,17 @@ async fn uhubctl_is_called_and_what_it_says_of_the_port_afterwards_counts() {
     uhubctl(folder, &switched("on", "0100 power"), "", 0).on().await.unwrap();
     let calls = std::fs::read_to_string(folder.join("calls")).unwrap();
     assert_eq!(calls, "-l 1-1.4 -p 2 -a off\n-l 1-1.4 -p 2 -a on\n");
-    // Some hubs only say that they can.
+    // Some hubs only report that they can.
     let stuck = switched("off", "0103 power enable connect [10c4:ea60 Silicon Labs]");
     says(
         uhubctl(folder, &stuck, "", 0).off().await,
         &["port 2 of the USB hub 1-1.4", "is not off", "Some hubs"],
     );
     let other = switched("off", "0000 off").replace("Port 2", "Port 3");
-    says(uhubctl(folder, &other, "", 0).off().await, &["nothing of a port 2"]);
+    says(uhubctl(folder, &other, "", 0).off().await, &["does not report a port 2"]);
 }
 
-/// What Debian's uhubctl 2.5.0-1 says on standard error on a machine without hubs.
+/// The standard error of Debian's uhubctl 2.5.0-1 on a machine without hubs.
 const NO_HUB: &str =
     "No compatible devices detected at location 1-1.4!\nRun with -h to get usage info.\n";
 
@@ -189,7 +189,7 @@ async fn why_uhubctl_did_not_switch_is_told() {
 async fn the_uhubctl_of_this_machine_tells_that_there_is_no_such_hub() {
     let mut port = HubPort::new("99-9".into(), 1);
     let text = port.off().await.unwrap_err().to_string();
-    // Where it is not installed that is told; what it says of hubs is recorded above.
+    // A missing uhubctl is reported; its output for hubs is recorded above.
     let known = ["not installed", "no hub at 99-9", "may not switch", "Error initializing USB"];
     assert!(known.iter().any(|words| text.contains(words)), "{text}");
 }
@@ -208,7 +208,8 @@ async fn commands_run_in_the_shell_and_tell_why_they_failed() {
     assert_eq!(std::fs::read_to_string(&state).unwrap(), "on\n");
     let mut commands =
         Commands::new("echo 'no \u{1b}relay' >&2; exit 3".into(), "kill -9 $$".into());
-    let text = says(commands.on().await, &["exit status: 3", r"it said `no \x1brelay`", "by hand"]);
+    let text =
+        says(commands.on().await, &["exit status: 3", r"it printed `no \x1brelay`", "by hand"]);
     assert!(!text.contains('\u{1b}'), "{text}");
     says(commands.off().await, &["signal: 9"]);
 }
@@ -222,7 +223,7 @@ async fn what_a_command_leaves_running_is_not_waited_for() {
     commands.on().await.unwrap();
     let pid: i32 = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    // It lives, for it was meant to; it is ours to end.
+    // It runs on, as intended; the test ends it.
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 

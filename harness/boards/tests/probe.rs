@@ -1,5 +1,5 @@
-//! The board behind a debug probe, on the virtual LM3S6965: what its probe, its chip and its image
-//! do wrong. A whole run on it is in the end-to-end tests.
+//! The board on a debug probe, on the virtual LM3S6965: failures of its probe, its chip and its image. A
+//! whole run is in the end-to-end tests.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ impl Bench {
         &self.serving.ready().probe
     }
 
-    /// The board as a rig has it, with another chip or probe where a test says so.
+    /// The board as in a rig, with another chip or probe if a test needs that.
     fn with(&self, chip: &str, probe: &str) -> ProbeBoard {
         ProbeBoard::new(ProbeSettings {
             chip: chip.into(),
@@ -96,7 +96,7 @@ fn says(fault: BoardFault, parts: &[&str]) {
     }
 }
 
-/// Resolves when a line is heard.
+/// Resolves when a line was read.
 struct Until<'a> {
     line: &'a str,
     heard: Vec<u8>,
@@ -112,7 +112,7 @@ impl ConsoleSink for Until<'_> {
     }
 }
 
-/// Hears the board out up to a line; what it said, or why it was not heard.
+/// Reads the board's output up to a line; returns the output, or why it ended.
 async fn hear(board: &mut ProbeBoard, reset: bool, line: &str) -> Result<String, BoardFault> {
     let (found, mut end) = tokio::sync::mpsc::unbounded_channel();
     let mut until = Until { line, heard: Vec::new(), found };
@@ -128,7 +128,7 @@ async fn hear(board: &mut ProbeBoard, reset: bool, line: &str) -> Result<String,
     Ok(String::from_utf8_lossy(&until.heard).into_owned())
 }
 
-const UP: &str = "ESP8266 Mode: Web Server Running";
+const UP: &str = "LM3S6965 Mode: Web Server Running";
 
 #[tokio::test]
 async fn what_is_confirmed_by_the_boot_log_is_not_written_again() {
@@ -136,7 +136,7 @@ async fn what_is_confirmed_by_the_boot_log_is_not_written_again() {
     let mut board = bench.locked().await;
     let first = flash(&mut board, false).await;
     assert!(!first.kept && first.bytes > 100_000 && first.verified == Some(true), "{first:?}");
-    // It was written, and nobody has seen it run.
+    // It was written, and not confirmed by a run.
     assert!(!flash(&mut board, false).await.kept);
     let log = hear(&mut board, true, UP).await.unwrap();
     let build = image().build.unwrap();
@@ -144,7 +144,7 @@ async fn what_is_confirmed_by_the_boot_log_is_not_written_again() {
     board.confirm_build(&image(), Some(&build));
     assert!(flash(&mut board, false).await.kept);
     assert!(!flash(&mut board, true).await.kept, "unless it is asked for");
-    // What ran was another build.
+    // Another build ran.
     board.confirm_build(&image(), Some("0123456789abcdef"));
     assert!(!flash(&mut board, false).await.kept);
     board.release().await;
@@ -156,7 +156,7 @@ async fn a_core_that_stands_still_is_told_with_its_place() {
     let mut board = bench.locked().await;
     flash(&mut board, false).await;
     // Halted at its reset vector until it is reset.
-    let stuck = board.stuck().await.expect("it stands still");
+    let stuck = board.stuck().await.expect("it does not run");
     assert!(stuck.contains("the core is halted") && stuck.contains("pc=0x0000"), "{stuck}");
     hear(&mut board, true, UP).await.unwrap();
     assert_eq!(board.stuck().await, None, "it runs, or sleeps");
@@ -170,7 +170,7 @@ async fn a_console_is_found_without_a_symbol_and_without_a_reset() {
     flash(&mut board, false).await;
     board.reset().await.unwrap();
     board.release().await;
-    // Another rig, which knows nothing of the firmware. What nobody read is in the ring still.
+    // Another rig, which does not know the firmware. Unread text is still in the ring.
     let mut board = bench.locked().await;
     hear(&mut board, false, UP).await.unwrap();
     board.release().await;
@@ -185,7 +185,7 @@ async fn an_image_for_another_chip_is_refused_before_anything_is_erased() {
     let mut wrong = bench.with("STM32F411CEUx", bench.probe());
     lock(&mut wrong).await.unwrap();
     let fault = wrong.flash(&image(), true, Box::new(|_, _| {})).await.unwrap_err();
-    says(fault, &["flashing (STM32F411CEUx, probe 1209:0001:", "look at `chip`"]);
+    says(fault, &["flashing (STM32F411CEUx, probe 1209:0001:", "check `chip`"]);
     wrong.release().await;
     let mut right = bench.locked().await;
     hear(&mut right, true, UP).await.expect("the firmware is there still");
@@ -222,7 +222,7 @@ async fn a_probe_that_another_holds_is_left_to_it() {
     bench.locked().await.release().await;
     assert_eq!(std::fs::read_dir(bench.locks()).unwrap().count(), 0);
 
-    // A debugger that is no hilrig asks nobody for the lock.
+    // A debugger other than hilrig does not take the lock.
     let mut debugger = bench.locked().await;
     let locks = bench.folder.path().join("other-locks");
     let mut other = ProbeBoard::new(ProbeSettings { locks, ..bench.settings() });
@@ -241,7 +241,7 @@ async fn a_probe_that_goes_away_is_told_by_whatever_comes_next() {
     let fault = board.flash(&image(), true, Box::new(|_, _| {})).await.unwrap_err();
     says(fault, &["flashing"]);
     board.release().await;
-    // Plugged in again it is the same probe, and what was half written is written anew.
+    // Plugged in again it is the same probe, and a partial image is written again.
     bench.control.probe_in().await.unwrap();
     let mut board = bench.locked().await;
     assert!(!flash(&mut board, false).await.kept);

@@ -1,4 +1,4 @@
-//! Boards that look for their own port, on USB adapters that are plugged and pulled.
+//! The search for a board's port, on USB adapters that are plugged and unplugged.
 
 #[path = "rom/bench.rs"]
 mod bench;
@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use bench::{CountingLines, image, settings};
 use hilrig_boards::identity::discover::discover_in;
-use hilrig_boards::identity::wanted::Wanted;
-use hilrig_boards::{Bench, Deadlines, PortLock, Seek, Seen, SerialBoard, Settings};
+use hilrig_boards::identity::query::PortQuery;
+use hilrig_boards::{
+    LoaderDeadlines, LockFile, Neighbours, PortCache, PortSearch, SerialBoard, SerialSettings,
+};
 use hilrig_core::board::Board;
 use hilrig_core::config::PortId;
 use hilrig_tests::usb::{Adapter, UsbTree};
@@ -22,24 +24,24 @@ fn mac(last: u8) -> hilrig_core::mac::Mac {
     format!("18:fe:34:a2:66:{last:02x}").parse().unwrap()
 }
 
-fn by_mac(board: &str, last: u8) -> Wanted {
-    Wanted { board: board.into(), id: PortId::default(), mac: Some(mac(last)) }
+fn by_mac(board: &str, last: u8) -> PortQuery {
+    PortQuery { board: board.into(), id: PortId::default(), mac: Some(mac(last)) }
 }
 
-fn by_serial(board: &str, serial: &str) -> Wanted {
+fn by_serial(board: &str, serial: &str) -> PortQuery {
     let id = PortId { usb_serial: Some(serial.into()), ..PortId::default() };
-    Wanted { board: board.into(), id, mac: None }
+    PortQuery { board: board.into(), id, mac: None }
 }
 
 /// The boards of one configuration on the machine below `root`.
-fn bench_of(root: &Path, boards: &[Wanted]) -> Vec<SerialBoard> {
-    let bench = Rc::new(Bench::below(root.into(), boards.to_vec()));
-    let made = boards.iter().map(|wanted| {
-        let settings = Settings {
-            name: wanted.board.clone(),
+fn bench_of(root: &Path, boards: &[PortQuery]) -> Vec<SerialBoard> {
+    let neighbours = Rc::new(Neighbours::below(root.into(), boards.to_vec()));
+    let made = boards.iter().map(|query| {
+        let settings = SerialSettings {
+            name: query.board.clone(),
             port: Default::default(),
-            seek: Some(Seek { wanted: wanted.clone(), bench: Rc::clone(&bench) }),
-            mac: wanted.mac,
+            search: Some(PortSearch { query: query.clone(), neighbours: Rc::clone(&neighbours) }),
+            mac: query.mac,
             ..settings(Path::new(""), root)
         };
         SerialBoard::new(settings, Box::new(CountingLines::default()))
@@ -73,9 +75,9 @@ async fn a_board_that_is_plugged_in_again_gets_its_name_back() {
 
     tree.unplug("ttyUSB0");
     let gone = board.lock("test", Duration::ZERO).await.unwrap_err().to_string();
-    says(&gone, &["board `a` (usb_serial = \"A\")", "no port is that one", "ttyUSB1", "\"B\""]);
+    says(&gone, &["board `a` (usb_serial = \"A\")", "no port matches", "ttyUSB1", "\"B\""]);
 
-    // The other one has got its name in the meantime.
+    // The other one has its name now.
     tree.unplug("ttyUSB1");
     tree.plug(&adapter("ttyUSB0", "2", Some("B")), &two.port);
     tree.plug(&adapter("ttyUSB5", "4.1", Some("A")), &one.port);
@@ -84,10 +86,10 @@ async fn a_board_that_is_plugged_in_again_gets_its_name_back() {
     board.flash(&image(5000, 1), true, Box::new(|_, _| {})).await.unwrap();
     assert_eq!(board.facts().mac, Some(mac(1)));
     board.release().await;
-    // What `hilrig boards` shows without touching anything.
+    // What `hilrig boards` shows without opening a port.
     let found = discover_in(folder.path()).unwrap();
     let known =
-        found.iter().map(|port| Seen::of(&folder.path().join("state"), port, &found)?.read());
+        found.iter().map(|port| PortCache::of(&folder.path().join("state"), port, &found)?.read());
     let known: Vec<_> = known.map(|chip| chip.map(|chip| (chip.chip, chip.mac))).collect();
     assert_eq!(known, [None, Some(("esp8266".to_owned(), mac(1)))]);
     assert!(two.off().commands.is_empty(), "the other board was not touched");
@@ -105,7 +107,7 @@ async fn boards_known_by_their_macs_alone_find_their_ports() {
         let serial = (number > 0).then_some("0001");
         tree.plug(&Adapter { serial, ..Adapter::cp210x(&tty, &place) }, &rom.port);
     }
-    let named = Wanted {
+    let named = PortQuery {
         id: PortId {
             position: Some("pci-0000:00:14.0-usb-0:1:1.0-port0".into()),
             ..PortId::default()
@@ -124,14 +126,14 @@ async fn boards_known_by_their_macs_alone_find_their_ports() {
     for board in &mut boards {
         board.release().await;
     }
-    // Another run of the same boards knows where they were, and disturbs no other.
+    // Another run of the same boards knows where they were, and resets no other.
     let mut again = bench_of(folder.path(), &wanted);
     again[0].lock("test", Duration::ZERO).await.unwrap();
     assert_eq!(port_of(&again[0]), "ttyUSB3");
     again[0].release().await;
 
     let mut missing = bench_of(folder.path(), &[by_mac("x", 7)]).remove(0);
-    let _held = PortLock::take(
+    let _held = LockFile::take(
         &folder.path().join("locks"),
         &folder.path().join("dev/ttyUSB0"),
         "nightly run 12",
@@ -153,7 +155,7 @@ async fn the_wrong_chip_on_the_right_adapter_is_not_written_to() {
         let tree = UsbTree::new(folder.path());
         let rom = Rom::start(trick);
         tree.plug(&Adapter { serial: Some("A"), ..Adapter::cp210x("ttyUSB0", "1") }, &rom.port);
-        let wanted = Wanted { mac: Some(mac(1)), ..by_serial("a", "A") };
+        let wanted = PortQuery { mac: Some(mac(1)), ..by_serial("a", "A") };
         let mut board = bench_of(folder.path(), &[wanted]).remove(0);
         board.lock("test", Duration::ZERO).await.unwrap();
         let fault = board.flash(&image(5000, 1), true, Box::new(|_, _| {})).await.unwrap_err();
@@ -176,12 +178,15 @@ async fn a_port_that_does_not_answer_is_told_beside_the_others() {
     let found = discover_in(folder.path()).unwrap();
     assert_eq!(found.len(), 3);
     let mut lines = CountingLines::default();
-    let deadlines =
-        Deadlines { sync: std::time::Duration::from_millis(400), ..Deadlines::default() };
+    let deadlines = LoaderDeadlines {
+        sync: std::time::Duration::from_millis(400),
+        ..LoaderDeadlines::default()
+    };
     for (port, words) in found.iter().zip(["no answer", "no answer", "0x12345678"]) {
         let locks = folder.path().join("locks");
         let asked =
-            hilrig_boards::ask_on(port.port.clone(), &mut lines, &locks, deadlines, "test").await;
+            hilrig_boards::identify_on(port.port.clone(), &mut lines, &locks, deadlines, "test")
+                .await;
         says(&asked.unwrap_err().to_string(), &[words]);
     }
     assert_eq!((lines.loader.get(), lines.reset.get()), (3, 3), "every board is reset back");

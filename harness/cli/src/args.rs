@@ -5,11 +5,12 @@ mod heap;
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
-use hilrig::RunRequest;
 use hilrig::attach::BoardName;
 use hilrig::load::{BoardSelection, ScenarioSelection};
+use hilrig::{BrokerChoice, RunRequest};
+use hilrig_broker::Software;
 use hilrig_core::config::{BoardKind, BrokerKind};
 use hilrig_core::mac::Mac;
 use hilrig_core::scenario::{FEWEST_STEPS, Scenario};
@@ -33,7 +34,7 @@ HILRIG_LOG=debug shows what hilrig does inside (levels as in Rust's env filters)
 
 /// Flash boards, talk TLS to them, and judge them by boot log, replies and lowest free heap.
 #[derive(Debug, Parser)]
-#[command(name = "hilrig", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "hilrig", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Args {
     /// What to do.
     #[command(subcommand)]
@@ -182,8 +183,8 @@ pub struct BoardArgs {
     #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
     pub virtual_boards: Option<std::num::NonZeroUsize>,
     /// The kind of these virtual boards; overrides the configuration.
-    #[arg(long, value_name = "KIND", requires = "virtual_boards")]
-    pub kind: Option<VirtualKind>,
+    #[arg(long, value_name = "KIND", requires = "virtual_boards", value_parser = virtual_kind())]
+    pub kind: Option<BoardKind>,
     /// Run only the board of this name (may be given more than once).
     #[arg(long, value_name = "NAME")]
     pub board: Vec<String>,
@@ -194,7 +195,7 @@ impl BoardArgs {
     pub fn selection(&self) -> BoardSelection {
         BoardSelection {
             virtual_boards: self.virtual_boards.map(usize::from),
-            kind: self.kind.map(BoardKind::from),
+            kind: self.kind,
             names: self.board.clone(),
         }
     }
@@ -216,9 +217,9 @@ pub struct Run {
     /// Run the image that keeps who holds the heap (`callers` in the configuration).
     #[arg(long)]
     pub callers: bool,
-    /// Where the broker runs; overrides the configuration.
-    #[arg(long, value_name = "KIND")]
-    pub broker: Option<Place>,
+    /// Which broker, by its name, or where it runs; overrides the configuration.
+    #[arg(long, value_name = "BROKER", value_parser = broker_choice())]
+    pub broker: Option<BrokerChoice>,
     /// Seed of everything random in the run, to repeat an earlier one.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..1 << 53))]
     pub seed: Option<u64>,
@@ -234,7 +235,7 @@ impl Run {
             scenarios: self.scenarios.selection(),
             callers: self.callers,
             force_flash: self.flash,
-            broker: self.broker.map(BrokerKind::from),
+            broker: self.broker.clone(),
             seed: self.seed,
             record: self.record.clone(),
             ..RunRequest::new(&self.config.config)
@@ -329,43 +330,37 @@ pub enum ReportFormat {
     Certificates,
 }
 
-/// A kind of virtual board.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum VirtualKind {
-    /// ESP8266 class, flashed over its serial port.
-    Virtual,
-    /// LM3S6965 (Cortex-M3), behind a debug probe.
-    Lm3s6965,
+/// The kinds of virtual board.
+fn virtual_kind() -> impl TypedValueParser<Value = BoardKind> {
+    kind_of(|kind| kind.is_virtual())
 }
 
-impl From<VirtualKind> for BoardKind {
-    fn from(kind: VirtualKind) -> BoardKind {
-        match kind {
-            VirtualKind::Virtual => BoardKind::Virtual,
-            VirtualKind::Lm3s6965 => BoardKind::Lm3s6965,
-        }
-    }
+/// The kinds of board that a serial port can have.
+fn serial_kind() -> impl TypedValueParser<Value = BoardKind> {
+    kind_of(|kind| !kind.is_virtual() && !kind.has_probe())
 }
 
-/// Where the broker runs.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Place {
-    /// In a container if an engine answers, else as a process.
-    Auto,
-    /// In a container.
-    Container,
-    /// As a process of this machine.
-    Process,
+/// The kinds of board that `fits` is true for.
+fn kind_of(fits: fn(&BoardKind) -> bool) -> impl TypedValueParser<Value = BoardKind> {
+    let values = BoardKind::all().filter(fits);
+    PossibleValuesParser::new(values.map(|kind| PossibleValue::new(kind.name()).help(kind.words())))
+        .map(|name| BoardKind::named(&name).expect("it is one of the list"))
 }
 
-impl From<Place> for BrokerKind {
-    fn from(place: Place) -> BrokerKind {
-        match place {
-            Place::Auto => BrokerKind::Auto,
-            Place::Container => BrokerKind::Container,
-            Place::Process => BrokerKind::Process,
-        }
-    }
+const BROKER_KINDS: [(&str, &str, BrokerKind); 3] = [
+    ("auto", "in a container if an engine answers, else as a process", BrokerKind::Auto),
+    ("container", "in a container", BrokerKind::Container),
+    ("process", "as a process of this machine", BrokerKind::Process),
+];
+
+fn broker_choice() -> impl TypedValueParser<Value = BrokerChoice> {
+    let kinds = BROKER_KINDS.iter().map(|(word, help, _)| PossibleValue::new(*word).help(*help));
+    let names = Software::all().iter().map(|one| one.name.as_str());
+    let named = names.map(PossibleValue::new);
+    PossibleValuesParser::new(kinds.chain(named)).map(|word| {
+        let kind = BROKER_KINDS.iter().find(|(one, ..)| *one == word);
+        kind.map_or(BrokerChoice::Named(word), |(.., kind)| BrokerChoice::Kind(*kind))
+    })
 }
 
 /// `hilrig boards`.
@@ -413,16 +408,6 @@ impl Which {
             (name, _) => BoardName::Configured(name.clone().unwrap_or_default()),
         }
     }
-}
-
-/// The kinds of boards that a serial port can have.
-fn serial_kind() -> impl TypedValueParser<Value = BoardKind> {
-    use BoardKind::*;
-    const KINDS: [BoardKind; 10] =
-        [Esp8266, Esp32, Esp32c2, Esp32c3, Esp32c5, Esp32c6, Esp32h2, Esp32p4, Esp32s2, Esp32s3];
-    let of_name = |name: String| KINDS.into_iter().find(|kind| kind.name() == name);
-    PossibleValuesParser::new(KINDS.map(BoardKind::name))
-        .map(move |name| of_name(name).expect("it is one of the list"))
 }
 
 /// `hilrig flash`.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hilrig::load::{self, BoardSelection};
 use hilrig::{attach, folders};
-use hilrig_boards::PortLock;
+use hilrig_boards::LockFile;
 use hilrig_core::config::Attached;
 
 use crate::args::{self, PowerAction};
@@ -32,7 +32,7 @@ pub async fn power(args: args::Power) -> Result<u8, Failure> {
         Attached::Control { port, .. } | Attached::Serial { port, .. } => port.path.clone(),
         Attached::Started | Attached::Probe { .. } => None,
     };
-    let held = port.filter(|port| port.exists()).map(|port| PortLock::take(&locks, &port, reason));
+    let held = port.filter(|port| port.exists()).map(|port| LockFile::take(&locks, &port, reason));
     let _held = held.transpose().map_err(|not| fault(not.into()))?;
     let switch = async {
         match args.action {

@@ -1,4 +1,4 @@
-//! What the runner asks of a board, whatever hangs on the bench.
+//! What a run needs of a board, of any kind.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
@@ -11,7 +11,7 @@ use crate::event::BoardFacts;
 use crate::heap::HeapRead;
 use crate::image::Image;
 
-/// The bench could not do something with a board. Ends in a rig fault, never in a failed board.
+/// The bench could not do something with a board. It ends in a rig fault, never in a failed board.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{tried}: {found}{}", help.as_deref().map(|h| format!(". {h}")).unwrap_or_default())]
 pub struct BoardFault {
@@ -21,7 +21,7 @@ pub struct BoardFault {
     pub found: String,
     /// What to do next.
     pub help: Option<String>,
-    /// The board itself gave no sign of life, or its port is gone: a power cycle may help.
+    /// The board itself does not respond, or its port is gone: a power cycle may help.
     pub silent: bool,
 }
 
@@ -38,7 +38,7 @@ impl BoardFault {
         self
     }
 
-    /// The same, as the silence of the board itself.
+    /// The same, marked as [`BoardFault::silent`].
     #[must_use]
     pub fn silent(mut self) -> BoardFault {
         self.silent = true;
@@ -49,8 +49,8 @@ impl BoardFault {
 /// How boards and rig reach each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reach {
-    /// Where the board's web server is reached from here, when that is not the address in its own
-    /// boot log (a virtual board sits behind a port forward).
+    /// Address of the board's web server as this machine sees it, where that is not the address in the
+    /// board's boot log (QEMU forwards a port to a virtual board).
     pub http: Option<SocketAddr>,
     /// The rig's address as the board sees it: broker and time server are there.
     pub rig: IpAddr,
@@ -59,7 +59,7 @@ pub struct Reach {
 /// What flashing did.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flashed {
-    /// Bytes written; 0 when nothing had to be.
+    /// Bytes written; 0 where nothing had to be written.
     pub bytes: u64,
     /// Time of the write phase.
     pub time: Duration,
@@ -79,22 +79,22 @@ impl Flashed {
     }
 }
 
-/// Takes a line for whoever watches the board: what it waits for, what it had to do differently.
+/// Gets a line for the user: what the board waits for, or does differently.
 pub type Notes = Box<dyn Fn(&str)>;
 
-/// Takes what a board's console says.
+/// Gets the output of a board's console.
 pub trait ConsoleSink {
-    /// Bytes that were there at `at`.
+    /// Bytes that were read at `at`.
     fn chunk(&mut self, at: Instant, bytes: &[u8]);
 
-    /// Why what was handed over is not kept whole, if it is not.
+    /// Why some of the bytes are not kept, if so.
     fn fault(&self) -> Option<String> {
         None
     }
 }
 
-/// A board, held by one run. All of its methods fail with the bench's troubles only: what the
-/// firmware does wrong is seen in its log and its replies.
+/// A board, locked by one run. Its methods only fail for trouble of the bench: the firmware's faults
+/// show in its log and its replies.
 #[async_trait(?Send)]
 pub trait Board {
     /// Its name in the configuration.
@@ -106,17 +106,17 @@ pub trait Board {
     /// How it and the rig reach each other.
     fn reach(&self) -> Reach;
 
-    /// From now on it tells its notes to `notes`; until then they go nowhere.
+    /// Sets where notes go; before that they are dropped.
     fn set_notes(&mut self, _notes: Notes) {}
 
-    /// Takes the board, so that no other run can; does nothing where it is taken already. `reason`
-    /// is told to whoever wants it meanwhile. Where another has it, a note says who, and it is
-    /// waited for until `patience` has passed. Nothing else is waited for.
+    /// Locks the board against other runs; does nothing where it is locked already. Others that want
+    /// it see `reason`. Where another run has it, a note says which one, and this waits for it for
+    /// `patience` at most. It waits for nothing else.
     async fn lock(&mut self, reason: &str, patience: Duration) -> Result<(), BoardFault>;
 
-    /// Gets the image onto the board, unless it is known to be there and `force` is not set. The
-    /// board runs nothing afterwards until [`Board::reset`]. `progress` is called from another
-    /// thread with bytes written and bytes in all.
+    /// Writes the image to the board, unless it is known to be there and `force` is not set. After
+    /// that the board runs nothing until [`Board::reset`]. `progress` is called from another thread with
+    /// the bytes written and the bytes in all.
     async fn flash(
         &mut self,
         image: &Image,
@@ -124,34 +124,34 @@ pub trait Board {
         progress: Box<dyn Fn(u64, u64) + Send>,
     ) -> Result<Flashed, BoardFault>;
 
-    /// Notes in the board's own record whether `build` was what its boot log told, so that the
-    /// next [`Board::flash`] knows what is there. `None` forgets it.
+    /// Stores that the board's boot log has the build id `build`, so that the next [`Board::flash`]
+    /// knows what is there. `None` forgets it.
     fn confirm_build(&mut self, image: &Image, build: Option<&str>);
 
-    /// Opens the console. Bytes that the board sent before are kept where the port keeps them.
+    /// Opens the console. It also reads what the board sent before, as far as the port keeps it.
     async fn console(&mut self) -> Result<Box<dyn Console>, BoardFault>;
 
-    /// Starts the firmware anew, as the reset button does. Needs no open console.
+    /// Resets the board into its firmware, as the reset button does. Needs no open console.
     async fn reset(&mut self) -> Result<(), BoardFault>;
 
-    /// Whether the bench's side of the board is sound: power, port, cables, and whatever else can be
-    /// asked. Asked before the firmware is blamed.
+    /// Whether the bench's side of the board works: power, port, cables, and what else can be checked.
+    /// Checked before the firmware is blamed.
     async fn sound(&mut self) -> Result<(), BoardFault>;
 
-    /// Whether the chip itself answers, whatever its firmware does. Asked of a board that said nothing,
-    /// before its firmware is blamed. It may reset the board, and no console may be open. `Ok` where
-    /// nothing can tell.
+    /// Whether the chip itself answers, independent of its firmware. Checked for a silent board before
+    /// its firmware is blamed. It may reset the board, and no console may be open. `Ok` where this cannot
+    /// be checked.
     async fn answers(&mut self) -> Result<(), BoardFault> {
         Ok(())
     }
 
-    /// What cuts its power, in words; none where nothing does.
+    /// Its power line, in words; none where it has none.
     fn power(&self) -> Option<String> {
         None
     }
 
-    /// Switches the board off and on again, and waits until its port is back. It stays taken, or is
-    /// taken now where [`Board::lock`] did not find its port. No console may be open.
+    /// Switches the board off and on again, and waits until its port is back. It stays locked, or is
+    /// locked now where [`Board::lock`] did not find its port. No console may be open.
     async fn power_cycle(&mut self) -> Result<(), BoardFault> {
         Err(BoardFault::new("switching the board off and on", "it has no power line"))
     }
@@ -166,25 +166,25 @@ pub trait Board {
         Ok(None)
     }
 
-    /// What holds the CPU, in words, if it runs no more and something can tell: a debug probe sees
-    /// a core that is locked up or halted, and the registers that say why.
+    /// Why the CPU does not run, in words, where that can be checked: a debug probe sees a core that is
+    /// locked up or halted, and the registers with the reason.
     async fn stuck(&mut self) -> Option<String> {
         None
     }
 
-    /// Gives the board back, with its power on. Called once, however the run ended; must not fail.
+    /// Unlocks the board, with its power on. Called once at the end of every run; must not fail.
     async fn release(&mut self);
 }
 
 /// The reading side of a board's serial port.
 #[async_trait(?Send)]
 pub trait Console {
-    /// Reads into `sink` until the port is gone. Never returns otherwise; dropping the future
-    /// stops it without losing a byte that was read.
+    /// Reads into `sink` until the port is gone. Dropping the future stops it without losing a byte that
+    /// was read.
     async fn read_into(&mut self, sink: &mut dyn ConsoleSink) -> BoardFault;
 }
 
-/// What a person does who stands in for reset lines.
+/// What a person does where a board has no reset lines.
 #[derive(Clone, Copy, Debug)]
 pub struct ByHand {
     /// To get the board into its loader.
@@ -196,11 +196,11 @@ pub struct ByHand {
 /// The lines that reset a board and choose its boot mode: modem-control lines on real boards, the
 /// control socket on virtual ones.
 #[async_trait(?Send)]
-pub trait Lines {
+pub trait ResetLines {
     /// What it is, for messages: `DTR/RTS`, `control socket`.
     fn words(&self) -> String;
 
-    /// What a person has to do where nothing is wired. The methods below then do nothing.
+    /// What a person has to do where no lines are wired. The methods below then do nothing.
     fn by_hand(&self) -> Option<ByHand> {
         None
     }
@@ -211,24 +211,24 @@ pub trait Lines {
     /// Resets into the flashed firmware.
     async fn reset(&mut self, port: BorrowedFd<'_>) -> Result<(), BoardFault>;
 
-    /// Whether the board has power, a CPU that runs and its cables, where the lines can tell: a virtual
-    /// one knows, a cable does not.
+    /// Whether the board has power, its cables and a CPU that runs. A virtual board knows; modem lines
+    /// do not, and report `Ok`.
     async fn sound(&mut self) -> Result<(), BoardFault> {
         Ok(())
     }
 }
 
-/// What cuts a board's power and gives it back. Each call returns when that is done, or says why it
-/// could not be; both may be called in any state.
+/// A board's power line. Each call returns when it is done, or with the reason why not; both may be
+/// called in any state.
 #[async_trait(?Send)]
 pub trait Power {
-    /// What it is, for messages: `port 2 of the USB hub 1-1.4`. Two power lines of a bench differ in
-    /// it.
+    /// What it is, for messages: `port 2 of the USB hub 1-1.4`. No two power lines of a bench
+    /// have the same.
     fn words(&self) -> String;
 
     /// Cuts the power.
     async fn off(&mut self) -> Result<(), BoardFault>;
 
-    /// Gives power.
+    /// Restores the power.
     async fn on(&mut self) -> Result<(), BoardFault>;
 }

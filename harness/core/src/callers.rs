@@ -1,5 +1,5 @@
-//! Who held the heap: which places in the firmware's code had asked for what was taken when least
-//! was free.
+//! Who allocated the heap: the places in the firmware's code that had allocated it at the moment of the
+//! lowest free heap.
 
 use regex::Regex;
 use serde::{Deserialize, Serialize};
@@ -7,31 +7,31 @@ use serde::{Deserialize, Serialize};
 use crate::crash::Hex;
 use crate::heap::HeapPhase;
 
-/// So many callers of a line are read.
+/// At most this many callers of a line are read.
 const MOST: usize = 64;
 
-/// The holders of the heap at the moment of a phase at which least was free.
+/// The callers that had memory allocated at the moment of a phase's lowest free heap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeapCallers {
     /// The firmware's phase.
     pub phase: HeapPhase,
     /// Free at that moment, bytes.
     pub lowest_free: u64,
-    /// Free before anything was taken, bytes.
+    /// Free before the first allocation, bytes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub heap: Option<u64>,
-    /// In the order in which they were told.
+    /// In the order of the log.
     pub callers: Vec<HeapCaller>,
 }
 
 /// One of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeapCaller {
-    /// Where its call returns to, `0x402149b8`; none stands for all that were not told one by one.
+    /// Where its call returns to, `0x402149b8`; none for the sum of all others.
     pub address: Option<Hex>,
-    /// Held, with what the allocator adds to each block, bytes.
+    /// Allocated, with the allocator's overhead, bytes.
     pub bytes: u64,
-    /// In so many blocks.
+    /// Number of blocks.
     pub blocks: u64,
     /// The function, by the ELF: the innermost that is no wrapper of an allocator.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -45,8 +45,8 @@ pub struct HeapCaller {
 }
 
 impl HeapCallers {
-    /// What a line tells, from the named groups of the contract's line and its pattern for each
-    /// caller. `None` where a figure is none.
+    /// Reads a line, by the named groups of the contract's line and its pattern for each caller. `None`
+    /// where a figure is no number.
     pub fn of_line<'a>(
         group: impl Fn(&str) -> Option<&'a str>,
         each: &Regex,
@@ -79,13 +79,13 @@ impl HeapCallers {
         })
     }
 
-    /// Bytes that were told of all callers.
+    /// Bytes of all callers in the log.
     pub fn told(&self) -> u64 {
         self.callers.iter().fold(0, |sum, caller| sum.saturating_add(caller.bytes))
     }
 
-    /// Bytes that were taken and that no caller was told of; none where all was told, or how much
-    /// was taken is not known.
+    /// Allocated bytes that no caller in the log has; none where there are no such bytes, or where the
+    /// total is not known.
     pub fn not_told(&self) -> Option<u64> {
         let taken = self.heap?.checked_sub(self.lowest_free)?;
         taken.checked_sub(self.told()).filter(|missing| *missing > 0)

@@ -1,4 +1,4 @@
-//! What a firmware says and answers, read from a contract file (`firmware/contract.toml` is the
+//! What a firmware logs and answers, read from a contract file (`firmware/contract.toml` is the
 //! bundled firmware's, and the documentation of the format).
 //!
 //! Parsed once into checked types: every pattern compiled, every name known.
@@ -33,13 +33,13 @@ pub struct Contract {
     pub firmware: String,
     /// How its build id is found.
     pub build: Option<Build>,
-    /// Boot log lines of configuration mode, in order; the last says that the mode is up.
+    /// Boot log lines of configuration mode, in order; the last one means that the mode is up.
     pub configuration: Vec<Regex>,
-    /// Boot log lines of MQTT mode, in order; the last says that the mode is up.
+    /// Boot log lines of MQTT mode, in order; the last one means that the mode is up.
     pub mqtt: Vec<Regex>,
     /// Lines about the MQTT connection.
     pub connection: Connection,
-    /// Where heap figures stand.
+    /// Where the heap figures are.
     pub heap: Heap,
     /// Paths of the board's web server.
     pub http: Http,
@@ -47,24 +47,23 @@ pub struct Contract {
     pub settings: Settings,
     /// The two mode switches.
     pub switch: Switch,
-    /// MQTT payload of a request, `{request}` stands for it.
+    /// MQTT payload of a request, with `{request}` in its place.
     pub payload: String,
-    /// The largest PUBLISH that the firmware takes: bytes behind the fixed header, which are 2, the topic
-    /// and the payload. A larger one it drops.
+    /// The largest PUBLISH that the firmware accepts: the bytes after the fixed header, which are 2, the
+    /// topic and the payload. It drops larger ones.
     pub largest_publish: Option<usize>,
-    /// Where the board's last will is published, `{tx_topic}` stands for its tx topic. The payload is the
+    /// Topic of the board's last will, with `{tx_topic}` for its tx topic. The payload is the
     /// client id.
     pub will_topic: Option<String>,
     /// Requests and the replies that they must get.
     pub requests: Vec<Request>,
     /// Requests that must be refused, and the refusal.
     pub invalid: Invalid,
-    /// Texts that count as a crash, beyond those that hilrig knows by itself.
+    /// Texts that count as a crash, in addition to those that hilrig knows.
     pub crash: Vec<String>,
-    /// How its settings stand in the flash, if they can be written there.
+    /// The layout of its settings in the flash, if they can be written there.
     pub stored: Option<Stored>,
-    /// Starts of the chip that the firmware makes by itself, so many in each phase. The rig did not ask
-    /// for them, and they are no failure.
+    /// Restarts that the firmware makes by itself, by phase. They are no failure.
     pub restarts: BTreeMap<Phase, u64>,
 }
 
@@ -92,10 +91,10 @@ pub struct Connection {
     pub offline: Option<Regex>,
     /// It asks the rig's time server for the time, before it connects.
     pub asks_time: Option<Regex>,
-    /// What a TLS handshake came to: group `suite` is the suite's number in hex as IANA has it,
-    /// `0xC02B`, and `milliseconds` how long it took. The line comes behind the attempt's own.
+    /// The result of a TLS handshake: group `suite` is IANA's number of the suite in hex, `0xC02B`, and
+    /// `milliseconds` its duration. The line comes after the attempt's own.
     pub tls: Option<Regex>,
-    /// The handshake resumed a session, told behind the line of `tls`. Without such a line it was a full one.
+    /// The handshake resumed a session. Logged after the line of `tls`; without it the handshake was a full one.
     pub resumed: Option<Regex>,
     /// Why TLS failed.
     pub error: Option<TlsError>,
@@ -103,55 +102,55 @@ pub struct Connection {
     pub rc: Numbers,
 }
 
-/// Where heap figures stand.
+/// Where the heap figures are.
 #[derive(Clone, Debug)]
 pub struct Heap {
-    /// A boot log line with groups `phase`, `lowest`, and if told `free`, `lowest_ever`,
-    /// `largest`, `fragmentation`, `failed`.
+    /// A boot log line with groups `phase`, `lowest`, and optionally `free`, `lowest_ever`, `largest`,
+    /// `fragmentation`, `failed`.
     pub line: Option<Regex>,
     /// Fields of a reply.
     pub reply: Option<HeapReply>,
     /// A variable of the firmware, read from its memory where a debug probe is attached.
     pub symbol: Option<HeapSymbol>,
-    /// Who held the heap.
+    /// Who allocated the heap.
     pub callers: Option<CallerLines>,
 }
 
-/// How the boot log of an image that keeps callers tells who held the heap.
+/// How the boot log of a heap-tracing image shows who allocated the heap.
 #[derive(Clone, Debug)]
 pub struct CallerLines {
-    /// A boot log line with groups `phase`, `lowest`, `callers`, and if told `heap`.
+    /// A boot log line with groups `phase`, `lowest`, `callers`, and optionally `heap`.
     pub line: Regex,
-    /// One caller in the group `callers`: groups `bytes`, `blocks`, and `address` (hex) where it is
-    /// one and not all others.
+    /// One caller in the group `callers`: groups `bytes`, `blocks`, and `address` (hex), without which it
+    /// is the sum of all others.
     pub each: Regex,
     /// Functions that allocate on behalf of their callers.
     pub wrappers: Vec<String>,
 }
 
-/// The variable that holds the heap's figures.
+/// The variable with the heap's figures.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeapSymbol {
     /// Its symbol in the firmware's ELF.
     pub name: String,
     /// Free now.
-    pub free: Figure,
+    pub free: SymbolFigure,
     /// Lowest since the reset.
-    pub lowest_ever: Figure,
-    /// Refused allocations.
-    pub failed: Option<Figure>,
+    pub lowest_ever: SymbolFigure,
+    /// Failed allocations.
+    pub failed: Option<SymbolFigure>,
 }
 
 /// An unsigned number in memory, in the chip's byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "WrittenFigure")]
-pub struct Figure {
+pub struct SymbolFigure {
     /// Bytes from the symbol's start.
     pub offset: u32,
     /// Width, bytes: 1, 2 or 4.
     pub width: u32,
-    /// What it counts: bytes, or units of so many bytes.
+    /// Size of what it counts, bytes: 1 for bytes.
     pub unit: u64,
 }
 
@@ -163,10 +162,10 @@ struct WrittenFigure {
     unit: Option<u32>,
 }
 
-impl TryFrom<WrittenFigure> for Figure {
+impl TryFrom<WrittenFigure> for SymbolFigure {
     type Error = String;
 
-    fn try_from(raw: WrittenFigure) -> Result<Figure, String> {
+    fn try_from(raw: WrittenFigure) -> Result<SymbolFigure, String> {
         // A debug probe reads a whole word at once: a figure inside one is never seen half changed.
         if !matches!(raw.width, 1 | 2 | 4) || raw.offset % 4 + raw.width > 4 {
             return Err("a figure is 1, 2 or 4 bytes wide and lies within one word of 4".into());
@@ -174,7 +173,7 @@ impl TryFrom<WrittenFigure> for Figure {
         if raw.offset >= HeapSymbol::MOST {
             return Err(format!("`offset` is below {}", HeapSymbol::MOST));
         }
-        Ok(Figure {
+        Ok(SymbolFigure {
             offset: raw.offset,
             width: raw.width,
             unit: u64::from(raw.unit.unwrap_or(1).max(1)),
@@ -195,7 +194,7 @@ impl HeapSymbol {
 
     /// The figures in the variable's words; `None` where these are too few.
     pub fn figures(&self, words: &[u32]) -> Option<HeapRead> {
-        let value = |figure: Figure| -> Option<u64> {
+        let value = |figure: SymbolFigure| -> Option<u64> {
             let word = words.get(figure.offset as usize / 4)?.to_le_bytes();
             let at = figure.offset as usize % 4;
             let bytes = word.get(at..at + figure.width as usize)?;
@@ -227,7 +226,7 @@ pub struct HeapReply {
     pub largest: Option<String>,
     /// Fragmentation, percent.
     pub fragmentation: Option<String>,
-    /// Refused allocations.
+    /// Failed allocations.
     pub failed: Option<String>,
     /// Lowest free heap a phase.
     #[serde(default)]
@@ -242,16 +241,16 @@ pub struct Http {
     pub page: String,
     /// A request, `{request}` stands for it.
     pub request: String,
-    /// Where the CA certificate is POSTed, if the firmware takes one.
+    /// Where the CA certificate is POSTed, if the firmware accepts one.
     pub ca: Option<String>,
-    /// Where the client's own certificate and its key are POSTed together, as PEM, if the firmware takes
+    /// Where the client's own certificate and its key are POSTed together, as PEM, if the firmware accepts
     /// them; DELETE removes them.
     pub certificate: Option<String>,
-    /// So many connections at once are answered; one that is over may be refused.
+    /// Number of simultaneous connections that are answered; further ones may be refused.
     pub at_once: Option<usize>,
 }
 
-/// Names of the form fields. What a firmware has not is left out.
+/// Names of the form fields. Fields that a firmware does not have are left out.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -285,9 +284,9 @@ pub struct Settings {
     pub retry_seconds: Option<String>,
     /// Attempts before the firmware gives up.
     pub retry_attempts: Option<String>,
-    /// Check box: a last will is left with the broker.
+    /// Check box: the client has a last will.
     pub will: Option<String>,
-    /// The largest TLS record that is taken, bytes: 512, 1024, 2048, 4096 or 16384.
+    /// The largest TLS record that is accepted, bytes: 512, 1024, 2048, 4096 or 16384.
     pub tls_record: Option<String>,
     /// Which cipher suites are offered: `all`, `aead`, `cbc`, `static-rsa`, `rsa`.
     pub tls_suites: Option<String>,
@@ -302,16 +301,16 @@ pub struct Settings {
 /// The two mode switches.
 #[derive(Clone, Debug)]
 pub struct Switch {
-    /// Asked over HTTP.
+    /// The request over HTTP.
     pub to_mqtt: Request,
-    /// Asked over MQTT.
+    /// The request over MQTT.
     pub to_configuration: Request,
 }
 
 /// A request and the reply that it must get.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Name with query, as it goes over the wire: `BlinkLed&nblink=3`.
+    /// Name with query, as it is sent: `BlinkLed&nblink=3`.
     pub request: String,
     /// The whole reply must match.
     pub reply: Regex,
@@ -335,7 +334,7 @@ impl Contract {
 
     /// Reads and checks a contract.
     pub fn parse(path: &Path, text: &str) -> Result<Contract, FileError> {
-        let raw: written::Contract = reading::whole(path, text)?;
+        let raw: written::WrittenContract = reading::whole(path, text)?;
         if *raw.schema.get_ref() != SCHEMA {
             let message = format!(
                 "schema {} is not one that this hilrig reads; it reads {SCHEMA}",

@@ -1,7 +1,7 @@
-//! A crash as a run tells it: what it was, and where in the firmware (docs/reference/decode.md).
+//! A crash as a run reports it: what it was, and where in the firmware (docs/reference/decode.md).
 //!
-//! `hilrig-decode` makes these of a board's log. They are words of the field, so that an event can
-//! carry one and every reporter can show it.
+//! `hilrig-decode` makes these from a board's log. They are here so that an event can contain one and
+//! each reporter can show it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,11 +20,11 @@ pub enum CrashKind {
     Exception,
     /// The firmware did not yield.
     SoftWatchdog,
-    /// The chip hung; the watchdog in hardware reset it. It leaves no dump.
+    /// The chip hung, and its hardware watchdog reset it. There is no dump.
     HardwareWatchdog,
     /// A stack canary was overwritten.
     StackSmashed,
-    /// A stack ran over its end.
+    /// A stack overflowed.
     StackOverflow,
     /// `abort()` was called.
     Abort,
@@ -32,15 +32,15 @@ pub enum CrashKind {
     Panic,
     /// A C++ exception that nobody caught.
     UnhandledException,
-    /// Panic, abort or assertion: the lines that say which are missing.
+    /// Panic, abort or assertion; the lines that tell them apart are missing.
     UserException,
     /// A stack dump whose first lines are missing.
     StackDump,
-    /// The supply voltage was too low: the chip said so, or there are signs of it.
+    /// The supply voltage was too low: the chip reports it, or there are signs of it.
     Brownout,
     /// The board started again and again and never came up.
     BootLoop,
-    /// A text that the firmware's contract counts as a crash, and that is none of these.
+    /// A text that only the firmware's contract counts as a crash.
     FirmwareText,
     /// The chip's ROM started.
     Start,
@@ -53,7 +53,7 @@ impl CrashKind {
     }
 }
 
-/// Where an address stood.
+/// Where in the log an address is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
@@ -65,15 +65,15 @@ pub enum Role {
     Epc3,
     /// depc
     Depc,
-    /// Where `abort()` was called, or a spoilt stack was noticed.
+    /// Where `abort()` was called, or a damaged stack was detected.
     Caller,
-    /// Behind the last call that allocated in vain.
+    /// After the last call whose allocation failed.
     FailedAlloc,
     /// A word of the stack dump.
     Stack,
     /// An entry of a `Backtrace:` line.
     Backtrace,
-    /// The register that holds the return address (RA, LR).
+    /// The register with the return address (RA, LR).
     Ra,
 }
 
@@ -93,13 +93,13 @@ impl Role {
         }
     }
 
-    /// Whether the address is the one that a call returns to, not the one of an instruction.
+    /// Whether the address is a call's return address, not an instruction's.
     pub fn is_return(self) -> bool {
         matches!(self, Role::FailedAlloc | Role::Stack | Role::Caller | Role::Ra)
     }
 }
 
-/// A line that a judgement rests on.
+/// A line that is evidence for a finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Its number in the log, from 1.
@@ -108,7 +108,7 @@ pub struct Evidence {
     pub text: String,
 }
 
-/// A crash, a judgement on several, or a start. A key whose value is not known is there, and null.
+/// A crash, a finding from several, or a start. A key whose value is not known is null.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Crash {
     /// What it is.
@@ -139,7 +139,7 @@ pub struct Crash {
     pub cut: bool,
     /// Where it was in the firmware, innermost first.
     pub frames: Vec<Frame>,
-    /// What a judgement (boot loop, signs of a brownout) rests on.
+    /// The evidence for a boot loop or a brownout.
     pub evidence: Vec<Evidence>,
     /// The task or thread that crashed, where the log names it. Printable.
     #[serde(default)]
@@ -153,8 +153,8 @@ pub struct Crash {
     /// Numbers of the dump that are damaged, and so are no addresses.
     #[serde(default)]
     pub damaged: Vec<Evidence>,
-    /// What is amiss: the ELF is of another firmware or build, or has no debug information; the
-    /// backtrace is corrupted; what the dump has and this does not show.
+    /// Warnings: the ELF is of another firmware or build, or has no debug information; the backtrace is
+    /// corrupted; what of the dump is not shown.
     pub note: Option<String>,
 }
 
@@ -187,7 +187,7 @@ impl Panic {
 /// An allocation that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedAlloc {
-    /// Address behind the call.
+    /// Address after the call.
     pub caller: Hex,
     /// Bytes that were asked for.
     pub bytes: u32,
@@ -196,7 +196,7 @@ pub struct FailedAlloc {
 /// A place where the firmware was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Frame {
-    /// Where the address stood in the log.
+    /// Where in the log the address is from.
     pub role: Role,
     /// The address.
     pub address: Hex,
@@ -235,7 +235,7 @@ impl<'de> Deserialize<'de> for Hex {
 }
 
 impl Crash {
-    /// What of it is the board's text, which may hold anything.
+    /// The parts that are the board's text, which may be anything.
     pub fn texts(&mut self) -> Vec<&mut String> {
         let panic = self.panic.iter_mut().flat_map(|panic| {
             [&mut panic.message, &mut panic.file, &mut panic.function].into_iter().flatten()
@@ -254,7 +254,7 @@ impl Crash {
         }
     }
 
-    /// What and where, as short as it can be said: `Exception (29) in mqtt_poll,
+    /// What and where, as short as possible: `Exception (29) in mqtt_poll,
     /// firmware/core/mqtt.c:308: write to an address that must not be written`.
     pub fn in_a_line(&self) -> String {
         match (self.kind, self.cause, self.place()) {
@@ -267,7 +267,7 @@ impl Crash {
         }
     }
 
-    /// Where it was, by the first frame that says so: `mqtt_poll, firmware/core/mqtt.c:308`.
+    /// Where it was, by the first frame that shows it: `mqtt_poll, firmware/core/mqtt.c:308`.
     pub fn place(&self) -> Option<String> {
         let Some(frame) = self.frames.iter().find(|frame| frame.function.is_some()) else {
             // Without an ELF, a panic still names its line of source.
@@ -280,8 +280,7 @@ impl Crash {
         })
     }
 
-    /// What stands beside the frames: the address that was used, the allocation that failed, the
-    /// start that followed.
+    /// Further details: the address that was used, the allocation that failed, the start that followed.
     pub fn details(&self) -> Vec<String> {
         let mut details = Vec::new();
         if let Some(panic) = &self.panic {
@@ -316,7 +315,7 @@ impl Crash {
         details
     }
 
-    /// What stands behind the frames: what a judgement rests on, and what is amiss.
+    /// What follows the frames: evidence and warnings.
     pub fn remarks(&self) -> Vec<String> {
         let evidence =
             self.evidence.iter().map(|Evidence { line, text }| format!("line {line}: {text}"));
@@ -329,8 +328,8 @@ impl Crash {
         evidence.chain(damaged).chain(cut).chain(note).collect()
     }
 
-    /// The frames as rows of four columns: where the address stood, the address, the function, the
-    /// place in the source.
+    /// The frames as rows of four columns: the address's role, the address, the function, the place in the
+    /// source.
     pub fn rows(&self) -> Vec<[String; 4]> {
         let row = |frame: &Frame| {
             let function = frame.function.as_deref().unwrap_or("?");
@@ -373,7 +372,7 @@ impl Frame {
     }
 }
 
-/// As paragraphs for people: what, where, the frames, what it rests on.
+/// As paragraphs for people: what, where, the frames, the evidence.
 impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "line {}: {}", self.line, self.headline())?;

@@ -1,8 +1,8 @@
-//! Everything that a run has to tell, as one stream of events.
+//! Everything that a run reports, as one stream of events.
 //!
-//! Reporters read events and nothing else, so a recorded stream (`events.jsonl`, one event a line,
-//! documented in docs/reference/events.md) can be replayed into any of them. Text that came from a board or
-//! a broker is made printable before it gets into an event.
+//! Reporters only read events, so a recorded stream (`events.jsonl`, one event a line, documented in
+//! docs/reference/events.md) can be replayed into any of them. Text from a board or a broker is made
+//! printable before it gets into an event.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -24,7 +24,7 @@ use crate::start::ChipStart;
 use crate::text::Secrets;
 use crate::verdict::Verdict;
 
-/// Version of the event schema. It rises when a reader of an older one would go wrong.
+/// Version of the event schema. It increases when readers of the older one would fail.
 pub const SCHEMA: u32 = 1;
 
 /// One event.
@@ -32,7 +32,7 @@ pub const SCHEMA: u32 = 1;
 pub struct Event {
     /// Seconds since the run started, on a clock that never steps.
     pub at: f64,
-    /// The board that it is about, or none for the run itself.
+    /// Its board, or none for the run itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub board: Option<String>,
     /// What happened.
@@ -46,19 +46,19 @@ pub struct Event {
 pub enum What {
     /// First event of a run.
     RunStarted(RunStarted),
-    /// Something about the bench that is worth a line: what was swept, what was skipped and why.
+    /// A note about the bench: what was removed, what was skipped and why.
     Note {
         /// The text.
         text: String,
     },
     /// A broker answers a TLS connection with CONNACK.
     BrokerReady(BrokerFacts),
-    /// The broker is gone while boards still need it.
+    /// The broker ended while boards still need it.
     BrokerLost {
         /// What was found.
         found: String,
     },
-    /// A board's path begins.
+    /// A board's run begins.
     BoardStarted(BoardFacts),
     /// A phase begins.
     PhaseStarted {
@@ -69,10 +69,10 @@ pub enum What {
     FlashProgress {
         /// Written, bytes.
         written: u64,
-        /// To be written in all, bytes.
+        /// Bytes to write in all.
         total: u64,
     },
-    /// What the flash phase did.
+    /// The result of the flash phase.
     Flashed {
         /// Bytes written; 0 when the image was on the board already.
         bytes: u64,
@@ -93,20 +93,19 @@ pub enum What {
         /// The line as printable text.
         text: String,
     },
-    /// The chip started, by what its ROM says.
+    /// The chip started, by its ROM's text.
     ChipStart(ChipStart),
-    /// The board crashed, or several crashes and starts come to something: a boot loop, signs of a
-    /// brownout.
+    /// The board crashed, or several crashes and starts show a boot loop or a brownout.
     Crash(Crash),
     /// A request was answered.
     Reply {
-        /// How it was asked: `http` or `mqtt`.
+        /// How it was sent: `http` or `mqtt`.
         over: String,
         /// The request.
         request: String,
         /// The answer as printable text.
         reply: String,
-        /// Seconds from asking to the answer.
+        /// Seconds from the request to the answer.
         seconds: f64,
     },
     /// A step of a scenario worked; the heap figures before it are those after the step.
@@ -115,21 +114,21 @@ pub enum What {
         scenario: String,
         /// Which step, counted from 1.
         step: u32,
-        /// How many there are to be; `None` where it goes on for a time.
+        /// How many there are; `None` where the scenario has a duration.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         of: Option<u32>,
         /// What it was.
         text: String,
-        /// Seconds that it took.
+        /// Its seconds.
         seconds: f64,
     },
-    /// What the steps of a scenario came to.
+    /// The result of a scenario.
     Scenario(ScenarioFound),
     /// A set of heap figures.
     Heap(HeapSample),
     /// Heap figures that were read from the board's memory while it ran.
     HeapRead(HeapRead),
-    /// Who held the heap when it was lowest in a phase.
+    /// Who had the heap allocated when it was lowest in a phase.
     HeapCallers(HeapCallers),
     /// A check with its outcome.
     Check(Check),
@@ -141,34 +140,34 @@ pub enum What {
         outcome: PhaseOutcome,
         /// Seconds it took.
         seconds: f64,
-        /// Of these, the seconds in which the board or the broker was at work and the rig waited.
+        /// Of these, the seconds in which the rig waited for the board or the broker.
         waited: f64,
         /// Why it failed.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         why: Option<String>,
     },
-    /// A board's path is over.
+    /// A board's run ended.
     BoardEnded {
         /// The verdict.
         verdict: Verdict,
         /// Seconds from its start.
         seconds: f64,
-        /// In a line: why it did not pass.
+        /// Why it did not pass, in a line.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         why: Option<String>,
     },
     /// The certification of a broker begins.
     CertifyStarted(CertifyStarted),
-    /// A case of the matrix begins; told of the board that does it, where one does.
+    /// A case of the matrix begins; with its board, if it has one.
     CaseStarted {
-        /// The broker as it was asked for.
+        /// The broker as named on the command line.
         broker: String,
         /// The case.
         id: String,
     },
-    /// A case is over, or was left out with a reason. One that is told again replaces what was told of it.
+    /// A case ended, or was left out with a reason. A repeated event replaces the earlier one.
     CaseEnded(Box<CaseEnded>),
-    /// The certification of a broker is over: every case was told.
+    /// The certification of a broker ended: all cases were reported.
     CertifyEnded(Box<CertifyEnded>),
     /// Last event of a run.
     RunEnded {
@@ -178,13 +177,13 @@ pub enum What {
         exit_code: u8,
         /// Seconds in all.
         seconds: f64,
-        /// Why the run ended early or judged nothing.
+        /// Why the run ended early or has no verdict.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         why: Option<String>,
     },
 }
 
-/// What a run starts from.
+/// What a run starts with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunStarted {
     /// Schema of the events, [`SCHEMA`].
@@ -195,19 +194,18 @@ pub struct RunStarted {
     pub run: String,
     /// Wall clock at the start, RFC 3339, UTC.
     pub started: String,
-    /// The seed that everything random in the run comes from.
+    /// The seed of everything random in the run.
     pub seed: u64,
-    /// The commit that the configuration stands in, with a `+` behind it where files were changed
-    /// since; `None` outside of a git repository.
+    /// The commit of the configuration's git repository, followed by `+` where files are changed; `None`
+    /// outside of a git repository.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub commit: Option<String>,
-    /// What is to be flashed, one for each kind of board.
+    /// The firmware of each kind of board.
     pub firmware: Vec<FirmwareFacts>,
     /// The form fields that are set on every board, without secrets.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub settings: BTreeMap<String, String>,
-    /// The scenarios that the boards are put through beside the main path, as `handshake:20` (steps) or
-    /// `soak:600s`.
+    /// The scenarios of the run, as `handshake:20` (steps) or `soak:600s`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub scenarios: Vec<String>,
     /// Lowest free heap that a phase must keep, bytes.
@@ -228,13 +226,13 @@ pub struct FirmwareFacts {
     pub bytes: u64,
     /// SHA-256 of the file, hex.
     pub sha256: String,
-    /// The build id in it, where the contract says how to find one.
+    /// Its build id, where the contract has a pattern for it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub build: Option<String>,
-    /// It is the image that keeps who holds the heap: its heap figures are no other's.
+    /// It is the heap-tracing image: its heap figures are not those of another image.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub keeps_callers: bool,
-    /// What it takes of the chip's memory before it runs, by its ELF file; empty without one.
+    /// Its static memory, by its ELF file; empty without one.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub sections: Vec<Section>,
     /// Lowest free heap that a phase must keep on this kind, bytes, in place of the run's `floors`.
@@ -261,7 +259,7 @@ pub struct BoardFacts {
     pub kind: String,
     /// Its serial port.
     pub port: String,
-    /// Its MAC, where it is known before the boot log tells it.
+    /// Its MAC, where it is known before the boot log shows it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub mac: Option<Mac>,
 }
@@ -273,11 +271,11 @@ pub struct BrokerFacts {
     pub kind: String,
     /// `mosquitto`.
     pub software: String,
-    /// The version that it says it is.
+    /// Its version, as it reports it.
     pub version: String,
     /// The image or the executable.
     pub from: String,
-    /// What a board meets there: TLS versions and the certificates' keys.
+    /// Its TLS versions and the keys of its certificates.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tls: Option<String>,
     /// Port of the listener with the run's certificate.
@@ -286,14 +284,14 @@ pub struct BrokerFacts {
     pub seconds: f64,
 }
 
-/// Where events go. Emitting never blocks on anything slower than a file.
+/// Where events go. It never blocks on anything slower than a file.
 pub trait EventSink: Send + Sync {
-    /// Takes one event.
+    /// Gets one event.
     fn emit(&self, event: Event);
 }
 
 impl What {
-    /// Masks every text that may hold what a board or a broker said.
+    /// Masks each text that may be from a board or a broker.
     fn mask(&mut self, secrets: &Secrets) {
         for text in self.texts() {
             if let Cow::Owned(masked) = secrets.mask(text) {
@@ -335,32 +333,31 @@ impl What {
     }
 }
 
-/// A handle on the run's events. One place fills in the time and masks the secrets, so that nobody
-/// who tells something has to think of them.
+/// A handle for the run's events. It adds the time and masks the secrets.
 #[derive(Clone)]
 pub struct Events {
     sink: Arc<dyn EventSink>,
     secrets: Arc<Secrets>,
     start: std::time::Instant,
-    /// Held from reading the clock to the sink, because threads that flash tell their progress, too:
-    /// events are in the order of their times.
+    /// Locked from the clock to the sink, because threads report the progress of flashing: events are in the
+    /// order of their times.
     order: Arc<Mutex<Told>>,
 }
 
-/// Notes that are known from others, at most; a run has a handful.
+/// The most notes that are remembered; a run has a few.
 const MOST_NOTES: usize = 4096;
 
-/// What was told so far.
+/// What was reported so far.
 #[derive(Default)]
 struct Told {
     /// Hashes of the notes, each with its board.
     notes: HashSet<u64>,
-    /// The run has started, and did not end.
+    /// The run has started and not ended.
     running: bool,
 }
 
 impl Told {
-    /// Whether this is news: a note is told once.
+    /// Whether the event is new: a note is reported once.
     fn news(&mut self, board: Option<&str>, what: &What) -> bool {
         match what {
             What::RunStarted(_) => self.running = true,
@@ -392,17 +389,17 @@ impl Events {
         self.start
     }
 
-    /// Whether the run has started, and did not end.
+    /// Whether the run has started and not ended.
     pub fn are_running(&self) -> bool {
         self.order.lock().unwrap_or_else(PoisonError::into_inner).running
     }
 
-    /// Tells something about the run.
+    /// Reports an event of the run.
     pub fn run(&self, what: What) {
         self.emit(None, what);
     }
 
-    /// Tells something about a board.
+    /// Reports an event of a board.
     pub fn board(&self, board: &str, what: What) {
         self.emit(Some(board.to_owned()), what);
     }
@@ -413,7 +410,7 @@ impl Events {
         if !in_order.news(board.as_deref(), &what) {
             return;
         }
-        // Microseconds are plenty, and short to read.
+        // Microseconds are precise enough, and short to read.
         let at = (self.start.elapsed().as_secs_f64() * 1e6).round() / 1e6;
         self.sink.emit(Event { at, board, what });
     }

@@ -2,21 +2,21 @@
 
 use crate::verdict::Verdict;
 
-/// Every board passed, or the command did what it was asked.
+/// All boards passed, or the command succeeded.
 pub const PASSED: u8 = 0;
-/// hilrig itself went wrong. Worth a bug report.
+/// An internal error of hilrig. Please report it.
 pub const INTERNAL: u8 = 1;
-/// The command line or the configuration cannot be used as it stands.
+/// The command line or the configuration is wrong.
 pub const USAGE: u8 = 2;
 /// At least one board failed its checks.
 pub const BOARD_FAILED: u8 = 100;
-/// The bench had trouble of its own, so that at least one board was not judged.
+/// The bench had a fault, and at least one board has no verdict.
 pub const RIG_FAULT: u8 = 120;
 
 /// The exit code of a run with this verdict.
 ///
-/// A run in which every board was skipped judged nothing, and what was not measured never passes:
-/// it ends as a rig fault.
+/// A run with skipped boards only measured nothing, and not measured is never passed: it ends as a rig
+/// fault.
 pub fn of(verdict: Verdict) -> u8 {
     match verdict {
         Verdict::Passed => PASSED,

@@ -1,10 +1,10 @@
-//! Heap figures: bytes, but for the fragmentation, which is a percentage.
+//! Heap figures: bytes, and the fragmentation in percent.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The stretches of a firmware's life that heap figures are told for.
+/// The phases of a firmware for which there are heap figures.
 ///
 /// They are the firmware's phases, not the rig's: `handshake` ends with MQTT's CONNACK.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -12,16 +12,16 @@ use serde::{Deserialize, Serialize};
 pub enum HeapPhase {
     /// From reset to the network being up.
     Boot,
-    /// Configuration mode behind the boot: page, form, certificates, requests.
+    /// Configuration mode after the boot: page, form, certificates, requests.
     Page,
-    /// Until MQTT is connected: the TLS handshake, and what is done before for it.
+    /// Until MQTT is connected: the TLS handshake and its preparation.
     Handshake,
     /// Connected to the broker.
     Connected,
 }
 
 impl HeapPhase {
-    /// Every phase, in the order in which a board meets them.
+    /// Every phase, in the order of a board's run.
     pub const ALL: [HeapPhase; 4] =
         [HeapPhase::Boot, HeapPhase::Page, HeapPhase::Handshake, HeapPhase::Connected];
 
@@ -54,13 +54,13 @@ pub enum HeapSource {
 /// How much of its stack the firmware has used since the reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct StackUse {
-    /// Used at most, bytes.
+    /// The most that was used, bytes.
     pub used: u64,
-    /// There are, bytes.
+    /// Size, bytes.
     pub size: u64,
 }
 
-/// One set of heap figures. What the board did not tell is `None`, never 0.
+/// One set of heap figures. A figure that the board did not report is `None`, never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeapSample {
     /// The firmware's phase that the figures are for.
@@ -73,14 +73,14 @@ pub struct HeapSample {
     /// Lowest free heap since the reset, bytes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lowest_ever: Option<u64>,
-    /// Largest block that could be had, bytes.
+    /// Largest free block, bytes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub largest: Option<u64>,
-    /// How broken up the free heap was at the moment of the sample, percent, as the ESP8266's Arduino
-    /// core has it: 100 * (1 - sqrt(sum of hole^2) / sum of holes). See [`percent`].
+    /// Fragmentation of the free heap at the moment of the sample, percent, as the ESP8266's Arduino core
+    /// computes it: 100 * (1 - sqrt(sum of hole^2) / sum of holes). See [`percent`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fragmentation: Option<u64>,
-    /// Allocations that were refused since the reset.
+    /// Allocations that failed since the reset.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub failures: Option<u64>,
     /// The stack's high-water mark.
@@ -92,7 +92,7 @@ pub struct HeapSample {
 
 impl HeapSample {
     /// The figures of a boot log line, from the named groups of the contract's heap line. `None`
-    /// where phase or lowest are missing or are none.
+    /// where phase or lowest are missing or wrong.
     pub fn of_line<'a>(group: impl Fn(&str) -> Option<&'a str>) -> Option<HeapSample> {
         let figure = |name: &str| group(name)?.parse().ok();
         Some(HeapSample {
@@ -111,42 +111,42 @@ impl HeapSample {
     }
 }
 
-/// A percentage that a board told; `None` of what is none, so that it counts as not told.
+/// A percentage of a board's report; `None` where it is none.
 pub fn percent(told: u64) -> Option<u64> {
     (told <= 100).then_some(told)
 }
 
-/// Heap figures that the rig read from the memory of a running board, through a debug probe. They
-/// are of one moment and belong to no phase of the firmware.
+/// Heap figures that the rig read from the memory of a running board, by a debug probe. They are of one
+/// moment and of no phase of the firmware.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeapRead {
     /// Free heap, bytes.
     pub free: u64,
     /// Lowest free heap since the reset, bytes.
     pub lowest_ever: u64,
-    /// Allocations that were refused since the reset.
+    /// Allocations that failed since the reset.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub failures: Option<u64>,
 }
 
-/// What the samples of one phase come to.
+/// The figures of one phase, over all of its samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeapLow {
     /// The lowest free heap of any sample of the phase, bytes.
     pub lowest_free: u64,
-    /// The smallest largest-block told in the phase, bytes.
+    /// The smallest of the phase's largest free blocks, bytes.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub largest: Option<u64>,
-    /// The highest fragmentation told in the phase, percent.
+    /// The highest fragmentation in the phase, percent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fragmentation: Option<u64>,
-    /// The most refused allocations told in the phase.
+    /// The highest count of failed allocations in the phase.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub failures: Option<u64>,
-    /// The stack's high-water mark, the highest told in the phase.
+    /// The highest of the stack's high-water marks in the phase.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub stack: Option<StackUse>,
-    /// How many samples there were.
+    /// Number of samples.
     pub samples: u64,
 }
 
@@ -156,7 +156,7 @@ pub struct HeapLow {
 pub struct HeapLows(BTreeMap<HeapPhase, HeapLow>);
 
 impl HeapLows {
-    /// Takes one more sample in.
+    /// Adds a sample.
     pub fn add(&mut self, sample: &HeapSample) {
         let low = self.0.entry(sample.phase).or_insert(HeapLow {
             lowest_free: sample.lowest_free,
@@ -174,7 +174,7 @@ impl HeapLows {
         low.samples += 1;
     }
 
-    /// Whether the sample makes any of the figures worse than they are.
+    /// Whether the sample makes any of the figures worse.
     pub fn worse_by(&self, sample: &HeapSample) -> bool {
         let Some(before) = self.get(sample.phase) else { return true };
         let mut with = HeapLows([(sample.phase, *before)].into());

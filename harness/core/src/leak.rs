@@ -1,23 +1,23 @@
-//! Whether a figure falls over a series of samples, told from its noise.
+//! Whether a figure falls over a series of samples, distinguished from noise.
 //!
 //! The slope is Theil and Sen's: the median of the slopes of all pairs of samples, which a few samples
 //! that are far off do not move. Its confidence interval is Sen's (1968): two of those slopes, so many
 //! ranks from the median as Kendall's score has deviations, with the correction for samples at the same
-//! place. Nothing is assumed of the noise but that it is independent from sample to sample.
+//! place. The only assumption about the noise is that it is independent from sample to sample.
 
-/// How sure the interval is.
+/// The confidence of the interval.
 pub const CONFIDENCE_PERCENT: u32 = 99;
 
-/// The standard normal distribution's quantile that goes with it, both sides together.
+/// Its quantile of the standard normal distribution, two-sided.
 const DEVIATIONS: f64 = 2.575_829_303_548_901;
 
-/// With fewer samples the interval has no ends.
+/// With fewer samples there is no interval.
 pub const FEWEST: usize = 7;
 
-/// So many pairs are enough: more samples are taken together first, neighbours by their medians.
+/// The most points; with more samples, neighbours are replaced by their medians first.
 const MOST: usize = 400;
 
-/// A fall that does not count, in all, bytes: as `hilrig heap check` allows it.
+/// The total fall that does not count, bytes: the tolerance of `hilrig heap check`.
 pub const ALLOWED: f64 = 256.0;
 
 /// How a figure moves, in units of the figure for each unit of the place.
@@ -29,9 +29,9 @@ pub struct Slope {
     pub low: f64,
     /// The upper end.
     pub high: f64,
-    /// From the first sample's place to the last's.
+    /// Distance from the first sample's place to the last's.
     pub span: f64,
-    /// How many samples it is of.
+    /// Number of samples.
     pub samples: usize,
 }
 
@@ -72,12 +72,12 @@ impl Slope {
         })
     }
 
-    /// By how much the figure fell over the whole series, as far as that is beyond doubt.
+    /// The fall over the whole series that is certain, by the confidence interval.
     pub fn surely_fell(&self) -> f64 {
         (-self.high * self.span).max(0.0)
     }
 
-    /// By how much it fell over the whole series, most likely.
+    /// The most likely fall over the whole series.
     pub fn fell(&self) -> f64 {
         -self.slope * self.span
     }

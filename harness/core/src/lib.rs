@@ -1,6 +1,8 @@
-//! The words of the field as types, and the traits at the edges. No I/O happens here.
+//! The types that all crates share (boards, events, checks, configuration), and the traits at the edges. There is
+//! no I/O here.
 
 pub mod board;
+pub mod board_kind;
 pub mod callers;
 pub mod certify;
 pub mod check;
@@ -24,6 +26,7 @@ pub mod secrets;
 pub mod sections;
 pub mod seeded;
 pub mod series;
+pub mod slip;
 pub mod start;
 pub mod stored;
 pub mod text;

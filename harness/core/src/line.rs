@@ -1,21 +1,20 @@
 //! From a stream of bytes to lines.
 //!
-//! The stream is untrusted: a line may never end, or hold any byte. A line longer than
-//! [`LONGEST`] is handed on in pieces, so that memory stays bounded and nothing is lost.
+//! The stream is untrusted: a line may never end, or have any byte. A line longer than
+//! [`LONGEST`] is passed on in pieces, so that memory is bounded and nothing is lost.
 
-/// The longest piece that is held back for its line end, bytes.
+/// The longest piece that waits for its line end, bytes.
 pub const LONGEST: usize = 8192;
 
-/// Cuts a stream into blocks of whole lines. Nothing is copied but a line that stands across two
-/// chunks.
+/// Cuts a stream into blocks of whole lines. Only a line across two chunks is copied.
 #[derive(Debug, Default)]
 pub struct LineBlocks {
     rest: Vec<u8>,
 }
 
 impl LineBlocks {
-    /// Takes a chunk and hands on blocks that each end at a line end (or at [`LONGEST`] bytes of
-    /// a line that has none).
+    /// Takes a chunk and passes on blocks that each end at a line end (or at [`LONGEST`] bytes of a line
+    /// without one).
     pub fn feed(&mut self, mut chunk: &[u8], mut block: impl FnMut(&[u8])) {
         if !self.rest.is_empty() {
             let room = LONGEST.saturating_sub(self.rest.len());
@@ -40,8 +39,7 @@ impl LineBlocks {
         self.rest.extend_from_slice(chunk);
     }
 
-    /// What stands there without a line end: a prompt, or the last words of a board that went
-    /// silent.
+    /// The rest without a line end: a prompt, or the last output of a board.
     pub fn rest(&self) -> &[u8] {
         &self.rest
     }

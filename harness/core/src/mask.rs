@@ -2,18 +2,17 @@
 
 use crate::secrets::Secrets;
 
-/// Puts a `*` in the place of each byte of a secret. Length and line ends stay, so that offsets and line
-/// numbers do.
+/// Replaces each byte of a secret by `*`. Length and line ends stay, and so do offsets and line numbers.
 #[derive(Debug, Default)]
 pub struct Mask {
     secrets: Secrets,
-    /// The end of the stream so far, where it could be a secret's beginning.
+    /// The end of the stream so far, where that may be the beginning of a secret.
     held: Vec<u8>,
-    /// So many bytes of `held`, from its front, belong to a secret that ended in it.
+    /// This many bytes at the front of `held` belong to a secret that ended there.
     held_masked: usize,
     /// Held bytes and chunk in one piece; only used where something is held or found.
     joined: Vec<u8>,
-    /// What is masked in the piece at hand.
+    /// What is masked in the current piece.
     found: Vec<(usize, usize)>,
 }
 
@@ -23,8 +22,8 @@ impl Mask {
         Mask { secrets, ..Mask::default() }
     }
 
-    /// Takes a chunk and gives the masked bytes that can be shown by now. Nothing is copied where
-    /// no secret is near.
+    /// Takes a chunk and returns the masked bytes that are ready. Nothing is copied where there is no
+    /// secret.
     pub fn feed<'a>(&'a mut self, chunk: &'a [u8]) -> &'a [u8] {
         if self.secrets.is_empty() {
             return chunk;
@@ -61,8 +60,8 @@ impl Mask {
         &self.joined
     }
 
-    /// What is still held at the stream's end: masked whole, because the rest of the secret may be
-    /// what the board did not get to send.
+    /// The held bytes at the stream's end: masked completely, because the board may not have sent the rest of
+    /// the secret.
     pub fn finish(&mut self) -> Vec<u8> {
         self.held_masked = 0;
         let mut held = std::mem::take(&mut self.held);
@@ -75,8 +74,7 @@ fn fill(secret: &mut [u8]) {
     secret.iter_mut().filter(|byte| !matches!(byte, b'\r' | b'\n')).for_each(|byte| *byte = b'*');
 }
 
-/// How far secrets reach past `shown`. What reaches past it without a gap begins before it, or is
-/// found again with the next chunk.
+/// The end of secrets that continue after `shown`. Later ones are found again with the next chunk.
 fn masked_from(found: &[(usize, usize)], shown: usize) -> usize {
     let past = found.iter().filter(|(from, _)| *from < shown).map(|(_, to)| *to);
     past.max().unwrap_or(0).saturating_sub(shown)

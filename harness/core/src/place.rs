@@ -1,18 +1,18 @@
-//! Errors in a file that name their place in it.
+//! Errors in a file, each with its place.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::reading::short_of;
 
-/// Something in a file is not as it must be.
+/// An error in a file.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{message}{}", self.at(), self.others())]
 pub struct FileError {
     path: PathBuf,
     line: Option<usize>,
     message: String,
-    /// What is wrong besides.
+    /// Further errors.
     more: Vec<FileError>,
 }
 
@@ -37,7 +37,7 @@ impl FileError {
         FileError { path: path.into(), line: Some(line), message: message.into(), more: Vec::new() }
     }
 
-    /// What the TOML reader found, with the line shown.
+    /// An error of the TOML reader, with its line.
     pub fn toml(path: &Path, text: &str, error: &toml::de::Error) -> FileError {
         let message = short_of(error.message(), 500);
         match error.span() {
@@ -46,7 +46,7 @@ impl FileError {
         }
     }
 
-    /// An error at a place in its text, with the line shown.
+    /// An error at a place in its text, with its line.
     pub fn shown_at(path: &Path, text: &str, span: Range<usize>, message: String) -> FileError {
         let mut here = FileError::at_span(path, text, span, message);
         let line = here.line.and_then(|number| text.lines().nth(number - 1));
@@ -81,7 +81,7 @@ impl FileError {
     }
 }
 
-/// The line, counted from 1, that byte `at` of `text` stands in.
+/// The line, counted from 1, of byte `at` of `text`.
 pub fn line_of(text: &str, at: usize) -> usize {
     text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
 }

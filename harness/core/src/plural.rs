@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-/// `n` things that are each called `noun`.
+/// `n` of the noun, with its plural.
 pub fn counted<N: Display + PartialEq + From<u8>>(n: N, noun: &str) -> String {
     let one = n == N::from(1);
     if one {

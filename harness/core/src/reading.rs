@@ -1,7 +1,7 @@
-//! A TOML file into its type, with all that is wrong in it reported at once.
+//! Reads a TOML file into its type, and reports all errors at once.
 //!
-//! serde stops at the first error. So what it stops at is noted, taken out of the tree (or put in, where it
-//! is missing), and the rest is read again. Who mends a file then does it once.
+//! serde stops at the first error. So that error is collected, its entry is removed from the tree (or added,
+//! where it is missing), and the rest is read again.
 
 use std::ops::Range;
 use std::path::Path;
@@ -12,30 +12,29 @@ use toml::de::{DeTable, DeValue, Deserializer};
 
 use crate::place::{FileError, line_of};
 
-/// So many errors of one file are reported.
+/// The most errors of one file that are reported.
 const MOST: usize = 50;
 
-/// Of a name or a line in a message so much is shown, characters.
+/// The most of a name or a line in a message, characters.
 const SHOWN: usize = 120;
 
-/// What stands in for a key that is missing, so that the rest can be read; tried in this order.
+/// Placeholders for a missing key, so that the rest can be read; tried in this order.
 const STAND_INS: [&str; 7] = ["\"x\"", "1", "\"1 s\"", "\"1 B\"", "{}", "[]", "true"];
 
-/// What was read.
+/// The result of reading a file.
 pub(crate) struct Reading<T> {
-    /// The content; where there are errors it is only to find more of them.
+    /// The contents; with errors, only for finding further errors.
     pub value: Option<T>,
-    /// What is wrong, in the order of the lines.
+    /// The errors, in the order of the lines.
     pub errors: Vec<FileError>,
-    /// Tables that were changed, by the line of their header: what is found in them further is not
-    /// the file's fault.
+    /// Tables that were changed, by the line of their header: further errors in them are not the file's.
     pub changed: Vec<usize>,
 }
 
-/// The content of a file without an error.
+/// The contents of a file without an error.
 ///
 /// # Errors
-/// All that is wrong in it.
+/// All errors in it.
 pub fn whole<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, FileError> {
     let Reading { value, errors, .. } = read(path, text);
     match (FileError::all(errors), value) {
@@ -67,7 +66,7 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path, text: &str) -> Reading<T> {
         };
         let said = Said::of(error.message());
         let span = error.span().unwrap_or(0..0);
-        // A stand-in of the wrong type is no error of the file.
+        // A placeholder of the wrong type is no error of the file.
         if span.start > text.len() {
             tries += 1;
             let choice = said.names.first().filter(|_| said.kind == Kind::Variant);
@@ -95,7 +94,7 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path, text: &str) -> Reading<T> {
         };
         let line = line_of(text, span.start);
         let header = header_of(text, line);
-        // What was taken out and is needed is noted already, and so is what was written otherwise.
+        // A required key that was removed is reported already, and so is a misspelt one.
         let again = said.kind == Kind::Missing && {
             let (key, meant) =
                 (format!("`{}`", way.join(".")), format!("did you mean `{}`?", said.name));
@@ -132,20 +131,20 @@ enum Kind {
     Field,
     /// A key that is missing.
     Missing,
-    /// A word that is none of several.
+    /// A word that is not one of several.
     Variant,
     /// Any other value.
     Value,
 }
 
-/// What serde says, taken apart.
+/// An error of serde, in parts.
 struct Said {
     kind: Kind,
     /// The key or the word.
     name: String,
-    /// What there is instead.
+    /// What is expected.
     names: Vec<String>,
-    /// The text as it came.
+    /// The original text.
     text: String,
 }
 
@@ -159,7 +158,7 @@ impl Said {
         .into_iter()
         .find_map(|(start, kind)| Some((kind, text.strip_prefix(start)?)))
         .unwrap_or((Kind::Value, ""));
-        // The key itself may hold backticks; what is expected does not.
+        // The key itself may have backticks; the expected words do not.
         let (name, expected) = match rest.rsplit_once("`, expected ") {
             Some(parts) => parts,
             None => (rest.split_once('`').map_or(rest, |(name, _)| name), ""),
@@ -184,7 +183,7 @@ impl Said {
             }
             Kind::Missing => format!("`{way}` is missing"),
             Kind::Variant => {
-                format!("`{way}`: `{name}` is none of its values{near} They are {names}")
+                format!("`{way}`: `{name}` is not one of its values{near} They are {names}")
             }
             Kind::Value => match self.text.split_once(", expected ") {
                 Some((found, expected)) => {
@@ -206,7 +205,7 @@ impl Said {
     }
 }
 
-/// The name that was meant, if one is near.
+/// The name that was probably meant.
 fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
     let most = (name.chars().count() / 3).clamp(1, 4);
     let near = |other: &&'a String| {
@@ -228,7 +227,7 @@ pub(crate) fn short_of(text: &str, most: usize) -> String {
     }
 }
 
-/// Takes out the entry that `span` points at, and adds the way to it.
+/// Removes the entry at `span`, and returns the path to it in `way`.
 fn take_out(
     table: &mut DeTable<'_>,
     span: &Range<usize>,
@@ -257,13 +256,13 @@ fn take_out(
     false
 }
 
-/// Whether one of an array's values is at `span`: the whole array is taken out with it.
+/// Whether one of an array's values is at `span`: the whole array is removed with it.
 fn has_element(value: &DeValue<'_>, span: &Range<usize>) -> bool {
     let is_it = |one: &Spanned<DeValue<'_>>| one.span() == *span && !one.get_ref().is_table();
     value.as_array().is_some_and(|array| array.iter().any(is_it))
 }
 
-/// Looks on in the tables of a value.
+/// Continues in the tables of a value.
 fn within(
     value: &mut DeValue<'_>,
     look: &mut dyn FnMut(&mut DeTable<'_>, &mut Vec<String>) -> bool,
@@ -276,7 +275,7 @@ fn within(
     }
 }
 
-/// Puts a stand-in for the missing key `name` into the table at `span`, and adds the way to it.
+/// Adds a placeholder for the missing key `name` to the table at `span`, and the path to it to `way`.
 fn put_in(
     table: &mut DeTable<'_>,
     span: &Range<usize>,
@@ -336,14 +335,14 @@ fn put_in(
     true
 }
 
-/// Replaces the stand-in at `span`.
+/// Replaces the placeholder at `span`.
 fn replace(table: &mut DeTable<'_>, span: &Range<usize>, by: &str) -> bool {
     table.iter_mut().any(|(_, value)| replace_in(value, span, by))
 }
 
 fn replace_in(value: &mut Spanned<DeValue<'_>>, span: &Range<usize>, by: &str) -> bool {
     if value.span() == *span {
-        // A stand-in is one of the fixed texts, or a word.
+        // A placeholder is one of the fixed texts, or a word.
         let fixed = STAND_INS.iter().find(|one| **one == by);
         let owned = match fixed.map(|one| DeValue::parse(one)) {
             Some(Ok(value)) => value.into_inner(),

@@ -1,10 +1,9 @@
-//! Values that must be shown nowhere, and how they are found in a text.
+//! Values that must not be shown, and how they are found in a text.
 //!
-//! A board gets its secrets percent-encoded and prints them as it likes: as they are, in JSON, in a page's
-//! HTML. So each character of a secret is found in each of these forms, also where a line end is
-//! in between. What is cut (a long line, the beginning of a reply) is masked before it is cut; a
-//! text that was cut before it came here is masked at its [`Ends::Cut`] as well, where a part of
-//! a secret may be.
+//! A board gets its secrets percent-encoded and prints them in any form: plain, in JSON, in a page's HTML.
+//! So each character of a secret is found in each of these forms, also with a line end in between. A text
+//! is masked before it is cut (a long line, the beginning of a reply). A text that was cut before is
+//! masked at its [`Ends::Cut`] as well, where a part of a secret may be.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -13,22 +12,22 @@ use std::sync::{Arc, PoisonError, RwLock};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// What is shown in the place of a secret.
+/// The replacement of a secret.
 const SHOWN: &str = "***";
 
-/// So many characters of a secret at a text's end are taken for a part of it. Fewer are what any
-/// word begins with.
+/// This many characters of a secret at a text's end count as a part of it. Fewer may be the beginning of
+/// any word.
 const PART: usize = 4;
 
-/// Line ends that are passed over between two characters of a secret: `\r\r\n`, and one more.
+/// Line ends that are skipped between two characters of a secret: `\r\r\n`, and one more.
 const MOST_LINE_ENDS: usize = 4;
 
-/// Values that must be in no log, event or report.
+/// Values that must not be in any log, event or report.
 #[derive(Clone, Debug, Default)]
 pub struct Secrets {
     values: BTreeSet<String>,
     found: Vec<Secret>,
-    /// The bytes that a secret can begin with.
+    /// The possible first bytes of a secret.
     first: Option<Box<[bool; 256]>>,
 }
 
@@ -48,24 +47,24 @@ type Forms = Vec<Vec<u8>>;
 #[derive(Clone, Debug)]
 struct Secret(Vec<Forms>);
 
-/// What comes of looking for a secret at a place.
+/// The result of a search for a secret at a place.
 #[derive(Clone, Copy, Debug, Default)]
 struct Looked {
     /// Where it ends, if it is there.
     end: Option<usize>,
-    /// The text ends within it, after so many characters.
+    /// The text ends within it, after this many characters.
     within: Option<usize>,
 }
 
 impl Secrets {
-    /// Empty values are dropped: they would be found everywhere.
+    /// Empty values are dropped: they would match everywhere.
     pub fn new(values: impl IntoIterator<Item = String>) -> Secrets {
         let mut secrets = Secrets::default();
         secrets.add(values);
         secrets
     }
 
-    /// The same and a login, which HTTP's Basic authentication encodes as a whole.
+    /// The same with a login, which HTTP's Basic authentication encodes as a whole.
     #[must_use]
     pub fn and_login(mut self, user: &str, password: &str) -> Secrets {
         if !password.is_empty() {
@@ -79,7 +78,7 @@ impl Secrets {
 
     fn add(&mut self, values: impl IntoIterator<Item = String>) {
         for value in values.into_iter().filter(|value| !value.is_empty()) {
-            // Of a short value the encoded form is a word that may be anywhere.
+            // The encoded form of a short value may be any word.
             if value.len() >= PART {
                 let encoded = [
                     STANDARD.encode(&value),
@@ -107,7 +106,7 @@ impl Secrets {
         }
     }
 
-    /// Whether there is none.
+    /// Whether there are no secrets.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
@@ -120,7 +119,7 @@ impl Secrets {
         }
     }
 
-    /// The same of bytes, and of what may be a piece of a longer text.
+    /// The same for bytes, which may be a piece of a longer text.
     pub fn mask_bytes<'a>(&self, text: &'a [u8], ends: Ends) -> Cow<'a, [u8]> {
         let mut places = Vec::new();
         let part = self.find(text, &mut places);
@@ -133,7 +132,7 @@ impl Secrets {
         }
         places.sort_unstable();
         let mut masked = Vec::with_capacity(text.len());
-        // What is masked up to here; none so far.
+        // The end of the masked part so far.
         let mut upto = None;
         for (from, to) in places {
             if upto.is_none_or(|upto| from > upto) {
@@ -146,8 +145,8 @@ impl Secrets {
         Cow::Owned(masked)
     }
 
-    /// Every place of every secret, also of those that overlap, and where the first begins that
-    /// the text ends in.
+    /// All places of all secrets, overlapping ones included, and the beginning of the first one that the text
+    /// cuts at its end.
     pub(crate) fn find(&self, text: &[u8], places: &mut Vec<(usize, usize)>) -> Option<Part> {
         let first = self.first.as_deref()?;
         let mut part: Option<Part> = None;
@@ -158,7 +157,7 @@ impl Secrets {
                 let Looked { end, within } = secret.at(text, at, 0);
                 if let Some(end) = end {
                     match places.last_mut() {
-                        // A flood of one letter has a secret of it at each byte.
+                        // A flood of one letter may match at each byte.
                         Some(last) if (last.0..=last.1).contains(&at) => last.1 = last.1.max(end),
                         _ => places.push((at, end)),
                     }
@@ -175,12 +174,12 @@ impl Secrets {
         part
     }
 
-    /// Where the end of a secret ends that `text` begins with. All of it may be a piece of one.
+    /// The end of a partial secret at the beginning of `text`, which may be all of it.
     fn rest_of_one(&self, text: &[u8]) -> Option<usize> {
         let mut end = None;
         for secret in &self.found {
             for from in 1..=secret.0.len().saturating_sub(PART) {
-                // The form of the character before may be cut, too: `8` of `%68`.
+                // The form of the previous character may be cut, too: `8` of `%68`.
                 let before = secret.0[from - 1].iter().flat_map(|form| {
                     (1..form.len()).filter(move |n| text.starts_with(&form[form.len() - n..]))
                 });
@@ -200,13 +199,13 @@ impl Secrets {
 pub(crate) struct Part {
     /// Where it begins.
     pub at: usize,
-    /// So many characters of it are there.
+    /// Number of its characters in the text.
     pub characters: usize,
 }
 
 impl Secret {
-    /// Looks for the secret from its character `from` on at the place `at`. All ways to read the text
-    /// are followed at once, so that no text takes long.
+    /// Searches the secret from its character `from` on at the place `at`. All readings of the text are
+    /// followed at once, so the time is bounded for any text.
     fn at(&self, text: &[u8], at: usize, from: usize) -> Looked {
         let mut looked = Looked::default();
         let can_begin = |form: &Vec<u8>| !matches!(begins(&text[at..], form), Begins::Otherwise);
@@ -259,7 +258,7 @@ enum Begins {
 }
 
 fn begins(text: &[u8], form: &[u8]) -> Begins {
-    // Only an escape has more than one byte and begins so; its letters may be of either case.
+    // Only an escape has more than one byte and begins like this; its letters may have either case.
     let escape = form.len() > 1 && matches!(form[0], b'%' | b'\\' | b'&');
     let same = |(a, b): (&u8, &u8)| a == b || (escape && a.eq_ignore_ascii_case(b));
     match text.iter().zip(form).all(same) {
@@ -269,8 +268,8 @@ fn begins(text: &[u8], form: &[u8]) -> Begins {
     }
 }
 
-/// The forms of a character in what the rig and a board write: as it is, percent-encoded, escaped as in
-/// JSON, as this program shows what is not printable, and as in HTML and XML.
+/// The forms of a character in the output of the rig and of boards: plain, percent-encoded, escaped as in
+/// JSON, as this program escapes unprintable characters, and as in HTML and XML.
 fn forms(c: char) -> Forms {
     let mut buffer = [0; 4];
     let raw = c.encode_utf8(&mut buffer).as_bytes().to_vec();
@@ -308,11 +307,11 @@ fn forms(c: char) -> Forms {
     forms
 }
 
-/// What this process shows nowhere: every foreign text is masked before it is cut, whichever part
-/// of the program shows it.
+/// The secrets of this process: each text from outside is masked before it is cut, in any part of the
+/// program.
 static HIDDEN: RwLock<Option<Arc<Secrets>>> = RwLock::new(None);
 
-/// From now on these are shown nowhere, besides those of before.
+/// Adds secrets that are masked from now on.
 pub fn hide(secrets: &Secrets) {
     let mut hidden = HIDDEN.write().unwrap_or_else(PoisonError::into_inner);
     let mut all = hidden.as_deref().cloned().unwrap_or_default();
@@ -320,12 +319,12 @@ pub fn hide(secrets: &Secrets) {
     *hidden = Some(Arc::new(all));
 }
 
-/// What is hidden so far, if anything is.
+/// The secrets so far, if there are any.
 pub fn hidden() -> Option<Arc<Secrets>> {
     HIDDEN.read().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-/// `text` without what is hidden.
+/// `text` with the secrets masked.
 pub fn without_hidden(text: &str) -> Cow<'_, str> {
     match hidden() {
         None => Cow::Borrowed(text),

@@ -1,18 +1,18 @@
-//! Static memory: what a firmware takes of a chip's memory before it runs, by its ELF file.
+//! Static memory: the memory of a chip that a firmware uses before it runs, by its ELF file.
 
 use serde::{Deserialize, Serialize};
 
-/// What a section holds.
+/// The contents of a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Holds {
-    /// Code, with the constants that the linker put beside it.
+    /// Code, with the constants that the linker placed with it.
     Code,
     /// Constants.
     Constants,
     /// Variables with a value at the start: both in flash and in data memory.
     Data,
-    /// Variables without: data memory alone.
+    /// Variables without: only in data memory.
     Bss,
 }
 
@@ -28,12 +28,12 @@ impl Holds {
     }
 }
 
-/// A section of the ELF that takes memory on the chip.
+/// A section of the ELF that uses memory of the chip.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Section {
     /// Its name, `.irom0.text`.
     pub name: String,
-    /// What it holds.
+    /// Its contents.
     pub holds: Holds,
     /// Its size, bytes.
     pub bytes: u64,

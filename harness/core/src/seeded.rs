@@ -1,11 +1,11 @@
-//! Random numbers from a seed: small, and the same everywhere.
+//! Random numbers from a seed: small, and the same on all machines.
 
 /// SplitMix64 (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators").
 #[derive(Clone, Debug)]
 pub struct Seeded(u64);
 
 impl Seeded {
-    /// One whose numbers the seed decides, and the name of what they are for.
+    /// A generator for this seed and purpose.
     pub fn new(seed: u64, name: &str) -> Seeded {
         let mut random = Seeded(seed);
         for byte in name.bytes() {
@@ -30,7 +30,7 @@ impl Seeded {
         ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
     }
 
-    /// So many bytes.
+    /// `count` bytes.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
         let words = std::iter::repeat_with(|| self.next().to_le_bytes());
         words.flatten().take(count).collect()

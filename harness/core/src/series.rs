@@ -1,15 +1,15 @@
 //! The samples of a long series, of bounded size: what a slope is computed from ([`crate::leak`]).
 //!
 //! A soak of days has a million samples. Where there are too many, three neighbours become one: the median of
-//! their figures, at the place of the one in the middle. So a figure that falls steadily falls as it did, and a
-//! sample that is far off moves nothing.
+//! their figures, at the place of the middle one. So a steady fall stays the same, and outliers have no
+//! effect.
 
 use crate::leak::Slope;
 
-/// Scales that a sample has a place on: steps, reconnects, hours.
+/// The scales of a sample's place: steps, reconnects, hours.
 pub const SCALES: usize = 3;
 
-/// Samples that are kept, a multiple of 3. A slope takes fewer ([`crate::leak`]).
+/// The most samples that are kept, a multiple of 3. A slope uses fewer ([`crate::leak`]).
 const MOST: usize = 3000;
 
 /// One sample.
@@ -24,10 +24,10 @@ pub struct Sample {
 /// A series of samples in the order of their places.
 #[derive(Clone, Debug, Default)]
 pub struct Series {
-    /// The samples, each of `3^level` that came.
+    /// The samples, each of `3^level` original ones.
     kept: Vec<Sample>,
     level: usize,
-    /// Those that are not enough for one more, at most two of each level.
+    /// The remaining samples, at most two of each level.
     open: Vec<Vec<Sample>>,
     ends: Option<[Sample; 2]>,
     count: usize,
@@ -56,17 +56,17 @@ impl Series {
         }
     }
 
-    /// The first and the last, as they came.
+    /// The first and the last original sample.
     pub fn ends(&self) -> Option<[Sample; 2]> {
         self.ends
     }
 
-    /// How many came.
+    /// Number of original samples.
     pub fn count(&self) -> usize {
         self.count
     }
 
-    /// The figure in the middle of all.
+    /// The median figure.
     pub fn median(&self) -> Option<u64> {
         let mut figures: Vec<u64> = self.samples().map(|sample| sample.figure).collect();
         figures.sort_unstable();
@@ -83,13 +83,13 @@ impl Series {
         Some(Slope { span, samples: self.count, ..slope })
     }
 
-    /// What is kept, in the order in which it came.
+    /// The kept samples, in order.
     fn samples(&self) -> impl Iterator<Item = &Sample> {
         self.kept.iter().chain(self.open.iter().rev().flatten())
     }
 }
 
-/// Three neighbours as one.
+/// Three neighbours combined into one.
 fn middle(three: &[Sample]) -> Sample {
     let mut figures: Vec<u64> = three.iter().map(|sample| sample.figure).collect();
     figures.sort_unstable();

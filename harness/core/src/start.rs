@@ -1,8 +1,8 @@
-//! A start of a board's chip, as its ROM tells it.
+//! A start of a board's chip, as its ROM prints it.
 
 use serde::{Deserialize, Serialize};
 
-/// What the ROM says of a start: why the chip was reset, and what it boots from.
+/// The ROM's text about a start: why the chip was reset, and what it boots from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChipStart {
     /// Line of the boot log, from 1.

@@ -1,5 +1,5 @@
-//! A firmware's settings as they stand in its flash, so that they can be written as data and no
-//! access point has to be joined. The contract tells where what is (`[stored]`).
+//! The layout of a firmware's settings in its flash, by which they can be written as data, without joining
+//! an access point. It is the contract's `[stored]`.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -14,7 +14,7 @@ const HEADER: usize = 32;
 /// Slots, a sector each.
 const SLOTS: usize = 2;
 
-/// What is stored, and where.
+/// The layout.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stored {
@@ -33,16 +33,16 @@ struct Field {
     kind: Kind,
     #[serde(default)]
     default: String,
-    /// Of a choice: its words, each stored as its place in this list.
+    /// The words of a choice, each stored as its index in this list.
     #[serde(default)]
     of: Vec<String>,
 }
 
-/// How a value stands in its bytes.
+/// The encoding of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Kind {
-    /// UTF-8, with a NUL behind it.
+    /// UTF-8, followed by a NUL.
     Text,
     /// Unsigned, of 1, 2 or 4 bytes.
     Number,
@@ -57,8 +57,8 @@ enum Kind {
 }
 
 impl Stored {
-    /// Checks that the fields lie within the settings and their defaults can be stored. An error names
-    /// the field.
+    /// Checks that the fields are inside the settings and their defaults can be stored. An error names the
+    /// field.
     pub fn check(&self) -> Result<(), String> {
         if HEADER + usize::from(self.length) > SECTOR as usize {
             return Err(format!("{} bytes of settings do not fit a slot", self.length));
@@ -66,7 +66,7 @@ impl Stored {
         self.settings(&BTreeMap::new()).map(|_| ())
     }
 
-    /// Flash offset and content of the slots that hold `values` (by the form's field names).
+    /// Flash offset and contents of the slots with `values` (by the form's field names).
     ///
     /// # Errors
     /// In words, without any value: there may be secrets among them.
@@ -92,7 +92,7 @@ impl Stored {
         let crc = crc32(crc32(0, &slots), &settings);
         slots.extend(crc.to_le_bytes());
         slots.extend(settings);
-        // Erased, the second slot, too: an older one there would count more.
+        // The second slot is erased: an older one there would have priority.
         slots.resize(SLOTS * SECTOR as usize, 0xFF);
         Ok((*offset, slots))
     }
@@ -107,7 +107,7 @@ impl Stored {
             let place =
                 field.at.checked_add(field.size).and_then(|end| bytes.get_mut(field.at..end));
             let Some(place) = place else {
-                return Err(format!("`{name}` does not lie within the settings"));
+                return Err(format!("`{name}` is not inside the settings"));
             };
             field.put(value, place).map_err(|why| format!("`{name}`: {why}"))?;
         }
@@ -138,15 +138,15 @@ impl Field {
                 let number: u32 = value.parse().map_err(|_| "not a number")?;
                 let bytes = number.to_le_bytes();
                 if bytes[place.len()..].iter().any(|byte| *byte != 0) {
-                    return Err(format!("a number that {} bytes do not hold", place.len()));
+                    return Err(format!("a number that does not fit into {} bytes", place.len()));
                 }
                 bytes[..place.len()].to_vec()
             }
             Kind::Choice if place.len() == 1 => {
                 let at = self.of.iter().position(|word| word == value);
                 let at = at.or((value.is_empty() && !self.of.is_empty()).then_some(0));
-                let at = at.ok_or_else(|| format!("none of {}", self.of.join(", ")))?;
-                vec![u8::try_from(at).map_err(|_| "more choices than a byte holds")?]
+                let at = at.ok_or_else(|| format!("not one of {}", self.of.join(", ")))?;
+                vec![u8::try_from(at).map_err(|_| "more choices than fit into a byte")?]
             }
             Kind::Hex if value.is_empty() => Vec::new(),
             Kind::Hex => hex(value)

@@ -1,8 +1,8 @@
 //! Text from outside, made safe to show.
 //!
-//! What a board or a broker sends is untrusted. Before a byte of it reaches a terminal, an event
-//! or a report, it passes through here: control bytes (an ESC would drive the terminal) and bytes
-//! that are no UTF-8 come out as `\xNN`, and the length is bounded.
+//! Output of boards and brokers is untrusted. Before it reaches a terminal, an event or a report, it is
+//! escaped here: control bytes (an ESC would control the terminal) and bytes that are no UTF-8 become
+//! `\xNN`, and the length is bounded.
 
 use crate::plural::counted;
 use std::borrow::Cow;
@@ -11,11 +11,11 @@ use std::fmt::Write as _;
 use crate::secrets::{self, Ends};
 pub use crate::secrets::{Secrets, hidden, hide, without_hidden};
 
-/// The most of one foreign text that an event or a message carries, in bytes.
+/// The most bytes of one text from outside in an event or a message.
 pub const MOST: usize = 2048;
 
-/// `bytes` as printable text of bounded length, without what is hidden. Masked before it is cut: of a
-/// secret that is cut a part would be left.
+/// `bytes` as printable text of bounded length, without secrets. Masked before it is cut: otherwise a part
+/// of a secret could stay.
 pub fn printable(bytes: &[u8]) -> String {
     match secrets::hidden() {
         None => escaped(bytes),
@@ -24,7 +24,7 @@ pub fn printable(bytes: &[u8]) -> String {
     }
 }
 
-/// The same with what is hidden, for what is compared and not shown.
+/// The same with secrets, for comparisons only.
 pub fn escaped(bytes: &[u8]) -> String {
     let (shown, cut) = match bytes.len() {
         n if n > MOST => (&bytes[..MOST], n - MOST),
@@ -45,9 +45,9 @@ pub fn escaped(bytes: &[u8]) -> String {
     out
 }
 
-/// Whether a character can be shown as it is. Besides the control characters proper those cannot that
-/// are not seen or change how others are: marks that end a line or reorder it (it could read as
-/// something that it is not), what has no width, tags.
+/// Whether a character can be shown as it is. Not shown are control characters, and characters that are
+/// invisible or change others: marks that end or reorder a line (which could make it read differently),
+/// characters without width, tags.
 pub fn is_plain(c: char) -> bool {
     let unseen = matches!(
         c,
@@ -75,7 +75,7 @@ pub fn is_plain(c: char) -> bool {
     c == '\t' || !(c.is_control() || unseen)
 }
 
-/// A text that is written by several lines, with what is not plain in them as `\xNN`.
+/// A text of several lines, with everything that is not plain as `\xNN`.
 pub fn plain_lines(text: &str) -> Cow<'_, str> {
     let plain = |c: char| c == '\n' || is_plain(c);
     if text.chars().all(plain) {
@@ -91,8 +91,8 @@ pub fn plain_lines(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// A JSON text with what is not plain in its strings as `\uNNNN`: it reads the same, and shows nothing
-/// that is not there.
+/// A JSON text with everything that is not plain in its strings as `\uNNNN`: it has the same meaning, and
+/// no hidden characters.
 pub fn plain_json(json: &str) -> Cow<'_, str> {
     let plain = |c: char| c == '\n' || is_plain(c);
     if json.chars().all(plain) {

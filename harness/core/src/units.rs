@@ -1,7 +1,6 @@
 //! Durations and sizes as people write them in the configuration: a number and its unit.
 //!
-//! A bare number is refused. Whether `deadline = 500` meant seconds or milliseconds is found out
-//! at night otherwise.
+//! A number without a unit is refused: `deadline = 500` could mean seconds or milliseconds.
 
 use std::fmt;
 use std::time::Duration;
@@ -41,7 +40,7 @@ impl Span {
         }
         match Duration::try_from_secs_f64(value * seconds) {
             Ok(span) if !span.is_zero() => Ok(Span(span)),
-            _ => Err(format!("`{text}` is no time that can be waited for")),
+            _ => Err(format!("`{text}` is too long a time")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is said of a board, and of a whole run, at the end.
+//! The verdict on a board, and on a whole run.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Every check was measured and held.
+    /// All checks were measured and passed.
     Passed,
-    /// A check did not hold, or could not be measured although the bench was sound.
+    /// A check failed, or could not be measured although the bench worked.
     Failed,
-    /// The bench's own trouble: no broker, a port that is gone, a run that was stopped. Says
-    /// nothing about the firmware.
+    /// A fault of the bench: no broker, a port that is gone, a run that was stopped. No statement about the
+    /// firmware.
     RigFault,
-    /// Not run at all; the reason stands beside it.
+    /// Not run, with a reason.
     Skipped,
 }
 
@@ -28,10 +28,9 @@ impl Verdict {
         }
     }
 
-    /// The verdict of a run over its boards'.
+    /// The verdict of a run, from those of its boards.
     ///
-    /// A failed board outweighs a rig fault: that it failed is known, whatever happened elsewhere
-    /// on the bench. A run without boards, or with skipped ones only, is skipped.
+    /// A failed board outweighs a rig fault: its failure is certain, independent of the rest of the bench. A run without boards, or with skipped ones only, is skipped.
     pub fn of_run(boards: impl IntoIterator<Item = Verdict>) -> Verdict {
         let rank = |verdict| match verdict {
             Verdict::Skipped => 0,

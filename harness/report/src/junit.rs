@@ -19,10 +19,10 @@ use hilrig_core::text::plain_lines;
 use hilrig_core::verdict::Verdict;
 
 use crate::certificate::{Certification, words};
-use crate::file::WholeFile;
 use crate::model::{BoardModel, PhaseRun, RunModel};
 use crate::record::{BOOT_LOG, folder_of};
 use crate::reporters::Reporter;
+use hilrig_file::WholeFile;
 
 /// Writes JUnit XML when the run is over.
 pub struct JunitFile {

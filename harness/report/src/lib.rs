@@ -3,13 +3,12 @@
 //! [`Reporters`] takes the events of a run and hands each to every [`Reporter`]. A reporter knows
 //! nothing but events, so that a recorded stream ([`read_events`]) can be replayed into any of
 //! them. What comes of a stream is folded in one place, [`RunModel`]. The files and their fields
-//! are described in docs/reference/records.md.
+//! are described in docs/reference.
 
 mod boot_log;
 pub mod certificate;
 mod escape;
 mod events_file;
-mod file;
 mod fold;
 mod github;
 pub mod heap;

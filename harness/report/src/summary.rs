@@ -21,15 +21,15 @@ use hilrig_core::text::plain_json;
 use hilrig_core::verdict::Verdict;
 
 use crate::certificate::Certification;
-use crate::file::WholeFile;
 use crate::model::{BoardModel, FlashResult, RunModel};
 use crate::record::{BOOT_LOG, CERTIFICATE, folder_of};
 use crate::reporters::Reporter;
+use hilrig_file::WholeFile;
 
 /// Version of the summary's schema. It rises when a reader of an older one would go wrong.
 const SCHEMA: u32 = 1;
 
-/// A run's summary. The fields are described in docs/reference/records.md.
+/// A run's summary. The fields are described in docs/reference/summary.md.
 #[derive(Debug, PartialEq, Serialize)]
 struct Summary<'a> {
     schema: u32,

@@ -10,11 +10,10 @@ use hilrig_broker::CertificateJudge;
 use hilrig_core::text::printable;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier as _;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CertificateError, RootCertStore};
 
 use crate::BrokerEndpoint;
-use crate::mqtt::roots;
 
 /// rustls' own check of a certificate, for [`BrokerEndpoint::server_name`]. Trusts the endpoint's CA and its
 /// certificates alone.
@@ -52,4 +51,13 @@ pub(crate) fn for_its_name(endpoint: &BrokerEndpoint) -> Result<CertificateJudge
             .map(drop)
     })
     .offering_sha1(any_leaf))
+}
+
+/// The endpoint's CAs.
+fn roots(endpoint: &BrokerEndpoint) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for ca in [Some(&endpoint.ca_der), endpoint.second_ca_der.as_ref()].into_iter().flatten() {
+        roots.add(CertificateDer::from(ca.as_slice())).map_err(|e| e.to_string())?;
+    }
+    Ok(roots)
 }

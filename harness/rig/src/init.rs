@@ -6,7 +6,7 @@ use std::net::{IpAddr, UdpSocket};
 use std::path::Path;
 
 use hilrig_boards::identity::discover::FoundPort;
-use hilrig_boards::identity::wanted::stable_key;
+use hilrig_boards::identity::query::stable_key;
 use hilrig_boards::probe::list::probes;
 use hilrig_core::config::BoardKind;
 use hilrig_core::image::ImageFormat;

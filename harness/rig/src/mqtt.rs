@@ -16,8 +16,8 @@ use rumqttc::{
     AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, SubscribeReasonCode, TlsConfiguration,
     Transport,
 };
+use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::BrokerEndpoint;
@@ -189,14 +189,6 @@ pub(crate) fn tls(endpoint: &BrokerEndpoint) -> Result<ClientConfig, String> {
     let chain = own.chain.iter().cloned().map(CertificateDer::from).collect();
     let key = PrivateKeyDer::try_from(own.key.clone())?;
     config.with_client_auth_cert(chain, key).map_err(|e| e.to_string())
-}
-
-pub(crate) fn roots(endpoint: &BrokerEndpoint) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    for ca in [Some(&endpoint.ca_der), endpoint.second_ca_der.as_ref()].into_iter().flatten() {
-        roots.add(CertificateDer::from(ca.as_slice())).map_err(|e| e.to_string())?;
-    }
-    Ok(roots)
 }
 
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {

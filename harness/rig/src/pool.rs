@@ -4,7 +4,6 @@
 //! events, deadlines, interrupts, the power cycle of a silent board, and the proof of the rig's own side before a
 //! board is blamed.
 
-pub mod bench_broker;
 mod board;
 mod broker;
 pub mod halt;
@@ -25,13 +24,13 @@ use hilrig_core::units::Span;
 use hilrig_core::verdict::Verdict;
 use tokio::sync::watch;
 
-use self::bench_broker::BenchBroker;
 use self::halt::Halt;
 use crate::broker_link::{BrokerState, BrokerWatch};
 use crate::job::Job;
 use crate::plan::{Member, Plan};
 use crate::pool_shared::PoolShared;
 use crate::restart_barrier::RestartBarrier;
+use crate::run_broker::RunBroker;
 use crate::session::Session;
 use crate::time_server::TimeServer;
 use crate::topics::Topics;
@@ -44,7 +43,7 @@ pub struct Pool<'a> {
     /// Where events go.
     pub events: &'a Events,
     /// The broker of all boards; `None` where the jobs have brokers of their own.
-    pub broker: Option<&'a mut dyn BenchBroker>,
+    pub broker: Option<&'a mut RunBroker>,
 }
 
 /// What came of a run.
@@ -157,7 +156,7 @@ impl Pool<'_> {
             match &mut self.broker {
                 Some(broker) => {
                     let deadline = plan.deadlines.broker;
-                    broker::serve(&mut **broker, deadline, events, &barrier, &broker_state).await;
+                    broker::serve(broker, deadline, events, &barrier, &broker_state).await;
                 }
                 // Nobody waits for a broker without its sender.
                 None => drop(broker_state),

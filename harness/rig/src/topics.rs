@@ -1,13 +1,11 @@
-//! The topics that a board's boot log names. They come from a board, so nothing is subscribed to or
-//! published on before it was looked at: a broker ends the connection of a client that asks for what is
-//! no topic.
+//! The topics that a board's boot log names. They come from a board, so they are checked before the rig subscribes or
+//! publishes: a broker closes the connection of a client that names something that is no topic.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
 use crate::instead::shortened;
-use crate::session::boot_log::Booted;
 use crate::stop::Stop;
 
 /// Levels of a topic that brokers take (Mosquitto: 200 separators).
@@ -51,10 +49,10 @@ impl Drop for ReservedTopics {
     }
 }
 
-/// The topic of this name in a mode's boot log, if it is one that can be subscribed to and published on.
-pub fn of(mode: &Booted, name: &str) -> Result<String, Stop> {
-    let topic = mode.groups.get(name).map_or("", String::as_str);
-    let wrong = match mode.altered.iter().any(|altered| altered == name) {
+/// The topic that a board's boot log reports as `name`, if it can be subscribed to and published on. `altered`: the text
+/// is not byte for byte what the board sent.
+pub(crate) fn checked(name: &str, topic: &str, altered: bool) -> Result<String, Stop> {
+    let wrong = match altered {
         true => Some("holds bytes that no topic may have, or is longer than 2,048 bytes"),
         false => wrong(topic),
     };
@@ -89,31 +87,20 @@ fn is_noncharacter(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
-
-    fn booted(topic: &str, altered: bool) -> Booted {
-        Booted {
-            build: None,
-            groups: BTreeMap::from([("tx_topic".to_owned(), topic.to_owned())]),
-            altered: if altered { vec!["tx_topic".to_owned()] } else { Vec::new() },
-            line: 1,
-        }
-    }
 
     #[test]
     fn what_is_no_topic_is_refused_before_it_is_used() {
         for good in ["a", "mqtt_tx_18fe344964e3", "/a//b/", "größe/°", " a b ", "a$b"] {
-            assert_eq!(of(&booted(good, false), "tx_topic"), Ok(good.to_owned()));
+            assert_eq!(checked("tx_topic", good, false), Ok(good.to_owned()));
         }
         let levels = "/".repeat(200);
         let bad = ["", "#", "a/#", "a/+/b", "a+", "$SYS/x", "$share/g/a", "a\u{fffe}", &levels];
         for bad in bad {
-            let stop = of(&booted(bad, false), "tx_topic").unwrap_err();
+            let stop = checked("tx_topic", bad, false).unwrap_err();
             assert!(stop.failed().is_some_and(|why| why.contains("tx_topic")), "{bad}: {stop:?}");
         }
-        let stop = of(&booted("a\\x00b", true), "tx_topic").unwrap_err();
+        let stop = checked("tx_topic", "a\\x00b", true).unwrap_err();
         assert!(stop.failed().is_some_and(|why| why.contains("bytes that no topic")), "{stop:?}");
     }
 

@@ -6,53 +6,48 @@ mod fake_broker;
 use std::time::Duration;
 
 use fake_broker::Fault;
-use hilrig_broker::pki::Pki;
-use hilrig_broker::{FORBIDDEN, Home, Instance, Material, Order, Software};
+use hilrig_broker::{
+    Certificates, FORBIDDEN, Home, Instance, Login, Material, Order, SERVER_NAME, Software,
+};
 
 use hilrig::BrokerEndpoint;
 use hilrig::certify::behaviour::{Asked, Missed, Question, ask, rule, rule_for_id};
-use hilrig_broker::{Broker, BrokerKind, BrokerPlan, Login};
 use hilrig_core::certify::BrokerTls;
 use hilrig_core::certify::case::Behaviour;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 
 /// For anything that is waited for; far more than it takes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A Mosquitto as a run has it, with its folder.
-async fn mosquitto(name: &str) -> (Broker, tempfile::TempDir) {
+/// A Mosquitto with its endpoint and its folder.
+async fn mosquitto() -> (Instance, BrokerEndpoint, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
-    let plan = BrokerPlan {
-        kind: BrokerKind::Process,
-        image: String::new(),
-        executable: "mosquitto".into(),
+    let certificates = Certificates::new(SERVER_NAME).unwrap();
+    let order = Order {
+        dir: dir.path().join("b"),
+        tls: BrokerTls::USUAL,
+        material: Material::from(&certificates),
+        impostor: None,
+        login: Login::random().unwrap(),
         listen: std::net::Ipv4Addr::LOCALHOST,
         port: None,
-        run: format!("test-{name}-{}", std::process::id()),
-        dir: dir.path().into(),
-        server_name: hilrig_broker::SERVER_NAME.into(),
-        login: Login::random().unwrap(),
         deadline: PATIENCE,
-        longest: Duration::ZERO,
     };
-    (Broker::start(plan, &mut |_| {}).await.unwrap(), dir)
-}
-
-fn endpoint(broker: &Broker) -> BrokerEndpoint {
-    let (user, password) = broker.credentials();
-    BrokerEndpoint {
+    let software = Software::named("mosquitto").unwrap();
+    let broker = Instance::start(software, Home::Process, order).await.unwrap();
+    let login = broker.login().unwrap().clone();
+    let endpoint = BrokerEndpoint {
         host: "127.0.0.1".into(),
         port: broker.port(),
-        impostor_port: broker.impostor_port(),
-        ca_der: broker.ca_der().to_vec(),
+        impostor_port: 0,
+        ca_der: certificates.ca_der().to_vec(),
         second_ca_der: None,
         leaves: Vec::new(),
         plain: None,
-        server_name: broker.server_name().into(),
-        credentials: Some((user.into(), password.into())),
+        server_name: SERVER_NAME.into(),
+        credentials: Some((login.user, login.password)),
         client_certificate: None,
-    }
+    };
+    (broker, endpoint, dir)
 }
 
 fn question<'a>(endpoint: &'a BrokerEndpoint, tag: &'a str) -> Question<'a> {
@@ -69,8 +64,7 @@ fn question<'a>(endpoint: &'a BrokerEndpoint, tag: &'a str) -> Question<'a> {
 
 #[tokio::test]
 async fn mosquitto_does_what_a_device_relies_on() {
-    let (broker, _dir) = mosquitto("behaviour").await;
-    let endpoint = endpoint(&broker);
+    let (broker, endpoint, _dir) = mosquitto().await;
     for (tag, behaviour, found) in [
         ("a", Behaviour::Retained, "marked as retained; when it was removed, it came no more"),
         ("b", Behaviour::Qos, "arrived as such, and QoS 1 was acknowledged"),
@@ -94,13 +88,12 @@ async fn mosquitto_does_what_a_device_relies_on() {
         assert!(matches!(missed, Err(Missed::NotRun(_))), "{behaviour:?}: {missed:?}");
     }
     // Nothing of it is a secret.
-    assert!(!broker.log().contains(broker.credentials().1));
+    assert!(!broker.log().contains(&broker.login().unwrap().password));
 }
 
 #[tokio::test]
 async fn a_broker_that_is_gone_is_the_benchs_trouble() {
-    let (mut broker, _dir) = mosquitto("gone").await;
-    let endpoint = endpoint(&broker);
+    let (mut broker, endpoint, _dir) = mosquitto().await;
     broker.stop().await;
     let missed = ask(Behaviour::Retained, &question(&endpoint, "g")).await;
     let Err(Missed::Broken(found)) = missed else { panic!("{missed:?}") };
@@ -110,35 +103,7 @@ async fn a_broker_that_is_gone_is_the_benchs_trouble() {
 
 #[tokio::test]
 async fn what_mosquitto_does_to_who_may_not_is_told() {
-    let dir = tempfile::tempdir().unwrap();
-    let login = Login::random().unwrap();
-    let pki = Pki::new(hilrig_broker::SERVER_NAME, dir.path());
-    let material = Material::of(&pki, &BrokerTls::USUAL).unwrap();
-    let root = material.shown.root_pem.clone();
-    let mut broker = Instance::start(Order {
-        software: Software::named("mosquitto").unwrap(),
-        home: Home::Process,
-        dir: dir.path().join("b"),
-        tls: BrokerTls::USUAL,
-        material,
-        login: login.clone(),
-        listen: std::net::Ipv4Addr::LOCALHOST,
-        deadline: PATIENCE,
-    })
-    .await
-    .unwrap();
-    let endpoint = BrokerEndpoint {
-        host: "127.0.0.1".into(),
-        port: broker.port(),
-        impostor_port: 0,
-        ca_der: CertificateDer::from_pem_slice(root.as_bytes()).unwrap().to_vec(),
-        second_ca_der: None,
-        leaves: Vec::new(),
-        plain: None,
-        server_name: hilrig_broker::SERVER_NAME.into(),
-        credentials: Some((login.user, login.password)),
-        client_certificate: None,
-    };
+    let (mut broker, endpoint, _dir) = mosquitto().await;
     let forbidden = format!("{FORBIDDEN}/any");
     let asked = Question { forbidden: Some(&forbidden), ..question(&endpoint, "p") };
     // Mosquitto tells neither: it grants the subscription, and acknowledges what it then drops.

@@ -1,71 +1,50 @@
-//! The virtual board: what waits for its events and hands them to its parts.
+//! The virtual board: waits for events and passes them to its parts.
 
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::io;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use hilrig_core::mac::Mac;
-use serde::{Deserialize, Serialize};
 
 use crate::chip::FLASH_SIZE;
-use crate::control::{ControlCommand, ControlReply, State, Status};
-use crate::control_server::{ControlServer, Request};
+use crate::control::{BoardState, BoardStatus, ControlCommand, ControlReply};
+use crate::control_server::{ControlRequest, ControlServer};
 use crate::error::VirtualError;
 use crate::flash_file::FlashFile;
 use crate::http_port::HttpPort;
-use crate::port_line::{PortLine, Trouble};
-use crate::power::{Power, Supply};
+use crate::port_line::{LineTrouble, PortLine};
+use crate::power::{PowerState, Supply};
 use crate::process::is_there;
-use crate::pty::Pty;
-use crate::qemu;
-use crate::rates::Rates;
+use crate::pty::BoardPty;
+use crate::qemu::QemuEvent;
+use crate::rates::LineRates;
+use crate::ready::VirtualReady;
 use crate::serving::Serving;
 use crate::state_dir::StateDir;
 
 /// Bytes moved at once between port and CPU.
 const PIECE: usize = 16 * 1024;
-/// The prefix of the MAC addresses that are made up here: Espressif's, so that the loader can tell
-/// it in the short form.
+/// The prefix of generated MAC addresses: Espressif's, which the loader can report in the short form.
 const OUI: [u8; 3] = [0x18, 0xFE, 0x34];
 
-/// What a virtual board is made of.
+/// The settings of a virtual board.
 #[derive(Clone, Debug)]
 pub struct VirtualBoardConfig {
-    /// Its folder: flash and identity stay there from one start to the next.
+    /// Its folder, which keeps flash and identity from one start to the next.
     pub state_dir: PathBuf,
-    /// A new board's MAC address; without it one is made from the seed. An old board keeps its own,
-    /// and another one given is an error.
+    /// A new board's MAC address; by default one is derived from the seed. An old board keeps its own, and
+    /// another one is an error.
     pub mac: Option<Mac>,
-    /// Decides what is random about the board: MAC address, the firmware's random numbers (another
-    /// seed for each power-on), garbage on the line.
+    /// Seed of everything random about the board: MAC address, the firmware's random numbers (another seed
+    /// for each power-on), garbage on the line.
     pub seed: u64,
     /// `qemu-system-xtensa`, as a name or a path.
     pub qemu: PathBuf,
-    /// The ELF that stands in for the chip's boot ROM.
+    /// The ELF that replaces the chip's boot ROM.
     pub boot_rom: PathBuf,
-    /// A debugger is waited for, at [`Ready::gdb`], each time that the CPU is powered on.
+    /// At each power-on the CPU waits for a debugger, at [`VirtualReady::gdb`].
     pub gdb: bool,
-}
-
-/// How to reach a board that has started. As JSON it is the line that `hilrig virtual-board`
-/// prints.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ready {
-    /// Its serial port.
-    pub port: PathBuf,
-    /// Its control socket; see [`crate::control`].
-    pub control: PathBuf,
-    /// Where its web server is reached when its firmware runs one.
-    pub http: SocketAddr,
-    /// Its MAC address.
-    pub mac: Mac,
-    /// The process that runs it.
-    pub pid: u32,
-    /// QEMU's GDB server while firmware runs, a Unix socket, where one was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gdb: Option<PathBuf>,
 }
 
 /// A board on a serial port. Needs a tokio runtime with I/O and time. The thread that polls
@@ -73,12 +52,12 @@ pub struct Ready {
 /// ends with the thread that started it: a current-thread runtime does that.
 #[derive(Debug)]
 pub struct VirtualBoard {
-    ready: Ready,
+    ready: VirtualReady,
     supply: Supply,
-    pty: Pty,
+    pty: BoardPty,
     line: PortLine,
     control: ControlServer,
-    rates: Option<Rates>,
+    rates: Option<LineRates>,
     lost_to_board: u64,
     buffer: Vec<u8>,
     _port_link: PortLink,
@@ -88,21 +67,20 @@ pub struct VirtualBoard {
 enum Event {
     /// A client wrote to the port.
     Port,
-    /// The port takes bytes.
+    /// The port accepts bytes.
     PortTakes,
     /// A client closed the port.
     PortClosed,
-    /// What waits for the port's rate is to be looked at.
+    /// Bytes that wait for the port's rate have to be checked.
     Look,
     /// The CPU.
-    Cpu(qemu::Event),
+    Cpu(QemuEvent),
     /// A command.
-    Control(Request),
+    Control(ControlRequest),
 }
 
 impl VirtualBoard {
-    /// Makes the board and powers it on: a blank one waits in the loader, another one boots what is
-    /// flashed.
+    /// Creates the board and powers it on: a blank one waits in the loader, others boot from flash.
     pub async fn start(config: VirtualBoardConfig) -> Result<VirtualBoard, VirtualError> {
         let VirtualBoardConfig { state_dir, mac, seed, qemu, boot_rom, gdb } = config;
         if !is_there(&qemu) {
@@ -113,7 +91,7 @@ impl VirtualBoard {
         }
         let dir = StateDir::open(&state_dir, mac, OUI, seed)?;
         let flash = FlashFile::open(&dir.path().join("flash.bin"), FLASH_SIZE)?;
-        let pty = Pty::open()?;
+        let pty = BoardPty::open()?;
         let port_link = PortLink::make(dir.path().join("port"), pty.path())?;
         let control = ControlServer::listen(dir.path().join("control"))?;
         let http = HttpPort::take(seed)?;
@@ -125,7 +103,7 @@ impl VirtualBoard {
         let mut buffer = Vec::new();
         supply.first_power_on(&mut buffer).await?;
         line.send(&buffer, |bytes| pty.write(bytes));
-        let ready = Ready {
+        let ready = VirtualReady {
             port: pty.path().into(),
             control: control.path().into(),
             http: supply.http(),
@@ -149,14 +127,14 @@ impl VirtualBoard {
         })
     }
 
-    /// How to reach it.
-    pub fn ready(&self) -> &Ready {
+    /// Its addresses.
+    pub fn ready(&self) -> &VirtualReady {
         &self.ready
     }
 
-    /// Serves the port and the control socket until `stopped` resolves; an error tells what ended
-    /// the board before. What is being done at that moment is done to its end: a QEMU that is just
-    /// being started would outlive the board otherwise.
+    /// Serves the port and the control socket until `stopped` resolves, or fails with what ended the board
+    /// before that. An action in progress is completed: a QEMU that is just starting would outlive the
+    /// board otherwise.
     pub async fn run_until(&mut self, stopped: impl Future) -> Result<(), VirtualError> {
         tokio::pin!(stopped);
         loop {
@@ -166,17 +144,17 @@ impl VirtualBoard {
             };
             let event = event.map_err(VirtualError::io("waiting for the pseudo terminal"))?;
             self.turn(event).await?;
-            // Waiting for a port that is always ready never gives way to others by itself.
+            // A port that is always ready would not let other tasks run.
             tokio::task::coop::consume_budget().await;
         }
     }
 
-    /// Ends it: QEMU is ended and waited for, socket and link are removed, the flash stays.
+    /// Stops it: QEMU is ended and waited for, socket and link are removed, the flash stays.
     pub async fn stop(mut self) {
         self.supply.off(&mut Vec::new()).await;
     }
 
-    /// Serves it in a task of its own.
+    /// Runs it in a task of its own.
     pub fn serve(mut self) -> Serving {
         Serving::start(self.ready.clone(), |stopped| async move {
             let done = self.run_until(stopped).await;
@@ -191,15 +169,15 @@ impl VirtualBoard {
             Event::PortTakes => self.line.flush(|bytes| self.pty.write(bytes)),
             Event::PortClosed => {}
             Event::Look => self.firmware_says(&[]),
-            Event::Cpu(qemu::Event::Uart) => self.take_from_uart(),
-            Event::Cpu(qemu::Event::Ended(status)) => {
+            Event::Cpu(QemuEvent::Uart) => self.take_from_uart(),
+            Event::Cpu(QemuEvent::Ended(status)) => {
                 let mut said = Vec::new();
                 self.supply.cpu_ended(status, &mut said).await;
                 self.firmware_says(&said);
             }
             Event::Control((command, answer)) => {
                 let reply = self.obey(command).await;
-                // A client that has gone needs none.
+                // The client may be gone.
                 let _ = answer.send(reply);
             }
         }
@@ -227,7 +205,7 @@ impl VirtualBoard {
         let bytes = &self.buffer[..got];
         let mut out = Vec::new();
         match &mut self.supply.power {
-            Power::Loader(loader) => {
+            PowerState::Loader(loader) => {
                 let baud = self.pty.baud();
                 let came = match &mut self.rates {
                     Some(rates) => Cow::Owned(rates.loader_hears(bytes, baud)),
@@ -248,11 +226,11 @@ impl VirtualBoard {
                 self.line.send(&out, |bytes| self.pty.write(bytes));
                 if let Some(left) = left {
                     tracing::debug!(?left, "a client left the loader");
-                    // What goes wrong is in the log and in `status`.
+                    // Errors are in the log and in `status`.
                     let _ = self.power(Change::Reset).await;
                 }
             }
-            Power::Running(cpu) => {
+            PowerState::Running(cpu) => {
                 let came = match &self.rates {
                     Some(rates) => Cow::Owned(rates.firmware_hears(bytes, self.pty.baud())),
                     None => Cow::Borrowed(bytes),
@@ -260,13 +238,13 @@ impl VirtualBoard {
                 let taken = cpu.write_uart(&came).unwrap_or(0);
                 self.lost_to_board += (came.len() - taken) as u64;
             }
-            Power::Off | Power::Hung | Power::Fault(_) => {}
+            PowerState::Off | PowerState::Hung | PowerState::Fault(_) => {}
         }
         Ok(())
     }
 
     fn take_from_uart(&mut self) {
-        let Power::Running(cpu) = &mut self.supply.power else { return };
+        let PowerState::Running(cpu) = &mut self.supply.power else { return };
         let Ok(got) = cpu.read_uart(&mut self.buffer) else { return };
         let bytes = std::mem::take(&mut self.buffer);
         self.firmware_says(&bytes[..got]);
@@ -309,13 +287,13 @@ impl VirtualBoard {
             ControlCommand::Hang => self.power(Change::Hang).await,
             ControlCommand::Garbage { bytes, seed } => {
                 let seed = seed.unwrap_or(self.supply.seed());
-                self.trouble(Trouble::Garbage { bytes, seed })
+                self.trouble(LineTrouble::Garbage { bytes, seed })
             }
             ControlCommand::Flood { bytes, newline } => {
-                self.trouble(Trouble::Flood { bytes, newline })
+                self.trouble(LineTrouble::Flood { bytes, newline })
             }
             ControlCommand::Rates { firmware, most } => {
-                self.rates = Some(Rates::new(firmware, most));
+                self.rates = Some(LineRates::new(firmware, most));
                 Ok(())
             }
             ControlCommand::Say { text } => {
@@ -337,13 +315,13 @@ impl VirtualBoard {
         }
     }
 
-    fn trouble(&mut self, trouble: Trouble) -> Result<(), VirtualError> {
+    fn trouble(&mut self, trouble: LineTrouble) -> Result<(), VirtualError> {
         self.line.start(trouble);
         self.line.flush(|bytes| self.pty.write(bytes));
         Ok(())
     }
 
-    /// Switches or resets; what the ROM says on the way goes to the port.
+    /// Switches or resets; the ROM's output goes to the port.
     async fn power(&mut self, change: Change) -> Result<(), VirtualError> {
         let (mut firmware, mut rom) = (Vec::new(), Vec::new());
         let done = match change {
@@ -364,15 +342,15 @@ impl VirtualBoard {
         done
     }
 
-    fn status(&self) -> Status {
+    fn status(&self) -> BoardStatus {
         let (state, fault) = match &self.supply.power {
-            Power::Off => (State::Off, None),
-            Power::Loader(_) => (State::Loader, None),
-            Power::Running(_) => (State::Running, None),
-            Power::Hung => (State::Hung, None),
-            Power::Fault(fault) => (State::Fault, Some(fault.clone())),
+            PowerState::Off => (BoardState::Off, None),
+            PowerState::Loader(_) => (BoardState::Loader, None),
+            PowerState::Running(_) => (BoardState::Running, None),
+            PowerState::Hung => (BoardState::Hung, None),
+            PowerState::Fault(fault) => (BoardState::Fault, Some(fault.clone())),
         };
-        Status {
+        BoardStatus {
             state,
             fault,
             mac: self.ready.mac,
@@ -401,7 +379,7 @@ enum Change {
     Off,
 }
 
-/// The link `DIR/port`, for those who know the folder and not the port.
+/// The link `DIR/port`, for users who know the folder and not the port.
 #[derive(Debug)]
 struct PortLink(PathBuf);
 
@@ -420,7 +398,7 @@ impl Drop for PortLink {
     }
 }
 
-/// The socket that QEMU makes in the board's folder, and leaves there when its power is cut.
+/// The socket that QEMU creates in the board's folder, and leaves there when it is killed.
 #[derive(Debug)]
 struct GdbSocket(PathBuf);
 

@@ -1,20 +1,19 @@
-//! What the ROM's loader reads and writes by address: fuses, the registers that serial tools look
-//! at, data and instruction memory.
+//! The addresses that the ROM's loader reads and writes: fuses, registers that serial tools read, data and
+//! instruction memory.
 //!
-//! Addresses and fields as `esptool` uses them (its `targets/esp8266.py` and `loader.py`).
+//! Addresses and fields are those of `esptool` (its `targets/esp8266.py` and `loader.py`).
 
 use std::io;
 use std::ops::Range;
 
 use hilrig_core::mac::Mac;
 
-/// Of a flash chip, what the loader and the chip's SPI controller need. Addresses and lengths in
-/// bytes.
+/// A flash chip, for the loader and the chip's SPI controller. Addresses and lengths in bytes.
 pub trait Nor {
-    /// Sets whole 4 KiB sectors to 0xFF. `sectors` lies inside the flash.
+    /// Sets whole 4 KiB sectors to 0xFF. `sectors` is inside the flash.
     fn erase(&mut self, sectors: Range<u32>) -> io::Result<()>;
 
-    /// Clears the bits that are clear in `data`; it can set none. Inside the flash.
+    /// Clears the bits that are clear in `data`; it sets none. Inside the flash.
     fn program(&mut self, address: u32, data: &[u8]) -> io::Result<()>;
 
     /// Reads; inside the flash.
@@ -23,14 +22,14 @@ pub trait Nor {
 
 /// Smallest erasable unit, bytes.
 pub const SECTOR: u32 = 0x1000;
-/// Size of the flash, bytes: the usual 4 MiB, which is also what QEMU's lx60 takes.
+/// Size of the flash, bytes: the usual 4 MiB, which QEMU's lx60 has as well.
 pub const FLASH_SIZE: u32 = 4 * 1024 * 1024;
 
-/// Where tools read which chip this is.
+/// The register by which tools identify the chip.
 const MAGIC_ADDRESS: u32 = 0x4000_1000;
 const MAGIC: u32 = 0xFFF0_C101;
 const FUSES: u32 = 0x3FF0_0050;
-/// Divider of the UART's clock, from which tools work out the crystal: 26 MHz, doubled.
+/// Divider of the UART's clock, from which tools compute the crystal: 26 MHz, doubled.
 const UART_CLKDIV: u32 = 0x6000_0014;
 const UART_CLOCK: u32 = 2 * 26_000_000;
 const UART_CLKDIV_MASK: u32 = 0xF_FFFF;
@@ -47,29 +46,29 @@ const SPI_CMD_USER: u32 = 1 << 18;
 const SPI_USER_ADDR: u32 = 1 << 30;
 const SPI_USER_MISO: u32 = 1 << 28;
 
-/// JEDEC id of a 4 MiB Winbond W25Q32, as they sit on most ESP-12 modules; first byte lowest.
+/// JEDEC id of a 4 MiB Winbond W25Q32, which most ESP-12 modules have; first byte lowest.
 const FLASH_ID: [u8; 3] = [0xEF, 0x40, 0x16];
 
 const DRAM: Range<u32> = 0x3FFE_8000..0x4000_0000;
 /// Its upper half caches the flash while firmware runs, and is memory in the loader.
 const IRAM: Range<u32> = 0x4010_0000..0x4011_0000;
 
-/// The chip as its loader sees it.
+/// The chip as its loader reads it.
 #[derive(Debug)]
-pub struct Chip {
+pub struct ChipRegisters {
     fuses: [u32; 4],
     uart_clkdiv: u32,
     spi: [u32; (SPI.end - SPI.start) as usize / 4],
-    /// Empty until something is written.
+    /// Empty until the first write.
     dram: Vec<u8>,
     iram: Vec<u8>,
 }
 
-impl Chip {
-    /// A chip whose fuses hold `mac`.
-    pub fn new(mac: Mac) -> Chip {
+impl ChipRegisters {
+    /// A chip with `mac` in its fuses.
+    pub fn new(mac: Mac) -> ChipRegisters {
         let [oui @ .., d, e, f] = mac.0;
-        // Two of the vendor's prefixes have a short form in word 1; word 3 holds any other.
+        // Two of the vendor's prefixes have a short form in word 1; word 3 has any other.
         let (short, long) = match oui {
             [0x18, 0xFE, 0x34] => (0, 0),
             [0xAC, 0xD0, 0x74] => (1, 0),
@@ -77,10 +76,10 @@ impl Chip {
         };
         // Bit 4 of word 0 and bit 16 of word 2 would make it an ESP8285.
         let fuses = [u32::from(f) << 24, u32::from_be_bytes([0x02, short, d, e]), 0, long];
-        Chip { fuses, uart_clkdiv: 0, spi: [0; _], dram: Vec::new(), iram: Vec::new() }
+        ChipRegisters { fuses, uart_clkdiv: 0, spi: [0; _], dram: Vec::new(), iram: Vec::new() }
     }
 
-    /// The loader measured the client's rate in a SYNC.
+    /// The loader measured the client's rate by a SYNC.
     pub fn set_baud(&mut self, baud: u32) {
         self.uart_clkdiv = (UART_CLOCK / baud.max(1)) & UART_CLKDIV_MASK;
     }
@@ -104,8 +103,8 @@ impl Chip {
         }
     }
 
-    /// Writes the word at `address`; lost where nothing is modelled. The flash is there for what a
-    /// write to its controller makes it do.
+    /// Writes the word at `address`; lost where nothing is modelled. A write to the flash's controller acts
+    /// on `flash`.
     pub fn write(&mut self, address: u32, value: u32, flash: &impl Nor) -> io::Result<()> {
         if SPI.contains(&address) {
             let register = (address - SPI.start) as usize;
@@ -129,7 +128,7 @@ impl Chip {
     /// Puts bytes into memory; lost where there is none.
     pub fn load(&mut self, address: u32, bytes: &[u8]) {
         let Ok(length) = u32::try_from(bytes.len()) else { return };
-        if !Chip::is_memory(address, length) {
+        if !ChipRegisters::is_memory(address, length) {
             return;
         }
         let (memory, region) =
@@ -140,7 +139,7 @@ impl Chip {
     }
 
     fn memory(&self, address: u32, length: u32) -> Option<(&[u8], usize)> {
-        Chip::is_memory(address, length).then(|| {
+        ChipRegisters::is_memory(address, length).then(|| {
             if DRAM.contains(&address) {
                 (self.dram.as_slice(), (address - DRAM.start) as usize)
             } else {
@@ -149,12 +148,12 @@ impl Chip {
         })
     }
 
-    /// Runs the command that stands in the controller's registers on the flash, as tools do to
-    /// learn the flash's id. Commands that would change it are not modelled.
+    /// Runs the command in the controller's registers on the flash, by which tools read the flash's id.
+    /// Commands that change it are not modelled.
     fn run_spi(&mut self, flash: &impl Nor) -> io::Result<()> {
         let register = |at: usize| self.spi[at / 4];
         let user = register(SPI_USER);
-        // The address goes out from the register's high end, 24 bits of it.
+        // The address is the upper 24 bits of the register.
         let address = if user & SPI_USER_ADDR != 0 { register(SPI_ADDR) >> 8 } else { 0 };
         let bits = ((register(SPI_USER1) >> 8) & 0x1FF) + 1;
         let length =

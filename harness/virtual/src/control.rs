@@ -1,5 +1,4 @@
-//! The control socket's protocol: what stands in for a board's reset lines, its power switch and
-//! its cables.
+//! The control socket's protocol, in place of a board's reset lines, its power switch and its cables.
 //!
 //! `DIR/control` is a Unix stream socket. A client writes one JSON object a line and reads one line
 //! for each: `{"ok":true}`, or `{"ok":false,"error":"..."}`. Any number of clients may be connected.
@@ -9,20 +8,20 @@
 //! | --- | --- |
 //! | `reset` | the reset button: firmware runs from the start, or the loader waits when the flash is blank |
 //! | `loader` | reset with GPIO0 held low: the ROM's serial loader waits on the port |
-//! | `power_off` | the power is cut, at whatever the firmware was doing; the port stays |
+//! | `power_off` | the power is cut, at any point of the firmware; the port stays |
 //! | `power_on` | as `reset`, from cold: RTC memory and the random seed are new |
 //! | `link_down`, `link_up` | the network cable is out or in; kept through resets and power cuts |
 //! | `probe_out`, `probe_in` | the debug probe's cable is out or in |
-//! | `silent` | from now on the firmware's bytes are swallowed; the loader still answers |
-//! | `hang` | the chip does nothing any more, whatever its reset lines do, until its power was off |
+//! | `silent` | from now on the firmware's bytes are dropped; the loader still answers |
+//! | `hang` | the chip does nothing, even after a reset, until its power is cut |
 //! | `garbage` | `bytes` (default 256) random bytes go on the line; `seed` decides which (default: the board's) |
 //! | `flood` | `bytes` go on the line as fast as they are read; numbered lines, or with `"newline":false` one line without an end |
 //! | `rates` | from now on the line has rates: what is sent at one and read at another is garbage. `firmware` is the firmware's (default 115200); above `most` baud bytes to the loader are lost |
-//! | `say` | `text` goes on the line, as if the chip had said it |
+//! | `say` | `text` goes on the line, as if the chip had sent it |
 //! | `normal` | ends `silent`, `garbage`, `flood` and `rates` |
 //! | `status` | nothing; the answer has a `status` |
 //!
-//! `garbage` and `flood` are answered when they have begun. `status` tells how much is to come.
+//! `garbage` and `flood` are answered when they have begun. `status` shows how much is left.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -33,17 +32,17 @@ use serde::{Deserialize, Serialize};
 /// The longest line either side reads, bytes.
 pub(crate) const LINE_MOST: u64 = 4096;
 
-/// A command, as it stands on the line. What each does is in the table above.
+/// A command. The table above describes each.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ControlCommand {
-    /// Starts the firmware anew.
+    /// Resets into the firmware.
     Reset,
     /// Resets into the ROM's loader.
     Loader,
     /// Cuts the power.
     PowerOff,
-    /// Gives power.
+    /// Restores the power.
     PowerOn,
     /// Takes the network cable out.
     LinkDown,
@@ -53,16 +52,16 @@ pub enum ControlCommand {
     ProbeOut,
     /// Plugs it in.
     ProbeIn,
-    /// Swallows the firmware's bytes.
+    /// Drops the firmware's bytes.
     Silent,
-    /// Hangs the chip until its power was off.
+    /// Hangs the chip until its power is cut.
     Hang,
     /// Random bytes.
     Garbage {
         /// How many.
         #[serde(default = "some_garbage")]
         bytes: u64,
-        /// Decides which.
+        /// Seed of the bytes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         seed: Option<u64>,
     },
@@ -79,18 +78,18 @@ pub enum ControlCommand {
         /// The firmware's, baud.
         #[serde(default = "usual_baud")]
         firmware: u32,
-        /// The highest at which bytes get to the loader whole, baud.
+        /// The highest rate at which bytes get to the loader whole, baud.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         most: Option<u32>,
     },
-    /// Text that the chip did not say.
+    /// Text that the chip did not send.
     Say {
         /// The text.
         text: String,
     },
     /// Ends silence, garbage, flood and rates.
     Normal,
-    /// Asks what the board is doing.
+    /// Asks for the board's state.
     Status,
 }
 
@@ -116,13 +115,13 @@ pub struct ControlReply {
     pub error: Option<String>,
     /// For `status`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<Status>,
+    pub status: Option<BoardStatus>,
 }
 
-/// What the board is doing.
+/// The state of the board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum BoardState {
     /// Without power.
     Off,
     /// The ROM's loader waits on the port.
@@ -131,16 +130,16 @@ pub enum State {
     Running,
     /// The chip hangs.
     Hung,
-    /// QEMU ended by itself, or could not be started: the bench's trouble.
+    /// QEMU ended by itself, or could not be started: a fault of the bench.
     Fault,
 }
 
 /// The answer to `status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// What the board is doing.
-    pub state: State,
-    /// What went wrong, for [`State::Fault`].
+pub struct BoardStatus {
+    /// The state of the board.
+    pub state: BoardState,
+    /// What went wrong, for [`BoardState::Fault`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
     /// Its MAC address.
@@ -151,11 +150,11 @@ pub struct Status {
     /// Whether its debug probe is plugged in, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe: Option<bool>,
-    /// Where its web server is reached.
+    /// Address of its web server.
     pub http: SocketAddr,
     /// Whether the network cable is in.
     pub link: bool,
-    /// Whether the firmware's bytes are swallowed.
+    /// Whether the firmware's bytes are dropped.
     pub silent: bool,
     /// Whether the line has rates.
     #[serde(default)]
@@ -166,13 +165,13 @@ pub struct Status {
     /// QEMU's process was stopped (by a signal or a debugger), and with it the board.
     #[serde(default)]
     pub stopped: bool,
-    /// Power-ons since the board was made.
+    /// Power-ons since the board was created.
     pub power_ons: u64,
-    /// Bytes of the board that nobody read in time.
+    /// Bytes of the board that no client read in time.
     pub lost_to_port: u64,
-    /// A client's bytes that the firmware did not take in time.
+    /// A client's bytes that the firmware did not read in time.
     pub lost_to_board: u64,
-    /// Bytes of `garbage` or `flood` that are still to be sent.
+    /// Bytes of `garbage` or `flood` that are not sent yet.
     pub trouble_left: u64,
 }
 

@@ -12,26 +12,25 @@ use tokio::task::JoinSet;
 use crate::control::{ControlCommand, ControlReply, LINE_MOST};
 use crate::error::VirtualError;
 
-/// Clients at once; the next one waits.
+/// Simultaneous clients; the next one waits.
 const CLIENTS_MOST: usize = 16;
-/// A Unix socket's path has so much room in the system's address, bytes.
+/// The longest path of a Unix socket, bytes.
 const PATH_MOST: usize = 107;
 
 /// A command and where its answer goes.
-pub type Request = (ControlCommand, oneshot::Sender<ControlReply>);
+pub type ControlRequest = (ControlCommand, oneshot::Sender<ControlReply>);
 
-/// The listening socket. Its file goes with this value.
+/// The listening socket. Its file is removed with this value.
 #[derive(Debug)]
 pub struct ControlServer {
     path: PathBuf,
-    requests: mpsc::Receiver<Request>,
+    requests: mpsc::Receiver<ControlRequest>,
     /// Ends the tasks that read from clients.
     _tasks: JoinSet<()>,
 }
 
 impl ControlServer {
-    /// Listens at `path`. What a killed process left there is replaced: the caller holds the
-    /// folder's lock. Needs a tokio runtime.
+    /// Listens at `path`. A file of a killed process is replaced: the caller has locked the folder. Needs a tokio runtime.
     pub fn listen(path: PathBuf) -> Result<ControlServer, VirtualError> {
         if path.as_os_str().len() > PATH_MOST {
             return Err(VirtualError::Folder {
@@ -55,10 +54,10 @@ impl ControlServer {
     }
 
     /// The next command of any client. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Request {
+    pub async fn next(&mut self) -> ControlRequest {
         match self.requests.recv().await {
             Some(request) => request,
-            // The accepting task holds the other end, and lives as long as this.
+            // The accepting task has the other end, and lives as long as this.
             None => std::future::pending().await,
         }
     }
@@ -77,7 +76,7 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-async fn accept(listener: UnixListener, to_board: mpsc::Sender<Request>) {
+async fn accept(listener: UnixListener, to_board: mpsc::Sender<ControlRequest>) {
     let places = Arc::new(Semaphore::new(CLIENTS_MOST));
     let mut clients = JoinSet::new();
     loop {
@@ -88,14 +87,14 @@ async fn accept(listener: UnixListener, to_board: mpsc::Sender<Request>) {
                 let to_board = to_board.clone();
                 clients.spawn(async move {
                     if let Err(error) = serve(stream, to_board).await {
-                        tracing::debug!(%error, "a control client went away");
+                        tracing::debug!(%error, "a control client disconnected");
                     }
                     drop(place);
                 });
             }
             Err(error) => {
-                // Out of descriptors, say: told, and tried again when some may be free.
-                tracing::warn!(%error, "a control client could not be accepted");
+                // For example without free descriptors: logged, and tried again later.
+                tracing::warn!(%error, "cannot accept a control client");
                 drop(place);
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             }
@@ -103,7 +102,7 @@ async fn accept(listener: UnixListener, to_board: mpsc::Sender<Request>) {
     }
 }
 
-async fn serve(stream: UnixStream, to_board: mpsc::Sender<Request>) -> io::Result<()> {
+async fn serve(stream: UnixStream, to_board: mpsc::Sender<ControlRequest>) -> io::Result<()> {
     let mut stream = BufReader::with_capacity(512, stream);
     loop {
         let mut line = Vec::new();

@@ -6,15 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hilrig_core::board::{BoardFault, Lines, Power};
+use hilrig_core::board::{BoardFault, Power, ResetLines};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use crate::control::{ControlCommand, ControlReply, LINE_MOST, State, Status};
+use crate::control::{BoardState, BoardStatus, ControlCommand, ControlReply, LINE_MOST};
 
-/// A board answers within milliseconds; powering on takes QEMU some 30 ms, on a machine under load
-/// far longer.
+/// A board answers within milliseconds; QEMU starts in some 30 ms, on a machine under load in much more.
 const ANSWER: Duration = Duration::from_secs(15);
 
 /// Commands to a virtual board, from this or another process.
@@ -24,7 +23,7 @@ pub struct ControlSocket {
 }
 
 impl ControlSocket {
-    /// For the socket at `path`. Connects with each command.
+    /// For the socket at `path`. Connects for each command.
     pub fn new(path: impl Into<PathBuf>) -> ControlSocket {
         ControlSocket { path: path.into() }
     }
@@ -34,7 +33,7 @@ impl ControlSocket {
         &self.path
     }
 
-    /// Starts the firmware anew.
+    /// Resets into the firmware.
     pub async fn reset(&self) -> Result<(), BoardFault> {
         self.tell(ControlCommand::Reset).await
     }
@@ -49,7 +48,7 @@ impl ControlSocket {
         self.tell(ControlCommand::PowerOff).await
     }
 
-    /// Gives power.
+    /// Restores the power.
     pub async fn power_on(&self) -> Result<(), BoardFault> {
         self.tell(ControlCommand::PowerOn).await
     }
@@ -74,22 +73,22 @@ impl ControlSocket {
         self.tell(ControlCommand::ProbeIn).await
     }
 
-    /// Lets nothing of the firmware's bytes through.
+    /// Drops the firmware's bytes.
     pub async fn silent(&self) -> Result<(), BoardFault> {
         self.tell(ControlCommand::Silent).await
     }
 
-    /// Hangs the chip until its power was off.
+    /// Hangs the chip until its power is cut.
     pub async fn hang(&self) -> Result<(), BoardFault> {
         self.tell(ControlCommand::Hang).await
     }
 
-    /// Puts random bytes on the line; the seed decides which.
+    /// Puts random bytes of the seed on the line.
     pub async fn garbage(&self, bytes: u64, seed: u64) -> Result<(), BoardFault> {
         self.tell(ControlCommand::Garbage { bytes, seed: Some(seed) }).await
     }
 
-    /// Puts text on the line at full speed, in lines or (`newline` false) in one without an end.
+    /// Puts text on the line at full speed, in lines or (`newline` false) as one line without an end.
     pub async fn flood(&self, bytes: u64, newline: bool) -> Result<(), BoardFault> {
         self.tell(ControlCommand::Flood { bytes, newline }).await
     }
@@ -99,8 +98,8 @@ impl ControlSocket {
         self.tell(ControlCommand::Normal).await
     }
 
-    /// What the board is doing.
-    pub async fn status(&self) -> Result<Status, BoardFault> {
+    /// The state of the board.
+    pub async fn status(&self) -> Result<BoardStatus, BoardFault> {
         let reply = self.send(ControlCommand::Status).await?;
         reply.status.ok_or_else(|| self.fault(ControlCommand::Status, "an answer without a status"))
     }
@@ -143,12 +142,12 @@ impl ControlSocket {
 
     fn fault(&self, command: ControlCommand, found: impl ToString) -> BoardFault {
         let path = self.path.display();
-        BoardFault::new(format!("telling the virtual board at {path} to {command:?}"), found)
+        BoardFault::new(format!("sending {command:?} to the virtual board at {path}"), found)
     }
 }
 
 #[async_trait(?Send)]
-impl Lines for ControlSocket {
+impl ResetLines for ControlSocket {
     fn words(&self) -> String {
         "control socket".into()
     }
@@ -165,30 +164,30 @@ impl Lines for ControlSocket {
         let status = self.status().await?;
         let stopped = || match status.qemu {
             Some(pid) => {
-                format!("its QEMU, process {pid}, stands still: a signal or a debugger stopped it")
+                format!("its QEMU, process {pid}, is stopped by a signal or a debugger")
             }
-            None => "its QEMU stands still".into(),
+            None => "its QEMU is stopped".into(),
         };
         let (found, help) = match status.state {
-            State::Fault => (status.fault.unwrap_or_default(), None),
-            State::Off => {
-                ("it has no power".to_owned(), Some(r#"`{"do":"power_on"}` gives it back"#))
+            BoardState::Fault => (status.fault.unwrap_or_default(), None),
+            BoardState::Off => {
+                ("it has no power".to_owned(), Some(r#"`{"do":"power_on"}` restores it"#))
             }
-            State::Hung => (
-                "its chip hangs, whatever its reset lines do".to_owned(),
+            BoardState::Hung => (
+                "its chip hangs, even after a reset".to_owned(),
                 Some("Only a power cut ends that"),
             ),
-            State::Running if status.stopped => (stopped(), Some("SIGCONT lets it go on")),
-            State::Running | State::Loader if !status.link => {
+            BoardState::Running if status.stopped => (stopped(), Some("SIGCONT continues it")),
+            BoardState::Running | BoardState::Loader if !status.link => {
                 ("its network cable is out".to_owned(), Some(r#"`{"do":"link_up"}` puts it in"#))
             }
-            State::Running if status.silent => (
-                "its serial line lets nothing of the firmware through".to_owned(),
+            BoardState::Running if status.silent => (
+                "its serial line drops the firmware's bytes".to_owned(),
                 Some(r#"`{"do":"normal"}` ends that"#),
             ),
-            State::Running | State::Loader => return Ok(()),
+            BoardState::Running | BoardState::Loader => return Ok(()),
         };
-        let tried = format!("looking at the virtual board at {}", self.path.display());
+        let tried = format!("checking the virtual board at {}", self.path.display());
         let fault = BoardFault::new(tried, found);
         Err(match help {
             Some(help) => fault.help(help),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use hilrig_core::mac::Mac;
 
-/// A virtual board could not be made, or could not go on.
+/// A virtual board could not be created, or could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum VirtualError {
     /// Another process has the board.
@@ -17,15 +17,15 @@ pub enum VirtualError {
     Held {
         /// Its folder.
         dir: PathBuf,
-        /// The process that runs it, where it could be told.
+        /// The process that runs it, if known.
         holder: Option<u32>,
     },
-    /// Something about the board's folder or the system.
+    /// An error of the board's folder or the system.
     #[error("{tried}: {source}")]
     Io {
         /// What was tried, with the path.
         tried: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A file in the board's folder is not what it should be.
@@ -38,14 +38,14 @@ pub enum VirtualError {
         /// What to do.
         help: &'static str,
     },
-    /// The chip has no way to tell such an address, or a network none to use it.
+    /// The chip cannot report such an address, or a network cannot use it.
     #[error(
         "{0} cannot be a board's MAC address: its first three bytes must be a vendor's prefix, as in 18:fe:34:a2:66:29"
     )]
     Mac(Mac),
     /// The board has another MAC address than the one that was given.
     #[error(
-        "the virtual board in {dir} has the MAC address {has}, and {given} was given. Leave that away, or make the board another one by deleting its board.json",
+        "the virtual board in {dir} has the MAC address {has}, and {given} was given. Leave that out, or delete its board.json for a new address",
         dir = dir.display()
     )]
     OtherMac {
@@ -58,7 +58,7 @@ pub enum VirtualError {
     },
     /// QEMU is not there.
     #[error(
-        "`{}` was not found, and no virtual board runs without it. Install it with `apt-get install {}`",
+        "`{}` was not found, and virtual boards need it. Install it with `apt-get install {}`",
         .0.display(),
         package(.0)
     )]
@@ -73,7 +73,7 @@ pub enum VirtualError {
         dir: PathBuf,
         /// What happened.
         found: String,
-        /// The end of what QEMU said.
+        /// The end of QEMU's output.
         stderr: String,
     },
     /// No port of the range was free.
@@ -84,19 +84,19 @@ pub enum VirtualError {
         /// Last port tried.
         last: u16,
     },
-    /// A command on the control socket cannot be done in the board's present state.
+    /// The board cannot carry out a command in its present state.
     #[error("{0}")]
     Refused(&'static str),
 }
 
-/// What needs power was asked of a board without.
+/// The command needs power, and the board has none.
 pub(crate) const NO_POWER: VirtualError =
-    VirtualError::Refused("the board has no power; give it some with power_on");
+    VirtualError::Refused("the board has no power; power_on restores it");
 
 fn said(stderr: &str) -> String {
     match stderr.trim() {
-        "" => " without a word".into(),
-        text => format!(". It said: {text}"),
+        "" => " without output".into(),
+        text => format!(". It printed: {text}"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The flash as a file: what is flashed stands there, and QEMU boots from it.
+//! The flash as a file, which the loader writes and QEMU boots from.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -6,16 +6,15 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use hilrig_file::WholeFile;
+
 use crate::chip::{Nor, SECTOR};
 use crate::error::VirtualError;
 
-/// A write of this much at once, bytes.
+/// Erased flash, as much as one write erases.
 static ERASED: [u8; 64 * 1024] = [0xFF; 64 * 1024];
-/// Where a new file is made, so that a killed process leaves none that is half erased.
-const UNDER_WAY: &str = "new";
 
-/// The flash file. What is written stays through the end of the process, not through the end of
-/// the machine: nothing is forced to the disk.
+/// The flash file. Writes survive the process, not the machine: nothing is synced to the disk.
 #[derive(Debug)]
 pub struct FlashFile {
     file: File,
@@ -23,14 +22,14 @@ pub struct FlashFile {
 }
 
 impl FlashFile {
-    /// Opens the file, or makes an erased one of so many bytes.
+    /// Opens the file, or creates an erased one of `size` bytes.
     pub fn open(path: &Path, size: u32) -> Result<FlashFile, VirtualError> {
         let tried = || format!("opening the flash file {}", path.display());
         let file = match OpenOptions::new().read(true).write(true).open(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make(path, size).map_err(VirtualError::io(tried()))?
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => WholeFile::new(path.into())
+                .write_with(|file| erase(file, 0, u64::from(size)))
+                .map_err(VirtualError::io(tried()))?,
             Err(error) => return Err(VirtualError::io(tried())(error)),
         };
         let length = file.metadata().map_err(VirtualError::io(tried()))?.len();
@@ -49,25 +48,17 @@ impl FlashFile {
         &self.path
     }
 
-    /// Writes what stands there from now on, whatever stood there before.
+    /// Writes data, without regard to the previous contents.
     pub fn write(&self, address: u32, data: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(data, u64::from(address)).map_err(|error| self.told(error))
+        self.file.write_all_at(data, u64::from(address)).map_err(|error| self.logged(error))
     }
 
-    /// Whether nothing stands where the ROM looks for an image.
+    /// Whether the flash is blank where the ROM expects an image.
     pub fn is_blank(&self) -> io::Result<bool> {
         let mut header = [0; 8];
         self.file.read_exact_at(&mut header, 0)?;
         Ok(header == [0xFF; 8])
     }
-}
-
-fn make(path: &Path, size: u32) -> io::Result<File> {
-    let new = path.with_added_extension(UNDER_WAY);
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&new)?;
-    erase(&file, 0, u64::from(size))?;
-    std::fs::rename(&new, path)?;
-    Ok(file)
 }
 
 fn erase(file: &File, mut at: u64, end: u64) -> io::Result<()> {
@@ -82,7 +73,8 @@ fn erase(file: &File, mut at: u64, end: u64) -> io::Result<()> {
 impl Nor for FlashFile {
     fn erase(&mut self, sectors: Range<u32>) -> io::Result<()> {
         let byte = |sector: u32| u64::from(sector) * u64::from(SECTOR);
-        erase(&self.file, byte(sectors.start), byte(sectors.end)).map_err(|error| self.told(error))
+        erase(&self.file, byte(sectors.start), byte(sectors.end))
+            .map_err(|error| self.logged(error))
     }
 
     fn program(&mut self, address: u32, data: &[u8]) -> io::Result<()> {
@@ -98,20 +90,20 @@ impl Nor for FlashFile {
                     }
                     self.file.write_all_at(old, at)
                 })
-                .map_err(|error| self.told(error))?;
+                .map_err(|error| self.logged(error))?;
             at += piece.len() as u64;
         }
         Ok(())
     }
 
     fn read(&self, address: u32, data: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(data, u64::from(address)).map_err(|error| self.told(error))
+        self.file.read_exact_at(data, u64::from(address)).map_err(|error| self.logged(error))
     }
 }
 
 impl FlashFile {
-    /// The client only gets the ROM's error code, so the reason is told here.
-    fn told(&self, error: io::Error) -> io::Error {
+    /// The client only gets the ROM's error code, so the reason is logged here.
+    fn logged(&self, error: io::Error) -> io::Error {
         tracing::error!(file = %self.path.display(), %error, "the flash file failed");
         error
     }

@@ -7,18 +7,18 @@ use tokio::net::TcpSocket;
 
 use crate::error::VirtualError;
 
-/// Outside of the range from which systems give ports to outgoing connections (32768 on).
+/// Below the range of ports for outgoing connections (from 32768 on).
 const PORTS: RangeInclusive<u16> = 20_000..=32_767;
 
-/// How often another port is tried when QEMU cannot have one.
+/// How many ports are tried when QEMU cannot bind one.
 pub const PORT_TRIES: usize = 16;
 
-/// A port that stays the board's for as long as this lives. It is bound here and never listened on,
-/// so that a connection to a board without power is refused.
+/// A port that is reserved for the board as long as this lives. It is bound here and never listened on, so
+/// a connection to a board without power is refused.
 ///
 /// QEMU binds it a second time. Linux allows that while both sockets have SO_REUSEADDR (`socket(7)`)
-/// and nobody listens yet; so the port is never free between us and QEMU, and a search, which
-/// binds without that option, never takes it from a board that is just starting.
+/// and nothing listens yet. So the port is never free between us and QEMU, and a search, which binds
+/// without that option, never takes the port of a board that is just starting.
 #[derive(Debug)]
 pub struct HttpPort {
     address: SocketAddr,
@@ -26,8 +26,7 @@ pub struct HttpPort {
 }
 
 impl HttpPort {
-    /// Takes a free one. Where the search begins differs from board to board and from process to
-    /// process, so that few meet.
+    /// Takes a free one. Each board and process starts its search at another port, so that few collide.
     pub fn take(seed: u64) -> Result<HttpPort, VirtualError> {
         let spread =
             (seed ^ u64::from(std::process::id()) << 32).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -35,7 +34,7 @@ impl HttpPort {
         HttpPort::search(PORTS.start() + ((spread >> 32) % u64::from(count)) as u16)
     }
 
-    /// Takes another, because QEMU could not have this one.
+    /// Takes another, because QEMU could not bind this one.
     pub fn next(&mut self) -> Result<(), VirtualError> {
         *self = HttpPort::search(self.address.port().wrapping_add(1))?;
         Ok(())
@@ -46,7 +45,7 @@ impl HttpPort {
         let from = from.clamp(first, last);
         for port in (from..=last).chain(first..from) {
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-            // Without SO_REUSEADDR, so that a port that anybody else holds is refused.
+            // Without SO_REUSEADDR, so that a port of another process is refused.
             if let Ok(socket) = TcpSocket::new_v4()
                 && socket.bind(address).is_ok()
             {
@@ -56,23 +55,23 @@ impl HttpPort {
         Err(VirtualError::NoPort { first, last })
     }
 
-    /// Where the board's web server is reached.
+    /// Address of the board's web server.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Lets QEMU have it beside us.
+    /// Lets QEMU bind it as well.
     pub fn share(&self) {
         self.set_shared(true);
     }
 
-    /// Keeps it from everybody: QEMU has ended.
+    /// Reserves it against all others: QEMU has ended.
     pub fn hold(&self) {
         self.set_shared(false);
     }
 
     fn set_shared(&self, shared: bool) {
-        // Where this fails QEMU says that it could not have the port.
+        // If this fails, QEMU reports that it cannot bind the port.
         if let Err(error) = self.socket.set_reuseaddr(shared) {
             tracing::debug!(%error, address = %self.address, shared, "port not changed");
         }
@@ -100,7 +99,7 @@ mod tests {
         let before = other.address();
         other.next().unwrap();
         assert_ne!(other.address(), before);
-        // The server's end lingers in TIME_WAIT.
+        // The server's end stays in TIME_WAIT.
         drop((listener, server, client));
         mine.hold();
         assert!(std::net::TcpListener::bind(address).is_err());

@@ -1,18 +1,19 @@
-//! A board that is not there: the ESP8266's ROM loader on a pseudo terminal, its CPU in QEMU, a
-//! control socket in place of its reset lines, power switch and cables.
+//! A virtual board: the ESP8266's ROM loader on a pseudo terminal, its CPU in QEMU, a control socket in
+//! place of its reset lines, power switch and cables.
 //!
-//! To whoever uses it it is a board on a serial port, and any serial tool can flash it and read its
-//! log. What is modelled:
-//! - the ROM's serial loader ([`loader`]), with its faults; the chip's registers as far as tools
-//!   look at them ([`chip`]);
-//! - a NOR flash of 4 MiB in a file, which outlives the board;
-//! - the CPU with memory, UART, network and flash, by QEMU; a boot ROM that is built beside the
-//!   firmware loads what was flashed, as the chip's does;
+//! To its users it is a board on a serial port, and any serial tool can flash it and read its log. The
+//! model has:
+//! - the ROM's serial loader ([`loader`]), with its faults; the registers of the chip that tools read
+//!   ([`chip`]);
+//! - a NOR flash of 4 MiB in a file, which stays when the board stops;
+//! - the CPU with memory, UART, network and flash, by QEMU; a boot ROM that is built with the firmware
+//!   loads the flashed image, as the chip's does;
 //! - reset, boot mode, power, network cable and trouble on the line ([`control`]).
 //!
-//! What is not: radio, pins, the chip's speed, baud rates (any rate reads the same).
+//! It has no radio, no pins, not the chip's speed, and no baud rates (all rates read the same) unless
+//! they are switched on ([`control`]).
 //!
-//! One task serves a board; many boards share a thread.
+//! A board is one task; many boards share a thread.
 
 pub mod board;
 pub mod chip;
@@ -31,13 +32,14 @@ mod pty;
 mod qemu;
 mod qmp;
 mod rates;
+mod ready;
 mod serving;
-pub mod slip;
 mod state_dir;
 
-pub use board::{Ready, VirtualBoard, VirtualBoardConfig};
-pub use control::{ControlCommand, ControlReply, State, Status};
+pub use board::{VirtualBoard, VirtualBoardConfig};
+pub use control::{BoardState, BoardStatus, ControlCommand, ControlReply};
 pub use control_socket::ControlSocket;
 pub use error::VirtualError;
+pub use ready::VirtualReady;
 pub use serving::Serving;
 pub use state_dir::seed_of;

@@ -1,23 +1,22 @@
 //! The serial loader of the ESP8266's ROM: bytes in, bytes out, no I/O of its own.
 //!
 //! Protocol as Espressif documents it ("Serial Protocol", ESP8266) and as `esptool` speaks it.
-//! Where the two leave something open, the strict reading is taken, so that a client that passes
-//! here has not relied on luck:
-//! - frames that are no request (too short, a reply) are ignored, as noise is;
+//! Where the two leave something open, this is strict, so that a client that works here did not rely on
+//! luck:
+//! - frames that are no request (too short, a reply) are ignored, as noise;
 //! - a flash block may be 0x400 bytes, one for memory 0x1800, and blocks come in order;
-//! - FLASH_END leaves the loader either way: 0 resets, 1 runs what is flashed. A client that wants
-//!   to stay in the loader does not send it (nor does `esptool`);
-//! - what was loaded into memory is kept and can be read back, but not run: the CPU is only there
-//!   when firmware runs from flash. MEM_END with an entry point is refused (06), with a line of text
-//!   for whoever wonders why.
+//! - FLASH_END always leaves the loader: 0 resets, 1 runs the flashed image. A client that wants to stay
+//!   in the loader does not send it (nor does `esptool`);
+//! - memory that a client loads can be read back, but not run: there is only a CPU when firmware runs
+//!   from flash. MEM_END with an entry point is refused (06), with a line of text that explains it.
 
 use std::ops::{ControlFlow, Range};
 
 use hilrig_core::image::CHECKSUM_SEED;
 use hilrig_core::mac::Mac;
+use hilrig_core::slip;
 
-use crate::chip::{Chip, FLASH_SIZE, Nor, SECTOR};
-use crate::slip;
+use crate::chip::{ChipRegisters, FLASH_SIZE, Nor, SECTOR};
 
 const FLASH_BEGIN: u8 = 0x02;
 const FLASH_DATA: u8 = 0x03;
@@ -29,7 +28,7 @@ const SYNC: u8 = 0x08;
 const WRITE_REG: u8 = 0x09;
 const READ_REG: u8 = 0x0A;
 
-/// Payload of SYNC: the pattern whose edges give the rate away.
+/// Payload of SYNC: a pattern from whose edges the rate is measured.
 const SYNC_PATTERN: [u8; 36] = {
     let mut pattern = [0x55; 36];
     [pattern[0], pattern[1], pattern[2], pattern[3]] = [0x07, 0x07, 0x12, 0x20];
@@ -39,13 +38,13 @@ const SYNC_PATTERN: [u8; 36] = {
 const SYNC_REPLIES: usize = 8;
 /// The ROM leaves this in the value of its SYNC replies; a stub loader's is 0.
 const SYNC_VALUE: u32 = 0x2012_0707;
-/// A client that has loaded code waits for what it says; `esptool` does so for ever. Text ends that.
+/// A client that has loaded code waits for its output, `esptool` without a deadline. Text ends that wait.
 const RUNS_NO_MEMORY: &[u8] =
     b"\r\nA virtual board runs no code from memory. With esptool, give --no-stub.\r\n";
 /// Largest block for the flash and for memory, bytes.
 const FLASH_BLOCK: u32 = 0x400;
 const MEM_BLOCK: u32 = 0x1800;
-/// Sectors of the larger unit that the ROM erases in.
+/// Sectors of the ROM's larger erase unit.
 const SECTORS_A_BLOCK: u32 = 16;
 
 /// Why the loader refused a command: the second status byte.
@@ -54,7 +53,7 @@ const SECTORS_A_BLOCK: u32 = 16;
 pub enum Refusal {
     /// Unknown command, or its parameters or its length are wrong.
     InvalidMessage = 0x05,
-    /// The command makes no sense now, or could not be done.
+    /// The command makes no sense now, or failed.
     FailedToAct = 0x06,
     /// The data's checksum is wrong.
     Checksum = 0x07,
@@ -71,7 +70,7 @@ pub enum Left {
     Run,
 }
 
-/// Blocks that were announced and are still to come.
+/// Blocks that were announced and did not come yet.
 #[derive(Debug)]
 struct Download {
     next: u32,
@@ -98,30 +97,29 @@ impl Download {
 
 /// The loader, from one reset to the next.
 #[derive(Debug)]
-pub struct Loader {
-    frames: slip::Decoder,
+pub struct RomLoader {
+    frames: slip::FrameDecoder,
     rom: Rom,
 }
 
 #[derive(Debug)]
 struct Rom {
-    chip: Chip,
+    chip: ChipRegisters,
     flash: Option<Download>,
     memory: Option<Download>,
 }
 
-impl Loader {
+impl RomLoader {
     /// The loader of a chip with this MAC address.
-    pub fn new(mac: Mac) -> Loader {
-        Loader {
-            frames: slip::Decoder::default(),
-            rom: Rom { chip: Chip::new(mac), flash: None, memory: None },
+    pub fn new(mac: Mac) -> RomLoader {
+        RomLoader {
+            frames: slip::FrameDecoder::default(),
+            rom: Rom { chip: ChipRegisters::new(mac), flash: None, memory: None },
         }
     }
 
-    /// Takes what came in on the serial port and appends the answers to `out`. `baud` tells the
-    /// client's rate when the loader measures it. Bytes behind a command that leaves the loader
-    /// are dropped.
+    /// Processes bytes from the serial port and appends the answers to `out`. `baud` is the client's rate,
+    /// when the loader measures it. Bytes after a command that leaves the loader are dropped.
     pub fn feed(
         &mut self,
         bytes: &[u8],
@@ -129,8 +127,11 @@ impl Loader {
         baud: impl Fn() -> u32,
         out: &mut Vec<u8>,
     ) -> Option<Left> {
-        let Loader { frames, rom } = self;
-        frames.feed(bytes, |frame| rom.frame(frame, flash, &baud, out))
+        let RomLoader { frames, rom } = self;
+        frames.feed(bytes, |frame| match frame {
+            Ok(frame) => rom.frame(frame, flash, &baud, out),
+            Err(slip::Spoilt) => ControlFlow::Continue(()),
+        })
     }
 }
 
@@ -217,7 +218,9 @@ impl Rom {
                 if block_size > MEM_BLOCK {
                     return Err(Refusal::InvalidMessage);
                 }
-                if !Chip::is_memory(address, size) || !fits(blocks, block_size, MEMORY_MOST) {
+                if !ChipRegisters::is_memory(address, size)
+                    || !fits(blocks, block_size, MEMORY_MOST)
+                {
                     return Err(Refusal::FailedToAct);
                 }
                 self.memory = Some(Download { next: address, sequence: 0, blocks, block_size });
@@ -226,7 +229,7 @@ impl Rom {
                 let (length, sequence, block) = block(data, checksum)?;
                 let download = self.memory.as_mut().ok_or(Refusal::FailedToAct)?;
                 let address = download.take(sequence, length)?;
-                if !Chip::is_memory(address, length) {
+                if !ChipRegisters::is_memory(address, length) {
                     return Err(Refusal::FailedToAct);
                 }
                 self.chip.load(address, block);
@@ -265,7 +268,7 @@ impl Rom {
     }
 }
 
-/// More than any region of memory has: a bound for block counts.
+/// More than the size of any region of memory: a bound for block counts.
 const MEMORY_MOST: u32 = 0x2_0000;
 
 fn fits(blocks: u32, block_size: u32, room: u32) -> bool {
@@ -300,10 +303,9 @@ fn block(data: &[u8], checksum: u32) -> Result<(u32, u32, &[u8]), Refusal> {
     Ok((length, sequence, block))
 }
 
-/// The sectors that the ROM erases when it is asked for `asked` sectors from `start` on: too many.
-/// It first erases up to the next 64 KiB boundary, and then the whole count, without taking off
-/// what it has erased. A client gets what it wants by asking for less (see `esptool`'s
-/// `get_erase_size`). What would reach behind the flash's end is left out.
+/// The sectors that the ROM erases at a request for `asked` sectors from `start` on: too many. It first
+/// erases up to the next 64 KiB boundary, and then the whole count, without subtracting the first part. A
+/// client has to request less (see `esptool`'s `get_erase_size`). The range ends with the flash.
 pub fn rom_erases(start: u32, asked: u32) -> Range<u32> {
     let head = asked.min(SECTORS_A_BLOCK - start % SECTORS_A_BLOCK);
     let end = start.saturating_add(head).saturating_add(asked).min(FLASH_SIZE / SECTOR);

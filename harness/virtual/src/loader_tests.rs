@@ -31,14 +31,14 @@ impl Nor for Vec<u8> {
 }
 
 struct Bench {
-    loader: Loader,
+    loader: RomLoader,
     flash: Vec<u8>,
     left: Option<Left>,
 }
 
 impl Bench {
     fn new() -> Bench {
-        Bench { loader: Loader::new(MAC), flash: vec![0; FLASH_SIZE as usize], left: None }
+        Bench { loader: RomLoader::new(MAC), flash: vec![0; FLASH_SIZE as usize], left: None }
     }
 
     /// Replies as (command, value, status, error).
@@ -47,7 +47,8 @@ impl Bench {
         let left = self.loader.feed(bytes, &mut self.flash, || 115_200, &mut out);
         self.left = self.left.or(left);
         let mut replies = Vec::new();
-        slip::Decoder::default().feed(&out, |frame| {
+        slip::FrameDecoder::default().feed(&out, |frame| {
+            let frame = frame.unwrap();
             assert_eq!((frame.len(), &frame[..1], &frame[2..4]), (10, &[1][..], &[2, 0][..]));
             let value = u32::from_le_bytes(frame[4..8].try_into().unwrap());
             replies.push((frame[1], value, frame[8], frame[9]));
@@ -137,7 +138,7 @@ proptest! {
             1 => mac[..3].copy_from_slice(&[0xAC, 0xD0, 0x74]),
             _ => mac[2] |= 1,
         }
-        let chip = Chip::new(Mac(mac));
+        let chip = ChipRegisters::new(Mac(mac));
         prop_assert_eq!(mac_of(|address| chip.read(address)), mac);
     }
 
@@ -163,7 +164,7 @@ proptest! {
     ) {
         let mut stream = Vec::new();
         for (command, words, block) in &frames {
-            // The words of a DATA command are made to fit its block half of the time.
+            // In half of the cases the words of a DATA command fit its block.
             let mut words = *words;
             if words[3] % 2 == 0 {
                 (words[0], words[1]) = (block.len() as u32, words[1] % 2);
@@ -173,7 +174,7 @@ proptest! {
             slip::encode(&request(*command, &data, checksum(block)), &mut stream);
             slip::encode(&request(*command, &bytes(&words), 0), &mut stream);
         }
-        let mut loader = Loader::new(MAC);
+        let mut loader = RomLoader::new(MAC);
         let mut out = Vec::new();
         for chunk in stream.chunks(cut) {
             loader.feed(chunk, &mut Bounds, || 0, &mut out);
@@ -184,7 +185,7 @@ proptest! {
     fn any_bytes_at_all(
         mut noise in prop::collection::vec(any::<u8>(), 0..2000),
     ) {
-        // More of what frames are made of.
+        // More bytes of frames.
         for byte in &mut noise {
             *byte = match *byte {
                 0x40..0x60 => slip::END,
@@ -194,7 +195,7 @@ proptest! {
             };
         }
         let mut out = Vec::new();
-        Loader::new(MAC).feed(&noise, &mut Bounds, || 0, &mut out);
+        RomLoader::new(MAC).feed(&noise, &mut Bounds, || 0, &mut out);
         prop_assert!(out.len() <= noise.len() * 20, "{} for {}", out.len(), noise.len());
     }
 }
@@ -212,7 +213,7 @@ fn word() -> impl Strategy<Value = u32> {
     ]
 }
 
-/// A flash that only looks at where it is touched.
+/// A flash that only checks the ranges.
 struct Bounds;
 
 impl Nor for Bounds {
@@ -236,7 +237,7 @@ impl Nor for Bounds {
 fn flash_is_erased_then_written_and_bits_only_clear() {
     let mut bench = Bench::new();
     assert_eq!(bench.begin([SECTOR, 2, 0x400, 0]), 0);
-    // One sector asked for at an aligned start: the fault makes it two.
+    // A request for one sector at an aligned start: the fault makes it two.
     assert!(bench.flash[..0x2000].iter().all(|byte| *byte == 0xFF));
     assert_eq!(bench.flash[0x2000], 0);
     assert_eq!(bench.data(0, &[0xF0; 0x400]), 0);

@@ -1,28 +1,27 @@
-//! What the board sends: its bytes on their way to the port, and the troubles that can be put on
-//! the line.
+//! The line from the board to the port, and the trouble that can be put on it.
 //!
-//! Nobody may be reading the port. As with a real UART, what does not fit any more is lost (and
-//! counted); the firmware is never held up.
+//! The port may have no reader. As with a real UART, bytes without room are lost (and counted); the
+//! firmware never waits.
 
 use std::io;
 
-/// Bytes that wait here beside the 64 KiB that the pseudo terminal takes.
+/// Bytes that wait here, in addition to the 64 KiB of the pseudo terminal.
 const WAITING_MOST: usize = 64 * 1024;
-/// A flood is made in pieces of this many bytes.
+/// A flood is generated in pieces of this many bytes.
 const PIECE: usize = 16 * 1024;
 /// Length of a flood's line with its line end, bytes.
 pub const FLOOD_LINE: usize = 64;
 /// Digits of the number in a flood's line.
 const FLOOD_DIGITS: std::ops::Range<usize> = 6..14;
 
-/// Bytes that are put on the line beside the firmware's. Unlike those they wait for a reader.
+/// Bytes that are put on the line in addition to the firmware's. Unlike those, they wait for a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// Random bytes, always the same for a seed.
+pub enum LineTrouble {
+    /// Random bytes, the same for the same seed.
     Garbage {
         /// Bytes to send.
         bytes: u64,
-        /// Decides which.
+        /// Seed of the bytes.
         seed: u64,
     },
     /// Numbered lines of [`FLOOD_LINE`] bytes: `flood 00000000 ...`, or the same without line end.
@@ -41,9 +40,9 @@ pub struct PortLine {
     /// Bytes of `waiting` that are sent.
     sent: usize,
     source: Option<Source>,
-    /// Bytes that found no room.
+    /// Bytes without room.
     lost: u64,
-    /// The firmware's bytes are swallowed.
+    /// The firmware's bytes are dropped.
     pub silent: bool,
 }
 
@@ -60,7 +59,7 @@ enum Kind {
 }
 
 impl PortLine {
-    /// Sends bytes, as far as `port` takes them now; the rest waits as far as there is room.
+    /// Sends bytes, as far as `port` accepts them now; the rest waits as far as there is room.
     pub fn send(&mut self, bytes: &[u8], port: impl FnOnce(&[u8]) -> io::Result<usize>) {
         let mut rest = bytes;
         if self.waiting.is_empty() {
@@ -79,40 +78,40 @@ impl PortLine {
         self.lost += lost.len() as u64;
     }
 
-    /// Starts a trouble, in place of one that may be under way.
-    pub fn start(&mut self, trouble: Trouble) {
+    /// Starts a trouble, in place of a current one.
+    pub fn start(&mut self, trouble: LineTrouble) {
         self.source = Some(match trouble {
-            Trouble::Garbage { bytes, seed } => {
+            LineTrouble::Garbage { bytes, seed } => {
                 Source { left: bytes, kind: Kind::Garbage(SplitMix64(seed)) }
             }
-            Trouble::Flood { bytes, newline } => {
+            LineTrouble::Flood { bytes, newline } => {
                 Source { left: bytes, kind: Kind::Flood { piece: flood_piece(newline), line: 0 } }
             }
         });
     }
 
-    /// Ends what was started, and silence.
+    /// Ends trouble and silence.
     pub fn normal(&mut self) {
         self.source = None;
         self.silent = false;
     }
 
-    /// Bytes that found no room since the start.
+    /// Bytes that were lost since the start.
     pub fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// Bytes of a trouble that are still to be sent.
+    /// Bytes of a trouble that are not sent yet.
     pub fn trouble_left(&self) -> u64 {
         self.source.as_ref().map_or(0, |source| source.left)
     }
 
-    /// Whether there is something to send when the port takes bytes.
+    /// Whether there is something to send when the port accepts bytes.
     pub fn has_more(&self) -> bool {
         !self.waiting.is_empty() || self.source.is_some()
     }
 
-    /// Sends what waits, as far as the port takes it.
+    /// Sends waiting bytes, as far as the port accepts them.
     pub fn flush(&mut self, port: impl FnOnce(&[u8]) -> io::Result<usize>) {
         if self.waiting.is_empty() {
             self.refill();
@@ -124,7 +123,7 @@ impl PortLine {
         if self.sent == self.waiting.len() {
             self.waiting.clear();
             self.sent = 0;
-            // A burst's memory is given back; the next one may be long in coming.
+            // Frees a burst's memory; the next one may be far away.
             self.waiting.shrink_to(PIECE);
         }
     }
@@ -167,14 +166,14 @@ fn flood_piece(newline: bool) -> Vec<u8> {
     if !newline {
         (*a, *b) = (b'.', b' ');
     }
-    // One letter of the text goes, so that lines divide a piece evenly.
+    // One letter less, so that lines divide a piece evenly.
     let mut text = line.to_vec();
     text.remove(15);
     text.repeat(PIECE / FLOOD_LINE)
 }
 
 /// Random numbers from a seed (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number
-/// Generators"): small, and the same everywhere.
+/// Generators"): small, and the same on all machines.
 #[derive(Debug)]
 struct SplitMix64(u64);
 
@@ -225,14 +224,14 @@ mod tests {
     #[test]
     fn a_flood_is_numbered_lines_and_ends() {
         let mut line = PortLine::default();
-        line.start(Trouble::Flood { bytes: 100_000, newline: true });
+        line.start(LineTrouble::Flood { bytes: 100_000, newline: true });
         let flood = all(&mut line);
         assert_eq!(flood.len(), 100_000);
         for (number, text) in flood.chunks_exact(FLOOD_LINE).enumerate() {
             assert!(text.starts_with(format!("flood {number:08} ").as_bytes()));
             assert!(text.ends_with(b"\r\n"));
         }
-        line.start(Trouble::Flood { bytes: 100_000, newline: false });
+        line.start(LineTrouble::Flood { bytes: 100_000, newline: false });
         assert!(!all(&mut line).contains(&b'\n'));
     }
 
@@ -240,7 +239,7 @@ mod tests {
     fn garbage_is_the_same_for_a_seed() {
         let garbage = |seed| {
             let mut line = PortLine::default();
-            line.start(Trouble::Garbage { bytes: 40_000, seed });
+            line.start(LineTrouble::Garbage { bytes: 40_000, seed });
             all(&mut line)
         };
         assert_eq!(garbage(1), garbage(1));

@@ -1,10 +1,10 @@
 //! Power and reset: from switched off to loader or firmware and back.
 //!
-//! - A **reset** of running firmware is QEMU's own, so that memory which survives one does. Out of
+//! - A **reset** of running firmware is QEMU's own, so that memory survives that survives a reset. From
 //!   the loader it is a cold start: QEMU reads the flash only when it starts.
-//! - The **loader** ends QEMU, because both write the flash file. It is entered on request, and by a
-//!   reset of a board whose flash is blank; it then says what the chip's ROM says.
-//! - Firmware that resets itself stays in its QEMU and is not seen here.
+//! - The **loader** ends QEMU, because both write the flash file. A board enters it on
+//!   request, and by a reset with a blank flash; it then prints what the chip's ROM prints.
+//! - Firmware that resets itself stays in its QEMU and is not noticed here.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,22 +14,22 @@ use std::process::ExitStatus;
 use crate::error::{NO_POWER, VirtualError};
 use crate::flash_file::FlashFile;
 use crate::http_port::{HttpPort, PORT_TRIES};
-use crate::loader::Loader;
-use crate::qemu::{Event, Machine, Qemu};
+use crate::loader::RomLoader;
+use crate::qemu::{EspMachine, Qemu, QemuEvent};
 use crate::state_dir::StateDir;
 
-/// What the board is doing.
+/// The state of the board.
 #[derive(Debug)]
-pub enum Power {
-    /// Nothing.
+pub enum PowerState {
+    /// Without power.
     Off,
     /// The ROM's loader answers.
-    Loader(Box<Loader>),
+    Loader(Box<RomLoader>),
     /// Firmware runs.
     Running(Box<Qemu>),
-    /// The chip hangs: it has power, and does nothing, whatever its reset lines do.
+    /// The chip hangs: it has power, and does nothing, even after a reset.
     Hung,
-    /// QEMU is gone, and this is why. A reset tries again.
+    /// QEMU ended, for this reason. A reset tries again.
     Fault(String),
 }
 
@@ -40,11 +40,11 @@ enum Cause {
     ResetPin = 2,
 }
 
-/// Power, reset and cables of a board, with what it keeps when they go.
+/// Power, reset and cables of a board, with its persistent state.
 #[derive(Debug)]
 pub struct Supply {
-    /// What the board is doing.
-    pub power: Power,
+    /// The state of the board.
+    pub power: PowerState,
     /// Its flash; the loader's while no QEMU runs.
     pub flash: FlashFile,
     qemu: PathBuf,
@@ -67,7 +67,7 @@ impl Supply {
         http: HttpPort,
         gdb: Option<PathBuf>,
     ) -> Supply {
-        Supply { power: Power::Off, flash, qemu, boot_rom, seed, dir, http, link: true, gdb }
+        Supply { power: PowerState::Off, flash, qemu, boot_rom, seed, dir, http, link: true, gdb }
     }
 
     /// Powers on for the first time: the web server's port may still change.
@@ -75,30 +75,30 @@ impl Supply {
         self.boot(Cause::PowerOn, PORT_TRIES, rom).await
     }
 
-    /// Powers on; does nothing to a board that is on. `rom` gets what the ROM says.
+    /// Powers on; does nothing to a board that is on. `rom` gets the ROM's output.
     pub async fn on(&mut self, rom: &mut Vec<u8>) -> Result<(), VirtualError> {
         match self.power {
-            Power::Off | Power::Fault(_) => self.boot(Cause::PowerOn, 1, rom).await,
-            Power::Loader(_) | Power::Running(_) | Power::Hung => Ok(()),
+            PowerState::Off | PowerState::Fault(_) => self.boot(Cause::PowerOn, 1, rom).await,
+            PowerState::Loader(_) | PowerState::Running(_) | PowerState::Hung => Ok(()),
         }
     }
 
-    /// Cuts the power. `firmware` gets what the firmware had said.
+    /// Cuts the power. `firmware` gets the rest of the firmware's output.
     pub async fn off(&mut self, firmware: &mut Vec<u8>) {
-        if let Power::Running(mut cpu) = std::mem::replace(&mut self.power, Power::Off) {
+        if let PowerState::Running(mut cpu) = std::mem::replace(&mut self.power, PowerState::Off) {
             cpu.process.end().await;
             take_rest(&cpu, firmware);
             self.http.hold();
         }
     }
 
-    /// Hangs the chip until its power was off.
+    /// Hangs the chip until its power is cut.
     pub async fn hang(&mut self, firmware: &mut Vec<u8>) -> Result<(), VirtualError> {
-        if matches!(self.power, Power::Off) {
+        if matches!(self.power, PowerState::Off) {
             return Err(NO_POWER);
         }
         self.off(firmware).await;
-        self.power = Power::Hung;
+        self.power = PowerState::Hung;
         Ok(())
     }
 
@@ -109,17 +109,19 @@ impl Supply {
         rom: &mut Vec<u8>,
     ) -> Result<(), VirtualError> {
         match &mut self.power {
-            Power::Off => Err(NO_POWER),
-            Power::Hung => Ok(()),
-            Power::Running(cpu) => match cpu.process.reset().await {
+            PowerState::Off => Err(NO_POWER),
+            PowerState::Hung => Ok(()),
+            PowerState::Running(cpu) => match cpu.process.reset().await {
                 Ok(()) => Ok(()),
                 Err(error) => {
-                    tracing::warn!(%error, "QEMU would not reset, so it is started anew");
+                    tracing::warn!(%error, "QEMU did not reset, so it is started again");
                     self.off(firmware).await;
                     self.boot(Cause::ResetPin, 1, rom).await
                 }
             },
-            Power::Loader(_) | Power::Fault(_) => self.boot(Cause::ResetPin, 1, rom).await,
+            PowerState::Loader(_) | PowerState::Fault(_) => {
+                self.boot(Cause::ResetPin, 1, rom).await
+            }
         }
     }
 
@@ -130,9 +132,9 @@ impl Supply {
         rom: &mut Vec<u8>,
     ) -> Result<(), VirtualError> {
         match self.power {
-            Power::Off => return Err(NO_POWER),
-            Power::Hung => return Ok(()),
-            Power::Loader(_) | Power::Running(_) | Power::Fault(_) => {}
+            PowerState::Off => return Err(NO_POWER),
+            PowerState::Hung => return Ok(()),
+            PowerState::Loader(_) | PowerState::Running(_) | PowerState::Fault(_) => {}
         }
         self.off(firmware).await;
         self.wait_in_loader(Cause::ResetPin, rom);
@@ -143,29 +145,29 @@ impl Supply {
     pub async fn set_link(&mut self, up: bool) -> Result<(), VirtualError> {
         self.link = up;
         match &mut self.power {
-            Power::Running(cpu) => cpu.process.set_link(up).await,
+            PowerState::Running(cpu) => cpu.process.set_link(up).await,
             _ => Ok(()),
         }
     }
 
-    /// Waits for something that the CPU does; for ever where none runs.
-    pub async fn event(&mut self) -> Event {
+    /// Waits for an event of the CPU; forever where none runs.
+    pub async fn event(&mut self) -> QemuEvent {
         match &mut self.power {
-            Power::Running(cpu) => cpu.event().await,
+            PowerState::Running(cpu) => cpu.event().await,
             _ => std::future::pending().await,
         }
     }
 
     /// QEMU has ended by itself.
     pub async fn cpu_ended(&mut self, status: io::Result<ExitStatus>, firmware: &mut Vec<u8>) {
-        let Power::Running(cpu) = &mut self.power else { return };
+        let PowerState::Running(cpu) = &mut self.power else { return };
         take_rest(cpu, firmware);
-        let error = cpu.process.obituary(self.dir.path(), status).await;
+        let error = cpu.process.end_error(self.dir.path(), status).await;
         self.fault(&error);
         self.http.hold();
     }
 
-    /// Where the board's web server is reached.
+    /// Address of the board's web server.
     pub fn http(&self) -> SocketAddr {
         self.http.address()
     }
@@ -178,17 +180,17 @@ impl Supply {
     /// QEMU's process.
     pub fn cpu_pid(&self) -> Option<u32> {
         match &self.power {
-            Power::Running(cpu) => cpu.process.pid(),
+            PowerState::Running(cpu) => cpu.process.pid(),
             _ => None,
         }
     }
 
     /// Whether QEMU's process was stopped.
     pub fn cpu_is_stopped(&self) -> bool {
-        matches!(&self.power, Power::Running(cpu) if cpu.process.is_stopped())
+        matches!(&self.power, PowerState::Running(cpu) if cpu.process.is_stopped())
     }
 
-    /// Power-ons since the board was made.
+    /// Power-ons since the board was created.
     pub fn power_ons(&self) -> u64 {
         self.dir.power_ons()
     }
@@ -228,7 +230,7 @@ impl Supply {
         let mut cpu = loop {
             tries -= 1;
             self.http.share();
-            let machine = Machine {
+            let machine = EspMachine {
                 qemu: &self.qemu,
                 boot_rom: &self.boot_rom,
                 dir: self.dir.path(),
@@ -245,7 +247,7 @@ impl Supply {
         if !self.link {
             cpu.process.set_link(false).await?;
         }
-        self.power = Power::Running(Box::new(cpu));
+        self.power = PowerState::Running(Box::new(cpu));
         Ok(())
     }
 
@@ -253,12 +255,12 @@ impl Supply {
         let text =
             format!("\r\n ets Jan  8 2013,rst cause:{}, boot mode:(1,6)\r\n\r\n", cause as u8);
         rom.extend_from_slice(text.as_bytes());
-        self.power = Power::Loader(Box::new(Loader::new(self.dir.mac())));
+        self.power = PowerState::Loader(Box::new(RomLoader::new(self.dir.mac())));
     }
 
     fn fault(&mut self, error: &VirtualError) {
         tracing::error!(%error, "the virtual board stopped");
-        self.power = Power::Fault(error.to_string());
+        self.power = PowerState::Fault(error.to_string());
     }
 }
 

@@ -1,4 +1,4 @@
-//! A QEMU, from power-on to power-off, whatever machine it is: what every virtual board's CPU has.
+//! A QEMU, from power-on to power-off, with any machine: the CPU of a virtual board.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -20,57 +20,57 @@ use crate::qmp::Qmp;
 
 /// The firmware's web server, as the board sees it.
 const GUEST_HTTP: u16 = 9705;
-/// Name of the network card, for the link's ups and downs.
+/// Name of the network card, for link up and down.
 const NET: &str = "n0";
-/// Of QEMU's messages the end is kept, bytes.
+/// The end of QEMU's output that is kept, bytes.
 const STDERR_KEPT: usize = 2048;
 
-/// What QEMU gets of the rig's environment, which may hold secrets: how it is found and where it may
-/// write.
+/// The part of the rig's environment that QEMU gets: how it is found and where it may write. The rest may
+/// have secrets.
 const ENVIRONMENT: [&str; 6] = ["PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "LANG", "LC_ALL"];
 
-/// What is to be started.
+/// What to start.
 #[derive(Debug)]
 pub struct Launch<'a> {
     /// The QEMU to run.
     pub qemu: &'a Path,
     /// The board's folder, for messages.
     pub dir: &'a Path,
-    /// What makes the machine; the rest is added.
+    /// Arguments of the machine; the rest is added.
     pub arguments: Vec<OsString>,
-    /// Sockets that the arguments name by their numbers.
+    /// Sockets whose numbers are in the arguments.
     pub inherited: Vec<OwnedFd>,
-    /// What `-serial stdio` reads and writes.
+    /// The socket that `-serial stdio` reads and writes.
     pub serial: Option<OwnedFd>,
 }
 
-/// A running QEMU. Ends with this value, and with the thread that started it however that ends.
+/// A running QEMU. It ends with this value, and with the thread that started it.
 #[derive(Debug)]
-pub struct Process {
+pub struct QemuProcess {
     child: Child,
     qmp: Qmp,
-    /// Never waited for: QEMU writes into a pipe that takes what it takes.
+    /// Read without waiting, at the end.
     stderr: File,
 }
 
 /// Why QEMU did not start.
 #[derive(Debug)]
 pub enum NotStarted {
-    /// Its end of the web server's port is somebody else's.
+    /// Another process has the web server's port.
     PortTaken,
     /// Anything else.
     Error(VirtualError),
 }
 
 impl NotStarted {
-    /// Takes another port where this one was the trouble and `left` tries are left; an error else.
+    /// Takes another port if this one was the reason and tries are `left`; fails otherwise.
     pub fn take_another(self, http: &mut HttpPort, left: usize) -> Result<(), VirtualError> {
         match self {
             NotStarted::Error(error) => Err(error),
             NotStarted::PortTaken if left > 0 => http.next(),
             NotStarted::PortTaken => {
                 let error = io::Error::from(io::ErrorKind::AddrInUse);
-                Err(VirtualError::io(format!("giving QEMU the port {}", http.address()))(error))
+                Err(VirtualError::io(format!("binding the port {} by QEMU", http.address()))(error))
             }
         }
     }
@@ -82,19 +82,19 @@ impl From<VirtualError> for NotStarted {
     }
 }
 
-impl Process {
+impl QemuProcess {
     /// Powers the board on. Returns when QEMU has made the machine.
-    pub async fn start(launch: Launch<'_>) -> Result<Process, NotStarted> {
+    pub async fn start(launch: Launch<'_>) -> Result<QemuProcess, NotStarted> {
         let dir = launch.dir;
         let mut process = spawn(launch)?;
         let Err(error) = process.qmp.begin().await else { return Ok(process) };
-        // QEMU ends by itself after saying why; one that hangs is ended here.
+        // QEMU ends by itself after its error message; one that hangs is ended here.
         let found = if error.kind() == io::ErrorKind::TimedOut {
             error.to_string()
         } else {
             match process.child.wait().await {
                 Ok(status) => format!("ended at start ({status})"),
-                Err(error) => format!("could not be waited for: {error}"),
+                Err(error) => format!("cannot be waited for: {error}"),
             }
         };
         let stderr = process.end().await;
@@ -109,11 +109,11 @@ impl Process {
         self.child.id()
     }
 
-    /// Whether it was stopped, by a signal or a debugger. Then nothing of the board goes on.
+    /// Whether it is stopped, by a signal or a debugger. Then nothing on the board runs.
     pub fn is_stopped(&self) -> bool {
         let stat = self.pid().map(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")));
         let Some(Ok(stat)) = stat else { return false };
-        // The name, in brackets, may hold any character.
+        // The name, in brackets, may have any character.
         let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
         matches!(state, Some('T' | 't'))
     }
@@ -132,31 +132,31 @@ impl Process {
 
     /// Waits until QEMU has ended by itself. Dropping the future loses nothing.
     pub async fn ended(&mut self) -> io::Result<ExitStatus> {
-        let Process { child, qmp, .. } = self;
+        let QemuProcess { child, qmp, .. } = self;
         tokio::select! {
             status = child.wait() => status,
-            // Only reads along, so that QEMU's events do not pile up; its end is told above.
+            // Only reads, so that QEMU's events do not pile up; the other branch reports its end.
             _ = qmp.drain() => child.wait().await,
         }
     }
 
-    /// Cuts the power: QEMU is killed and waited for. Returns the end of what it said.
+    /// Cuts the power: QEMU is killed and waited for. Returns the end of its output.
     pub async fn end(&mut self) -> String {
         if let Err(error) = self.child.kill().await {
             tracing::warn!(%error, "QEMU could not be ended");
         }
         let mut said = Vec::new();
-        // The writing end is closed or does not block, so that this ends.
+        // The writing end is closed, or the read does not block, so this ends.
         let _ = self.stderr.read_to_end(&mut said);
         let end = &said[said.len().saturating_sub(STDERR_KEPT)..];
         String::from_utf8_lossy(end).into_owned()
     }
 
-    /// What to tell of a QEMU that has ended by itself.
-    pub async fn obituary(&mut self, dir: &Path, status: io::Result<ExitStatus>) -> VirtualError {
+    /// The error of a QEMU that has ended by itself.
+    pub async fn end_error(&mut self, dir: &Path, status: io::Result<ExitStatus>) -> VirtualError {
         let found = match status {
             Ok(status) => format!("ended by itself ({status})"),
-            Err(error) => format!("could not be waited for: {error}"),
+            Err(error) => format!("cannot be waited for: {error}"),
         };
         let stderr = self.end().await;
         VirtualError::Qemu { dir: dir.into(), found, stderr }
@@ -168,7 +168,7 @@ pub fn nic(http: SocketAddr) -> String {
     format!("user,id={NET},hostfwd=tcp:{http}-:{GUEST_HTTP}")
 }
 
-fn spawn(launch: Launch<'_>) -> Result<Process, VirtualError> {
+fn spawn(launch: Launch<'_>) -> Result<QemuProcess, VirtualError> {
     let Launch { qemu, arguments, mut inherited, serial, .. } = launch;
     let tried = || VirtualError::io(format!("making sockets for {}", qemu.display()));
     let (qmp, qmp_theirs) = UnixStream::pair().map_err(tried())?;
@@ -189,7 +189,7 @@ fn spawn(launch: Launch<'_>) -> Result<Process, VirtualError> {
         .stdin(stdin)
         .stdout(stdout)
         .stderr(Stdio::from(stderr_theirs))
-        // Ctrl-C on the terminal is for the rig, which then ends its boards in order.
+        // Ctrl-C on the terminal is for the rig, which then stops its boards in order.
         .process_group(0)
         .kill_on_drop(true)
         .env_clear()
@@ -197,14 +197,14 @@ fn spawn(launch: Launch<'_>) -> Result<Process, VirtualError> {
     inherited.push(qmp_theirs.into());
     let raw: Vec<_> = inherited.iter().map(AsRawFd::as_raw_fd).collect();
     let parent = rustix::process::getpid();
-    // SAFETY: between fork and exec only async-signal-safe system calls are made, on descriptors
-    // that are open there: `inherited` lives until the child is made.
+    // SAFETY: between fork and exec there are only async-signal-safe system calls, on descriptors that are
+    // open there: `inherited` lives until the child is started.
     unsafe {
         command.pre_exec(move || {
-            // Sound as long as the thread that starts QEMU lives as long as the board: on a
-            // current-thread runtime that is the runtime's own thread.
+            // The thread that starts QEMU has to live as long as the board: on a current-thread runtime
+            // that is the runtime's own thread.
             set_parent_process_death_signal(Some(Signal::KILL))?;
-            // The parent may have died just before that.
+            // The parent may have ended just before that.
             if rustix::process::getppid() != Some(parent) {
                 return Err(io::Error::other("the rig has ended"));
             }
@@ -224,15 +224,15 @@ fn spawn(launch: Launch<'_>) -> Result<Process, VirtualError> {
     })?;
     drop(inherited);
     let qmp = tokio::net::UnixStream::from_std(qmp).map_err(tried())?;
-    Ok(Process { child, qmp: Qmp::new(qmp), stderr: stderr.into() })
+    Ok(QemuProcess { child, qmp: Qmp::new(qmp), stderr: stderr.into() })
 }
 
-/// A `-chardev` for a socket that QEMU inherits, so that nothing of it is in the file system.
+/// A `-chardev` for a socket that QEMU inherits, which needs no file.
 pub fn chardev(name: &str, socket: BorrowedFd<'_>) -> String {
     format!("socket,id={name},fd={}", socket.as_raw_fd())
 }
 
-/// An option's value with a path in it. A comma ends a value in QEMU; doubled it stands for itself.
+/// An option's value with a path in it. A comma ends a value in QEMU; a doubled comma is a comma.
 pub fn with_path(before: &str, path: &Path, after: &str) -> OsString {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
     let mut text = before.as_bytes().to_vec();
@@ -243,7 +243,7 @@ pub fn with_path(before: &str, path: &Path, after: &str) -> OsString {
     OsString::from_vec(text)
 }
 
-/// Looks for a program as the system would, so that its absence is told before it is needed.
+/// Searches a program as the system does, so that a missing one is reported early.
 pub fn is_there(program: &Path) -> bool {
     if program.components().count() > 1 {
         return program.is_file();

@@ -15,23 +15,23 @@ use crate::error::VirtualError;
 
 /// The pseudo terminal, with its client's side (the port) in raw mode.
 #[derive(Debug)]
-pub struct Pty {
+pub struct BoardPty {
     master: AsyncFd<OwnedFd>,
-    /// Held open, so that the master is not told of a hang-up whenever a client closes the port,
-    /// and so that bytes are kept while nobody has it open.
+    /// Stays open, so that the master gets no hang-up when a client closes the port, and bytes are kept
+    /// while no client has it open.
     slave: OwnedFd,
-    /// Tells of clients that close the port, where the system has a watch left for it.
+    /// Watches for clients that close the port, if the system has a watch left.
     closes: Option<AsyncFd<OwnedFd>>,
     path: PathBuf,
 }
 
-impl Pty {
+impl BoardPty {
     /// A new one. Needs a tokio runtime.
-    pub fn open() -> Result<Pty, VirtualError> {
+    pub fn open() -> Result<BoardPty, VirtualError> {
         make().map_err(VirtualError::io("making a pseudo terminal"))
     }
 
-    /// The port's path, as serial tools want it.
+    /// The port's path, for serial tools.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -41,25 +41,25 @@ impl Pty {
         tcgetattr(&self.slave).map_or(0, |termios| termios.output_speed())
     }
 
-    /// Waits until a client's bytes may be there.
+    /// Waits until there may be a client's bytes.
     pub async fn readable(&self) -> io::Result<()> {
         self.master.readable().await?.retain_ready();
         Ok(())
     }
 
-    /// Waits until the port may take bytes.
+    /// Waits until the port may accept bytes.
     pub async fn writable(&self) -> io::Result<()> {
         self.master.writable().await?.retain_ready();
         Ok(())
     }
 
-    /// Takes a client's bytes; `WouldBlock` when there are none.
+    /// Reads a client's bytes; `WouldBlock` when there are none.
     pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let mut got = 0;
         let result = self.master.try_io(Interest::READABLE, |fd| {
             got = rustix::io::read(fd, &mut *into)?;
-            // Less than was asked for: nothing is left, and the next arrival is told anew. Saying
-            // so here spares a read that finds nothing.
+            // A short read: nothing is left, and the next bytes make the port readable again. This saves
+            // a read without result.
             if got < into.len() { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         });
         match result {
@@ -68,14 +68,13 @@ impl Pty {
         }
     }
 
-    /// Puts bytes on the port; `WouldBlock` when it takes none because nobody reads.
+    /// Writes bytes to the port; `WouldBlock` when it is full because no client reads.
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         self.master.try_io(Interest::WRITABLE, |fd| Ok(rustix::io::write(fd, bytes)?))
     }
 
-    /// Waits until a client has closed the port, and gives up the exclusive use that it may have
-    /// asked for (TIOCEXCL). A serial port forgets it with its last close; this one has no last
-    /// close, and nobody but root could open it again.
+    /// Waits until a client has closed the port, and ends its exclusive use (TIOCEXCL). A serial port does
+    /// that at its last close. This one has no last close, and only root could open it again.
     pub async fn forget_closed_client(&self) -> io::Result<()> {
         let Some(closes) = &self.closes else { return std::future::pending().await };
         closes.readable().await?.retain_ready();
@@ -88,7 +87,7 @@ impl Pty {
     }
 }
 
-fn make() -> io::Result<Pty> {
+fn make() -> io::Result<BoardPty> {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let master = rustix::pty::openpt(flags)?;
     rustix::pty::grantpt(&master)?;
@@ -102,9 +101,9 @@ fn make() -> io::Result<Pty> {
     tcsetattr(&slave, OptionalActions::Now, &termios)?;
     rustix::io::ioctl_fionbio(&master, true)?;
     let closes = watch_closes(&path)
-        .inspect_err(|error| tracing::warn!(%error, "exclusive use of the port will not end"))
+        .inspect_err(|error| tracing::warn!(%error, "cannot end the exclusive use of the port"))
         .ok();
-    Ok(Pty {
+    Ok(BoardPty {
         master: watched(master, Interest::READABLE | Interest::WRITABLE)?,
         slave,
         closes,

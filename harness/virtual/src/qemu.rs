@@ -10,17 +10,17 @@ use std::process::ExitStatus;
 use tokio::net::UnixStream;
 
 use crate::error::VirtualError;
-use crate::process::{Launch, NotStarted, Process, nic, with_path};
+use crate::process::{Launch, NotStarted, QemuProcess, nic, with_path};
 
-/// Where the firmware looks for its identity: in RTC memory, behind what the SDK uses of it.
+/// Where the firmware reads its identity: in RTC memory, after the SDK's part.
 const IDENTITY_ADDRESS: u32 = 0x6000_1300;
 
-/// What a board needs to be powered on.
+/// What QEMU needs at power-on.
 #[derive(Clone, Copy, Debug)]
-pub struct Machine<'a> {
+pub struct EspMachine<'a> {
     /// The QEMU to run.
     pub qemu: &'a Path,
-    /// The ELF that does what the chip's boot ROM does.
+    /// The ELF that replaces the chip's boot ROM.
     pub boot_rom: &'a Path,
     /// The board's folder, for messages.
     pub dir: &'a Path,
@@ -28,9 +28,9 @@ pub struct Machine<'a> {
     pub flash: &'a Path,
     /// 64 bytes.
     pub identity: &'a Path,
-    /// Where the board's web server is to be reached.
+    /// Address of the board's web server.
     pub http: SocketAddr,
-    /// Where QEMU's GDB server listens, which the CPU waits for before its first instruction.
+    /// Where QEMU's GDB server listens. The CPU waits for a debugger before its first instruction.
     pub gdb: Option<&'a Path>,
 }
 
@@ -38,15 +38,15 @@ pub struct Machine<'a> {
 #[derive(Debug)]
 pub struct Qemu {
     /// The process.
-    pub process: Process,
+    pub process: QemuProcess,
     /// The UART, both ways.
     uart: UnixStream,
     uart_closed: bool,
 }
 
-/// What a running board has to be looked at for.
+/// An event of a running QEMU.
 #[derive(Debug)]
-pub enum Event {
+pub enum QemuEvent {
     /// The UART may have bytes.
     Uart,
     /// QEMU has ended by itself.
@@ -54,14 +54,14 @@ pub enum Event {
 }
 
 impl Qemu {
-    /// Powers the board on. Returns when QEMU has made the machine.
-    pub async fn start(machine: &Machine<'_>) -> Result<Qemu, NotStarted> {
+    /// Powers the board on. Returns when QEMU has created the machine.
+    pub async fn start(machine: &EspMachine<'_>) -> Result<Qemu, NotStarted> {
         let tried =
             || VirtualError::io(format!("making a serial line for {}", machine.qemu.display()));
         let (uart, theirs) = std::os::unix::net::UnixStream::pair().map_err(tried())?;
         uart.set_nonblocking(true).map_err(tried())?;
         let uart = UnixStream::from_std(uart).map_err(tried())?;
-        let process = Process::start(Launch {
+        let process = QemuProcess::start(Launch {
             qemu: machine.qemu,
             dir: machine.dir,
             arguments: arguments(machine),
@@ -71,35 +71,35 @@ impl Qemu {
         Ok(Qemu { process: process.await?, uart, uart_closed: false })
     }
 
-    /// Waits for the next thing to look at. Dropping the future loses nothing.
-    pub async fn event(&mut self) -> Event {
+    /// Waits for the next event. Dropping the future loses nothing.
+    pub async fn event(&mut self) -> QemuEvent {
         let Qemu { process, uart, uart_closed } = self;
         tokio::select! {
-            _ = uart.readable(), if !*uart_closed => Event::Uart,
-            status = process.ended() => Event::Ended(status),
+            _ = uart.readable(), if !*uart_closed => QemuEvent::Uart,
+            status = process.ended() => QemuEvent::Ended(status),
         }
     }
 
-    /// What the UART sends; `WouldBlock` when there is nothing.
+    /// Reads from the UART; `WouldBlock` when there is nothing.
     pub fn read_uart(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let got = self.uart.try_read(into);
         self.uart_closed |= matches!(got, Ok(0));
         got
     }
 
-    /// What the UART had sent when the power was cut; 0 when that is all.
+    /// Reads the rest of the UART's output after a power cut; 0 at its end.
     pub fn read_rest(&self, into: &mut [u8]) -> usize {
-        // Not through tokio, which learns of readiness only when it polls.
+        // Not by tokio, which only notices readiness when it polls.
         rustix::io::read(self.uart.as_fd(), into).unwrap_or(0)
     }
 
-    /// Gives bytes to the UART; `WouldBlock` when it takes none.
+    /// Writes to the UART; `WouldBlock` when it is full.
     pub fn write_uart(&self, bytes: &[u8]) -> io::Result<usize> {
         self.uart.try_write(bytes)
     }
 }
 
-fn arguments(machine: &Machine<'_>) -> Vec<OsString> {
+fn arguments(machine: &EspMachine<'_>) -> Vec<OsString> {
     let identity = format!(",addr={IDENTITY_ADDRESS:#x},force-raw=on");
     let mut arguments: Vec<OsString> =
         ["-M", "lx60-nommu", "-cpu", "lx106", "-m", "1M"].map(OsString::from).into();

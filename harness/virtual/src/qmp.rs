@@ -1,5 +1,5 @@
-//! QEMU's machine protocol, as far as a board's reset and network link need it: JSON lines over a
-//! socket that QEMU inherits, so that nothing of it is in the file system.
+//! QEMU's machine protocol, for a board's reset and network link: JSON lines over a socket that QEMU
+//! inherits, which needs no file.
 
 use std::io;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 /// QEMU answers in well under a millisecond; a machine under load gets time.
 const ANSWER: Duration = Duration::from_secs(10);
-/// QEMU's lines are short; one that is not is no QMP.
+/// QEMU's lines are short; a longer one is no QMP.
 const LINE_MOST: usize = 64 * 1024;
 
 /// The connection to one QEMU.
@@ -27,8 +27,8 @@ impl Qmp {
         Qmp { stream: BufReader::with_capacity(1024, stream), line: Vec::new() }
     }
 
-    /// Waits for the greeting and ends the negotiation. QEMU does its part when the machine is
-    /// made and runs.
+    /// Waits for the greeting and ends the negotiation. QEMU answers when the machine
+    /// runs.
     pub async fn begin(&mut self) -> io::Result<()> {
         self.execute("qmp_capabilities", json!({})).await
     }
@@ -57,8 +57,8 @@ impl Qmp {
         })
     }
 
-    /// Reads what QEMU says unasked, so that it does not pile up there. Returns when the
-    /// connection is gone; dropping the future loses nothing.
+    /// Reads QEMU's events, so that they do not pile up. Returns when the connection is gone; dropping the
+    /// future loses nothing.
     pub async fn drain(&mut self) -> io::Error {
         loop {
             match self.message().await {

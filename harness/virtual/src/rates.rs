@@ -1,9 +1,9 @@
-//! A line that has a rate: what is sent at one and read at another arrives as garbage.
+//! A line with a rate: bytes that are sent at one rate and read at another are garbage.
 //!
-//! A pseudo terminal carries any bytes whatever rates its two ends have set. With this between them it
-//! behaves as the line to an ESP8266 does: the ROM's boot text comes at 74880 baud (26 MHz crystal;
+//! A pseudo terminal ignores the rates of its two ends. With this between them it behaves as the line to
+//! an ESP8266: the ROM's boot text comes at 74880 baud (26 MHz crystal;
 //! after a hardware watchdog's reset at 115200), the firmware at its own rate, and the loader
-//! measures its client's rate at the first SYNC after a reset and keeps to it.
+//! measures its client's rate at the first SYNC after a reset and keeps it.
 
 use std::time::Duration;
 
@@ -12,39 +12,39 @@ use tokio::time::Instant;
 /// Of the boot text, baud.
 pub const ROM: u32 = 74_880;
 const AFTER_WATCHDOG: u32 = 115_200;
-/// A UART reads its neighbour's bytes as long as its last bit is sampled within itself.
+/// A UART reads bytes of a similar rate as long as it samples the last bit within that bit.
 const TOLERANCE: f64 = 0.03;
-/// Between the ROM's last word and the firmware's first, a chip starts its SDK. Here that takes as long as
-/// the client needs to change its rate, and no longer than this.
+/// Between the ROM's output and the firmware's, a chip starts its SDK. Here that takes until the client
+/// has changed its rate, and this long at most.
 const STARTING: Duration = Duration::from_secs(2);
-/// How often the client's rate is looked at meanwhile: nothing tells of a change.
+/// Interval between checks of the client's rate: there is no event of a change.
 const LOOK: Duration = Duration::from_millis(2);
-/// What may wait meanwhile, bytes.
+/// The most bytes that wait meanwhile.
 const WAITING_MOST: usize = 64 * 1024;
-/// Above the rate that the line can do, so many bytes arrive and the next one does not.
+/// Above the highest rate of the line, this many bytes arrive and the next one does not.
 const BETWEEN_LOSSES: u32 = 100;
 
 /// The rates of a board's line.
 #[derive(Debug)]
-pub struct Rates {
+pub struct LineRates {
     /// The firmware's, baud.
     firmware: u32,
-    /// The highest at which bytes get to the board whole.
+    /// The highest rate at which bytes get to the board whole.
     most: Option<u32>,
-    /// What the loader has measured.
+    /// The rate that the loader has measured.
     loader: Option<u32>,
     uart: Uart,
-    /// What the CPU sent behind the boot text.
+    /// The CPU's output after the boot text.
     waiting: Vec<u8>,
     /// Until when it waits.
     starting: Option<Instant>,
     since_loss: u32,
 }
 
-impl Rates {
-    /// A line to a firmware that speaks at `firmware` baud. Above `most` it loses bytes.
-    pub fn new(firmware: u32, most: Option<u32>) -> Rates {
-        Rates {
+impl LineRates {
+    /// A line to a firmware that prints at `firmware` baud. Above `most` it loses bytes.
+    pub fn new(firmware: u32, most: Option<u32>) -> LineRates {
+        LineRates {
             firmware,
             most,
             loader: None,
@@ -55,7 +55,7 @@ impl Rates {
         }
     }
 
-    /// The board was reset from outside or switched off: nothing starts any more that was starting.
+    /// The board was reset from outside or switched off: waiting output is dropped.
     pub fn reset(&mut self) {
         (self.loader, self.starting) = (None, None);
     }
@@ -65,7 +65,7 @@ impl Rates {
         self.loader.get_or_insert(baud);
     }
 
-    /// What of a client's `bytes` at `baud` gets to the loader.
+    /// A client's `bytes` at `baud` as the loader reads them.
     pub fn loader_hears(&mut self, bytes: &[u8], baud: u32) -> Vec<u8> {
         let lossy = self.most.is_some_and(|most| baud > most);
         let mut got = carried(bytes, baud, self.loader.unwrap_or(baud));
@@ -78,29 +78,29 @@ impl Rates {
         got
     }
 
-    /// What of a client's `bytes` at `baud` gets to the firmware.
+    /// A client's `bytes` at `baud` as the firmware reads them.
     pub fn firmware_hears(&self, bytes: &[u8], baud: u32) -> Vec<u8> {
         carried(bytes, baud, self.firmware)
     }
 
-    /// What a client that reads at `baud` gets of the loader's `bytes`.
+    /// The loader's `bytes` as a client reads them at `baud`.
     pub fn loader_says(&self, bytes: &[u8], baud: u32) -> Vec<u8> {
         carried(bytes, self.loader.unwrap_or(ROM), baud)
     }
 
-    /// What it gets of the ROM's text in front of the loader.
+    /// The ROM's text before the loader as a client reads it at `baud`.
     pub fn rom_says(&self, bytes: &[u8], baud: u32) -> Vec<u8> {
         carried(bytes, ROM, baud)
     }
 
-    /// What a client that reads at `baud` gets of what the CPU sent: its boot text and its firmware's.
+    /// The CPU's output, boot text and firmware, as a client reads it at `baud`.
     pub fn cpu_says(&mut self, bytes: &[u8], baud: u32) -> Vec<u8> {
         let room = WAITING_MOST - self.waiting.len().min(WAITING_MOST);
         self.waiting.extend_from_slice(&bytes[..bytes.len().min(room)]);
         self.waited(baud)
     }
 
-    /// What has waited, where the client's rate is the firmware's by now, or that took too long.
+    /// The waiting output, if the client's rate is the firmware's now or the wait took too long.
     pub fn waited(&mut self, baud: u32) -> Vec<u8> {
         let mut out = Vec::new();
         while !self.waiting.is_empty() {
@@ -123,7 +123,7 @@ impl Rates {
         out
     }
 
-    /// Waits for the next look at what waits; for ever where nothing does.
+    /// Waits until the next check of the waiting output; forever where there is none.
     pub async fn look(&self) {
         match self.starting {
             Some(_) if !self.waiting.is_empty() => tokio::time::sleep(LOOK).await,
@@ -132,17 +132,17 @@ impl Rates {
     }
 }
 
-/// Tells the ROM's lines from the firmware's in what the CPU's UART sends.
+/// Distinguishes the ROM's lines from the firmware's in the output of the CPU's UART.
 #[derive(Debug, Default)]
 struct Uart {
-    /// The rate of the boot text that is being sent.
+    /// The rate of the current boot text.
     rom: Option<u32>,
     over: bool,
 }
 
 impl Uart {
-    /// How many of the bytes go together, and the ROM's rate if they are its. None while a line that may
-    /// be the ROM's first has no end yet.
+    /// How many of the bytes belong together, and the ROM's rate if they are the ROM's. None while a line that
+    /// may be the ROM's first is not complete.
     fn piece(&mut self, bytes: &[u8]) -> (usize, Option<u32>) {
         const FIRST: &[u8] = b" ets Jan  8 2013,rst cause:";
         const LAST: [&[u8]; 2] = [b"~ld", b"ets_main.c "];
@@ -174,7 +174,7 @@ fn near(a: u32, b: u32) -> bool {
     (f64::from(a) / f64::from(b.max(1)) - 1.0).abs() < TOLERANCE
 }
 
-/// What is read at `to` of bytes that are sent at `from`, one behind the other.
+/// Bytes that are sent at `from`, one after the other, as read at `to`.
 fn carried(bytes: &[u8], from: u32, to: u32) -> Vec<u8> {
     if near(from, to) || from == 0 || to == 0 {
         return bytes.to_vec();
@@ -224,8 +224,8 @@ mod tests {
     async fn boot_text_and_firmware_have_rates_of_their_own_however_they_are_cut() {
         let all = [BOOT, b"Build: 1\r\nno end"].concat();
         for cut in 1..all.len() {
-            let mut rates = Rates::new(115_200, None);
-            // A client that changes its rate behind the boot text reads all of it.
+            let mut rates = LineRates::new(115_200, None);
+            // A client that changes its rate after the boot text reads all of it.
             let mut read = Vec::new();
             let mut baud = ROM;
             for piece in all.chunks(cut) {
@@ -235,32 +235,32 @@ mod tests {
                     read.extend(rates.waited(baud));
                 }
             }
-            // The line end before it is the ROM's as well, and nothing tells that.
+            // The line end before it is the ROM's as well, which cannot be known.
             assert!(read.ends_with(&all[1..]), "cut at {cut}: {read:02x?}");
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_client_that_keeps_its_rate_reads_garbage() {
-        let mut rates = Rates::new(115_200, None);
+        let mut rates = LineRates::new(115_200, None);
         let before = rates.cpu_says(BOOT, 115_200);
         assert!(!before.windows(9).any(|at| at == b"rst cause"), "{before:02x?}");
         assert_eq!(rates.cpu_says(b"Build: 1\r\n", 115_200), b"Build: 1\r\n");
-        let mut rates = Rates::new(115_200, None);
+        let mut rates = LineRates::new(115_200, None);
         rates.cpu_says(BOOT, ROM);
         assert_eq!(rates.cpu_says(b"Build: 1\r\n", ROM), b"", "the chip still starts");
         tokio::time::advance(STARTING).await;
         let late = rates.waited(ROM);
         assert!(!late.is_empty() && late != b"Build: 1\r\n", "{late:02x?}");
-        // After a hardware watchdog's reset the ROM speaks at 115200.
-        let mut rates = Rates::new(115_200, None);
+        // After a hardware watchdog's reset the ROM prints at 115200.
+        let mut rates = LineRates::new(115_200, None);
         let boot = String::from_utf8(BOOT.to_vec()).unwrap().replace("cause:2", "cause:4");
         assert_eq!(rates.cpu_says(boot.as_bytes(), 115_200), boot.as_bytes());
     }
 
     #[test]
     fn the_loader_keeps_to_the_rate_that_it_measured() {
-        let mut rates = Rates::new(115_200, Some(230_400));
+        let mut rates = LineRates::new(115_200, Some(230_400));
         assert_eq!(rates.loader_hears(b"sync", 460_800), b"sync");
         assert_eq!(rates.loader_hears(&[7; 1000], 460_800).len(), 991);
         rates.measured(230_400);

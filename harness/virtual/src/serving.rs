@@ -1,23 +1,23 @@
-//! A virtual board that a task of its own serves.
+//! A virtual board in a task of its own.
 
 use std::io;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::board::Ready;
 use crate::error::VirtualError;
+use crate::ready::VirtualReady;
 
-/// A board that a task of its own serves. Dropping it ends the board at once.
+/// A board in a task of its own. Dropping it stops the board at once.
 #[derive(Debug)]
-pub struct Serving<R = Ready> {
+pub struct Serving<R = VirtualReady> {
     ready: R,
     stop: Option<oneshot::Sender<()>>,
     task: Option<JoinHandle<Result<(), VirtualError>>>,
 }
 
 impl<R> Serving<R> {
-    /// Starts the task. `serve` serves the board until what it is given resolves, then ends it.
+    /// Starts the task. `serve` runs the board until the receiver resolves, then stops it.
     pub(crate) fn start<F: Future<Output = Result<(), VirtualError>> + Send + 'static>(
         ready: R,
         serve: impl FnOnce(oneshot::Receiver<()>) -> F,
@@ -26,12 +26,12 @@ impl<R> Serving<R> {
         Serving { ready, stop: Some(stop), task: Some(tokio::spawn(serve(stopped))) }
     }
 
-    /// How to reach it.
+    /// Its addresses.
     pub fn ready(&self) -> &R {
         &self.ready
     }
 
-    /// Ends the board in order. An error tells what had ended it before.
+    /// Stops the board in order. An error is what ended it before that.
     pub async fn stop(mut self) -> Result<(), VirtualError> {
         drop(self.stop.take());
         match self.task.take() {

@@ -1,11 +1,11 @@
-//! A virtual board's folder: its lock, what it remembers, its identity for the firmware.
+//! A virtual board's folder: its lock, its persistent state, its identity for the firmware.
 //!
 //! | File | What |
 //! | --- | --- |
 //! | `flash.bin` | the flash, 4 MiB, byte for byte |
 //! | `board.json` | MAC address and how often the board was powered on |
-//! | `identity.bin` | what the firmware finds in RTC memory: MAC address and a random seed |
-//! | `lock` | locked while the board runs; holds the process id |
+//! | `identity.bin` | what the firmware reads from RTC memory: MAC address and a random seed |
+//! | `lock` | locked while the board runs; has the process id |
 //! | `control` | the control socket, while the board runs |
 //! | `port` | a link to the serial port, while the board runs |
 
@@ -15,13 +15,14 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use hilrig_core::mac::Mac;
+use hilrig_file::WholeFile;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::VirtualError;
 
-/// What a board remembers beside its flash.
+/// A board's persistent state, without its flash.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Record {
@@ -29,25 +30,25 @@ struct Record {
     power_ons: u64,
 }
 
-/// A board's folder, held by this process.
+/// A board's folder, locked by this process.
 #[derive(Debug)]
 pub struct StateDir {
     dir: PathBuf,
     record: Record,
-    /// Holds the lock while it is open.
+    /// The lock, while it is open.
     _lock: File,
 }
 
 impl StateDir {
-    /// Makes the folder where it is not there, locks it and reads what the board remembers. A new
-    /// board has the given MAC, or one of the vendor `oui` that is derived from the seed; an old one keeps its own.
+    /// Creates the folder where it is missing, locks it and reads the board's state. A new board has the given
+    /// MAC, or one of the vendor `oui` that is derived from the seed; an old one keeps its own.
     pub fn open(
         dir: &Path,
         mac: Option<Mac>,
         oui: [u8; 3],
         seed: u64,
     ) -> Result<StateDir, VirtualError> {
-        // QEMU and links see the folder from elsewhere.
+        // QEMU and links use the folder from elsewhere.
         let dir = made(dir)?;
         only_files(&dir)?;
         let lock = take_lock(&dir)?;
@@ -57,7 +58,7 @@ impl StateDir {
                 VirtualError::Folder {
                     path: path.clone(),
                     found: error.to_string(),
-                    help: "Delete it: the board then gets its MAC address anew.",
+                    help: "Delete it: the board then gets a new MAC address.",
                 }
             })?),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -72,7 +73,7 @@ impl StateDir {
             }
             (given, has) => has.or(given).unwrap_or_else(|| derived_mac(oui, seed)),
         };
-        // The first byte's lowest bit says that an address is not one board's.
+        // The first byte's lowest bit marks an address of a group.
         if mac.0[0] & 1 != 0 || mac.0[..3] == [0; 3] {
             return Err(VirtualError::Mac(mac));
         }
@@ -102,8 +103,8 @@ impl StateDir {
         self.save()
     }
 
-    /// Counts a power-on and writes the identity that the firmware finds in this one: a seed that
-    /// no earlier power-on had, and that the board's own seed decides.
+    /// Counts a power-on and writes its identity for the firmware, with a seed that is derived from the board's
+    /// own and differs from those of earlier power-ons.
     pub fn power_on(&mut self, seed: u64) -> Result<PathBuf, VirtualError> {
         self.count_power_on()?;
         let path = self.dir.join("identity.bin");
@@ -114,17 +115,14 @@ impl StateDir {
 
     fn save(&self) -> Result<(), VirtualError> {
         let path = self.dir.join("board.json");
-        let new = self.dir.join("board.json.new");
         let json = serde_json::to_vec(&self.record).map_err(std::io::Error::from);
-        // In one step, so that a killed process leaves the old file or the new one.
-        json.and_then(|json| fs::write(&new, json))
-            .and_then(|()| fs::rename(&new, &path))
+        json.and_then(|json| WholeFile::new(path.clone()).write(&json))
             .map_err(VirtualError::io(format!("writing {}", path.display())))
     }
 }
 
-/// A seed for a board whose user gives none: each folder has its own, and it stays the same. Makes
-/// the folder where it is not there.
+/// The default seed of a board: each folder has its own, and it stays the same. Creates the folder where
+/// it is missing.
 pub fn seed_of(dir: &Path) -> Result<u64, VirtualError> {
     let dir = made(dir)?;
     let digest = Sha256::new().chain_update(b"state").chain_update(dir.as_os_str().as_bytes());
@@ -136,14 +134,14 @@ pub fn seed_of(dir: &Path) -> Result<u64, VirtualError> {
 /// The folder, absolute and without links.
 fn made(dir: &Path) -> Result<PathBuf, VirtualError> {
     fs::create_dir_all(dir)
-        .map_err(VirtualError::io(format!("making the folder {}", dir.display())))?;
+        .map_err(VirtualError::io(format!("creating the folder {}", dir.display())))?;
     dir.canonicalize().map_err(VirtualError::io(format!("finding the folder {}", dir.display())))
 }
 
 /// The most that `board.json` has, bytes.
 const MOST_JSON: u64 = 4096;
 
-/// What a board keeps is in regular files: to open a named pipe would wait for its other end.
+/// A board's state is in regular files: the open of a named pipe would wait for its other end.
 fn only_files(dir: &Path) -> Result<(), VirtualError> {
     for name in ["board.json", "flash.bin", "identity.bin", "eeprom.bin", "lock"] {
         let path = dir.join(name);
@@ -151,7 +149,7 @@ fn only_files(dir: &Path) -> Result<(), VirtualError> {
         let found = match meta.is_file() {
             false => "it is no regular file".to_owned(),
             true if name == "board.json" && meta.len() > MOST_JSON => {
-                format!("it has {} bytes, and {MOST_JSON} are the most", meta.len())
+                format!("it has {} bytes, more than {MOST_JSON}", meta.len())
             }
             true => continue,
         };
@@ -188,7 +186,7 @@ fn take_lock(dir: &Path) -> Result<File, VirtualError> {
     Ok(file)
 }
 
-/// Without a MAC address of its own a board gets one from its seed.
+/// The default MAC address of a board, derived from its seed.
 fn derived_mac([a, b, c]: [u8; 3], seed: u64) -> Mac {
     let digest = Sha256::new().chain_update(b"mac").chain_update(seed.to_le_bytes()).finalize();
     Mac([a, b, c, digest[0], digest[1], digest[2]])
@@ -239,7 +237,7 @@ mod tests {
         let (a, b) = (seed("a"), seed("b"));
         assert_ne!(derived_mac(OUI, a), derived_mac(OUI, b));
         assert_eq!(seed("a"), a);
-        // By another name it is the same folder.
+        // Another path of the same folder.
         std::os::unix::fs::symlink(dir.path().join("a"), dir.path().join("c")).unwrap();
         assert_eq!(seed("c"), a);
         assert_eq!(seed("./b/../a"), a);
@@ -258,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_second_holder_is_told_the_first() {
+    fn the_second_process_sees_the_first() {
         let dir = tempfile::tempdir().unwrap();
         let _first = StateDir::open(dir.path(), None, OUI, 1).unwrap();
         let error = StateDir::open(dir.path(), None, OUI, 1).unwrap_err().to_string();
@@ -279,7 +277,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::File::create(dir.path().join("board.json")).unwrap().set_len(5 << 30).unwrap();
         let error = StateDir::open(dir.path(), None, OUI, 1).unwrap_err().to_string();
-        assert!(error.contains("board.json") && error.contains("are the most"), "{error}");
+        assert!(error.contains("board.json") && error.contains("more than"), "{error}");
     }
 
     #[test]

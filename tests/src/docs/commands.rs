@@ -31,7 +31,7 @@ impl Accepted {
                 section = line;
                 continue;
             }
-            if let Some(parts) = flag.captures(line).filter(|_| section == "Options:") {
+            if let Some(parts) = flag.captures(line) {
                 let names = [parts.get(1), parts.get(2)].into_iter().flatten();
                 last = names.map(|name| name.as_str().to_owned()).collect();
                 for name in &last {
@@ -78,6 +78,18 @@ impl Helps {
         let accepted = Accepted::read(&String::from_utf8_lossy(&help));
         self.known.insert(path.to_owned(), accepted.clone());
         accepted
+    }
+
+    /// Every command and subcommand, such as `heap check`. `help` is clap's own.
+    pub fn commands(&mut self) -> Vec<String> {
+        let mut all = Vec::new();
+        for command in self.get(&[]).commands.iter().filter(|name| *name != "help") {
+            let below = self.get(std::slice::from_ref(command)).commands;
+            all.push(command.clone());
+            let below = below.iter().filter(|name| *name != "help");
+            all.extend(below.map(|name| format!("{command} {name}")));
+        }
+        all
     }
 
     /// What is wrong with the words after `hilrig`. A `mention` may lack arguments that are needed.

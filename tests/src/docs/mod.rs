@@ -7,6 +7,7 @@ pub mod commands;
 pub mod keys;
 pub mod links;
 pub mod markdown;
+pub mod names;
 pub mod pictures;
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-"""Tests of a port, with probe.c in the core's place: what the ports' test_port.py share. To be used with
-unittest.TestCase beside it; start() gives a board that was just started."""
+"""Tests of a port, with probe.c in the core's place: shared by the ports' test_port.py. Use it with unittest.TestCase
+beside it; start() gives a board that was just started."""
 
 import time
 
@@ -20,7 +20,7 @@ class Reset:
     def crash(self, how, text):
         with self.start() as board:
             board.expect("ready")
-            board.tell("crash " + how).close()
+            board.send("crash " + how).close()
             board.expect(r"\r\n" + CUT_HERE + r"\r\n" + text)
             board.expect(rf"\r\n>>>stack>>>\r\n\r\nctx: cont\r\n{self.stack} offset: 0000\r\n")
             board.expect(r"\r\n<<<stack<<<\r\n")
@@ -31,7 +31,7 @@ class Reset:
     def test_restart(self):
         with self.start() as board:
             board.expect("ready")
-            board.tell("reset").close()
+            board.send("reset").close()
             self.expect_start(board, 2, 4)
 
     def test_reset_from_outside(self):
@@ -86,7 +86,7 @@ class Contract:
         time.sleep(self.measured_seconds)  # the time that is measured
         cpu = self.board.cpu_seconds() - cpu
         last, last_asked, last_told = self.uptime()
-        # However long a busy machine took for the questions.
+        # The questions themselves may take long on a busy machine.
         self.assertGreater(last - first, last_asked - first_told - 0.01)
         self.assertLess(last - first, last_told - first_asked + 0.01)
         self.assertLess(cpu, self.cpu_share * (last_asked - first_told), "an idle board must sleep")

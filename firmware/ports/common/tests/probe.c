@@ -1,5 +1,5 @@
 /*
- * In the core's place: does what a port's test_port.py asks for, one line a command over
+ * In place of the core: executes the commands of a port's test_port.py, one line each, over
  * TCP port 9705, so that the port is tested from both sides of its contract.
  */
 #include <stdarg.h>
@@ -141,7 +141,7 @@ static void obey(const char *line)
 	}
 }
 
-static void say(const char *format, unsigned long value)
+static void print(const char *format, unsigned long value)
 {
 	char text[60];
 
@@ -169,20 +169,20 @@ static void serve(void)
 	port->tcp_close(port->self, stream);
 }
 
-void core_run(const struct port *given, const char *build)
+void core_run(const struct port *given)
 {
 	struct port_net net = {0};
 	char text[60];
 
 	port = given;
-	snprintf(text, sizeof text, "probe %s mac %02x%02x\r\n", build, port->mac[4], port->mac[5]);
+	snprintf(text, sizeof text, "probe %s mac %02x%02x\r\n", port->build, port->mac[4], port->mac[5]);
 	port->serial_write(port->self, text, strlen(text));
-	say("reason %lu\r\n", port->reset_reason);
+	print("reason %lu\r\n", port->reset_reason);
 	port->net_start(port->self, &net);
 	while (port->net_state(port->self) != PORT_NET_UP)
 		port->idle(port->self, 1000);
 	port->tcp_listen(port->self, 9705);
-	say("ready at %lu ms\r\n", port->uptime_ms(port->self));
+	print("ready at %lu ms\r\n", port->uptime_ms(port->self));
 	for (;;) {
 		while ((stream = port->tcp_accept(port->self)) == NULL)
 			port->idle(port->self, 10000);

@@ -4,17 +4,15 @@ import os
 import re
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 
-DEADLINE = 20.0  # seconds; for a busy machine, none of the waits is near it
+sys.path.append(os.path.join(os.path.dirname(__file__), "../../../tests"))
+from peers import DEADLINE, free_port  # noqa: E402
 
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+__all__ = ["DEADLINE", "Process"]
 
 
 class Process:
@@ -56,7 +54,7 @@ class Process:
             self.changed.notify_all()
 
     def stop(self):
-        """As if the power went."""
+        """Like a power cut."""
         self.process.kill()
         self.process.wait()
         if self.listen:
@@ -86,14 +84,14 @@ class Process:
         came = self.log[self.seen :][-2000:].decode("latin1")
         raise AssertionError(f"waited {DEADLINE:.0f} s for {pattern!r}, instead came:\n{came}")
 
-    def tell(self, command):
+    def send(self, command):
         """Sends a command that may have no answer."""
         connection = socket.create_connection(("127.0.0.1", self.port), DEADLINE)
         connection.sendall(command.encode() + b"\n")
         return connection
 
     def ask(self, command):
-        with self.tell(command) as connection:
+        with self.send(command) as connection:
             answer = b""
             while not answer.endswith(b"\n"):
                 chunk = connection.recv(4096)

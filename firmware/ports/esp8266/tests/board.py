@@ -31,7 +31,7 @@ class Board(Process):
             return file.read()
 
     def notes(self):
-        """All that the fake reports, oldest first; and what a sanitizer said."""
+        """All that the fake reports, oldest first; and a sanitizer's output."""
         with open(f"{self.path}/pins", encoding="utf-8") as file:
             return file.read().splitlines()
 

@@ -66,7 +66,7 @@ def image(path):
 
 
 def floors(path):
-    """Bytes that a phase must keep on an ESP8266; its lines may stand behind a #."""
+    """Bytes that a phase must keep on an ESP8266; its lines may be commented out."""
     with open(path, encoding="utf-8") as file:
         part = file.read().split("[firmware.esp8266]")[1].split("[firmware.")[0]
     found = re.search(r"^(?:# )?floor = \{(.*)\}$", part, re.MULTILINE)
@@ -104,7 +104,7 @@ def without_core(linked, virtual, taken, stack, configuration, *bytes_fault):
     parts = ", ".join(f".{kind} {size}" for kind, size in sorted(data.items()))
     print(f"of the firmware: {parts}; constants in flash {flash}")
     floor = floors(configuration)
-    # All, so that one run says all.
+    # All of them, so that one run reports all.
     return all(
         [
             judge("heap at start", heap, AIM_AT_START),

@@ -3,8 +3,8 @@
 
 CI are gcc's call graphs with stack usage (-fcallgraph-info=su), of the firmware and of BearSSL, compiled for
 the chip. The deepest way down from port_run() must fit LIMIT bytes (CONT_STACKSIZE), with what an
-interrupt of the SDK puts on top. A call through a pointer goes wherever TARGETS says that it can.
-A way that leads into a function which nobody knows ends the check.
+interrupt of the SDK adds. A call through a pointer goes to all its TARGETS.
+A path into an unknown function ends the check.
 """
 
 import re
@@ -103,7 +103,7 @@ def targets(caller, sizes):
             if found:
                 return found - {caller}
             sys.exit(f"stack.py: {caller} calls through a pointer, and nothing is there: {forms}")
-    sys.exit(f"stack.py: {caller} calls through a pointer: TARGETS must say where that leads")
+    sys.exit(f"stack.py: {caller} calls through a pointer: TARGETS must have its targets")
 
 
 class Depths:
@@ -122,7 +122,7 @@ class Depths:
             return OTHER, ((function, OTHER),)
         if function in self.entered:
             circle = " > ".join(self.entered[self.entered.index(function) :] + [function])
-            sys.exit(f"stack.py: a recursion, whose depth nobody knows: {circle}")
+            sys.exit(f"stack.py: a recursion of unknown depth: {circle}")
         self.entered.append(function)
         below = (0, ())
         twice = function in TWICE

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds an object's undefined symbols against a list: symbols.py NM OBJECT LIST
 
-The list says who has each: a line "# NAME" and the symbols under it.
+The list has the owner of each: a line "# NAME" and the symbols under it.
 """
 
 import subprocess
@@ -9,10 +9,10 @@ import sys
 
 
 def main(nm, linked, listed):
-    told = subprocess.run(
+    undefined = subprocess.run(
         [nm, "--undefined-only", "--demangle", linked], capture_output=True, text=True, check=True
     )
-    wanted = {line.strip().split(" ", 1)[1] for line in told.stdout.splitlines()}
+    wanted = {line.strip().split(" ", 1)[1] for line in undefined.stdout.splitlines()}
     with open(listed, encoding="ascii") as file:
         there = {line.strip() for line in file if line.strip() and not line.startswith("#")}
     for symbol in sorted(wanted - there):

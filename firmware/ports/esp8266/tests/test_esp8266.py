@@ -112,7 +112,7 @@ class Wifi(firmware.Http, unittest.TestCase):
             self.assertIn("configuration", self.http("/config"))
 
     def test_what_comes_ends_the_sleep(self):
-        """Whatever the machine is busy with: a sleep that goes on over a request is told by the fake.
+        """On a busy machine, too: the fake reports a sleep that continues over a request.
 
         A few may be: bytes that came twice are nothing new.
         """

@@ -26,7 +26,7 @@ class Debugger:
         self.stream.close()
         self.socket.close()
 
-    def tell(self, command):
+    def send(self, command):
         self.socket.sendall(f"${command}#{sum(command.encode()) & 0xFF:02x}".encode())
 
     def answer(self):
@@ -40,7 +40,7 @@ class Debugger:
         return text[:-1].decode()
 
     def ask(self, command):
-        self.tell(command)
+        self.send(command)
         return self.answer()
 
     def word(self, text):

@@ -18,6 +18,7 @@ BOOT_LOOP = os.path.join(BUILD, "lm3s6965-faults/BOOT_LOOP/firmware.elf")
 
 
 class OnQemu(firmware.Firmware, unittest.TestCase):
+    device = "LM3S6965"
     free_at_boot = 50000
     free_in_handshake = 25000
     free_in_small_handshake = 38000
@@ -25,6 +26,12 @@ class OnQemu(firmware.Firmware, unittest.TestCase):
 
     def start_board(self):
         return Board(FIRMWARE)
+
+    def test_the_chips_own_name(self):
+        self.assertIn(b"\r\nLM3S6965 IP: 10.0.2.15\r\nLM3S6965 WebServer Port: 9705\r\n", self.board.log)
+        self.assertIn("<h1>LM3S6965 configuration</h1>", self.http("/config"))
+        self.assertEqual(self.http("/?request=Reset"), "LM3S6965 is restarting")
+        self.assertNotIn(b"ESP8266", self.board.log)
 
 
 class Crash(unittest.TestCase):

@@ -2,7 +2,7 @@
 """The LM3S6965 port on QEMU: test_port.py BUILD
 
 BUILD holds lm3s6965-probe/, an image with probe.c in the core's place, and
-lm3s6965/ and lm3s6965-faults/BOOT_LOOP/, the firmware, which test_core.py walks.
+lm3s6965/ and lm3s6965-faults/BOOT_LOOP/, the firmware, which test_core.py tests.
 """
 
 import os
@@ -143,7 +143,7 @@ class Sleep(unittest.TestCase):
         self.board = Board(PROBE)
         self.addCleanup(self.board.__exit__)
         self.board.expect("ready")
-        self.peer = self.board.tell("led 0")
+        self.peer = self.board.send("led 0")
         self.addCleanup(self.peer.close)
         self.assertEqual(self.peer.recv(100), b"ok\n")
 
@@ -202,7 +202,7 @@ class Randomness(unittest.TestCase):
                     board.stop()
                     board.start()
                 else:
-                    board.tell("reset").close()
+                    board.send("reset").close()
             self.assertEqual(len(seen), 8)
             self.assertEqual(len(seeds), 4)
 
@@ -251,7 +251,7 @@ class Probe(unittest.TestCase):
         with Board(PROBE) as board:
             board.expect("ready at .*\r\n")
             memory, text, deadline = Memory(self, board), b"", time.monotonic() + DEADLINE
-            board.tell("crash stack").close()
+            board.send("crash stack").close()
             end = b"<<<stack<<<\r\n\r\n--------------- CUT HERE FOR EXCEPTION DECODER ---------------\r\n"
             while end not in text:
                 self.assertLess(time.monotonic(), deadline, text[-300:])
@@ -270,7 +270,7 @@ class Probe(unittest.TestCase):
             with self.subTest(index), Board(PROBE) as board:
                 board.expect("ready at .*\r\n")
                 Memory(self, board).ask(f"writel {self.block + 40:#x} {index:#x}")
-                board.tell("crash stack").close()
+                board.send("crash stack").close()
                 board.expect("reason 2")
                 board.expect("ready at ")
 

@@ -1,7 +1,7 @@
 /*
  * What the ESP8266's ROM does after a reset in flash-boot mode: reads the
  * image at the start of the flash, loads its segments, checks the checksum and
- * jumps, saying on the serial port what the chip's ROM says.
+ * jumps, and prints what the chip's ROM prints.
  *
  * Two things the chip does elsewhere are done here: the first MiB of flash is
  * copied to where the chip's cache maps it, and what is no image, or would load

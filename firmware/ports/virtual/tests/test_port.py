@@ -189,14 +189,14 @@ class Contract(contract.Contract, unittest.TestCase):
             self.assertEqual(int(word.split()[-1], 16) & 1, value)
 
     def test_a_peer_that_trickles_is_served_in_turn(self):
-        """Byte by byte into a connection that waits behind another one.
+        """Byte by byte into a connection that waits for another one.
 
         A byte that was refused comes again after a second at the earliest, each time; a machine that
         was busy elsewhere is not so five times in a row.
         """
 
         def answered_after():
-            held = self.board.tell("led 0")
+            held = self.board.send("led 0")
             with socket.create_connection(("127.0.0.1", self.board.port), DEADLINE) as peer:
                 peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 for _ in range(60):
@@ -226,7 +226,7 @@ class Randomness(unittest.TestCase):
                     good, value = board.ask("random").split()
                     self.assertEqual(good, "1")
                     seen.add(value)
-                board.tell("reset").close()
+                board.send("reset").close()
             self.assertEqual(len(seen), 6)
 
 
@@ -242,7 +242,7 @@ class Serial(unittest.TestCase):
             self.assertEqual(board.ask("led 1"), "ok")
             self.assertLess(len(os.read(pipe, 1 << 20)), 80000)
             # Read again, the line works again.
-            board.tell("reset").close()
+            board.send("reset").close()
             log = b""
             while b"rst cause:2" not in log:
                 self.assertTrue(select.select([pipe], [], [], DEADLINE)[0], log[-500:])

@@ -1,13 +1,13 @@
 //! Flashing a chip of the ESP32 family, with espflash's own flasher.
 //!
 //! The image is an ELF file; espflash makes the second-stage loader, the partition table and the
-//! application's image from it. The ROM's loader writes them, without espflash's RAM stub: the
-//! stub is faster, but it is a program that is run on the chip and that nothing here can stand in
-//! for, while each command of the ROM is held against a fake that keeps its flash. The ROM takes the
-//! MD5 of its flash, so what is unchanged is not written again and what is written is verified.
+//! application's image from it. The ROM's loader writes them, without espflash's RAM stub. The stub is
+//! faster, but it is a program on the chip that no test can emulate, while a fake with a flash tests each
+//! command of the ROM. The ROM computes the MD5 of its flash, so unchanged segments are not written
+//! again, and written ones are verified.
 //!
-//! espflash runs on a thread of its own behind a [`Relay`]: what it does wrong with a board that
-//! lies ends as a fault of the bench.
+//! espflash runs on a thread of its own, connected by a [`Pump`]. A panic of espflash ends as a fault of
+//! the bench.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,46 +26,33 @@ use hilrig_core::mac::Mac;
 use hilrig_core::text::printable;
 use serialport::{TTYPort, UsbPortInfo};
 
-use crate::esp::esp8266_loader::Deadlines;
-use crate::esp::espflash_pump::{self as relay, Relay};
+use crate::esp::deadlines::LoaderDeadlines;
+use crate::esp::espflash_pump::{self, Pump};
 
-/// The rate at which the ROM's loader is called; it may be changed afterwards.
+/// The rate at which the ROM's loader starts.
 pub const ROM_BAUD: u32 = 115_200;
 
 /// The ROM's block.
 const BLOCK: usize = 0x400;
-/// How often progress is told.
-const TELLING: Duration = Duration::from_millis(50);
+/// Interval between reports of progress.
+const REPORTS: Duration = Duration::from_millis(50);
 
-/// The chip of a kind of board, if it is of this family.
+/// The chip of a kind of board, if espflash knows it.
 pub fn chip(kind: BoardKind) -> Option<Chip> {
-    Some(match kind {
-        BoardKind::Esp32 => Chip::Esp32,
-        BoardKind::Esp32c2 => Chip::Esp32c2,
-        BoardKind::Esp32c3 => Chip::Esp32c3,
-        BoardKind::Esp32c5 => Chip::Esp32c5,
-        BoardKind::Esp32c6 => Chip::Esp32c6,
-        BoardKind::Esp32h2 => Chip::Esp32h2,
-        BoardKind::Esp32p4 => Chip::Esp32p4,
-        BoardKind::Esp32s2 => Chip::Esp32s2,
-        BoardKind::Esp32s3 => Chip::Esp32s3,
-        BoardKind::Virtual | BoardKind::Lm3s6965 | BoardKind::Esp8266 | BoardKind::Probe => {
-            return None;
-        }
-    })
+    kind.name().parse().ok()
 }
 
-/// What is to be done.
-pub struct Job {
-    /// The chip that it has to be.
+/// What to flash, and on which chip.
+pub struct FlashRequest {
+    /// The expected chip.
     pub chip: Chip,
-    /// The MAC that it has to have.
+    /// The expected MAC.
     pub mac: Option<Mac>,
     /// The ELF file.
     pub elf: Arc<[u8]>,
     /// Its name, for messages.
     pub name: String,
-    /// Write what is there already, too.
+    /// Also write segments that are there already.
     pub force: bool,
     /// Rate of the loader.
     pub baud: u32,
@@ -75,10 +62,9 @@ pub struct Job {
 
 /// What went wrong.
 #[derive(Debug)]
-pub struct Failed {
+pub struct FlashFailure {
     pub fault: BoardFault,
-    /// Another reset into the loader may help: the flash is as it was, and the chip is not a wrong
-    /// one.
+    /// Another reset into the loader may help: the flash is unchanged, and the chip is not a wrong one.
     pub again: bool,
 }
 
@@ -86,7 +72,7 @@ pub struct Failed {
 enum Trouble {
     /// The line or the loader.
     Espflash(Error),
-    /// What another attempt does not mend.
+    /// Another attempt does not help.
     Final(BoardFault),
 }
 
@@ -100,18 +86,19 @@ impl From<Error> for Trouble {
 pub fn flash(
     port: &mut TTYPort,
     path: &Path,
-    deadlines: Deadlines,
+    deadlines: LoaderDeadlines,
     stop: &AtomicBool,
-    job: &Job,
-    progress: &mut Progress,
-) -> Result<Mac, Failed> {
-    let (near, far) = relay::pty(ROM_BAUD).map_err(|fault| Failed { fault, again: false })?;
-    let mut relay = Relay::new(port, path, deadlines, job.baud, stop);
+    job: &FlashRequest,
+    progress: &mut WriteProgress,
+) -> Result<Mac, FlashFailure> {
+    let (near, far) =
+        espflash_pump::pty(ROM_BAUD).map_err(|fault| FlashFailure { fault, again: false })?;
+    let mut pump = Pump::new(port, path, deadlines, job.baud, stop);
     let (carried, result) = std::thread::scope(|scope| {
         let progress = &mut *progress;
         let espflash = scope.spawn(move || talk(far, path, job, progress));
         // The near end is closed when this returns, which ends espflash if it has not ended.
-        let carried = relay.carry(near);
+        let carried = pump.run(near);
         (carried, espflash.join())
     });
     let (mut fault, again) = match (carried, result) {
@@ -119,25 +106,30 @@ pub fn flash(
         (_, Ok(Err(Trouble::Final(fault)))) => (fault, false),
         (Err(fault), _) => (fault, !stop.load(Ordering::Relaxed)),
         (Ok(()), Ok(Err(Trouble::Espflash(error)))) => (
-            BoardFault::new(relay.tried(), words(&error)).help(
-                "Start again; if it stays, look at the line (cable, rate) and the flash chip.",
+            BoardFault::new(pump.tried(), words(&error)).help(
+                "Try again; if it fails again, check the line (cable, rate) and the flash chip.",
             ),
             true,
         ),
         (Ok(()), Err(panic)) => (
-            BoardFault::new(relay.tried(), format!("espflash gave up: {}", text_of(&*panic)))
-                .help("Look at the ELF file, and at the line: a loader that answers garbage."),
+            BoardFault::new(pump.tried(), format!("espflash panicked: {}", text_of(&*panic)))
+                .help("Check the ELF file, and the line: the loader may answer garbage."),
             true,
         ),
     };
     if let Some(at) = progress.at() {
         fault.found = format!("{at}: {}", fault.found);
     }
-    Err(Failed { fault, again: again && progress.at().is_none() })
+    Err(FlashFailure { fault, again: again && progress.at().is_none() })
 }
 
 /// espflash's side.
-fn talk(port: TTYPort, path: &Path, job: &Job, progress: &mut Progress) -> Result<Mac, Trouble> {
+fn talk(
+    port: TTYPort,
+    path: &Path,
+    job: &FlashRequest,
+    progress: &mut WriteProgress,
+) -> Result<Mac, Trouble> {
     let (vid, pid) = job.usb.unwrap_or_default();
     let usb = UsbPortInfo {
         vid,
@@ -147,7 +139,7 @@ fn talk(port: TTYPort, path: &Path, job: &Job, progress: &mut Progress) -> Resul
         product: None,
         interface: None,
     };
-    // The board's own lines have put it into its loader, and reset it afterwards.
+    // The board's own lines reset it into its loader, and into its firmware after this.
     let connection = Connection::new(
         port,
         usb,
@@ -164,7 +156,7 @@ fn talk(port: TTYPort, path: &Path, job: &Job, progress: &mut Progress) -> Resul
         .map_err(|error| match error {
             Error::ChipMismatch(expected, found) => refused(
                 format!("it is an {found}, the configuration says {expected}"),
-                "Mend the board's `kind`, or name another port.",
+                "Correct the board's `kind`, or name another port.",
             ),
             Error::ChipDetectError(_) => {
                 refused(words(&error), "Name the port of a chip of the ESP32 family.")
@@ -173,21 +165,21 @@ fn talk(port: TTYPort, path: &Path, job: &Job, progress: &mut Progress) -> Resul
         })?;
     if flasher.secure_download_mode() {
         return Err(refused(
-            "the chip is in secure download mode: it tells neither its MAC nor what is in its flash".into(),
-            "Such a chip can be flashed by its maker's tools only.",
+            "the chip is in secure download mode: it reports neither its MAC nor the contents of its flash".into(),
+            "Only its maker's tools can flash such a chip.",
         ));
     }
     let info = flasher.device_info()?;
     let told = info.mac_address.unwrap_or_default();
-    let mac: Mac = told.parse().map_err(|error: hilrig_core::mac::NoMac| {
-        refused(error.to_string(), "Look at the line.")
-    })?;
+    let mac: Mac = told
+        .parse()
+        .map_err(|error: hilrig_core::mac::NoMac| refused(error.to_string(), "Check the line."))?;
     if let Some(expected) = job.mac
         && expected != mac
     {
         return Err(refused(
             format!("its MAC is {mac}, the configuration says {expected}"),
-            "Another board hangs on this port: mend `port` or `mac`.",
+            "Another board is on this port: correct `port` or `mac`.",
         ));
     }
     let settings = FlashSettings::new(None, Some(info.flash_size), None);
@@ -202,12 +194,11 @@ fn talk(port: TTYPort, path: &Path, job: &Job, progress: &mut Progress) -> Resul
     if job.baud != ROM_BAUD {
         flasher.change_baud(job.baud)?;
     }
-    // Attaches the flash anew, and stops the watchdog of a chip with a USB port of its own.
+    // Attaches the flash again, and stops the watchdog of a chip with a USB port of its own.
     flasher.disable_watchdog()?;
     progress.total = segments.iter().map(|segment| u64::from(segment.size())).sum();
-    // `Flasher`'s own writing ends in a FLASH_END that starts the firmware. The board must run
-    // nothing until it is reset, so its target is driven from here (esptool leaves FLASH_END out
-    // for the same reason).
+    // `Flasher` ends with a FLASH_END, which starts the firmware. The board must run nothing until it is
+    // reset, so its target is used directly (esptool leaves FLASH_END out for the same reason).
     let mut target = job.chip.flash_target(SpiAttachParams::default(), false, true, !job.force);
     for segment in segments {
         progress.begin(segment.size());
@@ -218,7 +209,7 @@ fn talk(port: TTYPort, path: &Path, job: &Job, progress: &mut Progress) -> Resul
 
 /// What goes into the flash: second-stage loader, partition table, application.
 fn segments(
-    job: &Job,
+    job: &FlashRequest,
     settings: FlashSettings,
     crystal: XtalFrequency,
     revision: u32,
@@ -232,14 +223,14 @@ fn segments(
             job.chip
         ));
     }
-    // The ESP32-P4 of version 3 has another second-stage loader, which espflash takes by this.
+    // The ESP32-P4 of version 3 has another second-stage loader, which espflash selects by this.
     let least = if job.chip == Chip::Esp32p4 && revision >= 300 { 300 } else { 0 };
     let data = FlashData::new(settings, least, None, job.chip, crystal);
     let image = IdfBootloaderFormat::new(&job.elf, &data, None, None, None, None)
         .map_err(|error| words(&error))?;
     if check_idf_bootloader(&job.elf.to_vec()).is_err() {
         return Err(
-            "it holds no application descriptor, without which the second-stage loader does not start it: \
+            "it has no application descriptor, without which the second-stage loader does not start it: \
              neither a section `.flash.appdesc` or `.rodata_desc` nor a symbol `esp_app_desc` (ESP-IDF links it in; \
              esp-hal needs `esp_bootloader_esp_idf::esp_app_desc!()`)"
                 .into(),
@@ -249,9 +240,9 @@ fn segments(
 }
 
 /// How far a flashing is.
-pub struct Progress {
-    tell: Box<dyn Fn(u64, u64) + Send>,
-    told: Option<Instant>,
+pub struct WriteProgress {
+    report: Box<dyn Fn(u64, u64) + Send>,
+    reported: Option<Instant>,
     total: u64,
     /// Of the segments before this one.
     before: u64,
@@ -262,12 +253,12 @@ pub struct Progress {
     time: Duration,
 }
 
-impl Progress {
-    /// `tell` gets bytes done and bytes in all.
-    pub fn new(tell: Box<dyn Fn(u64, u64) + Send>) -> Progress {
-        Progress {
-            tell,
-            told: None,
+impl WriteProgress {
+    /// `report` gets the bytes done and the bytes in all.
+    pub fn new(report: Box<dyn Fn(u64, u64) + Send>) -> WriteProgress {
+        WriteProgress {
+            report,
+            reported: None,
             total: 0,
             before: 0,
             segment: 0,
@@ -278,13 +269,13 @@ impl Progress {
         }
     }
 
-    /// What was done, once all of it is.
+    /// The result, once all is done.
     pub fn flashed(&self) -> Flashed {
         Flashed {
             bytes: self.written,
             time: self.time,
             kept: self.written == 0,
-            // By the MD5 of each segment in the flash, whether it was written or kept.
+            // By the MD5 of each segment in the flash, written or kept.
             verified: Some(true),
             baud: None,
         }
@@ -301,23 +292,23 @@ impl Progress {
         (self.segment, self.now) = (u64::from(size), 0);
     }
 
-    fn tell(&mut self, now: bool) {
-        if now || self.told.is_none_or(|told| told.elapsed() >= TELLING) {
-            self.told = Some(Instant::now());
-            (self.tell)(self.before + self.now, self.total);
+    fn report(&mut self, now: bool) {
+        if now || self.reported.is_none_or(|reported| reported.elapsed() >= REPORTS) {
+            self.reported = Some(Instant::now());
+            (self.report)(self.before + self.now, self.total);
         }
     }
 }
 
-impl ProgressCallbacks for Progress {
+impl ProgressCallbacks for WriteProgress {
     fn init(&mut self, _: u32, _: usize) {
         self.writing = Some(Instant::now());
-        self.tell(true);
+        self.report(true);
     }
 
     fn update(&mut self, blocks: usize) {
         self.now = self.segment.min((blocks * BLOCK) as u64);
-        self.tell(false);
+        self.report(false);
     }
 
     fn verifying(&mut self) {
@@ -328,7 +319,7 @@ impl ProgressCallbacks for Progress {
         self.now = self.segment;
         self.writing = None;
         self.written += if skipped { 0 } else { self.segment };
-        self.tell(true);
+        self.report(true);
     }
 }
 
@@ -338,7 +329,7 @@ fn words(error: &Error) -> String {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
         let more = error.to_string();
-        // Some repeat their cause's words.
+        // Some repeat the words of their cause.
         if !text.ends_with(&more) {
             text = format!("{text}: {more}");
         }

@@ -4,13 +4,13 @@
 
 use hilrig_core::mac::Mac;
 
-/// A register whose content tells one chip family from another.
+/// A register whose value identifies the chip family.
 pub const MAGIC_REGISTER: u32 = 0x4000_1000;
-/// What an ESP8266 holds there.
+/// Its value on an ESP8266.
 pub const MAGIC: u32 = 0xFFF0_C101;
-/// The fuse words that the MAC is made of: m0, m1, m3.
+/// The fuse words with the MAC: m0, m1, m3.
 pub const MAC_REGISTERS: [u32; 3] = [0x3FF0_0050, 0x3FF0_0054, 0x3FF0_005C];
-/// Bytes of one FLASH_DATA block; the ROM takes no other size.
+/// Bytes of one FLASH_DATA block; the ROM accepts no other size.
 pub const BLOCK: usize = 0x400;
 /// Content of erased flash; the last block is padded with it.
 pub const ERASED: u8 = 0xFF;
@@ -18,10 +18,10 @@ pub const ERASED: u8 = 0xFF;
 const SECTOR: u32 = 4096;
 const SECTORS_PER_BLOCK: u32 = 16;
 
-/// The erase size to ask for so that the ROM erases `length` bytes from `offset`.
+/// The erase size of a request that makes the ROM erase `length` bytes from `offset`.
 ///
-/// The ROM counts the sectors up to the next 64 KiB border twice: asked for r sectors it erases
-/// r + min(r, head). So fewer are asked for. Where the number cannot be met, one sector more is
+/// The ROM counts the sectors up to the next 64 KiB border twice: a request for r sectors erases
+/// r + min(r, head). So the request has fewer. Where the exact number is impossible, one sector more is
 /// erased, never one less.
 pub fn erase_size(offset: u32, length: u32) -> u32 {
     let sectors = length.div_ceil(SECTOR);
@@ -31,7 +31,7 @@ pub fn erase_size(offset: u32, length: u32) -> u32 {
     asked * SECTOR
 }
 
-/// The MAC in the fuse words m0, m1, m3; `None` where they hold none that the ROM knows.
+/// The MAC in the fuse words m0, m1, m3; `None` where they have none that the ROM knows.
 pub fn mac([m0, m1, m3]: [u32; 3]) -> Option<Mac> {
     let vendor = match ((m1 >> 16) & 0xFF, m3) {
         (_, m3) if m3 != 0 => [(m3 >> 16) as u8, (m3 >> 8) as u8, m3 as u8],
@@ -43,7 +43,7 @@ pub fn mac([m0, m1, m3]: [u32; 3]) -> Option<Mac> {
     Some(Mac([a, b, c, (m1 >> 8) as u8, m1 as u8, (m0 >> 24) as u8]))
 }
 
-/// A chip by what it holds in [`MAGIC_REGISTER`] (esptool's table of chips that have one).
+/// A chip by the value of its [`MAGIC_REGISTER`] (from esptool's table).
 pub fn chip_words(magic: u32) -> &'static str {
     match magic {
         MAGIC => "an ESP8266",
@@ -56,8 +56,8 @@ pub fn chip_words(magic: u32) -> &'static str {
     }
 }
 
-/// Whether the loader may say this because bytes were lost or changed on their way to it. A block
-/// that comes out of order (0x06) is one behind a block that was lost.
+/// Whether lost or changed bytes may be the cause of this error. A block out of order (0x06) comes
+/// after a block that was lost.
 pub fn error_of_line(error: u8) -> bool {
     matches!(error, 0x05..=0x07)
 }

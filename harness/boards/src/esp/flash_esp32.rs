@@ -1,7 +1,7 @@
-//! Getting an ELF file onto a chip of the ESP32 family: into its loader, at the rate that works.
+//! Flashing a chip of the ESP32 family with an ELF file: into its loader, at a rate that works.
 //!
-//! The loader of this family is called at a rate of its own and changes it on demand, so a rate
-//! that the line does not carry costs one more reset and leaves the ROM's own.
+//! The loader of this family starts at a fixed rate and changes it on request. Where a rate does not
+//! work on the line, the board is reset once more and flashed at the ROM's own rate.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -11,13 +11,13 @@ use espflash::target::Chip;
 use hilrig_core::board::{BoardFault, Flashed};
 use hilrig_core::image::Image;
 
-use crate::esp::esp32_flasher::{self as esp32, Job, Progress};
+use crate::esp::esp32_flasher::{self as esp32, FlashRequest, WriteProgress};
 use crate::serial::board::SerialBoard;
 use crate::serial::port;
 
 impl SerialBoard {
-    /// Writes what of the image is not in the flash. The chip tells itself what is, so no record is
-    /// kept of that.
+    /// Writes the segments that are not in the flash. The chip computes what is there, so it needs no
+    /// cache.
     pub(crate) async fn write_esp32(
         &mut self,
         chip: Chip,
@@ -25,7 +25,7 @@ impl SerialBoard {
         force: bool,
         progress: Box<dyn Fn(u64, u64) + Send>,
     ) -> Result<Flashed, BoardFault> {
-        let mut job = Job {
+        let mut job = FlashRequest {
             chip,
             mac: self.settings.mac,
             elf: Arc::clone(&image.bytes),
@@ -34,7 +34,7 @@ impl SerialBoard {
             baud: self.settings.flash_baud,
             usb: None,
         };
-        let mut progress = Progress::new(progress);
+        let mut progress = WriteProgress::new(progress);
         let deadlines = self.settings.deadlines;
         let mut first = true;
         let mut until: Option<Instant> = None;
@@ -61,7 +61,7 @@ impl SerialBoard {
                 Err(failed) if !failed.again => return Err(failed.fault),
                 Err(failed) => failed,
             };
-            // Without lines the board may have been in its loader; it was not.
+            // Without lines the board could have been in its loader; it was not.
             entered?;
             match (self.lines.by_hand(), until) {
                 (Some(by_hand), None) => {
@@ -73,7 +73,7 @@ impl SerialBoard {
                     until = Some(Instant::now() + deadlines.by_hand);
                 }
                 (Some(_), Some(until)) if Instant::now() < until => {}
-                // A reset that missed the loader, or a rate that the line does not carry.
+                // The reset missed the loader, or the rate does not work on the line.
                 (None, _) if first => {
                     self.note(&format!(
                         "{}: {}; trying again at {} baud",

@@ -1,36 +1,37 @@
-//! Asking a chip's ROM loader who it is, whatever chip it is.
+//! Identifying a chip of any kind by its ROM loader.
 //!
-//! espflash can do this for the ESP32 family, but panics on answers of a wrong length; here its
-//! tables are used and the answers are read as untrusted.
+//! espflash can do this for the ESP32 family, but panics on answers of a wrong length. This uses its
+//! tables, and reads the answers as untrusted input.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use espflash::target::Chip;
-use hilrig_core::board::{BoardFault, Lines};
+use hilrig_core::board::{BoardFault, ResetLines};
 use hilrig_core::config::BoardKind;
 use hilrig_core::mac::Mac;
 use serde::{Deserialize, Serialize};
 use serialport::TTYPort;
 
-use crate::esp::esp8266_loader::{Deadlines, Loader, Trouble};
+use crate::esp::deadlines::LoaderDeadlines;
+use crate::esp::esp8266_loader::{Esp8266Loader, LoaderTrouble};
 use crate::esp::esp8266_rom as rom;
 use crate::serial::port;
 
-/// What a chip's loader said of itself.
+/// What a chip's loader reports about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Identity {
+pub struct ChipIdentity {
     /// The chip's kind, as in the configuration: `esp8266`.
     pub chip: String,
     /// Its MAC.
     pub mac: Mac,
 }
 
-impl Identity {
+impl ChipIdentity {
     /// Whether a board of that kind has this chip.
     pub fn is_a(&self, kind: BoardKind) -> bool {
-        self.chip == kind.name() || (kind == BoardKind::Virtual && self.chip == "esp8266")
+        kind.rom_chip() == Some(&self.chip)
     }
 }
 
@@ -43,27 +44,25 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// Resets the board on an open port into its loader, asks it, and resets it back. The port comes
-/// back unless the asking thread was lost with it.
-pub async fn ask(
+/// Resets the board on an open port into its loader, identifies it, and resets it into its firmware.
+/// Returns the port, unless the thread panicked with it.
+pub async fn identify(
     port: TTYPort,
     path: &Path,
-    lines: &mut dyn Lines,
-    deadlines: Deadlines,
-) -> (Option<TTYPort>, Result<Identity, BoardFault>) {
-    // Without lines a board may be in its loader all the same.
+    lines: &mut dyn ResetLines,
+    deadlines: LoaderDeadlines,
+) -> (Option<TTYPort>, Result<ChipIdentity, BoardFault>) {
+    // Without lines, a board may still be in its loader.
     let entered = lines.enter_loader(port::fd(&port)).await;
     let stop = Arc::new(AtomicBool::new(false));
     let _guard = StopOnDrop(Arc::clone(&stop));
     let name = path.to_owned();
-    let asked =
-        tokio::task::spawn_blocking(move || match Loader::new(port, name, deadlines, stop) {
-            Ok(mut loader) => {
-                let told = loader.sync(deadlines.sync).and_then(|()| loader.who());
-                (loader.into_port(), told.map_err(|trouble| trouble.fault))
-            }
-            Err((port, fault)) => (port, Err(*fault)),
-        });
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut port = port;
+        let mut loader = Esp8266Loader::new(&mut port, &name, deadlines, &stop);
+        let told = loader.sync(deadlines.sync).and_then(|()| loader.who());
+        (port, told.map_err(|trouble| trouble.fault))
+    });
     let (port, told) = match asked.await {
         Ok((port, told)) => (port, told),
         Err(error) => {
@@ -75,16 +74,16 @@ pub async fn ask(
         tracing::warn!(port = %path.display(), %fault, "the board stays in its loader");
     }
     let told = match (entered, told) {
-        // The reason why nothing answers.
+        // The lines are why nothing answers.
         (Err(fault), Err(_)) => Err(fault),
         (_, told) => told,
     };
     (Some(port), told)
 }
 
-impl Loader {
+impl Esp8266Loader<'_> {
     /// The chip and its MAC.
-    fn who(&mut self) -> Result<Identity, Trouble> {
+    fn who(&mut self) -> Result<ChipIdentity, LoaderTrouble> {
         let magic = self.fenced_register(rom::MAGIC_REGISTER)?;
         if magic == rom::MAGIC {
             let mut words = [0; 3];
@@ -93,14 +92,14 @@ impl Loader {
             }
             let mac = rom::mac(words);
             return match mac {
-                Some(mac) => Ok(Identity { chip: "esp8266".into(), mac }),
-                None => Err(self.unknown(format!("its MAC words {words:08x?} hold no MAC")).into()),
+                Some(mac) => Ok(ChipIdentity { chip: "esp8266".into(), mac }),
+                None => Err(self.unknown(format!("its MAC words {words:08x?} are no MAC")).into()),
             };
         }
         let Ok(chip) = Chip::from_magic(magic) else {
             return Err(self
                 .unknown(format!(
-                    "it holds {magic:#010x} at {:#010x}, as no chip that hilrig knows",
+                    "it has {magic:#010x} at {:#010x}, which no chip has that hilrig knows",
                     rom::MAGIC_REGISTER
                 ))
                 .into());
@@ -108,11 +107,11 @@ impl Loader {
         let [low, high] = mac_registers(chip);
         let (low, high) = (self.fenced_register(low)?, self.fenced_register(high)?);
         let ([c, d, e, f], [_, _, a, b]) = (low.to_be_bytes(), high.to_be_bytes());
-        Ok(Identity { chip: chip.to_string(), mac: Mac([a, b, c, d, e, f]) })
+        Ok(ChipIdentity { chip: chip.to_string(), mac: Mac([a, b, c, d, e, f]) })
     }
 }
 
-/// The fuse words that hold a chip's MAC, its last four bytes first (esptool's MAC_EFUSE_REG).
+/// The fuse words with a chip's MAC, its last four bytes first (esptool's MAC_EFUSE_REG).
 fn mac_registers(chip: Chip) -> [u32; 2] {
     let offset = match chip {
         Chip::Esp32 => 0x04,

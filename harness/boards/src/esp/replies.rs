@@ -1,71 +1,66 @@
-//! The loader's answers, cut out of what comes over the line.
+//! The loader's answers, parsed from the bytes of the line.
 //!
-//! espflash's own reader takes a byte with each system call, two of them for each byte: with many
-//! boards on one machine that was most of what flashing cost.
+//! espflash's own reader makes two system calls a byte. With many boards on one machine that was most of
+//! the cost of flashing.
 
-use std::os::fd::AsFd;
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
-use rustix::io::Errno;
-
-const END: u8 = 0xC0;
-const ESC: u8 = 0xDB;
-const ESC_END: u8 = 0xDC;
-const ESC_ESC: u8 = 0xDD;
+use hilrig_core::slip::{FrameDecoder, Spoilt};
 
 /// The head of an answer (direction, command, length, value) and its two status bytes.
 const SHORTEST: usize = 10;
-/// No answer to a command that is sent here is longer than 12 bytes. What is longer is garbage, and
-/// so much of it is kept to be shown.
+/// The longest frame that is kept, bytes. No answer to the ESP8266's commands has more than 12; the
+/// longest of the ESP32 family, to an MD5, has 44.
 const LONGEST: usize = 88;
 
 /// An answer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The command that it is an answer to.
+    /// The command that it answers.
     pub command: u8,
-    /// Its value; `None` where the answer has another length than answers have.
+    /// Its value; `None` where the answer has an unknown length.
     pub value: Option<u32>,
     /// 0 when the command was carried out.
     pub status: u8,
-    /// Why it was not.
+    /// Why not, where it was not.
     pub error: u8,
     /// All of it.
     pub bytes: Vec<u8>,
+}
+
+impl Reply {
+    /// Whether its length field is right. The data come after eight bytes.
+    pub fn is_honest(&self) -> bool {
+        usize::from(u16::from_le_bytes([self.bytes[2], self.bytes[3]])) == self.bytes.len() - 8
+    }
 }
 
 /// A frame that is no answer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// The answers of a stream. Holds one read and one frame at most.
-#[derive(Default)]
+/// The answers of a stream. Keeps those of one read, and one frame, at most.
+#[derive(Debug)]
 pub struct Replies {
-    unread: Vec<u8>,
-    at: usize,
-    frame: Vec<u8>,
-    escaped: bool,
-    spoilt: bool,
+    frames: FrameDecoder,
+    ready: VecDeque<Result<Reply, Malformed>>,
+}
+
+impl Default for Replies {
+    fn default() -> Replies {
+        Replies { frames: FrameDecoder::new(LONGEST), ready: VecDeque::new() }
+    }
 }
 
 impl Replies {
-    /// Takes what the port has; nothing is fine. Only when [`Replies::next`] has nothing more.
-    pub fn read(&mut self, port: impl AsFd) -> Result<(), Errno> {
-        self.unread.resize(4096, 0);
-        self.at = 0;
-        let read = rustix::io::read(port, &mut self.unread[..]);
-        self.unread.truncate(*read.as_ref().unwrap_or(&0));
-        match read {
-            Ok(0) => Err(Errno::PIPE),
-            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Takes bytes that were read elsewhere; only when [`Replies::next`] has nothing more.
+    /// Takes bytes that were read; only when [`Replies::next`] has nothing more.
     pub fn feed(&mut self, bytes: &[u8]) {
-        self.at = 0;
-        self.unread.clear();
-        self.unread.extend_from_slice(bytes);
+        let Replies { frames, ready } = self;
+        frames.feed(bytes, |frame| {
+            ready.push_back(frame.map_err(|Spoilt| Malformed).and_then(parse));
+            ControlFlow::<()>::Continue(())
+        });
     }
 
     /// Forgets what came so far.
@@ -75,51 +70,18 @@ impl Replies {
 
     /// The next answer in what was read.
     pub fn next(&mut self) -> Option<Result<Reply, Malformed>> {
-        while let Some(&byte) = self.unread.get(self.at) {
-            self.at += 1;
-            match byte {
-                END => {
-                    let frame = std::mem::take(&mut self.frame);
-                    let cut = std::mem::take(&mut self.escaped);
-                    match std::mem::take(&mut self.spoilt) {
-                        // It was told when it was.
-                        true => {}
-                        false if cut => return Some(Err(Malformed)),
-                        false if frame.is_empty() => {}
-                        false => return Some(parse(frame)),
-                    }
-                }
-                ESC if !self.escaped => self.escaped = true,
-                byte => {
-                    let plain = match (std::mem::take(&mut self.escaped), byte) {
-                        (false, byte) => Some(byte),
-                        (true, ESC_END) => Some(END),
-                        (true, ESC_ESC) => Some(ESC),
-                        (true, _) => None,
-                    };
-                    match plain {
-                        Some(plain) if self.frame.len() < LONGEST => self.frame.push(plain),
-                        // A flood without an end is told of, too.
-                        _ if !std::mem::replace(&mut self.spoilt, true) => {
-                            return Some(Err(Malformed));
-                        }
-                        _ => {}
-                    }
-                }
-            }
-        }
-        None
+        self.ready.pop_front()
     }
 }
 
-fn parse(bytes: Vec<u8>) -> Result<Reply, Malformed> {
-    let [1, command, _, _, v0, v1, v2, v3, status, error, ..] = bytes[..] else {
+fn parse(bytes: &[u8]) -> Result<Reply, Malformed> {
+    let &[1, command, _, _, v0, v1, v2, v3, status, error, ..] = bytes else {
         return Err(Malformed);
     };
     // The ROM of an ESP8266 has two status bytes, those of later chips four.
     let known = bytes.len() == SHORTEST || bytes.len() == SHORTEST + 2;
     let value = known.then(|| u32::from_le_bytes([v0, v1, v2, v3]));
-    Ok(Reply { command, value, status, error, bytes })
+    Ok(Reply { command, value, status, error, bytes: bytes.to_vec() })
 }
 
 #[cfg(test)]
@@ -128,7 +90,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn fed(bytes: &[u8]) -> Replies {
-        Replies { unread: bytes.to_vec(), ..Replies::default() }
+        let mut replies = Replies::default();
+        replies.feed(bytes);
+        replies
     }
 
     #[test]
@@ -151,7 +115,6 @@ mod tests {
             let mut last = None;
             while let Some(reply) = replies.next() {
                 last = Some(reply);
-                prop_assert!(replies.frame.len() <= LONGEST);
             }
             prop_assert_eq!(last.unwrap().unwrap().value, Some(0x0403_0201));
         }

@@ -3,11 +3,11 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::identity::discover::usb_of;
+use super::usb::usb_of;
 
 /// The file with the rules of all usual adapters and probes, in hilrig's sources.
 const SHIPPED: &str = "tools/60-hilrig.rules";
-/// To the group that Debian gives serial ports to, and to whoever is logged in at the machine.
+/// Opens a device to Debian's group of serial ports, and to users who are logged in at the machine.
 const GIVEN: &str = r#"GROUP="dialout", MODE="0660", TAG+="uaccess""#;
 
 /// The udev rule that opens a serial adapter.
@@ -26,7 +26,7 @@ fn probe_rule(vid: u16, pid: u16) -> String {
 
 fn with_rule(rule: &str) -> String {
     format!(
-        "have udev give it to you: put this line into /etc/udev/rules.d/60-hilrig.rules, then `sudo udevadm control --reload && sudo udevadm trigger`: {rule} ({SHIPPED} of hilrig's sources has the lines of all usual adapters and probes)"
+        "let udev give you access: put this line into /etc/udev/rules.d/60-hilrig.rules, then `sudo udevadm control --reload && sudo udevadm trigger`: {rule} ({SHIPPED} of hilrig's sources has the lines of all usual adapters and probes)"
     )
 }
 
@@ -42,7 +42,7 @@ pub fn port_help(port: &Path) -> String {
     };
     let gid = std::fs::metadata(port).map(|meta| meta.gid()).ok();
     match gid.filter(|gid| *gid != 0).and_then(group_name) {
-        // Its group can do nothing that root alone may.
+        // Only root is in its group.
         None => format!("Only root may open it; {}", with_rule(&rule)),
         Some(group) => format!(
             "Join the port's group, then log in again: `sudo usermod -aG {group} \"$USER\"`. Or {}",
@@ -100,7 +100,7 @@ mod tests {
         for (vid, pid) in [(0x0483, 0x374b), (0x303a, 0x1001)] {
             assert!(lines.contains(&probe_rule(vid, pid).as_str()), "{}", probe_rule(vid, pid));
         }
-        // Each line is a comment or a rule that tells what it is about and gives it away.
+        // Each line is a comment or a rule that names a device and grants access to it.
         for line in lines.iter().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             assert!(line.starts_with("SUBSYSTEM==\"") && line.ends_with(GIVEN), "{line}");
             assert!(line.contains("{idVendor}==\"") || line.contains("{product}==\""), "{line}");

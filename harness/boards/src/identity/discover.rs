@@ -1,9 +1,8 @@
-//! Serial ports that are attached, as the kernel and udev tell them.
+//! Serial ports that are attached, as the kernel and udev report them.
 //!
-//! Read from sysfs and /dev here, for the serialport crate looks below `/` only (and panics in a
-//! container without sysfs), while what is told of a bench must be tried on benches that are not
-//! there. It also leaves out where an adapter is plugged in, which is what tells two boards with
-//! one serial number apart.
+//! Read from sysfs and /dev here: the serialport crate only looks below `/` (and panics in a container
+//! without sysfs), while tests need benches that do not exist. It also does not report where an adapter
+//! is plugged in, which distinguishes two boards with one serial number.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -12,38 +11,26 @@ use std::path::{Path, PathBuf};
 use hilrig_core::board::BoardFault;
 use hilrig_core::text::printable;
 
-/// A serial port with what is known about it without opening it.
+use super::access;
+use super::usb::{Usb, attached_to, usb};
+
+/// A serial port, with everything known about it without opening it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FoundPort {
     /// The device, `/dev/ttyUSB0`: a name that changes with the order of plugging.
     pub port: PathBuf,
-    /// What it is on.
+    /// The USB adapter that it is on.
     pub usb: Option<Usb>,
     /// Its name by what is plugged in (`/dev/serial/by-id/...`).
     pub by_id: Option<PathBuf>,
     /// Where it is plugged in: its names under `/dev/serial/by-path`, of which newer udevs give
     /// more than one; where no udev runs, the name of its USB interface (`1-3.1:1.0`).
     pub positions: Vec<String>,
-    /// Why this user cannot open it, and what to do about that.
+    /// Why this user cannot open it, and what to do.
     pub no_access: Option<String>,
 }
 
-/// A USB adapter. Its texts come from the device and are made printable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Usb {
-    /// Vendor id.
-    pub vid: u16,
-    /// Product id.
-    pub pid: u16,
-    /// Serial number. Cheap adapters have none, or all the same.
-    pub serial: Option<String>,
-    /// Product name.
-    pub product: Option<String>,
-    /// Interface number, where one device has several ports.
-    pub interface: Option<u8>,
-}
-
-/// The serial ports that are attached, in an order that stays when others come and go. Ports of the
+/// The attached serial ports, in an order that does not change when others come and go. Ports of the
 /// main board (ttyS...) come last.
 ///
 /// # Errors
@@ -70,7 +57,7 @@ pub fn discover_in(root: &Path) -> Result<Vec<FoundPort>, BoardFault> {
         let device = entry.path().join("device");
         let on = attached_to(&entry.path())?;
         let port = dev.join(&name);
-        // A port without its node is not there (yet), or is kept from this container.
+        // A port without its node is not there (yet), or is not passed to this container.
         port.exists().then(|| FoundPort {
             usb: on.interface().and_then(|interface| usb(&device.join(interface))),
             by_id: by_id.get(&name).and_then(|links| links.first()).cloned(),
@@ -100,77 +87,8 @@ pub fn unlisted(port: &Path) -> FoundPort {
     FoundPort { usb: None, by_id, positions, no_access: no_access(port), port: port.to_owned() }
 }
 
-/// The USB adapter that a port of this machine belongs to.
-pub fn usb_of(port: &Path) -> Option<Usb> {
-    let class = Path::new("/sys/class/tty");
-    let names = [port.to_owned(), port.canonicalize().ok()?];
-    let tty = names.iter().find_map(|name| {
-        let tty = class.join(name.file_name()?);
-        tty.exists().then_some(tty)
-    })?;
-    usb(&tty.join("device").join(attached_to(&tty)?.interface()?))
-}
-
-/// What a port belongs to.
-enum On {
-    /// A USB interface that is a port (CDC-ACM).
-    UsbInterface,
-    /// A port of a USB adapter's interface.
-    UsbAdapter,
-    /// The main board.
-    Board,
-}
-
-impl On {
-    /// From the port's device to the USB interface.
-    fn interface(&self) -> Option<&'static str> {
-        match self {
-            On::UsbInterface => Some(""),
-            On::UsbAdapter => Some(".."),
-            On::Board => None,
-        }
-    }
-}
-
-/// What the port of sysfs is on; none where it is no serial port: consoles and ptys have no device.
-fn attached_to(tty: &Path) -> Option<On> {
-    let subsystem = std::fs::read_link(tty.join("device/subsystem")).ok()?;
-    match subsystem.file_name()?.to_str()? {
-        "usb" => Some(On::UsbInterface),
-        "usb-serial" => Some(On::UsbAdapter),
-        // The PC's driver makes four to thirty-two ports whether or not there is a chip; 0 is the
-        // type of one that has none (PORT_UNKNOWN in Linux' serial_core.h).
-        "amba" | "pci" | "platform" | "pnp" | "serial-base"
-            if read(&tty.join("type")).is_none_or(|kind| kind != "0") =>
-        {
-            Some(On::Board)
-        }
-        _ => None,
-    }
-}
-
-/// The adapter that a USB interface belongs to.
-fn usb(interface: &Path) -> Option<Usb> {
-    let device = interface.join("..");
-    let id = |name: &str| u16::from_str_radix(&read(&device.join(name))?, 16).ok();
-    Some(Usb {
-        vid: id("idVendor")?,
-        pid: id("idProduct")?,
-        serial: read(&device.join("serial")),
-        product: read(&device.join("product")),
-        interface: read(&interface.join("bInterfaceNumber"))
-            .and_then(|number| u8::from_str_radix(&number, 16).ok()),
-    })
-}
-
 fn place(interface: &Path) -> Option<String> {
     Some(file_name(&interface.canonicalize().ok()?))
-}
-
-/// A value of sysfs; none where it is not there or empty.
-fn read(path: &Path) -> Option<String> {
-    let text = printable(std::fs::read(path).ok()?.trim_ascii());
-    (!text.is_empty()).then_some(text)
 }
 
 fn sorted(mut ports: Vec<FoundPort>) -> Vec<FoundPort> {
@@ -181,7 +99,7 @@ fn sorted(mut ports: Vec<FoundPort>) -> Vec<FoundPort> {
     ports
 }
 
-/// `/dev/ttyUSB10` stands behind `/dev/ttyUSB9`.
+/// `/dev/ttyUSB10` comes after `/dev/ttyUSB9`.
 fn number(port: &Path) -> (String, u64) {
     let name = port.to_string_lossy();
     let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -210,7 +128,7 @@ fn no_access(port: &Path) -> Option<String> {
     use rustix::fs::{Access, access};
     let error = access(port, Access::READ_OK | Access::WRITE_OK).err()?;
     Some(match error {
-        rustix::io::Errno::ACCESS => crate::identity::access::port_help(port),
+        rustix::io::Errno::ACCESS => access::port_help(port),
         other => other.to_string(),
     })
 }

@@ -3,5 +3,6 @@
 pub mod access;
 pub mod discover;
 pub mod port_cache;
+pub mod query;
 pub mod search;
-pub mod wanted;
+pub mod usb;

@@ -1,55 +1,52 @@
-//! Which chip answered on which adapter, kept from run to run: to know a board again without
-//! resetting it is worth a note, and never more than that. Who flashes asks the chip.
+//! Which chip answered on which adapter, kept from run to run, so that a board is recognized without
+//! a reset. It is only a hint: flashing always asks the chip.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::esp::identify::Identity;
+use hilrig_file::WholeFile;
+
+use crate::esp::identify::ChipIdentity;
 use crate::identity::discover::{FoundPort, has_alone};
 
-/// The note of one adapter at one place.
+/// The entry of one adapter at one position.
 #[derive(Debug)]
-pub struct Seen {
+pub struct PortCache {
     path: PathBuf,
 }
 
-impl Seen {
-    /// The note of a port, one of those that were `found`, under the folder `state`. An adapter is
-    /// known by its serial number, and where that is doubled or missing by its place; none where
-    /// nothing tells it from the next one.
-    pub fn of(state: &Path, port: &FoundPort, found: &[FoundPort]) -> Option<Seen> {
+impl PortCache {
+    /// The entry of a port, one of those in `found`, under the folder `state`. The key is the adapter's
+    /// serial number, or its position where several or none have that; none where there is neither.
+    pub fn of(state: &Path, port: &FoundPort, found: &[FoundPort]) -> Option<PortCache> {
         let usb = port.usb.as_ref()?;
         let what = match usb.serial.as_ref().filter(|serial| has_alone(found, serial)) {
             Some(serial) => format!("serial-{serial}"),
             None => format!("position-{}", port.positions.first()?),
         };
         let key = format!("{:04x}-{:04x}-{what}", usb.vid, usb.pid);
-        Some(Seen { path: state.join("ports").join(crate::flash_cache::file_name(&key)) })
+        Some(PortCache { path: state.join("ports").join(crate::flash_cache::file_name(&key)) })
     }
 
-    /// Who answered last.
-    pub fn read(&self) -> Option<Identity> {
+    /// The chip that answered last.
+    pub fn read(&self) -> Option<ChipIdentity> {
         serde_json::from_slice(&std::fs::read(&self.path).ok()?).ok()
     }
 
-    /// Puts down who answered. The note is the old one or the new one, never half of it.
-    pub fn write(&self, identity: &Identity) {
-        let new = self.path.with_extension(format!("new-{}", std::process::id()));
+    /// Stores the chip that answered.
+    pub fn write(&self, identity: &ChipIdentity) {
         let written = (|| {
             std::fs::create_dir_all(self.path.parent().unwrap_or(Path::new(".")))?;
-            std::fs::File::create(&new)?.write_all(&serde_json::to_vec(identity)?)?;
-            std::fs::rename(&new, &self.path)
+            WholeFile::new(self.path.clone()).write(&serde_json::to_vec(identity)?)
         })();
         if let Err(error) = written {
-            tracing::warn!(path = %self.path.display(), %error, "the chip's note is not written");
-            let _ = std::fs::remove_file(&new);
+            tracing::warn!(path = %self.path.display(), %error, "cannot write the cache of chips by port");
         }
     }
 
-    /// Puts down who answered on a port.
-    pub fn note(state: &Path, path: &Path, found: &[FoundPort], identity: &Identity) {
+    /// Stores the chip that answered on a port.
+    pub fn note(state: &Path, path: &Path, found: &[FoundPort], identity: &ChipIdentity) {
         let port = found.iter().find(|port| port.port == path);
-        if let Some(seen) = port.and_then(|port| Seen::of(state, port, found)) {
+        if let Some(seen) = port.and_then(|port| PortCache::of(state, port, found)) {
             seen.write(identity);
         }
     }
@@ -58,7 +55,7 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::discover::Usb;
+    use crate::identity::usb::Usb;
 
     #[test]
     fn a_chip_is_known_again_on_its_own_adapter_only() {
@@ -76,9 +73,9 @@ mod tests {
             positions: position.map(str::to_owned).into_iter().collect(),
             no_access: None,
         };
-        let of = |ports: &[FoundPort]| Seen::of(state.path(), &ports[0], ports);
+        let of = |ports: &[FoundPort]| PortCache::of(state.path(), &ports[0], ports);
         let alone = of(&[port(Some("../1"), Some("p"))]).unwrap();
-        let identity = Identity { chip: "esp8266".into(), mac: hilrig_core::mac::Mac([1; 6]) };
+        let identity = ChipIdentity { chip: "esp8266".into(), mac: hilrig_core::mac::Mac([1; 6]) };
         assert_eq!(alone.read(), None);
         alone.write(&identity);
         assert!(alone.path.starts_with(state.path().join("ports")), "{:?}", alone.path);

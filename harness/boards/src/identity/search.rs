@@ -1,178 +1,137 @@
-//! Getting hold of the port that a board is on.
+//! The search for the port that a board is on.
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use hilrig_core::board::{BoardFault, Lines};
-use hilrig_core::mac::Mac;
-use serialport::TTYPort;
+use hilrig_core::board::{BoardFault, ResetLines};
 use tokio::sync::Mutex;
 
-use crate::esp::esp8266_loader::Deadlines;
-use crate::esp::identify::{Identity, ask};
+use crate::esp::deadlines::LoaderDeadlines;
+use crate::esp::identify::{ChipIdentity, identify};
 use crate::identity::discover::{FoundPort, discover_in};
-use crate::identity::port_cache::Seen;
-use crate::identity::wanted::{Place, Wanted};
-use crate::lock::PortLock;
-use crate::serial::board::Settings;
-use crate::serial::port;
+use crate::identity::port_cache::PortCache;
+use crate::identity::query::{PortMatch, PortQuery};
+use crate::serial::claim::{OpenPort, PortClaim};
 
-/// All boards of the configuration, as those know it that look for their own port.
+/// All boards of the configuration, for the search for the port of one of them.
 #[derive(Debug)]
-pub struct Bench {
-    /// What the configuration says of each.
-    pub boards: Vec<Wanted>,
+pub struct Neighbours {
+    /// The keys of each.
+    pub boards: Vec<PortQuery>,
     root: PathBuf,
-    /// Asking goes from port to port and holds each for a moment: one board at a time, or two
-    /// would take ports from each other and both miss their own.
+    /// Identification locks one port after the other. Two boards at once would lock ports that the other
+    /// one needs, and both would miss their own.
     asking: Mutex<()>,
 }
 
-impl Bench {
+impl Neighbours {
     /// The boards of a configuration.
-    pub fn new(boards: Vec<Wanted>) -> Bench {
-        Bench::below("/".into(), boards)
+    pub fn new(boards: Vec<PortQuery>) -> Neighbours {
+        Neighbours::below("/".into(), boards)
     }
 
-    /// The same on a machine whose root is another folder.
-    pub fn below(root: PathBuf, boards: Vec<Wanted>) -> Bench {
-        Bench { boards, root, asking: Mutex::new(()) }
+    /// The same on a machine with another root folder.
+    pub fn below(root: PathBuf, boards: Vec<PortQuery>) -> Neighbours {
+        Neighbours { boards, root, asking: Mutex::new(()) }
     }
 }
 
-/// A board's way to its port, each time that it is locked: it may have been plugged in elsewhere.
+/// The search for a board's port, each time that it is locked: it may be plugged in elsewhere.
 #[derive(Clone, Debug)]
-pub struct Seek {
-    /// What names the board's port.
-    pub wanted: Wanted,
-    /// The boards beside it.
-    pub bench: Rc<Bench>,
+pub struct PortSearch {
+    /// The keys of the board's port.
+    pub query: PortQuery,
+    /// All boards of the bench.
+    pub neighbours: Rc<Neighbours>,
 }
 
-/// A port that is this run's.
-pub struct Held {
-    // Order matters when it is dropped: the port goes before its lock.
-    pub port: TTYPort,
-    pub path: PathBuf,
-    pub lock: PortLock,
-}
-
-/// How a port is taken.
-pub struct Claim<'a> {
-    /// Folder of the locks.
-    pub locks: &'a Path,
-    /// Told to those who want the port meanwhile.
-    pub reason: &'a str,
-    /// How long another who has it is waited for.
-    pub patience: Duration,
-    /// Told who that is.
-    pub note: &'a dyn Fn(&str),
-    /// A lock that is held already: that of the port that the board was on.
-    pub kept: &'a mut Option<PortLock>,
-}
-
-/// Takes a port and opens it.
-pub async fn hold(path: PathBuf, baud: u32, claim: &mut Claim<'_>) -> Result<Held, BoardFault> {
-    let Claim { locks, reason, patience, note, kept } = claim;
-    port::is_there(&path)?;
-    if let Some(lock) = kept.take_if(|lock| lock.is_of(&path)) {
-        return match port::open(&path, baud) {
-            Ok(port) => Ok(Held { port, path, lock }),
-            Err(fault) => {
-                **kept = Some(lock);
-                Err(fault)
-            }
-        };
-    }
-    let lock = PortLock::wait(locks, &path, reason, *patience, note).await?;
-    Ok(Held { port: port::open(&path, baud)?, path, lock })
-}
-
-/// Takes a port, asks the chip on it who it is, and gives it back.
+/// Locks a port, identifies the chip on it, and unlocks it.
 ///
 /// # Errors
-/// Another has the port, it cannot be opened, or no loader answers.
-pub async fn ask_on(
+/// Another run has the port, it cannot be opened, or no loader answers.
+pub async fn identify_on(
     path: PathBuf,
-    lines: &mut dyn Lines,
+    lines: &mut dyn ResetLines,
     locks: &Path,
-    deadlines: Deadlines,
+    deadlines: LoaderDeadlines,
     holder: &str,
-) -> Result<Identity, BoardFault> {
-    // A rate that every adapter has; the loader measures it.
+) -> Result<ChipIdentity, BoardFault> {
+    // All adapters have this rate; the loader measures it.
     const BAUD: u32 = 115_200;
     let (patience, note) = (Duration::ZERO, &|_: &str| {});
-    let mut claim = Claim { locks, reason: holder, patience, note, kept: &mut None };
-    let Held { port, path, lock } = hold(path, BAUD, &mut claim).await?;
-    let (port, identity) = ask(port, &path, lines, deadlines).await;
+    let mut claim =
+        PortClaim { locks, baud: BAUD, reason: holder, patience, note, kept: &mut None };
+    let OpenPort { port, path, lock } = claim.take(path).await?;
+    let (port, identity) = identify(port, &path, lines, deadlines).await;
     // The port goes before its lock.
     drop(port);
     drop(lock);
     identity
 }
 
-impl Seek {
-    /// Finds the port and takes it.
-    pub async fn hold(
+impl PortSearch {
+    /// Finds the port, locks it and opens it.
+    pub async fn take(
         &self,
-        settings: &Settings,
-        lines: &mut dyn Lines,
-        claim: &mut Claim<'_>,
-    ) -> Result<Held, BoardFault> {
-        let place = |found: &[FoundPort]| self.wanted.place(&self.bench.boards, found);
-        let found = match discover_in(&self.bench.root) {
+        state: &Path,
+        deadlines: LoaderDeadlines,
+        lines: &mut dyn ResetLines,
+        claim: &mut PortClaim<'_>,
+    ) -> Result<OpenPort, BoardFault> {
+        let place = |found: &[FoundPort]| self.query.find(&self.neighbours.boards, found);
+        let found = match discover_in(&self.neighbours.root) {
             // A port by its path needs no list of ports, which a container may not have.
-            Err(_) if self.wanted.id.path.is_some() => Vec::new(),
+            Err(_) if self.query.id.path.is_some() => Vec::new(),
             found => found?,
         };
         let ports = match place(&found)? {
-            Place::Port(path) => return hold(path, settings.baud, claim).await,
-            Place::OneOf(ports) => ports,
+            PortMatch::Port(path) => return claim.take(path).await,
+            PortMatch::OneOf(ports) => ports,
         };
-        let _asking = self.bench.asking.lock().await;
-        // On a port that another has may be another board.
+        let _asking = self.neighbours.asking.lock().await;
+        // A port that another run has locked is probably another board's.
         claim.patience = Duration::ZERO;
         let mut told = Vec::new();
-        for path in self.likeliest_first(ports, &found, settings) {
-            let Held { port, path, lock } = match hold(path.clone(), settings.baud, claim).await {
+        for path in self.likeliest_first(ports, &found, state) {
+            let OpenPort { port, path, lock } = match claim.take(path).await {
                 Ok(held) => held,
                 Err(fault) => {
                     told.push(fault.to_string());
                     continue;
                 }
             };
-            let (port, identity) = ask(port, &path, lines, settings.deadlines).await;
+            let (port, identity) = identify(port, &path, lines, deadlines).await;
             match (port, identity) {
                 (Some(port), Ok(identity)) => {
-                    Seen::note(&settings.state, &path, &found, &identity);
-                    if Some(identity.mac) == self.wanted.mac {
-                        return Ok(Held { port, path, lock });
+                    PortCache::note(state, &path, &found, &identity);
+                    if Some(identity.mac) == self.query.mac {
+                        return Ok(OpenPort { port, path, lock });
                     }
-                    let Identity { chip, mac } = identity;
-                    told.push(format!("{} holds an {chip} with MAC {mac}", path.display()));
+                    let ChipIdentity { chip, mac } = identity;
+                    told.push(format!("{} has an {chip} with MAC {mac}", path.display()));
                 }
                 (_, Err(fault)) => told.push(fault.to_string()),
                 (None, Ok(_)) => {}
             }
         }
-        let tried = format!("looking for board `{}` ({})", self.wanted.board, self.wanted.words());
+        let tried = format!("looking for board `{}` ({})", self.query.board, self.query.words());
         Err(BoardFault::new(tried, told.join("; ")).help(
-            "Look at its cable and its power; `usb_serial` or `position` in its [[board]] spares the asking.",
+            "Check its cable and its power. With `usb_serial` or `position` in its [[board]] no other port is tried.",
         ).silent())
     }
 
-    /// Where the chip was when it was last asked comes first, so that no other board is disturbed.
+    /// The port where the chip last answered comes first, so that no other board is reset.
     fn likeliest_first(
         &self,
         mut ports: Vec<PathBuf>,
         found: &[FoundPort],
-        settings: &Settings,
+        state: &Path,
     ) -> Vec<PathBuf> {
         ports.sort_by_key(|path| {
             let port = found.iter().find(|port| port.port == *path);
-            match port.and_then(|port| Seen::of(&settings.state, port, found)?.read()) {
-                Some(seen) if Some(seen.mac) == self.wanted.mac => 0,
+            match port.and_then(|port| PortCache::of(state, port, found)?.read()) {
+                Some(seen) if Some(seen.mac) == self.query.mac => 0,
                 None => 1,
                 Some(_) => 2,
             }
@@ -180,19 +139,18 @@ impl Seek {
         ports
     }
 
-    /// Puts down which chip is on the port that the board has now.
-    pub fn note(&self, settings: &Settings, mac: Mac) {
-        let found = discover_in(&self.bench.root).unwrap_or_default();
-        let identity = Identity { chip: settings.kind.name().into(), mac };
-        Seen::note(&settings.state, &settings.port, &found, &identity);
+    /// Stores which chip is on the board's present port.
+    pub fn note(&self, state: &Path, port: &Path, identity: &ChipIdentity) {
+        let found = discover_in(&self.neighbours.root).unwrap_or_default();
+        PortCache::note(state, port, &found, identity);
     }
 
-    /// The port that the board is on now, or what names it.
+    /// The port that the board is on now, or its keys.
     pub fn words(&self) -> String {
-        let found = discover_in(&self.bench.root).unwrap_or_default();
-        match self.wanted.place(&self.bench.boards, &found) {
-            Ok(Place::Port(path)) => path.display().to_string(),
-            _ => self.wanted.words(),
+        let found = discover_in(&self.neighbours.root).unwrap_or_default();
+        match self.query.find(&self.neighbours.boards, &found) {
+            Ok(PortMatch::Port(path)) => path.display().to_string(),
+            _ => self.query.words(),
         }
     }
 }

@@ -1,11 +1,10 @@
 //! One run a board, across processes and users.
 //!
-//! A lock file for each port in a folder that all runs of a machine share. The kernel holds the
-//! lock (flock), so it goes with its holder, however that one ends. The file's text says who holds
-//! it.
+//! Each port has a lock file in a folder that all runs of a machine share. It is locked in the kernel
+//! (flock), so the lock ends with its owner, however that one ends. The file's text describes the owner.
 //!
-//! Files that belong to another user are opened here: a link is never followed, nothing but a
-//! regular file is read, and what it says is foreign text.
+//! The files may belong to another user: links are not followed, only regular files are read, and
+//! the text is untrusted.
 
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{ErrorKind, Read, Seek, Write};
@@ -19,21 +18,21 @@ use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
-use crate::lock::owner::Holder;
+use crate::lock::owner::LockOwner;
 
 mod owner;
 
 const SUFFIX: &str = "lock";
-/// Any user may take any lock: who may touch a port is the business of the port's own mode.
+/// Any user may take any lock: access to a port is the business of the port's own mode.
 const FILE_MODE: u32 = 0o666;
-/// As /tmp: anybody may add a file, and remove only their own.
+/// As /tmp: each user may add files and remove their own.
 const FOLDER_MODE: u32 = 0o1777;
 /// The most of a lock file that is read, bytes.
 const TEXT_MOST: u64 = 4096;
 
-/// A port, or what else only one run may have, held until this is dropped.
+/// The lock of a port, or of something else that only one run may use, until this is dropped.
 #[derive(Debug)]
-pub struct PortLock {
+pub struct LockFile {
     file: File,
     path: PathBuf,
 }
@@ -41,8 +40,8 @@ pub struct PortLock {
 /// The lock was not taken.
 #[derive(Debug)]
 pub enum NotTaken {
-    /// Another has it.
-    Held(BoardFault),
+    /// Another process has it.
+    Locked(BoardFault),
     /// The folder cannot be used.
     Fault(BoardFault),
 }
@@ -50,53 +49,53 @@ pub enum NotTaken {
 impl From<NotTaken> for BoardFault {
     fn from(not: NotTaken) -> BoardFault {
         match not {
-            NotTaken::Held(fault) | NotTaken::Fault(fault) => fault,
+            NotTaken::Locked(fault) | NotTaken::Fault(fault) => fault,
         }
     }
 }
 
 enum Attempt {
-    Taken(PortLock),
-    /// Another has the lock of this open file; in words who.
-    Held(File, String),
+    Taken(LockFile),
+    /// Another process has the lock of this open file; the words describe it.
+    Locked(File, String),
 }
 
-impl PortLock {
-    /// Takes the lock of `port`, with its file in `folder` (made where it is missing). All names
-    /// of one device are one lock; what is no device is known by the very name that is given.
-    /// `reason` is told to those who want it meanwhile.
+impl LockFile {
+    /// Takes the lock of `port`, with its file in `folder` (created where it is missing). All names of
+    /// one device are one lock; anything else is locked by its name as given. Others that want it see
+    /// `reason`.
     ///
     /// # Errors
-    /// Another holds it: who, what for and since when. Or the folder cannot be used.
-    pub fn take(folder: &Path, port: &Path, reason: &str) -> Result<PortLock, NotTaken> {
-        let wanted = Wanted { folder, port, reason };
+    /// Another process has it: which one, what for and since when. Or the folder cannot be used.
+    pub fn take(folder: &Path, port: &Path, reason: &str) -> Result<LockFile, NotTaken> {
+        let wanted = LockRequest { folder, port, reason };
         match wanted.attempt(None)? {
             Attempt::Taken(lock) => Ok(lock),
-            Attempt::Held(_, holder) => Err(NotTaken::Held(wanted.held(holder))),
+            Attempt::Locked(_, holder) => Err(NotTaken::Locked(wanted.held(holder))),
         }
     }
 
-    /// The same, waiting for another holder until `patience` has passed. `told` is called at once
-    /// with who it is, and again when the holder changes.
+    /// The same, waiting for another owner for up to `patience`. `note` gets a description of the owner
+    /// at once, and again when the owner changes.
     pub async fn wait(
         folder: &Path,
         port: &Path,
         reason: &str,
         patience: Duration,
-        mut told: impl FnMut(&str),
-    ) -> Result<PortLock, BoardFault> {
-        let wanted = Wanted { folder, port, reason };
+        mut note: impl FnMut(&str),
+    ) -> Result<LockFile, BoardFault> {
+        let wanted = LockRequest { folder, port, reason };
         let end = Instant::now() + patience;
         let mut freed = None;
         loop {
             let (file, holder) = match wanted.attempt(freed)? {
                 Attempt::Taken(lock) => return Ok(lock),
-                Attempt::Held(file, holder) => (file, holder),
+                Attempt::Locked(file, holder) => (file, holder),
             };
             if patience.is_zero() {
                 return Err(wanted.held(holder));
             }
-            told(&format!("waiting for {}: {holder}", port.display()));
+            note(&format!("waiting for {}: {holder}", port.display()));
             freed = match tokio::time::timeout_at(end.into(), until_free(file)).await {
                 Ok(freed) => freed,
                 Err(_) => {
@@ -113,10 +112,10 @@ impl PortLock {
     }
 }
 
-impl Drop for PortLock {
+impl Drop for LockFile {
     fn drop(&mut self) {
-        // While the lock is held, so that nobody else's file is removed. One that another user left
-        // cannot be removed; it stays without a text.
+        // Still locked, so that this is not the next owner's file. A file of another user cannot be
+        // removed; it stays, and empty.
         if let Err(error) = std::fs::remove_file(&self.path) {
             tracing::debug!(path = %self.path.display(), %error, "lock file not removed");
             let _ = self.file.set_len(0);
@@ -124,56 +123,56 @@ impl Drop for PortLock {
     }
 }
 
-/// A lock that is to be taken.
-struct Wanted<'a> {
+/// A lock to take.
+struct LockRequest<'a> {
     folder: &'a Path,
     port: &'a Path,
     reason: &'a str,
 }
 
-impl Wanted<'_> {
-    /// `freed` is the file of an earlier attempt, which is locked now.
+impl LockRequest<'_> {
+    /// `freed` is the file of an earlier attempt, which this process has locked now.
     fn attempt(&self, mut freed: Option<File>) -> Result<Attempt, NotTaken> {
         make_folder(self.folder).map_err(|error| self.cannot(error, self.folder))?;
         let path = self.folder.join(file_name(self.port));
-        // Once more for each holder that removed its file between our opening and locking it.
+        // Again for each owner that removed its file between our open and our lock.
         for _ in 0..100 {
             let file = match freed.take() {
                 Some(file) => file,
                 None => {
                     let mut file = match open(&path) {
                         Ok(file) => file,
-                        // Another is just making or removing it.
+                        // Another process is creating or removing it.
                         Err(error) if error.kind() == ErrorKind::NotFound => continue,
                         Err(error) => return Err(self.cannot(error, &path)),
                     };
                     match file.try_lock() {
                         Ok(()) => file,
                         Err(TryLockError::WouldBlock) => {
-                            let holder = held_words(&mut file);
-                            return Ok(Attempt::Held(file, holder));
+                            let holder = owner_words(&mut file);
+                            return Ok(Attempt::Locked(file, holder));
                         }
                         Err(TryLockError::Error(error)) => return Err(self.cannot(error, &path)),
                     }
                 }
             };
             if is_still(&file, &path) {
-                let lock = PortLock { file, path };
+                let lock = LockFile { file, path };
                 lock.sign(self.reason).map_err(|error| self.cannot(error, &lock.path))?;
                 return Ok(Attempt::Taken(lock));
             }
         }
-        let found = format!("{} changes hands all the time", path.display());
+        let found = format!("{} has a new owner at each attempt", path.display());
         Err(NotTaken::Fault(BoardFault::new(self.tried(), found)))
     }
 
     fn tried(&self) -> String {
-        format!("taking {} for this run", self.port.display())
+        format!("locking {} for this run", self.port.display())
     }
 
     fn held(&self, holder: String) -> BoardFault {
         BoardFault::new(self.tried(), holder)
-            .help("Wait for that one, end it, or leave the board out of this run.")
+            .help("Wait for that process, end it, or leave the board out of this run.")
     }
 
     fn cannot(&self, error: std::io::Error, path: &Path) -> NotTaken {
@@ -184,18 +183,18 @@ impl Wanted<'_> {
     }
 }
 
-impl PortLock {
+impl LockFile {
     fn sign(&self, reason: &str) -> std::io::Result<()> {
-        let text = serde_json::to_vec(&Holder::this_process(reason))?;
-        // One write, so that a reader sees all of it or nothing.
+        let text = serde_json::to_vec(&LockOwner::this_process(reason))?;
+        // One write, so that a reader gets all of it or nothing.
         self.file.set_len(0)?;
         (&self.file).rewind()?;
         (&self.file).write_all(&text)
     }
 }
 
-/// Waits in a thread, because nothing but a blocked flock hears of its end. Nobody has to wait for
-/// the thread: a lock that it gets too late it gives back at once.
+/// Waits in a thread, because only a blocked flock notices the release. The thread may outlive its
+/// caller: it releases a lock that it gets too late at once.
 async fn until_free(file: File) -> Option<File> {
     let (tell, free) = oneshot::channel();
     std::thread::spawn(move || {
@@ -222,8 +221,8 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Opens a lock file, or makes it. In two steps: where anybody may add files, the kernel refuses
-/// to open one of another user with O_CREAT (fs.protected_regular).
+/// Opens a lock file, or creates it. In two steps: in a folder that all users may write to, the kernel
+/// does not open another user's file with O_CREAT (fs.protected_regular).
 fn open(path: &Path) -> std::io::Result<File> {
     match options().open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -233,7 +232,7 @@ fn open(path: &Path) -> std::io::Result<File> {
         opened => return opened,
     }
     match options().create_new(true).mode(FILE_MODE).open(path) {
-        // The process's umask has its say in `mode`.
+        // The umask changes `mode`.
         Ok(file) => file.set_permissions(Permissions::from_mode(FILE_MODE)).map(|()| file),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(ErrorKind::NotFound.into()),
         Err(error) => Err(error),
@@ -247,7 +246,7 @@ fn options() -> OpenOptions {
     options
 }
 
-/// Removes lock files that nobody holds: what killed runs left. Returns how many.
+/// Removes lock files without an owner, which killed runs left. Returns how many.
 pub fn sweep_locks(folder: &Path) -> usize {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     let mut swept = 0;
@@ -273,18 +272,18 @@ fn is_still(file: &File, path: &Path) -> bool {
     }
 }
 
-fn held_words(file: &mut File) -> String {
+fn owner_words(file: &mut File) -> String {
     let mut text = Vec::new();
     let read =
         file.rewind().and_then(|()| Read::by_ref(file).take(TEXT_MOST).read_to_end(&mut text));
-    match read.ok().and_then(|_| serde_json::from_slice::<Holder>(&text).ok()) {
+    match read.ok().and_then(|_| serde_json::from_slice::<LockOwner>(&text).ok()) {
         Some(holder) => holder.words(),
-        // Between its locking and its signing.
-        None => "another process holds it and has not said who it is yet".into(),
+        // Between its lock and its text.
+        None => "another process has it and has not written its description yet".into(),
     }
 }
 
-/// A device by its number, because it may have many names; anything else by its own.
+/// A device by its number, because it may have many names; anything else by its name.
 fn file_name(port: &Path) -> String {
     if let Ok(meta) = std::fs::metadata(port)
         && meta.file_type().is_char_device()
@@ -302,22 +301,22 @@ fn file_name(port: &Path) -> String {
 mod tests {
     use super::*;
 
-    fn fault(taken: Result<PortLock, NotTaken>) -> String {
+    fn fault(taken: Result<LockFile, NotTaken>) -> String {
         BoardFault::from(taken.unwrap_err()).to_string()
     }
 
     #[test]
-    fn the_second_is_told_who_holds_it_and_gets_it_afterwards() {
+    fn the_second_sees_the_owner_and_gets_the_lock_after_it() {
         let folder = tempfile::tempdir().unwrap();
         let port = Path::new("/dev/null");
-        let first = PortLock::take(folder.path(), port, "run 17 of nightly").unwrap();
-        let fault = fault(PortLock::take(folder.path(), port, "other"));
+        let first = LockFile::take(folder.path(), port, "run 17 of nightly").unwrap();
+        let fault = fault(LockFile::take(folder.path(), port, "other"));
         assert!(fault.contains("run 17 of nightly"), "{fault}");
         assert!(fault.contains(&format!("process {}", std::process::id())), "{fault}");
-        PortLock::take(folder.path(), Path::new("/dev/zero"), "another port").unwrap();
+        LockFile::take(folder.path(), Path::new("/dev/zero"), "another port").unwrap();
         drop(first);
-        drop(PortLock::take(folder.path(), port, "third").unwrap());
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+        drop(LockFile::take(folder.path(), port, "third").unwrap());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing stays");
     }
 
     #[test]
@@ -326,24 +325,24 @@ mod tests {
         let link = folder.path().join("by-id");
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();
         let locks = folder.path().join("locks");
-        let held = PortLock::take(&locks, &link, "first").unwrap();
+        let held = LockFile::take(&locks, &link, "first").unwrap();
         assert!(held.is_of(Path::new("/dev/null")) && !held.is_of(Path::new("/dev/zero")));
-        assert!(PortLock::take(&locks, Path::new("/dev/null"), "second").is_err());
+        assert!(LockFile::take(&locks, Path::new("/dev/null"), "second").is_err());
     }
 
     #[test]
-    fn what_is_no_device_is_known_by_its_name() {
+    fn what_is_no_device_is_locked_by_its_name() {
         let folder = tempfile::tempdir().unwrap();
-        let _held = PortLock::take(folder.path(), Path::new("relay 1 of a/b"), "first").unwrap();
-        assert!(PortLock::take(folder.path(), Path::new("relay 1 of a/b"), "second").is_err());
-        PortLock::take(folder.path(), Path::new("relay 1 of c/b"), "third").unwrap();
+        let _held = LockFile::take(folder.path(), Path::new("relay 1 of a/b"), "first").unwrap();
+        assert!(LockFile::take(folder.path(), Path::new("relay 1 of a/b"), "second").is_err());
+        LockFile::take(folder.path(), Path::new("relay 1 of c/b"), "third").unwrap();
     }
 
     #[test]
-    fn any_user_can_take_what_another_gave_back_or_left() {
+    fn any_user_can_take_what_another_released_or_left() {
         let folder = tempfile::tempdir().unwrap();
         let locks = folder.path().join("locks");
-        let held = PortLock::take(&locks, Path::new("/dev/null"), "first").unwrap();
+        let held = LockFile::take(&locks, Path::new("/dev/null"), "first").unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&locks) & 0o7777, 0o1777);
         assert_eq!(mode(&held.path) & 0o777, 0o666);
@@ -358,7 +357,7 @@ mod tests {
         std::fs::create_dir(&locks).unwrap();
         let planted = locks.join(file_name(Path::new("/dev/null")));
         std::os::unix::fs::symlink(&victim, &planted).unwrap();
-        let text = fault(PortLock::take(&locks, Path::new("/dev/null"), "mine"));
+        let text = fault(LockFile::take(&locks, Path::new("/dev/null"), "mine"));
         assert!(text.contains("HILRIG_LOCKS"), "{text}");
         assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
         std::fs::remove_file(&planted).unwrap();
@@ -371,51 +370,51 @@ mod tests {
             0,
         )
         .unwrap();
-        let text = fault(PortLock::take(&locks, Path::new("/dev/null"), "mine"));
+        let text = fault(LockFile::take(&locks, Path::new("/dev/null"), "mine"));
         assert!(text.contains("no regular file"), "{text}");
         sweep_locks(&locks);
     }
 
     #[test]
-    fn a_sweep_takes_what_nobody_holds_and_nothing_else() {
+    fn a_sweep_removes_files_without_an_owner_only() {
         let folder = tempfile::tempdir().unwrap();
-        let _held = PortLock::take(folder.path(), Path::new("/dev/null"), "held").unwrap();
+        let _held = LockFile::take(folder.path(), Path::new("/dev/null"), "held").unwrap();
         std::fs::write(folder.path().join("left.lock"), "{").unwrap();
         std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
         assert_eq!(sweep_locks(folder.path()), 1);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
-        assert!(PortLock::take(folder.path(), Path::new("/dev/null"), "second").is_err());
+        assert!(LockFile::take(folder.path(), Path::new("/dev/null"), "second").is_err());
     }
 
     #[tokio::test]
-    async fn whoever_waits_is_told_for_whom_and_has_it_when_it_is_free() {
+    async fn a_waiter_sees_the_owner_and_gets_the_lock_when_it_is_free() {
         let folder = tempfile::tempdir().unwrap();
         let port = Path::new("/dev/null");
-        let mut first = Some(PortLock::take(folder.path(), port, "first").unwrap());
+        let mut first = Some(LockFile::take(folder.path(), port, "first").unwrap());
         let mut told = Vec::new();
         let patience = Duration::from_secs(60);
-        let waited = PortLock::wait(folder.path(), port, "second", patience, |words| {
+        let waited = LockFile::wait(folder.path(), port, "second", patience, |words| {
             told.push(words.to_owned());
-            // Who waits knows it before it is free.
+            // The waiter sees it before it is free.
             drop(first.take());
         });
         let second = waited.await.unwrap();
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(told[0].contains("/dev/null") && told[0].contains("for: first"), "{told:?}");
-        let text = fault(PortLock::take(folder.path(), port, "third"));
+        let text = fault(LockFile::take(folder.path(), port, "third"));
         assert!(text.contains("for: second"), "{text}");
         drop(second);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[tokio::test]
-    async fn patience_ends_and_the_lock_is_not_lost_to_the_one_who_left() {
+    async fn patience_ends_and_the_thread_that_waited_keeps_no_lock() {
         let folder = tempfile::tempdir().unwrap();
         let port = Path::new("/dev/null");
-        let first = PortLock::take(folder.path(), port, "first").unwrap();
+        let first = LockFile::take(folder.path(), port, "first").unwrap();
         let mut told = 0;
         let patience = Duration::from_millis(20);
-        let text = PortLock::wait(folder.path(), port, "second", patience, |_| told += 1)
+        let text = LockFile::wait(folder.path(), port, "second", patience, |_| told += 1)
             .await
             .unwrap_err()
             .to_string();
@@ -423,7 +422,7 @@ mod tests {
         assert_eq!(told, 1);
         drop(first);
         // The thread of the second may have it for a moment.
-        PortLock::wait(folder.path(), port, "third", Duration::from_secs(60), |_| {})
+        LockFile::wait(folder.path(), port, "third", Duration::from_secs(60), |_| {})
             .await
             .unwrap();
     }

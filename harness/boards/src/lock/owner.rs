@@ -1,4 +1,4 @@
-//! Who holds a lock, as its file tells the others.
+//! The owner of a lock, as described in its file.
 
 use std::time::Duration;
 
@@ -7,25 +7,25 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// The most of a command line that is told, characters.
+/// The most of a command line that is shown, characters.
 const COMMAND_MOST: usize = 200;
 
-/// Who holds a lock, since when and what for.
+/// Who has a lock, since when and what for.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Holder {
+pub struct LockOwner {
     pid: u32,
     user: String,
     command: String,
     /// RFC 3339, UTC.
     since: String,
-    /// What for, as the holder said it.
+    /// What for, in the owner's words.
     reason: String,
 }
 
-impl Holder {
+impl LockOwner {
     /// This process, from now on.
-    pub fn this_process(reason: &str) -> Holder {
-        Holder {
+    pub fn this_process(reason: &str) -> LockOwner {
+        LockOwner {
             pid: std::process::id(),
             user: user(),
             command: command(),
@@ -45,7 +45,7 @@ impl Holder {
             Err(_) => plain(&self.since),
         };
         format!(
-            "process {} holds it since {since} for: {} (user {}, `{}`)",
+            "process {} has had it since {since} for: {} (user {}, `{}`)",
             self.pid,
             plain(&self.reason),
             plain(&self.user),
@@ -59,7 +59,7 @@ fn now() -> OffsetDateTime {
     now.replace_nanosecond(0).unwrap_or(now)
 }
 
-/// In the two largest units: nobody who waits an hour minds the seconds.
+/// In the two largest units: after an hour the seconds do not matter.
 fn for_so_long(time: Duration) -> String {
     let seconds = time.as_secs();
     match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn who_what_since_when_and_for_how_long() {
         let since = (now() - time::Duration::minutes(187)).format(&Rfc3339).unwrap();
-        let holder = Holder {
+        let holder = LockOwner {
             pid: 17,
             user: "anna".into(),
             command: "hilrig run --board desk".into(),
@@ -104,7 +104,7 @@ mod tests {
         let words = holder.words();
         assert!(
             words.starts_with(&format!(
-                "process 17 holds it since {since} (3 h 7 min) for: the run 4"
+                "process 17 has had it since {since} (3 h 7 min) for: the run 4"
             )),
             "{words}"
         );
@@ -113,9 +113,9 @@ mod tests {
     }
 
     #[test]
-    fn what_another_wrote_cannot_steer_a_terminal() {
+    fn another_users_text_cannot_control_a_terminal() {
         let evil = "\u{1b}[2J";
-        let holder = Holder {
+        let holder = LockOwner {
             pid: 1,
             user: evil.into(),
             command: evil.into(),
@@ -126,8 +126,8 @@ mod tests {
     }
 
     #[test]
-    fn this_process_says_who_it_is() {
-        let holder = Holder::this_process("test");
+    fn this_process_is_described() {
+        let holder = LockOwner::this_process("test");
         assert_eq!(holder.pid, std::process::id());
         assert!(!holder.user.is_empty() && !holder.command.is_empty());
     }

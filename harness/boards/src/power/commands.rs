@@ -9,11 +9,10 @@ use tokio::process::Command;
 use super::SWITCHING;
 use super::program::{self, NoEnd};
 
-/// The most of a command's standard error that is told, bytes: its end.
+/// The most of a command's standard error that is shown, bytes: its end.
 const TOLD: usize = 400;
 
-/// Commands for the shell. They have the environment of hilrig; a secret belongs there and not into
-/// their text.
+/// Commands for the shell. They have hilrig's environment; secrets belong there and not into their text.
 #[derive(Debug)]
 pub struct Commands {
     on: String,
@@ -21,7 +20,7 @@ pub struct Commands {
 }
 
 impl Commands {
-    /// Each is run by `sh -c`; exit code 0 says that it is done.
+    /// Each is run by `sh -c`; exit code 0 means that it is done.
     pub fn new(on: String, off: String) -> Commands {
         Commands { on, off }
     }
@@ -30,7 +29,7 @@ impl Commands {
         let mut command = Command::new("sh");
         command.args(["-c", text]);
         let tried = format!("switching the power by the command `{}`", printable(text.as_bytes()));
-        let help = "Run it by hand; it must end by itself, with exit code 0 when it is done.";
+        let help = "Run it by hand; it has to end by itself, with exit code 0 when it is done.";
         let (found, stderr) = match program::run(command, SWITCHING).await {
             Ok(ended) if ended.status.success() => return Ok(()),
             Ok(ended) => (ended.status.to_string(), ended.stderr),
@@ -43,12 +42,12 @@ impl Commands {
     }
 }
 
-/// The end of what a program said.
+/// The end of a program's output.
 pub fn said(stderr: &[u8]) -> String {
     let end = stderr.trim_ascii();
     match &end[end.len().saturating_sub(TOLD)..] {
         [] => String::new(),
-        end => format!("; it said `{}`", printable(end)),
+        end => format!("; it printed `{}`", printable(end)),
     }
 }
 

@@ -1,5 +1,5 @@
-//! One GET to a relay on the bench's network. Plain HTTP only: relays of this class speak no TLS, and
-//! what can (a gateway in front of them) is better asked by a command.
+//! One GET to a relay on the bench's network. Plain HTTP only: such relays have no TLS, and a gateway with
+//! TLS is better switched by a command.
 
 use std::time::Duration;
 
@@ -13,31 +13,35 @@ use hyper::header::{AUTHORIZATION, HOST};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::http_relay::Login;
+use super::login::RelayLogin;
 
-/// The most that an answer may hold, bytes.
+/// The most bytes of an answer.
 const LARGEST: usize = 16 * 1024;
 
 /// An answer.
-pub struct Answer {
+pub struct HttpAnswer {
     pub status: u16,
     pub body: Vec<u8>,
 }
 
-/// Asks; `basic` goes along as HTTP's Basic authentication. The error says what was found.
-pub async fn get(url: &str, basic: Option<&Login>, deadline: Duration) -> Result<Answer, String> {
+/// Sends the request, with `basic` as HTTP's Basic authentication. The error says what was found.
+pub async fn get(
+    url: &str,
+    basic: Option<&RelayLogin>,
+    deadline: Duration,
+) -> Result<HttpAnswer, String> {
     match tokio::time::timeout(deadline, exchange(url, basic)).await {
         Ok(done) => done,
         Err(_) => Err(format!("no answer within {}", Span(deadline))),
     }
 }
 
-/// The address without its query, which may hold a password.
+/// The address without its query, which may have a password.
 pub fn shown(url: &str) -> &str {
     url.split_once('?').map_or(url, |(address, _)| address)
 }
 
-async fn exchange(url: &str, basic: Option<&Login>) -> Result<Answer, String> {
+async fn exchange(url: &str, basic: Option<&RelayLogin>) -> Result<HttpAnswer, String> {
     let url: Uri = url.parse().map_err(|error| format!("it is no address: {error}"))?;
     let host = url.host().ok_or("there is no host in the address")?;
     let port = url.port_u16().unwrap_or(80);
@@ -50,7 +54,7 @@ async fn exchange(url: &str, basic: Option<&Login>) -> Result<Answer, String> {
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(causes)?;
     let path = url.path_and_query().map_or("/", |path| path.as_str());
     let mut request = hyper::Request::builder().uri(path).header(HOST, authority);
-    if let Some(Login { user, password }) = basic {
+    if let Some(RelayLogin { user, password }) = basic {
         let token = STANDARD.encode(format!("{user}:{password}"));
         request = request.header(AUTHORIZATION, format!("Basic {token}"));
     }
@@ -61,9 +65,9 @@ async fn exchange(url: &str, basic: Option<&Login>) -> Result<Answer, String> {
         let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|error| {
             format!("the answer broke off, or is larger than {LARGEST} B: {error}")
         })?;
-        Ok(Answer { status, body: body.to_bytes().to_vec() })
+        Ok(HttpAnswer { status, body: body.to_bytes().to_vec() })
     };
-    // The connection must be driven beside the request; one that ends has told the sender why.
+    // The connection has to be polled with the request; one that ends has given the sender the reason.
     tokio::pin!(answer);
     tokio::select! {
         answer = &mut answer => answer,
@@ -71,7 +75,7 @@ async fn exchange(url: &str, basic: Option<&Login>) -> Result<Answer, String> {
     }
 }
 
-/// hyper's errors tell the cause only in their source.
+/// hyper's errors have the cause only in their source.
 fn causes(error: hyper::Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(&error);

@@ -1,36 +1,12 @@
 //! Relays that are switched over HTTP.
 
-use std::fmt;
-
 use async_trait::async_trait;
 use hilrig_core::board::{BoardFault, Power};
 use hilrig_core::secrets::Ends;
-use hilrig_core::text::{Secrets, printable};
+use hilrig_core::text::printable;
 
+use super::login::RelayLogin;
 use super::{SWITCHING, http};
-
-/// Who may switch a relay.
-#[derive(Clone)]
-pub struct Login {
-    /// User name.
-    pub user: String,
-    /// Password; no message holds it.
-    pub password: String,
-}
-
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Login of {}", self.user)
-    }
-}
-
-impl Login {
-    fn secrets(login: Option<&Login>) -> Secrets {
-        login.map_or_else(Secrets::default, |Login { user, password }| {
-            Secrets::default().and_login(user, password)
-        })
-    }
-}
 
 /// A relay of a device with Tasmota, by its web API: `GET /cm?cmnd=Power1%20Off` is answered
 /// `{"POWER1":"OFF"}`, or `{"POWER":"OFF"}` where there is only one relay
@@ -39,24 +15,24 @@ impl Login {
 pub struct Tasmota {
     url: String,
     relay: u32,
-    login: Option<Login>,
+    login: Option<RelayLogin>,
 }
 
 impl Tasmota {
     /// Relay `relay`, counted from 1, of the device at `url` (`http://192.168.0.40`).
-    pub fn new(url: String, relay: u32, login: Option<Login>) -> Tasmota {
+    pub fn new(url: String, relay: u32, login: Option<RelayLogin>) -> Tasmota {
         Tasmota { url: url.trim_end_matches('/').into(), relay, login }
     }
 
     async fn switch(&self, on: bool) -> Result<(), BoardFault> {
         let (action, state) = if on { ("On", "ON") } else { ("Off", "OFF") };
-        let login = self.login.as_ref().map(|Login { user, password }| {
+        let login = self.login.as_ref().map(|RelayLogin { user, password }| {
             format!("user={}&password={}&", query_value(user), query_value(password))
         });
         let login = login.unwrap_or_default();
         let url = format!("{}/cm?{login}cmnd=Power{}%20{action}", self.url, self.relay);
         let tried = format!("switching {} {}", action.to_lowercase(), self.words());
-        let secrets = Login::secrets(self.login.as_ref());
+        let secrets = RelayLogin::secrets(self.login.as_ref());
         let fault = |found: String| BoardFault::new(tried.as_str(), secrets.mask(&found));
         let answer = match http::get(&url, None, SWITCHING).await {
             Ok(answer) => answer,
@@ -69,7 +45,7 @@ impl Tasmota {
         // {"WARNING":"Need user=<username>&password=<password>"}
         if answer.status == 401 || said.contains("\"WARNING\"") {
             return Err(fault(found).help(
-                "Its web password is needed: name `user` and, in `password_env`, the environment variable that holds it.",
+                "Its web password is needed: name `user` and, in `password_env`, the environment variable that has it.",
             ));
         }
         let json = serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap_or_default();
@@ -79,7 +55,7 @@ impl Tasmota {
         match told.and_then(serde_json::Value::as_str) {
             Some(told) if told.eq_ignore_ascii_case(state) && answer.status == 200 => Ok(()),
             _ => Err(fault(found).help(format!(
-                "`{{\"POWER{}\":\"{state}\"}}` was expected: is it Tasmota, has it such a relay, and has its StateText the default?",
+                "`{{\"POWER{}\":\"{state}\"}}` was expected: is it Tasmota, does it have such a relay, and is its StateText the default?",
                 self.relay
             ))),
         }
@@ -101,24 +77,23 @@ impl Power for Tasmota {
     }
 }
 
-/// A relay that switches when an address is asked for with GET. Any answer of 200 to 299 says that
-/// it is done.
+/// A relay that is switched by a GET of an address. Any answer of 200 to 299 means that it is done.
 #[derive(Debug)]
 pub struct UrlRelay {
     on: String,
     off: String,
-    login: Option<Login>,
+    login: Option<RelayLogin>,
 }
 
 impl UrlRelay {
-    /// The login goes along as HTTP's Basic authentication.
-    pub fn new(on: String, off: String, login: Option<Login>) -> UrlRelay {
+    /// The login is sent as HTTP's Basic authentication.
+    pub fn new(on: String, off: String, login: Option<RelayLogin>) -> UrlRelay {
         UrlRelay { on, off, login }
     }
 
     async fn ask(&self, url: &str) -> Result<(), BoardFault> {
         let tried = format!("switching the power by GET {}", http::shown(url));
-        let secrets = Login::secrets(self.login.as_ref());
+        let secrets = RelayLogin::secrets(self.login.as_ref());
         let fault = |found: String| BoardFault::new(tried.as_str(), secrets.mask(&found));
         match http::get(url, self.login.as_ref(), SWITCHING).await {
             Ok(answer) if (200..300).contains(&answer.status) => Ok(()),
@@ -129,9 +104,9 @@ impl UrlRelay {
                     printable(&secrets.mask_bytes(&answer.body, Ends::Whole))
                 );
                 Err(fault(found).help(match answer.status {
-                    401 | 403 => "A login is needed: name `user` and, in `password_env`, the environment variable that holds the password.",
+                    401 | 403 => "A login is needed: name `user` and, in `password_env`, the environment variable that has the password.",
                     300..=399 => "Name the address that it leads to.",
-                    _ => "Any answer of 200 to 299 says that it is done.",
+                    _ => "Any answer of 200 to 299 means that it is done.",
                 }))
             }
             Err(found) => Err(fault(found).help("Is the relay on the network, at this address?")),

@@ -77,18 +77,18 @@ impl HubPort {
         let states = new_states(&String::from_utf8_lossy(&ended.stdout), self.port);
         if states.is_empty() {
             let found =
-                format!("the hub tells nothing of a port {}{}", self.port, said(&ended.stderr));
+                format!("the hub does not report a port {}{}", self.port, said(&ended.stderr));
             return Err(fault(found).help("`uhubctl` lists the hubs with their ports."));
         }
         match states.iter().all(|state| *state == on) {
             true => Ok(()),
-            false => Err(fault(format!("the hub says that the port is not {action}{}", said(&ended.stderr)))
-                .help("Some hubs say that they can switch and cannot; uhubctl's documentation lists those that can.")),
+            false => Err(fault(format!("the hub reports that the port is not {action}{}", said(&ended.stderr)))
+                .help("Some hubs report that they can switch and cannot; uhubctl's documentation lists those that can.")),
         }
     }
 }
 
-/// Where uhubctl is. Debian puts it into a folder that is not in everybody's PATH.
+/// Where uhubctl is. Debian puts it into a folder that is not in each user's PATH.
 pub fn uhubctl() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let further = ["/usr/local/sbin", "/usr/sbin"].map(PathBuf::from);
@@ -98,7 +98,7 @@ pub fn uhubctl() -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Whether `port` is on, by each status that uhubctl tells after switching.
+/// Whether `port` is on, by each status that uhubctl prints after switching.
 fn new_states(stdout: &str, port: u32) -> Vec<bool> {
     let port = format!("Port {port}:");
     let mut new = false;

@@ -1,10 +1,10 @@
-//! What cuts a board's power: a USB hub's port, an HTTP relay, a command, a virtual board's control
-//! socket.
+//! Power lines of boards: a USB hub's port, an HTTP relay, a command, a virtual board's control socket.
 
 mod commands;
 mod http;
 mod http_relay;
 mod hub;
+mod login;
 mod program;
 
 use std::path::Path;
@@ -13,24 +13,25 @@ use std::time::{Duration, Instant};
 use hilrig_core::board::{BoardFault, Power};
 use hilrig_core::config::{PowerConfig, PowerLine};
 
-use crate::lock::PortLock;
+use crate::lock::LockFile;
 
 pub use commands::Commands;
-pub use http_relay::{Login, Tasmota, UrlRelay};
+pub use http_relay::{Tasmota, UrlRelay};
 pub use hub::{HubPort, uhubctl};
+pub use login::RelayLogin;
 
-/// For one switching. A relay answers in a tenth of a second; uhubctl takes a second or two where
-/// hubs hang on hubs.
+/// For one switching. A relay answers in a tenth of a second; uhubctl takes a second or two for hubs on
+/// hubs.
 const SWITCHING: Duration = Duration::from_secs(15);
 
-/// How long a board may take to be back after its power: its adapter or probe to come up, to be found
-/// by the kernel, to get its mode and its links from udev, to be let go by what probes every new
-/// port, and its chip to answer.
+/// How long a board may take to come back after its power: its adapter or probe starts, the kernel finds
+/// it, udev sets its mode and its links, programs that probe each new port close it, and its chip
+/// answers.
 const BACK: Duration = Duration::from_secs(20);
-/// How often it is tried: of all that has to happen before, no one thing tells the last.
+/// Interval between attempts: no event reports that all of this is done.
 const BACK_AGAIN: Duration = Duration::from_millis(100);
 
-/// Switches a board off and on, if anything does.
+/// Switches a board off and on, if it has a power line.
 pub(crate) async fn cycle(power: Option<&mut PowerSwitch>) -> Result<(), BoardFault> {
     match power {
         Some(power) => power.cycle().await,
@@ -60,7 +61,7 @@ pub(crate) async fn until_back(
 pub struct PowerSwitch {
     line: Box<dyn Power>,
     off_time: Duration,
-    lock: Option<PortLock>,
+    lock: Option<LockFile>,
     is_off: bool,
 }
 
@@ -73,7 +74,7 @@ impl PowerSwitch {
     /// As the configuration says. `password` is the relay's, where it has one.
     pub fn of(config: &PowerConfig, password: Option<String>) -> PowerSwitch {
         let login =
-            config.user.clone().zip(password).map(|(user, password)| Login { user, password });
+            config.user.clone().zip(password).map(|(user, password)| RelayLogin { user, password });
         let line: Box<dyn Power> = match config.line.clone() {
             PowerLine::Hub { hub, port } => Box::new(HubPort::new(hub, port)),
             PowerLine::Tasmota { url, relay } => Box::new(Tasmota::new(url, relay, login)),
@@ -88,29 +89,29 @@ impl PowerSwitch {
         format!("{} (off for {})", self.line.words(), hilrig_core::units::Span(self.off_time))
     }
 
-    /// Takes the line, so that no other run switches it. See [`PortLock::wait`].
+    /// Locks the line against other runs. See [`LockFile::wait`].
     pub async fn lock(
         &mut self,
         locks: &Path,
         reason: &str,
         patience: Duration,
-        told: impl FnMut(&str),
+        note: impl FnMut(&str),
     ) -> Result<(), BoardFault> {
         if self.lock.is_none() {
             let name = self.line.words();
-            self.lock = Some(PortLock::wait(locks, name.as_ref(), reason, patience, told).await?);
+            self.lock = Some(LockFile::wait(locks, name.as_ref(), reason, patience, note).await?);
         }
         Ok(())
     }
 
     /// Cuts the power.
     pub async fn off(&mut self) -> Result<(), BoardFault> {
-        // Also where it fails: nobody knows what it came to.
+        // Also where it fails: the state is not known then.
         self.is_off = true;
         self.line.off().await
     }
 
-    /// Gives power.
+    /// Restores the power.
     pub async fn on(&mut self) -> Result<(), BoardFault> {
         self.line.on().await?;
         self.is_off = false;
@@ -120,13 +121,12 @@ impl PowerSwitch {
     /// Off, and on again after a while.
     pub async fn cycle(&mut self) -> Result<(), BoardFault> {
         self.off().await?;
-        // A line that is held, not an event that is awaited.
+        // The time without power, not a wait for an event.
         tokio::time::sleep(self.off_time).await;
         self.on().await
     }
 
-    /// Gives the line back. A run that was stopped in the middle of a cycle leaves no board without
-    /// power.
+    /// Unlocks the line. A run that was stopped in the middle of a cycle leaves no board without power.
     pub async fn release(&mut self) {
         if self.is_off
             && let Err(error) = self.on().await

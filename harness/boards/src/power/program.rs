@@ -1,4 +1,4 @@
-//! A program that switches something: run to its end, which always comes.
+//! A program that switches something, run to its end or to a deadline.
 
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -10,18 +10,17 @@ use tokio::time::timeout;
 
 /// The most that is kept of either output, bytes: its end.
 const KEPT: usize = 16 * 1024;
-/// How long output is waited for when the program has ended: what it left running may hold the
-/// pipes for ever.
+/// The longest wait for output after the program's end: processes that it left may keep the pipes open.
 const REST: Duration = Duration::from_millis(100);
 
-/// How a program ended, and the end of what it said.
-pub struct Ended {
+/// How a program ended, and the end of its output.
+pub struct ProgramEnd {
     pub status: ExitStatus,
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
 }
 
-/// Why there is no end to tell of.
+/// Why a program has no regular end.
 pub enum NoEnd {
     /// It could not be started.
     NotStarted(std::io::Error),
@@ -31,7 +30,7 @@ pub enum NoEnd {
 
 /// Runs `command` in a process group of its own, which is killed at the deadline, and when this
 /// future is dropped.
-pub async fn run(mut command: Command, deadline: Duration) -> Result<Ended, NoEnd> {
+pub async fn run(mut command: Command, deadline: Duration) -> Result<ProgramEnd, NoEnd> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
     let mut child = command.spawn().map_err(NoEnd::NotStarted)?;
@@ -51,9 +50,9 @@ pub async fn run(mut command: Command, deadline: Duration) -> Result<Ended, NoEn
     };
     match timeout(deadline, ended).await {
         Ok(status) => {
-            // It ended by itself, and what it left running is meant to run.
+            // It ended by itself, and processes that it left are meant to run.
             group.0 = None;
-            Ok(Ended { status: status.map_err(NoEnd::NotStarted)?, stdout, stderr })
+            Ok(ProgramEnd { status: status.map_err(NoEnd::NotStarted)?, stdout, stderr })
         }
         Err(_) => {
             drop(group);
@@ -68,7 +67,7 @@ struct Group(Option<Pid>);
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(pid) = self.0 {
-            // It was not waited for yet, so the group is its own. None is left: good.
+            // It was not waited for yet, so the group still is its own. An empty group is fine.
             let _ = kill_process_group(pid, Signal::KILL);
         }
     }

@@ -1,11 +1,13 @@
-//! The board behind a debug probe.
+//! The board on a debug probe.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use hilrig_core::board::{Board, BoardFault, Console, ConsoleSink, Flashed, Lines, Notes, Reach};
+use hilrig_core::board::{
+    Board, BoardFault, Console, ConsoleSink, Flashed, Notes, Reach, ResetLines,
+};
 use hilrig_core::contract::HeapSymbol;
 use hilrig_core::event::BoardFacts;
 use hilrig_core::heap::HeapRead;
@@ -17,21 +19,20 @@ use probe_rs::{Core, CoreStatus, Error, MemoryInterface as _, RegisterValue};
 use tokio::sync::mpsc;
 
 use super::fault::FaultRegisters;
-use super::link::{Chip, Heard, Link};
+use super::link::{AttachedChip, ConsoleRead, Link};
 use super::trouble::{Names, chain};
 use super::{elf, fault, open};
-use crate::flash_cache::{OnBoard, Record};
-use crate::lock::PortLock;
+use crate::flash_cache::{FlashCache, FlashedImage};
+use crate::lock::LockFile;
 use crate::power::{self, PowerSwitch};
 
 /// The symbol of the RTT control block (SEGGER's name, which all implementations keep).
 const RTT_SYMBOL: &str = "_SEGGER_RTT";
 /// How long a core may take to halt. It is a few bus cycles; a probe on a slow link takes most of it.
 const HALT: Duration = Duration::from_millis(500);
-/// How long the release of a board waits for a flashing that was given up: probe-rs ends it only at
-/// its end.
+/// How long the release of a board waits for an abandoned flashing: probe-rs cannot stop it.
 const LEAVE: Duration = Duration::from_secs(2);
-/// What a [`ProbeBoard`] is made of.
+/// The settings of a [`ProbeBoard`].
 pub struct ProbeSettings {
     /// Name in the configuration.
     pub name: String,
@@ -45,33 +46,33 @@ pub struct ProbeSettings {
     pub mac: Option<Mac>,
     /// How board and rig reach each other.
     pub reach: Reach,
-    /// The firmware that runs on it, as far as known before any is flashed: its console is found by
-    /// its symbol. Without one the RAM is searched.
+    /// The firmware that runs on it, if known before the first flashing. Its console is found by its
+    /// symbol; without one the RAM is searched.
     pub firmware: Option<Image>,
-    /// Folder that keeps what is on which board, from run to run.
+    /// Folder of the caches, which are kept from run to run.
     pub state: PathBuf,
     /// Folder of the locks, the same for all runs on this bench.
     pub locks: PathBuf,
 }
 
-/// A board behind a debug probe. See [`Board`].
+/// A board on a debug probe. See [`Board`].
 ///
-/// - What is written is read back and compared, so `Flashed::verified` is always `Some(true)` then.
+/// - Each write is read back and compared, so `Flashed::verified` is `Some(true)` after one.
 /// - Its console is RTT channel 0, read while the core runs. The firmware has to have one.
 /// - The session with the probe lasts from [`Board::lock`] to [`Board::release`], on a thread of its
 ///   own. One lock a probe.
-/// - A flashing whose future is dropped goes on to its end, for probe-rs cannot be stopped in it.
+/// - A flashing whose future is dropped goes on to its end: probe-rs cannot stop it.
 pub struct ProbeBoard {
     settings: ProbeSettings,
-    record: Record,
-    /// The probe's name, once it was found.
+    record: FlashCache,
+    /// The probe's name, once it is found.
     probe: Option<String>,
     link: Option<Link>,
     power: Option<PowerSwitch>,
     notes: Option<Notes>,
-    /// What else can tell whether the board is sound.
-    witness: Option<Box<dyn Lines>>,
-    /// What it was locked for.
+    /// What else can check whether the board works.
+    witness: Option<Box<dyn ResetLines>>,
+    /// What it is locked for.
     reason: String,
 }
 
@@ -80,7 +81,7 @@ impl ProbeBoard {
     pub fn new(settings: ProbeSettings) -> ProbeBoard {
         let key = settings.mac.map_or_else(|| settings.name.clone(), Mac::hex);
         ProbeBoard {
-            record: Record::of(&settings.state, &key),
+            record: FlashCache::of(&settings.state, &key),
             settings,
             probe: None,
             link: None,
@@ -91,21 +92,21 @@ impl ProbeBoard {
         }
     }
 
-    /// The same with what cuts its power.
+    /// The same with a power line.
     #[must_use]
     pub fn with_power(mut self, power: Option<PowerSwitch>) -> ProbeBoard {
         self.power = power;
         self
     }
 
-    /// The same with something beside the probe that can tell whether the board is sound.
+    /// The same with something besides the probe that can check whether the board works.
     #[must_use]
-    pub fn with_witness(mut self, witness: Box<dyn Lines>) -> ProbeBoard {
+    pub fn with_witness(mut self, witness: Box<dyn ResetLines>) -> ProbeBoard {
         self.witness = Some(witness);
         self
     }
 
-    /// Finds the probe, takes it and attaches to the chip.
+    /// Finds the probe, locks it and attaches to the chip.
     async fn attach(&mut self, patience: Duration) -> Result<(), BoardFault> {
         let selector = self.settings.probe.clone();
         let found = tokio::task::spawn_blocking(move || open::find(selector.as_deref())).await;
@@ -115,7 +116,7 @@ impl ProbeBoard {
         let notes = &self.notes;
         let told = |words: &str| notes.iter().for_each(|notes| notes(words));
         let (locks, port) = (&self.settings.locks, Path::new(&probe));
-        let lock = PortLock::wait(locks, port, &self.reason, patience, told).await?;
+        let lock = LockFile::wait(locks, port, &self.reason, patience, told).await?;
         let chip = self.settings.chip.clone();
         let names = Names { probe, chip: chip.clone() };
         self.link = Some(Link::open(names, move || open::open(&found, &chip), lock).await?);
@@ -190,12 +191,12 @@ impl Board for ProbeBoard {
             return Ok(Flashed::kept());
         }
         let link = self.link("flashing")?;
-        // From here on the old image is no more.
+        // From here on the old image is gone.
         self.record.set_image(None);
         let bytes = Arc::clone(&image.bytes);
         let (written, time) =
             link.ask("flashing", move |chip| write(chip, &bytes, &segments, &*progress)).await?;
-        self.record.set_image(Some(OnBoard {
+        self.record.set_image(Some(FlashedImage {
             sha256: image.identity(),
             build: image.build.clone(),
             confirmed: false,
@@ -219,22 +220,22 @@ impl Board for ProbeBoard {
             .ask(DOING, move |chip| {
                 chip.core(DOING, |core| {
                     core.reset_and_halt(HALT)?;
-                    // RAM outlives a reset: without this the console of the firmware before would be
-                    // taken for the one that is to come.
+                    // RAM survives a reset: without this, the console of the previous firmware would be
+                    // found in place of the next one's.
                     if let Some(block) = block {
                         forget_console(core, block)?;
                     }
                     core.run()
                 })?;
-                chip.console_anew();
+                chip.restart_console();
                 Ok(())
             })
             .await
     }
 
     async fn sound(&mut self) -> Result<(), BoardFault> {
-        const DOING: &str = "asking the chip how it is";
-        // First: a probe waits for long for a chip that is not there.
+        const DOING: &str = "checking the chip";
+        // First, because a probe waits long for a chip that does not answer.
         if let Some(witness) = &mut self.witness {
             witness.sound().await?;
         }
@@ -253,7 +254,11 @@ impl Board for ProbeBoard {
     ) -> Result<Option<HeapRead>, BoardFault> {
         const DOING: &str = "reading the heap's figures from memory";
         let Some(address) = elf::symbol(image, &symbol.name) else {
-            let found = format!("{} has not one symbol `{}`", image.path.display(), symbol.name);
+            let found = format!(
+                "{} does not have exactly one symbol `{}`",
+                image.path.display(),
+                symbol.name
+            );
             return Err(BoardFault::new(DOING, found).help(
                 "The contract's [heap.symbol] names it; leave that out for a firmware without.",
             ));
@@ -270,10 +275,10 @@ impl Board for ProbeBoard {
     }
 
     async fn stuck(&mut self) -> Option<String> {
-        const DOING: &str = "asking the chip why it stands still";
+        const DOING: &str = "reading why the core does not run";
         let asked = self.link.as_ref()?.ask(DOING, |chip| chip.core(DOING, stuck)).await;
         asked.unwrap_or_else(|fault| {
-            tracing::warn!(%fault, "no word from a core that may stand still");
+            tracing::warn!(%fault, "cannot check whether the core runs");
             None
         })
     }
@@ -302,9 +307,9 @@ impl Board for ProbeBoard {
 
 /// Writes the segments and reads them back; bytes and time.
 fn write(
-    chip: &mut Chip,
+    chip: &mut AttachedChip,
     image: &[u8],
-    segments: &[elf::Segment],
+    segments: &[elf::FlashSegment],
     progress: &dyn Fn(u64, u64),
 ) -> Result<(u64, Duration), BoardFault> {
     const DOING: &str = "flashing";
@@ -321,7 +326,7 @@ fn write(
     options.verify = true;
     options.progress = FlashProgress::new(|event| {
         if let ProgressEvent::Progress { operation: ProgressOperation::Program, size, .. } = event {
-            // Whole pages are written, so the last one may stand over.
+            // Whole pages are written, so the last one may be longer than the image.
             written = (written + size).min(total);
             progress(written, total);
         }
@@ -343,12 +348,12 @@ fn forget_console(core: &mut Core<'_>, block: u64) -> Result<(), Error> {
     }
 }
 
-/// What holds a core that runs no more, in words.
+/// Why a core does not run, in words.
 fn stuck(core: &mut Core<'_>) -> Result<Option<String>, Error> {
     let state = match core.status()? {
         CoreStatus::Running | CoreStatus::Sleeping | CoreStatus::Unknown => return Ok(None),
         CoreStatus::LockedUp => {
-            // Its registers can only be had of a halted core.
+            // Only a halted core shows its registers.
             core.halt(HALT)?;
             "the core is locked up: a fault inside a fault".to_owned()
         }
@@ -363,9 +368,9 @@ fn stuck(core: &mut Core<'_>) -> Result<Option<String>, Error> {
         lr: word(core.read_core_reg(core.return_address())?),
         before: None,
     };
-    // Inside an exception LR says whether its frame is on the process stack (ARMv7-M, B1.5.8). Where
-    // it is on the main one, the handler's own frames lie above it and nothing tells how many. A
-    // frame that is nowhere is a reason for the fault, not one to tell nothing.
+    // Inside an exception, LR shows whether its frame is on the process stack (ARMv7-M, B1.5.8). On the
+    // main stack, an unknown number of the handler's own frames is above it. A frame outside of memory is
+    // a cause of the fault; the registers are still shown.
     if registers.lr & 0xFFFF_FFE4 == 0xFFFF_FFE4
         && let Some(psp) = core.registers().psp()
         && let Ok(frame) = core.read_core_reg(psp)
@@ -383,9 +388,9 @@ fn word(value: RegisterValue) -> u32 {
     value.try_into().unwrap_or_default()
 }
 
-/// What the firmware says over RTT.
+/// The firmware's output over RTT.
 struct RttConsole {
-    heard: mpsc::Receiver<Heard>,
+    heard: mpsc::Receiver<ConsoleRead>,
     chip: String,
 }
 
@@ -398,6 +403,9 @@ impl Console for RttConsole {
                 Err(fault) => return fault,
             }
         }
-        BoardFault::new(format!("reading the console of the {}", self.chip), "its session is over")
+        BoardFault::new(
+            format!("reading the console of the {}", self.chip),
+            "its session has ended",
+        )
     }
 }

@@ -1,4 +1,4 @@
-//! What a probe needs of a firmware's ELF: what goes where, and where a symbol is.
+//! What a probe needs from a firmware's ELF: its segments and the addresses of symbols.
 
 use std::ops::Range;
 
@@ -12,16 +12,16 @@ type File<'a> = ElfFile<'a, FileHeader32<Endianness>>;
 
 /// A piece of the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Segment {
+pub struct FlashSegment {
     /// Where it is written.
     pub address: u64,
     /// Its bytes in the file.
     pub bytes: Range<usize>,
 }
 
-/// What is written to the chip, by the program headers (System V ABI): each loadable segment goes
-/// to its physical address. What has no bytes in the file (`.bss`) is the firmware's own to clear.
-pub fn segments(image: &Image) -> Result<Vec<Segment>, BoardFault> {
+/// The segments to write, by the program headers (System V ABI): each loadable segment goes to its
+/// physical address. Segments without bytes in the file (`.bss`) are cleared by the firmware.
+pub fn segments(image: &Image) -> Result<Vec<FlashSegment>, BoardFault> {
     let tried = || format!("reading {}", image.path.display());
     let cannot = |error: object::Error| {
         BoardFault::new(tried(), error).help("Build the firmware again: its ELF file is damaged.")
@@ -42,7 +42,7 @@ pub fn segments(image: &Image) -> Result<Vec<Segment>, BoardFault> {
             return Err(BoardFault::new(tried(), found)
                 .help("Build the firmware again: its ELF file is cut short."));
         }
-        segments.push(Segment { address: program.p_paddr(endian).into(), bytes });
+        segments.push(FlashSegment { address: program.p_paddr(endian).into(), bytes });
     }
     if segments.is_empty() {
         return Err(BoardFault::new(tried(), "no segment of it is to be loaded")
@@ -106,7 +106,7 @@ mod tests {
     fn what_has_bytes_goes_to_its_physical_address() {
         let image = image(elf(&[(1, 52, 0x100, 40), (6, 52, 0, 32), (1, 0, 0x2000_0000, 0)]));
         let segments = segments(&image).unwrap();
-        assert_eq!(segments, [Segment { address: 0x100, bytes: 52..92 }]);
+        assert_eq!(segments, [FlashSegment { address: 0x100, bytes: 52..92 }]);
     }
 
     #[test]

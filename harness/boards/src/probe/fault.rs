@@ -1,5 +1,5 @@
-//! Why a Cortex-M core stands still, from its fault registers (ARMv7-M Architecture Reference
-//! Manual, B3.2: CFSR, HFSR, MMFAR, BFAR; ARMv6-M and ARMv8-M share what they have of them).
+//! Why a Cortex-M core does not run, from its fault registers (ARMv7-M Architecture Reference
+//! Manual, B3.2: CFSR, HFSR, MMFAR, BFAR; ARMv6-M and ARMv8-M have a part of them).
 
 use std::fmt::Write as _;
 
@@ -15,29 +15,29 @@ pub const BFAR: u64 = 0xE000_ED38;
 const MMARVALID: u32 = 1 << 7;
 const BFARVALID: u32 = 1 << 15;
 
-/// Bits of CFSR with what they say.
+/// Bits of CFSR with their meaning.
 const CAUSES: [(u32, &str); 18] = [
-    (1 << 0, "code where none may be"),
+    (1 << 0, "code in a region without execution"),
     (1 << 1, "an access that the MPU forbids"),
     (1 << 3, "the MPU forbids the stack of a returning exception"),
-    (1 << 4, "the MPU forbids the stack of an exception: it has run over"),
+    (1 << 4, "the MPU forbids the stack of an exception: it overflowed"),
     (1 << 5, "the MPU forbids the stack of the floating-point unit"),
     (1 << 8, "code cannot be fetched"),
     (1 << 9, "an access that no memory answers"),
     (1 << 10, "a write that no memory answers, some instructions before"),
     (1 << 11, "no memory under the stack of a returning exception"),
-    (1 << 12, "no memory under the stack of an exception: it has run over"),
+    (1 << 12, "no memory under the stack of an exception: it overflowed"),
     (1 << 13, "no memory under the stack of the floating-point unit"),
     (1 << 16, "an undefined instruction"),
     (1 << 17, "a jump to an address without the Thumb bit"),
-    (1 << 18, "a return from an exception to what is none"),
+    (1 << 18, "an invalid return from an exception"),
     (1 << 19, "a coprocessor that is not there or off"),
     (1 << 20, "a stack pointer below its limit"),
     (1 << 24, "an unaligned access"),
     (1 << 25, "a division by zero"),
 ];
 
-/// What a debug probe read from a core that stands still.
+/// What a debug probe reads from a core that does not run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FaultRegisters {
     /// See [`CFSR`].
@@ -70,7 +70,7 @@ impl FaultRegisters {
             causes.push("no exception vector can be read");
         }
         if causes.is_empty() && self.hfsr & 1 << 31 != 0 {
-            causes.push("a breakpoint instruction with nobody to take it");
+            causes.push("a breakpoint instruction without a debugger");
         }
         if !causes.is_empty() {
             let _ = write!(words, "{}, ", causes.join(", "));

@@ -1,8 +1,8 @@
-//! One probe and the chip behind it, on a thread of their own.
+//! One probe and its chip, on a thread of their own.
 //!
 //! probe-rs blocks, up to seconds where a cable is bad, so each board has its thread: one that hangs
-//! holds up no other. The thread takes jobs, and between them reads what the firmware writes to its
-//! RTT channel, without stopping the core.
+//! does not block another. The thread runs tasks, and between them reads what the firmware writes to
+//! its RTT channel, without stopping the core.
 
 use std::any::Any;
 use std::sync::mpsc::{self as jobs, RecvTimeoutError};
@@ -15,33 +15,33 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::trouble::Names;
 
-/// A probe tells of no new text, so the channel has to be asked. While text comes: often enough that
-/// a ring of 1 KiB (the usual size) does not run over at the 115200 baud of a serial line beside it,
-/// which takes 89 ms, and so that a wait for a line ends soon after the line.
+/// A probe does not report new text, so the channel has to be polled. While text comes, often enough that
+/// a ring of 1 KiB (the usual size) does not overflow at the rate of a serial line of 115200 baud, which
+/// takes 89 ms, and that a wait for a line ends soon after the line.
 const BUSY: Duration = Duration::from_millis(2);
-/// When nothing has come for a while, the interval doubles up to this: a firmware that starts to
-/// talk fills no ring in it, and an idle board costs next to nothing.
+/// Without text the interval doubles up to this: a firmware that starts to print fills no ring in it,
+/// and an idle board costs almost nothing.
 const IDLE: Duration = Duration::from_millis(20);
-/// Between two searches of the RAM, where no symbol tells the place: each reads all of it.
+/// Between two searches of the RAM, where no symbol has the address: each reads all of it.
 const SEARCH: Duration = Duration::from_millis(250);
 /// A chip that resets itself does not answer its probe for a moment. One that does not for this
 /// long is gone.
 const GONE: Duration = Duration::from_secs(1);
-/// Bytes that are read before they are handed on.
+/// Bytes that are read before they are passed on.
 const CHUNK: usize = 4096;
-/// Chunks that wait to be taken. Behind these the text stays on the chip, whose ring then fills.
+/// Chunks that wait for the reader. Beyond these, the text stays on the chip, whose ring then fills.
 const WAITING: usize = 64;
-/// Chunks in a row, so that a firmware that never stops talking leaves room for jobs.
+/// Chunks in a row, so that a firmware that prints all the time leaves room for tasks.
 const IN_A_ROW: usize = 16;
-/// The core that firmware and console are looked for on.
+/// The core of firmware and console.
 const CORE: usize = 0;
 
-type Job = Box<dyn FnOnce(&mut Chip) + Send>;
+type Job = Box<dyn FnOnce(&mut AttachedChip) + Send>;
 
 /// What the console gets.
-pub type Heard = Result<(Instant, Vec<u8>), BoardFault>;
+pub type ConsoleRead = Result<(Instant, Vec<u8>), BoardFault>;
 
-/// The way to the thread.
+/// The connection to the thread.
 pub struct Link {
     jobs: jobs::Sender<Job>,
     ended: oneshot::Receiver<()>,
@@ -49,8 +49,8 @@ pub struct Link {
 }
 
 impl Link {
-    /// Starts the thread, which opens the session. `keep` is dropped when the session is closed:
-    /// the probe's lock is held by whoever has the probe.
+    /// Starts the thread, which opens the session. `keep` is dropped when the session is closed: the probe
+    /// stays locked as long as the thread uses it.
     pub async fn open(
         names: Names,
         open: impl FnOnce() -> Result<Session, Error> + Send + 'static,
@@ -61,13 +61,13 @@ impl Link {
         let (end, ended) = oneshot::channel::<()>();
         let of_thread = names.clone();
         let thread = move || {
-            // Dropped last, when the session is closed and what it kept is free.
+            // Dropped last, when the session is closed.
             let _end = end;
             match open() {
                 Ok(session) => {
                     let _keep = keep;
                     let _ = tell.send(Ok(()));
-                    Chip { session, names: of_thread, ear: None }.serve(&receiver);
+                    AttachedChip { session, names: of_thread, ear: None }.serve(&receiver);
                 }
                 Err(error) => {
                     drop(keep);
@@ -85,15 +85,15 @@ impl Link {
         }
     }
 
-    /// Has the thread do something, and waits for it.
+    /// Runs a task on the thread, and waits for it.
     pub async fn ask<T: Send + 'static>(
         &self,
         doing: &'static str,
-        job: impl FnOnce(&mut Chip) -> Result<T, BoardFault> + Send + 'static,
+        job: impl FnOnce(&mut AttachedChip) -> Result<T, BoardFault> + Send + 'static,
     ) -> Result<T, BoardFault> {
         let (tell, told) = oneshot::channel();
         let job: Job = Box::new(move |chip| {
-            // Nobody waits any more when the run was stopped; a flashing is not begun then.
+            // The receiver is gone when the run was stopped; then no flashing starts.
             if !tell.is_closed() {
                 let _ = tell.send(job(chip));
             }
@@ -105,8 +105,11 @@ impl Link {
         }
     }
 
-    /// Has the thread hand on what the firmware says.
-    pub async fn listen(&self, block: Option<u64>) -> Result<mpsc::Receiver<Heard>, BoardFault> {
+    /// Lets the thread pass on the firmware's output.
+    pub async fn listen(
+        &self,
+        block: Option<u64>,
+    ) -> Result<mpsc::Receiver<ConsoleRead>, BoardFault> {
         let (to, heard) = mpsc::channel(WAITING);
         self.ask("opening the console", move |chip| {
             chip.ear = Some(Ear::new(to, block));
@@ -116,11 +119,11 @@ impl Link {
         Ok(heard)
     }
 
-    /// Closes the session. Waits for what is under way, but no longer than `at_most`.
+    /// Closes the session. Waits for the current task, but no longer than `at_most`.
     pub async fn close(self, at_most: Duration) {
         drop(self.jobs);
         if tokio::time::timeout(at_most, self.ended).await.is_err() {
-            tracing::warn!(probe = self.names.probe, "the probe is still at work");
+            tracing::warn!(probe = self.names.probe, "the probe is still busy");
         }
     }
 }
@@ -131,14 +134,14 @@ fn broken(names: &Names, doing: &str) -> BoardFault {
     )
 }
 
-/// The chip, as its thread has it.
-pub struct Chip {
+/// The chip, on its thread.
+pub struct AttachedChip {
     session: Session,
     names: Names,
     ear: Option<Ear>,
 }
 
-impl Chip {
+impl AttachedChip {
     /// The session.
     pub fn session(&mut self) -> &mut Session {
         &mut self.session
@@ -159,8 +162,8 @@ impl Chip {
         done.map_err(|error| self.names.error(doing, &error))
     }
 
-    /// The firmware starts anew: what stands in memory of its console is of the one before.
-    pub fn console_anew(&mut self) {
+    /// The firmware starts again: its console in memory is that of the previous start.
+    pub fn restart_console(&mut self) {
         if let Some(ear) = &mut self.ear {
             ear.channel = None;
             ear.interval = BUSY;
@@ -195,7 +198,7 @@ impl Chip {
                 ear.interval = IDLE;
                 if ear.failing.get_or_insert_with(Instant::now).elapsed() > GONE {
                     let fault = self.names.error("reading the console", &error);
-                    // Full or closed: then nobody reads what it says.
+                    // Full or closed: then nothing reads it.
                     let _ = ear.to.try_send(Err(fault));
                     self.ear = None;
                 }
@@ -204,20 +207,20 @@ impl Chip {
     }
 }
 
-/// What listens to a firmware's RTT channel 0.
+/// The reader of a firmware's RTT channel 0.
 struct Ear {
-    to: mpsc::Sender<Heard>,
-    /// Where the control block is; without a symbol for it the RAM is searched.
+    to: mpsc::Sender<ConsoleRead>,
+    /// Address of the control block; without a symbol for it the RAM is searched.
     block: ScanRegion,
     channel: Option<UpChannel>,
-    /// Read, and not taken yet.
-    waiting: Option<Heard>,
+    /// Read, and not passed on yet.
+    waiting: Option<ConsoleRead>,
     interval: Duration,
     failing: Option<Instant>,
 }
 
 impl Ear {
-    fn new(to: mpsc::Sender<Heard>, block: Option<u64>) -> Ear {
+    fn new(to: mpsc::Sender<ConsoleRead>, block: Option<u64>) -> Ear {
         Ear {
             to,
             block: block.map_or(ScanRegion::Ram, ScanRegion::Exact),
@@ -228,7 +231,7 @@ impl Ear {
         }
     }
 
-    /// Reads all that there is. `false` when nobody listens any more.
+    /// Reads all that is there. `false` when the receiver is gone.
     fn listen(&mut self, core: &mut Core<'_>) -> Result<bool, Error> {
         let mut buffer = [0; CHUNK];
         let mut any = false;
@@ -275,8 +278,8 @@ impl Ear {
         }
     }
 
-    /// The firmware has not set its console up yet, or does so anew: after a reset of its own the
-    /// read pointer is no more where it was left.
+    /// The firmware has not set up its console yet, or does so again: after a reset of its own, the read
+    /// pointer is no longer where this left it.
     fn not_there(&mut self, error: rtt::Error) -> Result<usize, Error> {
         self.channel = None;
         match error {

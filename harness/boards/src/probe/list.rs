@@ -16,7 +16,7 @@ pub struct FoundProbe {
     pub pid: u16,
     /// Serial number.
     pub serial: Option<String>,
-    /// Why this user cannot open it, and what to do about that.
+    /// Why this user cannot open it, and what to do.
     pub no_access: Option<String>,
 }
 
@@ -27,7 +27,7 @@ impl FoundProbe {
         format!("{:04x}:{:04x}{serial}", self.vid, self.pid)
     }
 
-    /// Whether the configuration's key means this one.
+    /// Whether the configuration's key matches this one.
     pub fn is_named(&self, key: &str) -> bool {
         let key = key.to_ascii_lowercase();
         let own = self.key().to_ascii_lowercase();
@@ -35,7 +35,7 @@ impl FoundProbe {
     }
 }
 
-/// The debug probes that are attached, in an order that stays.
+/// The attached debug probes, in a stable order.
 pub fn probes() -> Vec<FoundProbe> {
     let mut found: Vec<FoundProbe> = Lister::new()
         .list_all_with_access()

@@ -5,7 +5,7 @@ use probe_rs::probe::list::Lister;
 use probe_rs::probe::{DebugProbeInfo, DebugProbeSelector};
 use probe_rs::{Error, Permissions, Session};
 
-/// The one probe that `selector` (`VID:PID[:SERIAL]`) means, or the only one that is attached.
+/// The probe that matches `selector` (`VID:PID[:SERIAL]`), or the only one that is attached.
 pub fn find(selector: Option<&str>) -> Result<DebugProbeInfo, BoardFault> {
     let tried = || match selector {
         Some(probe) => format!("looking for the debug probe {probe}"),
@@ -21,7 +21,7 @@ pub fn find(selector: Option<&str>) -> Result<DebugProbeInfo, BoardFault> {
     match &*found {
         [probe] => Ok(probe.clone()),
         [] => Err(BoardFault::new(tried(), "there is none").help(
-            "Look at its USB cable, and whether it is one that probe-rs knows; `hilrig boards` lists what is attached.",
+            "Check its USB cable, and whether probe-rs knows it; `hilrig boards` lists what is attached.",
         )),
         several => {
             let names: Vec<String> = several.iter().map(name).collect();

@@ -1,4 +1,4 @@
-//! Words for what goes wrong between rig, probe and chip, with what to do next.
+//! Faults between rig, probe and chip, each with what to do next.
 
 use std::error::Error as StdError;
 
@@ -9,10 +9,10 @@ use probe_rs::config::{Registry, RegistryError};
 use probe_rs::flashing::FlashError;
 use probe_rs::probe::{DebugProbeError, ProbeCreationError};
 
-/// Names of chips that are told beside one that is not known.
+/// How many similar names are shown for an unknown chip.
 const MOST_NAMES: usize = 8;
 
-/// What is talked to.
+/// The names of probe and chip.
 #[derive(Clone, Debug)]
 pub struct Names {
     /// The probe, `VID:PID:SERIAL` for a real one.
@@ -31,30 +31,30 @@ impl Names {
         BoardFault::new(self.tried(doing), found)
     }
 
-    /// What an error of probe-rs means.
+    /// The fault of an error of probe-rs.
     pub fn error(&self, doing: &str, error: &Error) -> BoardFault {
         self.fault(doing, chain(error)).help(self.help(error))
     }
 
-    /// The same of one while flashing.
+    /// The same of an error while flashing.
     pub fn flash_error(&self, doing: &str, error: &FlashError) -> BoardFault {
         let help = match error {
             FlashError::NoSuitableNvm { .. } => format!(
-                "The image does not fit into the memory of a {}: look at `chip` in the configuration, and whether the image was linked for it.",
+                "The image does not fit into the memory of a {}: check `chip` in the configuration, and whether the image was linked for it.",
                 self.chip
             ),
             FlashError::NoFlashLoaderAlgorithmAttached { .. } => {
                 "probe-rs has no flash algorithm for this chip; `chip` may be a whole family's name where a part number is needed.".into()
             }
             FlashError::Verify => {
-                "What was read back is not what was written: the chip may be another one than `chip` says, its flash worn, or its supply weak.".into()
+                "The flash does not have what was written: the chip may not be the one of `chip`, its flash may be worn, or its supply weak.".into()
             }
             FlashError::Core(error)
             | FlashError::ResetAndHalt(error)
             | FlashError::Run(error)
             | FlashError::UnableToReadCoreStatus(error) => self.help(error),
             _ => format!(
-                "Look at the cable between probe and chip, and whether the chip is a {}.",
+                "Check the cable between probe and chip, and whether the chip is a {}.",
                 self.chip
             ),
         };
@@ -75,7 +75,7 @@ impl Names {
                 }
             }
             Error::ChipNotFound(_) => "Give the chip's whole part number as `chip`.".into(),
-            _ => "Look at the cable between probe and chip, at the board's power, and whether another debugger is attached to it.".into(),
+            _ => "Check the cable between probe and chip, at the board's power, and whether another debugger is attached to it.".into(),
         }
     }
 
@@ -92,16 +92,16 @@ impl Names {
                 self.udev()
             ),
             DebugProbeError::ProbeCouldNotBeCreated(_) => {
-                "Look at the probe's USB cable; `hilrig boards` lists what is attached.".into()
+                "Check the probe's USB cable; `hilrig boards` lists what is attached.".into()
             }
             DebugProbeError::TargetNotFound => {
-                "The probe is there, the chip does not answer it: look at the debug cable (SWDIO, SWCLK, GND) and the board's power.".into()
+                "The probe is there, the chip does not answer it: check the debug cable (SWDIO, SWCLK, GND) and the board's power.".into()
             }
-            _ => "Look at the probe's USB cable and the board's power; plug the probe in again if it hangs.".into(),
+            _ => "Check the probe's USB cable and the board's power; plug the probe in again if it hangs.".into(),
         }
     }
 
-    /// The rule that gives this probe to whoever is logged in.
+    /// The rule that gives this probe to users who are logged in.
     fn udev(&self) -> String {
         let mut ids = self.probe.split(':');
         let (vendor, product) = (ids.next().unwrap_or_default(), ids.next().unwrap_or_default());
@@ -112,7 +112,7 @@ impl Names {
     }
 }
 
-/// The error with all of its causes: probe-rs' outer ones say little.
+/// The error with all of its causes: probe-rs' outer ones have little detail.
 pub fn chain(error: &dyn StdError) -> String {
     let mut words = error.to_string().trim_end_matches('.').to_owned();
     let mut next = error.source();

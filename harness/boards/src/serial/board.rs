@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hilrig_core::board::{Board, BoardFault, ByHand, Console, Flashed, Lines, Notes, Reach};
+use hilrig_core::board::{Board, BoardFault, ByHand, Console, Flashed, Notes, Reach, ResetLines};
 use hilrig_core::config::BoardKind;
 use hilrig_core::event::BoardFacts;
 use hilrig_core::image::Image;
@@ -16,29 +16,30 @@ use serialport::TTYPort;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::esp::deadlines::LoaderDeadlines;
 use crate::esp::esp32_flasher as esp32;
-use crate::esp::esp8266_loader::Deadlines;
-use crate::esp::identify::ask;
-use crate::flash_cache::Record;
-use crate::identity::search::{Claim, Held, Seek, hold};
-use crate::lock::PortLock;
+use crate::esp::identify::{ChipIdentity, identify};
+use crate::flash_cache::FlashCache;
+use crate::identity::search::PortSearch;
+use crate::lock::LockFile;
 use crate::power::{self, PowerSwitch};
+use crate::serial::claim::{OpenPort, PortClaim};
 use crate::serial::close::close;
 use crate::serial::console::{Listening, SerialConsole};
 use crate::serial::port;
 
-/// What a [`SerialBoard`] is made of.
+/// The settings of a [`SerialBoard`].
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct SerialSettings {
     /// Name in the configuration.
     pub name: String,
-    /// What it is: it decides how the board is flashed.
+    /// What it is; decides how the board is flashed.
     pub kind: BoardKind,
-    /// The serial port; with `seek`, the one that it was found on last.
+    /// The serial port; with `search`, the one where it was found last.
     pub port: PathBuf,
-    /// How its port is found, each time that it is locked; none where it is always `port`.
-    pub seek: Option<Seek>,
-    /// The MAC that the board must have; another one is never flashed.
+    /// The search for its port, each time that it is locked; none where it is always `port`.
+    pub search: Option<PortSearch>,
+    /// The MAC that the board has to have; another board is never flashed.
     pub mac: Option<Mac>,
     /// How board and rig reach each other.
     pub reach: Reach,
@@ -46,49 +47,49 @@ pub struct Settings {
     pub baud: u32,
     /// The rate of the ROM's boot text, baud.
     pub rom_baud: u32,
-    /// The highest rate that the loader is tried at, baud.
+    /// The highest rate at which the loader is tried, baud.
     pub flash_baud: u32,
-    /// Folder that keeps what is on which board, from run to run.
+    /// Folder of the caches, which are kept from run to run.
     pub state: PathBuf,
     /// Folder of the locks, the same for all runs on this bench.
     pub locks: PathBuf,
     /// How long the loader may take.
-    pub deadlines: Deadlines,
+    pub deadlines: LoaderDeadlines,
 }
 
 /// A board on a serial port, with the ROM loader of an ESP8266 or of a chip of the ESP32 family. See
 /// [`Board`].
 ///
-/// - The ROM of the ESP32 family takes the MD5 of its flash: what is there already is kept,
-///   `Flashed::verified` is always `Some(true)`, and `Flashed::time` has the erasing in it.
+/// - The ROM of the ESP32 family computes the MD5 of its flash: what is there already is kept,
+///   `Flashed::verified` is always `Some(true)`, and `Flashed::time` includes the erasing.
 /// - The ESP8266's cannot read its flash back, so `Flashed::verified` is always `None`. It checks each
-///   block's checksum; that the image runs is confirmed by the build id in its boot log, which
-///   [`Board::confirm_build`] notes. Only a confirmed image is kept, and then the board is not even
-///   put into its loader.
-/// - `Flashed::time` is that of the blocks, without the erasing before them.
-/// - A console has a descriptor of its own for the port: the port is free for others once the
-///   board is released *and* its console is dropped.
-/// - A flashing whose future is dropped ends within milliseconds, and the next call has the port
-///   again; the board has half an image then, and its record says nothing.
-/// - However a flashing ended, EN is pulsed before the board is given back: an ESP8266 that was not
-///   reset after its loader hangs in its first software restart, with `boot mode:(1,x)`.
+///   block's checksum. The build id in the boot log confirms that the image runs, which
+///   [`Board::confirm_build`] stores. Only a confirmed image is kept; then the board does not enter its
+///   loader.
+///   `Flashed::time` is that of the blocks, without the erasing before them.
+/// - A console has its own descriptor of the port: the port is free for others once the board is
+///   released *and* its console is dropped.
+/// - A flashing whose future is dropped ends within milliseconds, and the next call has the port again.
+///   The board has half an image then, and its cache has none.
+/// - After every flashing, EN is pulsed before the board is released: an ESP8266 that was not reset after
+///   its loader hangs in its first software restart, with `boot mode:(1,x)`.
 pub struct SerialBoard {
-    pub(crate) settings: Settings,
-    pub(crate) lines: Box<dyn Lines>,
-    pub(crate) record: Record,
+    pub(crate) settings: SerialSettings,
+    pub(crate) lines: Box<dyn ResetLines>,
+    pub(crate) record: FlashCache,
     power: Option<PowerSwitch>,
-    /// From the configuration, or as the loader told it.
+    /// From the configuration, or from the loader.
     pub(crate) mac: Option<Mac>,
-    /// The lines put it into its loader, and nothing took it out again.
+    /// It entered its loader and was not reset since.
     pub(crate) in_loader: bool,
     notes: Option<Notes>,
     /// Of the console, while it is open.
     console: Weak<Listening>,
-    // Order matters when a board is dropped without its release: the port goes before its lock.
+    // Order matters when a board is dropped without a release: the port is closed before it is unlocked.
     port: Option<TTYPort>,
-    /// A thread that has the port.
+    /// A thread that uses the port.
     at_work: Option<JoinHandle<TTYPort>>,
-    lock: Option<PortLock>,
+    lock: Option<LockFile>,
     /// What it is locked for.
     reason: String,
 }
@@ -104,10 +105,10 @@ impl Drop for StopOnDrop {
 
 impl SerialBoard {
     /// Touches nothing yet; [`Board::lock`] opens the port.
-    pub fn new(settings: Settings, lines: Box<dyn Lines>) -> SerialBoard {
+    pub fn new(settings: SerialSettings, lines: Box<dyn ResetLines>) -> SerialBoard {
         let key = settings.mac.map_or_else(|| settings.name.clone(), Mac::hex);
         SerialBoard {
-            record: Record::of(&settings.state, &key),
+            record: FlashCache::of(&settings.state, &key),
             mac: settings.mac,
             settings,
             lines,
@@ -122,46 +123,56 @@ impl SerialBoard {
         }
     }
 
-    /// The same with what cuts its power.
+    /// The same with a power line.
     #[must_use]
     pub fn with_power(mut self, power: Option<PowerSwitch>) -> SerialBoard {
         self.power = power;
         self
     }
 
-    /// Finds the port, takes it and opens it. `kept` is its lock where it was held before.
+    /// Finds the port, locks it and opens it. `kept` is a lock that the board has already.
     async fn open(
         &mut self,
         patience: Duration,
-        kept: &mut Option<PortLock>,
+        kept: &mut Option<LockFile>,
     ) -> Result<(), BoardFault> {
         let SerialBoard { settings, lines, notes, reason, .. } = self;
         let note = |words: &str| notes.iter().for_each(|notes| notes(words));
-        let mut claim = Claim { locks: &settings.locks, reason, patience, note: &note, kept };
-        let held = match &settings.seek {
-            Some(seek) => seek.hold(settings, &mut **lines, &mut claim).await?,
-            None => hold(settings.port.clone(), settings.baud, &mut claim).await?,
+        let mut claim = PortClaim {
+            locks: &settings.locks,
+            baud: settings.baud,
+            reason,
+            patience,
+            note: &note,
+            kept,
         };
-        let Held { port, path, lock } = held;
+        let open = match &settings.search {
+            Some(search) => {
+                search.take(&settings.state, settings.deadlines, &mut **lines, &mut claim).await?
+            }
+            None => claim.take(settings.port.clone()).await?,
+        };
+        let OpenPort { port, path, lock } = open;
         self.settings.port = path;
         self.port = Some(port);
         self.lock = Some(lock);
         Ok(())
     }
 
-    /// The chip has told who it is, and is the one that the configuration says.
+    /// The chip is identified, and is the one of the configuration.
     pub(crate) fn identified(&mut self, mac: Mac) {
         self.mac = Some(mac);
-        if let Some(seek) = &self.settings.seek {
-            seek.note(&self.settings, mac);
+        if let Some(search) = &self.settings.search {
+            let identity = ChipIdentity { chip: self.settings.kind.name().into(), mac };
+            search.note(&self.settings.state, &self.settings.port, &identity);
         }
     }
 
-    /// The open port and the lines; waits for a thread that an abandoned flashing left at work.
+    /// The open port and the lines; waits for a thread of an abandoned flashing.
     pub(crate) async fn opened(
         &mut self,
         tried: &str,
-    ) -> Result<(&mut TTYPort, &mut dyn Lines), BoardFault> {
+    ) -> Result<(&mut TTYPort, &mut dyn ResetLines), BoardFault> {
         self.recover().await;
         match &mut self.port {
             Some(port) => Ok((port, &mut *self.lines)),
@@ -179,8 +190,8 @@ impl SerialBoard {
         }
     }
 
-    /// Runs `job` with the port on a thread that may block, until it ends by itself or at its next
-    /// wait once its flag is set.
+    /// Runs `job` with the port on a thread that may block. It ends by itself, or at its next wait once its
+    /// flag is set.
     pub(crate) async fn on_thread<T: Send + 'static>(
         &mut self,
         job: impl FnOnce(TTYPort, Arc<AtomicBool>) -> (TTYPort, T) + Send + 'static,
@@ -192,7 +203,7 @@ impl SerialBoard {
         let (tell, told) = oneshot::channel();
         self.at_work = Some(tokio::task::spawn_blocking(move || {
             let (port, result) = job(port, stop);
-            // Nobody listens any more when the run was stopped.
+            // The receiver is gone when the run was stopped.
             let _ = tell.send(result);
             port
         }));
@@ -212,8 +223,8 @@ impl SerialBoard {
         port::set_baud(port::fd(self.opened("setting the rate").await?.0), &path, baud)
     }
 
-    /// Tells whoever stands at the bench what to press, and waits until the board says something. Where
-    /// nobody listens to the board, the telling is all.
+    /// Notes which button to press, and waits until the board sends something. Without an open console
+    /// it only notes it.
     async fn reset_by_hand(
         &self,
         by_hand: ByHand,
@@ -231,7 +242,7 @@ impl SerialBoard {
                 format!("waiting for the board on {} to start", self.settings.port.display()),
                 format!("not a byte came within {seconds} s"),
             )
-            .help("It has no reset lines: press RST when you are told to, or wire DTR to GPIO0 and RTS to EN.")
+            .help("It has no reset lines: press RST when hilrig asks for it, or wire DTR to GPIO0 and RTS to EN.")
         })
     }
 
@@ -242,7 +253,7 @@ impl SerialBoard {
     }
 }
 
-fn not_open(settings: &Settings, tried: &str) -> BoardFault {
+fn not_open(settings: &SerialSettings, tried: &str) -> BoardFault {
     BoardFault::new(
         format!("{tried} on {}", settings.port.display()),
         "the port is not open; the board must be locked first",
@@ -256,8 +267,8 @@ impl Board for SerialBoard {
     }
 
     fn facts(&self) -> BoardFacts {
-        let port = match (&self.settings.seek, &self.lock) {
-            (Some(seek), None) => seek.words(),
+        let port = match (&self.settings.search, &self.lock) {
+            (Some(search), None) => search.words(),
             _ => self.settings.port.display().to_string(),
         };
         BoardFacts { kind: self.settings.kind.name().into(), port, mac: self.mac }
@@ -276,16 +287,16 @@ impl Board for SerialBoard {
             return Ok(());
         }
         self.reason = reason.to_owned();
-        // First the power, so that a board whose port is gone is not switched off for another run
-        // that is just doing that.
+        // The power line first: another run may be cycling the power of this board, and then its port is
+        // gone.
         if let Some(power) = &mut self.power {
             let notes = &self.notes;
             let told = |words: &str| notes.iter().for_each(|notes| notes(words));
             let locked = power.lock(&self.settings.locks, reason, patience, told).await;
             locked.map_err(|mut fault| {
-                // The port itself is not looked for yet.
-                let port = match &self.settings.seek {
-                    Some(seek) => seek.words(),
+                // The port itself is not found yet.
+                let port = match &self.settings.search {
+                    Some(search) => search.words(),
                     None => self.settings.port.display().to_string(),
                 };
                 fault.tried = format!("{}, which powers the board on {port}", fault.tried);
@@ -312,7 +323,7 @@ impl Board for SerialBoard {
             }
             self.write(image, progress).await
         };
-        // The firmware's rate comes back however it ended; a fault of the flashing goes first.
+        // The firmware's rate is restored in any case; a fault of the flashing is more important.
         let restored = match self.port {
             Some(_) => self.set_baud(self.settings.baud).await,
             None => Ok(()),
@@ -364,15 +375,15 @@ impl Board for SerialBoard {
 
     async fn answers(&mut self) -> Result<(), BoardFault> {
         self.recover().await;
-        // Where nothing is wired, somebody would have to press buttons.
+        // Without lines, a person would have to press buttons.
         if self.lines.by_hand().is_some() {
             return Ok(());
         }
         let Some(port) = self.port.take() else {
             return Err(not_open(&self.settings, "asking the chip's ROM"));
         };
-        let Settings { port: path, deadlines, .. } = &self.settings;
-        let (port, told) = ask(port, path, &mut *self.lines, *deadlines).await;
+        let SerialSettings { port: path, deadlines, .. } = &self.settings;
+        let (port, told) = identify(port, path, &mut *self.lines, *deadlines).await;
         self.port = port;
         told.map(drop)
     }
@@ -383,11 +394,11 @@ impl Board for SerialBoard {
 
     async fn power_cycle(&mut self) -> Result<(), BoardFault> {
         self.recover().await;
-        // A port that is held open would come back under another name.
+        // A port that stays open would come back with another name.
         self.port = None;
         self.in_loader = false;
         power::cycle(self.power.as_mut()).await?;
-        // Nobody else gets it in between, and it may come back as another device.
+        // It stays locked, and it may come back as another device.
         let mut kept = self.lock.take();
         power::until_back(async || self.open(Duration::ZERO, &mut kept).await).await
     }
@@ -404,7 +415,7 @@ impl Board for SerialBoard {
         {
             let port = self.settings.port.display();
             self.note(&format!(
-                "the driver of {port} does not close it; it is closed when hilrig ends"
+                "the driver of {port} does not close it; it is closed when hilrig exits"
             ));
         }
         if let Some(power) = &mut self.power {

@@ -1,18 +1,18 @@
-//! Closing what a driver may not close at once.
+//! Closing a port whose driver may not close it at once.
 //!
-//! The last close of a serial port waits until the driver has sent what is left: up to 30 s on Linux
-//! (`closing_wait`), and without end where a USB adapter hangs.
+//! The last close of a serial port waits until the driver has sent the rest: up to 30 s on Linux
+//! (`closing_wait`), and forever where a USB adapter hangs.
 
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-/// How long a close is waited for. One that works takes a few milliseconds.
+/// The longest wait for a close. A close that works takes a few milliseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Closes `open` on a thread of its own. False where it is not closed within a second: the thread goes on, and
-/// nobody waits for it.
+/// Closes `open` on a thread of its own. False where it is not closed within a second: then the thread
+/// goes on alone.
 pub async fn close<T: Send + 'static>(open: T) -> bool {
     timeout(PATIENCE, spawn_blocking(move || drop(open))).await.is_ok()
 }
@@ -23,7 +23,7 @@ mod tests {
 
     use super::*;
 
-    /// Its close returns when the other end of the channel is gone.
+    /// Its close returns when the other end of the channel is dropped.
     struct Hangs(Receiver<()>);
 
     impl Drop for Hangs {

@@ -15,18 +15,18 @@ use tokio::sync::Notify;
 
 use crate::serial::rom_text::{QUIET, RomText, START};
 
-/// Bytes that are read before the sink gets them. The kernel hands out at most 4 KiB a read; a
-/// flood is gathered up to this, so that lines are seldom cut in two.
+/// Bytes that are read before the sink gets them. The kernel returns at most 4 KiB a read; a flood is
+/// collected up to this, so that few lines are cut in two.
 const BUFFER: usize = 64 * 1024;
 
 const READING: &str = "reading the console";
 
-/// What an open console and its board tell each other.
+/// The state that an open console shares with its board.
 #[derive(Default)]
 pub struct Listening {
-    /// The ROM's text is awaited, or read.
+    /// The ROM's text is expected, or read.
     rom: RefCell<Option<Rom>>,
-    /// The console's wait has to be looked at anew.
+    /// The console's wait has a new deadline.
     changed: Notify,
     bytes: Cell<u64>,
     came: Notify,
@@ -34,7 +34,7 @@ pub struct Listening {
 
 struct Rom {
     text: RomText,
-    /// When it ends if nothing comes; none while the board is still being reset.
+    /// When it ends if nothing comes; none while the reset is not done.
     end: Option<Instant>,
 }
 
@@ -45,7 +45,7 @@ impl Listening {
         self.changed.notify_one();
     }
 
-    /// It was reset just now.
+    /// The board was reset just now.
     pub fn was_reset(&self) {
         if let Some(rom) = &mut *self.rom.borrow_mut() {
             rom.end.get_or_insert(Instant::now() + START);
@@ -61,7 +61,7 @@ impl Listening {
         }
     }
 
-    /// Takes note of what came at `at`. True when the ROM's text has ended in it.
+    /// Processes bytes that came at `at`. True when the ROM's text ends in them.
     fn take(&self, at: Instant, bytes: &[u8]) -> bool {
         self.bytes.set(self.bytes.get() + bytes.len() as u64);
         self.came.notify_one();
@@ -76,7 +76,7 @@ impl Listening {
         over
     }
 
-    /// Waits for the moment at which the ROM's text ends because nothing comes.
+    /// Waits until the ROM's text ends because nothing comes.
     async fn silence(&self) {
         loop {
             let end = self.rom.borrow().as_ref().and_then(|rom| rom.end);
@@ -125,7 +125,7 @@ impl SerialConsole {
         Ok(SerialConsole { fd, port: path, buffer: vec![0; BUFFER], baud, listening })
     }
 
-    /// What it shares with its board.
+    /// The state that it shares with its board.
     pub fn listening(&self) -> &Rc<Listening> {
         &self.listening
     }
@@ -144,7 +144,7 @@ impl Console for SerialConsole {
     async fn read_into(&mut self, sink: &mut dyn ConsoleSink) -> BoardFault {
         loop {
             let ready = tokio::select! {
-                // Bytes that are there were sent before the silence.
+                // Bytes that can be read were sent before the silence.
                 biased;
                 ready = self.fd.readable() => ready,
                 () = self.listening.silence() => match self.to_firmware() {
@@ -160,7 +160,7 @@ impl Console for SerialConsole {
             if state == Err(Errno::AGAIN) {
                 ready.clear_ready();
             }
-            // No await stands between reading and this: what was read is in the sink.
+            // No await is between the read and this, so no byte is lost.
             if filled > 0 {
                 let now = Instant::now();
                 sink.chunk(now, &self.buffer[..filled]);
@@ -171,8 +171,8 @@ impl Console for SerialConsole {
                 }
             }
             match state {
-                // More may be there. Others get their turn first: a board that floods the line
-                // must not stop the rest of the bench.
+                // There may be more. Others get their turn first: a board that floods the line must not
+                // stop the rest of the bench.
                 Ok(()) => tokio::task::yield_now().await,
                 Err(Errno::AGAIN) => {}
                 Err(Errno::PIPE) => return self.gone("end of file"),
@@ -182,7 +182,7 @@ impl Console for SerialConsole {
     }
 }
 
-/// Reads until the buffer is full or nothing is left. End of file is told as `PIPE`.
+/// Reads until the buffer is full or nothing is left. End of file is reported as `PIPE`.
 fn drain(fd: &OwnedFd, buffer: &mut [u8]) -> (usize, Result<(), Errno>) {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -239,7 +239,7 @@ mod tests {
             }
         };
         tokio::select! {
-            // In this order, so that a turn of the others stands between two of the reader.
+            // In this order, so that the others get a turn between two of the reader.
             biased;
             fault = console.read_into(&mut turns) => assert!(fault.found.contains("gone")),
             () = others => unreachable!("never ends"),

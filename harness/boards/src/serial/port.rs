@@ -1,4 +1,4 @@
-//! Opening a serial port, and saying why it could not be.
+//! Opening a serial port, and the reasons why that fails.
 
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,8 @@ use serialport::TTYPort;
 
 use crate::identity::access;
 
-/// Opens `path` raw, 8N1, for this process alone (TIOCEXCL and flock). What the board sent before
-/// stays in the port's buffer. The descriptor does not block, so that no read or write can outlast
-/// its deadline.
+/// Opens `path` raw, 8N1, for this process only (TIOCEXCL and flock). Earlier output of the board stays in
+/// the port's buffer. The descriptor does not block, so that each read and write has a deadline.
 pub fn open(path: &Path, baud: u32) -> Result<TTYPort, BoardFault> {
     let name = path.to_string_lossy();
     let port = TTYPort::open(&serialport::new(name, baud).exclusive(true))
@@ -23,18 +22,18 @@ pub fn open(path: &Path, baud: u32) -> Result<TTYPort, BoardFault> {
     Ok(port)
 }
 
-/// Finds out whether there is such a port at all.
+/// Whether there is such a port at all.
 pub fn is_there(path: &Path) -> Result<(), BoardFault> {
     match std::fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(missing(path)),
-        // Whatever else it may be is found out when it is opened.
+        // Other problems show when it is opened.
         _ => Ok(()),
     }
 }
 
 fn missing(path: &Path) -> BoardFault {
     BoardFault::new(format!("opening the port {}", path.display()), "there is no such file")
-        .help("Look at the board's cable; `hilrig boards` lists what is attached.")
+        .help("Check the board's cable; `hilrig boards` lists what is attached.")
         .silent()
 }
 
@@ -56,7 +55,7 @@ pub fn usb_id(port: BorrowedFd<'_>) -> Option<(u16, u16)> {
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
     let node =
         PathBuf::from(format!("/sys/dev/char/{major}:{minor}/device")).canonicalize().ok()?;
-    // The device is above the port's interface, two or three folders up.
+    // The device is two or three folders above the port's interface.
     node.ancestors().take(4).find_map(|folder| {
         let id = |name: &str| {
             let text = std::fs::read_to_string(folder.join(name)).ok()?;
@@ -66,8 +65,8 @@ pub fn usb_id(port: BorrowedFd<'_>) -> Option<(u16, u16)> {
     })
 }
 
-/// Changes the rate, also for all other descriptors of the port. What came before stays in its
-/// buffer as it was read. On a pty this is a note without effect.
+/// Changes the rate, also for all other descriptors of the port. Earlier bytes stay in its buffer. A
+/// pty stores the rate without an effect.
 pub fn set_baud(port: BorrowedFd<'_>, path: &Path, baud: u32) -> Result<(), BoardFault> {
     let set = || {
         let mut termios = rustix::termios::tcgetattr(port)?;
@@ -76,17 +75,17 @@ pub fn set_baud(port: BorrowedFd<'_>, path: &Path, baud: u32) -> Result<(), Boar
     };
     set().map_err(|error| {
         BoardFault::new(format!("setting the port {} to {baud} baud", path.display()), error)
-            .help("Name a rate under `baud` that the adapter supports; 115200 always is.")
+            .help("Set `baud` to a rate that the adapter supports; all support 115200.")
     })
 }
 
-/// The port went away while it was in use.
+/// The port disappeared while it was in use.
 pub fn gone(path: &Path, tried: &str, found: impl ToString) -> BoardFault {
     BoardFault::new(
         format!("{tried} on {}", path.display()),
         format!("the port is gone ({})", found.to_string()),
     )
-    .help("Look at the board's cable and power; `hilrig boards` lists what is attached.")
+    .help("Check the board's cable and power; `hilrig boards` lists what is attached.")
     .silent()
 }
 
@@ -99,22 +98,22 @@ fn cannot_open(path: &Path, error: &serialport::Error) -> BoardFault {
             BoardFault::new(tried, "permission denied").help(access::port_help(path))
         }
         serialport::ErrorKind::NoDevice => {
-            let held = match holders(path).as_slice() {
+            let found = match users_of(path).as_slice() {
                 [] => "another program has it open".to_owned(),
-                holders => format!("another program has it open: {}", holders.join(", ")),
+                users => format!("another program has it open: {}", users.join(", ")),
             };
-            BoardFault::new(tried, held).help("End that program, or name another port.")
+            BoardFault::new(tried, found).help("End that program, or name another port.")
         }
         _ => BoardFault::new(tried, &error.description)
             .help("Is it a serial port? `hilrig boards` lists those that are attached."),
     }
 }
 
-/// Processes that have `path` open, as `name (pid N)`. Those of other users stay unseen.
-fn holders(path: &Path) -> Vec<String> {
+/// Processes that have `path` open, as `name (pid N)`. Other users' processes are not visible.
+fn users_of(path: &Path) -> Vec<String> {
     let Ok(path) = path.canonicalize() else { return Vec::new() };
     let Ok(processes) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let holds = |process: &Path| {
+    let has_it = |process: &Path| {
         std::fs::read_dir(process.join("fd"))
             .into_iter()
             .flatten()
@@ -125,7 +124,7 @@ fn holders(path: &Path) -> Vec<String> {
         .flatten()
         .filter_map(|entry| {
             let pid = entry.file_name().to_str()?.parse().ok()?;
-            holds(&entry.path()).then(|| {
+            has_it(&entry.path()).then(|| {
                 let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
                 (pid, hilrig_core::text::printable(name.trim_end().as_bytes()))
             })

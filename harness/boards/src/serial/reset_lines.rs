@@ -1,13 +1,14 @@
-//! Reset lines of boards that hang on a serial adapter.
+//! Reset lines of boards on a serial adapter.
 
 use std::os::fd::BorrowedFd;
+use std::rc::Rc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hilrig_core::board::{BoardFault, ByHand, Lines};
+use hilrig_core::board::{BoardFault, ByHand, ResetLines};
 
-/// One state of the two modem-control lines and how long it is held. `true` is asserted, which is
-/// the low level on the adapter's pin.
+/// One state of the two modem-control lines and its duration. `true` is asserted, which is the low
+/// level on the adapter's pin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Hold {
     dtr: bool,
@@ -19,9 +20,9 @@ const fn hold(dtr: bool, rts: bool, millis: u64) -> Hold {
     Hold { dtr, rts, time: Duration::from_millis(millis) }
 }
 
-/// The way into the loader that esptool calls the tight classic reset: both lines change in one
-/// call, because a change one by one passes through "both asserted", which releases EN too early.
-/// 100 ms let EN's capacitor run empty, 50 ms let the ROM read GPIO0 before it is released.
+/// Enters the loader by what esptool calls the tight classic reset: both lines change in one call,
+/// because one change after the other passes through "both asserted", which releases EN too early.
+/// In 100 ms EN's capacitor discharges; in 50 ms the ROM reads GPIO0.
 const ENTER_LOADER: [Hold; 5] = [
     hold(false, false, 0),
     hold(true, true, 0),
@@ -30,17 +31,16 @@ const ENTER_LOADER: [Hold; 5] = [
     hold(false, false, 0),
 ];
 
-/// A pulse on EN with GPIO0 high, as from the reset button.
+/// A pulse on EN with GPIO0 high, as the reset button makes.
 const RESET: [Hold; 3] = [hold(false, false, 0), hold(false, true, 100), hold(false, false, 0)];
 
-/// The USB device that chips of the ESP32 family have themselves (USB Serial/JTAG). It has no pins:
-/// it takes its two lines as commands (ESP32-C3 Technical Reference Manual, "USB Serial/JTAG
-/// Controller", reset table): RTS alone resets the chip, DTR alone chooses the loader for that reset,
-/// none takes the choice back, both do nothing.
+/// The USB device inside chips of the ESP32 family (USB Serial/JTAG). It has no pins: the two lines are
+/// commands (ESP32-C3 Technical Reference Manual, "USB Serial/JTAG Controller", reset table). RTS alone
+/// resets the chip, DTR alone selects the loader for that reset, none cancels that, both do nothing.
 const USB_JTAG: (u16, u16) = (0x303A, 0x1001);
 
-/// From "loader" to "reset" through "both", as "none" on the way would take the choice back. The
-/// times are esptool's.
+/// From "loader" to "reset" through "both", as "none" would cancel the selection. The times are
+/// esptool's.
 const USB_JTAG_ENTER_LOADER: [Hold; 5] = [
     hold(false, false, 100),
     hold(true, false, 100),
@@ -49,35 +49,59 @@ const USB_JTAG_ENTER_LOADER: [Hold; 5] = [
     hold(false, false, 0),
 ];
 
-/// The same without the choice.
+/// The same without the selection.
 const USB_JTAG_RESET: [Hold; 3] =
     [hold(false, false, 100), hold(false, true, 100), hold(false, false, 0)];
+
+/// Sets DTR and RTS of an open port, both at once; true is asserted.
+type SetLines = dyn Fn(BorrowedFd<'_>, bool, bool) -> rustix::io::Result<()>;
 
 /// DTR and RTS in the usual wiring of ESP boards: two transistors, DTR to GPIO0 and RTS to EN.
 ///
 /// Opening a port asserts both, which in this wiring pulls neither pin.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone)]
 pub struct ModemLines {
-    /// Both levels are turned round on their way: by the adapter, or by a buffer behind it.
-    pub inverted: bool,
+    inverted: bool,
+    set: Rc<SetLines>,
+}
+
+impl Default for ModemLines {
+    fn default() -> ModemLines {
+        ModemLines { inverted: false, set: Rc::new(set) }
+    }
 }
 
 impl ModemLines {
-    /// DTR and RTS as the port is told to set them.
-    fn levels(self, step: Hold) -> (bool, bool) {
+    /// With both levels inverted on their way: by the adapter, or by a buffer after it.
+    pub fn inverted() -> ModemLines {
+        ModemLines { inverted: true, ..ModemLines::default() }
+    }
+
+    /// The same on a port that has no modem-control lines, such as a pty: `set` gets DTR and RTS, true
+    /// is asserted.
+    #[must_use]
+    pub fn set_by(
+        self,
+        set: impl Fn(BorrowedFd<'_>, bool, bool) -> rustix::io::Result<()> + 'static,
+    ) -> ModemLines {
+        ModemLines { set: Rc::new(set), ..self }
+    }
+
+    /// DTR and RTS as the port has to set them.
+    fn levels(&self, step: Hold) -> (bool, bool) {
         (step.dtr != self.inverted, step.rts != self.inverted)
     }
 
-    async fn play(self, port: BorrowedFd<'_>, holds: &[Hold]) -> Result<(), BoardFault> {
+    async fn play(&self, port: BorrowedFd<'_>, holds: &[Hold]) -> Result<(), BoardFault> {
         for step in holds {
             let (dtr, rts) = self.levels(*step);
-            set(port, dtr, rts).map_err(|error| {
+            (self.set)(port, dtr, rts).map_err(|error| {
                 BoardFault::new("setting DTR and RTS", error).help(
-                    "The port has no modem-control lines: say `lines = \"none\"` for a board without \
+                    "The port has no modem-control lines: set `lines = \"none\"` for a board without \
                      reset wiring.",
                 )
             })?;
-            // A line that is held, not an event that is awaited.
+            // The duration of a pulse, not a wait for an event.
             if !step.time.is_zero() {
                 tokio::time::sleep(step.time).await;
             }
@@ -104,7 +128,7 @@ fn set(port: BorrowedFd<'_>, dtr: bool, rts: bool) -> rustix::io::Result<()> {
 }
 
 #[async_trait(?Send)]
-impl Lines for ModemLines {
+impl ResetLines for ModemLines {
     fn words(&self) -> String {
         if self.inverted { "DTR/RTS, inverted" } else { "DTR/RTS" }.into()
     }
@@ -124,12 +148,12 @@ impl Lines for ModemLines {
     }
 }
 
-/// A board without reset wiring: somebody has to press its buttons.
+/// A board without reset wiring: a person has to press its buttons.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoLines;
 
 #[async_trait(?Send)]
-impl Lines for NoLines {
+impl ResetLines for NoLines {
     fn words(&self) -> String {
         "no reset lines".into()
     }
@@ -174,9 +198,9 @@ mod tests {
 
     #[test]
     fn inverted_lines_reach_the_board_as_straight_ones_do() {
-        let inverted = ModemLines { inverted: true };
+        let inverted = ModemLines::inverted();
         for step in ENTER_LOADER.into_iter().chain(RESET) {
-            // What the inverter between port and board makes of it.
+            // After the inverter between port and board.
             let (dtr, rts) = inverted.levels(step);
             assert_eq!((!dtr, !rts), ModemLines::default().levels(step));
         }

@@ -1,28 +1,28 @@
-//! When the ROM's boot text is over, and the port has to be set to the firmware's rate.
+//! Detects the end of the ROM's boot text, when the port has to be set to the firmware's rate.
 //!
-//! An ESP8266 with a 26 MHz crystal prints its boot text at 74880 baud: the ROM counts on 40 MHz, so
-//! that its 115200 come out slower. The firmware that it starts sets a rate of its own. One port reads at one
-//! rate only, so it has to be changed between the two, by what is seen:
+//! An ESP8266 with a 26 MHz crystal prints its boot text at 74880 baud: the ROM expects 40 MHz, so its
+//! 115200 are slower. The firmware that it starts sets its own rate. A port reads at one rate at a time, so
+//! it has to change between the two, at one of:
 //!
 //! - the line `~ld`, with which the second stage of the Arduino core's images ends;
-//! - a byte that is no text behind the ROM's line: the firmware speaks already, at its own rate;
-//! - silence: a chip needs longer to start its firmware than the ROM pauses between two lines.
+//! - a byte that is no text after the ROM's line: the firmware prints already, at its own rate;
+//! - silence: a firmware needs longer to start than the ROM pauses between two lines.
 //!
-//! What a firmware says before the change is garbage. One that is reset by its hardware watchdog, or restarts by itself, is read at its own rate
-//! throughout: nothing tells the rig beforehand.
+//! What a firmware prints before the change is garbage. A restart by the hardware watchdog or by the
+//! firmware itself is read at the firmware's rate: the rig does not know of it in advance.
 
 use std::time::Duration;
 
-/// Silence that ends the text. The ROM pauses for a few milliseconds at most; an adapter may hold
-/// bytes back for 16 (FTDI's latency timer). A firmware on the SDK speaks some 100 ms after it.
+/// Silence that ends the text. The ROM pauses for a few milliseconds at most; an adapter may delay bytes
+/// by 16 (FTDI's latency timer). A firmware on the SDK prints some 100 ms after it.
 pub const QUIET: Duration = Duration::from_millis(40);
-/// The ROM speaks within a few milliseconds of EN's rise. Where nothing that is its text came by
-/// then, the rate is not the ROM's or the chip is none that speaks.
+/// The ROM prints within a few milliseconds of EN's rise. Without its text by then, the rate is not the
+/// ROM's, or the chip's ROM prints nothing.
 pub const START: Duration = Duration::from_millis(500);
 
 const START_LINE: &[u8] = b"rst cause:";
 const LAST_LINE: &[u8] = b"~ld";
-/// Of a line, as much as tells it.
+/// The part of a line that is kept.
 const LINE_MOST: usize = 120;
 
 /// Follows the text of one start.
@@ -33,12 +33,12 @@ pub struct RomText {
 }
 
 impl RomText {
-    /// Whether the ROM has told why it starts.
+    /// Whether the ROM has printed why it starts.
     pub fn has_started(&self) -> bool {
         self.started
     }
 
-    /// Takes what came. True when the text is over.
+    /// Processes bytes. True when the text is over.
     pub fn feed(&mut self, bytes: &[u8]) -> bool {
         bytes.iter().any(|byte| self.byte(*byte))
     }
@@ -49,7 +49,7 @@ impl RomText {
             self.line.clear();
             return last;
         }
-        // The firmware's last words before the reset came at another rate: garbage before the start is nobody's.
+        // The firmware's last output before the reset had another rate: garbage before the start does not count.
         let text = byte == b'\t' || (0x20..0x7F).contains(&byte);
         if self.started {
             self.keep(byte);

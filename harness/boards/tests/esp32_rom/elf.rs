@@ -5,7 +5,7 @@ pub const XTENSA: u16 = 94;
 pub const RISCV: u16 = 243;
 
 /// A section that is loaded.
-pub struct Section {
+pub struct ElfSection {
     pub name: &'static str,
     pub address: u32,
     pub bytes: Vec<u8>,
@@ -13,7 +13,7 @@ pub struct Section {
 }
 
 /// The application descriptor (ESP-IDF, `esp_app_desc_t`): magic, version, then what the
-/// second-stage loader does not look at.
+/// second-stage loader does not read.
 fn descriptor(version: &str) -> Vec<u8> {
     let mut bytes = vec![0; 256];
     bytes[..4].copy_from_slice(&0xABCD_5432u32.to_le_bytes());
@@ -21,7 +21,7 @@ fn descriptor(version: &str) -> Vec<u8> {
     bytes
 }
 
-/// Bytes that no two of the same seed differ in, with all byte values.
+/// Pseudo-random bytes of a seed, with all byte values.
 pub fn noise(length: usize, seed: u32) -> Vec<u8> {
     let mut state = seed | 1;
     let mut next = || {
@@ -34,12 +34,13 @@ pub fn noise(length: usize, seed: u32) -> Vec<u8> {
 }
 
 /// The sections of a firmware for the ESP32-C3 or the ESP32, by their memory maps.
-pub fn sections(machine: u16, text: usize, seed: u32) -> Vec<Section> {
+pub fn sections(machine: u16, text: usize, seed: u32) -> Vec<ElfSection> {
     let [rodata, irom, iram, dram] = match machine {
         RISCV => [0x3C00_0020, 0x4201_0020, 0x4038_0000, 0x3FC8_8000],
         _ => [0x3F40_0020, 0x400D_0020, 0x4008_0000, 0x3FFB_0000],
     };
-    let section = |name, address, bytes, executable| Section { name, address, bytes, executable };
+    let section =
+        |name, address, bytes, executable| ElfSection { name, address, bytes, executable };
     vec![
         section(".flash.appdesc", rodata, descriptor("v1"), false),
         section(".flash.rodata", rodata + 256, noise(3000, seed ^ 7), false),
@@ -50,7 +51,7 @@ pub fn sections(machine: u16, text: usize, seed: u32) -> Vec<Section> {
 }
 
 /// The file (System V ABI, ELF-32 little-endian).
-pub fn file(machine: u16, sections: &[Section]) -> Vec<u8> {
+pub fn file(machine: u16, sections: &[ElfSection]) -> Vec<u8> {
     const HEADER: usize = 52;
     const PROGRAM: usize = 32;
     let entry = sections.iter().rfind(|section| section.executable).map_or(0, |s| s.address);

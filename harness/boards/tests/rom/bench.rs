@@ -8,8 +8,8 @@ use std::path::Path;
 use std::rc::Rc;
 
 use async_trait::async_trait;
-use hilrig_boards::{Deadlines, SerialBoard, Settings};
-use hilrig_core::board::{BoardFault, Lines, Reach};
+use hilrig_boards::{LoaderDeadlines, SerialBoard, SerialSettings};
+use hilrig_core::board::{BoardFault, Reach, ResetLines};
 use hilrig_core::config::BoardKind;
 use hilrig_core::image::Image;
 
@@ -21,7 +21,7 @@ pub struct CountingLines {
 }
 
 #[async_trait(?Send)]
-impl Lines for CountingLines {
+impl ResetLines for CountingLines {
     fn words(&self) -> String {
         "counting".into()
     }
@@ -37,12 +37,12 @@ impl Lines for CountingLines {
     }
 }
 
-pub fn settings(port: &Path, folder: &Path) -> Settings {
-    Settings {
+pub fn settings(port: &Path, folder: &Path) -> SerialSettings {
+    SerialSettings {
         name: "bench-1".into(),
         kind: BoardKind::Esp8266,
         port: port.into(),
-        seek: None,
+        search: None,
         mac: None,
         reach: Reach { http: None, rig: [127, 0, 0, 1].into() },
         baud: 115_200,
@@ -50,7 +50,7 @@ pub fn settings(port: &Path, folder: &Path) -> Settings {
         flash_baud: 460_800,
         state: folder.join("state"),
         locks: folder.join("locks"),
-        deadlines: Deadlines::default(),
+        deadlines: LoaderDeadlines::default(),
     }
 }
 
@@ -58,7 +58,7 @@ pub fn board(port: &Path, folder: &Path) -> SerialBoard {
     SerialBoard::new(settings(port, folder), Box::new(CountingLines::default()))
 }
 
-/// An image of `length` bytes that no two of the same seed differ in, with all byte values.
+/// An image of `length` pseudo-random bytes of a seed, with all byte values.
 pub fn image(length: usize, seed: u32) -> Image {
     let mut state = seed | 1;
     let bytes: Vec<u8> = (0..length)

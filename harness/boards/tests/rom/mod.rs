@@ -1,28 +1,34 @@
 //! An ESP8266's ROM loader on a pty, as far as flashing needs it, that misbehaves on demand.
 //!
 //! Written from the protocol's description and not from the code under test: it checks lengths,
-//! checksums and order itself, its flash only ever clears bits, and it erases too much in the way
-//! the real ROM does.
+//! checksums and order itself, its flash only clears bits, and it erases too much, as the real ROM does.
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod line;
+pub mod wiring;
+
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+use rustix::event::PollFlags;
+use rustix::termios::tcgetattr;
 
-/// Content of the flash before anything is written: neither erased nor anybody's image.
+pub use line::pty;
+use line::{Requests, flood, ready};
+use wiring::Wiring;
+
+/// Contents of the flash before the first write: neither erased nor an image.
 pub const OLD: u8 = 0x5A;
 const FLASH: usize = 1024 * 1024;
 const SECTOR: usize = 4096;
+/// What a wired chip's firmware prints.
+pub const FIRMWARE: &str = "the firmware runs\r\n";
 pub const MAC: &str = "18:fe:34:a2:66:29";
 
 /// How the loader misbehaves. Commands by their number: 8 SYNC, 0xA READ_REG, 2 FLASH_BEGIN,
@@ -49,7 +55,7 @@ pub enum Trick {
     Esp32(u8),
     /// Another board: its MAC ends in this.
     Mac(u8),
-    /// Goes away when it gets this block.
+    /// Disappears when it gets this block.
     DieAtBlock(u32),
     /// At rates above this one it answers everything up to this command, then nothing.
     SilentAbove(u32, u8),
@@ -57,13 +63,13 @@ pub enum Trick {
     Firmware(&'static str),
 }
 
-/// What the chip went through.
+/// The state of the chip, with a record of its commands.
 #[derive(Debug)]
 pub struct Chip {
     pub flash: Vec<u8>,
     /// Commands in the order in which they came; FLASH_DATA once for each run of them.
     pub commands: Vec<u8>,
-    /// What the loader found wrong with what it was sent.
+    /// What was wrong with the loader's input.
     pub complaints: Vec<String>,
     pub erased: std::ops::Range<usize>,
     /// Rates at which a SYNC came, in order, each once.
@@ -82,27 +88,23 @@ pub struct Rom {
     thread: JoinHandle<Chip>,
 }
 
-/// A pty: its master and the path and an open descriptor of its other side. While that descriptor
-/// is open, the master does not report a hang-up before anybody has opened the port.
-pub fn pty() -> (OwnedFd, PathBuf, File) {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let path = PathBuf::from(ptsname(&master, Vec::new()).unwrap().into_string().unwrap());
-    let held = File::options().read(true).write(true).open(&path).unwrap();
-    let mut attributes = tcgetattr(&held).unwrap();
-    attributes.make_raw();
-    tcsetattr(&held, OptionalActions::Now, &attributes).unwrap();
-    (master, path, held)
-}
-
 impl Rom {
     pub fn start(trick: Trick) -> Rom {
+        Rom::on(trick, None)
+    }
+
+    /// A chip that prints [`FIRMWARE`] until its pins put it into its loader.
+    pub fn wired(wiring: Arc<Wiring>) -> Rom {
+        Rom::on(Trick::None, Some(wiring))
+    }
+
+    fn on(trick: Trick, wiring: Option<Arc<Wiring>>) -> Rom {
         let (master, port, held) = pty();
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
-            let mut loader = Loader { line: File::from(master), port: held, trick, stop: told };
+            let mut loader =
+                Loader { line: File::from(master), port: held, trick, stop: told, wiring };
             let mut chip = Chip {
                 flash: vec![OLD; FLASH],
                 commands: Vec::new(),
@@ -120,7 +122,7 @@ impl Rom {
         Rom { port, stop, thread }
     }
 
-    /// Switches the chip off and looks into it.
+    /// Stops the chip and returns its state.
     pub fn off(self) -> Chip {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
@@ -129,53 +131,52 @@ impl Rom {
 
 struct Loader {
     line: File,
-    /// The other side, held open; its rate is the one that the rig has set.
+    /// The other side, which stays open; its rate is the one that the rig has set.
     port: File,
     trick: Trick,
     stop: Arc<AtomicBool>,
+    wiring: Option<Arc<Wiring>>,
 }
 
 impl Loader {
     fn run(&mut self, chip: &mut Chip) {
-        let mut frame = Vec::new();
-        let mut inside = false;
-        let mut escaped = false;
+        let mut requests = Requests::default();
         let mut buffer = [0; 4096];
         while !self.stop.load(Ordering::Relaxed) {
-            if let Trick::Firmware(text) = self.trick {
+            let firmware = self.firmware();
+            if let Some(text) = firmware {
                 let _ = self.line.write_all(text.as_bytes());
             }
-            let mut fds = [PollFd::new(&self.line, PollFlags::IN)];
-            let slice = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
-            if poll(&mut fds, Some(&slice)).unwrap() == 0 {
+            if !ready(&self.line, PollFlags::IN) {
                 continue;
             }
             let read = self.line.read(&mut buffer).unwrap();
+            if firmware.is_some() {
+                // A firmware takes no requests.
+                requests = Requests::default();
+                continue;
+            }
             for byte in &buffer[..read] {
-                match (*byte, std::mem::take(&mut escaped)) {
-                    (0xC0, _) if inside && !frame.is_empty() => {
-                        inside = false;
-                        if !self.take(&std::mem::take(&mut frame), chip) {
-                            return;
-                        }
-                    }
-                    (0xC0, _) => inside = true,
-                    (0xDB, false) => escaped = true,
-                    (0xDC, true) => frame.push(0xC0),
-                    (0xDD, true) => frame.push(0xDB),
-                    (other, true) => chip.complaints.push(format!("escaped {other:#x}")),
-                    (other, false) if inside => frame.push(other),
-                    (other, false) => chip.complaints.push(format!("stray {other:#x}")),
+                if let Some(frame) = requests.feed(*byte, &mut chip.complaints)
+                    && !self.take(&frame, chip)
+                {
+                    return;
                 }
             }
         }
     }
 
-    /// One request; false when the chip dies of it.
-    fn take(&mut self, frame: &[u8], chip: &mut Chip) -> bool {
-        if matches!(self.trick, Trick::Firmware(_)) {
-            return true;
+    /// What the firmware prints, if one runs.
+    fn firmware(&self) -> Option<&'static str> {
+        match (&self.trick, &self.wiring) {
+            (Trick::Firmware(text), _) => Some(text),
+            (_, Some(wiring)) if !wiring.in_loader() => Some(FIRMWARE),
+            _ => None,
         }
+    }
+
+    /// One request; false when the chip disappears.
+    fn take(&mut self, frame: &[u8], chip: &mut Chip) -> bool {
         let word = |at: usize| u32::from_le_bytes(frame[at..at + 4].try_into().unwrap());
         if frame.len() < 8 || frame[0] != 0 {
             chip.complaints.push(format!("no request: {frame:02x?}"));
@@ -206,15 +207,7 @@ impl Loader {
             }
             Trick::Late(which, by) if *which == command => std::thread::sleep(*by),
             Trick::Flood(which, bytes) if *which == command => {
-                let bytes = bytes.repeat(64);
-                while !self.stop.load(Ordering::Relaxed) {
-                    let mut fds = [PollFd::new(&self.line, PollFlags::OUT)];
-                    let slice = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
-                    if poll(&mut fds, Some(&slice)).unwrap() > 0 {
-                        // A pty's master takes what fits and blocks for the rest.
-                        let _ = self.line.write(&bytes);
-                    }
-                }
+                flood(&mut self.line, bytes, &self.stop);
                 return false;
             }
             Trick::LyingLength(which) if *which == command => {
@@ -260,7 +253,7 @@ impl Loader {
                 _ => 0x2900_0000,
             },
             0x3FF0_0054 => 0x0000_A266,
-            // 24:0a:c4:00:01:xx, with the checksum that stands above it.
+            // 24:0a:c4:00:01:xx, with the checksum above it.
             0x3FF5_A004 => match self.trick {
                 Trick::Esp32(last) => 0xC400_0100 | u32::from(last),
                 _ => 0,
@@ -285,16 +278,7 @@ impl Loader {
     }
 
     fn send(&mut self, frame: &[u8]) {
-        let mut bytes = vec![0xC0];
-        for byte in frame {
-            match byte {
-                0xC0 => bytes.extend([0xDB, 0xDC]),
-                0xDB => bytes.extend([0xDB, 0xDD]),
-                other => bytes.push(*other),
-            }
-        }
-        bytes.push(0xC0);
-        self.line.write_all(&bytes).unwrap();
+        line::send(&mut self.line, frame);
     }
 }
 

@@ -3,12 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
-use hilrig::RunRequest;
 use hilrig::heap::BootsRequest;
 use hilrig::load::BoardSelection;
-use hilrig_core::config::BrokerKind;
+use hilrig::{BrokerChoice, RunRequest};
 
-use super::{BoardArgs, ConfigArg, Place, Scenarios};
+use super::{BoardArgs, ConfigArg, Scenarios, broker_choice};
 
 /// The commands of `hilrig heap`.
 #[derive(Debug, Subcommand)]
@@ -41,9 +40,9 @@ pub struct HeapBoots {
     /// Only boards of this kind (may be given more than once); of the baseline, a check judges only these.
     #[arg(long, value_name = "KIND")]
     pub kind: Vec<String>,
-    /// Where the broker runs; overrides the configuration.
-    #[arg(long, value_name = "KIND")]
-    pub broker: Option<Place>,
+    /// Which broker, by its name, or where it runs; overrides the configuration.
+    #[arg(long, value_name = "BROKER", value_parser = broker_choice())]
+    pub broker: Option<BrokerChoice>,
     /// Folder that the records go into, in place of the configuration's.
     #[arg(long, value_name = "DIR")]
     pub records: Option<PathBuf>,
@@ -72,7 +71,7 @@ impl HeapBoots {
             run: RunRequest {
                 boards,
                 scenarios: self.scenarios.selection(),
-                broker: self.broker.map(BrokerKind::from),
+                broker: self.broker.clone(),
                 records: self.records.clone(),
                 ..RunRequest::new(&self.config.config)
             },
@@ -118,9 +117,9 @@ pub struct HeapCallers {
     pub config: ConfigArg,
     #[command(flatten)]
     pub boards: BoardArgs,
-    /// Where the broker runs; overrides the configuration.
-    #[arg(long, value_name = "KIND")]
-    pub broker: Option<Place>,
+    /// Which broker, by its name, or where it runs; overrides the configuration.
+    #[arg(long, value_name = "BROKER", value_parser = broker_choice())]
+    pub broker: Option<BrokerChoice>,
     /// Folder that the record goes into, in place of the configuration's.
     #[arg(long, value_name = "DIR")]
     pub records: Option<PathBuf>,

@@ -1,6 +1,6 @@
 //! Brokers that the rig starts itself, each case's with the certificates and the settings that it is about.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,12 +12,11 @@ use hilrig::{BrokerEndpoint, ClientCertificate};
 use hilrig_broker::Login;
 use hilrig_broker::pki::Pki;
 use hilrig_broker::{
-    FORBIDDEN, Home, Instance, InstanceFacts, Material, Order, Software, StartError,
+    BrokerError, ClientMaterial, FORBIDDEN, Instance, InstanceFacts, Launcher, Material, Order,
 };
 use hilrig_core::certify::case::Behaviour;
 use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::{Act, BrokerTls, Case, Identity, Line};
-use hilrig_core::config::BrokerKind;
 use hilrig_core::event::{BrokerFacts, Events, What};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -38,79 +37,44 @@ pub struct Workshop {
     pub login: Login,
     /// For a broker to answer.
     pub deadline: Duration,
-    /// Where the configuration wants brokers to run.
-    pub kind: BrokerKind,
     /// Where notes go.
     pub events: Events,
 }
 
 /// A broker that the rig starts.
 pub struct OurBroker {
-    software: &'static Software,
-    home: RefCell<Home>,
+    launcher: Launcher,
     workshop: Workshop,
     started: Cell<u32>,
-    /// It answered where it runs.
-    answered: Cell<bool>,
 }
 
 impl OurBroker {
-    /// This one, there.
-    pub fn new(software: &'static Software, home: Home, workshop: Workshop) -> OurBroker {
-        OurBroker {
-            software,
-            home: RefCell::new(home),
-            workshop,
-            started: Cell::new(0),
-            answered: Cell::new(false),
-        }
-    }
-
-    /// Starts it. One that need not be in a container, and never answered in one, is a process from then on.
-    async fn start(&self, mut order: Order) -> Result<Instance, StartError> {
-        let error = match Instance::start(order.clone()).await {
-            Ok(instance) => {
-                self.answered.set(true);
-                return Ok(instance);
-            }
-            Err(error) => error,
-        };
-        let preferred = order.home != Home::Process && self.workshop.kind == BrokerKind::Auto;
-        let asked_for = matches!(error, StartError::CannotSetUp { .. } | StartError::Stopped);
-        if !preferred || asked_for || self.answered.get() || self.software.find().is_err() {
-            return Err(error);
-        }
-        let found = error.to_string();
-        // The end of its log comes after the first line.
-        let found = found.lines().next().unwrap_or_default();
-        let text = format!("{} is a process, not in a container: {found}", self.software.title);
-        self.workshop.events.run(What::Note { text });
-        self.home.replace(Home::Process);
-        order.home = Home::Process;
-        Instance::start(order).await
+    /// This one.
+    pub fn new(launcher: Launcher, workshop: Workshop) -> OurBroker {
+        OurBroker { launcher, workshop, started: Cell::new(0) }
     }
 
     /// A folder that no other has.
     fn folder(&self) -> PathBuf {
         let number = self.started.get();
         self.started.set(number + 1);
-        self.workshop.dir.join(format!("{}-{number}", self.software.name))
+        self.workshop.dir.join(format!("{}-{number}", self.launcher.software().name))
     }
 }
 
 #[async_trait(?Send)]
 impl CertifyBench for OurBroker {
     fn name(&self) -> &str {
-        &self.software.name
+        &self.launcher.software().name
     }
 
     fn cannot(&self, case: &Case) -> Option<String> {
         let behaviour = match case.act {
-            Act::Mqtt(Behaviour::WrongPassword) => self.software.can_ask_for_login(),
-            Act::Mqtt(Behaviour::NoPermission) => self.software.can_forbid_topics(),
+            Act::Mqtt(Behaviour::WrongPassword) => self.launcher.software().can_ask_for_login(),
+            Act::Mqtt(Behaviour::NoPermission) => self.launcher.software().can_forbid_topics(),
             _ => Ok(()),
         };
-        self.software.can(&case.broker).and(behaviour).err()
+        self.launcher.software().can(&case.broker).and(behaviour).err()
     }
 
     async fn prepare(&self, tls: &BrokerTls) {
@@ -133,33 +97,36 @@ impl CertifyBench for OurBroker {
         });
         let (material, trust) =
             made.await.map_err(|error| broken(error.to_string()))?.map_err(broken)?;
-        let client = material.client.clone();
+        let client = material.client.clone().filter(|_| tls.client_certificate);
         let shown = [Some(&material.shown), material.second.as_ref()];
         let leaves = shown.into_iter().flatten().map(|shown| shown.chain[0].to_vec()).collect();
         let order = Order {
-            software: self.software,
-            home: self.home.borrow().clone(),
             dir: self.folder(),
             tls,
             material,
+            impostor: None,
             login: self.workshop.login.clone(),
             listen: Ipv4Addr::LOCALHOST,
+            port: None,
             deadline: self.workshop.deadline,
         };
-        let instance = self.start(order).await.map_err(|error| match error {
-            StartError::NotInstalled { .. } | StartError::CannotSetUp { .. } => {
+        let mut notes = |text| self.workshop.events.run(What::Note { text });
+        let started = self.launcher.start(order, &mut notes).await;
+        let instance = started.map_err(|error| match error {
+            BrokerError::NotInstalled { .. } | BrokerError::CannotSetUp { .. } => {
                 NotSetUp::NotRun(error.to_string())
             }
             error => NotSetUp::Broken(error.to_string()),
         })?;
         let login = instance.login();
-        let own = tls.client_certificate.then(|| -> Result<ClientCertificate, String> {
-            let key = PrivatePkcs8KeyDer::from_pem_slice(client.key_pem.as_bytes());
-            Ok(ClientCertificate {
-                chain: client.chain.iter().map(|one| one.to_vec()).collect(),
-                key: key.map_err(|error| error.to_string())?.secret_pkcs8_der().to_vec(),
-            })
-        });
+        let own =
+            client.map(|ClientMaterial { client, .. }| -> Result<ClientCertificate, String> {
+                let key = PrivatePkcs8KeyDer::from_pem_slice(client.key_pem.as_bytes());
+                Ok(ClientCertificate {
+                    chain: client.chain.iter().map(|one| one.to_vec()).collect(),
+                    key: key.map_err(|error| error.to_string())?.secret_pkcs8_der().to_vec(),
+                })
+            });
         let endpoint = BrokerEndpoint {
             host: Ipv4Addr::LOCALHOST.to_string(),
             // What stands before it wants what the rig's client does not say.
@@ -246,7 +213,7 @@ impl CaseBroker for OurCase {
     }
 
     fn forbidden(&self) -> Option<&str> {
-        self.instance.order().software.can_forbid_topics().is_ok().then_some(FORBIDDEN)
+        self.instance.software().can_forbid_topics().is_ok().then_some(FORBIDDEN)
     }
 
     fn trust(&self) -> &Trust {

@@ -144,12 +144,12 @@ mod tests {
         let (one, other) =
             (Certificates::new("a.test").unwrap(), Certificates::new("b.test").unwrap());
         let path = |name: &str| dir.path().join(name);
-        std::fs::write(path("chain"), one.leaf().certificate_pem()).unwrap();
-        std::fs::write(path("key"), one.leaf().key_pem()).unwrap();
-        std::fs::write(path("other"), other.leaf().key_pem()).unwrap();
+        std::fs::write(path("chain"), one.leaf().chain_pem()).unwrap();
+        std::fs::write(path("key"), &one.leaf().key_pem).unwrap();
+        std::fs::write(path("other"), &other.leaf().key_pem).unwrap();
         let own = certificate(&path("chain"), &path("key")).unwrap();
         let lines = own.key_lines();
-        assert!(!lines.is_empty() && lines.iter().all(|line| one.leaf().key_pem().contains(line)));
+        assert!(!lines.is_empty() && lines.iter().all(|line| one.leaf().key_pem.contains(line)));
         let refused = |chain: &str, key: &str, says: &str| {
             let failure = certificate(&path(chain), &path(key)).err().expect(says);
             assert!(failure.message().contains(says), "{says}: {}", failure.message());

@@ -109,7 +109,6 @@ fn out_of_date(shown: &Words) -> String {
 #[cfg(test)]
 mod tests {
     use hilrig_broker::Certificates;
-    use rustls::pki_types::pem::PemObject as _;
     use serde_json::json;
 
     use super::*;
@@ -127,9 +126,7 @@ mod tests {
     fn each_refusal_has_its_explanation_and_what_to_do() {
         let ours = Certificates::new("broker.test").unwrap();
         let other = Certificates::new("other.test").unwrap();
-        let leaf = |of: &Certificates| {
-            CertificateDer::from_pem_slice(of.leaf().certificate_pem().as_bytes()).unwrap()
-        };
+        let leaf = |of: &Certificates| of.leaf().chain[0].clone();
         let reached = Reached { address: ([127, 0, 0, 1], 8883).into(), chain: vec![leaf(&ours)] };
         let of = |reason: serde_json::Value, given: Given<'_>| {
             explain(&result(reason), &given, &reached)

@@ -7,7 +7,7 @@ use hilrig::certify::{Certification, CertifyBench};
 use hilrig::load::{self, RunInputs};
 use hilrig::recorded::{RecordedRun, Recording, RunFolders, RunId, fresh_seed};
 use hilrig_broker::pki::Pki;
-use hilrig_broker::{Home, Software};
+use hilrig_broker::{Launcher, Software};
 use hilrig_broker::{Login, SERVER_NAME};
 use hilrig_core::certify::matrix::CASES;
 use hilrig_core::certify::{Case, Requirement};
@@ -25,7 +25,7 @@ use crate::signals;
 /// What `--broker` names.
 enum Asked {
     /// These, each where it runs, and what is to be told of that and of those that are not there.
-    Ours(Vec<(&'static Software, Home)>, Vec<String>),
+    Ours(Vec<Launcher>, Vec<String>),
     /// One that runs already.
     Outside(Box<Outside>),
 }
@@ -79,7 +79,6 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
         listen: inputs.listen(),
         login,
         deadline: deadlines.broker,
-        kind,
         events: run.events.clone(),
     };
     let brokers = brokers(asked, &workshop, &run.events);
@@ -150,25 +149,21 @@ async fn asked(
         return Outside::of(args)?.reach(deadline).await.map(Box::new).map(Asked::Outside);
     }
     if args.broker != "all" {
-        let Some(software) = Software::named(&args.broker) else {
-            let known: Vec<&str> = Software::all().iter().map(|one| one.name.as_str()).collect();
-            return Err(Failure::usage(format!(
-                "there is no broker `{}`; there are {}, or all of them: all, or HOST:PORT with --ca",
-                args.broker,
-                known.join(", ")
-            )));
-        };
+        let software = Software::named(&args.broker).map_err(|found| {
+            Failure::usage(format!("{found}, or all of them: all, or HOST:PORT with --ca"))
+        })?;
         let (mut all, mut notes) = (Vec::new(), Vec::new());
         for software in software.with_beside() {
-            let home = Home::choose(software, kind, run, &mut |note| notes.push(note)).await;
-            all.push((software, home.map_err(Failure::rig)?));
+            let chosen = Launcher::choose(software, kind, run, &mut |note| notes.push(note)).await;
+            all.push(chosen.map_err(Failure::rig)?);
         }
         return Ok(Asked::Ours(all, notes));
     }
     let (mut here, mut notes) = (Vec::new(), Vec::new());
     for software in Software::all() {
-        match Home::choose(software, kind, run, &mut |note| notes.push(note)).await {
-            Ok(home) => here.push((software, home)),
+        let software = software.clone();
+        match Launcher::choose(software, kind, run, &mut |note| notes.push(note)).await {
+            Ok(launcher) => here.push(launcher),
             Err(error) => notes.push(error.to_string()),
         }
     }
@@ -187,8 +182,7 @@ fn brokers(asked: Asked, workshop: &Workshop, events: &Events) -> Vec<Box<dyn Ce
             for text in notes {
                 events.run(What::Note { text });
             }
-            let ours =
-                |(software, home)| Box::new(OurBroker::new(software, home, workshop.clone())) as _;
+            let ours = |launcher| Box::new(OurBroker::new(launcher, workshop.clone())) as _;
             here.into_iter().map(ours).collect()
         }
     }

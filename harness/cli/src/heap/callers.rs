@@ -2,7 +2,6 @@
 
 use hilrig::heap::recorded;
 use hilrig::{RunRequest, run_recorded};
-use hilrig_core::config::BrokerKind;
 use hilrig_core::exit;
 use hilrig_report::RunModel;
 use hilrig_report::heap::{callers_table, sections_table};
@@ -21,7 +20,7 @@ pub async fn callers(args: &args::HeapCallers) -> Result<u8, Failure> {
                 boards: args.boards.selection(),
                 scenarios: args.scenarios.selection(),
                 callers: true,
-                broker: args.broker.map(BrokerKind::from),
+                broker: args.broker.clone(),
                 records: args.records.clone(),
                 ..RunRequest::new(&args.config.config)
             };

@@ -4,117 +4,24 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use toml::Spanned;
 
 use super::{PowerConfig, Resolver, written};
-use crate::image::{ElfMachine, ImageFormat};
+use crate::board_kind::BoardKind;
 use crate::mac::Mac;
 use crate::place::FileError;
 
 /// Address of the host in QEMU's user network, where a virtual board finds the rig.
 pub const RIG_SEEN_BY_VIRTUAL_BOARD: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 2, 2));
 
-/// Rate of the ESP8266's boot text with the usual crystal of 26 MHz, baud.
-const ESP8266_ROM_BAUD: u32 = 74_880;
-
-/// The highest rate that a loader is tried at unless the configuration says another, baud. Every
-/// usual adapter has it; above it the loader's own work on a block takes longer than the line's.
+/// The default of the highest rate at which a loader is tried, baud. All usual adapters have it; above
+/// it the loader takes longer for a block than the line does.
 pub const FLASH_BAUD: u32 = 460_800;
 
-/// Rates that a line may have, baud: from the slowest console that anybody has to the highest of an
-/// ESP32's UART (its datasheet, 5 Mbit/s).
+/// Valid rates of a line, baud: from the slowest usual console to the highest rate of an ESP32's UART
+/// (its datasheet, 5 Mbit/s).
 const RATES: RangeInclusive<u32> = 300..=5_000_000;
-
-/// The kind of a board: what flashes it and which image it gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum BoardKind {
-    /// The ESP8266-class board on QEMU.
-    Virtual,
-    /// The LM3S6965 (Cortex-M3) on QEMU, behind a virtual debug probe.
-    Lm3s6965,
-    /// An ESP8266 on a serial port.
-    Esp8266,
-    /// An ESP32 on a serial port.
-    Esp32,
-    /// An ESP32-C2 on a serial port.
-    Esp32c2,
-    /// An ESP32-C3 on a serial port.
-    Esp32c3,
-    /// An ESP32-C5 on a serial port.
-    Esp32c5,
-    /// An ESP32-C6 on a serial port.
-    Esp32c6,
-    /// An ESP32-H2 on a serial port.
-    Esp32h2,
-    /// An ESP32-P4 on a serial port.
-    Esp32p4,
-    /// An ESP32-S2 on a serial port.
-    Esp32s2,
-    /// An ESP32-S3 on a serial port.
-    Esp32s3,
-    /// A chip behind a debug probe.
-    Probe,
-}
-
-impl BoardKind {
-    /// The name, as in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            BoardKind::Virtual => "virtual",
-            BoardKind::Lm3s6965 => "lm3s6965",
-            BoardKind::Esp8266 => "esp8266",
-            BoardKind::Esp32 => "esp32",
-            BoardKind::Esp32c2 => "esp32c2",
-            BoardKind::Esp32c3 => "esp32c3",
-            BoardKind::Esp32c5 => "esp32c5",
-            BoardKind::Esp32c6 => "esp32c6",
-            BoardKind::Esp32h2 => "esp32h2",
-            BoardKind::Esp32p4 => "esp32p4",
-            BoardKind::Esp32s2 => "esp32s2",
-            BoardKind::Esp32s3 => "esp32s3",
-            BoardKind::Probe => "probe",
-        }
-    }
-
-    /// What its image has to look like.
-    pub fn image_format(self) -> ImageFormat {
-        match self {
-            BoardKind::Virtual | BoardKind::Esp8266 => ImageFormat::Esp8266,
-            BoardKind::Lm3s6965 | BoardKind::Probe => ImageFormat::Elf(ElfMachine::Arm),
-            BoardKind::Esp32 | BoardKind::Esp32s2 | BoardKind::Esp32s3 => {
-                ImageFormat::Elf(ElfMachine::Xtensa)
-            }
-            BoardKind::Esp32c2
-            | BoardKind::Esp32c3
-            | BoardKind::Esp32c5
-            | BoardKind::Esp32c6
-            | BoardKind::Esp32h2
-            | BoardKind::Esp32p4 => ImageFormat::Elf(ElfMachine::RiscV),
-        }
-    }
-
-    /// The rate of its ROM's boot text, where the firmware speaks at `baud`.
-    pub fn rom_baud(self, baud: u32) -> u32 {
-        if self == BoardKind::Esp8266 { ESP8266_ROM_BAUD } else { baud }
-    }
-
-    /// Whether QEMU is its chip.
-    pub fn is_virtual(self) -> bool {
-        matches!(self, BoardKind::Virtual | BoardKind::Lm3s6965)
-    }
-
-    /// Whether it is flashed through a debug probe.
-    pub fn has_probe(self) -> bool {
-        matches!(self, BoardKind::Lm3s6965 | BoardKind::Probe)
-    }
-
-    /// Whether it is one of the ESP32 family, which have a second-stage loader and take an ELF.
-    pub fn is_esp32(self) -> bool {
-        self.name().starts_with("esp32")
-    }
-}
 
 /// How a board's reset lines are wired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -122,7 +29,7 @@ impl BoardKind {
 pub enum LinesKind {
     /// DTR to GPIO0 and RTS to EN, as on development boards.
     DtrRts,
-    /// The same with both levels turned round, as behind an adapter that inverts them.
+    /// The same with both levels inverted, as by some adapters.
     Inverted,
     /// Not wired.
     None,
@@ -133,25 +40,25 @@ pub enum LinesKind {
 pub struct BoardConfig {
     /// Its name in tables and records.
     pub name: String,
-    /// Line of its `[[board]]` in the file, counted from 1; 0 where it stands in none.
+    /// Line of its `[[board]]` in the file, counted from 1; 0 where it is in no file.
     pub line: usize,
     /// Its kind.
     pub kind: BoardKind,
     /// Where it is, or that the rig starts it.
     pub attached: Attached,
-    /// MAC that the chip must have; another board is never flashed.
+    /// MAC that the chip has to have; another board is never flashed.
     pub mac: Option<Mac>,
     /// Baud of the firmware's console.
     pub baud: u32,
-    /// Baud of what the chip's ROM says when it starts.
+    /// Baud of the ROM's boot text.
     pub rom_baud: u32,
-    /// The highest baud that the loader is tried at.
+    /// The highest baud at which the loader is tried.
     pub flash_baud: u32,
     /// Where its web server is reached, if not at the address in its boot log.
     pub http: Option<SocketAddr>,
     /// The rig's address as the board sees it.
     pub rig: IpAddr,
-    /// What cuts its power, if anything does.
+    /// Its power line, if it has one.
     pub power: Option<PowerConfig>,
 }
 
@@ -174,7 +81,7 @@ pub enum Attached {
         /// Its reset lines.
         lines: LinesKind,
     },
-    /// Behind a debug probe.
+    /// On a debug probe.
     Probe {
         /// The chip, as probe-rs names it.
         chip: String,
@@ -183,8 +90,8 @@ pub enum Attached {
     },
 }
 
-/// What tells a board's serial port from the others. All that is given must hold; with nothing
-/// given the board's MAC tells it.
+/// The identity of a board's serial port. All given keys have to match; without any, the board's MAC
+/// identifies it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PortId {
     /// The device, or a link to it.
@@ -309,12 +216,13 @@ impl Resolver<'_> {
             None => Ok(()),
         };
         let span_of = |key: &Option<Spanned<String>>| key.as_ref().map(Spanned::span);
-        if kind != BoardKind::Probe {
+        let on_probe = kind.has_probe() && !kind.is_virtual();
+        if !on_probe {
             let why = "is for boards of the kind \"probe\"";
             not("chip", span_of(&raw.chip), why)?;
             not("probe", span_of(&raw.probe), why)?;
         }
-        if kind.has_probe() || kind == BoardKind::Virtual {
+        if kind.has_probe() || kind.is_virtual() {
             let why = "is for boards on a USB serial adapter";
             not("usb_serial", span_of(&raw.usb_serial), why)?;
             not("position", span_of(&raw.position), why)?;
@@ -331,31 +239,32 @@ impl Resolver<'_> {
             position: own(&raw.position),
         };
         let port = Some(port).filter(|port| *port != PortId::default());
-        Ok(match (kind, port, &raw.control) {
-            (BoardKind::Probe, ..) => {
-                let chip = raw.chip.as_ref().ok_or_else(|| {
-                    self.wrong(span, format!(
-                        "board `{name}`: `chip` is missing, the chip's name in probe-rs, such as \"STM32F411CEUx\""
-                    ))
-                })?;
-                let probe = raw.probe.as_ref().map(|probe| probe.get_ref().clone());
-                Attached::Probe { chip: chip.get_ref().clone(), probe }
-            }
-            (BoardKind::Lm3s6965, ..) | (BoardKind::Virtual, None, None) => Attached::Started,
-            (_, Some(_), Some(_)) if raw.lines.is_some() => {
+        if on_probe {
+            let chip = raw.chip.as_ref().ok_or_else(|| {
+                self.wrong(span, format!(
+                    "board `{name}`: `chip` is missing, the chip's name in probe-rs, such as \"STM32F411CEUx\""
+                ))
+            })?;
+            let probe = raw.probe.as_ref().map(|probe| probe.get_ref().clone());
+            return Ok(Attached::Probe { chip: chip.get_ref().clone(), probe });
+        }
+        Ok(match (port, &raw.control) {
+            _ if kind.has_probe() => Attached::Started,
+            (None, None) if kind.is_virtual() => Attached::Started,
+            (Some(_), Some(_)) if raw.lines.is_some() => {
                 return Err(self.wrong(span, format!("board `{name}`: `control` resets the board, so `lines` must not be set")));
             }
-            (_, Some(port), Some(control)) => Attached::Control { port, control: path(control) },
-            (BoardKind::Virtual, ..) => return Err(self.wrong(span, format!(
+            (Some(port), Some(control)) => Attached::Control { port, control: path(control) },
+            _ if kind.is_virtual() => return Err(self.wrong(span, format!(
                 "board `{name}`: a virtual board that runs already needs both `port` and `control`, as `hilrig virtual-board` prints them"
             ))),
-            (_, None, Some(_)) => return Err(self.wrong(span, format!(
+            (None, Some(_)) => return Err(self.wrong(span, format!(
                 "board `{name}`: `control` needs a port beside it: `port`, `usb_serial` or `position`"
             ))),
-            (_, port, None) => {
+            (port, None) => {
                 if port.is_none() && raw.mac.is_none() {
                     return Err(self.wrong(span, format!(
-                        "board `{name}`: nothing tells which port it is on; give `usb_serial`, `position`, `mac` or `port` (`hilrig boards` lists them)"
+                        "board `{name}`: no key says which port it is on; give `usb_serial`, `position`, `mac` or `port` (`hilrig boards` lists them)"
                     )));
                 }
                 let port = port.unwrap_or_default();
@@ -369,8 +278,8 @@ impl Resolver<'_> {
 }
 
 impl BoardConfig {
-    /// Whether both name one port. Two that name it in different ways are found when they are
-    /// looked for.
+    /// Whether both name one port in the same way. Two that name it in different ways are found at the
+    /// search for the port.
     fn is_at_place_of(&self, other: &BoardConfig) -> bool {
         fn path(board: &BoardConfig) -> Option<&Path> {
             match &board.attached {

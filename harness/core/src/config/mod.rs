@@ -1,4 +1,4 @@
-//! The configuration, as resolved: read once, checked once, trusted from then on.
+//! The configuration: read and checked once, trusted after that.
 
 mod board;
 mod power;
@@ -20,9 +20,8 @@ use crate::place::FileError;
 use crate::reading::{self, Reading};
 use crate::units::Span;
 
-pub use board::{
-    Attached, BoardConfig, BoardKind, FLASH_BAUD, LinesKind, PortId, RIG_SEEN_BY_VIRTUAL_BOARD,
-};
+pub use crate::board_kind::BoardKind;
+pub use board::{Attached, BoardConfig, FLASH_BAUD, LinesKind, PortId, RIG_SEEN_BY_VIRTUAL_BOARD};
 pub use power::{PowerConfig, PowerLine};
 pub use scenario::ScenarioConfig;
 pub use written::{BrokerKind, SettingsBy};
@@ -35,22 +34,21 @@ pub const SCHEMA: u32 = 1;
 pub struct Config {
     /// The file that it was read from.
     pub path: PathBuf,
-    /// What the firmware says and answers.
+    /// What the firmware logs and answers.
     pub contract: File,
-    /// What each kind of board gets.
+    /// The firmware of each kind of board.
     pub firmware: BTreeMap<BoardKind, FirmwareFiles>,
-    /// Further form fields to be set on every board.
+    /// Further form fields that are set on every board.
     pub settings: BTreeMap<String, String>,
-    /// Form fields whose value is read from the environment variable named here, and shown
-    /// nowhere.
+    /// Form fields, each with the environment variable that has its value. The value is never shown.
     pub secrets: BTreeMap<String, String>,
     /// The broker.
     pub broker: BrokerConfig,
     /// Lowest free heap that a phase must keep, bytes, on the kinds that set none of their own.
     pub floors: Floors,
-    /// What a certification requires beside what its matrix expects.
+    /// What a certification requires in addition to its matrix.
     pub require: Vec<Requirement>,
-    /// How much of each scenario there is where a run is asked for it.
+    /// The length of each scenario.
     pub scenarios: ScenarioConfig,
     /// How long anything may take.
     pub deadlines: Deadlines,
@@ -66,7 +64,7 @@ pub struct Config {
 pub type Floors = BTreeMap<HeapPhase, u64>;
 
 impl Config {
-    /// The floors that a board of this kind has: its own, and those of all kinds where it has none.
+    /// The floors of this kind of board: its own, and those of all kinds for the other phases.
     pub fn floors_of(&self, kind: BoardKind) -> Floors {
         let own = self.firmware.get(&kind).map(|files| files.floors.clone()).unwrap_or_default();
         let mut floors = self.floors.clone();
@@ -79,14 +77,14 @@ fn floors(written: &BTreeMap<HeapPhase, Spanned<crate::units::Bytes>>) -> Floors
     written.iter().map(|(phase, floor)| (*phase, floor.get_ref().0)).collect()
 }
 
-/// What a kind of board gets.
+/// The firmware of a kind of board.
 #[derive(Clone, Debug)]
 pub struct FirmwareFiles {
-    /// The image: what the chip's ROM boots, or an ELF where the chip's flasher takes that.
+    /// The image: what the chip's ROM boots, or an ELF where the chip's loader accepts that.
     pub image: File,
     /// Its ELF file, for the addresses in crashes.
     pub elf: Option<File>,
-    /// The image of the same firmware that keeps who holds the heap.
+    /// The heap-tracing image of the same firmware.
     pub callers: Option<File>,
     /// Further data, each written at its own place.
     pub segments: Vec<SegmentFile>,
@@ -105,12 +103,12 @@ pub struct SegmentFile {
     pub file: File,
 }
 
-/// A file that the configuration names; whether it is there is asked when it is needed.
+/// A file that the configuration names; it is checked when it is needed.
 #[derive(Clone, Debug)]
 pub struct File {
     /// The file, relative paths taken from the configuration's folder.
     pub path: PathBuf,
-    key: &'static str,
+    key: String,
     line: Option<usize>,
 }
 
@@ -119,10 +117,12 @@ pub struct File {
 pub struct BrokerConfig {
     /// Where it runs.
     pub kind: BrokerKind,
-    /// Image to pull.
-    pub image: String,
-    /// Executable of the local process.
-    pub executable: PathBuf,
+    /// Which one, by the name of its description (docs/reference/brokers.md).
+    pub software: String,
+    /// Image to run in place of the description's.
+    pub image: Option<String>,
+    /// Executable of the local process in place of the description's.
+    pub executable: Option<PathBuf>,
     /// Fixed port, or any free one.
     pub port: Option<u16>,
 }
@@ -130,7 +130,7 @@ pub struct BrokerConfig {
 /// How long anything may take. They nest: one wait < a board < the run.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadlines {
-    /// For another run to give the board free.
+    /// For another run to unlock the board.
     pub lock: Duration,
     /// For writing the firmware.
     pub flash: Duration,
@@ -142,7 +142,7 @@ pub struct Deadlines {
     pub connect: Duration,
     /// For the broker to be ready.
     pub broker: Duration,
-    /// For the whole path of a board.
+    /// For all of a board's jobs.
     pub board: Duration,
     /// For the whole run.
     pub run: Duration,
@@ -164,7 +164,7 @@ pub struct VirtualConfig {
 }
 
 impl File {
-    /// Refuses the file if it is not there; `what` makes it, or says what it is for.
+    /// The error for a file that is missing; `help` says how to get it.
     pub fn needed(&self, config: &Path, help: &str) -> FileError {
         let message = format!("`{}`: there is no file {}. {help}", self.key, self.path.display());
         match self.line {
@@ -178,7 +178,7 @@ impl File {
 }
 
 impl File {
-    /// Refuses what is in the file.
+    /// The error for wrong contents of the file.
     pub fn wrong(&self, config: &Path, found: &str) -> FileError {
         let message = format!("`{}`: {}: {found}", self.key, self.path.display());
         match self.line {
@@ -197,7 +197,7 @@ impl Config {
         let resolver = Resolver { path, text, dir, errors: RefCell::new(errors) };
         let config = value.and_then(|raw| resolver.noted(resolver.config(raw)));
         let mut errors = resolver.errors.into_inner();
-        // What was found in a table that was changed to be read further is not the file's fault.
+        // Errors in a table that was changed for further reading are not in the file itself.
         let found = errors.split_off(errors_of_reading).into_iter().filter(|error| {
             changed.is_empty()
                 || error
@@ -218,7 +218,7 @@ struct Resolver<'a> {
     path: &'a Path,
     text: &'a str,
     dir: &'a Path,
-    /// All that is wrong, so that it is reported at once.
+    /// All errors, which are reported at once.
     errors: RefCell<Vec<FileError>>,
 }
 
@@ -236,21 +236,21 @@ impl Resolver<'_> {
         result.map_err(|error| self.note(error)).ok()
     }
 
-    fn file(&self, key: &'static str, name: &Spanned<String>) -> File {
+    fn file(&self, key: impl Into<String>, name: &Spanned<String>) -> File {
         // A default has an empty span, and so no line.
         let line =
             (!name.span().is_empty()).then(|| crate::place::line_of(self.text, name.span().start));
-        File { path: self.dir.join(name.get_ref()), key, line }
+        File { path: self.dir.join(name.get_ref()), key: key.into(), line }
     }
 
-    /// A program: looked up on PATH unless it is written as a path.
+    /// A program: found on PATH unless it is written as a path.
     fn program(&self, name: &str) -> PathBuf {
         if name.contains('/') { self.dir.join(name) } else { name.into() }
     }
 
     fn config(&self, raw: written::Config) -> Result<Config, FileError> {
         if *raw.schema.get_ref() != SCHEMA {
-            // Another schema has other keys: what else is found says nothing.
+            // Another schema has other keys, so the other errors mean nothing.
             self.errors.borrow_mut().clear();
             return Err(self.wrong(
                 raw.schema.span(),
@@ -262,9 +262,9 @@ impl Resolver<'_> {
         }
         let firmware = raw
             .firmware
-            .kinds()
-            .into_iter()
-            .filter_map(|(kind, keys, files)| Some((kind, self.firmware(keys, files?))))
+            .kinds
+            .iter()
+            .map(|(kind, files)| (*kind, self.firmware(*kind, files)))
             .collect::<BTreeMap<_, _>>();
         if let Some((field, value)) = raw
             .firmware
@@ -316,8 +316,9 @@ impl Resolver<'_> {
             secrets: plain(raw.firmware.secrets),
             broker: BrokerConfig {
                 kind: raw.broker.kind,
+                software: raw.broker.software,
                 image: raw.broker.image,
-                executable: self.program(&raw.broker.executable),
+                executable: raw.broker.executable.map(|program| self.program(&program)),
                 port: raw.broker.port.map(Spanned::into_inner),
             },
             floors: floors(&raw.heap.floor),
@@ -336,21 +337,21 @@ impl Resolver<'_> {
         })
     }
 
-    fn firmware(&self, keys: written::FirmwareKeys, raw: &written::FirmwareFiles) -> FirmwareFiles {
+    fn firmware(&self, kind: BoardKind, raw: &written::FirmwareFiles) -> FirmwareFiles {
+        let file = |key: &str, name: &Spanned<String>| {
+            self.file(format!("firmware.{}.{key}", kind.name()), name)
+        };
+        let segment = |segment: &written::Segment| SegmentFile {
+            offset: segment.offset,
+            file: file("segments.file", &segment.file),
+        };
         FirmwareFiles {
-            image: self.file(keys.image, &raw.image),
-            elf: raw.elf.as_ref().map(|elf| self.file(keys.elf, elf)),
-            callers: raw.callers.as_ref().map(|callers| self.file(keys.callers, callers)),
+            image: file("image", &raw.image),
+            elf: raw.elf.as_ref().map(|elf| file("elf", elf)),
+            callers: raw.callers.as_ref().map(|callers| file("callers", callers)),
             settings: raw.settings,
             floors: floors(&raw.floor),
-            segments: raw
-                .segments
-                .iter()
-                .map(|segment| SegmentFile {
-                    offset: segment.offset,
-                    file: self.file(keys.segments, &segment.file),
-                })
-                .collect(),
+            segments: raw.segments.iter().map(segment).collect(),
         }
     }
 
@@ -368,7 +369,7 @@ impl Resolver<'_> {
             board: or(&raw.board, 180),
             run: or(&raw.run, 600),
         };
-        // They nest, so that the inner one passes first and says what it waited for.
+        // They nest, so that the inner one ends first and reports what it waited for.
         let inner = [
             ("lock", &raw.lock, deadlines.lock),
             ("flash", &raw.flash, deadlines.flash),

@@ -11,14 +11,14 @@ use crate::place::FileError;
 /// Long enough for the capacitors of a board to run empty.
 const OFF_TIME: Duration = Duration::from_secs(2);
 
-/// How a board is cut from its power and given it back.
+/// How a board's power is switched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PowerConfig {
-    /// By what.
+    /// What switches it.
     pub line: PowerLine,
-    /// The user that a relay asks for.
+    /// User name for the relay.
     pub user: Option<String>,
-    /// Environment variable that holds that user's password.
+    /// Environment variable with that user's password.
     pub password_env: Option<String>,
     /// How long it stays off.
     pub off_time: Duration,
@@ -104,10 +104,10 @@ impl Resolver<'_> {
                     "a relay's address begins with `http://`; what speaks HTTPS is switched by a command (`on` and `off`)",
                 ));
             };
-            // The address is told in messages, its query is not.
+            // Messages show the address without its query.
             if rest.split(['/', '?']).next().is_some_and(|host| host.contains('@')) {
                 return Err(wrong(
-                    "a relay's address holds no password: name `user` and, in `password_env`, the environment variable that holds it",
+                    "a relay's address holds no password: name `user` and, in `password_env`, the environment variable that has it",
                 ));
             }
         }

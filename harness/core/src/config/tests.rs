@@ -94,7 +94,7 @@ fn boards_are_checked() {
         refused("[[board]]\nname = \"a\"\nkind = \"esp8266\"\nport = \"p\"\nrig = \"10.0.0.1\"\n");
     assert!(error.contains("no [firmware.esp8266]"), "{error}");
     let error = refused(&format!("{esp}[[board]]\nname = \"a\"\nkind = \"esp8266\"\n"));
-    assert!(error.contains("nothing tells which port it is on"), "{error}");
+    assert!(error.contains("no key says which port it is on"), "{error}");
     let error = refused("[[board]]\nname = \"../a\"\nkind = \"virtual\"\n");
     assert!(error.contains(":7: a board's name"), "{error}");
     let error = refused(

@@ -4,8 +4,11 @@
 //! commented, in the `runner-config.toml` of the repository.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::LazyLock;
 
-use serde::Deserialize;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::BoardKind;
@@ -36,67 +39,73 @@ pub(super) struct Config {
     pub boards: Vec<Spanned<Board>>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct Firmware {
     pub contract: Spanned<String>,
-    #[serde(rename = "virtual")]
-    pub virtual_: Option<FirmwareFiles>,
-    pub lm3s6965: Option<FirmwareFiles>,
-    pub esp8266: Option<FirmwareFiles>,
-    pub esp32: Option<FirmwareFiles>,
-    pub esp32c2: Option<FirmwareFiles>,
-    pub esp32c3: Option<FirmwareFiles>,
-    pub esp32c5: Option<FirmwareFiles>,
-    pub esp32c6: Option<FirmwareFiles>,
-    pub esp32h2: Option<FirmwareFiles>,
-    pub esp32p4: Option<FirmwareFiles>,
-    pub esp32s2: Option<FirmwareFiles>,
-    pub esp32s3: Option<FirmwareFiles>,
-    pub probe: Option<FirmwareFiles>,
-    #[serde(default)]
+    /// The table of each kind of board.
+    pub kinds: BTreeMap<BoardKind, FirmwareFiles>,
     pub settings: BTreeMap<String, Spanned<String>>,
-    #[serde(default)]
     pub secrets: BTreeMap<String, Spanned<String>>,
 }
 
-/// The names of a kind's keys, for messages.
-pub(super) struct FirmwareKeys {
-    pub image: &'static str,
-    pub elf: &'static str,
-    pub callers: &'static str,
-    pub segments: &'static str,
+/// A key of `[firmware]`.
+enum FirmwareKey {
+    Contract,
+    Kind(BoardKind),
+    Settings,
+    Secrets,
 }
 
-macro_rules! keys {
-    ($kind:literal) => {
-        FirmwareKeys {
-            image: concat!("firmware.", $kind, ".image"),
-            elf: concat!("firmware.", $kind, ".elf"),
-            callers: concat!("firmware.", $kind, ".callers"),
-            segments: concat!("firmware.", $kind, ".segments.file"),
+/// The names of these keys, for errors about unknown ones.
+static FIRMWARE_KEYS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let kinds = BoardKind::all().map(BoardKind::name);
+    ["contract"].into_iter().chain(kinds).chain(["settings", "secrets"]).collect()
+});
+
+impl<'de> Deserialize<'de> for FirmwareKey {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<FirmwareKey, D::Error> {
+        Ok(match String::deserialize(from)?.as_str() {
+            "contract" => FirmwareKey::Contract,
+            "settings" => FirmwareKey::Settings,
+            "secrets" => FirmwareKey::Secrets,
+            name => FirmwareKey::Kind(
+                BoardKind::named(name)
+                    .ok_or_else(|| D::Error::unknown_field(name, &FIRMWARE_KEYS))?,
+            ),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Firmware {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Firmware, D::Error> {
+        struct FirmwareVisitor;
+
+        impl<'de> Visitor<'de> for FirmwareVisitor {
+            type Value = Firmware;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("struct Firmware")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Firmware, A::Error> {
+                let mut contract = None;
+                let mut kinds = BTreeMap::new();
+                let (mut settings, mut secrets) = (BTreeMap::new(), BTreeMap::new());
+                while let Some(key) = map.next_key()? {
+                    match key {
+                        FirmwareKey::Contract => contract = Some(map.next_value()?),
+                        FirmwareKey::Settings => settings = map.next_value()?,
+                        FirmwareKey::Secrets => secrets = map.next_value()?,
+                        FirmwareKey::Kind(kind) => {
+                            kinds.insert(kind, map.next_value()?);
+                        }
+                    }
+                }
+                let contract = contract.ok_or_else(|| A::Error::missing_field("contract"))?;
+                Ok(Firmware { contract, kinds, settings, secrets })
+            }
         }
-    };
-}
 
-impl Firmware {
-    /// The table of each kind of board, with its keys' names.
-    pub fn kinds(&self) -> [(BoardKind, FirmwareKeys, Option<&FirmwareFiles>); 13] {
-        [
-            (BoardKind::Virtual, keys!("virtual"), self.virtual_.as_ref()),
-            (BoardKind::Lm3s6965, keys!("lm3s6965"), self.lm3s6965.as_ref()),
-            (BoardKind::Esp8266, keys!("esp8266"), self.esp8266.as_ref()),
-            (BoardKind::Esp32, keys!("esp32"), self.esp32.as_ref()),
-            (BoardKind::Esp32c2, keys!("esp32c2"), self.esp32c2.as_ref()),
-            (BoardKind::Esp32c3, keys!("esp32c3"), self.esp32c3.as_ref()),
-            (BoardKind::Esp32c5, keys!("esp32c5"), self.esp32c5.as_ref()),
-            (BoardKind::Esp32c6, keys!("esp32c6"), self.esp32c6.as_ref()),
-            (BoardKind::Esp32h2, keys!("esp32h2"), self.esp32h2.as_ref()),
-            (BoardKind::Esp32p4, keys!("esp32p4"), self.esp32p4.as_ref()),
-            (BoardKind::Esp32s2, keys!("esp32s2"), self.esp32s2.as_ref()),
-            (BoardKind::Esp32s3, keys!("esp32s3"), self.esp32s3.as_ref()),
-            (BoardKind::Probe, keys!("probe"), self.probe.as_ref()),
-        ]
+        from.deserialize_map(FirmwareVisitor)
     }
 }
 
@@ -118,10 +127,10 @@ pub(super) struct FirmwareFiles {
 #[serde(rename_all = "lowercase")]
 /// How the board gets the settings of `[firmware.settings]` and `[firmware.secrets]`.
 pub enum SettingsBy {
-    /// Over its configuration page alone.
+    /// Only over its configuration page.
     #[default]
     Page,
-    /// Written to its flash beside the image as well, so that it starts with them.
+    /// Also written to its flash with the image, so that it starts with them.
     Flash,
 }
 
@@ -149,8 +158,9 @@ pub enum BrokerKind {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Broker {
     pub kind: BrokerKind,
-    pub image: String,
-    pub executable: String,
+    pub software: String,
+    pub image: Option<String>,
+    pub executable: Option<String>,
     pub port: Option<Spanned<u16>>,
 }
 
@@ -158,8 +168,9 @@ impl Default for Broker {
     fn default() -> Broker {
         Broker {
             kind: BrokerKind::Auto,
-            image: "eclipse-mosquitto:2".into(),
-            executable: "mosquitto".into(),
+            software: "mosquitto".into(),
+            image: None,
+            executable: None,
             port: None,
         }
     }
@@ -277,7 +288,7 @@ pub(super) struct Board {
     pub power: Option<Spanned<Power>>,
 }
 
-/// The keys of every power line; which of them are there says which line it is.
+/// The keys of all power lines; the given keys decide which line it is.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Power {

@@ -12,8 +12,8 @@ use super::{
 use crate::place::FileError;
 use crate::stored::Stored;
 
-/// Checks what was read. What is wrong is noted, and a pattern that matches nothing takes its place, so that
-/// all of it is reported at once.
+/// Checks the contract as written. Errors are collected, and a pattern that matches nothing takes the
+/// place of a wrong one, so that all errors are reported at once.
 pub(super) struct Reader<'a> {
     pub(super) path: &'a Path,
     pub(super) text: &'a str,
@@ -21,7 +21,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    pub(super) fn contract(&self, raw: written::Contract) -> Contract {
+    pub(super) fn contract(&self, raw: written::WrittenContract) -> Contract {
         Contract {
             firmware: raw.firmware,
             build: raw.build.map(|build| self.build(build)),
@@ -92,7 +92,7 @@ impl Reader<'_> {
         self.compiled(pattern).unwrap_or_else(nothing)
     }
 
-    /// None where it is no regular expression, which is noted.
+    /// None where it is no regular expression; the error is collected.
     fn compiled(&self, pattern: &written::Pattern) -> Option<Regex> {
         let compiled = Regex::new(pattern.get_ref());
         compiled.map_err(|error| self.no_pattern(pattern, &error)).ok()
@@ -102,14 +102,14 @@ impl Reader<'_> {
         self.wrong(pattern, format!("no regular expression: {error}"));
     }
 
-    /// A reply is matched whole: a pattern that finds its words in the middle of another answer
-    /// would let that answer pass.
+    /// A reply is matched as a whole. A pattern that matches inside another answer would accept that
+    /// answer.
     fn reply(&self, pattern: &written::Pattern) -> Regex {
         let whole = format!(r"\A(?:{})\z", self.pattern(pattern).as_str());
         Regex::new(&whole).expect("a pattern in a group is a pattern")
     }
 
-    fn build(&self, build: written::Build) -> Build {
+    fn build(&self, build: written::WrittenBuild) -> Build {
         let in_image = regex::bytes::Regex::new(build.in_image.get_ref());
         let in_image = in_image.map_err(|error| self.no_pattern(&build.in_image, &error)).ok();
         let in_log = self.compiled(&build.in_log);
@@ -119,7 +119,7 @@ impl Reader<'_> {
         ];
         for (count, at) in groups {
             if count.is_some_and(|count| count < 2) {
-                self.wrong(at, "the pattern has no group ( ) that holds the build id".into());
+                self.wrong(at, "the pattern has no group ( ) for the build id".into());
             }
         }
         let no_bytes = || regex::bytes::Regex::new(NOTHING).expect("a constant pattern compiles");
@@ -129,14 +129,14 @@ impl Reader<'_> {
         }
     }
 
-    /// The lines of a mode; between them they must hold the named groups that the run needs.
+    /// The lines of a mode, which together need the named groups that a run reads.
     fn lines(&self, lines: Spanned<Vec<written::Pattern>>, needed: &[&str]) -> Vec<Regex> {
         let compiled: Vec<Option<Regex>> =
             lines.get_ref().iter().map(|line| self.compiled(line)).collect();
         if compiled.is_empty() {
-            self.wrong(&lines, "a mode needs at least one line that says that it is up".into());
+            self.wrong(&lines, "a mode needs at least one line that means that it is up".into());
         }
-        // A line that cannot be read may be the one with the group.
+        // A line with a wrong pattern may be the one with the group.
         let whole = !compiled.is_empty() && compiled.iter().all(Option::is_some);
         let found: Vec<Regex> = compiled.into_iter().flatten().collect();
         for name in needed.iter().filter(|_| whole) {
@@ -145,7 +145,7 @@ impl Reader<'_> {
             if count != 1 {
                 self.wrong(
                     &lines,
-                    format!("one line must hold the group (?P<{name}>...); {count} do"),
+                    format!("one line must have the group (?P<{name}>...); {count} do"),
                 );
             }
         }
@@ -156,18 +156,18 @@ impl Reader<'_> {
         let Some(regex) = self.compiled(pattern) else { return nothing() };
         for needed in needed {
             if !regex.capture_names().flatten().any(|name| name == *needed) {
-                self.wrong(pattern, format!("this line must hold the group (?P<{needed}>...)"));
+                self.wrong(pattern, format!("this line must have the group (?P<{needed}>...)"));
             }
         }
         regex
     }
 
-    fn tls_error(&self, error: written::TlsError) -> TlsError {
+    fn tls_error(&self, error: written::WrittenTlsError) -> TlsError {
         let line = self.with_groups(&error.line, &["number"]);
         TlsError { line, alerts: error.alerts, reasons: error.reasons }
     }
 
-    fn callers(&self, callers: written::Callers) -> CallerLines {
+    fn callers(&self, callers: written::WrittenCallers) -> CallerLines {
         CallerLines {
             line: self.with_groups(&callers.line, &["phase", "lowest", "callers"]),
             each: self.with_groups(&callers.each, &["address", "bytes", "blocks"]),
@@ -175,7 +175,7 @@ impl Reader<'_> {
         }
     }
 
-    fn switch(&self, switch: written::SwitchRequest) -> Request {
+    fn switch(&self, switch: written::WrittenSwitchRequest) -> Request {
         Request { request: switch.request, reply: self.reply(&switch.reply) }
     }
 }
@@ -183,7 +183,7 @@ impl Reader<'_> {
 /// A pattern that matches nothing.
 const NOTHING: &str = r"[^\s\S]";
 
-/// Stands in for a pattern that cannot be read; the contract is refused anyway.
+/// Replaces a wrong pattern; the contract is refused anyway.
 fn nothing() -> Regex {
     Regex::new(NOTHING).expect("a constant pattern compiles")
 }

@@ -1,4 +1,4 @@
-//! What a firmware's numbers mean, where it says why a connection failed.
+//! The meaning of the numbers by which a firmware reports why a connection failed.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -7,17 +7,17 @@ use serde::Deserialize;
 
 use crate::certify::Reason;
 
-/// Numbers, and the reason that each stands for.
+/// Numbers, and the reason of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "HashMap<Reason, Vec<i32>>")]
 pub struct Numbers(BTreeMap<i32, Reason>);
 
-/// The line that says why TLS failed.
+/// The line with the reason why TLS failed.
 #[derive(Clone, Debug)]
 pub struct TlsError {
-    /// It, with the group `number`.
+    /// Its pattern, with the group `number`.
     pub line: Regex,
-    /// An alert that the broker sent has this number and its own, added.
+    /// An alert of the broker has this number plus its own.
     pub alerts: Option<u16>,
     /// What the other numbers mean.
     pub reasons: Numbers,
@@ -31,7 +31,7 @@ impl TryFrom<HashMap<Reason, Vec<i32>>> for Numbers {
         for (reason, of) in written {
             for number in of {
                 if numbers.insert(number, reason).is_some() {
-                    return Err(format!("the number {number} stands there twice"));
+                    return Err(format!("the number {number} is there twice"));
                 }
             }
         }

@@ -7,55 +7,55 @@ pub type Pattern = Spanned<String>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Contract {
+pub struct WrittenContract {
     pub schema: Spanned<u32>,
     pub firmware: String,
-    pub build: Option<Build>,
-    pub modes: Modes,
-    pub connection: Connection,
-    pub heap: Option<Heap>,
+    pub build: Option<WrittenBuild>,
+    pub modes: WrittenModes,
+    pub connection: WrittenConnection,
+    pub heap: Option<WrittenHeap>,
     pub http: Http,
     pub settings: Settings,
-    pub switch: Switch,
-    pub mqtt: Mqtt,
+    pub switch: WrittenSwitch,
+    pub mqtt: WrittenMqtt,
     #[serde(default)]
-    pub requests: Vec<Request>,
-    pub invalid: Option<Invalid>,
-    pub crash: Option<Crash>,
+    pub requests: Vec<WrittenRequest>,
+    pub invalid: Option<WrittenInvalid>,
+    pub crash: Option<WrittenCrash>,
     pub stored: Option<Spanned<Stored>>,
-    pub restarts: Option<Restarts>,
+    pub restarts: Option<WrittenRestarts>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Restarts {
+pub struct WrittenRestarts {
     #[serde(default)]
     pub allowed: BTreeMap<Phase, u64>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Build {
+pub struct WrittenBuild {
     pub in_image: Pattern,
     pub in_log: Pattern,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Modes {
-    pub configuration: Mode,
-    pub mqtt: Mode,
+pub struct WrittenModes {
+    pub configuration: WrittenMode,
+    pub mqtt: WrittenMode,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Mode {
+pub struct WrittenMode {
     pub lines: Spanned<Vec<Pattern>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Connection {
+pub struct WrittenConnection {
     pub connected: Pattern,
     pub failed: Pattern,
     pub refused: Pattern,
@@ -64,14 +64,14 @@ pub struct Connection {
     pub asks_time: Option<Pattern>,
     pub tls: Option<Pattern>,
     pub resumed: Option<Pattern>,
-    pub error: Option<TlsError>,
+    pub error: Option<WrittenTlsError>,
     #[serde(default)]
     pub rc: Numbers,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TlsError {
+pub struct WrittenTlsError {
     pub line: Pattern,
     pub alerts: Option<u16>,
     #[serde(default)]
@@ -80,16 +80,16 @@ pub struct TlsError {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Heap {
+pub struct WrittenHeap {
     pub line: Option<Pattern>,
     pub reply: Option<HeapReply>,
     pub symbol: Option<HeapSymbol>,
-    pub callers: Option<Callers>,
+    pub callers: Option<WrittenCallers>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Callers {
+pub struct WrittenCallers {
     pub line: Pattern,
     pub each: Pattern,
     #[serde(default)]
@@ -98,21 +98,21 @@ pub struct Callers {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Switch {
-    pub to_mqtt: SwitchRequest,
-    pub to_configuration: SwitchRequest,
+pub struct WrittenSwitch {
+    pub to_mqtt: WrittenSwitchRequest,
+    pub to_configuration: WrittenSwitchRequest,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SwitchRequest {
+pub struct WrittenSwitchRequest {
     pub request: String,
     pub reply: Pattern,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Mqtt {
+pub struct WrittenMqtt {
     pub payload: String,
     pub largest_publish: Option<usize>,
     pub will_topic: Option<String>,
@@ -120,7 +120,7 @@ pub struct Mqtt {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Request {
+pub struct WrittenRequest {
     pub name: String,
     #[serde(default)]
     pub query: String,
@@ -129,14 +129,14 @@ pub struct Request {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Invalid {
+pub struct WrittenInvalid {
     pub requests: Vec<String>,
     pub reply: Pattern,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Crash {
+pub struct WrittenCrash {
     pub patterns: Vec<Pattern>,
 }
 

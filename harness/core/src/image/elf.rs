@@ -1,4 +1,4 @@
-//! What an ELF file's headers describe (System V ABI, 32 bits, little-endian), so that one that was cut is
+//! The headers of an ELF file (System V ABI, 32 bits, little-endian), so that a file that is cut short is
 //! refused before a board is touched.
 
 use std::ops::Range;
@@ -20,7 +20,7 @@ pub(super) struct Load {
     pub bytes: Range<usize>,
 }
 
-/// Headers and all that they describe lie inside the file.
+/// Checks that the headers and everything that they describe are inside the file.
 pub(super) fn check(bytes: &[u8], machine: ElfMachine) -> Result<(), (String, &'static str)> {
     if bytes.is_empty() {
         return Err(("the file is empty".into(), HELP));
@@ -43,7 +43,7 @@ pub(super) fn check(bytes: &[u8], machine: ElfMachine) -> Result<(), (String, &'
     whole(bytes)
 }
 
-/// All that the headers of a 32-bit ELF file describe lies inside the file.
+/// Checks that everything that the headers of a 32-bit ELF file describe is inside the file.
 pub(super) fn whole(bytes: &[u8]) -> Result<(), (String, &'static str)> {
     inside(bytes, "the program headers", table(bytes, 28, 42, 44))?;
     for load in loads(bytes) {
@@ -61,7 +61,7 @@ pub(super) fn whole(bytes: &[u8]) -> Result<(), (String, &'static str)> {
     Ok(())
 }
 
-/// The loadable segments; some may reach behind the file's end.
+/// The loadable segments; some may exceed the file.
 pub(super) fn loads(bytes: &[u8]) -> Vec<Load> {
     let load = |program: &[u8]| {
         let size = word(program, 16).filter(|size| *size > 0)?;
@@ -81,7 +81,7 @@ fn inside(bytes: &[u8], what: &str, range: Range<usize>) -> Result<(), (String, 
     }
 }
 
-/// Where a table is whose offset, entry size and count are at these places of the header.
+/// The range of a table whose offset, entry size and count are at these offsets of the header.
 fn table(bytes: &[u8], offset: usize, size: usize, count: usize) -> Range<usize> {
     let half = |at: usize| bytes.get(at..at + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
     let length = u32::from(half(size)) * u32::from(half(count));

@@ -50,7 +50,7 @@ fn all_that_is_wrong_is_reported_at_once_with_line_key_and_what_was_meant() {
     f.toml:2: `time`: found integer `10`, expected a time with its unit in quotes, such as "10 s"
     f.toml:3: unknown key `colour` (`colour`). The keys here are `schema`, `time`, `place`, `board`
     f.toml:6: unknown key `foldr` (`place.foldr`); did you mean `folder`? The keys here are `folder`
-    f.toml:10: `board.kind`: `virtaul` is none of its values; did you mean `virtual`? They are `virtual`, `real`
+    f.toml:10: `board.kind`: `virtaul` is not one of its values; did you mean `virtual`? They are `virtual`, `real`
     f.toml:11: `board.baud`: found integer `-1`, expected a whole number that is not negative
     f.toml:15: unknown key `nmae` (`board.nmae`); did you mean `name`? The keys here are `name`, `kind`, `baud`
     "#);

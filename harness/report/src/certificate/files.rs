@@ -7,10 +7,10 @@ use hilrig_core::event::{Event, What};
 use hilrig_core::text::plain_lines;
 
 use super::{markdown, seal};
-use crate::file::WholeFile;
 use crate::model::RunModel;
 use crate::record::{CERTIFICATE, CERTIFICATE_TEXT, folder_of};
 use crate::reporters::Reporter;
+use hilrig_file::WholeFile;
 
 /// Writes `certificate.json` and `certificate.md` when the certification of a broker is over. Of one that
 /// was cut short there is none: its cases stand in the events.

@@ -1,5 +1,5 @@
 //! The baseline: a small text file with the heap figures that were accepted, made to be committed and
-//! reviewed. Described in docs/heap.md.
+//! reviewed. Described in docs/reference/baseline.md.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,8 +12,8 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::figures::{Boots, HeapFigure, Key, PhaseFigures};
-use crate::file::WholeFile;
 use crate::input;
+use hilrig_file::WholeFile;
 
 /// The file's name, beside the configuration.
 pub const BASELINE: &str = "heap-baseline.toml";

@@ -1,4 +1,4 @@
-//! Heap figures side by side for other tools: JSON, JUnit XML and Markdown. Described in docs/heap.md.
+//! Heap figures side by side for other tools: JSON, JUnit XML and Markdown. Described in docs/reference/baseline.md.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -23,12 +23,12 @@ use std::path::{Path, PathBuf};
 use hilrig_core::event::{Event, What};
 use hilrig_core::text::plain_lines;
 
-use crate::file::WholeFile;
 use crate::heap::{Baseline, against};
 use crate::history::{History, HistoryFilter, HistoryRow};
 use crate::model::RunModel;
 use crate::record::REPORT;
 use crate::reporters::Reporter;
+use hilrig_file::WholeFile;
 use trace::Trace;
 
 /// Runs that the history shows.

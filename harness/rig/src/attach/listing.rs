@@ -1,9 +1,9 @@
 //! What is attached to this machine, and which board of the configuration it is.
 
 use hilrig_boards::identity::discover::{FoundPort, discover, unlisted};
-use hilrig_boards::identity::wanted::Place;
-use hilrig_boards::{Deadlines, Identity, ModemLines, Seen, ask_on};
-use hilrig_core::board::Lines;
+use hilrig_boards::identity::query::PortMatch;
+use hilrig_boards::{ChipIdentity, LoaderDeadlines, ModemLines, PortCache, identify_on};
+use hilrig_core::board::ResetLines;
 use hilrig_core::config::{Attached, BoardConfig, Config};
 use hilrig_core::plural::counted;
 use hilrig_virtual::ControlSocket;
@@ -20,7 +20,7 @@ pub struct ListedPort<'a> {
     /// The board that is named on it.
     pub board: Option<&'a BoardConfig>,
     /// The chip, as it was just asked or as it answered in an earlier run.
-    pub chip: Option<Identity>,
+    pub chip: Option<ChipIdentity>,
     /// Why it could not be asked.
     pub trouble: Option<String>,
 }
@@ -38,7 +38,7 @@ pub async fn list_ports(
     let row = |port: &FoundPort| ListedPort {
         port: port.clone(),
         board: None,
-        chip: Seen::of(&state_folder(), port, &found).and_then(|seen| seen.read()),
+        chip: PortCache::of(&state_folder(), port, &found).and_then(|seen| seen.read()),
         trouble: None,
     };
     let mut rows: Vec<ListedPort<'_>> = found.iter().map(row).collect();
@@ -62,7 +62,7 @@ fn name<'a>(
     let mut missing = Vec::new();
     for wanted in &neighbours.boards {
         let board = config.boards.iter().find(|board| board.name == wanted.board);
-        let place = match wanted.place(&neighbours.boards, found) {
+        let place = match wanted.find(&neighbours.boards, found) {
             Ok(place) => place,
             Err(fault) => {
                 let help = fault.help.unwrap_or_default();
@@ -71,18 +71,18 @@ fn name<'a>(
             }
         };
         let row = match &place {
-            Place::Port(path) => rows.iter_mut().find(|row| row.port.port == *path),
-            Place::OneOf(ports) => rows.iter_mut().find(|row| {
+            PortMatch::Port(path) => rows.iter_mut().find(|row| row.port.port == *path),
+            PortMatch::OneOf(ports) => rows.iter_mut().find(|row| {
                 let mac = row.chip.as_ref().map(|chip| chip.mac);
                 ports.contains(&row.port.port) && mac == wanted.mac
             }),
         };
         match (row, place) {
             (Some(row), _) => row.board = board,
-            (None, Place::Port(path)) => {
+            (None, PortMatch::Port(path)) => {
                 rows.push(ListedPort { port: unlisted(&path), board, chip: None, trouble: None });
             }
-            (None, Place::OneOf(ports)) => missing.push(format!(
+            (None, PortMatch::OneOf(ports)) => missing.push(format!(
                 "Board `{}` ({}): {} may be its own; `hilrig boards --ask` asks their chips.",
                 wanted.board,
                 wanted.words(),
@@ -102,7 +102,7 @@ async fn ask_all(rows: &mut [ListedPort<'_>], found: &[FoundPort]) {
         if row.port.usb.is_none() && row.board.is_none() {
             continue;
         }
-        let mut lines: Box<dyn Lines> = match row.board.map(|board| &board.attached) {
+        let mut lines: Box<dyn ResetLines> = match row.board.map(|board| &board.attached) {
             Some(Attached::Control { control, .. }) => Box::new(ControlSocket::new(control)),
             Some(Attached::Serial { lines, .. }) => modem(*lines),
             _ => Box::new(ModemLines::default()),
@@ -111,7 +111,10 @@ async fn ask_all(rows: &mut [ListedPort<'_>], found: &[FoundPort]) {
         let asked = async move {
             let locks = lock_folder();
             let holder = "hilrig boards --ask";
-            (number, ask_on(port, &mut *lines, &locks, Deadlines::default(), holder).await)
+            (
+                number,
+                identify_on(port, &mut *lines, &locks, LoaderDeadlines::default(), holder).await,
+            )
         };
         asking.spawn_local_on(asked, &local);
     }
@@ -121,7 +124,7 @@ async fn ask_all(rows: &mut [ListedPort<'_>], found: &[FoundPort]) {
             let row = &mut rows[number];
             match answer {
                 Ok(chip) => {
-                    Seen::note(&state_folder(), &row.port.port, found, &chip);
+                    PortCache::note(&state_folder(), &row.port.port, found, &chip);
                     row.chip = Some(chip);
                 }
                 Err(fault) => row.trouble = Some(fault.to_string()),

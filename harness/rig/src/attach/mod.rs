@@ -17,7 +17,7 @@ use self::absent::Absent;
 pub use self::listing::{ListedPort, list_ports};
 pub use self::named::{BoardName, Rates, named};
 pub use self::real::{modem, neighbours, power};
-use self::real::{probe, seek, serial};
+use self::real::{probe, search, serial};
 use self::started::{start_arm, start_virtual};
 use crate::folders::state_folder;
 
@@ -46,7 +46,7 @@ impl AttachedBoards {
         for (number, board) in chosen.iter().enumerate() {
             let seed = seed.wrapping_add(number as u64);
             let made: Box<dyn Board> = match &board.attached {
-                Attached::Started if board.kind == BoardKind::Lm3s6965 => {
+                Attached::Started if board.kind.has_probe() => {
                     match start_arm(config, board, run_dir, seed).await {
                         Ok((serving, made)) => {
                             bench.arm_boards.push(serving);
@@ -63,13 +63,13 @@ impl AttachedBoards {
                     Err(fault) => Box::new(Absent { board: board.clone(), fault }),
                 },
                 Attached::Control { port, control } => {
-                    let at = seek(&neighbours, board, port);
+                    let at = search(&neighbours, board, port);
                     let lines = Box::new(ControlSocket::new(control));
                     let made = serial(board, at, lines, board.http, &state_folder());
                     Box::new(made.with_power(power(board)))
                 }
                 Attached::Serial { port, lines } => {
-                    let at = seek(&neighbours, board, port);
+                    let at = search(&neighbours, board, port);
                     let made = serial(board, at, modem(*lines), board.http, &state_folder());
                     Box::new(made.with_power(power(board)))
                 }

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use hilrig_boards::ModemLines;
-use hilrig_core::board::{Board, Lines};
+use hilrig_core::board::{Board, ResetLines};
 use hilrig_core::config::{Attached, BoardConfig, BoardKind, FLASH_BAUD};
 use hilrig_virtual::ControlSocket;
 
-use super::real::{At, modem, neighbours, probe, seek, serial};
+use super::real::{At, modem, neighbours, probe, search, serial};
 use crate::Error;
 use crate::folders::state_folder;
 use crate::load::{self, BoardSelection, choose, started};
@@ -55,7 +55,7 @@ pub fn named(
     match name {
         BoardName::Configured(name) => configured(config, name),
         BoardName::Port { port, control, kind } => {
-            let lines: Box<dyn Lines> = match control {
+            let lines: Box<dyn ResetLines> = match control {
                 Some(control) => Box::new(ControlSocket::new(control)),
                 None => Box::new(ModemLines::default()),
             };
@@ -79,11 +79,11 @@ fn configured(config: &Path, name: &str) -> Result<(Box<dyn Board>, BoardKind), 
     let board = choose(&config, &BoardSelection::named(name))?.remove(0);
     match &board.attached {
         Attached::Control { port, control } => {
-            let at = seek(&neighbours(&config), &board, port);
+            let at = search(&neighbours(&config), &board, port);
             Ok(on_port(&board, at, Box::new(ControlSocket::new(control))))
         }
         Attached::Serial { port, lines } => {
-            let at = seek(&neighbours(&config), &board, port);
+            let at = search(&neighbours(&config), &board, port);
             Ok(on_port(&board, at, modem(*lines)))
         }
         Attached::Probe { chip, probe: selector } => {
@@ -93,7 +93,7 @@ fn configured(config: &Path, name: &str) -> Result<(Box<dyn Board>, BoardKind), 
             let made = probe(&board, chip, selector.as_deref(), firmware, &state_folder());
             Ok((Box::new(made), board.kind))
         }
-        Attached::Started if board.kind == BoardKind::Lm3s6965 => Err(Error::usage(format!(
+        Attached::Started if board.kind.has_probe() => Err(Error::usage(format!(
             "board `{name}` is a virtual one, and no other process sees its probe: it only lives in a run"
         ))),
         Attached::Started => Err(Error::usage(format!(
@@ -102,6 +102,6 @@ fn configured(config: &Path, name: &str) -> Result<(Box<dyn Board>, BoardKind), 
     }
 }
 
-fn on_port(board: &BoardConfig, at: At, lines: Box<dyn Lines>) -> (Box<dyn Board>, BoardKind) {
+fn on_port(board: &BoardConfig, at: At, lines: Box<dyn ResetLines>) -> (Box<dyn Board>, BoardKind) {
     (Box::new(serial(board, at, lines, None, &state_folder())), board.kind)
 }

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use hilrig_boards::identity::wanted::Wanted;
+use hilrig_boards::identity::query::PortQuery;
 use hilrig_boards::power::PowerSwitch;
 use hilrig_boards::{
-    Deadlines, ModemLines, NoLines, ProbeBoard, ProbeSettings, Seek, SerialBoard, Settings,
+    LoaderDeadlines, ModemLines, NoLines, PortSearch, ProbeBoard, ProbeSettings, SerialBoard,
+    SerialSettings,
 };
-use hilrig_core::board::{Lines, Reach};
+use hilrig_core::board::{Reach, ResetLines};
 use hilrig_core::config::{Attached, BoardConfig, Config, LinesKind, PortId};
 use hilrig_core::image::Image;
 use hilrig_virtual::ControlSocket;
@@ -19,17 +20,17 @@ use crate::folders::lock_folder;
 use crate::load::port_id;
 
 /// All boards of the configuration, for those that look for their own port beside the others.
-pub fn neighbours(config: &Config) -> Rc<hilrig_boards::Bench> {
-    let boards = config.boards.iter().filter_map(|board| Some(wanted(board, port_id(board)?)));
-    Rc::new(hilrig_boards::Bench::new(boards.collect()))
+pub fn neighbours(config: &Config) -> Rc<hilrig_boards::Neighbours> {
+    let boards = config.boards.iter().filter_map(|board| Some(query(board, port_id(board)?)));
+    Rc::new(hilrig_boards::Neighbours::new(boards.collect()))
 }
 
-fn wanted(board: &BoardConfig, id: &PortId) -> Wanted {
-    Wanted { board: board.name.clone(), id: id.clone(), mac: board.mac }
+fn query(board: &BoardConfig, id: &PortId) -> PortQuery {
+    PortQuery { board: board.name.clone(), id: id.clone(), mac: board.mac }
 }
 
-pub fn seek(neighbours: &Rc<hilrig_boards::Bench>, board: &BoardConfig, id: &PortId) -> At {
-    At::Sought(Seek { wanted: wanted(board, id), bench: Rc::clone(neighbours) })
+pub fn search(neighbours: &Rc<hilrig_boards::Neighbours>, board: &BoardConfig, id: &PortId) -> At {
+    At::Sought(PortSearch { query: query(board, id), neighbours: Rc::clone(neighbours) })
 }
 
 /// Where a board's port is.
@@ -37,26 +38,26 @@ pub enum At {
     /// It is this one.
     Port(PathBuf),
     /// It is looked for each time that the board is locked.
-    Sought(Seek),
+    Sought(PortSearch),
 }
 
 /// One board on a port, as `--port` names it or the configuration.
 pub fn serial(
     board: &BoardConfig,
     at: At,
-    lines: Box<dyn Lines>,
+    lines: Box<dyn ResetLines>,
     http: Option<SocketAddr>,
     state: &Path,
 ) -> SerialBoard {
-    let (port, seek) = match at {
+    let (port, search) = match at {
         At::Port(port) => (port, None),
-        At::Sought(seek) => (PathBuf::new(), Some(seek)),
+        At::Sought(search) => (PathBuf::new(), Some(search)),
     };
-    let settings = Settings {
+    let settings = SerialSettings {
         name: board.name.clone(),
         kind: board.kind,
         port,
-        seek,
+        search,
         mac: board.mac,
         reach: Reach { http, rig: board.rig },
         baud: board.baud,
@@ -64,7 +65,7 @@ pub fn serial(
         flash_baud: board.flash_baud,
         state: state.into(),
         locks: lock_folder(),
-        deadlines: Deadlines::default(),
+        deadlines: LoaderDeadlines::default(),
     };
     SerialBoard::new(settings, lines)
 }
@@ -108,10 +109,10 @@ pub fn by_control(control: &Path) -> PowerSwitch {
 }
 
 /// The reset lines of a real board.
-pub fn modem(lines: LinesKind) -> Box<dyn Lines> {
+pub fn modem(lines: LinesKind) -> Box<dyn ResetLines> {
     match lines {
         LinesKind::DtrRts => Box::new(ModemLines::default()),
-        LinesKind::Inverted => Box::new(ModemLines { inverted: true }),
+        LinesKind::Inverted => Box::new(ModemLines::inverted()),
         LinesKind::None => Box::new(NoLines),
     }
 }

@@ -31,7 +31,6 @@ use crate::session::Session;
 use crate::session::boot_log::Mode;
 use crate::session::mqtt_mode::Online;
 use crate::stop::Stop;
-use crate::topics;
 use crate::watch::Says;
 
 /// A broker that is set up for this board.
@@ -226,7 +225,7 @@ impl BoardCases<'_> {
                     broker.restart().await.map_err(Stop::Rig)?;
                     on.session.wait_until_connected(mark).await?;
                 }
-                let (rx, tx) = (topics::of(&mode, "rx_topic")?, topics::of(&mode, "tx_topic")?);
+                let (rx, tx) = (mode.topic("rx_topic")?, mode.topic("tx_topic")?);
                 let endpoint = broker.endpoint().clone();
                 let before = carried(broker);
                 let act = async |online: &mut Online| match on.case.act {

@@ -22,7 +22,6 @@ use crate::session::Session;
 use crate::session::boot_log::Mode;
 use crate::session::mqtt_mode::Online;
 use crate::stop::Stop;
-use crate::topics;
 
 /// Ends a storm, however its leader ends.
 struct Lead<'a>(&'a BoardCases<'a>, Rc<Storm>);
@@ -120,7 +119,7 @@ impl BoardCases<'_> {
         if let Attempt::Refused { said, .. } = self.attempt(on).await? {
             return Err(Stop::Failed(format!("it did not connect: `{said}`")));
         }
-        let (rx, tx) = (topics::of(&mode, "rx_topic")?, topics::of(&mode, "tx_topic")?);
+        let (rx, tx) = (mode.topic("rx_topic")?, mode.topic("tx_topic")?);
         let rounds = async |online: &mut Online| {
             storm.is_there(Duration::ZERO, &lows(on));
             for round in 1..=ROUNDS {

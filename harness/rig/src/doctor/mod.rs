@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use hilrig_boards::identity::discover::discover;
-use hilrig_broker::Software;
-use hilrig_broker::engine_status;
+use hilrig_broker::{Software, engine_status};
+use hilrig_core::board_kind::VirtualChip;
 use hilrig_core::config::{BoardKind, BrokerKind, Config};
 use hilrig_core::plural::counted;
 
@@ -42,7 +42,8 @@ pub async fn examine(config: &Path) -> Vec<Diagnosis> {
     firmware(config.as_ref(), &mut findings);
     qemu(config.as_ref(), &mut findings);
     broker(config.as_ref(), &mut findings).await;
-    certified(&mut findings);
+    let configured = config.as_ref().map_or("mosquitto", |config| &config.broker.software);
+    other_brokers(configured, &mut findings);
     ports(&mut findings);
     boards::boards(config.as_ref(), &mut findings).await;
     machine::machine(config.as_ref(), &mut findings);
@@ -83,7 +84,7 @@ fn firmware(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
                 Ok(image)
             })
             .collect::<Result<Vec<_>, Error>>()?;
-        if kinds.contains(&BoardKind::Virtual) {
+        if has(&kinds, VirtualChip::Esp8266) {
             load::boot_rom(config)?;
         }
         Ok(images)
@@ -115,6 +116,11 @@ fn kinds(config: &Config) -> BTreeSet<BoardKind> {
     }
 }
 
+/// Whether a board of a run has this virtual chip.
+fn has(kinds: &BTreeSet<BoardKind>, chip: VirtualChip) -> bool {
+    kinds.iter().any(|kind| kind.virtual_chip() == Some(chip))
+}
+
 fn qemu(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
     let program = |of: fn(&Config) -> &PathBuf, default: &str| {
         config.map_or_else(|| PathBuf::from(default), |config| of(config).clone())
@@ -122,9 +128,9 @@ fn qemu(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
     let kinds = config.map_or_else(|| BTreeSet::from([BoardKind::Virtual]), kinds);
     let xtensa = program(|config| &config.virtual_.qemu, "qemu-system-xtensa");
     // A bench of real boards does without it, and who has no Arm board needs none for Arm.
-    let needed = kinds.contains(&BoardKind::Virtual);
+    let needed = has(&kinds, VirtualChip::Esp8266);
     findings.push(one_qemu("QEMU", &xtensa, "qemu-system-misc", needed));
-    if kinds.contains(&BoardKind::Lm3s6965) {
+    if has(&kinds, VirtualChip::Lm3s6965) {
         let arm = program(|config| &config.virtual_.qemu_arm, "qemu-system-arm");
         findings.push(one_qemu("QEMU for Arm", &arm, "qemu-system-arm", true));
     }
@@ -152,8 +158,15 @@ fn one_qemu(what: &'static str, qemu: &Path, package: &str, needed: bool) -> Dia
 
 async fn broker(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
     let Some(config) = config else { return };
-    let status = engine_status(&config.broker).await;
-    let (engine, process) = (status.engine.is_ok(), status.mosquitto.is_ok());
+    let software = match Software::configured(&config.broker) {
+        Ok(software) => software,
+        Err(found) => {
+            let mend = "name one of them in the configuration".into();
+            return findings.push(missing("broker", found, mend));
+        }
+    };
+    let status = engine_status(&software).await;
+    let (engine, process) = (status.engine.is_ok(), status.program.is_ok());
     let kind = config.broker.kind;
     findings.push(match status.engine {
         Ok(version) => {
@@ -172,25 +185,32 @@ async fn broker(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
             needed: kind == BrokerKind::Container || (kind == BrokerKind::Auto && !process),
         },
     });
-    findings.push(match status.mosquitto {
-        Ok((path, version)) => ok("mosquitto", format!("{version}, {}", path.display())),
+    let name = software.name.clone();
+    findings.push(match status.program {
+        Ok((path, version)) => {
+            let version = version.map(|version| format!("{version}, ")).unwrap_or_default();
+            ok(name, format!("{version}{}", path.display()))
+        }
         Err(found) => Diagnosis {
-            what: "mosquitto".into(),
+            what: name.into(),
             found,
-            mend: Some("apt-get install mosquitto".into()),
+            mend: Some(software.install_with()),
             needed: kind == BrokerKind::Process || (kind == BrokerKind::Auto && !engine),
         },
     });
 }
 
-/// The brokers that `hilrig certify` can start, beside Mosquitto.
-fn certified(findings: &mut Vec<Diagnosis>) {
-    let others = Software::all().iter().filter(|software| software.name != "mosquitto");
+/// The brokers that are not the configured one.
+fn other_brokers(configured: &str, findings: &mut Vec<Diagnosis>) {
+    let others = Software::all().iter().filter(|software| software.name != configured);
     findings.extend(others.map(|software| match software.find() {
         Ok(found) => ok(software.name.as_str(), found.program.display().to_string()),
         Err(_) => Diagnosis {
             what: software.name.as_str().into(),
-            found: format!("{} is not installed; only `certify` asks for it", software.title),
+            found: format!(
+                "{} is not installed; only a run or a certification that names it needs it",
+                software.title
+            ),
             mend: Some(software.install_with()),
             needed: false,
         },

@@ -103,8 +103,7 @@ fn chosen(request: &BootsRequest) -> Result<BoardSelection, Error> {
     }
     let config = load::config(&request.run.config)?;
     if let (Some(_), [kind]) = (boards.virtual_boards, &*request.kinds) {
-        let virtual_kinds = [BoardKind::Virtual, BoardKind::Lm3s6965];
-        let kind = virtual_kinds.into_iter().find(|of| of.name() == kind).ok_or_else(|| {
+        let kind = BoardKind::named(kind).filter(|kind| kind.is_virtual()).ok_or_else(|| {
             Error::usage(format!("`{kind}` is no kind of virtual board (virtual, lm3s6965)"))
         })?;
         return Ok(BoardSelection { kind: Some(kind), ..boards.clone() });

@@ -1,5 +1,6 @@
 //! Which boards of the configuration a run takes.
 
+use hilrig_core::board_kind::VirtualChip;
 use hilrig_core::config::{
     Attached, BoardConfig, BoardKind, Config, FLASH_BAUD, PortId, RIG_SEEN_BY_VIRTUAL_BOARD,
 };
@@ -77,7 +78,7 @@ pub(crate) fn started(number: usize, kind: BoardKind) -> BoardConfig {
 
 /// Whether the run starts this board itself, from a boot ROM.
 pub fn has_boot_rom(board: &BoardConfig) -> bool {
-    board.attached == Attached::Started && board.kind == BoardKind::Virtual
+    board.attached == Attached::Started && board.kind.virtual_chip() == Some(VirtualChip::Esp8266)
 }
 
 /// What names a board's serial port; none for a board that has none of this machine's.

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use hilrig_boards::identity::discover::discover;
-use hilrig_boards::identity::wanted as identity;
+use hilrig_boards::identity::query as identity;
 use hilrig_core::config::{BoardConfig, BoardKind, Config, Floors};
 use hilrig_core::contract::Contract;
 use hilrig_core::place::FileError;

@@ -14,7 +14,6 @@ use crate::session::boot_log::Mode;
 use crate::session::mqtt_mode::Online;
 use crate::session::switch::Target;
 use crate::stop::Stop;
-use crate::topics;
 
 const BOOTED: CheckSpec =
     CheckSpec::new("boot_log.mqtt", "the boot log's lines of MQTT mode, in order");
@@ -88,7 +87,7 @@ async fn switch(session: &Session<'_>, link: BrokerLink) -> Result<Online, Stop>
     let target = Target { endpoint: &link.endpoint, port, attempts, fields: &[] };
     session.to_mqtt(&target).await?;
     let mode = session.wait_for_mode(mark, Mode::Mqtt).await?;
-    let (rx_topic, tx_topic) = (topics::of(&mode, "rx_topic")?, topics::of(&mode, "tx_topic")?);
+    let (rx_topic, tx_topic) = (mode.topic("rx_topic")?, mode.topic("tx_topic")?);
     if rx_topic == tx_topic {
         return Err(Stop::Failed(format!(
             "the boot log names one topic for both directions, `{rx_topic}`: the board would hear itself"

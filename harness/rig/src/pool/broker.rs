@@ -7,11 +7,11 @@ use hilrig_core::event::{Events, What};
 use hilrig_core::units::Span;
 use tokio::sync::watch;
 
-use super::bench_broker::BenchBroker;
 use crate::BrokerEndpoint;
 use crate::broker_link::{BrokerLink, BrokerState, TO_REPORT};
 use crate::mqtt;
 use crate::restart_barrier::RestartBarrier;
+use crate::run_broker::RunBroker;
 
 /// The rig's own id at the broker.
 const CLIENT_ID: &str = "hilrig-rig";
@@ -19,7 +19,7 @@ const CLIENT_ID: &str = "hilrig-rig";
 /// Starts the broker, keeps the rig's connection to it going, and reports when either is gone. `deadline` is how
 /// long a start may take.
 pub(super) async fn serve(
-    broker: &mut dyn BenchBroker,
+    broker: &mut RunBroker,
     deadline: Duration,
     events: &Events,
     barrier: &RestartBarrier,
@@ -58,7 +58,7 @@ pub(super) async fn serve(
 
 /// All boards wait for it, so no board needs the broker meanwhile.
 async fn restart(
-    broker: &mut dyn BenchBroker,
+    broker: &mut RunBroker,
     deadline: Duration,
     endpoint: &BrokerEndpoint,
     driver: &mut mqtt::Driver,
@@ -69,7 +69,7 @@ async fn restart(
 }
 
 async fn start(
-    broker: &mut dyn BenchBroker,
+    broker: &mut RunBroker,
     deadline: Duration,
     events: &Events,
 ) -> Result<(BrokerLink, mqtt::Driver), String> {

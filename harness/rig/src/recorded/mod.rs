@@ -6,10 +6,11 @@ mod id;
 mod start;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use hilrig_broker::BrokerPlan;
-use hilrig_core::config::BrokerKind;
+use hilrig_broker::Software;
+use hilrig_core::place::FileError;
 use hilrig_core::scenario::ScenarioRun;
 use hilrig_report::{Fold, RunModel, TerminalStream};
 
@@ -18,7 +19,7 @@ pub use self::id::{RunId, fresh_seed};
 pub use self::start::{RecordedRun, Recording, RunFolders};
 use crate::load::{self, BoardSelection, RunInputs, ScenarioSelection};
 use crate::scenario::longest;
-use crate::{Error, RunBroker, StopRequest};
+use crate::{BrokerChoice, Error, Job, MainPath, RunBroker, RunBrokerPlan, StopRequest};
 
 /// What a run is asked for.
 #[derive(Clone, Debug)]
@@ -33,8 +34,8 @@ pub struct RunRequest {
     pub callers: bool,
     /// Flash even if the image is on the board already.
     pub force_flash: bool,
-    /// Where the broker runs, in place of the configuration's.
-    pub broker: Option<BrokerKind>,
+    /// Which broker, or where it runs, in place of the configuration's.
+    pub broker: Option<BrokerChoice>,
     /// What everything random comes from, below 2^53; left out, a fresh one.
     pub seed: Option<u64>,
     /// The record goes into exactly this folder, which must be new or empty.
@@ -82,15 +83,29 @@ pub struct FinishedRun {
 /// Runs the main path and the scenarios on every board, with a record.
 ///
 /// # Errors
+/// As those of [`run_job_recorded`].
+pub async fn run_recorded(request: &RunRequest, stop: &StopRequest) -> Result<FinishedRun, Error> {
+    run_job_recorded(request, &MainPath, stop).await
+}
+
+/// Runs a job on every board, with a record.
+///
+/// # Errors
 /// The request, the configuration or a file that it names cannot be used; the record or the run's temporary
 /// folder cannot be made. A board that fails and a bench that has trouble are no errors: they are in the
 /// run's record.
-pub async fn run_recorded(request: &RunRequest, stop: &StopRequest) -> Result<FinishedRun, Error> {
+pub async fn run_job_recorded(
+    request: &RunRequest,
+    job: &dyn Job,
+    stop: &StopRequest,
+) -> Result<FinishedRun, Error> {
     // Everything that can be refused is refused before anything is touched.
     let mut config = load::config(&request.config)?;
-    if let Some(kind) = request.broker {
-        config.broker.kind = kind;
+    if let Some(choice) = &request.broker {
+        choice.override_in(&mut config.broker);
     }
+    let software = Software::configured(&config.broker)
+        .map_err(|found| Error::usage(FileError::whole(&config.path, found)))?;
     if let Some(records) = &request.records {
         config.records.clone_from(records);
     }
@@ -100,7 +115,7 @@ pub async fn run_recorded(request: &RunRequest, stop: &StopRequest) -> Result<Fi
 
     let id = RunId::new(&inputs.config.records);
     let folders = RunFolders::create(&inputs, id, request.record.as_deref())?;
-    let broker = broker_plan(&inputs, &folders, &scenarios)?;
+    let broker = broker_plan(software, &inputs, &folders, &scenarios)?;
     let fold = Fold::default();
     let seed = request.seed.unwrap_or_else(fresh_seed);
     let recording = Recording {
@@ -118,8 +133,10 @@ pub async fn run_recorded(request: &RunRequest, stop: &StopRequest) -> Result<Fi
     let plan = inputs.into_plan(scenarios, seed, request.force_flash, reason);
     let mut broker = RunBroker::new(broker, run.events.clone());
     let record_fault = || run.record_fault();
+    let stop_requested = stop.requested();
+    let events = &run.events;
     let outcome =
-        crate::run(&plan, members, &mut broker, &run.events, stop.requested(), record_fault).await;
+        crate::run(&plan, members, job, &mut broker, events, stop_requested, record_fault).await;
     boards.stop().await;
 
     let (code, faults) = run.finish(outcome.verdict);
@@ -137,13 +154,15 @@ pub async fn run_recorded(request: &RunRequest, stop: &StopRequest) -> Result<Fi
 
 /// The broker of a run.
 fn broker_plan(
+    software: Arc<Software>,
     inputs: &RunInputs,
     folders: &RunFolders,
     scenarios: &[ScenarioRun],
-) -> Result<BrokerPlan, Error> {
+) -> Result<RunBrokerPlan, Error> {
     let (config, deadlines) = (&inputs.config, &inputs.config.deadlines);
     let dir = folders.temporary.path();
-    let mut plan = BrokerPlan::new(&config.broker, folders.id.as_str(), dir, deadlines.broker)
+    let id = folders.id.as_str();
+    let mut plan = RunBrokerPlan::new(software, &config.broker, id, dir, deadlines.broker)
         .map_err(Error::rig)?;
     // A board reaches it through a relay, unless its port is fixed.
     if plan.port.is_some() {

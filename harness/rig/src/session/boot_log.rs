@@ -10,6 +10,7 @@ use crate::alarms::Alarm;
 use crate::log::{Found, Mark, Missed};
 use crate::session::Session;
 use crate::stop::Stop;
+use crate::topics;
 use crate::watch::{Hit, Says};
 
 /// So many starts in one wait are a boot loop. The first can be a start that was under way.
@@ -38,6 +39,15 @@ pub struct Booted {
 }
 
 impl Booted {
+    /// The topic that the boot log reports as `name`, such as `tx_topic`.
+    ///
+    /// # Errors
+    /// The boot log names none, or what it names is no MQTT topic: the board fails.
+    pub fn topic(&self, name: &str) -> Result<String, Stop> {
+        let topic = self.groups.get(name).map_or("", String::as_str);
+        topics::checked(name, topic, self.altered.iter().any(|altered| altered == name))
+    }
+
     /// The web server's address by the boot log, or what is wrong with it.
     pub(crate) fn web_server_by_log(&self) -> Result<SocketAddr, String> {
         let group = |name: &str| self.groups.get(name).map_or("", String::as_str);

@@ -11,8 +11,8 @@ use rumqttc::mqttbytes::Error as Malformed;
 use rumqttc::{
     ConnAck, ConnectReturnCode, Packet, PubAck, Publish, QoS, SubAck, SubscribeReasonCode,
 };
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -87,9 +87,8 @@ type Out = mpsc::UnboundedSender<Option<Publish>>;
 
 pub async fn start(fault: Fault) -> Fake {
     let certificates = Certificates::new(NAME).unwrap();
-    let chain = certificates.leaf().certificate_pem().as_bytes();
-    let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>().unwrap();
-    let key = PrivateKeyDer::from_pem_slice(certificates.leaf().key_pem().as_bytes()).unwrap();
+    let chain = certificates.leaf().chain.clone();
+    let key = PrivateKeyDer::from_pem_slice(certificates.leaf().key_pem.as_bytes()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider);
     let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();

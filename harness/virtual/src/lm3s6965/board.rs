@@ -1,4 +1,4 @@
-//! The board: what waits for its events and hands them to its parts.
+//! The board: waits for events and passes them to its parts.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,48 +11,48 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::cable::Cable;
-use super::chip::{Chip, Debug};
-use super::machine::{self, Machine, Started};
+use super::chip::{ArmChip, Debug};
+use super::machine::{self, ArmMachine, Started};
 use super::{CHIP, FLASH_SIZE, gdb, probe};
-use crate::control::{ControlCommand, ControlReply, State, Status};
-use crate::control_server::{ControlServer, Request};
+use crate::control::{BoardState, BoardStatus, ControlCommand, ControlReply};
+use crate::control_server::{ControlRequest, ControlServer};
 use crate::error::{NO_POWER, VirtualError};
 use crate::flash_file::FlashFile;
 use crate::http_port::{HttpPort, PORT_TRIES};
-use crate::process::{Process, is_there};
+use crate::process::{QemuProcess, is_there};
 use crate::serving::Serving;
 use crate::state_dir::StateDir;
 
-/// The prefix of the MAC addresses that are made up here: the chip's maker's, Luminary Micro.
+/// The prefix of generated MAC addresses: that of the chip's maker, Luminary Micro.
 const OUI: [u8; 3] = [0x00, 0x1A, 0xB6];
 
-/// QEMU's last word when the core faults in the handler of its faults.
+/// QEMU's last message when the core faults in its fault handler.
 const LOCKUP: &str = "Lockup: can't escalate";
 
-/// What a board is made of.
+/// The settings of a board.
 #[derive(Clone, Debug)]
 pub struct ArmBoardConfig {
-    /// Its folder: flash, settings and identity stay there from one start to the next.
+    /// Its folder, which keeps flash, settings and identity from one start to the next.
     pub state_dir: PathBuf,
-    /// A new board's MAC address; without it one is made from the seed. An old board keeps its own,
-    /// and another one given is an error.
+    /// A new board's MAC address; by default one is derived from the seed. An old board keeps its own, and
+    /// another one is an error.
     pub mac: Option<Mac>,
-    /// Decides what is random about a new board: MAC address, the firmware's random numbers.
+    /// Seed of everything random about a new board: MAC address, the firmware's random numbers.
     pub seed: u64,
     /// `qemu-system-arm`, as a name or a path.
     pub qemu: PathBuf,
 }
 
-/// How to reach a board that has started.
+/// The addresses of a board that has started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArmReady {
-    /// What selects its probe, `VID:PID:SERIAL`: this process's probe-rs finds it, no other's does.
+    /// The selector of its probe, `VID:PID:SERIAL`, for probe-rs in this process only.
     pub probe: String,
     /// The chip, as probe-rs names it.
     pub chip: String,
     /// Its control socket; see [`crate::control`].
     pub control: PathBuf,
-    /// Where its web server is reached when its firmware runs one.
+    /// Address of its web server, when its firmware runs one.
     pub http: SocketAddr,
     /// Its MAC address.
     pub mac: Mac,
@@ -60,9 +60,9 @@ pub struct ArmReady {
     pub pid: u32,
 }
 
-/// A board behind a debug probe. Needs a tokio runtime with I/O and time; the thread that polls it
-/// has to live as long as the board, as for [`crate::VirtualBoard`]. Whoever uses the probe blocks,
-/// and so does it on another thread.
+/// A board on a debug probe. Needs a tokio runtime with I/O and time; the thread that polls it has to live
+/// as long as the board, as for [`crate::VirtualBoard`]. The probe's calls block, so they belong on another
+/// thread.
 #[derive(Debug)]
 pub struct ArmBoard {
     ready: ArmReady,
@@ -71,22 +71,22 @@ pub struct ArmBoard {
     eeprom: PathBuf,
     http: HttpPort,
     link: bool,
-    power: Power,
+    power: PowerState,
     cable: Plugged,
     control: ControlServer,
 }
 
 #[derive(Debug)]
-enum Power {
+enum PowerState {
     Off,
-    On(Box<Process>),
-    /// It has power, and its debug port answers nothing.
+    On(Box<QemuProcess>),
+    /// It has power, and its debug port does not answer.
     Hung,
-    /// QEMU is gone, and this is why. A reset tries again.
+    /// QEMU ended, for this reason. A reset tries again.
     Fault(String),
 }
 
-/// The probe is pulled out when the board goes, however it goes.
+/// Pulls the probe out when the board is dropped.
 #[derive(Debug)]
 struct Plugged(Arc<Cable>);
 
@@ -98,12 +98,12 @@ impl Drop for Plugged {
 }
 
 enum Event {
-    Control(Request),
+    Control(ControlRequest),
     Ended(io::Result<ExitStatus>),
 }
 
 impl ArmBoard {
-    /// Makes the board, plugs its probe in and powers it on: it boots what is flashed.
+    /// Creates the board, plugs its probe in and powers it on: it boots from flash.
     pub async fn start(config: ArmBoardConfig) -> Result<ArmBoard, VirtualError> {
         let ArmBoardConfig { state_dir, mac, seed, qemu } = config;
         if !is_there(&qemu) {
@@ -124,7 +124,7 @@ impl ArmBoard {
             mac,
             pid: std::process::id(),
         };
-        let (link, power) = (true, Power::Off);
+        let (link, power) = (true, PowerState::Off);
         let mut board = ArmBoard { ready, qemu, dir, eeprom, http, link, power, cable, control };
         board.on(PORT_TRIES).await?;
         board.ready.http = board.http.address();
@@ -132,13 +132,13 @@ impl ArmBoard {
         Ok(board)
     }
 
-    /// How to reach it.
+    /// Its addresses.
     pub fn ready(&self) -> &ArmReady {
         &self.ready
     }
 
-    /// Serves the control socket until `stopped` resolves. What is being done at that moment is done
-    /// to its end: a QEMU that is just being started would outlive the board otherwise.
+    /// Serves the control socket until `stopped` resolves. An action in progress is completed: a QEMU that is
+    /// just starting would outlive the board otherwise.
     pub async fn run_until(&mut self, stopped: impl Future) {
         tokio::pin!(stopped);
         loop {
@@ -150,19 +150,19 @@ impl ArmBoard {
                 Event::Ended(status) => self.ended(status).await,
                 Event::Control((command, answer)) => {
                     let reply = self.obey(command).await;
-                    // A client that has gone needs none.
+                    // The client may be gone.
                     let _ = answer.send(reply);
                 }
             }
         }
     }
 
-    /// Ends it: QEMU is ended and waited for, the probe is gone, flash and settings stay.
+    /// Stops it: QEMU is ended and waited for, the probe is removed, flash and settings stay.
     pub async fn stop(mut self) {
         self.off().await;
     }
 
-    /// Serves it in a task of its own.
+    /// Runs it in a task of its own.
     pub fn serve(mut self) -> Serving<ArmReady> {
         Serving::start(self.ready.clone(), |stopped| async move {
             self.run_until(stopped).await;
@@ -175,8 +175,10 @@ impl ArmBoard {
         let ArmBoard { control, power, .. } = self;
         let ended = async {
             match power {
-                Power::On(process) => process.ended().await,
-                Power::Off | Power::Hung | Power::Fault(_) => std::future::pending().await,
+                PowerState::On(process) => process.ended().await,
+                PowerState::Off | PowerState::Hung | PowerState::Fault(_) => {
+                    std::future::pending().await
+                }
             }
         };
         tokio::select! {
@@ -193,10 +195,10 @@ impl ArmBoard {
                 Ok(())
             }
             ControlCommand::PowerOn => self.on(1).await,
-            ControlCommand::Hang if matches!(self.power, Power::Off) => Err(NO_POWER),
+            ControlCommand::Hang if matches!(self.power, PowerState::Off) => Err(NO_POWER),
             ControlCommand::Hang => {
                 self.off().await;
-                self.power = Power::Hung;
+                self.power = PowerState::Hung;
                 Ok(())
             }
             ControlCommand::LinkDown => self.set_link(false).await,
@@ -229,12 +231,12 @@ impl ArmBoard {
     /// The reset button.
     async fn reset(&mut self) -> Result<(), VirtualError> {
         match self.power {
-            Power::On(_) => {}
-            Power::Hung => return Ok(()),
-            Power::Off => return Err(NO_POWER),
-            Power::Fault(_) => return self.on(1).await,
+            PowerState::On(_) => {}
+            PowerState::Hung => return Ok(()),
+            PowerState::Off => return Err(NO_POWER),
+            PowerState::Fault(_) => return self.on(1).await,
         }
-        let press = |chip: &mut Chip| {
+        let press = |chip: &mut ArmChip| {
             chip.reset_line(true)?;
             chip.reset_line(false)
         };
@@ -244,7 +246,7 @@ impl ArmBoard {
 
     /// Powers on; does nothing to a board that is on.
     async fn on(&mut self, tries: usize) -> Result<(), VirtualError> {
-        if matches!(self.power, Power::On(_) | Power::Hung) {
+        if matches!(self.power, PowerState::On(_) | PowerState::Hung) {
             return Ok(());
         }
         self.dir.count_power_on()?;
@@ -268,7 +270,7 @@ impl ArmBoard {
         let Started { mut process, gdb, qtest } = loop {
             tries -= 1;
             self.http.share();
-            let machine = Machine {
+            let machine = ArmMachine {
                 qemu: &self.qemu,
                 dir: self.dir.path(),
                 flash: flash.path(),
@@ -284,16 +286,16 @@ impl ArmBoard {
         if !self.link {
             process.set_link(false).await?;
         }
-        let chip = Chip::power_on(gdb, qtest, flash, locked_up);
+        let chip = ArmChip::power_on(gdb, qtest, flash, locked_up);
         let chip = chip.map_err(VirtualError::io("setting up QEMU's chip"))?;
         self.cable.0.power_on(chip);
-        self.power = Power::On(Box::new(process));
+        self.power = PowerState::On(Box::new(process));
         Ok(())
     }
 
     /// Cuts the power.
     async fn off(&mut self) {
-        if let Power::On(mut process) = std::mem::replace(&mut self.power, Power::Off) {
+        if let PowerState::On(mut process) = std::mem::replace(&mut self.power, PowerState::Off) {
             process.end().await;
         }
         self.cable.0.power_off(None);
@@ -302,13 +304,13 @@ impl ArmBoard {
 
     /// QEMU has ended by itself.
     async fn ended(&mut self, status: io::Result<ExitStatus>) {
-        let Power::On(process) = &mut self.power else { return };
-        let error = process.obituary(self.dir.path(), status).await;
+        let PowerState::On(process) = &mut self.power else { return };
+        let error = process.end_error(self.dir.path(), status).await;
         let debug = self.cable.0.with_chip(|chip| chip.debug());
         if matches!(&error, VirtualError::Qemu { stderr, .. } if stderr.contains(LOCKUP)) {
-            // The firmware's fault, not the bench's: the chip is there, and its probe reaches it.
+            // The firmware's fault, not the bench's: a chip in lockup still answers its probe.
             tracing::warn!(%error, "the core of a virtual board has locked up");
-            // What goes wrong is told as a fault.
+            // An error ends in a fault.
             let _ = self.boot(1, debug).await;
             return;
         }
@@ -318,7 +320,7 @@ impl ArmBoard {
     fn fault(&mut self, error: &VirtualError) {
         tracing::error!(%error, "the virtual board stopped");
         self.cable.0.power_off(Some(error.to_string()));
-        self.power = Power::Fault(error.to_string());
+        self.power = PowerState::Fault(error.to_string());
         self.http.hold();
     }
 
@@ -326,19 +328,19 @@ impl ArmBoard {
     async fn set_link(&mut self, up: bool) -> Result<(), VirtualError> {
         self.link = up;
         match &mut self.power {
-            Power::On(process) => process.set_link(up).await,
-            Power::Off | Power::Hung | Power::Fault(_) => Ok(()),
+            PowerState::On(process) => process.set_link(up).await,
+            PowerState::Off | PowerState::Hung | PowerState::Fault(_) => Ok(()),
         }
     }
 
-    fn status(&self) -> Status {
+    fn status(&self) -> BoardStatus {
         let (state, fault, qemu) = match &self.power {
-            Power::Off => (State::Off, None, None),
-            Power::On(process) => (State::Running, None, process.pid()),
-            Power::Hung => (State::Hung, None, None),
-            Power::Fault(fault) => (State::Fault, Some(fault.clone()), None),
+            PowerState::Off => (BoardState::Off, None, None),
+            PowerState::On(process) => (BoardState::Running, None, process.pid()),
+            PowerState::Hung => (BoardState::Hung, None, None),
+            PowerState::Fault(fault) => (BoardState::Fault, Some(fault.clone()), None),
         };
-        Status {
+        BoardStatus {
             state,
             fault,
             mac: self.ready.mac,
@@ -349,7 +351,7 @@ impl ArmBoard {
             silent: false,
             rates: false,
             qemu,
-            stopped: matches!(&self.power, Power::On(process) if process.is_stopped()),
+            stopped: matches!(&self.power, PowerState::On(process) if process.is_stopped()),
             power_ons: self.dir.power_ons(),
             lost_to_port: 0,
             lost_to_board: 0,
@@ -358,8 +360,8 @@ impl ArmBoard {
     }
 }
 
-/// A probe's serial number: the same at each start of the board, and no other board's, because no
-/// two are in one folder.
+/// A probe's serial number: the same at each start of the board, and unique, because each board has a
+/// folder of its own.
 fn serial(dir: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     gdb::hex(&Sha256::digest(dir.as_os_str().as_bytes())[..8])

@@ -1,5 +1,5 @@
-//! What is between a virtual probe and its board, as far as it can fail: the probe's USB cable, its
-//! one user at a time, the board's power. Probes are found here by their serial numbers.
+//! What can fail between a virtual probe and its board: the probe's USB cable, a second user of the probe,
+//! the board's power. Probes are found here by their serial numbers.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -9,7 +9,7 @@ use probe_rs::architecture::arm::{ArmError, DapError};
 use probe_rs::probe::{DebugProbeError, ProbeCreationError};
 
 use super::ANSWER;
-use super::chip::Chip;
+use super::chip::ArmChip;
 
 static PLUGGED: Mutex<BTreeMap<String, Arc<Cable>>> = Mutex::new(BTreeMap::new());
 
@@ -18,7 +18,7 @@ pub fn serials() -> Vec<String> {
     lock(&PLUGGED).keys().cloned().collect()
 }
 
-/// A probe and its board. The board's task holds one end, whoever debugs it the other.
+/// A probe and its board. The board's task has one end, the debugger the other.
 #[derive(Debug)]
 pub struct Cable {
     serial: String,
@@ -28,26 +28,26 @@ pub struct Cable {
 
 #[derive(Debug)]
 struct Ends {
-    /// Rises when the probe is pulled out: what was opened before is gone then.
+    /// Increases when the probe is pulled out: earlier sessions are invalid then.
     plug: u64,
     open: bool,
-    /// Rises when the power goes: a debug port has to be set up anew then.
+    /// Increases when the power is cut: the debug port has to be set up again then.
     power: u64,
     board: Board,
-    /// Rises with each change of the board.
+    /// Increases with each change of the board.
     changes: u64,
 }
 
 #[derive(Debug)]
 enum Board {
     Off,
-    On(Box<Chip>),
-    /// QEMU is gone, and this is why.
+    On(Box<ArmChip>),
+    /// QEMU ended, for this reason.
     Gone(String),
 }
 
 impl Cable {
-    /// A probe on a board without power, not plugged in yet. No two may have one serial number.
+    /// A probe on a board without power, not plugged in yet. Serial numbers have to be unique.
     pub fn new(serial: String) -> Arc<Cable> {
         let ends = Ends { plug: 0, open: false, power: 0, board: Board::Off, changes: 0 };
         Arc::new(Cable { serial, ends: Mutex::new(ends), changed: Condvar::new() })
@@ -76,12 +76,12 @@ impl Cable {
         lock(&PLUGGED).contains_key(&self.serial)
     }
 
-    /// The board has power; or its chip is another now, and its debug port the one that it was.
-    pub fn power_on(&self, chip: Chip) {
+    /// The board has power; or it has a new chip, with the debug port as before.
+    pub fn power_on(&self, chip: ArmChip) {
         self.change(lock(&self.ends), Board::On(Box::new(chip)));
     }
 
-    /// It has none any more, or (`why`) QEMU has ended by itself.
+    /// The board has no power, or (`why`) QEMU has ended by itself.
     pub fn power_off(&self, why: Option<String>) {
         let mut ends = lock(&self.ends);
         ends.power += 1;
@@ -94,8 +94,8 @@ impl Cable {
         self.changed.notify_all();
     }
 
-    /// For the board's own use; none where it has no power.
-    pub fn with_chip<T>(&self, act: impl FnOnce(&mut Chip) -> T) -> Option<T> {
+    /// Acts on the chip for the board itself; none where it has no power.
+    pub fn with_chip<T>(&self, act: impl FnOnce(&mut ArmChip) -> T) -> Option<T> {
         match &mut lock(&self.ends).board {
             Board::On(chip) => Some(act(chip)),
             Board::Off | Board::Gone(_) => None,
@@ -103,12 +103,12 @@ impl Cable {
     }
 }
 
-/// A probe that somebody has opened. Nobody else can until it is dropped.
+/// A probe that is open, exclusively, until this is dropped.
 #[derive(Debug)]
 pub struct Handle {
     cable: Arc<Cable>,
     plug: u64,
-    /// The power's count when the debug port was set up.
+    /// Count of power cuts when the debug port was set up.
     power: Option<u64>,
 }
 
@@ -118,7 +118,7 @@ impl Handle {
         let cable = lock(&PLUGGED).get(serial).cloned().ok_or(ProbeCreationError::NotFound)?;
         let mut ends = lock(&cable.ends);
         if std::mem::replace(&mut ends.open, true) {
-            // What claiming a USB interface says that somebody else has.
+            // The error for a USB interface that another process has claimed.
             return Err(ProbeCreationError::Usb(rustix::io::Errno::BUSY.into()));
         }
         let plug = ends.plug;
@@ -140,15 +140,15 @@ impl Handle {
         Ok(())
     }
 
-    /// Does something to the chip; a second time where QEMU ended under the first.
+    /// Acts on the chip; again if QEMU ended meanwhile.
     pub fn with_chip<T>(
         &self,
-        mut act: impl FnMut(&mut Chip) -> io::Result<T>,
+        mut act: impl FnMut(&mut ArmChip) -> io::Result<T>,
     ) -> Result<T, ArmError> {
         let mut ends = self.ends()?;
         let mut done = self.once(&mut ends, &mut act)?;
         if done.as_ref().is_err_and(has_ended) {
-            // The board's task learns of it as well, and knows what it means.
+            // The board's task notices it as well, and handles it.
             let before = ends.changes;
             let wait =
                 self.cable.changed.wait_timeout_while(ends, ANSWER, |ends| ends.changes == before);
@@ -167,13 +167,13 @@ impl Handle {
     fn once<T>(
         &self,
         ends: &mut Ends,
-        act: impl FnOnce(&mut Chip) -> io::Result<T>,
+        act: impl FnOnce(&mut ArmChip) -> io::Result<T>,
     ) -> Result<io::Result<T>, ArmError> {
         let set_up = self.power == Some(ends.power);
         match &mut ends.board {
             Board::On(chip) if set_up => Ok(act(chip)),
             Board::Gone(why) => Err(DebugProbeError::Other(why.clone()).into()),
-            // Nobody drives the wires.
+            // Nothing drives the wires.
             Board::On(_) | Board::Off => Err(DapError::NoAcknowledge.into()),
         }
     }
@@ -183,12 +183,12 @@ impl Handle {
         if ends.plug == self.plug {
             return Ok(ends);
         }
-        // What a USB device's file says when the device is gone.
+        // The error of a USB device's file when the device is gone.
         Err(DebugProbeError::Usb(rustix::io::Errno::NODEV.into()))
     }
 }
 
-/// What a socket says whose other end is gone.
+/// The errors of a socket whose other end is gone.
 fn has_ended(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
@@ -203,8 +203,7 @@ impl Drop for Handle {
     }
 }
 
-/// What a panic of another holder left is looked at all the same: the sockets behind it then answer
-/// out of step, which is an error of its own.
+/// Ignores the panic of another user: the sockets then answer out of step, which is an error of its own.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! The chip as a debug port sees it: memory, and the core's debug registers, which QEMU does not
-//! have and which are made of its gdbstub here.
+//! The chip as a debug port sees it: memory, and the core's debug registers. QEMU does not have those; here
+//! they are emulated with its gdbstub.
 //!
 //! Registers and bits are those of the ARMv7-M Architecture Reference Manual (DDI 0403), chapter C1.
 
@@ -9,14 +9,14 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::flash_controller::FlashController;
-use super::gdb::{Gdb, Stop};
+use super::gdb::{GdbClient, StopReason};
 use super::qtest::Qtest;
 use super::{ANSWER, FLASH_SIZE, RAM};
 use crate::flash_file::FlashFile;
 
 /// Application Interrupt and Reset Control Register.
 const AIRCR: u32 = 0xE000_ED0C;
-/// What a write to it must have in its upper half.
+/// The key that a write to it needs in its upper half.
 const AIRCR_KEY: u32 = 0x05FA;
 const SYSRESETREQ: u32 = 1 << 2;
 /// Debug Fault Status Register: why the core halted.
@@ -26,7 +26,7 @@ const DFSR_BKPT: u32 = 1 << 1;
 const DFSR_VCATCH: u32 = 1 << 3;
 /// Debug Halting Control and Status Register.
 const DHCSR: u32 = 0xE000_EDF0;
-/// What a write to it must have in its upper half.
+/// The key that a write to it needs in its upper half.
 const DHCSR_KEY: u32 = 0xA05F;
 const C_DEBUGEN: u32 = 1 << 0;
 const C_HALT: u32 = 1 << 1;
@@ -54,26 +54,26 @@ const FP_CTRL_FIXED: u32 = 0x260;
 /// Two of the vectors.
 const RESET: u32 = 0x4;
 const HARD_FAULT: u32 = 0xC;
-/// Where the registers of the core are; each is read and written by itself.
+/// Where the registers of the core are; each is read and written on its own.
 const PRIVATE: Range<u32> = 0xE000_0000..0xE010_0000;
 
-/// How long a step is waited for where the core may be asleep. Too short a time costs the step of a
-/// core that was awake, and nothing else.
+/// The longest wait for a step of a core that may sleep. If it is too short, a core that is awake misses
+/// the step, and nothing else.
 const NAP: Duration = Duration::from_millis(2);
 
-/// Where a core stands that has locked up.
+/// The program counter of a core in lockup.
 const LOCKUP: u32 = 0xFFFF_FFFE;
 
-/// What the core does.
+/// The state of the core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Core {
     Halted,
     Running,
-    /// It has no code to run. QEMU ends itself at that point, so it is kept stopped.
+    /// It has no code to run. QEMU would end itself, so it stays stopped.
     LockedUp,
 }
 
-/// What a debugger has set, and a chip keeps that locks up.
+/// A debugger's settings, which a chip keeps in lockup.
 #[derive(Clone, Copy, Debug)]
 pub struct Debug {
     /// C_ bits of DHCSR.
@@ -83,8 +83,8 @@ pub struct Debug {
 
 /// A chip under power.
 #[derive(Debug)]
-pub struct Chip {
-    gdb: Gdb,
+pub struct ArmChip {
+    gdb: GdbClient,
     qtest: Qtest,
     flash: FlashController,
     core: Core,
@@ -97,21 +97,21 @@ pub struct Chip {
     demcr: u32,
     breakpoints_on: bool,
     comparators: [u32; 6],
-    /// What is set in QEMU.
+    /// Breakpoints that are set in QEMU.
     set: Vec<u32>,
 }
 
-impl Chip {
-    /// A chip that was just powered on, QEMU with `-S`: runs what is in its flash. Or one that has
-    /// locked up, which cost its QEMU, and what was in the memory with it.
+impl ArmChip {
+    /// A chip that was just powered on, QEMU with `-S`: runs from its flash. Or a chip in lockup, whose QEMU
+    /// ended, and its memory with it.
     pub fn power_on(
         gdb: UnixStream,
         qtest: UnixStream,
         flash: FlashFile,
         locked_up: Option<Debug>,
-    ) -> io::Result<Chip> {
-        let mut chip = Chip {
-            gdb: Gdb::new(gdb)?,
+    ) -> io::Result<ArmChip> {
+        let mut chip = ArmChip {
+            gdb: GdbClient::new(gdb)?,
             qtest: Qtest::new(qtest)?,
             flash: FlashController::new(flash)?,
             core: Core::Halted,
@@ -136,7 +136,7 @@ impl Chip {
         Ok(chip)
     }
 
-    /// What a debugger has set.
+    /// A debugger's settings.
     pub fn debug(&self) -> Debug {
         Debug { control: self.control, demcr: self.demcr }
     }
@@ -172,7 +172,7 @@ impl Chip {
         self.qtest.write(address, data)
     }
 
-    /// The reset line is pulled, or let go.
+    /// The reset line is asserted, or released.
     pub fn reset_line(&mut self, pulled: bool) -> io::Result<()> {
         if pulled {
             self.gdb.stop()?;
@@ -248,13 +248,13 @@ impl Chip {
         self.look()?;
         self.control = bits;
         if bits & C_DEBUGEN == 0 {
-            // Without debugging there is no halted core.
+            // Without debugging the core is not halted.
             return self.go();
         }
         match (self.core, bits & C_HALT != 0) {
             (Core::Running | Core::LockedUp, true) => {
                 let stop = self.gdb.stop()?;
-                self.halted(stop.unwrap_or(Stop::Asked));
+                self.halted(stop.unwrap_or(StopReason::Asked));
                 Ok(())
             }
             (Core::Halted, false) if bits & C_STEP != 0 => self.step(),
@@ -263,7 +263,7 @@ impl Chip {
         }
     }
 
-    /// Learns of a core that has stopped by itself.
+    /// Notices a core that has stopped by itself.
     fn look(&mut self) -> io::Result<()> {
         if let Some(stop) = self.gdb.poll()? {
             self.halted(stop);
@@ -271,24 +271,24 @@ impl Chip {
         Ok(())
     }
 
-    fn halted(&mut self, stop: Stop) {
+    fn halted(&mut self, stop: StopReason) {
         self.core = Core::Halted;
         self.control |= C_HALT;
         self.dfsr |= match stop {
-            Stop::Asked => DFSR_HALTED,
-            Stop::Trap => DFSR_BKPT,
+            StopReason::Asked => DFSR_HALTED,
+            StopReason::Trap => DFSR_BKPT,
         };
     }
 
     fn step(&mut self) -> io::Result<()> {
         if self.at_bkpt()? {
-            self.halted(Stop::Trap);
+            self.halted(StopReason::Trap);
         } else if self.flash.serve(&mut self.gdb, &mut self.qtest)? {
-            self.halted(Stop::Asked);
+            self.halted(StopReason::Asked);
         } else if self.has_code()? {
             let patience = if self.may_sleep()? { NAP } else { ANSWER };
             self.gdb.step(patience)?;
-            self.halted(Stop::Asked);
+            self.halted(StopReason::Asked);
         } else {
             self.core = Core::LockedUp;
         }
@@ -303,7 +303,7 @@ impl Chip {
         if self.control & C_DEBUGEN != 0
             && (self.at_bkpt()? || self.flash.serve(&mut self.gdb, &mut self.qtest)?)
         {
-            self.halted(Stop::Trap);
+            self.halted(StopReason::Trap);
         } else if self.has_code()? {
             self.gdb.run()?;
             self.core = Core::Running;
@@ -313,8 +313,8 @@ impl Chip {
         Ok(())
     }
 
-    /// Whether the core stands behind an instruction that it sleeps in (WFI, WFE): a halt wakes a
-    /// real one, QEMU's sleeps on.
+    /// Whether the core is after an instruction in which it sleeps (WFI, WFE): a halt wakes a real core, but
+    /// not QEMU's.
     fn may_sleep(&mut self) -> io::Result<bool> {
         let pc = self.gdb.register(15)?;
         let mut instruction = [0; 2];
@@ -322,7 +322,7 @@ impl Chip {
         Ok(instruction[1] == 0xBF && matches!(instruction[0], 0x20 | 0x30))
     }
 
-    /// A BKPT instruction halts a core under a debugger; QEMU's would take it for an exception.
+    /// A BKPT instruction halts a core with a debugger; in QEMU it is an exception.
     fn at_bkpt(&mut self) -> io::Result<bool> {
         let pc = self.gdb.register(15)?;
         let mut instruction = [0; 2];
@@ -330,15 +330,15 @@ impl Chip {
         Ok(instruction[1] == 0xBE)
     }
 
-    /// Whether there is code for the core where it goes from here. Behind a blank flash there is none:
-    /// no address is where it starts, and none where its faults end.
+    /// Whether there is code for the core at its next addresses. With a blank flash there is none: neither at
+    /// its start nor at its fault handler.
     fn has_code(&mut self) -> io::Result<bool> {
         let pc = self.gdb.register(15)?;
         let bkpt = self.at_bkpt()?;
         if RAM.contains(&pc) && !bkpt {
             return Ok(true);
         }
-        // A BKPT that no debugger waits for is a fault.
+        // A BKPT without a debugger is a fault.
         let vector = self.qtest.read_word(if bkpt { HARD_FAULT } else { RESET })?;
         let is_code = |address: u32| address < FLASH_SIZE || RAM.contains(&address);
         Ok(is_code(pc) && is_code(vector) && vector & 1 != 0)
@@ -350,7 +350,7 @@ impl Chip {
         self.start()
     }
 
-    /// Out of reset: runs, unless a debugger catches it there.
+    /// After a reset: runs, unless a debugger stops it there.
     fn start(&mut self) -> io::Result<()> {
         self.was_reset = true;
         self.core = Core::Halted;
@@ -386,7 +386,7 @@ impl Chip {
         self.gdb.set_register(number, self.dcrdr)
     }
 
-    /// Brings QEMU's breakpoints in line with the unit's registers.
+    /// Sets QEMU's breakpoints by the unit's registers.
     fn set_breakpoints(&mut self) -> io::Result<()> {
         let on = self.breakpoints_on;
         let mut wanted: Vec<u32> =
@@ -398,8 +398,8 @@ impl Chip {
         }
         self.look()?;
         let ran = self.gdb.running();
-        if ran && let Some(Stop::Trap) = self.gdb.stop()? {
-            self.halted(Stop::Trap);
+        if ran && let Some(StopReason::Trap) = self.gdb.stop()? {
+            self.halted(StopReason::Trap);
         }
         for address in std::mem::take(&mut self.set) {
             self.gdb.clear_breakpoint(address)?;

@@ -1,27 +1,27 @@
 //! The chip's flash controller, which QEMU does not emulate.
 //!
-//! A debugger programs a flash by a routine that it puts into the chip's memory and calls: it sets
-//! the routine's arguments as a C call does and lets the core run until the routine returns onto a
-//! breakpoint. Whoever runs the LM3S6965's own routine on QEMU's core gets a success and an
-//! unchanged flash, because the registers that it writes are not there. So the call itself is
-//! recognised, by the routine's code in memory, and done here; the core does not run.
+//! A debugger programs a flash by a routine that it writes to the chip's memory and calls: it sets the
+//! routine's arguments as a C call does and lets the core run until the routine returns to a breakpoint.
+//! The LM3S6965's own routine on QEMU's core returns success with an unchanged flash, because QEMU lacks
+//! the registers that it writes. So this recognises the call, by the routine's code in memory, and carries
+//! it out; the core does not run.
 
 use std::io;
 use std::sync::LazyLock;
 
 use probe_rs::config::Registry;
 
-use super::gdb::Gdb;
+use super::gdb::GdbClient;
 use super::qtest::Qtest;
 use super::{CHIP, FLASH_SIZE, RAM};
 use crate::flash_file::FlashFile;
 
 /// The chip erases in blocks of 1 KiB, and so does the routine.
 const BLOCK: u32 = 1024;
-/// What a routine returns when it could not do what it was asked to.
+/// What a routine returns on failure.
 const FAILED: u32 = 1;
 
-/// What the routine was called for.
+/// The function of the routine that is called.
 #[derive(Clone, Copy, Debug)]
 enum Call {
     Init,
@@ -30,21 +30,21 @@ enum Call {
     Program,
 }
 
-/// The chip's flash routine as probe-rs has it.
+/// The chip's flash routine, from probe-rs.
 #[derive(Debug)]
 struct Routine {
     code: Vec<u8>,
     entries: Vec<(u32, Call)>,
 }
 
-/// Once for all boards: probe-rs unpacks what it knows of all chips to tell one.
+/// Once for all boards: probe-rs unpacks its data of all chips for one.
 static ROUTINE: LazyLock<Result<Routine, String>> = LazyLock::new(Routine::find);
 
-/// The controller and what it writes to.
+/// The controller and its flash.
 #[derive(Debug)]
 pub struct FlashController {
     routine: &'static Routine,
-    /// Where the routine was seen last.
+    /// Where the routine was found last.
     start: u32,
     file: FlashFile,
 }
@@ -56,8 +56,8 @@ impl FlashController {
         Ok(FlashController { routine, start: 0, file })
     }
 
-    /// Does what the core is about to do, if that is a call of the routine, up to the return.
-    pub fn serve(&mut self, gdb: &mut Gdb, qtest: &mut Qtest) -> io::Result<bool> {
+    /// Carries out the core's next call, if that is one of the routine, up to the return.
+    pub fn serve(&mut self, gdb: &mut GdbClient, qtest: &mut Qtest) -> io::Result<bool> {
         let pc = gdb.register(15)?;
         if !RAM.contains(&pc) {
             return Ok(false);
@@ -76,7 +76,7 @@ impl FlashController {
         let mut starts = self.routine.entries.clone();
         starts.iter_mut().for_each(|(entry, _)| *entry = pc.wrapping_sub(*entry));
         starts.retain(|(start, _)| RAM.contains(start));
-        // The routine stays where it is, and each look costs.
+        // The routine stays where it is, and each search takes time.
         starts.sort_by_key(|(start, _)| *start != self.start);
         for (start, call) in starts {
             qtest.read(start, &mut there)?;
@@ -88,12 +88,12 @@ impl FlashController {
         Ok(None)
     }
 
-    /// False where the chip would refuse.
+    /// False where the chip refuses.
     fn call(
         &mut self,
         call: Call,
         [address, size, from]: [u32; 3],
-        gdb: &mut Gdb,
+        gdb: &mut GdbClient,
         qtest: &mut Qtest,
     ) -> io::Result<bool> {
         let end = |size: u32| address.checked_add(size).filter(|end| *end <= FLASH_SIZE);
@@ -117,7 +117,7 @@ impl FlashController {
         Ok(true)
     }
 
-    fn erase(&mut self, address: u32, size: u32, gdb: &mut Gdb) -> io::Result<()> {
+    fn erase(&mut self, address: u32, size: u32, gdb: &mut GdbClient) -> io::Result<()> {
         let erased = vec![0xFF; size as usize];
         gdb.write(address, &erased)?;
         self.file.write(address, &erased)
@@ -138,7 +138,7 @@ impl Routine {
             (Some(algorithm.pc_erase_sector), Call::EraseBlock),
             (Some(algorithm.pc_program_page), Call::Program),
         ];
-        // The lowest bit of an address says that the code is Thumb code; the counter has it cleared.
+        // The lowest bit of an address marks Thumb code; the program counter has it cleared.
         let entry = |(entry, call): (Option<u64>, Call)| Some((entry? as u32 & !1, call));
         let entries = calls.into_iter().filter_map(entry).collect();
         Ok(Routine { code: algorithm.instructions.clone(), entries })

@@ -1,9 +1,8 @@
-//! The debugger's side of QEMU's gdbstub: runs and stops the CPU, reads and writes its registers,
-//! and writes its flash, which nothing else can.
+//! The debugger's side of QEMU's gdbstub: runs and stops the CPU, reads and writes its registers, and
+//! writes its flash, for which there is no other way.
 //!
-//! QEMU 7.2 stops a running CPU on *any* byte it gets, and loses the packet that the byte was of. So
-//! nothing is sent while the CPU runs but the byte that stops it; what is to be read meanwhile goes
-//! through [`super::qtest`]. The protocol: <https://sourceware.org/gdb/current/onlinedocs/gdb/Remote-Protocol.html>.
+//! QEMU 7.2 stops a running CPU at *any* byte that it gets, and loses that byte's packet. So while the CPU
+//! runs, only the byte is sent that stops it; memory is read by [`super::qtest`]. The protocol: <https://sourceware.org/gdb/current/onlinedocs/gdb/Remote-Protocol.html>.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -13,46 +12,46 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::ANSWER;
 
-/// Bytes of memory in one packet; QEMU takes packets of 4096 characters, two a byte.
+/// Bytes of memory in one packet; QEMU accepts packets of 4096 characters, two a byte.
 const PIECE: usize = 1024;
-/// An answer is no longer than what was asked for; one that is does not come from QEMU, bytes.
+/// The longest answer of QEMU, bytes.
 const ANSWER_MOST: usize = 64 * 1024;
 
 /// The connection to one QEMU's gdbstub. Blocks, each time for [`ANSWER`] at most.
 #[derive(Debug)]
-pub struct Gdb {
+pub struct GdbClient {
     stream: UnixStream,
-    /// What was read and belongs to no answer yet.
+    /// Bytes that were read and belong to no answer yet.
     read: Vec<u8>,
     running: bool,
 }
 
 /// Why the CPU stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// It was asked to.
+pub enum StopReason {
+    /// On request.
     Asked,
-    /// At a breakpoint, or behind a step.
+    /// At a breakpoint, or after a step.
     Trap,
 }
 
-impl Gdb {
+impl GdbClient {
     /// To a QEMU that was started with `-S`.
-    pub fn new(stream: UnixStream) -> io::Result<Gdb> {
+    pub fn new(stream: UnixStream) -> io::Result<GdbClient> {
         stream.set_write_timeout(Some(ANSWER))?;
-        let mut gdb = Gdb { stream, read: Vec::new(), running: false };
-        // QEMU tells no register to who has not read what registers there are.
+        let mut gdb = GdbClient { stream, read: Vec::new(), running: false };
+        // QEMU answers no register before its list of registers was read.
         gdb.ask("qXfer:features:read:target.xml:0,ffb")?;
         Ok(gdb)
     }
 
-    /// Whether the CPU runs, as far as is known; [`Gdb::poll`] looks.
+    /// Whether the CPU runs, as of the last [`GdbClient::poll`].
     pub fn running(&self) -> bool {
         self.running
     }
 
-    /// Looks whether a running CPU has stopped by itself.
-    pub fn poll(&mut self) -> io::Result<Option<Stop>> {
+    /// Checks whether a running CPU has stopped by itself.
+    pub fn poll(&mut self) -> io::Result<Option<StopReason>> {
         if !self.running {
             return Ok(None);
         }
@@ -61,7 +60,7 @@ impl Gdb {
     }
 
     /// Stops a running CPU.
-    pub fn stop(&mut self) -> io::Result<Option<Stop>> {
+    pub fn stop(&mut self) -> io::Result<Option<StopReason>> {
         if !self.running {
             return Ok(None);
         }
@@ -79,8 +78,8 @@ impl Gdb {
         Ok(())
     }
 
-    /// Runs one instruction, without interrupts. A CPU that sleeps runs it when it wakes, and time
-    /// stands still for it; after `patience` it is left where it was.
+    /// Runs one instruction, without interrupts. A CPU that sleeps runs it when it wakes, and its
+    /// time stops; after `patience` it stays where it was.
     pub fn step(&mut self, patience: Duration) -> io::Result<()> {
         self.send("s")?;
         self.running = true;
@@ -90,7 +89,7 @@ impl Gdb {
         }
     }
 
-    /// Resets the machine, which stays stopped: when this returns the CPU stands at its reset vector.
+    /// Resets the machine, which stays stopped, with the CPU at its reset vector.
     pub fn reset(&mut self) -> io::Result<()> {
         // QEMU resets before it reads the next packet.
         self.done("qRcmd,73797374656d5f7265736574")
@@ -127,11 +126,11 @@ impl Gdb {
         self.done(&format!("z1,{address:x},2"))
     }
 
-    fn stopped(&mut self, packet: &[u8]) -> io::Result<Stop> {
+    fn stopped(&mut self, packet: &[u8]) -> io::Result<StopReason> {
         self.running = false;
         match packet.get(..3) {
-            Some(b"T02") => Ok(Stop::Asked),
-            Some(b"T05") => Ok(Stop::Trap),
+            Some(b"T02") => Ok(StopReason::Asked),
+            Some(b"T05") => Ok(StopReason::Trap),
             _ => Err(strange("why the CPU stopped", packet)),
         }
     }
@@ -165,7 +164,7 @@ impl Gdb {
         let until = Instant::now() + patience;
         loop {
             if let Some(packet) = take_packet(&mut self.read) {
-                // Taken by QEMU as the receipt of what it sent last, and so stops nothing.
+                // QEMU treats it as the acknowledgement of its last packet, so it stops nothing.
                 self.stream.write_all(b"+")?;
                 return Ok(Some(packet));
             }
@@ -191,7 +190,7 @@ impl Gdb {
     }
 }
 
-/// The first whole packet of what was read, which loses it and what stood before.
+/// Removes the first whole packet from the bytes that were read, and everything before it.
 fn take_packet(read: &mut Vec<u8>) -> Option<Vec<u8>> {
     let start = read.iter().position(|byte| *byte == b'$')?;
     let length = read[start..].iter().position(|byte| *byte == b'#')?;

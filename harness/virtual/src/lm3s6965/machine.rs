@@ -1,4 +1,4 @@
-//! QEMU for this board: its arguments, and the EEPROM that the firmware keeps its settings in.
+//! QEMU for this board: its arguments, and the EEPROM with the firmware's settings.
 
 use std::ffi::OsString;
 use std::io;
@@ -8,19 +8,20 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use hilrig_core::mac::Mac;
+use hilrig_file::WholeFile;
 use sha2::{Digest, Sha512};
 
 use crate::error::VirtualError;
-use crate::process::{Launch, NotStarted, Process, chardev, nic, with_path};
+use crate::process::{Launch, NotStarted, QemuProcess, chardev, nic, with_path};
 
 /// An AT24C128, bytes.
 const EEPROM_SIZE: usize = 16 * 1024;
-/// Where the firmware looks for its random seed of 64 bytes; the machine has no entropy of its own.
+/// Where the firmware reads its random seed of 64 bytes; the machine has no entropy of its own.
 const EEPROM_SEED: usize = 8192;
 
-/// What a board needs to be powered on.
+/// What QEMU needs at power-on.
 #[derive(Clone, Copy, Debug)]
-pub struct Machine<'a> {
+pub struct ArmMachine<'a> {
     /// The QEMU to run.
     pub qemu: &'a Path,
     /// The board's folder, for messages.
@@ -31,30 +32,30 @@ pub struct Machine<'a> {
     pub eeprom: &'a Path,
     /// The chip's MAC address.
     pub mac: Mac,
-    /// Where the board's web server is to be reached.
+    /// Address of the board's web server.
     pub http: SocketAddr,
 }
 
-/// A running QEMU, its CPU stopped, and what a probe needs of it.
+/// A running QEMU with a stopped CPU, and the sockets for a probe.
 #[derive(Debug)]
 pub struct Started {
     /// The process.
-    pub process: Process,
+    pub process: QemuProcess,
     /// To its gdbstub.
     pub gdb: UnixStream,
     /// To its qtest server.
     pub qtest: UnixStream,
 }
 
-/// Powers the board on. Returns when QEMU has made the machine.
-pub async fn start(machine: &Machine<'_>) -> Result<Started, NotStarted> {
+/// Powers the board on. Returns when QEMU has created the machine.
+pub async fn start(machine: &ArmMachine<'_>) -> Result<Started, NotStarted> {
     let tried = || VirtualError::io(format!("making sockets for {}", machine.qemu.display()));
     let (gdb, gdb_theirs) = UnixStream::pair().map_err(tried())?;
     let (qtest, qtest_theirs) = UnixStream::pair().map_err(tried())?;
     let eeprom = "at24c-eeprom,bus=i2c,address=0x50,drive=eeprom,rom-size=";
     let options: [(&str, OsString); 11] = [
         ("-M", "lm3s6965evb".into()),
-        // Nobody reads the UART, and one that is not read stops the board.
+        // Nothing reads the UART, and an unread one would stop the board.
         ("-serial", "null".into()),
         ("-chardev", chardev("gdb", gdb_theirs.as_fd()).into()),
         ("-gdb", "chardev:gdb".into()),
@@ -64,14 +65,14 @@ pub async fn start(machine: &Machine<'_>) -> Result<Started, NotStarted> {
         ("-nic", format!("{},mac={}", nic(machine.http), machine.mac).into()),
         ("-drive", with_path("if=none,id=eeprom,format=raw,file=", machine.eeprom, "")),
         ("-device", format!("{eeprom}{EEPROM_SIZE}").into()),
-        // Not by `-kernel`, which wants an image: a blank flash is none.
+        // Not by `-kernel`, which needs an image: a blank flash is none.
         ("-device", with_path("loader,force-raw=on,addr=0,file=", machine.flash, "")),
     ];
     let mut arguments = vec!["-S".into()];
     for (option, value) in options {
         arguments.extend([option.into(), value]);
     }
-    let process = Process::start(Launch {
+    let process = QemuProcess::start(Launch {
         qemu: machine.qemu,
         dir: machine.dir,
         arguments,
@@ -81,8 +82,8 @@ pub async fn start(machine: &Machine<'_>) -> Result<Started, NotStarted> {
     Ok(Started { process: process.await?, gdb, qtest })
 }
 
-/// The EEPROM's file; a new one is blank but for the seed of the firmware's random numbers. The
-/// firmware writes the next seed over it, so that no two starts have one.
+/// The EEPROM's file; a new one is blank except for the seed of the firmware's random numbers. The firmware
+/// replaces it by the next seed, so that each start has another one.
 pub fn eeprom(dir: &Path, mac: Mac, seed: u64) -> Result<PathBuf, VirtualError> {
     let path = dir.join("eeprom.bin");
     let tried = || VirtualError::io(format!("making {}", path.display()));
@@ -108,7 +109,6 @@ pub fn eeprom(dir: &Path, mac: Mac, seed: u64) -> Result<PathBuf, VirtualError> 
         .chain_update(seed.to_le_bytes())
         .finalize();
     bytes[EEPROM_SEED..EEPROM_SEED + random.len()].copy_from_slice(&random);
-    let new = path.with_added_extension("new");
-    std::fs::write(&new, bytes).and_then(|()| std::fs::rename(&new, &path)).map_err(tried())?;
+    WholeFile::new(path.clone()).write(&bytes).map_err(tried())?;
     Ok(path)
 }

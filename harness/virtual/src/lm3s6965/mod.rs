@@ -1,16 +1,15 @@
-//! A board that is not there, of another kind: an LM3S6965 (Cortex-M3, 64 KiB of RAM, 256 KiB of
-//! flash, Ethernet) behind a debug probe that is not there either.
+//! A virtual board of another kind: an LM3S6965 (Cortex-M3, 64 KiB of RAM, 256 KiB of flash, Ethernet) on
+//! a virtual debug probe.
 //!
-//! To whoever uses it it is a probe that probe-rs finds in this process, and the chip behind it:
-//! flashed by the chip's own flash routine ([`flash_controller`] says how), reset, halted, stepped,
-//! read while it runs. What is modelled:
+//! To its users it is a probe that probe-rs finds in this process, and its chip: flashed by the chip's own
+//! flash routine (see [`flash_controller`]), reset, halted, stepped, read while it runs. The model has:
 //! - the CPU with memory, network and EEPROM, by QEMU;
 //! - the core's debug registers ([`chip`]), over QEMU's gdbstub ([`gdb`]) and qtest socket
 //!   ([`qtest`]);
-//! - the flash, in a file that outlives the board;
+//! - the flash, in a file that stays when the board stops;
 //! - power, network cable, the probe's own cable ([`crate::control`]).
 //!
-//! What is not: the chip's speed, pins, the analog inputs, the UART (nobody reads it), SWO.
+//! It has not the chip's speed, no pins, no analog inputs, no UART (nothing reads it), no SWO.
 
 use std::ops::Range;
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! The virtual debug probe, as probe-rs sees one: registered as a driver beside those of real
-//! probes, so that whoever looks for a probe by its selector finds either.
+//! The virtual debug probe for probe-rs: a driver like those of real probes, so that a selector finds
+//! both.
 //!
-//! It is a probe of the high-level kind (as an ST-Link is): it reads and writes memory itself, and
-//! gives nobody the debug port's wires.
+//! It is a probe of the high-level kind (as an ST-Link): it reads and writes memory itself, without access
+//! to the debug port's wires.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -27,15 +27,15 @@ use probe_rs::{Error, MemoryInterface};
 
 use super::cable::{self, Cable, Handle};
 
-/// The USB numbers that pid.codes keeps for tests.
+/// The USB numbers that pid.codes reserves for tests.
 const VENDOR: u16 = 0x1209;
 const PRODUCT: u16 = 0x0001;
 /// nRESET among the pins of CMSIS-DAP's DAP_SWJ_Pins.
 const NRESET: u32 = 1 << 7;
-/// Nobody waits for a wire here; a number to tell, kHz.
+/// There is no wire; a number to report, kHz.
 const SPEED: u32 = 10_000;
 
-/// Makes the virtual probes known to this process's probe-rs. Others do not see them.
+/// Registers the virtual probes with probe-rs in this process. Other processes do not see them.
 pub fn register() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -43,7 +43,7 @@ pub fn register() {
     });
 }
 
-/// What selects the board's probe: `VID:PID:SERIAL`.
+/// The selector of the board's probe: `VID:PID:SERIAL`.
 pub fn selector(cable: &Cable) -> String {
     format!("{VENDOR:04x}:{PRODUCT:04x}:{}", cable.serial())
 }
@@ -125,7 +125,7 @@ impl DebugProbe for VirtualProbe {
     }
 
     fn target_reset_assert(&mut self) -> Result<(), DebugProbeError> {
-        // Before it is attached to: the line is there all the same.
+        // Also before it is attached: the line is there.
         self.handle.attach()?;
         self.reset_line(true)
     }
@@ -210,7 +210,7 @@ impl SwdSequence for Port {
         if select & NRESET != 0 {
             self.probe.reset_line(out & NRESET == 0)?;
         }
-        // As they were set, and the rest as they are pulled.
+        // As they were set, the others at their idle level.
         Ok(out & select | !select & 0xFF)
     }
 }
@@ -295,7 +295,7 @@ impl Memory<'_> {
     }
 }
 
-/// An address that is a multiple of the unit, with room for so many bytes behind it.
+/// An address that is a multiple of the unit, with room for this many bytes after it.
 fn checked(address: u64, length: usize, unit: usize) -> Result<u32, ArmError> {
     let start = valid_32bit_arm_address(address)?;
     valid_32bit_arm_address(address + (length as u64).saturating_sub(1))?;

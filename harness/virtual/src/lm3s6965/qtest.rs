@@ -1,7 +1,7 @@
-//! QEMU's qtest socket: reads and writes memory while the CPU runs on, as a debug port does.
+//! QEMU's qtest socket: reads and writes memory while the CPU runs, as a debug port does.
 //!
-//! A request and its answer are one line each (`system/qtest.c`). It does not write the flash, as no
-//! debug port does without the flash controller.
+//! A request and its answer are one line each (`system/qtest.c`). It does not write the flash, as a debug
+//! port does not without the flash controller.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -61,7 +61,7 @@ impl Qtest {
         Ok(())
     }
 
-    /// Sends a request; what stands behind `OK`.
+    /// Sends a request; returns what comes after `OK`.
     fn ask(&mut self, request: &str) -> io::Result<String> {
         self.0.get_mut().write_all(request.as_bytes())?;
         let mut line = String::new();

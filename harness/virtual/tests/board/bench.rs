@@ -7,22 +7,23 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use hilrig_virtual::{ControlSocket, Serving, VirtualBoard, VirtualBoardConfig, slip};
+use hilrig_core::slip;
+use hilrig_virtual::{ControlSocket, Serving, VirtualBoard, VirtualBoardConfig};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// A machine under load gets time; nothing here takes a tenth of it otherwise.
+/// For a machine under load; without load nothing here takes a tenth of it.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
-pub struct Bench {
+pub struct BoardFolders {
     pub dir: tempfile::TempDir,
 }
 
-impl Bench {
-    pub fn new() -> Bench {
-        Bench { dir: tempfile::tempdir().unwrap() }
+impl BoardFolders {
+    pub fn new() -> BoardFolders {
+        BoardFolders { dir: tempfile::tempdir().unwrap() }
     }
 
-    /// For boards that boot nothing.
+    /// For boards that do not boot.
     pub fn config(&self, name: &str) -> VirtualBoardConfig {
         let boot_rom = self.dir.path().join("none.elf");
         std::fs::write(&boot_rom, "").unwrap();
@@ -36,26 +37,26 @@ impl Bench {
         }
     }
 
-    pub async fn blank(&self, name: &str) -> Board {
-        Board::start(self.config(name)).await
+    pub async fn blank(&self, name: &str) -> TestBoard {
+        TestBoard::start(self.config(name)).await
     }
 }
 
-pub struct Board {
+pub struct TestBoard {
     pub serving: Serving,
     pub control: ControlSocket,
     pub flash: PathBuf,
 }
 
-impl Board {
-    pub async fn start(config: VirtualBoardConfig) -> Board {
+impl TestBoard {
+    pub async fn start(config: VirtualBoardConfig) -> TestBoard {
         let flash = config.state_dir.join("flash.bin");
         let serving = VirtualBoard::start(config).await.unwrap().serve();
         let control = ControlSocket::new(&serving.ready().control);
-        Board { serving, control, flash }
+        TestBoard { serving, control, flash }
     }
 
-    /// Runs a blocking client on the board's port, while the board is served here.
+    /// Runs a blocking client on the board's port, while the board runs here.
     pub async fn client<T: Send + 'static>(
         &self,
         client: impl FnOnce(Client) -> T + Send + 'static,
@@ -69,11 +70,11 @@ impl Board {
     }
 }
 
-/// A client that knows no more than the port.
+/// A client that only knows the port.
 pub struct Client {
     port: File,
-    frames: slip::Decoder,
-    /// Replies that came along with one that was waited for: command, value, error.
+    frames: slip::FrameDecoder,
+    /// Further replies that were read: command, value, error.
     replies: VecDeque<(u8, u32, u8)>,
 }
 
@@ -86,7 +87,7 @@ impl Client {
             .custom_flags(flags.bits() as i32)
             .open(port)
             .unwrap();
-        Client { port, frames: slip::Decoder::default(), replies: VecDeque::new() }
+        Client { port, frames: slip::FrameDecoder::default(), replies: VecDeque::new() }
     }
 
     pub fn port(&self) -> &File {
@@ -106,7 +107,7 @@ impl Client {
         }
     }
 
-    /// What is there, waiting for something until the deadline. Nothing at the deadline.
+    /// Reads what is there, or waits for it. Nothing at the deadline.
     pub fn read_until(&mut self, until: Instant) -> Vec<u8> {
         let mut buffer = [0; 16 * 1024];
         loop {
@@ -128,7 +129,7 @@ impl Client {
         poll(&mut [PollFd::new(&self.port, what)], Some(&left)).unwrap() > 0
     }
 
-    /// Reads until the text was seen; everything up to there and what came with it.
+    /// Reads until the text; returns everything that was read.
     pub fn expect(&mut self, text: &str) -> String {
         let until = Instant::now() + DEADLINE;
         let mut all = Vec::new();
@@ -162,7 +163,7 @@ impl Client {
         self.reply(command)
     }
 
-    /// The next reply to this command; text and other replies are passed over.
+    /// The next reply to this command; text and other replies are skipped.
     pub fn reply(&mut self, command: u8) -> (u32, u8) {
         let until = Instant::now() + DEADLINE;
         loop {
@@ -175,7 +176,7 @@ impl Client {
             assert!(!bytes.is_empty(), "no reply to {command:#04x} within {DEADLINE:?}");
             let Client { frames, replies, .. } = self;
             frames.feed(&bytes, |frame| {
-                if let [1, echoed, 2, 0, value @ .., status, error] = frame {
+                if let [1, echoed, 2, 0, value @ .., status, error] = frame.unwrap_or_default() {
                     assert_eq!(*status, u8::from(*error != 0));
                     let value = u32::from_le_bytes(value.try_into().unwrap());
                     replies.push_back((*echoed, value, *error));
@@ -199,7 +200,7 @@ impl Client {
     }
 }
 
-/// The built firmware, or why a test that needs it cannot run.
+/// The built firmware, or none, and a test that needs it is skipped.
 pub fn firmware() -> Option<(PathBuf, Vec<u8>)> {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../firmware/build/virtual");
     let boot_rom = built.join("bootrom.elf");

@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use hilrig_virtual::{ControlCommand, State, VirtualBoard, VirtualError};
+use hilrig_virtual::{BoardState, ControlCommand, VirtualBoard, VirtualError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::bench::{Bench, Board, Client, DEADLINE};
+use crate::bench::{BoardFolders, Client, DEADLINE, TestBoard};
 
 #[tokio::test]
 async fn power_and_loader_as_asked() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let board = bench.blank("a").await;
     let control = &board.control;
     control.power_off().await.unwrap();
-    assert_eq!(control.status().await.unwrap().state, State::Off);
+    assert_eq!(control.status().await.unwrap().state, BoardState::Off);
     let error = control.loader().await.unwrap_err().to_string();
     assert!(error.contains("no power") && error.contains("power_on"), "{error}");
     control.power_on().await.unwrap();
@@ -28,7 +28,7 @@ async fn power_and_loader_as_asked() {
 
 #[tokio::test]
 async fn what_is_no_command_is_answered_and_the_next_one_is_obeyed() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let board = bench.blank("a").await;
     let mut stream = tokio::net::UnixStream::connect(board.control.path()).await.unwrap();
     stream.write_all(b"{\"do\":\"dance\"}\nnoise\n{\"do\":\"silent\"}\n").await.unwrap();
@@ -51,7 +51,7 @@ async fn what_is_no_command_is_answered_and_the_next_one_is_obeyed() {
 
 #[tokio::test]
 async fn a_flood_waits_for_its_reader_and_loses_nothing() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let board = bench.blank("a").await;
     board.client(|mut client| client.expect("boot mode:(1,6)\r\n\r\n")).await;
     let bytes = 10_000_000;
@@ -83,7 +83,7 @@ async fn a_flood_waits_for_its_reader_and_loses_nothing() {
 
 #[tokio::test]
 async fn a_flood_with_an_eager_reader_leaves_others_their_turn() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let board = bench.blank("a").await;
     let mut client = Client::open(&board.serving.ready().port);
     let done = Arc::new(AtomicBool::new(false));
@@ -106,7 +106,7 @@ async fn a_flood_with_an_eager_reader_leaves_others_their_turn() {
 
 #[tokio::test]
 async fn garbage_is_decided_by_its_seed() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let board = bench.blank("a").await;
     board.client(|mut client| client.expect("boot mode:(1,6)\r\n\r\n")).await;
     let mut seen = Vec::new();
@@ -133,7 +133,7 @@ async fn garbage_is_decided_by_its_seed() {
 
 #[tokio::test]
 async fn the_second_board_in_a_folder_is_told_who_has_it() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let board = bench.blank("a").await;
     let error = VirtualBoard::start(bench.config("a")).await.unwrap_err();
     assert!(
@@ -146,7 +146,7 @@ async fn the_second_board_in_a_folder_is_told_who_has_it() {
 
 #[tokio::test]
 async fn a_stopped_board_leaves_its_flash_and_nothing_that_runs() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let board = bench.blank("a").await;
     let (port, dir) = (board.serving.ready().port.clone(), bench.dir.path().join("a"));
     assert_eq!(std::fs::read_link(dir.join("port")).unwrap(), port);
@@ -163,7 +163,7 @@ async fn a_stopped_board_leaves_its_flash_and_nothing_that_runs() {
 
 #[tokio::test]
 async fn what_is_missing_is_named_with_its_remedy() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let mut config = bench.config("a");
     config.qemu = "qemu-system-nothing".into();
     let error = VirtualBoard::start(config).await.unwrap_err().to_string();
@@ -180,22 +180,22 @@ async fn what_is_missing_is_named_with_its_remedy() {
 
 #[tokio::test]
 async fn a_cpu_that_dies_at_start_is_a_fault_with_its_words() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let qemu = bench.dir.path().join("broken-qemu");
     std::fs::write(&qemu, "#!/bin/sh\necho 'the machine is on fire' >&2\nexit 3\n").unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&qemu, mode).unwrap();
     let mut config = bench.config("a");
     config.qemu = qemu;
-    let board = Board::start(config.clone()).await;
+    let board = TestBoard::start(config.clone()).await;
     board.client(|mut client| client.flash(0, &[0xE9; 0x400])).await;
     let error = board.control.reset().await.unwrap_err().to_string();
     assert!(error.contains("on fire") && error.contains("exit status: 3"), "{error}");
     let status = board.control.status().await.unwrap();
-    assert_eq!(status.state, State::Fault);
+    assert_eq!(status.state, BoardState::Fault);
     assert!(status.fault.unwrap().contains("on fire"));
     board.control.loader().await.unwrap();
-    assert_eq!(board.control.status().await.unwrap().state, State::Loader);
+    assert_eq!(board.control.status().await.unwrap().state, BoardState::Loader);
     board.serving.stop().await.unwrap();
     let error = VirtualBoard::start(config).await.unwrap_err().to_string();
     assert!(error.contains("on fire"), "{error}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hilrig_core::mac::Mac;
 
-use crate::bench::{Bench, Board};
+use crate::bench::{BoardFolders, TestBoard};
 
 fn esptool() -> Option<PathBuf> {
     let named = std::env::var_os("HILRIG_ESPTOOL").map(PathBuf::from);
@@ -23,7 +23,7 @@ fn esptool() -> Option<PathBuf> {
     found
 }
 
-async fn run(tool: &PathBuf, board: &Board, arguments: &[&str]) -> Output {
+async fn run(tool: &PathBuf, board: &TestBoard, arguments: &[&str]) -> Output {
     let output = tokio::process::Command::new(tool)
         .args(["--chip", "esp8266", "--before", "no-reset", "--after", "no-reset", "--port"])
         .arg(&board.serving.ready().port)
@@ -33,18 +33,18 @@ async fn run(tool: &PathBuf, board: &Board, arguments: &[&str]) -> Output {
     tokio::time::timeout(Duration::from_secs(60), output).await.expect("esptool hangs").unwrap()
 }
 
-async fn passes(tool: &PathBuf, board: &Board, arguments: &[&str]) -> String {
+async fn passes(tool: &PathBuf, board: &TestBoard, arguments: &[&str]) -> String {
     let output = run(tool, board, &[&["--no-stub"], arguments].concat()).await;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     text
 }
 
-/// The vendor's stub loader is code for a CPU that is not there; the tool must be told, not hang.
+/// The vendor's stub loader is code for a CPU that is not there; the tool has to fail, not hang.
 #[tokio::test]
 async fn a_stub_is_refused_at_once() {
     let Some(tool) = esptool() else { return };
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let board = bench.blank("a").await;
     assert!(!run(&tool, &board, &["chip-id"]).await.status.success());
     passes(&tool, &board, &["chip-id"]).await;
@@ -54,10 +54,10 @@ async fn a_stub_is_refused_at_once() {
 #[tokio::test]
 async fn tells_the_chip_and_flashes_it() {
     let Some(tool) = esptool() else { return };
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let mut config = bench.config("a");
     config.mac = Some(Mac([0x24, 0x0A, 0xC4, 0x01, 0x02, 0x03]));
-    let board = Board::start(config).await;
+    let board = TestBoard::start(config).await;
     let mac = passes(&tool, &board, &["read-mac"]).await;
     assert!(mac.contains("24:0a:c4:01:02:03"), "{mac}");
     assert!(mac.contains("ESP8266EX") && mac.contains("26MHz"), "{mac}");

@@ -2,29 +2,29 @@
 
 use std::time::{Duration, Instant};
 
-use hilrig_virtual::{State, VirtualBoardConfig};
+use hilrig_virtual::{BoardState, VirtualBoardConfig};
 
-use crate::bench::{Bench, Board, DEADLINE, firmware};
+use crate::bench::{BoardFolders, DEADLINE, TestBoard, firmware};
 use crate::http;
 
 const BOOTED: &str = "ESP8266 Mode:";
 
-fn config(bench: &Bench, name: &str, seed: u64) -> Option<(VirtualBoardConfig, Vec<u8>)> {
+fn config(bench: &BoardFolders, name: &str, seed: u64) -> Option<(VirtualBoardConfig, Vec<u8>)> {
     let (boot_rom, image) = firmware()?;
     let qemu = "qemu-system-xtensa".into();
     Some((VirtualBoardConfig { boot_rom, qemu, seed, ..bench.config(name) }, image))
 }
 
 /// The board's page, as soon as there is one.
-async fn page(board: &Board) -> String {
+async fn page(board: &TestBoard) -> String {
     http::page(board.serving.ready().http).await
 }
 
 #[tokio::test]
 async fn boots_what_was_flashed_and_obeys() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let Some((config, image)) = config(&bench, "a", 3) else { return };
-    let board = Board::start(config.clone()).await;
+    let board = TestBoard::start(config.clone()).await;
     board.client(move |mut client| client.flash(0, &image)).await;
     let start = Instant::now();
     board.control.reset().await.unwrap();
@@ -32,7 +32,7 @@ async fn boots_what_was_flashed_and_obeys() {
     eprintln!("flash to `{BOOTED}` in {:?}", start.elapsed());
     assert!(log.contains("boot mode:(3,6)"), "{log}");
     let status = board.control.status().await.unwrap();
-    assert_eq!(status.state, State::Running);
+    assert_eq!(status.state, BoardState::Running);
     let qemu = status.qemu;
 
     // The reset button keeps QEMU.
@@ -40,7 +40,7 @@ async fn boots_what_was_flashed_and_obeys() {
     board.client(|mut client| client.expect(BOOTED)).await;
     assert_eq!(board.control.status().await.unwrap().qemu, qemu);
 
-    // A silent board is up and says nothing.
+    // A silent board is up and prints nothing.
     board.control.silent().await.unwrap();
     board.control.reset().await.unwrap();
     page(&board).await;
@@ -69,7 +69,7 @@ async fn boots_what_was_flashed_and_obeys() {
     board.serving.stop().await.unwrap();
 
     // The next start boots at once, with the same MAC address.
-    let board = Board::start(config).await;
+    let board = TestBoard::start(config).await;
     let log = board.client(|mut client| client.expect(BOOTED)).await;
     assert!(log.contains("rst cause:1"), "{log}");
     assert_eq!(board.serving.ready().http.ip(), http.ip());
@@ -78,10 +78,10 @@ async fn boots_what_was_flashed_and_obeys() {
 
 #[tokio::test]
 async fn flash_end_runs_what_is_flashed() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     // A comma means something to QEMU.
     let Some((config, image)) = config(&bench, "a, b", 3) else { return };
-    let board = Board::start(config).await;
+    let board = TestBoard::start(config).await;
     board
         .client(move |mut client| {
             client.flash(0, &image);
@@ -94,9 +94,9 @@ async fn flash_end_runs_what_is_flashed() {
 
 #[tokio::test]
 async fn a_qemu_that_is_killed_is_a_fault_and_a_reset_mends_it() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let Some((config, image)) = config(&bench, "a", 3) else { return };
-    let board = Board::start(config).await;
+    let board = TestBoard::start(config).await;
     board.client(move |mut client| client.flash(0, &image)).await;
     board.control.reset().await.unwrap();
     let qemu = board.control.status().await.unwrap().qemu.unwrap();
@@ -106,7 +106,7 @@ async fn a_qemu_that_is_killed_is_a_fault_and_a_reset_mends_it() {
     let fault = loop {
         let status = board.control.status().await.unwrap();
         if let Some(fault) = status.fault {
-            assert_eq!(status.state, State::Fault);
+            assert_eq!(status.state, BoardState::Fault);
             break fault;
         }
         assert!(Instant::now() < until, "QEMU's end is not told: {status:?}");
@@ -123,7 +123,7 @@ async fn a_qemu_that_is_killed_is_a_fault_and_a_reset_mends_it() {
 
 #[tokio::test]
 async fn thirty_two_boards_on_one_thread() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     if config(&bench, "0", 0).is_none() {
         return;
     }
@@ -134,7 +134,7 @@ async fn thirty_two_boards_on_one_thread() {
         let mut flash = image;
         flash.resize(4 * 1024 * 1024, 0xFF);
         std::fs::write(config.state_dir.join("flash.bin"), flash).unwrap();
-        boards.push(Board::start(config).await);
+        boards.push(TestBoard::start(config).await);
     }
     let mut macs = std::collections::BTreeSet::new();
     let mut ports = std::collections::BTreeSet::new();
@@ -151,16 +151,16 @@ async fn thirty_two_boards_on_one_thread() {
 
 #[tokio::test]
 async fn a_pulled_cable_stops_the_network_and_nothing_else() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let Some((config, image)) = config(&bench, "a", 3) else { return };
-    let board = Board::start(config).await;
+    let board = TestBoard::start(config).await;
     board.client(move |mut client| client.flash(0, &image)).await;
     // Out before the power is on: it stays out, and the firmware waits for its network.
     board.control.link_down().await.unwrap();
     board.control.reset().await.unwrap();
     let early = board.client(|mut client| client.expect("Settings:")).await;
     assert!(!board.control.status().await.unwrap().link);
-    // Nothing tells that no line will come. On a board with its cable it comes in 50 ms.
+    // No event shows that no line comes. On a board with its cable it comes in 50 ms.
     tokio::time::sleep(Duration::from_millis(300)).await;
     let late = board.client(|mut client| client.read_until(Instant::now())).await;
     let log = early + &String::from_utf8_lossy(&late);
@@ -170,7 +170,7 @@ async fn a_pulled_cable_stops_the_network_and_nothing_else() {
     board.control.link_down().await.unwrap();
     let http = board.serving.ready().http;
     let request = tokio::spawn(http::get(http, "/config"));
-    // Nothing tells that no answer will come. On a board with its cable one comes in 10 ms.
+    // No event shows that no answer comes. On a board with its cable one comes in 10 ms.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!request.is_finished(), "{:?}", request.await);
     board.control.link_up().await.unwrap();
@@ -181,13 +181,13 @@ async fn a_pulled_cable_stops_the_network_and_nothing_else() {
 
 #[tokio::test]
 async fn a_port_that_qemu_cannot_have_is_changed_at_start_and_told_later() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let Some((mut config, mut flash)) = config(&bench, "a", 3) else { return };
     std::fs::create_dir(&config.state_dir).unwrap();
     flash.resize(4 * 1024 * 1024, 0xFF);
     std::fs::write(config.state_dir.join("flash.bin"), flash).unwrap();
-    // QEMU as it is when somebody takes a port just before it does: the first one that it is given,
-    // then the one that stands in the file.
+    // QEMU when another process takes a port just before it: first its argument, then the port in the
+    // file.
     let taken = bench.dir.path().join("taken");
     config.qemu = bench.dir.path().join("qemu");
     let script = format!(
@@ -200,7 +200,7 @@ async fn a_port_that_qemu_cannot_have_is_changed_at_start_and_told_later() {
     std::fs::write(&config.qemu, script).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&config.qemu, mode).unwrap();
-    let board = Board::start(config).await;
+    let board = TestBoard::start(config).await;
     page(&board).await;
     let http = board.serving.ready().http;
     assert_ne!(std::fs::read_to_string(&taken).unwrap().trim(), http.port().to_string());

@@ -1,22 +1,22 @@
-//! The loader on a real port: what a client sees that does things wrong.
+//! The loader on a real port, with clients that do things wrong.
 
-use hilrig_virtual::State;
+use hilrig_virtual::BoardState;
 
-use crate::bench::{Bench, Client, DEADLINE};
+use crate::bench::{BoardFolders, Client, DEADLINE};
 
 #[tokio::test]
 async fn a_blank_board_waits_in_the_loader_and_says_so() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let board = bench.blank("a").await;
     let said = board.client(|mut client| client.expect("boot mode:(1,6)\r\n\r\n")).await;
     assert_eq!(said, "\r\n ets Jan  8 2013,rst cause:1, boot mode:(1,6)\r\n\r\n");
-    assert_eq!(board.control.status().await.unwrap().state, State::Loader);
+    assert_eq!(board.control.status().await.unwrap().state, BoardState::Loader);
     board.serving.stop().await.unwrap();
 }
 
 #[tokio::test]
 async fn errors_cost_their_command_and_nothing_else() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let board = bench.blank("a").await;
     board
         .client(|mut client| {
@@ -45,7 +45,7 @@ async fn errors_cost_their_command_and_nothing_else() {
 
 #[tokio::test]
 async fn two_clients_at_once_end_in_no_harm() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let board = bench.blank("a").await;
     // Both write whole frames; which of them reads a reply is chance, as on a real port.
     let port = board.serving.ready().port.clone();
@@ -74,7 +74,7 @@ async fn two_clients_at_once_end_in_no_harm() {
 
 #[tokio::test]
 async fn a_port_that_nobody_reads_loses_bytes_and_does_not_stop_the_board() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let board = bench.blank("a").await;
     let mut client = Client::open(&board.serving.ready().port);
     let sent = tokio::task::spawn_blocking(move || {
@@ -91,16 +91,16 @@ async fn a_port_that_nobody_reads_loses_bytes_and_does_not_stop_the_board() {
     board.serving.stop().await.unwrap();
 }
 
-/// Most serial tools take the port for themselves (TIOCEXCL) and count on its last close to end that.
+/// Most serial tools open the port exclusively (TIOCEXCL), which its last close ends.
 #[tokio::test]
 async fn exclusive_use_ends_with_the_client() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let board = bench.blank("a").await;
     let first = Client::open(&board.serving.ready().port);
     rustix::termios::ioctl_tiocexcl(first.port()).unwrap();
     assert!(is_exclusive(first.port()));
     drop(first);
-    // Root may open it in any case, and so can see it.
+    // Root may open it in any case.
     let second = Client::open(&board.serving.ready().port);
     let until = std::time::Instant::now() + DEADLINE;
     while is_exclusive(second.port()) {
@@ -118,10 +118,10 @@ fn is_exclusive(port: &std::fs::File) -> bool {
     unsafe { rustix::ioctl::ioctl(port, get) }.unwrap() != 0
 }
 
-/// The speed that is aimed at is measured elsewhere; here only that nothing is lost.
+/// The benchmarks measure the speed; here only that nothing is lost.
 #[tokio::test]
 async fn a_large_image_arrives_byte_for_byte() {
-    let bench = Bench::new();
+    let bench = BoardFolders::new();
     let board = bench.blank("a").await;
     let image: Vec<u8> = (0..200 * 1024u32).map(|at| ((at * 31) >> 3) as u8).collect();
     let sent = image.clone();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// A machine under load gets time; nothing here takes a tenth of it otherwise.
+/// For a machine under load; without load nothing here takes a tenth of it.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// One request.
@@ -25,8 +25,8 @@ pub async fn get(http: SocketAddr, path: &str) -> std::io::Result<String> {
 pub async fn page(http: SocketAddr) -> String {
     let until = Instant::now() + DEADLINE;
     loop {
-        // QEMU's network repeats a connection's first packet only after 6 s, so that one that comes
-        // before the board is up is better given up.
+        // QEMU's network repeats a connection's first packet only after 6 s, so one from
+        // before the board is up has to be abandoned.
         match tokio::time::timeout(Duration::from_millis(250), get(http, "/config")).await {
             Ok(Ok(page)) => return page,
             other => assert!(Instant::now() < until, "no page within {DEADLINE:?}: {other:?}"),

@@ -1,20 +1,22 @@
-//! A process that is waited for by somebody who is not its parent.
+//! Waits for a process that is no child.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// A machine under load gets time.
+/// For a machine under load.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A process, even when its number is somebody else's by now.
-pub struct Process(OwnedFd);
+/// A process, even if another one has its number now.
+pub struct ChildProcess(OwnedFd);
 
-impl Process {
-    pub fn open(pid: u32) -> Process {
+impl ChildProcess {
+    pub fn open(pid: u32) -> ChildProcess {
         let pid = rustix::process::Pid::from_raw(pid as i32).unwrap();
-        Process(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap())
+        ChildProcess(
+            rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap(),
+        )
     }
 
     /// Waits until it has ended.

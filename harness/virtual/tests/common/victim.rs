@@ -1,5 +1,4 @@
-//! A process with a board that is there to be killed: this test binary once more, running its ignored
-//! test `killed::victim`.
+//! A process with a board, to be killed: this test binary again, with its ignored test `killed::victim`.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -9,7 +8,7 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, ChildStderr};
 
-/// A machine under load gets time.
+/// For a machine under load.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// The process. It ends with this value at the latest.
@@ -20,9 +19,12 @@ pub struct Victim {
 }
 
 impl Victim {
-    /// Starts it; the environment variable `dir_name` tells it the board's folder. Gives what it says of
-    /// the board when that is ready.
-    pub async fn start<Ready: DeserializeOwned>(dir_name: &str, dir: &Path) -> (Victim, Ready) {
+    /// Starts it; the environment variable `dir_name` has the board's folder. Returns the board's addresses
+    /// when it is ready.
+    pub async fn start<VirtualReady: DeserializeOwned>(
+        dir_name: &str,
+        dir: &Path,
+    ) -> (Victim, VirtualReady) {
         let mut child = tokio::process::Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "killed::victim", "--ignored", "--nocapture"])
             .env(dir_name, dir)

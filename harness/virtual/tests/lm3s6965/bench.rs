@@ -1,5 +1,4 @@
-//! A bench with boards, and what a rig does through their probes. Nothing here knows that the probes
-//! are virtual.
+//! Boards, and what a rig does with their probes. Nothing here depends on virtual probes.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,18 +13,18 @@ use probe_rs::probe::list::Lister;
 use probe_rs::rtt::{Rtt, ScanRegion};
 use probe_rs::{MemoryInterface, Permissions, Session};
 
-/// A machine under load gets time; nothing here takes a tenth of it otherwise.
+/// For a machine under load; without load nothing here takes a tenth of it.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 /// A core answers at once.
 pub const HALT: Duration = Duration::from_secs(5);
 
-pub struct Bench {
+pub struct ArmFolders {
     pub dir: tempfile::TempDir,
 }
 
-impl Bench {
-    pub fn new() -> Bench {
-        Bench { dir: tempfile::tempdir().unwrap() }
+impl ArmFolders {
+    pub fn new() -> ArmFolders {
+        ArmFolders { dir: tempfile::tempdir().unwrap() }
     }
 
     pub fn config(&self, name: &str, seed: u64) -> ArmBoardConfig {
@@ -37,55 +36,58 @@ impl Bench {
         }
     }
 
-    pub async fn board(&self, name: &str, seed: u64) -> Board {
-        Board::start(self.config(name, seed)).await
+    pub async fn board(&self, name: &str, seed: u64) -> TestArmBoard {
+        TestArmBoard::start(self.config(name, seed)).await
     }
 }
 
-pub struct Board {
+pub struct TestArmBoard {
     pub serving: Serving<ArmReady>,
     pub control: ControlSocket,
 }
 
-impl Board {
-    pub async fn start(config: ArmBoardConfig) -> Board {
+impl TestArmBoard {
+    pub async fn start(config: ArmBoardConfig) -> TestArmBoard {
         let serving = ArmBoard::start(config).await.unwrap().serve();
         let control = ControlSocket::new(&serving.ready().control);
-        Board { serving, control }
+        TestArmBoard { serving, control }
     }
 
-    /// Runs a blocking user of the probe, while the board is served here.
-    pub async fn rig<T: Send + 'static>(&self, act: impl FnOnce(Rig) -> T + Send + 'static) -> T {
+    /// Runs a blocking user of the probe, while the board runs here.
+    pub async fn rig<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(Debugger) -> T + Send + 'static,
+    ) -> T {
         let ready = self.serving.ready().clone();
-        tokio::task::spawn_blocking(move || act(Rig::attach(&ready))).await.unwrap()
+        tokio::task::spawn_blocking(move || act(Debugger::attach(&ready))).await.unwrap()
     }
 }
 
 /// A session with a board.
-pub struct Rig {
+pub struct Debugger {
     pub session: Session,
 }
 
 /// A rig's console: everything that came over RTT.
-pub struct Console {
+pub struct RttReader {
     rtt: Rtt,
     pub text: String,
 }
 
-impl Rig {
-    pub fn attach(ready: &ArmReady) -> Rig {
+impl Debugger {
+    pub fn attach(ready: &ArmReady) -> Debugger {
         let selector: DebugProbeSelector = ready.probe.parse().unwrap();
         let probe = Lister::new().open(selector).unwrap();
         let session = probe.attach(ready.chip.as_str(), Permissions::default()).unwrap();
-        Rig { session }
+        Debugger { session }
     }
 
     /// Flashes an ELF and reads it back; the core is halted then.
-    pub fn flash(&mut self, elf: &Elf) {
+    pub fn flash(&mut self, elf: &FirmwareElf) {
         self.try_flash(&elf.segments(), FlashProgress::empty()).unwrap();
     }
 
-    /// The same for any image, with the bench's trouble as it is told.
+    /// The same for any image, with the error as it is reported.
     pub fn try_flash(
         &mut self,
         segments: &[(u64, Vec<u8>)],
@@ -125,14 +127,14 @@ impl Rig {
         }
     }
 
-    /// The firmware's console, once it has made one: what a reset left in memory is none.
-    pub fn console(&mut self, elf: &Elf) -> Console {
+    /// The firmware's console, once it has set one up: one from before a reset does not count.
+    pub fn console(&mut self, elf: &FirmwareElf) -> RttReader {
         let region = ScanRegion::Exact(elf.symbol("_SEGGER_RTT"));
         let mut core = self.session.core(0).unwrap();
         let until = Instant::now() + DEADLINE;
         loop {
             match Rtt::attach_region(&mut core, &region) {
-                Ok(rtt) => return Console { rtt, text: String::new() },
+                Ok(rtt) => return RttReader { rtt, text: String::new() },
                 Err(error) => {
                     assert!(Instant::now() < until, "no console within {DEADLINE:?}: {error}");
                 }
@@ -141,7 +143,7 @@ impl Rig {
     }
 
     /// Reads the console until a text was seen.
-    pub fn expect(&mut self, console: &mut Console, text: &str) {
+    pub fn expect(&mut self, console: &mut RttReader, text: &str) {
         let until = Instant::now() + DEADLINE;
         let mut core = self.session.core(0).unwrap();
         let mut buffer = [0; 1024];
@@ -160,17 +162,17 @@ impl Rig {
 
 /// The built firmware.
 #[derive(Clone)]
-pub struct Elf {
+pub struct FirmwareElf {
     bytes: Vec<u8>,
 }
 
-impl Elf {
-    /// None, and why, where it was not built.
-    pub fn built() -> Option<Elf> {
+impl FirmwareElf {
+    /// None, with the reason, where it is not built.
+    pub fn built() -> Option<FirmwareElf> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../../firmware/build/lm3s6965/firmware.elf");
         match std::fs::read(&path) {
-            Ok(bytes) => Some(Elf { bytes }),
+            Ok(bytes) => Some(FirmwareElf { bytes }),
             Err(_) => {
                 eprintln!("skipped: no {}; build it with `make firmware`", path.display());
                 None
@@ -178,7 +180,7 @@ impl Elf {
         }
     }
 
-    /// What is to be flashed, and where.
+    /// What to flash, and where.
     pub fn segments(&self) -> Vec<(u64, Vec<u8>)> {
         let file = ElfFile32::<object::LittleEndian>::parse(self.bytes.as_slice()).unwrap();
         let loaded = |header: &&object::elf::ProgramHeader32<_>| {

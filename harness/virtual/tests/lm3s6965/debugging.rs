@@ -3,12 +3,12 @@
 use probe_rs::flashing::{FlashProgress, erase_all};
 use probe_rs::{CoreStatus, HaltReason, MemoryInterface};
 
-use crate::bench::{Bench, Elf, HALT};
+use crate::bench::{ArmFolders, FirmwareElf, HALT};
 
 #[tokio::test]
 async fn flashed_run_and_read_while_it_runs() {
-    let bench = Bench::new();
-    let Some(elf) = Elf::built() else { return };
+    let bench = ArmFolders::new();
+    let Some(elf) = FirmwareElf::built() else { return };
     let board = bench.board("a", 1).await;
     board
         .rig(move |mut rig| {
@@ -25,7 +25,7 @@ async fn flashed_run_and_read_while_it_runs() {
             let (last, free) = (figures & 0xFFFF, figures >> 16);
             assert!(free > 0 && free < last, "{free} of {last}");
             let ms = elf.symbol("ms.0");
-            // None of this has stopped the core: it counts on while it is read.
+            // None of this has stopped the core: it counts while it is read.
             let before = rig.word(ms);
             rig.wait_for(ms, "the uptime counter to go on", |ms| ms > before + 50);
             assert!(!rig.is_halted());
@@ -36,8 +36,8 @@ async fn flashed_run_and_read_while_it_runs() {
 
 #[tokio::test]
 async fn halt_step_and_breakpoint() {
-    let bench = Bench::new();
-    let Some(elf) = Elf::built() else { return };
+    let bench = ArmFolders::new();
+    let Some(elf) = FirmwareElf::built() else { return };
     let board = bench.board("a", 1).await;
     board
         .rig(move |mut rig| {
@@ -49,7 +49,7 @@ async fn halt_step_and_breakpoint() {
             assert_eq!(at.pc, u64::from(vector & !1));
             let stack: u32 = core.read_core_reg(core.stack_pointer()).unwrap();
             assert_eq!(stack, core.read_word_32(0).unwrap());
-            // What QEMU does not tell is an error, and costs nothing else.
+            // A register that QEMU does not have is an error, without further effects.
             assert!(core.read_core_reg::<u32>(probe_rs::RegisterId(17)).is_err());
             let next = core.step().unwrap();
             assert!(next.pc > at.pc && next.pc <= at.pc + 4, "{:#x} {:#x}", at.pc, next.pc);
@@ -67,7 +67,7 @@ async fn halt_step_and_breakpoint() {
             core.run().unwrap();
             assert!(!core.core_halted().unwrap());
 
-            // A running core has no registers; a halted one that was asleep goes on where it was.
+            // A running core has no readable registers; a halted one that slept continues where it was.
             let ms = elf.symbol("ms.0");
             drop(core);
             rig.wait_for(ms, "the uptime counter", |ms| ms > 100);
@@ -88,8 +88,8 @@ async fn halt_step_and_breakpoint() {
 
 #[tokio::test]
 async fn an_erased_chip_is_a_blank_one() {
-    let bench = Bench::new();
-    let Some(elf) = Elf::built() else { return };
+    let bench = ArmFolders::new();
+    let Some(elf) = FirmwareElf::built() else { return };
     let board = bench.board("a", 1).await;
     board
         .rig(move |mut rig| {

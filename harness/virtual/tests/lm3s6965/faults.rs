@@ -1,17 +1,17 @@
-//! What goes wrong on a bench with debug probes.
+//! Failures of a bench with debug probes.
 
 use std::time::Instant;
 
-use hilrig_virtual::State;
+use hilrig_virtual::BoardState;
 use probe_rs::flashing::{FlashProgress, ProgressEvent};
 use probe_rs::probe::DebugProbeSelector;
 use probe_rs::probe::list::Lister;
 use probe_rs::{CoreStatus, MemoryInterface};
 
-use crate::bench::{Bench, Board, DEADLINE, Elf, HALT, Rig};
+use crate::bench::{ArmFolders, DEADLINE, Debugger, FirmwareElf, HALT, TestArmBoard};
 use crate::http::page;
 
-fn selector(board: &Board) -> DebugProbeSelector {
+fn selector(board: &TestArmBoard) -> DebugProbeSelector {
     board.serving.ready().probe.parse().unwrap()
 }
 
@@ -26,7 +26,7 @@ fn chain(error: impl std::error::Error) -> String {
     text
 }
 
-fn trouble(rig: &mut Rig) -> String {
+fn trouble(rig: &mut Debugger) -> String {
     match rig.session.core(0) {
         Ok(mut core) => chain(core.read_word_32(0x2000_0000).unwrap_err()),
         Err(error) => chain(error),
@@ -35,8 +35,8 @@ fn trouble(rig: &mut Rig) -> String {
 
 #[tokio::test]
 async fn a_probe_that_is_pulled_out_is_gone_until_it_is_opened_anew() {
-    let bench = Bench::new();
-    let Some(elf) = Elf::built() else { return };
+    let bench = ArmFolders::new();
+    let Some(elf) = FirmwareElf::built() else { return };
     let board = bench.board("a", 1).await;
     let (ready, image) = (board.serving.ready().clone(), elf.clone());
     let mut rig = board
@@ -54,27 +54,27 @@ async fn a_probe_that_is_pulled_out_is_gone_until_it_is_opened_anew() {
     assert!(Lister::new().list(Some(&selector(&board))).is_empty());
     let said = trouble(&mut rig);
     assert!(said.contains("No such device"), "{said}");
-    // Why is not asked: where there is no USB at all the drivers of real probes have the last word.
+    // The reason is not checked: without USB it is that of the real probes' drivers.
     assert!(Lister::new().open(selector(&board)).is_err());
     // The board does not notice.
     page(board.serving.ready().http).await;
     board.control.probe_in().await.unwrap();
     let said = trouble(&mut rig);
     assert!(said.contains("No such device"), "{said}");
-    let mut again = Rig::attach(&ready);
-    // What is left of the first session does not free the second one's probe.
+    let mut again = Debugger::attach(&ready);
+    // The end of the first session does not release the second one's probe.
     drop(rig);
     assert!(Lister::new().open(selector(&board)).is_err());
     again.wait_for(elf.symbol("ms.0"), "the uptime counter", |ms| ms > 0);
     drop(again);
-    drop(Rig::attach(&ready));
+    drop(Debugger::attach(&ready));
     board.serving.stop().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_probe_that_is_pulled_out_while_it_flashes_leaves_half_an_image() {
-    let bench = Bench::new();
-    let Some(elf) = Elf::built() else { return };
+    let bench = ArmFolders::new();
+    let Some(elf) = FirmwareElf::built() else { return };
     let board = bench.board("a", 1).await;
     let (control, runtime) = (board.control.clone(), tokio::runtime::Handle::current());
     let image = elf.clone();
@@ -114,20 +114,20 @@ async fn a_probe_that_is_pulled_out_while_it_flashes_leaves_half_an_image() {
 
 #[tokio::test]
 async fn a_board_without_power_answers_no_probe() {
-    let bench = Bench::new();
+    let bench = ArmFolders::new();
     let board = bench.board("a", 1).await;
     let ready = board.serving.ready().clone();
-    let mut rig = Rig::attach(&ready);
+    let mut rig = Debugger::attach(&ready);
     board.control.power_off().await.unwrap();
-    assert_eq!(board.control.status().await.unwrap().state, State::Off);
+    assert_eq!(board.control.status().await.unwrap().state, BoardState::Off);
     let said = trouble(&mut rig);
     assert!(said.contains("did not respond"), "{said}");
-    // A debug port that lost its power has to be set up anew.
+    // A debug port that lost its power has to be set up again.
     board.control.power_on().await.unwrap();
     let said = trouble(&mut rig);
     assert!(said.contains("did not respond"), "{said}");
     drop(rig);
-    drop(Rig::attach(&ready));
+    drop(Debugger::attach(&ready));
     board.control.power_off().await.unwrap();
     let probe = Lister::new().open(selector(&board)).unwrap();
     let error = probe.attach(ready.chip, probe_rs::Permissions::default()).unwrap_err();
@@ -135,13 +135,13 @@ async fn a_board_without_power_answers_no_probe() {
     board.serving.stop().await.unwrap();
 }
 
-/// The fault as it is told, once QEMU's end has been seen.
-async fn fault(board: &Board) -> String {
+/// The reported fault, after QEMU's end was noticed.
+async fn fault(board: &TestArmBoard) -> String {
     let until = Instant::now() + DEADLINE;
     loop {
         let status = board.control.status().await.unwrap();
         if let Some(fault) = status.fault {
-            assert_eq!((status.state, status.qemu), (State::Fault, None));
+            assert_eq!((status.state, status.qemu), (BoardState::Fault, None));
             return fault;
         }
         assert!(Instant::now() < until, "QEMU's end is not told: {status:?}");
@@ -150,14 +150,14 @@ async fn fault(board: &Board) -> String {
 
 #[tokio::test]
 async fn a_qemu_that_is_killed_is_a_fault_and_a_reset_mends_it() {
-    let bench = Bench::new();
+    let bench = ArmFolders::new();
     let board = bench.board("a", 1).await;
     let ready = board.serving.ready().clone();
-    let mut rig = Rig::attach(&ready);
+    let mut rig = Debugger::attach(&ready);
     let qemu = board.control.status().await.unwrap().qemu.unwrap();
     let pid = rustix::process::Pid::from_raw(qemu as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    // Whether the probe's user or the board's task learns of it first.
+    // The probe's user or the board's task may notice it first.
     let mut rig = tokio::task::spawn_blocking(move || {
         let said = trouble(&mut rig);
         assert!(said.contains("signal: 9"), "{said}");
@@ -171,19 +171,19 @@ async fn a_qemu_that_is_killed_is_a_fault_and_a_reset_mends_it() {
     assert!(said.contains("signal: 9"), "{said}");
     drop(rig);
     board.control.reset().await.unwrap();
-    drop(Rig::attach(&ready));
+    drop(Debugger::attach(&ready));
     board.serving.stop().await.unwrap();
 }
 
-/// A core that faults in its fault handler locks up. That ends QEMU, and is the firmware's doing.
+/// A core that faults in its fault handler locks up. That ends QEMU, and is the firmware's fault.
 #[tokio::test]
 async fn a_core_that_locks_up_can_be_flashed_anew() {
-    let bench = Bench::new();
-    let Some(elf) = Elf::built() else { return };
+    let bench = ArmFolders::new();
+    let Some(elf) = FirmwareElf::built() else { return };
     let board = bench.board("a", 1).await;
     board
         .rig(move |mut rig| {
-            // Every vector leads to an instruction that is none.
+            // All vectors lead to an undefined instruction.
             let mut image = 0x2001_0000u32.to_le_bytes().to_vec();
             image.extend([0x41u32; 15].iter().flat_map(|word| word.to_le_bytes()));
             image.extend([0x00, 0xDE]);
@@ -203,14 +203,14 @@ async fn a_core_that_locks_up_can_be_flashed_anew() {
         })
         .await;
     let status = board.control.status().await.unwrap();
-    assert_eq!((status.state, status.power_ons), (State::Running, 1), "{status:?}");
+    assert_eq!((status.state, status.power_ons), (BoardState::Running, 1), "{status:?}");
     page(board.serving.ready().http).await;
     board.serving.stop().await.unwrap();
 }
 
 #[tokio::test]
 async fn what_a_serial_line_has_is_refused() {
-    let bench = Bench::new();
+    let bench = ArmFolders::new();
     let board = bench.board("a", 1).await;
     let error = board.control.loader().await.unwrap_err().to_string();
     assert!(error.contains("no serial port"), "{error}");

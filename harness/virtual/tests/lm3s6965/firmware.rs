@@ -5,13 +5,13 @@ use std::time::Duration;
 use hilrig_virtual::lm3s6965::ArmReady;
 use probe_rs::{CoreStatus, MemoryInterface};
 
-use crate::bench::{Bench, Board, Elf, HALT, Rig};
+use crate::bench::{ArmFolders, Debugger, FirmwareElf, HALT, TestArmBoard};
 use crate::http::{get, page};
 
 #[tokio::test]
 async fn a_power_cut_boots_what_was_flashed() {
-    let bench = Bench::new();
-    let Some(elf) = Elf::built() else { return };
+    let bench = ArmFolders::new();
+    let Some(elf) = FirmwareElf::built() else { return };
     // A comma means something to QEMU.
     let board = bench.board("a, b", 1).await;
     let http = board.serving.ready().http;
@@ -41,8 +41,8 @@ async fn a_power_cut_boots_what_was_flashed() {
 
 #[tokio::test]
 async fn settings_outlive_reset_and_power_cut() {
-    let bench = Bench::new();
-    let Some(elf) = Elf::built() else { return };
+    let bench = ArmFolders::new();
+    let Some(elf) = FirmwareElf::built() else { return };
     let board = bench.board("a", 1).await;
     let http = board.serving.ready().http;
     board
@@ -65,8 +65,8 @@ async fn settings_outlive_reset_and_power_cut() {
 
 #[tokio::test]
 async fn a_pulled_cable_stops_the_network_and_nothing_else() {
-    let bench = Bench::new();
-    let Some(elf) = Elf::built() else { return };
+    let bench = ArmFolders::new();
+    let Some(elf) = FirmwareElf::built() else { return };
     let board = bench.board("a", 1).await;
     let http = board.serving.ready().http;
     let image = elf.clone();
@@ -80,7 +80,7 @@ async fn a_pulled_cable_stops_the_network_and_nothing_else() {
     board.control.link_down().await.unwrap();
     assert!(!board.control.status().await.unwrap().link);
     let request = tokio::spawn(async move { get(http, "/config").await });
-    // The board goes on without it.
+    // The board runs on without it.
     board
         .rig(move |mut rig| {
             let ms = elf.symbol("ms.0");
@@ -88,7 +88,7 @@ async fn a_pulled_cable_stops_the_network_and_nothing_else() {
             rig.wait_for(ms, "the uptime counter to go on", |ms| ms > now + 100);
         })
         .await;
-    // Nothing tells that no answer will come. On a board with its cable one comes in 10 ms.
+    // No event shows that no answer comes. On a board with its cable one comes in 10 ms.
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!request.is_finished(), "{:?}", request.await);
     board.control.link_up().await.unwrap();
@@ -99,8 +99,8 @@ async fn a_pulled_cable_stops_the_network_and_nothing_else() {
 
 #[tokio::test]
 async fn sixteen_boards_at_once() {
-    let bench = Bench::new();
-    let Some(elf) = Elf::built() else { return };
+    let bench = ArmFolders::new();
+    let Some(elf) = FirmwareElf::built() else { return };
     let mut boards = Vec::new();
     for number in 0..16 {
         boards.push(bench.board(&number.to_string(), number).await);
@@ -113,7 +113,7 @@ async fn sixteen_boards_at_once() {
     let rigs = ready.into_iter().map(|ready| {
         let elf = elf.clone();
         tokio::task::spawn_blocking(move || {
-            let mut rig = Rig::attach(&ready);
+            let mut rig = Debugger::attach(&ready);
             rig.flash(&elf);
             rig.reset();
             // Its own chip: the MAC address that the firmware reads, in USER0.
@@ -134,10 +134,10 @@ async fn sixteen_boards_at_once() {
 
 #[tokio::test]
 async fn a_port_that_qemu_cannot_have_is_changed_at_start_and_told_later() {
-    let bench = Bench::new();
+    let bench = ArmFolders::new();
     let mut config = bench.config("a", 3);
-    // QEMU as it is when somebody takes a port just before it does: the first one that it is given,
-    // then the one that stands in the file.
+    // QEMU when another process takes a port just before it: first its argument, then the port in the
+    // file.
     let taken = bench.dir.path().join("taken");
     config.qemu = bench.dir.path().join("qemu");
     let script = format!(
@@ -150,7 +150,7 @@ async fn a_port_that_qemu_cannot_have_is_changed_at_start_and_told_later() {
     std::fs::write(&config.qemu, script).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&config.qemu, mode).unwrap();
-    let board = Board::start(config).await;
+    let board = TestArmBoard::start(config).await;
     let http = board.serving.ready().http;
     assert_ne!(std::fs::read_to_string(&taken).unwrap().trim(), http.port().to_string());
     board.control.power_off().await.unwrap();

@@ -1,4 +1,4 @@
-//! The LM3S6965 as its users see it: through probe-rs, which takes its probe for a real one.
+//! The LM3S6965 as its users see it: by probe-rs, to which its probe is a real one.
 #![allow(clippy::print_stderr, reason = "a skipped test says why")]
 
 mod bench;

@@ -145,7 +145,7 @@ void air_start(uint32_t network, uint32_t board, uint16_t host_port)
 	if (slirp == NULL ||
 	    slirp_add_hostfwd(slirp, 0, address(INADDR_LOOPBACK), host_port, address(board),
 			      WEB_SERVER) != 0)
-		chip_panic("the port on this machine cannot be had");
+		chip_panic("the port on this machine cannot be opened");
 }
 
 void air_send(const void *frame, size_t length)

@@ -30,6 +30,6 @@ void __wrap_br_x509_decoder_init(br_x509_decoder_context *decoder,
 				 void *issuer_context)
 {
 	if (issuer != NULL || issuer_context != NULL)
-		chip_panic("nobody wants the issuer's name");
+		chip_panic("the issuer's name is not wanted");
 	__real_br_x509_decoder_init(decoder, subject, subject_context);
 }

@@ -3,8 +3,8 @@
 //   esp8266 FLASH PORT [HURRY]
 //
 // FLASH is a file of 4 MiB; PORT of this machine leads to the board's web server; time
-// passes HURRY times as fast. UART0 is the standard output, pins are told on the standard
-// error. A restart is the same process anew, with what a chip keeps: flash and reason.
+// passes HURRY times as fast. UART0 is the standard output, pins are logged on the standard
+// error. A restart executes the same program again, with what a chip keeps: flash and reason.
 // On SIGHUP the stack's guard breaks, on SIGWINCH the firmware panics.
 #include <errno.h>
 #include <signal.h>
@@ -158,7 +158,7 @@ size_t uart_write(uart_t *, const char *bytes, size_t length)
 		ssize_t now = write(STDOUT_FILENO, bytes + done, 1);
 
 		if (now < 0 && errno != EINTR)
-			_exit(71); // nobody is there any more
+			_exit(71); // the test is gone
 		if (now > 0) {
 			radio_run_within(YIELD_LOG, bytes[done++] == '\n' ? LINE_MS : 0);
 		}

@@ -44,7 +44,7 @@ IPAddress &IPAddress::operator=(uint32_t given)
 
 size_t IPAddress::printTo(Print &) const
 {
-	return 0; // nobody prints one here
+	return 0; // nothing prints one here
 }
 
 static const uint8_t chip_mac[6] = {0x18, 0xFE, 0x34, 0xA2, 0x66, 0x29};
@@ -160,7 +160,7 @@ extern "C" void radio_run(uint32_t ms)
 	uint32_t start = chip_ms();
 
 	if (in_task)
-		chip_panic("a callback of lwIP gave the processor away");
+		chip_panic("a callback of lwIP yielded");
 	in_task = true;
 	data_came = false;
 	start_lwip();
@@ -226,7 +226,7 @@ void ESP8266WiFiGenericClass::persistent(bool persistent)
 
 bool ESP8266WiFiGenericClass::mode(WiFiMode_t mode)
 {
-	// It would store the password in flash once more, where nobody looks for it.
+	// It would store the password in flash once more, where nothing reads it.
 	if (is_persistent)
 		chip_panic("Wi-Fi settings would be stored by the SDK");
 	start_lwip();

@@ -1,7 +1,7 @@
 /*
  * What this port uses of the ESP8266 Arduino core 3.1.2 (github.com/esp8266/Arduino), as
  * its documentation and headers have it: cores/esp8266/Arduino.h and Esp.h. Declared here
- * anew, for a compiler without that core; the functions are tests/fake's.
+ * again, for a compiler without that core; the functions are tests/fake's.
  */
 #ifndef ARDUINO_H
 #define ARDUINO_H

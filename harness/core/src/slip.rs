@@ -1,72 +1,87 @@
-//! SLIP framing (RFC 1055) of the ROM's serial loader.
+//! SLIP framing (RFC 1055) of the ROMs' serial loaders.
 //!
-//! What comes in is untrusted. Every [`END`] is a boundary, so that a frame that was cut short or
-//! text between frames costs itself and nothing behind it.
+//! The input is untrusted. Every [`END`] is a boundary, so that a frame that was cut short, or text
+//! between frames, spoils itself and nothing after it.
 
-/// Stands before and behind each frame.
+use std::ops::ControlFlow;
+
+/// Before and after each frame.
 pub const END: u8 = 0xC0;
 const ESC: u8 = 0xDB;
 const ESC_END: u8 = 0xDC;
 const ESC_ESC: u8 = 0xDD;
 
-/// The longest frame that is kept, bytes. The longest of the ROM's commands is MEM_DATA with
-/// 0x1800 bytes behind a header of 24.
+/// The longest frame of a loader, bytes: MEM_DATA with 0x1800 bytes after a header of 24.
 pub const LONGEST: usize = 0x2000;
 
+/// A frame that is too long, cut short, or has an escape that SLIP does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spoilt;
+
 /// Cuts a stream of bytes into frames.
-#[derive(Debug, Default)]
-pub struct Decoder {
+#[derive(Debug)]
+pub struct FrameDecoder {
+    longest: usize,
     frame: Vec<u8>,
     escaped: bool,
-    /// The frame holds what no frame may hold, or is too long: dropped at its end.
+    /// The rest of this frame is dropped.
     spoilt: bool,
 }
 
-impl Decoder {
-    /// Takes bytes and hands on each frame that ends in them, empty ones left out. Returns early
-    /// with what `frame` breaks with; the bytes behind that frame are dropped.
+impl Default for FrameDecoder {
+    fn default() -> FrameDecoder {
+        FrameDecoder::new(LONGEST)
+    }
+}
+
+impl FrameDecoder {
+    /// A decoder that drops frames of more than `longest` bytes.
+    pub fn new(longest: usize) -> FrameDecoder {
+        FrameDecoder { longest, frame: Vec::new(), escaped: false, spoilt: false }
+    }
+
+    /// Takes bytes and passes on each frame that ends in them, without empty ones. A spoilt frame is
+    /// passed on as such, once, as soon as it is one. Returns early with what `frame` breaks with;
+    /// the bytes after that frame are dropped.
     pub fn feed<B>(
         &mut self,
         mut bytes: &[u8],
-        mut frame: impl FnMut(&[u8]) -> std::ops::ControlFlow<B>,
+        mut frame: impl FnMut(Result<&[u8], Spoilt>) -> ControlFlow<B>,
     ) -> Option<B> {
         while let Some(&first) = bytes.first() {
+            let was_spoilt = self.spoilt;
+            let mut flow = ControlFlow::Continue(());
+            let mut taken = 1;
             match (first, self.escaped) {
-                (END, escaped) => {
-                    let whole = !self.spoilt && !escaped && !self.frame.is_empty();
-                    let flow = if whole {
-                        frame(&self.frame)
-                    } else {
-                        std::ops::ControlFlow::Continue(())
-                    };
-                    self.clear();
-                    if let std::ops::ControlFlow::Break(broken) = flow {
-                        return Some(broken);
+                (END, cut) => {
+                    if !self.spoilt && cut {
+                        flow = frame(Err(Spoilt));
+                    } else if !self.spoilt && !self.frame.is_empty() {
+                        flow = frame(Ok(&self.frame));
                     }
-                    bytes = &bytes[1..];
+                    self.clear();
                 }
-                (ESC, false) => {
-                    self.escaped = true;
-                    bytes = &bytes[1..];
-                }
+                (ESC, false) => self.escaped = true,
                 (byte, true) => {
                     self.escaped = false;
                     match byte {
                         ESC_END => self.push(&[END]),
                         ESC_ESC => self.push(&[ESC]),
-                        _ => self.spoilt = true,
+                        _ => self.spoil(),
                     }
-                    bytes = &bytes[1..];
                 }
                 _ => {
-                    let plain = bytes
-                        .iter()
-                        .position(|byte| matches!(*byte, END | ESC))
-                        .unwrap_or(bytes.len());
-                    let (head, tail) = bytes.split_at(plain);
-                    self.push(head);
-                    bytes = tail;
+                    let plain = bytes.iter().position(|byte| matches!(*byte, END | ESC));
+                    taken = plain.unwrap_or(bytes.len());
+                    self.push(&bytes[..taken]);
                 }
+            }
+            if self.spoilt && !was_spoilt {
+                flow = frame(Err(Spoilt));
+            }
+            bytes = &bytes[taken..];
+            if let ControlFlow::Break(broken) = flow {
+                return Some(broken);
             }
         }
         None
@@ -80,13 +95,17 @@ impl Decoder {
     }
 
     fn push(&mut self, bytes: &[u8]) {
-        if self.frame.len() + bytes.len() > LONGEST {
-            self.spoilt = true;
-            self.frame.clear();
+        if self.frame.len() + bytes.len() > self.longest {
+            self.spoil();
         }
         if !self.spoilt {
             self.frame.extend_from_slice(bytes);
         }
+    }
+
+    fn spoil(&mut self) {
+        self.spoilt = true;
+        self.frame.clear();
     }
 }
 
@@ -105,18 +124,16 @@ pub fn encode(frame: &[u8], out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use std::ops::ControlFlow;
-
     use proptest::prelude::*;
 
     use super::*;
 
     fn frames(chunks: &[&[u8]]) -> Vec<Vec<u8>> {
-        let mut decoder = Decoder::default();
+        let mut decoder = FrameDecoder::default();
         let mut out = Vec::new();
         for chunk in chunks {
             decoder.feed(chunk, |frame| {
-                out.push(frame.to_vec());
+                out.extend(frame.ok().map(<[u8]>::to_vec));
                 ControlFlow::<()>::Continue(())
             });
         }
@@ -137,16 +154,22 @@ mod tests {
 
     #[test]
     fn a_frame_without_end_does_not_grow() {
-        let mut decoder = Decoder::default();
+        let mut decoder = FrameDecoder::default();
+        let mut spoilt = 0;
         for _ in 0..100 {
-            decoder.feed(&[1; 1000], |_| ControlFlow::<()>::Continue(()));
+            decoder.feed(&[1; 1000], |frame| {
+                assert_eq!(frame, Err(Spoilt));
+                spoilt += 1;
+                ControlFlow::<()>::Continue(())
+            });
             assert!(decoder.frame.len() <= LONGEST);
         }
+        assert_eq!(spoilt, 1);
         let mut next = Vec::new();
         encode(&[9], &mut next);
         let mut seen = 0;
         decoder.feed(&next, |frame| {
-            assert_eq!(frame, [9]);
+            assert_eq!(frame, Ok(&[9][..]));
             seen += 1;
             ControlFlow::<()>::Continue(())
         });

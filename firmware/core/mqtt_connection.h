@@ -1,7 +1,7 @@
-/* What the two halves of the MQTT client share: mqtt.c finds and opens the
- * connection, mqtt_session.c speaks MQTT over it. Nobody else includes this. */
-#ifndef HILRIG_MQTT_CLIENT_H
-#define HILRIG_MQTT_CLIENT_H
+/* The one connection of the MQTT client, and how it ends. mqtt.c opens it, mqtt_session.c
+ * speaks MQTT over it. */
+#ifndef HILRIG_MQTT_CONNECTION_H
+#define HILRIG_MQTT_CONNECTION_H
 
 #include "core.h"
 #include "mqtt_packet.h"
@@ -32,9 +32,9 @@ enum stage {
 struct mqtt {
 	enum stage stage;
 	bool announced;
-	bool shook; /* this attempt has begun a TLS handshake */
+	bool handshake_begun; /* by this attempt */
 	bool ping_sent;
-	unsigned attempts; /* in vain, since it was last connected */
+	unsigned attempts; /* failed, since it was last connected */
 	uint32_t deadline_ms; /* of the stage; in STAGE_WAIT the next attempt */
 	uint32_t connected_ms;
 	uint32_t sent_ms; /* when the last packet left */
@@ -45,28 +45,25 @@ struct mqtt {
 	char rx_topic[SETTINGS_TEXT_MAX + 1];
 	char tx_topic[SETTINGS_TEXT_MAX + 1];
 	struct mqtt_reader reader;
-	uint32_t in_at, in_length; /* what was read and not parsed yet */
+	uint32_t in_at, in_length; /* bytes that were read and not parsed yet */
 	uint8_t in[64];
-	uint32_t out_at, out_length; /* what is to be sent */
+	uint32_t out_at, out_length; /* bytes that are to be sent */
 	uint8_t out[REPLY_MAX + SETTINGS_TEXT_MAX + 8];
 };
 
-/* Goes on to a stage; its deadline is so far away. */
+/* Enters a stage with this deadline. */
 void mqtt_enter(struct core *core, enum stage stage, uint32_t deadline_in_ms);
 
-/* Closes what is open. */
+/* Closes TLS and stream, if open. */
 void mqtt_disconnect(struct core *core);
 
-/* The attempt is over, in vain. `tls_reason` or, if that is 0, `reason`. */
+/* The attempt has failed, for `tls_reason` or, if that is 0, for `reason`. */
 void mqtt_fail(struct core *core, int rc, int tls_reason, const char *reason);
 
-/* It was connected and is not any more. */
+/* The connection was lost. */
 void mqtt_lose(struct core *core, const char *reason);
 
-/* Begins the session over the open stream. */
-void mqtt_session_start(struct core *core);
-
-/* One step of a stage from STAGE_CONNACK on. False: nothing to do now. */
-bool mqtt_session_step(struct core *core);
+/* The heap phase while nothing is connected. */
+enum heap_phase mqtt_unconnected_phase(const struct core *core);
 
 #endif

@@ -1,7 +1,7 @@
 //! Which port a board of the configuration is on.
 //!
-//! A board is named by what stays: the serial number of its USB adapter, where that is plugged in,
-//! the MAC of its chip. Its port's name is the kernel's, and another one after the next plugging.
+//! A board is named by what does not change: the serial number of its USB adapter, where that is
+//! plugged in, the MAC of its chip. The name of its port is the kernel's and changes with each plugging.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,27 +12,27 @@ use hilrig_core::mac::Mac;
 
 use crate::identity::discover::{FoundPort, has_alone};
 
-/// What the configuration says of where a board is.
+/// The keys of the configuration that identify a board's port.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct PortQuery {
     /// The board's name.
     pub board: String,
-    /// What its port must be. With nothing in it, the MAC alone tells.
+    /// What its port has to match. Without any key, only the MAC identifies the board.
     pub id: PortId,
-    /// The MAC that its chip must have.
+    /// The MAC that its chip has to have.
     pub mac: Option<Mac>,
 }
 
-/// Where a board is, as far as can be told without touching one.
+/// Where a board is, as far as is known without opening a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum PortMatch {
     /// On this port.
     Port(PathBuf),
-    /// On one of these; the chips' MACs tell on which.
+    /// On one of these; the chips' MACs decide which.
     OneOf(Vec<PathBuf>),
 }
 
-impl Wanted {
+impl PortQuery {
     /// The keys that name the port, as the configuration has them.
     pub fn words(&self) -> String {
         let PortId { path, usb_serial, position } = &self.id;
@@ -45,7 +45,7 @@ impl Wanted {
         said.collect::<Vec<_>>().join(", ")
     }
 
-    /// The ports that everything holds for which names the port; a MAC is not looked at.
+    /// The ports that match all keys; the MAC is not checked.
     pub fn ports<'a>(&self, found: &'a [FoundPort]) -> Vec<&'a FoundPort> {
         let PortId { path, usb_serial, position } = &self.id;
         if self.id == PortId::default() {
@@ -65,18 +65,19 @@ impl Wanted {
         found.iter().filter(names).collect()
     }
 
-    /// Finds the port of this board. `bench` is every board of the configuration, itself included:
-    /// a port that another one is named on is not taken for this one's.
+    /// Finds the port of this board. `bench` is all boards of the configuration, this one included: a port
+    /// that identifies another board is not this one's.
     ///
     /// # Errors
-    /// There is no such port, or several; all that tells them apart is said, and which key does.
-    pub fn place(&self, bench: &[Wanted], found: &[FoundPort]) -> Result<Place, BoardFault> {
-        let others: Vec<(&Wanted, Vec<&FoundPort>)> = bench
+    /// There is no such port, or there are several; then the error lists them and names the key that
+    /// distinguishes them.
+    pub fn find(&self, bench: &[PortQuery], found: &[FoundPort]) -> Result<PortMatch, BoardFault> {
+        let others: Vec<(&PortQuery, Vec<&FoundPort>)> = bench
             .iter()
             .filter(|other| other.board != self.board)
             .map(|other| (other, other.ports(found)))
             .collect();
-        // Who is named on that port and on no other.
+        // The board that is on that port and on no other.
         let owner = |port: &FoundPort| {
             let (other, _) = others.iter().find(|(_, ports)| *ports == [port])?;
             Some(*other)
@@ -88,12 +89,13 @@ impl Wanted {
         };
         let path_alone = PortId { usb_serial: None, position: None, ..self.id.clone() } == self.id;
         let twin = match (candidates.as_slice(), &self.id.path) {
-            // A pty, or a port that the system does not tell of.
+            // A pty, or a port that the system does not list.
             ([], Some(path)) if path_alone && path.exists() => {
-                let on_it = |other: &&Wanted| other.id.path.as_ref().is_some_and(|p| same(p, path));
+                let on_it =
+                    |other: &&PortQuery| other.id.path.as_ref().is_some_and(|p| same(p, path));
                 match others.iter().map(|(other, _)| *other).find(on_it) {
                     Some(twin) => return Err(self.shared(path, twin)),
-                    None => return Ok(Place::Port(path.clone())),
+                    None => return Ok(PortMatch::Port(path.clone())),
                 }
             }
             ([port], _) => owner(port),
@@ -103,8 +105,8 @@ impl Wanted {
         match (candidates.as_slice(), self.mac, twin) {
             ([], ..) => Err(self.missing(found)),
             ([port], None, Some(twin)) => Err(self.shared(&port.port, twin)),
-            ([port], _, None) if !by_mac => Ok(Place::Port(port.port.clone())),
-            (_, Some(_), _) => Ok(Place::OneOf(ports())),
+            ([port], _, None) if !by_mac => Ok(PortMatch::Port(port.port.clone())),
+            (_, Some(_), _) => Ok(PortMatch::OneOf(ports())),
             (_, None, _) => Err(self.ambiguous(&candidates)),
         }
     }
@@ -120,11 +122,11 @@ impl Wanted {
                 format!("there is no {}", self.id.path.clone().unwrap_or_default().display())
             }
             ([], _) => "no USB serial port is attached".into(),
-            (_, true) => "other boards are named on every USB serial port".to_owned(),
-            (ports, false) => format!("no port is that one; attached are {}", list(ports)),
+            (_, true) => "each USB serial port belongs to another board".to_owned(),
+            (ports, false) => format!("no port matches; attached are {}", list(ports)),
         };
         BoardFault::new(self.tried(), text).help(
-            "Look at its cable and its power, or mend the keys in its [[board]] (`hilrig boards` lists what is attached).",
+            "Check its cable and its power, or correct the keys in its [[board]] (`hilrig boards` lists what is attached).",
         ).silent()
     }
 
@@ -142,24 +144,23 @@ impl Wanted {
         } else {
             "Add its `mac` (`hilrig boards --ask` reads it)"
         };
-        let found = format!("{} ports are that one: {}", candidates.len(), list(candidates));
+        let found = format!("{} ports match: {}", candidates.len(), list(candidates));
         BoardFault::new(self.tried(), found).help(format!("{key} to its [[board]]."))
     }
 
-    fn shared(&self, port: &Path, twin: &Wanted) -> BoardFault {
+    fn shared(&self, port: &Path, twin: &PortQuery) -> BoardFault {
         let found = format!(
             "board `{}` ({}) is on the same port {}",
             twin.board,
             twin.words(),
             port.display()
         );
-        BoardFault::new(self.tried(), found).help(
-            "Is one of them unplugged? Give each a key that only it has: `position` or `mac`.",
-        )
+        BoardFault::new(self.tried(), found)
+            .help("Is one of them unplugged? Give each a key of its own: `position` or `mac`.")
     }
 }
 
-/// All that is known of a port, in a line.
+/// Everything known about a port, in a line.
 pub fn describe(port: &FoundPort) -> String {
     let mut text = port.port.display().to_string();
     let mut add = |word: &str, value: Option<&String>| {
@@ -178,7 +179,7 @@ fn list(ports: &[&FoundPort]) -> String {
     ports.iter().map(|port| format!("({})", describe(port))).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether both lead to one device.
+/// Whether both are paths of one device.
 fn same(a: &Path, b: &Path) -> bool {
     a == b
         || match (a.canonicalize(), b.canonicalize()) {
@@ -187,7 +188,7 @@ fn same(a: &Path, b: &Path) -> bool {
         }
 }
 
-/// The key to write in place of a port's name that does not stay.
+/// The key to use instead of a port's name, which changes.
 pub fn stable_key(port: &FoundPort, found: &[FoundPort]) -> Option<String> {
     let serial = port.usb.as_ref()?.serial.as_ref();
     match serial.filter(|serial| has_alone(found, serial)) {
@@ -196,7 +197,7 @@ pub fn stable_key(port: &FoundPort, found: &[FoundPort]) -> Option<String> {
     }
 }
 
-/// Whether a port's name depends on the order of plugging.
+/// Whether a port's name depends on the order of plugging in.
 pub fn is_passing(port: &Path) -> bool {
     let name = port.file_name().unwrap_or_default().to_string_lossy();
     port.parent() == Some(Path::new("/dev"))
@@ -208,7 +209,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::identity::discover::Usb;
+    use crate::identity::usb::Usb;
 
     fn port(number: u32, serial: Option<&str>, position: Option<&str>) -> FoundPort {
         FoundPort {
@@ -227,7 +228,7 @@ mod tests {
     }
 
     /// `keys` as `usb_serial`, `position`, last byte of the MAC.
-    fn wanted(board: &str, keys: (Option<&str>, Option<&str>, Option<u8>)) -> Wanted {
+    fn wanted(board: &str, keys: (Option<&str>, Option<&str>, Option<u8>)) -> PortQuery {
         let (usb_serial, position, mac) = keys;
         let id = PortId {
             path: None,
@@ -235,20 +236,20 @@ mod tests {
             position: position.map(str::to_owned),
         };
         let mac = mac.map(|last| Mac([0x18, 0xfe, 0x34, 0, 0, last]));
-        Wanted { board: board.into(), id, mac }
+        PortQuery { board: board.into(), id, mac }
     }
 
-    fn on(number: u32) -> Place {
-        Place::Port(format!("/dev/ttyUSB{number}").into())
+    fn on(number: u32) -> PortMatch {
+        PortMatch::Port(format!("/dev/ttyUSB{number}").into())
     }
 
-    fn one_of(numbers: &[u32]) -> Place {
-        Place::OneOf(numbers.iter().map(|n| format!("/dev/ttyUSB{n}").into()).collect())
+    fn one_of(numbers: &[u32]) -> PortMatch {
+        PortMatch::OneOf(numbers.iter().map(|n| format!("/dev/ttyUSB{n}").into()).collect())
     }
 
     #[track_caller]
-    fn refused(wanted: &Wanted, bench: &[Wanted], found: &[FoundPort], words: &[&str]) {
-        let text = wanted.place(bench, found).unwrap_err().to_string();
+    fn refused(wanted: &PortQuery, bench: &[PortQuery], found: &[FoundPort], words: &[&str]) {
+        let text = wanted.find(bench, found).unwrap_err().to_string();
         for word in words {
             assert!(text.contains(word), "`{word}` in: {text}");
         }
@@ -264,15 +265,10 @@ mod tests {
             (Some("B"), None, Some(1)),
             (None, Some("/dev/serial/by-path/usb-2"), None),
         ] {
-            assert_eq!(wanted("a", keys).place(&[], &found).unwrap(), on(7), "{keys:?}");
+            assert_eq!(wanted("a", keys).find(&[], &found).unwrap(), on(7), "{keys:?}");
         }
-        // All that is given must hold.
-        refused(
-            &wanted("a", (Some("B"), Some("usb-1"), None)),
-            &[],
-            &found,
-            &["no port is that one"],
-        );
+        // All given keys have to match.
+        refused(&wanted("a", (Some("B"), Some("usb-1"), None)), &[], &found, &["no port matches"]);
     }
 
     #[test]
@@ -280,7 +276,7 @@ mod tests {
         let mut newer = port(3, None, Some("pci-0-usb-0:1:1.0-port0"));
         newer.positions.push("pci-0-usbv2-0:1:1.0-port0".into());
         let board = wanted("a", (None, Some("pci-0-usbv2-0:1:1.0-port0"), None));
-        assert_eq!(board.place(&[], &[newer]).unwrap(), on(3));
+        assert_eq!(board.find(&[], &[newer]).unwrap(), on(3));
     }
 
     #[test]
@@ -304,19 +300,19 @@ mod tests {
     #[test]
     fn two_boards_with_one_serial_number_are_told_apart_by_their_place_or_their_mac() {
         let found = [port(0, Some("1"), Some("usb-1")), port(1, Some("1"), Some("usb-2"))];
-        let words = ["2 ports are that one", "ttyUSB0", "ttyUSB1", "Add the `position`"];
+        let words = ["2 ports match", "ttyUSB0", "ttyUSB1", "Add the `position`"];
         refused(&wanted("a", (Some("1"), None, None)), &[], &found, &words);
         let by_place = wanted("a", (Some("1"), Some("usb-2"), None));
-        assert_eq!(by_place.place(&[], &found).unwrap(), on(1));
+        assert_eq!(by_place.find(&[], &found).unwrap(), on(1));
         let by_mac =
             [wanted("a", (Some("1"), None, Some(1))), wanted("b", (Some("1"), None, Some(2)))];
-        assert_eq!(by_mac[0].place(&by_mac, &found).unwrap(), one_of(&[0, 1]));
-        // One of them is unplugged: whose port it is, only the chip can tell.
-        assert_eq!(by_mac[0].place(&by_mac, &found[..1]).unwrap(), one_of(&[0]));
-        // Without places, only the chips can tell.
+        assert_eq!(by_mac[0].find(&by_mac, &found).unwrap(), one_of(&[0, 1]));
+        // One of them is unplugged: only the chip shows whose port it is.
+        assert_eq!(by_mac[0].find(&by_mac, &found[..1]).unwrap(), one_of(&[0]));
+        // Without positions, only the chips show it.
         let bare = [port(0, Some("1"), None), port(1, Some("1"), None)];
         refused(&wanted("a", (Some("1"), None, None)), &[], &bare, &["Add its `mac`", "--ask"]);
-        // At one place, two ports of one adapter.
+        // At one position, two ports of one adapter.
         let twin = [port(0, Some("1"), Some("usb-1")), port(1, Some("2"), Some("usb-1"))];
         refused(&wanted("a", (None, Some("usb-1"), None)), &[], &twin, &["Add the `usb_serial`"]);
     }
@@ -327,14 +323,14 @@ mod tests {
             vec![port(0, Some("A"), None), port(1, Some("B"), None), port(2, None, None)];
         found.push(FoundPort { usb: None, port: "/dev/ttyS0".into(), ..port(9, None, None) });
         let bench = [wanted("a", (None, None, Some(1))), wanted("b", (Some("B"), None, None))];
-        assert_eq!(bench[0].place(&bench, &found).unwrap(), one_of(&[0, 2]));
-        // Even the last one is asked: nothing else says that it is this board.
-        assert_eq!(bench[0].place(&bench, &found[..2]).unwrap(), one_of(&[0]));
+        assert_eq!(bench[0].find(&bench, &found).unwrap(), one_of(&[0, 2]));
+        // Even the last one is asked: nothing else identifies this board.
+        assert_eq!(bench[0].find(&bench, &found[..2]).unwrap(), one_of(&[0]));
         refused(
             &bench[0],
             &bench,
             &found[1..2],
-            &["other boards are named on every USB serial port"],
+            &["each USB serial port belongs to another board"],
         );
     }
 
@@ -353,12 +349,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let link = folder.path().join("link");
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();
-        let by_path = |board: &str, path: &Path| Wanted {
+        let by_path = |board: &str, path: &Path| PortQuery {
             id: PortId { path: Some(path.into()), ..PortId::default() },
             ..wanted(board, (None, None, None))
         };
         let bench = [by_path("a", &link), by_path("b", Path::new("/dev/null"))];
-        assert_eq!(bench[0].place(&bench[..1], &[]).unwrap(), Place::Port(link.clone()));
+        assert_eq!(bench[0].find(&bench[..1], &[]).unwrap(), PortMatch::Port(link.clone()));
         refused(&bench[0], &bench, &[], &["board `b`", "the same port"]);
         std::fs::remove_file(&link).unwrap();
         refused(&bench[0], &bench[..1], &[], &["link"]);
@@ -376,8 +372,8 @@ mod tests {
     }
 
     proptest! {
-        // Whatever is plugged in wherever: a board is on a port that all of its keys hold for, or
-        // the bench says that it cannot tell.
+        // Any adapters at any positions: a board is on a port that matches all of its keys, or an error
+        // reports that it is not known.
         #[test]
         fn no_board_is_ever_taken_for_another(
             ports in proptest::collection::vec((0..3u8, 0..3u8), 0..6),
@@ -387,7 +383,7 @@ mod tests {
             let found: Vec<FoundPort> = ports.iter().enumerate().map(|(n, (serial, place))| {
                 port(n as u32, some(*serial, "s").as_deref(), some(*place, "p").as_deref())
             }).collect();
-            let bench: Vec<Wanted> = boards.iter().enumerate().filter(|(_, b)| **b != (0, 0, 0))
+            let bench: Vec<PortQuery> = boards.iter().enumerate().filter(|(_, b)| **b != (0, 0, 0))
                 .map(|(n, (serial, place, mac))| {
                     let (serial, place) = (some(*serial, "s"), some(*place, "p"));
                     let mac = (*mac > 0).then_some(*mac);
@@ -395,13 +391,13 @@ mod tests {
                 }).collect();
             let mut taken = BTreeSet::new();
             for board in &bench {
-                match board.place(&bench, &found) {
-                    Ok(Place::Port(path)) => {
+                match board.find(&bench, &found) {
+                    Ok(PortMatch::Port(path)) => {
                         let port = found.iter().find(|port| port.port == path).unwrap();
                         prop_assert_eq!(board.ports(&found), [port]);
                         prop_assert!(taken.insert(path), "two boards on one port");
                     }
-                    Ok(Place::OneOf(ports)) => {
+                    Ok(PortMatch::OneOf(ports)) => {
                         prop_assert!(board.mac.is_some() && !ports.is_empty());
                     }
                     Err(fault) => prop_assert!(fault.help.is_some()),

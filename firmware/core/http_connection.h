@@ -1,7 +1,7 @@
-/* What the two halves of the web server share: http.c takes connections and reads
- * requests, http_answers.c answers them. Nobody else includes this. */
-#ifndef HILRIG_HTTP_SERVER_H
-#define HILRIG_HTTP_SERVER_H
+/* The one connection of the web server, and how it ends. http.c accepts connections and reads
+ * requests, http_answers.c answers them. */
+#ifndef HILRIG_HTTP_CONNECTION_H
+#define HILRIG_HTTP_CONNECTION_H
 
 #include "core.h"
 #include "form.h"
@@ -48,19 +48,8 @@ struct http {
 
 /* Frees what was allocated to read the request. */
 void http_free_body(struct core *core);
-void http_close(struct core *core);
 
-/* Each begins to answer; the connection closes when the answer has left. */
-void http_answer_text(struct core *core, int status, const char *text);
-/* With the status's own words. */
-void http_answer_status(struct core *core, int status);
-void http_answer_page(struct core *core, const char *note);
-void http_answer_form(struct core *core);
-void http_answer_request(struct core *core);
-/* GET, and POST whose body was read. */
-void http_answer_ca(struct core *core);
-void http_answer_certificate(struct core *core);
-/* DELETE, and POST without a body. */
-void http_remove_certificate(struct core *core);
+/* Closes the connection; the next one can be accepted. */
+void http_close(struct core *core);
 
 #endif
