@@ -20,18 +20,16 @@ use super::settings::board_setup;
 use super::shared::Next;
 use super::storm_state::Storm;
 use super::work::ByRule;
-use crate::BrokerEndpoint;
-use crate::broker_link::BrokerLink;
-use crate::job::{Ended, Job};
-use crate::mqtt;
-use crate::plan::Plan;
-use crate::restart_check;
-use crate::restarts::Restarts;
-use crate::session::Session;
-use crate::session::boot_log::Mode;
-use crate::session::mqtt_mode::Online;
-use crate::stop::Stop;
-use crate::watch::Says;
+use hilrig::BrokerEndpoint;
+use hilrig::BrokerLink;
+use hilrig::Plan;
+use hilrig::Session;
+use hilrig::Stop;
+use hilrig::mqtt;
+use hilrig::session::boot_log::Mode;
+use hilrig::session::mqtt_mode::Online;
+use hilrig::watch::Says;
+use hilrig::{Ended, Job};
 
 /// A broker that is set up for this board.
 struct SetUpBroker {
@@ -126,12 +124,12 @@ impl BoardCases<'_> {
         on: &OnBoard<'_>,
         broker: &mut dyn CaseBroker,
     ) -> (Came, Option<Stop>) {
-        let Session { journal, log, .. } = on.session;
-        let restarts = journal.restarts(Restarts::count);
-        let deadline = on.session.plan().deadlines.board;
+        let session = on.session;
+        let restarts = session.restarts();
+        let deadline = session.plan().deadlines.board;
         let done = tokio::select! {
             done = tokio::time::timeout(deadline, self.case(on, broker)) => done,
-            why = restart_check::one_more_than(restarts, journal, log) => Ok(Err(Stop::Failed(why))),
+            why = session.restarted_after(restarts) => Ok(Err(Stop::Failed(why))),
         };
         let stop = match done {
             Ok(Ok(came)) => return (came, None),
@@ -140,9 +138,9 @@ impl BoardCases<'_> {
         };
         if let Stop::Failed(_) = stop {
             // The start that explains it may be on its way.
-            journal.waiting(log.settle()).await;
+            session.settle_log().await;
         }
-        let came = match journal.restarts(|all| all.words_after(restarts)) {
+        let came = match session.restart_after(restarts) {
             Some(why) => Came::died(why),
             None => self.stopped(on, &stop).await,
         };

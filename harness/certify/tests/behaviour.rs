@@ -11,7 +11,7 @@ use hilrig_broker::{
 };
 
 use hilrig::BrokerEndpoint;
-use hilrig::certify::behaviour::{Asked, Missed, Question, ask, rule, rule_for_id};
+use hilrig_certify::behaviour::{Asked, Missed, Question, ask, rule, rule_for_id};
 use hilrig_core::certify::BrokerTls;
 use hilrig_core::certify::case::Behaviour;
 

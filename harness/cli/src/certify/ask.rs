@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hilrig::BrokerEndpoint;
-use hilrig::certify::Trust;
 use hilrig_broker::Login;
 use hilrig_broker::clients::{self, Ask, ClientCertificate, GoesBy};
+use hilrig_certify::Trust;
 use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::{Act, BoardTls, Case, Clock, Trust as By};
 use rustls::pki_types::CertificateDer;

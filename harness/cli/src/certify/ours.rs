@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hilrig::certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
 use hilrig::{BrokerEndpoint, ClientCertificate};
 use hilrig_broker::Login;
 use hilrig_broker::pki::Pki;
 use hilrig_broker::{
     BrokerError, ClientMaterial, FORBIDDEN, Instance, InstanceFacts, Launcher, Material, Order,
 };
+use hilrig_certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
 use hilrig_core::certify::case::Behaviour;
 use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::{Act, BrokerTls, Case, Identity, Line};

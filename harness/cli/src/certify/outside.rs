@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hilrig::BrokerEndpoint;
-use hilrig::certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
 use hilrig_broker::Login;
 use hilrig_broker::clients::{Looked, Tunnel, look};
+use hilrig_certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
 use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::outside::NEEDS_ALLOW_LOAD;
 use hilrig_core::certify::{BrokerTls, Case, CaseResult, Line};
