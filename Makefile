@@ -42,7 +42,7 @@ test: faults
 
 # Every broker that `hilrig certify` can start; missing ones are installed first.
 test-brokers:
-	tools/brokers.sh $(CARGO) test -p hilrig-broker --test software
+	tools/brokers.sh $(CARGO) test -p hilrig-broker --test descriptions
 
 lint: need
 	$(CARGO) fmt --all --check

@@ -3,8 +3,8 @@
 use hilrig_tests::artifacts::hilrig;
 use hilrig_tests::docs::commands::{Helps, missing_targets, refused};
 use hilrig_tests::docs::markdown::Document;
-use hilrig_tests::docs::pictures::PICTURES;
-use hilrig_tests::docs::{files, keys, links, pages, root};
+use hilrig_tests::docs::pictures::{PICTURES, Picture};
+use hilrig_tests::docs::{cargo, files, keys, links, pages, root};
 
 fn nothing_in(found: &[String]) {
     assert!(found.is_empty(), "{}\n", found.join("\n"));
@@ -61,6 +61,12 @@ fn every_make_target_exists() {
 }
 
 #[test]
+fn every_package_and_test_that_cargo_is_given_exists() {
+    let files = files(&root(), &[".md", "Makefile", ".yml", ".sh"]);
+    nothing_in(&cargo::missing_targets(&root(), &files));
+}
+
+#[test]
 fn every_key_exists() {
     let read = |name: &str| {
         let text = std::fs::read_to_string(root().join(name)).expect("a file of the repository");
@@ -80,7 +86,7 @@ fn every_key_exists() {
 
 #[test]
 fn the_pictures_are_current() {
-    for (path, draw) in PICTURES {
+    for Picture { path, draw } in PICTURES {
         let there = std::fs::read_to_string(root().join(path)).unwrap_or_default();
         assert!(there == draw(&root()), "{path} is out of date: run `make pictures`");
     }

@@ -10,7 +10,7 @@ use super::markdown::Document;
 
 /// What one command of `hilrig` accepts, as its help has it.
 #[derive(Debug, Default, Clone)]
-pub struct Accepted {
+pub struct CommandHelp {
     commands: BTreeSet<String>,
     /// Long and short names; whether a value follows, and which values there are.
     flags: BTreeMap<String, (bool, BTreeSet<String>)>,
@@ -18,13 +18,13 @@ pub struct Accepted {
     most: usize,
 }
 
-impl Accepted {
+impl CommandHelp {
     /// Reads a help text.
-    pub fn read(help: &str) -> Accepted {
+    pub fn read(help: &str) -> CommandHelp {
         let flag = Regex::new(r"^ +(?:(-\w), )?(--[\w-]+)( <.+?>)?").expect("a pattern");
         let positional = Regex::new(r"^ +([<\[])[A-Z_]+[>\]](\.\.\.)?").expect("a pattern");
         let value = Regex::new(r"^ +- ([\w-]+)(?::|$)").expect("a pattern");
-        let mut accepted = Accepted::default();
+        let mut accepted = CommandHelp::default();
         let (mut section, mut last) = ("", Vec::new());
         for line in help.lines() {
             if !line.starts_with(' ') && line.ends_with(':') {
@@ -59,7 +59,7 @@ impl Accepted {
 /// The helps of a binary, each asked for once.
 pub struct Helps {
     binary: PathBuf,
-    known: BTreeMap<Vec<String>, Accepted>,
+    known: BTreeMap<Vec<String>, CommandHelp>,
 }
 
 impl Helps {
@@ -69,13 +69,13 @@ impl Helps {
     }
 
     /// What the command at `path` accepts; a path that is no command has an empty help.
-    pub fn get(&mut self, path: &[String]) -> Accepted {
+    pub fn get(&mut self, path: &[String]) -> CommandHelp {
         if let Some(known) = self.known.get(path) {
             return known.clone();
         }
         let ran = Command::new(&self.binary).args(path).arg("--help").output();
         let help = ran.expect("hilrig runs").stdout;
-        let accepted = Accepted::read(&String::from_utf8_lossy(&help));
+        let accepted = CommandHelp::read(&String::from_utf8_lossy(&help));
         self.known.insert(path.to_owned(), accepted.clone());
         accepted
     }
@@ -243,7 +243,7 @@ pub fn missing_targets(root: &Path, pages: &[Document]) -> Vec<String> {
         let own = root.join(&page.path).parent().map(Path::to_owned).unwrap_or_default();
         for (number, line, _) in lines_of(page) {
             for command in commands_of(&line).iter().filter(|command| command[0] == "make") {
-                let mut folders = vec![own.clone(), root.to_owned()];
+                let mut folders = [own.clone(), root.to_owned()];
                 let mut words = command[1..].iter();
                 while let Some(word) = words.next() {
                     if word == "-C" {
@@ -291,9 +291,9 @@ mod tests {
                    Kind\n\n          Possible values:\n          - virtual: one\n          - lm3s6965\n\n  \
                    -h, --help\n";
         let heap = "Arguments:\n  <BEFORE>  One\n  [AFTER]   Another\n\nOptions:\n  -h, --help\n";
-        for (path, help) in [(vec![], top), (vec!["run"], run), (vec!["heap"], heap)] {
-            let path = path.into_iter().map(str::to_owned).collect();
-            helps.known.insert(path, Accepted::read(help));
+        for (path, help) in [("", top), ("run", run), ("heap", heap)] {
+            let path = path.split_whitespace().map(str::to_owned).collect();
+            helps.known.insert(path, CommandHelp::read(help));
         }
         helps
     }

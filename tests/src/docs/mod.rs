@@ -3,6 +3,7 @@
 //! Each check returns its findings as text, `FILE:LINE: what is wrong`, so that a test can print
 //! all of them at once and the checks themselves can be tested with a planted mistake.
 
+pub mod cargo;
 pub mod commands;
 pub mod keys;
 pub mod links;

@@ -8,9 +8,19 @@ use std::path::Path;
 
 use hilrig_report::{HtmlFile, REPORT, Reporter as _, read_events};
 
-/// Each picture: its path in the repository, and how it is drawn.
-pub const PICTURES: [(&str, fn(&Path) -> String); 2] =
-    [("docs/pictures/run.svg", run), ("docs/pictures/architecture.svg", architecture)];
+/// A picture of the documentation.
+pub struct Picture {
+    /// Its path in the repository.
+    pub path: &'static str,
+    /// Draws it, from the repository's folder.
+    pub draw: fn(&Path) -> String,
+}
+
+/// All pictures.
+pub const PICTURES: [Picture; 2] = [
+    Picture { path: "docs/pictures/run.svg", draw: run },
+    Picture { path: "docs/pictures/architecture.svg", draw: architecture },
+];
 
 /// The events that the picture of a run is drawn from.
 const RECORDED: &str = "docs/pictures/run.jsonl";
@@ -118,33 +128,60 @@ fn reaches(crates: &BTreeMap<String, Crate>, from: &str, to: &str) -> bool {
     crates[from].uses.iter().any(|used| used == to || reaches(crates, used, to))
 }
 
+/// The crate that everything uses: a bar at the bottom, without arrows.
+const BOTTOM: &str = "hilrig-core";
+
+/// Width and height of a crate's box.
+const BOX: (f64, f64) = (156.0, 90.0);
+/// Between boxes of a layer, and between layers.
+const GAP: (f64, f64) = (10.0, 40.0);
+
+/// Where the boxes of a layer begin, from left to right: below the middle of their users.
+fn lefts(middles: &[f64]) -> Vec<f64> {
+    let step = BOX.0 + GAP.0;
+    if middles.windows(2).all(|pair| pair[0] == pair[1]) {
+        let width = middles.len() as f64 * step - GAP.0;
+        let first = middles.first().map_or(0.0, |middle| middle - width / 2.0);
+        return (0..middles.len()).map(|number| first + number as f64 * step).collect();
+    }
+    let mut next = 0.0;
+    let place = |middle: &f64| {
+        let left = (middle - BOX.0 / 2.0).max(next);
+        next = left + step;
+        left
+    };
+    middles.iter().map(place).collect()
+}
+
 /// The crates in layers, an arrow for each use that does not follow from others.
 fn architecture(root: &Path) -> String {
-    const BOX: (f64, f64) = (156.0, 90.0);
-    const GAP: (f64, f64) = (10.0, 40.0);
-    let crates = crates(root);
-    let bottom = crates.keys().map(|name| level(&crates, name)).max().unwrap_or(0);
-    let mut places: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-    for layer in 0..=bottom {
-        let mut here: Vec<&str> = crates
-            .keys()
-            .map(String::as_str)
-            .filter(|name| level(&crates, name) == layer)
-            .collect();
-        here.sort_by_key(|name| &crates[*name].folder);
-        let width = here.len() as f64 * (BOX.0 + GAP.0) - GAP.0;
-        // One crate of a layer stands below its only user.
-        let user = match (&here[..], here.first().map(|name| users(&crates, name))) {
-            ([_], Some(users)) if users.len() == 1 => places.get(users[0]).map(|place| place.0),
-            _ => None,
-        };
-        let left = user.unwrap_or((WIDTH - width) / 2.0);
-        for (number, name) in here.iter().enumerate() {
-            let x = left + number as f64 * (BOX.0 + GAP.0);
-            places.insert(name, (x, 14.0 + layer as f64 * (BOX.1 + GAP.1)));
+    let mut crates = crates(root);
+    let bottom = crates.remove(BOTTOM).expect("there is a crate that everything uses");
+    let mut without = Vec::new();
+    for one in crates.values_mut() {
+        if !one.uses.remove(BOTTOM) {
+            without.push(one.folder.clone());
         }
     }
-    let height = 28.0 + (bottom + 1) as f64 * (BOX.1 + GAP.1) - GAP.1;
+    let but =
+        if without.is_empty() { String::new() } else { format!(" but {}", without.join(", ")) };
+    let layers = crates.keys().map(|name| level(&crates, name)).max().unwrap_or(0) + 1;
+    let mut places: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+    for layer in 0..layers {
+        let middle = |name: &str| {
+            let users = users(&crates, name);
+            let sum: f64 = users.iter().map(|user| places[user].0 + BOX.0 / 2.0).sum();
+            if users.is_empty() { WIDTH / 2.0 } else { sum / users.len() as f64 }
+        };
+        let here = crates.keys().map(String::as_str).filter(|name| level(&crates, name) == layer);
+        let mut here: Vec<(f64, &str)> = here.map(|name| (middle(name), name)).collect();
+        here.sort_by(|a, b| a.0.total_cmp(&b.0).then(crates[a.1].folder.cmp(&crates[b.1].folder)));
+        let middles: Vec<f64> = here.iter().map(|(middle, _)| *middle).collect();
+        let y = 14.0 + layer as f64 * (BOX.1 + GAP.1);
+        places.extend(here.iter().zip(lefts(&middles)).map(|((_, name), x)| (*name, (x, y))));
+    }
+    let bar = 14.0 + layers as f64 * (BOX.1 + GAP.1) - GAP.1 / 2.0;
+    let height = bar + 50.0 + 14.0;
     let mut body = String::new();
     for (name, one) in &crates {
         let direct = one.uses.iter().filter(|used| users(&crates, used).contains(&name.as_str()));
@@ -178,6 +215,18 @@ fn architecture(root: &Path) -> String {
             let _ = writeln!(body, "<text x=\"{}\" y=\"{at}\">{line}</text>", x + 8.0);
         }
     }
+    let middle = WIDTH / 2.0;
+    let _ = writeln!(
+        body,
+        "<rect class=\"box\" x=\"20\" y=\"{bar}\" width=\"{}\" height=\"50\" rx=\"6\"/>\
+         <text class=\"name\" x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{}</text>\
+         <text x=\"{middle}\" y=\"{}\" text-anchor=\"middle\">{}; used by all above{but}</text>",
+        WIDTH - 40.0,
+        bar + 20.0,
+        bottom.folder,
+        bar + 37.0,
+        bottom.description
+    );
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\" \
          aria-label=\"The crates: each uses those below it\">\n<style>\n\
