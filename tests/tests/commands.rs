@@ -368,7 +368,7 @@ fn doctor_looks_at_each_board_and_at_the_machine() {
 #[test]
 fn init_writes_what_run_takes_and_overwrites_nothing() {
     let bench = Sandbox::new();
-    bench.run(&["init"]).with_code(exit::USAGE).saying("is left as it is");
+    bench.run(&["init"]).with_code(exit::USAGE).saying("is not overwritten");
     assert_eq!(
         std::fs::read_to_string(bench.path("runner-config.toml")).unwrap(),
         Configuration::new().text()

@@ -196,7 +196,7 @@ fn a_file_that_is_no_firmware_is_told_what_it_is() {
         ("flipped", &flipped, "the checksum is"),
         ("elf", &elf, "it is an ELF file"),
         ("page", b"<!DOCTYPE html>", "its first byte is 0x3c, not the magic 0xe9"),
-        ("esp32", &[0xE9; 64], "the header says 233 segments"),
+        ("esp32", &[0xE9; 64], "the header has a count of 233 segments"),
         ("large", &vec![0xE9; 2 << 20], "do not fit the 1 MiB"),
     ];
     let bench = Sandbox::new();

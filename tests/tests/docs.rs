@@ -4,7 +4,7 @@ use hilrig_tests::artifacts::hilrig;
 use hilrig_tests::docs::commands::{Helps, missing_targets, refused};
 use hilrig_tests::docs::markdown::Document;
 use hilrig_tests::docs::pictures::{PICTURES, Picture};
-use hilrig_tests::docs::{cargo, files, keys, links, pages, root};
+use hilrig_tests::docs::{cargo, files, keys, links, names, pages, root};
 
 fn nothing_in(found: &[String]) {
     assert!(found.is_empty(), "{}\n", found.join("\n"));
@@ -90,4 +90,25 @@ fn the_pictures_are_current() {
         let there = std::fs::read_to_string(root().join(path)).unwrap_or_default();
         assert!(there == draw(&root()), "{path} is out of date: run `make pictures`");
     }
+}
+
+/// The crates with a public API; the binary has none.
+const LIBRARIES: [&str; 10] = [
+    "broker",
+    "harness/boards",
+    "harness/certify",
+    "harness/core",
+    "harness/decode",
+    "harness/file",
+    "harness/report",
+    "harness/rig",
+    "harness/virtual",
+    "wire",
+];
+
+#[test]
+fn a_public_type_has_a_name_of_its_own() {
+    let declared = names::declared(&root(), &LIBRARIES);
+    let page = pages(&root()).into_iter().find(|page| page.path == "ARCHITECTURE.md");
+    nothing_in(&names::unexplained(&page.expect("there is ARCHITECTURE.md"), &declared));
 }

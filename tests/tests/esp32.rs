@@ -100,7 +100,7 @@ fn a_flashing_that_is_interrupted_leaves_nothing_behind() {
     let running = bench.start(&["flash", "--port", &port, "--kind", "esp32c3", "firmware.elf"]);
     rom.wait_written(20);
     running.signal(Signal::INT);
-    running.ended().with_code(exit::RIG_FAULT).saying("half an image");
+    running.ended().with_code(exit::RIG_FAULT).saying("only a part of the image");
     bench.nothing_may_be_left();
     let chip = rom.off();
     assert!(chip.written >= 20 && chip.written < 200_000 / 0x400, "{}", chip.written);

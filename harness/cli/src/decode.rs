@@ -77,7 +77,7 @@ struct Shown {
     json: bool,
     starts: u64,
     told: u64,
-    /// Why nothing more can be said, if so.
+    /// Why the output ended early, if it did.
     failed: Option<Failure>,
 }
 

@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use hilrig::doctor::{Diagnosis, examine};
 use hilrig_core::exit;
+use hilrig_report::terminal_lines;
 
 use crate::args;
 use crate::error::{Failure, print};
@@ -14,18 +15,20 @@ pub async fn doctor(args: &args::Doctor) -> Result<u8, Failure> {
     let mut text = String::new();
     let width = found.iter().map(|finding| finding.what.len()).max().unwrap_or(0);
     for finding in &found {
-        let (word, colour) = match (&finding.mend, finding.needed) {
+        let (word, colour) = match (&finding.fix, finding.needed) {
             (None, _) => ("ok     ", AnsiColor::Green),
             (Some(_), true) => ("missing", AnsiColor::Red),
             (Some(_), false) => ("without", AnsiColor::Yellow),
         };
         let style = Style::new().fg_color(Some(colour.into()));
-        text.push_str(&format!(
-            "{style}{word}{style:#}  {:width$}  {}\n",
-            finding.what, finding.found
-        ));
-        if let Some(mend) = &finding.mend {
-            text.push_str(&format!("         {:width$}  -> {mend}\n", ""));
+        let found = finding.found.lines().flat_map(|line| terminal_lines(line, 11 + width));
+        let fix = finding.fix.iter().flat_map(|fix| terminal_lines(fix, 14 + width));
+        let fix = fix.enumerate().map(|(n, line)| format!("{}{line}", ["-> ", "   "][n.min(1)]));
+        for (n, line) in found.chain(fix).enumerate() {
+            match n {
+                0 => text += &format!("{style}{word}{style:#}  {:width$}  {line}\n", finding.what),
+                _ => text += &format!("         {:width$}  {line}\n", ""),
+            }
         }
     }
     text.push_str(match bad {

@@ -8,10 +8,10 @@ use hilrig_core::{exit, text};
 
 pub use hilrig::Error as Failure;
 
-/// The most of a message that is shown, bytes. A configuration may have a key of a megabyte.
+/// The longest message, bytes. A configuration may have a key of a megabyte.
 const MOST: usize = 16 * 1024;
 
-/// A message as it is shown: without what is hidden, without what drives a terminal, and bounded.
+/// A message without secrets and control characters, and of limited length.
 fn shown(message: &str) -> String {
     let message = text::without_hidden(message);
     let message = text::plain_lines(&message);
@@ -24,7 +24,7 @@ fn shown(message: &str) -> String {
     }
 }
 
-/// Standard error for the log, without what is hidden. Each entry comes in one piece.
+/// Standard error for the log, with secrets masked. Each entry is written in one piece.
 pub struct LogWriter;
 
 impl std::io::Write for LogWriter {
@@ -47,11 +47,11 @@ impl std::io::Write for LogWriter {
 /// Prints a failure.
 pub fn say(failure: &Failure) {
     let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
-    // Nothing can be done where standard error is closed.
+    // Nothing can be done if standard error is closed.
     let _ = writeln!(anstream::stderr(), "{red}error{red:#}: {}", shown(failure.message()));
 }
 
-/// Prints what whoever stands at the bench has to know while a command goes on.
+/// Prints what the user has to know while a command runs.
 pub fn note(text: &str) {
     let yellow = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
     let _ = writeln!(anstream::stderr(), "{yellow}note{yellow:#}: {}", shown(text));
@@ -63,7 +63,7 @@ pub fn warn(message: &str) {
     let _ = writeln!(anstream::stderr(), "{yellow}warning{yellow:#}: {}", shown(message));
 }
 
-/// Prints a result. A reader that has seen enough (`| head`) is no error.
+/// Prints a result. A reader that closes the pipe (`| head`) is no error.
 pub fn print(text: &str) -> Result<u8, Failure> {
     match anstream::stdout().write_all(text.as_bytes()) {
         Ok(()) => Ok(exit::PASSED),

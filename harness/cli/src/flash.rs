@@ -23,7 +23,7 @@ pub async fn flash(args: args::Flash) -> Result<u8, Failure> {
             let contract = load::contract(&config)?;
             if args.which.board.is_none() {
                 return Err(Failure::usage(
-                    "name the image: with --port there is no configuration to take it from",
+                    "name the image: a board named by --port has none in the configuration",
                 ));
             }
             load::image(&config, &contract, kind)?
@@ -33,7 +33,7 @@ pub async fn flash(args: args::Flash) -> Result<u8, Failure> {
     let stop = signals::stop_request()?;
     let done = tokio::select! {
         done = write(&mut *board, &image) => done,
-        why = stop.requested() => Err(Failure::rig(format!("{why}; the board holds half an image now: flash it again"))),
+        why = stop.requested() => Err(Failure::rig(format!("{why}; only a part of the image is on the board: flash it again"))),
     };
     board.release().await;
     let (bytes, time) = done?;

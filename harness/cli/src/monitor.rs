@@ -15,11 +15,11 @@ use crate::args;
 use crate::error::{Failure, note};
 use crate::signals;
 
-/// Shows what a board says until it is told to stop.
+/// Prints a board's log until it is stopped.
 pub async fn monitor(args: args::Monitor) -> Result<u8, Failure> {
     let rates = Rates { console: args.baud, ..Rates::default() };
     let (mut board, kind) = attach::named(&args.config.config, &args.which.name(), rates)?;
-    // Without a configuration there are no heap figures to pick out, and the rest is shown.
+    // Without a configuration no heap figures are marked.
     let (mut heap, mut firmware) = (None, None);
     if args.config.config.exists() {
         let config = load::config(&args.config.config)?;
@@ -53,7 +53,7 @@ pub async fn monitor(args: args::Monitor) -> Result<u8, Failure> {
     };
     let (reset, read) = tokio::join!(reset, read);
     shown.finish();
-    // It has the port open, and whoever waits for the board takes it at once.
+    // The console has the port open, and the next run may open it at once.
     drop(console);
     board.release().await;
     reset.and(read).map(|()| exit::PASSED).map_err(Failure::rig)
@@ -61,7 +61,7 @@ pub async fn monitor(args: args::Monitor) -> Result<u8, Failure> {
 
 struct Shown {
     classifier: Classifier,
-    /// Tells a crash in whole, where there is an ELF to tell more than the line does.
+    /// Decodes whole crashes, if there is an ELF file.
     decoder: Decoder,
     firmware: Option<Firmware>,
     blocks: LineBlocks,
@@ -97,7 +97,7 @@ impl Shown {
             }
             Some(Sighting::Start(start)) => (colour(AnsiColor::Yellow), format!("  <- {start}")),
         };
-        // Whoever reads has gone: the end of the program is near, by SIGPIPE's other name.
+        // A closed pipe ends the program soon.
         let _ = writeln!(anstream::stdout(), "[{seconds:11.6}] {style}{words}{style:#}{mark}");
     }
 

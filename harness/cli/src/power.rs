@@ -11,7 +11,7 @@ use crate::args::{self, PowerAction};
 use crate::error::{Failure, print};
 use crate::signals;
 
-/// Switches a board's power, if no run has the board.
+/// Switches a board's power, if no run has locked the board.
 pub async fn power(args: args::Power) -> Result<u8, Failure> {
     let config = load::config(&args.config.config)?;
     let board = load::choose(&config, &BoardSelection::named(&args.board))?.remove(0);
@@ -19,7 +19,7 @@ pub async fn power(args: args::Power) -> Result<u8, Failure> {
     let name = &board.name;
     let mut power = attach::power(&board).ok_or_else(|| {
         Failure::usage(format!(
-            "board `{name}` has no power line: say in its [board.power] what switches it"
+            "board `{name}` has no power line: describe it in its [board.power]"
         ))
     })?;
     let stop = signals::stop_request()?;
@@ -27,7 +27,7 @@ pub async fn power(args: args::Power) -> Result<u8, Failure> {
     let reason = "switching its power";
     let fault = |fault: hilrig_core::board::BoardFault| Failure::rig(fault);
     power.lock(&locks, reason, Duration::ZERO, |_| {}).await.map_err(fault)?;
-    // Whoever has the port may know nothing of the power line.
+    // A run that locked the port may not know the power line.
     let port = match &board.attached {
         Attached::Control { port, .. } | Attached::Serial { port, .. } => port.path.clone(),
         Attached::Started | Attached::Probe { .. } => None,
@@ -46,7 +46,7 @@ pub async fn power(args: args::Power) -> Result<u8, Failure> {
         why = stop.requested() => Err(Failure::rig(why)),
     };
     if matches!(args.action, PowerAction::Cycle) {
-        // One that was stopped in the middle leaves no board without power.
+        // A cycle that was stopped halfway must not leave the board without power.
         power.release().await;
     }
     done?;

@@ -18,7 +18,7 @@ pub fn report(args: &args::Report) -> Result<u8, Failure> {
     match args.format {
         ReportFormat::Html => {
             let mut html = HtmlFile::new(folder.clone());
-            // A record mostly lies in the folder of records, and the history beside it.
+            // Usually the record is in the folder of records, next to the history.
             if let Some(records) = folder.canonicalize().ok().as_deref().and_then(Path::parent) {
                 html = html.beside(records.join(HISTORY));
             }
@@ -37,15 +37,15 @@ pub fn report(args: &args::Report) -> Result<u8, Failure> {
     }
 }
 
-/// A record, with what its events come to.
+/// A record and the model of its events.
 struct Recorded {
     folder: PathBuf,
     file: PathBuf,
     run: RunModel,
 }
 
-/// Reads the events one by one: those of a long run are larger than what they come to. The events' file
-/// itself may be named, too.
+/// Reads the events one by one, because those of a long run are large. `record` is the folder or the file of
+/// events.
 fn recorded(record: &Path) -> Result<Recorded, Failure> {
     let folder = match record.is_file() {
         true => record.parent().unwrap_or(Path::new("")).to_owned(),

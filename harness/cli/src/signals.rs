@@ -1,4 +1,4 @@
-//! Being asked to stop.
+//! The signals that stop a command.
 
 use std::io;
 
@@ -8,8 +8,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::Failure;
 
-/// Keeps the process when a file reaches `ulimit -f`: the write fails with EFBIG then, which is
-/// reported as a full disk is. A handler and not SIG_IGN, which children would inherit.
+/// Keeps the process alive when a file reaches `ulimit -f`: the write then fails with EFBIG, which is reported
+/// like a full disk. A handler and not SIG_IGN, because children would inherit that.
 pub fn survive_file_limit() {
     if let Err(error) = signal(SignalKind::from_raw(Number::XFSZ.as_raw())) {
         tracing::warn!("SIGXFSZ: {error}");
@@ -19,14 +19,13 @@ pub fn survive_file_limit() {
 /// Stops what runs when the process is asked to stop.
 ///
 /// # Errors
-/// The system takes no handlers.
+/// A signal handler cannot be installed.
 pub fn stop_request() -> Result<StopRequest, Failure> {
     signalled().map(StopRequest::when).map_err(Failure::internal)
 }
 
-/// Resolves with the signal's name when the process is asked to stop. A second signal ends the process
-/// at once: who sends it does not want to wait for the cleaning up. What is left then is swept by
-/// the next run.
+/// Resolves with the signal's name when the process is asked to stop. A second signal ends the process at once,
+/// without the clean-up; the next run removes what is left.
 ///
 /// A signal that the parent process ignores (`nohup`, a job in the background) stays ignored.
 fn signalled() -> io::Result<impl Future<Output = String> + Send + 'static> {

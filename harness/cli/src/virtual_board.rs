@@ -7,7 +7,7 @@ use crate::args;
 use crate::error::{Failure, print};
 use crate::signals;
 
-/// Runs a virtual board until it is told to stop.
+/// Runs a virtual board until it is stopped.
 pub async fn virtual_board(args: args::VirtualBoard) -> Result<u8, Failure> {
     let stop = signals::stop_request()?;
     let seed = args.seed.map_or_else(|| seed_of(&args.state), Ok).map_err(Failure::rig)?;

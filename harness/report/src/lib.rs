@@ -42,4 +42,4 @@ pub use record::{
 pub use reporters::{Reporter, ReporterFault, Reporters, replay};
 pub use summary::SummaryFile;
 pub use terminal::{Live, Plain, TerminalStream, TerminalStyle, certificate_text, terminal};
-pub use text_table::text_table;
+pub use text_table::{terminal_lines, text_table};

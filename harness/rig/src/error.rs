@@ -3,7 +3,7 @@
 use hilrig_core::exit;
 
 /// Why a run, a measurement or a look at the bench cannot go on. The text says what was tried, what
-/// was found and what to do next; it may hold bytes that a user or a board wrote, so print it with
+/// was found and what to do next. It may contain bytes that a user or a board wrote, so print it with
 /// [`hilrig_core::text::plain_lines`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {

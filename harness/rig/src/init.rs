@@ -36,9 +36,9 @@ pub async fn init(file: &Path, ask: bool) -> Result<WrittenConfig, Error> {
     let mut options = std::fs::File::options();
     let made = options.write(true).create_new(true).open(file);
     let mut out = made.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Error::usage(format!(
-            "{shown} is there already, and is left as it is; name another file"
-        )),
+        std::io::ErrorKind::AlreadyExists => {
+            Error::usage(format!("{shown} exists and is not overwritten; name another file"))
+        }
         _ => Error::usage(format!("writing {shown}: {error}")),
     })?;
     let rows = match list_ports(None, ask).await {
@@ -55,14 +55,14 @@ pub async fn init(file: &Path, ask: bool) -> Result<WrittenConfig, Error> {
     Ok(WrittenConfig { boards, incomplete })
 }
 
-/// The entries for what is attached, how many of them are complete, and how many are not.
+/// The entries for what is attached, the number of complete ones, and the number of incomplete ones.
 fn entries(rows: &[ListedPort<'_>], rig: Option<IpAddr>) -> (String, usize, usize) {
     let found: Vec<FoundPort> = rows.iter().map(|row| row.port.clone()).collect();
     let (mut text, mut firmware) = (String::new(), BTreeSet::new());
     let (mut complete, mut left) = (0, 0);
     for row in rows {
         let Some(usb) = &row.port.usb else { continue };
-        // A chip that hilrig knows no way to flash is none.
+        // Only chips that hilrig can flash count.
         let kind = row.chip.as_ref();
         let kind = kind
             .and_then(|chip| serde_json::from_value::<BoardKind>(chip.chip.clone().into()).ok());
@@ -72,7 +72,7 @@ fn entries(rows: &[ListedPort<'_>], rig: Option<IpAddr>) -> (String, usize, usiz
             lacks.push("its chip (`hilrig init --ask` resets the boards and asks them)");
         }
         if key.is_none() {
-            lacks.push("a serial number or a place that tells it from others");
+            lacks.push("a serial number or a USB position that identifies it");
         }
         if rig.is_none() {
             lacks.push("this machine's address, as the board can reach it (`rig`)");
@@ -107,7 +107,7 @@ fn entries(rows: &[ListedPort<'_>], rig: Option<IpAddr>) -> (String, usize, usiz
     for probe in probes() {
         left += 1;
         text.push_str(&format!(
-            "\n# Found: {}. Not known: the chip behind it.\n# [[board]]\n# name = \"probe-{left}\"\n# kind = \"probe\"\n\
+            "\n# Found: {}. Not known: the chip that it debugs.\n# [[board]]\n# name = \"probe-{left}\"\n# kind = \"probe\"\n\
              # chip = \"STM32F411CEUx\"\n# probe = \"{}\"\n# rig = \"{}\"\n",
             probe.name,
             probe.key(),
@@ -127,10 +127,10 @@ fn entries(rows: &[ListedPort<'_>], rig: Option<IpAddr>) -> (String, usize, usiz
     (text, complete, left)
 }
 
-/// The address that this machine has towards its network; none where it is in none.
+/// This machine's address in its network, if it is in one.
 fn own_address() -> Option<IpAddr> {
-    // Connecting a UDP socket sends nothing: the kernel only chooses the way. The address is one that
-    // is kept for documents (RFC 5737), so nobody is meant.
+    // Connecting a UDP socket sends nothing: the kernel only chooses the route. The address
+    // is reserved for documentation (RFC 5737), so it belongs to nobody.
     let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
     socket.connect(("192.0.2.1", 9)).ok()?;
     let address = socket.local_addr().ok()?.ip();

@@ -2,12 +2,12 @@
 
 use tokio::sync::watch;
 
-/// Ends a run early when somebody asks for it. All clones see the same request.
+/// Ends a run early when somebody requests it. All clones see the same request.
 #[derive(Clone, Debug)]
 pub struct StopRequest(watch::Receiver<Option<String>>);
 
 impl StopRequest {
-    /// Nobody asks.
+    /// A request that never comes.
     pub fn never() -> StopRequest {
         StopRequest(watch::channel(None).1)
     }
@@ -19,23 +19,23 @@ impl StopRequest {
         tokio::spawn(async move {
             let reason = asked.await;
             let _ = sender.send(Some(reason));
-            // Those who ask later find it.
+            // Later callers still find the reason.
             sender.closed().await;
         });
         StopRequest(receiver)
     }
 
-    /// Why, if somebody asked.
+    /// The reason, if a stop was requested.
     pub fn reason(&self) -> Option<String> {
         self.0.borrow().clone()
     }
 
-    /// Resolves with the reason once somebody asks.
+    /// Resolves with the reason once a stop is requested.
     pub async fn requested(&self) -> String {
         let mut reason = self.0.clone();
         match reason.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(reason)) => reason.clone(),
-            // Nobody can ask any more.
+            // The request can no longer come.
             _ => std::future::pending().await,
         }
     }

@@ -3,26 +3,27 @@
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
+use hilrig::RunRequest;
 use hilrig::heap::BootsRequest;
 use hilrig::load::BoardSelection;
-use hilrig::{BrokerChoice, RunRequest};
 
-use super::{BoardArgs, ConfigArg, Scenarios, broker_choice};
+use super::run::BOARDS;
+use super::{BoardArgs, BrokerArg, ConfigArg, Scenarios};
 
 /// The commands of `hilrig heap`.
 #[derive(Debug, Subcommand)]
 pub enum HeapCommand {
-    /// Write the figures of some boots into the baseline, a file to be committed.
+    /// Measure some boots and write their figures into the baseline, a file to commit.
     Accept(HeapBoots),
-    /// Fail where a board has less heap than the baseline says.
+    /// Measure some boots and fail if a board has less heap than the baseline.
     Check(HeapCheck),
-    /// Show who held the heap when it was lowest, of a run with the image that keeps it.
+    /// Show which functions had allocated the heap when it was lowest (heap-tracing image).
     Callers(HeapCallers),
-    /// Put two runs, commits or files side by side.
+    /// Compare two runs, commits or files.
     Diff(HeapDiff),
-    /// Find the commit that cost the heap, by halves as `git bisect` does.
+    /// Find the commit that costs heap, as `git bisect` does.
     Bisect(HeapBisect),
-    /// Show the runs so far as a table and a plot, or export them.
+    /// Show all runs as a table and a plot, or export them.
     History(HeapHistory),
 }
 
@@ -31,30 +32,29 @@ pub enum HeapCommand {
 pub struct HeapBoots {
     #[command(flatten)]
     pub config: ConfigArg,
-    /// Run this many virtual boards in place of the configured ones.
-    #[arg(long = "virtual", value_name = "N", conflicts_with = "board")]
+    /// Run this many virtual boards instead of the configured ones.
+    #[arg(long = "virtual", help_heading = BOARDS, value_name = "N", conflicts_with = "board")]
     pub virtual_boards: Option<std::num::NonZeroUsize>,
     /// Run only the board of this name (may be given more than once).
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, help_heading = BOARDS, value_name = "NAME")]
     pub board: Vec<String>,
-    /// Only boards of this kind (may be given more than once); of the baseline, a check judges only these.
-    #[arg(long, value_name = "KIND")]
+    /// Run and judge only boards of this kind (may be given more than once).
+    #[arg(long, help_heading = BOARDS, value_name = "KIND")]
     pub kind: Vec<String>,
-    /// Which broker, by its name, or where it runs; overrides the configuration.
-    #[arg(long, value_name = "BROKER", value_parser = broker_choice())]
-    pub broker: Option<BrokerChoice>,
-    /// Folder that the records go into, in place of the configuration's.
+    #[command(flatten)]
+    pub broker: BrokerArg,
+    /// Folder for the records; overrides the configuration.
     #[arg(long, value_name = "DIR")]
     pub records: Option<PathBuf>,
-    /// How many runs the figures are taken from.
+    /// Number of runs to measure.
     #[arg(long, value_name = "N", default_value = "5")]
     pub boots: std::num::NonZeroUsize,
     #[command(flatten)]
     pub scenarios: Scenarios,
-    /// Take the figures from these records, and run nothing.
+    /// Use the figures of these records, and run nothing.
     #[arg(long, value_name = "RECORD", num_args = 1.., conflicts_with_all = ["boots", "virtual_boards", "board", "broker", "scenario"])]
     pub from: Vec<PathBuf>,
-    /// The baseline; left out, heap-baseline.toml beside the configuration.
+    /// The baseline. By default heap-baseline.toml next to the configuration.
     #[arg(long, value_name = "FILE")]
     pub baseline: Option<PathBuf>,
 }
@@ -71,7 +71,7 @@ impl HeapBoots {
             run: RunRequest {
                 boards,
                 scenarios: self.scenarios.selection(),
-                broker: self.broker.clone(),
+                broker: self.broker.broker.clone(),
                 records: self.records.clone(),
                 ..RunRequest::new(&self.config.config)
             },
@@ -88,25 +88,25 @@ impl HeapBoots {
 pub struct HeapCheck {
     #[command(flatten)]
     pub boots: HeapBoots,
-    /// Judge only what has TEXT in its name, such as `tls_mfl=512` (may be given more than once);
-    /// `measured`: only what these boots measure.
+    /// Judge only entries with TEXT in their name, such as `tls_mfl=512` (may be given more than once).
+    /// `measured` judges only what these boots measured.
     #[arg(long, value_name = "TEXT")]
     pub only: Vec<String>,
-    /// What to print.
+    /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: HeapFormat,
 }
 
-/// How figures side by side are printed.
+/// The format of compared figures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum HeapFormat {
     /// Tables.
     Text,
     /// One JSON object (docs/heap.md).
     Json,
-    /// JUnit XML: a test case for each figure.
+    /// JUnit XML, a test case for each figure.
     Junit,
-    /// Markdown for a job's summary or a comment on GitHub.
+    /// Markdown for a job summary or a comment on GitHub.
     Markdown,
 }
 
@@ -117,10 +117,9 @@ pub struct HeapCallers {
     pub config: ConfigArg,
     #[command(flatten)]
     pub boards: BoardArgs,
-    /// Which broker, by its name, or where it runs; overrides the configuration.
-    #[arg(long, value_name = "BROKER", value_parser = broker_choice())]
-    pub broker: Option<BrokerChoice>,
-    /// Folder that the record goes into, in place of the configuration's.
+    #[command(flatten)]
+    pub broker: BrokerArg,
+    /// Folder for the records; overrides the configuration.
     #[arg(long, value_name = "DIR")]
     pub records: Option<PathBuf>,
     /// Show this record, and run nothing.
@@ -135,24 +134,24 @@ pub struct HeapCallers {
 pub struct HeapDiff {
     /// A record's folder, a baseline (.toml), a run's id (or `latest`), or a commit.
     pub before: PathBuf,
-    /// Another.
+    /// What to compare it with.
     pub after: PathBuf,
     #[command(flatten)]
     pub config: ConfigArg,
-    /// Build a commit that has no figures and boot it, in a working tree of its own, and one that does
-    /// not tell who holds the heap once more with the image that does.
+    /// Build and boot a commit that has no figures, in a separate working tree; then boot its
+    /// heap-tracing image if the other side has the heap's callers.
     #[arg(long)]
     pub measure: bool,
-    /// Builds what is checked out; run by `sh -c` in the repository's top folder.
+    /// Build command; run by `sh -c` in the top folder of the repository.
     #[arg(long, value_name = "COMMAND", default_value = "make firmware", requires = "measure")]
     pub build: String,
-    /// Run this many virtual boards in place of the configured ones.
+    /// Run this many virtual boards instead of the configured ones.
     #[arg(long = "virtual", value_name = "N", requires = "measure")]
     pub virtual_boards: Option<std::num::NonZeroUsize>,
-    /// How many runs the figures of a commit are taken from.
+    /// Number of runs to measure for each commit.
     #[arg(long, value_name = "N", default_value = "5", requires = "measure")]
     pub boots: std::num::NonZeroUsize,
-    /// What to print.
+    /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     pub format: HeapFormat,
 }
@@ -162,19 +161,19 @@ pub struct HeapDiff {
 pub struct HeapBisect {
     #[command(flatten)]
     pub config: ConfigArg,
-    /// A commit that left enough free.
+    /// A commit that leaves enough heap free.
     #[arg(long, value_name = "COMMIT")]
     pub good: String,
-    /// A commit that leaves less.
+    /// A commit that leaves less heap free.
     #[arg(long, value_name = "COMMIT", default_value = "HEAD")]
     pub bad: String,
-    /// Builds what is checked out; run by `sh -c` in the repository's top folder.
+    /// Build command; run by `sh -c` in the top folder of the repository.
     #[arg(long, value_name = "COMMAND", default_value = "make firmware")]
     pub build: String,
-    /// Run this many virtual boards in place of the configured ones.
+    /// Run this many virtual boards instead of the configured ones.
     #[arg(long = "virtual", value_name = "N")]
     pub virtual_boards: Option<std::num::NonZeroUsize>,
-    /// How many runs each commit's figures are taken from.
+    /// Number of runs to measure for each commit.
     #[arg(long, value_name = "N", default_value = "5")]
     pub boots: std::num::NonZeroUsize,
     #[command(flatten)]
@@ -192,10 +191,10 @@ pub struct HeapHistory {
     /// Only the board of this name.
     #[arg(long, value_name = "NAME")]
     pub board: Option<String>,
-    /// The last so many runs.
+    /// Only this many of the last runs.
     #[arg(long, value_name = "N", default_value = "50")]
     pub last: std::num::NonZeroUsize,
-    /// What to print.
+    /// Output format.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: HistoryFormat,
 }
@@ -205,9 +204,9 @@ pub struct HeapHistory {
 pub enum HistoryFormat {
     /// A table and a plot.
     Table,
-    /// One figure a line.
+    /// CSV, one figure a line.
     Csv,
-    /// The same as an array of objects.
+    /// JSON, an array of figures.
     Json,
     /// Bencher Metric Format, of the last run.
     Bencher,

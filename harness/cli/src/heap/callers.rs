@@ -10,8 +10,7 @@ use crate::error::{Failure, print};
 use crate::run::say_trouble;
 use crate::{args, signals};
 
-/// Shows who held the heap in each phase, of a run that is over or of one now. Its exit code is the
-/// run's.
+/// Prints the heap's callers in each phase, of a recorded run or of one now. The exit code is the run's.
 pub async fn callers(args: &args::HeapCallers) -> Result<u8, Failure> {
     let (code, run) = match &args.from {
         Some(record) => (exit::PASSED, recorded(record)?),
@@ -20,7 +19,7 @@ pub async fn callers(args: &args::HeapCallers) -> Result<u8, Failure> {
                 boards: args.boards.selection(),
                 scenarios: args.scenarios.selection(),
                 callers: true,
-                broker: args.broker.clone(),
+                broker: args.broker.broker.clone(),
                 records: args.records.clone(),
                 ..RunRequest::new(&args.config.config)
             };
@@ -35,12 +34,12 @@ pub async fn callers(args: &args::HeapCallers) -> Result<u8, Failure> {
         .iter()
         .flat_map(|board| {
             let name = &board.name;
-            board.callers.values().map(move |told| format!("\n{}", callers_table(name, told)))
+            board.callers.values().map(move |lowest| format!("\n{}", callers_table(name, lowest)))
         })
         .collect();
     if text.is_empty() {
         return Err(Failure::usage(
-            "no board told who held its heap: it takes an image that keeps it (docs/heap.md), and a contract with [heap.callers]",
+            "no board reported its heap's callers: that needs a heap-tracing image (docs/heap.md) and a contract with [heap.callers]",
         ));
     }
     print(&format!("{}{text}", sections_table(&run)))?;

@@ -11,7 +11,7 @@ use crate::args::{self, HeapFormat};
 use crate::error::{Failure, print};
 use crate::signals;
 
-/// Puts two runs, commits or files side by side. What they differ by is no failure: `check` judges.
+/// Compares two runs, commits or files. A difference is no failure: `check` judges.
 pub async fn diff(args: &args::HeapDiff) -> Result<u8, Failure> {
     let measure = args.measure.then(|| MeasureRequest {
         build: args.build.clone(),

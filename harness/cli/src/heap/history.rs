@@ -10,7 +10,7 @@ use hilrig_report::{History, HistoryFilter};
 use crate::args::{self, HeapFormat, HistoryFormat};
 use crate::error::{Failure, print};
 
-/// Shows or exports the figures of the runs so far.
+/// Prints or exports the figures of all runs.
 pub fn history(args: &args::HeapHistory) -> Result<u8, Failure> {
     let records = load::config(&args.config.config)?.records;
     let history = opened(&records, &super::notices(HeapFormat::Text))?;
@@ -23,7 +23,7 @@ pub fn history(args: &args::HeapHistory) -> Result<u8, Failure> {
     };
     let rows = history.rows(&wanted).map_err(Failure::rig)?;
     print(&match args.format {
-        HistoryFormat::Table if rows.is_empty() => "No run has told heap figures yet.\n".into(),
+        HistoryFormat::Table if rows.is_empty() => "No run has reported heap figures yet.\n".into(),
         HistoryFormat::Table => format!("{}\n{}", history_table(&rows), history_plots(&rows)),
         HistoryFormat::Csv => export::csv(&rows),
         HistoryFormat::Json => export::json(&rows).map_err(Failure::internal)?,
@@ -32,7 +32,7 @@ pub fn history(args: &args::HeapHistory) -> Result<u8, Failure> {
     })
 }
 
-/// A board or a kind that the history has nothing of is a slip, and no empty table.
+/// A board or a kind that is not in the history is an error, not an empty table.
 fn known(args: &args::HeapHistory, history: &History) -> Result<(), Failure> {
     let boards = history.boards().map_err(Failure::rig)?;
     let of_kind = |kind: &String| args.kind.as_ref().is_none_or(|wanted| wanted == kind);

@@ -38,7 +38,8 @@ pub fn diff_tables(compared: &[KeyComparison], callers: &CallerChanges) -> Strin
 pub fn figures_table(key: &Key, entry: &Entry) -> String {
     let mut rows = Vec::new();
     for (phase, figures) in &entry.figures {
-        let figure = |metric| figures.get(&metric).map_or("not told".into(), ToString::to_string);
+        let figure =
+            |metric| figures.get(&metric).map_or("not reported".into(), ToString::to_string);
         rows.push(vec![
             phase.name().to_owned(),
             figure(Metric::LowestFree),
@@ -125,7 +126,7 @@ pub fn static_memory_table(
     format!("{}\n", text_table(&heads, rows))
 }
 
-/// What the images of a run take of their chips' memory before they run.
+/// Static memory of the images of a run.
 pub fn sections_table(run: &RunModel) -> String {
     let firmware = run.started.iter().flat_map(|started| &started.firmware);
     let with = firmware.filter(|firmware| !firmware.sections.is_empty());
@@ -139,7 +140,7 @@ pub fn sections_table(run: &RunModel) -> String {
     tables.collect()
 }
 
-/// Who held the heap of a board when it was lowest in a phase.
+/// The heap's callers of a board when its free heap was lowest in a phase.
 pub fn callers_table(board: &str, told: &HeapCallers) -> String {
     let mut rows: Vec<Vec<String>> = caller_rows(told)
         .into_iter()
@@ -148,12 +149,12 @@ pub fn callers_table(board: &str, told: &HeapCallers) -> String {
             vec![bytes.to_string(), blocks, name, place]
         })
         .collect();
-    rows.push(vec![told.told().to_string(), String::new(), "told in all".into()]);
+    rows.push(vec![told.told().to_string(), String::new(), "reported in all".into()]);
     let heads = ["bytes", "blocks", "function", "place"];
-    format!("{board}, {}; held then by\n{}", at_lowest(told), text_table(&heads, rows))
+    format!("{board}, {}; allocated then by\n{}", at_lowest(told), text_table(&heads, rows))
 }
 
-/// Which functions hold another share of the heap than before.
+/// The functions that allocate more or less than before.
 fn caller_changes(changes: &BTreeMap<HeapPhase, Vec<CallerChange>>) -> String {
     if changes.is_empty() {
         return String::new();
@@ -174,8 +175,8 @@ fn caller_changes(changes: &BTreeMap<HeapPhase, Vec<CallerChange>>) -> String {
     });
     let rows: Vec<Vec<String>> = rows.collect();
     if rows.is_empty() {
-        return "no function holds more or less of the heap than before\n\n".into();
+        return "no function allocates more or less than before\n\n".into();
     }
-    let heads = ["phase", "held at the lowest, B", "before", "after", "change"];
+    let heads = ["phase", "allocated at the lowest, B", "before", "after", "change"];
     format!("{}\n", text_table(&heads, rows))
 }

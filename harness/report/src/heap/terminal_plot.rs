@@ -11,7 +11,7 @@ use crate::history::HistoryRow;
 
 /// Lines of a plot.
 const HEIGHT: usize = 12;
-/// Runs in a plot, so that it fits 80 columns.
+/// Runs in a plot: it fits 80 columns.
 const WIDTH: usize = 66;
 
 /// One plot for each thing that can be compared: the lowest free heap, run by run.
@@ -31,7 +31,7 @@ fn plot(of: &Key, rows: &[HistoryRow]) -> String {
     else {
         return String::new();
     };
-    // A flat line is in the middle, and noise of a few bytes does not look like a landslide.
+    // At least 1 KiB high: a flat line is in the middle, and noise of a few bytes stays small.
     let room = 1024_u64.saturating_sub(high - low) / 2;
     let (low, high) = (low.saturating_sub(room), high + room);
     let line_of =

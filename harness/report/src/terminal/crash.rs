@@ -7,6 +7,7 @@ use hilrig_core::crash::Crash;
 use super::style::TerminalStyle;
 use super::words::clean;
 use crate::model::{BoardModel, came_again};
+use crate::text_table::wrapped;
 
 /// Columns of a terminal that does not say how many it has.
 const COLUMNS: usize = 100;
@@ -76,29 +77,6 @@ fn tell(text: &str, columns: usize, out: &mut String) {
     for line in wrapped(&clean(text), columns) {
         let _ = writeln!(out, "{:1$}{line}", "", INDENT + 2);
     }
-}
-
-/// `text` in lines of at most so many columns, cut between words where there are any.
-fn wrapped(text: &str, columns: usize) -> Vec<String> {
-    let mut lines: Vec<Vec<char>> = vec![Vec::new()];
-    for word in text.split(' ') {
-        let word: Vec<char> = word.chars().collect();
-        let last = lines.last_mut().expect("there is one");
-        if last.is_empty() {
-            // The first word of a line.
-        } else if last.len() + 1 + word.len() <= columns {
-            last.push(' ');
-        } else {
-            lines.push(Vec::new());
-        }
-        for c in word {
-            if lines.last().is_some_and(|last| last.len() == columns) {
-                lines.push(Vec::new());
-            }
-            lines.last_mut().expect("there is one").push(c);
-        }
-    }
-    lines.into_iter().map(String::from_iter).collect()
 }
 
 /// The beginning says most.

@@ -20,7 +20,7 @@ pub struct TerminalStyle {
 
 impl TerminalStyle {
     /// Colour only on a terminal, and not where `NO_COLOR` or the like forbids it.
-    pub(super) fn of<S: RawStream + IsTerminal + AsFd>(stream: &S) -> TerminalStyle {
+    pub(crate) fn of<S: RawStream + IsTerminal + AsFd>(stream: &S) -> TerminalStyle {
         if !IsTerminal::is_terminal(stream) {
             return TerminalStyle::default();
         }

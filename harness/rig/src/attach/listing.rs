@@ -50,8 +50,8 @@ pub async fn list_ports(
     Ok((rows, missing))
 }
 
-/// Gives each row its board, adds rows for boards on ports that the system does not list (a virtual
-/// board's pty), and tells of those that are not found.
+/// Gives each row its board and adds rows for boards on ports that the system does not list (a virtual
+/// board's pty). Returns a line for each board that is not found.
 fn name<'a>(
     config: Option<&'a Config>,
     found: &[FoundPort],
@@ -93,12 +93,12 @@ fn name<'a>(
     missing
 }
 
-/// Asks every chip, all at once: a port without one takes seconds to be told from one.
+/// Asks every chip, all at once: a port without a chip is only known after seconds.
 async fn ask_all(rows: &mut [ListedPort<'_>], found: &[FoundPort]) {
     let local = LocalSet::new();
     let mut asking = JoinSet::new();
     for (number, row) in rows.iter().enumerate() {
-        // What hangs on the main board's own ports nobody knows, unless a board is named there.
+        // Anything may be attached to the main board's own ports, unless a board is configured there.
         if row.port.usb.is_none() && row.board.is_none() {
             continue;
         }

@@ -21,7 +21,7 @@ use self::real::{probe, search, serial};
 use self::started::{start_arm, start_virtual};
 use crate::folders::state_folder;
 
-/// The boards, and what runs beside them.
+/// The boards of a run, with the processes of the virtual ones.
 pub struct AttachedBoards {
     boards: Vec<(Box<dyn Board>, BoardKind)>,
     virtual_boards: Vec<Serving>,

@@ -19,7 +19,7 @@ use hilrig_virtual::ControlSocket;
 use crate::folders::lock_folder;
 use crate::load::port_id;
 
-/// All boards of the configuration, for those that look for their own port beside the others.
+/// All boards of the configuration: a board finds its own port by ruling out the others'.
 pub fn neighbours(config: &Config) -> Rc<hilrig_boards::Neighbours> {
     let boards = config.boards.iter().filter_map(|board| Some(query(board, port_id(board)?)));
     Rc::new(hilrig_boards::Neighbours::new(boards.collect()))
@@ -29,6 +29,7 @@ fn query(board: &BoardConfig, id: &PortId) -> PortQuery {
     PortQuery { board: board.name.clone(), id: id.clone(), mac: board.mac }
 }
 
+/// A board that looks for its own port when it is locked.
 pub fn search(neighbours: &Rc<hilrig_boards::Neighbours>, board: &BoardConfig, id: &PortId) -> At {
     At::Sought(PortSearch { query: query(board, id), neighbours: Rc::clone(neighbours) })
 }
@@ -70,7 +71,7 @@ pub fn serial(
     SerialBoard::new(settings, lines)
 }
 
-/// One board behind a debug probe. `firmware` is the image whose console it may have already.
+/// One board on a debug probe. `firmware` is the image whose console may be read without flashing.
 pub fn probe(
     board: &BoardConfig,
     chip: &str,

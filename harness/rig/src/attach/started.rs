@@ -23,6 +23,7 @@ fn folder(board: &str) -> String {
     }
 }
 
+/// Starts an ESP8266-class board.
 pub async fn start_virtual(
     config: &Config,
     board: &BoardConfig,
@@ -49,6 +50,7 @@ pub async fn start_virtual(
     Ok((serving, made))
 }
 
+/// Starts an LM3S6965 board.
 pub async fn start_arm(
     config: &Config,
     board: &BoardConfig,

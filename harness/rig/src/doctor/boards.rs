@@ -16,7 +16,7 @@ pub async fn boards(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
     let Some(config) = config.filter(|config| !config.boards.is_empty()) else { return };
     let (rows, unfound) = match list_ports(Some(config), false).await {
         Ok(found) => found,
-        // That the system lists no ports is a finding of its own.
+        // The list of ports has a finding of its own.
         Err(_) => return,
     };
     let probes = probes();
@@ -29,27 +29,27 @@ pub async fn boards(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
                     Ok(status) => Ok(format!("{port}, MAC {}", status.mac)),
                     Err(fault) => Err(Wrong {
                         found: fault.to_string(),
-                        mend: "hilrig virtual-board --state DIR, with its `port` and `control` in the configuration".into(),
+                        fix: "hilrig virtual-board --state DIR, with its `port` and `control` in the configuration".into(),
                     }),
                 },
             },
             Attached::Serial { .. } => on_port(board, &rows, &unfound),
-            // A run starts it itself; QEMU and the images are findings of their own.
+            // The run starts it; QEMU and the images have findings of their own.
             Attached::Started => Ok("started by the run".into()),
         };
         let what = format!("board {}", board.name);
         findings.push(match found.and_then(|found| reached(board).map(|()| found)) {
             Ok(found) => ok(what, found),
-            Err(Wrong { found, mend }) => missing(what, found, mend),
+            Err(Wrong { found, fix }) => missing(what, found, fix),
         });
         power(board, findings);
     }
 }
 
-/// What is wrong with a board, and what to do about it.
+/// What is wrong with a board, and how to fix it.
 struct Wrong {
     found: String,
-    mend: String,
+    fix: String,
 }
 
 fn on_port(
@@ -62,20 +62,20 @@ fn on_port(
         let own = format!("Board `{}`", board.name);
         let why = unfound.iter().find(|line| line.starts_with(&own));
         return match (why, board.mac) {
-            // Its MAC tells its port when it is locked; with no port at all there is none to ask.
+            // Its port is found by its MAC when it is locked; without any port that is not possible.
             (Some(why), Some(mac)) if why.contains("may be its own") => {
                 Ok(format!("{mac}: {}", why.trim_start_matches(&own).trim_start_matches(": ")))
             }
             (why, _) => Err(Wrong {
-                found: why.cloned().unwrap_or_else(|| "no port is its own".into()),
-                mend: "hilrig boards (lists what is attached)".into(),
+                found: why.cloned().unwrap_or_else(|| "no port matches it".into()),
+                fix: "hilrig boards (lists what is attached)".into(),
             }),
         };
     };
     match &row.port.no_access {
         Some(help) => Err(Wrong {
             found: format!("{} is not open to this user", row.port.port.display()),
-            mend: help.clone(),
+            fix: help.clone(),
         }),
         None => Ok(row.port.port.display().to_string()),
     }
@@ -90,7 +90,7 @@ fn on_probe(selector: Option<&str>, probes: &[FoundProbe]) -> Result<String, Wro
         [probe] => match &probe.no_access {
             Some(help) => Err(Wrong {
                 found: format!("{} is not open to this user", probe.key()),
-                mend: help.clone(),
+                fix: help.clone(),
             }),
             None => Ok(format!("{}, {}", probe.key(), probe.name)),
         },
@@ -99,16 +99,16 @@ fn on_probe(selector: Option<&str>, probes: &[FoundProbe]) -> Result<String, Wro
                 Some(key) => format!("no debug probe {key} is attached"),
                 None => "no debug probe is attached".into(),
             },
-            mend: "plug it in; hilrig boards (lists what is attached)".into(),
+            fix: "plug it in; hilrig boards (lists what is attached)".into(),
         }),
         several => Err(Wrong {
             found: format!("{} are attached", counted(several.len(), "debug probe")),
-            mend: "name the right one: `probe` in its [[board]]; hilrig boards lists them".into(),
+            fix: "name the right one: `probe` in its [[board]]; hilrig boards lists them".into(),
         }),
     }
 }
 
-/// The board reaches the rig at an address of this machine. A virtual board has one of its own for it.
+/// The board must reach the rig at an address of this machine. A virtual board uses a built-in one.
 fn reached(board: &BoardConfig) -> Result<(), Wrong> {
     if board.kind.is_virtual() || matches!(board.attached, Attached::Control { .. }) {
         return Ok(());
@@ -116,13 +116,12 @@ fn reached(board: &BoardConfig) -> Result<(), Wrong> {
     let rig: IpAddr = board.rig;
     UdpSocket::bind((rig, 0)).map(drop).map_err(|error| Wrong {
         found: format!("`rig` is {rig}, and this machine has no such address: {error}"),
-        mend: "write an address of this machine that the board reaches (hostname -I lists them)"
+        fix: "write an address of this machine that the board reaches (hostname -I lists them)"
             .into(),
     })
 }
 
-/// The program that switches the board's power. Relays are not asked: that a request switches nothing
-/// is not known of them.
+/// The program that switches the board's power. Relays are not queried: a query might switch them.
 fn power(board: &BoardConfig, findings: &mut Vec<Diagnosis>) {
     let Some(power) = &board.power else { return };
     if matches!(power.line, PowerLine::Hub { .. }) && uhubctl().is_none() {

@@ -1,5 +1,5 @@
-//! What a run needs of the machine: room for its record and its temporary files, a clock, open files,
-//! the secrets in the environment.
+//! What a run needs of the machine: disk space for records and temporary files, a clock, open files, secrets
+//! in the environment.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -12,8 +12,7 @@ use rustix::process::{Resource, getrlimit};
 use super::{Diagnosis, missing, ok};
 use crate::{limits, load};
 
-/// Free space that a run must find. A record of one board takes some 100 KiB, a virtual board's flash
-/// file 4 MiB.
+/// Free space that a run needs. A record has about 100 KiB for each board, a virtual board's flash file 4 MiB.
 const FREE: u64 = 64 * 1024 * 1024;
 
 /// Looks at what a run needs of the machine.
@@ -30,42 +29,42 @@ pub fn machine(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
     }
 }
 
-/// A folder that is written to, or that is made in one that is written to.
+/// A folder that must be writable, or whose parent must be.
 fn folder(what: &'static str, folder: &Path, by: &str) -> Diagnosis {
-    let mend = || format!("make room or another folder: {by}");
-    // TMPDIR must be there; the records' folder is made.
+    let fix = || format!("free space, or use another folder: {by}");
+    // TMPDIR must exist; the folder of records is created.
     let there = match what {
         "records" => nearest(folder),
         _ => folder.to_owned(),
     };
     if !there.is_dir() {
-        let found = format!("{} is no folder that is there", there.display());
-        return missing(what, found, mend());
+        let found = format!("there is no folder {}", there.display());
+        return missing(what, found, fix());
     }
     if let Err(error) = access(&there, Access::WRITE_OK | Access::EXEC_OK) {
-        return missing(what, format!("{} cannot be written to: {error}", there.display()), mend());
+        return missing(what, format!("{} cannot be written to: {error}", there.display()), fix());
     }
     match statvfs(&there) {
         Ok(disk) => {
             let free = disk.f_bavail.saturating_mul(disk.f_frsize);
             let found = format!("{}, {} MiB free", folder.display(), free / (1024 * 1024));
             match free < FREE {
-                true => missing(what, found, mend()),
+                true => missing(what, found, fix()),
                 false => ok(what, found),
             }
         }
-        Err(error) => missing(what, format!("{}: {error}", there.display()), mend()),
+        Err(error) => missing(what, format!("{}: {error}", there.display()), fix()),
     }
 }
 
-/// The folder, or the nearest one above it that is there.
+/// The folder, or the nearest one above it that exists.
 fn nearest(folder: &Path) -> PathBuf {
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let mut above = absolute.ancestors().filter(|folder| folder.exists());
     above.next().unwrap_or(Path::new("/")).to_owned()
 }
 
-/// The run's certificates begin now: a clock before the files that the run uses is wrong.
+/// The run's certificates are valid from now on: a clock before the files that the run uses is wrong.
 fn clock(config: Option<&Config>) -> Diagnosis {
     let now = SystemTime::now();
     let written = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
@@ -79,7 +78,7 @@ fn clock(config: Option<&Config>) -> Diagnosis {
     match newest {
         Some((written, path)) if now + Duration::from_hours(24) < written => missing(
             "clock",
-            format!("it is {today} here, and {} was written later", path.display()),
+            format!("the clock shows {today}, and {} was written later", path.display()),
             "timedatectl set-ntp true, or date --set".into(),
         ),
         _ => ok("clock", today.to_string()),
@@ -94,7 +93,7 @@ fn files(config: Option<&Config>) -> Diagnosis {
     match limit.maximum.or(limit.current) {
         Some(limit) if limit < need => missing(
             "open files",
-            format!("at most {limit}, and {} may take {need}", counted(boards, "board")),
+            format!("at most {limit}, and {} may need {need}", counted(boards, "board")),
             format!("ulimit -n {need}"),
         ),
         Some(limit) => ok("open files", format!("at most {limit}")),

@@ -22,16 +22,16 @@ pub struct Diagnosis {
     pub what: Cow<'static, str>,
     /// Version or place, or what is wrong.
     pub found: String,
-    /// The command that mends it; none where nothing is wrong.
-    pub mend: Option<String>,
-    /// Whether a run cannot do without.
+    /// The command that fixes it; `None` if nothing is wrong.
+    pub fix: Option<String>,
+    /// Whether a run needs it.
     pub needed: bool,
 }
 
 impl Diagnosis {
     /// A run needs it, and it is not there.
     pub fn is_missing(&self) -> bool {
-        self.needed && self.mend.is_some()
+        self.needed && self.fix.is_some()
     }
 }
 
@@ -64,7 +64,7 @@ fn configuration(path: &Path, findings: &mut Vec<Diagnosis>) -> Option<Config> {
             findings.push(Diagnosis {
                 what: "configuration".into(),
                 found: error.message().to_owned(),
-                mend: Some("hilrig init".into()),
+                fix: Some("hilrig init".into()),
                 needed: true,
             });
             None
@@ -100,7 +100,7 @@ fn firmware(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
         Err(error) => Diagnosis {
             what: "firmware".into(),
             found: error.message().to_owned(),
-            mend: Some(
+            fix: Some(
                 "make firmware (in the folder of hilrig's sources), or name your own files".into(),
             ),
             needed: true,
@@ -127,7 +127,7 @@ fn qemu(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
     };
     let kinds = config.map_or_else(|| BTreeSet::from([BoardKind::Virtual]), kinds);
     let xtensa = program(|config| &config.virtual_.qemu, "qemu-system-xtensa");
-    // A bench of real boards does without it, and who has no Arm board needs none for Arm.
+    // Only virtual boards need it, and only Arm boards need the one for Arm.
     let needed = has(&kinds, VirtualChip::Esp8266);
     findings.push(one_qemu("QEMU", &xtensa, "qemu-system-misc", needed));
     if has(&kinds, VirtualChip::Lm3s6965) {
@@ -138,8 +138,8 @@ fn qemu(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
 
 fn one_qemu(what: &'static str, qemu: &Path, package: &str, needed: bool) -> Diagnosis {
     let missing = |found| {
-        let mend = Some(format!("apt-get install {package}"));
-        Diagnosis { what: what.into(), found, mend, needed }
+        let fix = Some(format!("apt-get install {package}"));
+        Diagnosis { what: what.into(), found, fix, needed }
     };
     match std::process::Command::new(qemu).arg("--version").output() {
         Ok(output) if output.status.success() => {
@@ -161,8 +161,8 @@ async fn broker(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
     let software = match Software::configured(&config.broker) {
         Ok(software) => software,
         Err(found) => {
-            let mend = "name one of them in the configuration".into();
-            return findings.push(missing("broker", found, mend));
+            let fix = "name one of them in the configuration".into();
+            return findings.push(missing("broker", found, fix));
         }
     };
     let status = engine_status(&software).await;
@@ -179,7 +179,7 @@ async fn broker(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
         Err(found) => Diagnosis {
             what: "Docker engine".into(),
             found,
-            mend: Some(
+            fix: Some(
                 "apt-get install docker.io, and be in the group docker (or start dockerd)".into(),
             ),
             needed: kind == BrokerKind::Container || (kind == BrokerKind::Auto && !process),
@@ -194,7 +194,7 @@ async fn broker(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
         Err(found) => Diagnosis {
             what: name.into(),
             found,
-            mend: Some(software.install_with()),
+            fix: Some(software.install_with()),
             needed: kind == BrokerKind::Process || (kind == BrokerKind::Auto && !engine),
         },
     });
@@ -211,7 +211,7 @@ fn other_brokers(configured: &str, findings: &mut Vec<Diagnosis>) {
                 "{} is not installed; only a run or a certification that names it needs it",
                 software.title
             ),
-            mend: Some(software.install_with()),
+            fix: Some(software.install_with()),
             needed: false,
         },
     }));
@@ -229,7 +229,7 @@ fn ports(findings: &mut Vec<Diagnosis>) {
                         usb.len(),
                         port.port.display()
                     ),
-                    mend: Some(help.clone()),
+                    fix: Some(help.clone()),
                     needed: false,
                 },
                 None => ok("serial ports", format!("{} on USB", usb.len())),
@@ -238,17 +238,17 @@ fn ports(findings: &mut Vec<Diagnosis>) {
         Err(fault) => Diagnosis {
             what: "serial ports".into(),
             found: fault.to_string(),
-            mend: Some("mount sysfs".into()),
+            fix: Some("mount sysfs".into()),
             needed: false,
         },
     });
 }
 
 fn ok(what: impl Into<Cow<'static, str>>, found: String) -> Diagnosis {
-    Diagnosis { what: what.into(), found, mend: None, needed: false }
+    Diagnosis { what: what.into(), found, fix: None, needed: false }
 }
 
-/// What a run needs and is not there.
-fn missing(what: impl Into<Cow<'static, str>>, found: String, mend: String) -> Diagnosis {
-    Diagnosis { what: what.into(), found, mend: Some(mend), needed: true }
+/// A run needs it, and it is missing.
+fn missing(what: impl Into<Cow<'static, str>>, found: String, fix: String) -> Diagnosis {
+    Diagnosis { what: what.into(), found, fix: Some(fix), needed: true }
 }

@@ -11,7 +11,7 @@ use super::Notices;
 use super::boots::{BootsRequest, runs};
 use crate::{Error, StopRequest};
 
-/// In the names of what is judged: what these boots measure, whatever that is.
+/// As a name: judge only what these boots measured.
 const MEASURED: &str = "measured";
 
 /// What was accepted into a baseline.
@@ -20,7 +20,7 @@ pub struct Accepted {
     pub file: PathBuf,
     /// The figures, by what they are of.
     pub entries: Vec<(Key, Entry)>,
-    /// The boots that say nothing of the firmware.
+    /// Boots that were not measured, for reasons of the bench.
     pub left_out: Vec<UnmeasuredBoot>,
 }
 

@@ -1,4 +1,4 @@
-//! `hilrig heap bisect`: the commit that cost the heap.
+//! Finds the commit that costs heap, as `git bisect` does.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub struct BisectRequest {
     pub boards: BoardSelection,
     /// How many runs each commit's figures are taken from.
     pub boots: usize,
-    /// What the boards are put through.
+    /// What runs after the main path.
     pub scenarios: ScenarioSelection,
 }
 
@@ -45,7 +45,7 @@ pub struct FirstBad {
     pub key: Option<Key>,
 }
 
-/// What a commit is, next to the good one.
+/// A commit compared with the good one.
 enum Is {
     Good,
     Bad(Cost),
@@ -60,7 +60,7 @@ struct Cost {
     key: Option<Key>,
 }
 
-/// Finds it, in a working tree of its own: the user's stays as it is.
+/// Searches in a separate working tree; the user's is not touched.
 ///
 /// # Errors
 /// A commit is not found, the good one has no figures, nothing is worse, or the first bad commit is one of
@@ -71,7 +71,7 @@ pub async fn bisect(
     notices: &Notices<'_>,
 ) -> Result<FirstBad, Error> {
     let place = InRepository::of(&request.config).await?;
-    // With the user's own: they are the evidence, and the working tree goes.
+    // In the user's own folder: the working tree is removed.
     let records = load::config(&request.config)?.records;
     let tree = WorkTree::add(&place.root, &request.bad).await?;
     let config = tree.path.join(&place.config);
@@ -96,13 +96,13 @@ async fn search(
             return Err(Error::rig(format!("{} has no figures: {why}", &good[..12])));
         }
     };
-    line(notices, &good, "good", "what the others are compared with", reference.how())?;
+    line(notices, &good, "good", "the reference", reference.how())?;
     let figures = commits.figures(&bad, Some(&reference)).await?;
     let mut cost = match step(notices, &bad, &reference, &figures)? {
         Is::Bad(cost) => cost,
         Is::Good => {
             return Err(Error::usage(format!(
-                "{} leaves as much heap free as {}: there is nothing to be found between them",
+                "{} leaves as much heap free as {}: no commit between them costs heap",
                 &bad[..12],
                 request.good
             )));
@@ -117,7 +117,7 @@ async fn search(
         let mut list = vec!["rev-list", "--bisect-all", &bad, "--not"];
         list.extend(goods.iter().map(String::as_str));
         let between = git(&tree.path, &list).await?;
-        // Those that halve what is left come first; the bad one itself is among them.
+        // The commits that halve the rest come first; the bad one itself is among them.
         let left = between.lines().filter_map(|line| line.split(' ').next());
         let left: Vec<&str> = left.filter(|commit| *commit != bad).collect();
         let Some(next) = left.iter().find(|commit| !skipped.contains(**commit)) else {

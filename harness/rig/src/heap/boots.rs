@@ -1,4 +1,4 @@
-//! The boots that figures are taken from: run now, or recorded before.
+//! The boots that are measured: run now, or recorded before.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,18 +12,18 @@ use super::{Notice, Notices};
 use crate::load::{self, BoardSelection};
 use crate::{Error, FinishedRun, RunRequest, StopRequest, run_recorded};
 
-/// Runs, and why there are no more of them where more were asked for.
+/// The runs of a measurement, and why there are fewer than were requested.
 pub struct MeasuredRuns {
     /// The runs.
     pub runs: Vec<RunModel>,
     /// Why they ended early.
     pub cut_short: Option<String>,
-    /// The same, where it was somebody who stopped them.
+    /// The same, if a signal stopped them.
     pub stopped: Option<String>,
 }
 
 impl MeasuredRuns {
-    /// The boots that say nothing of the firmware.
+    /// Boots that were not measured, for reasons of the bench.
     pub fn left_out(&self) -> Vec<UnmeasuredBoot> {
         unmeasured_boots(&self.runs, &Scope::default()).left_out
     }
@@ -31,7 +31,7 @@ impl MeasuredRuns {
     /// That they were not stopped, and that more than half of the boots were measured or failed.
     ///
     /// # Errors
-    /// They say too little, for the bench's reasons.
+    /// Too few boots were measured, for reasons of the bench.
     pub fn enough(&self) -> Result<(), Error> {
         let left_out = self.left_out();
         let boots: usize = self.runs.iter().map(|run| run.boards.len()).sum();
@@ -50,18 +50,18 @@ impl MeasuredRuns {
     }
 }
 
-/// The runs that figures are taken from.
+/// Which runs are measured.
 #[derive(Clone, Debug)]
 pub struct BootsRequest {
-    /// What is run, as often as `boots` says.
+    /// The run, repeated `boots` times.
     pub run: RunRequest,
     /// Only boards of these kinds, by their serialized names; empty for all.
     pub kinds: Vec<String>,
     /// How many runs.
     pub boots: usize,
-    /// Records to take the figures from instead; with one, nothing is run.
+    /// Records to read the figures from; nothing is run then.
     pub from: Vec<PathBuf>,
-    /// The baseline; left out, `heap-baseline.toml` beside the configuration.
+    /// The baseline. By default `heap-baseline.toml` next to the configuration.
     pub baseline: Option<PathBuf>,
 }
 
@@ -131,8 +131,8 @@ fn chosen(request: &BootsRequest) -> Result<BoardSelection, Error> {
     }
 }
 
-/// Runs that often, with a line for each. A run that meets a rig fault is one that is left out; where half of
-/// them do, the others are not made.
+/// Runs `boots` times, with a line for each. A run that ends with a rig fault is left out; if half of them do,
+/// the others are not run.
 ///
 /// # Errors
 /// Nothing can be run.
@@ -163,7 +163,7 @@ pub(super) async fn many(
         let cut_short = match &stopped {
             Some(why) => Some(format!("{why} after {number} of {boots} boots")),
             None if 2 * faults >= boots && number < boots => Some(format!(
-                "{faults} of {boots} boots met a rig fault, so the others were not made"
+                "{faults} of {boots} boots ended with a rig fault, so the others were not run"
             )),
             None => continue,
         };
@@ -180,12 +180,18 @@ fn notices_of(finished: &FinishedRun, notices: &Notices<'_>) -> Result<(), Error
 }
 
 /// A record's run; its folder is named, or the events in it.
+///
+/// # Errors
+/// There is no such record, or its events cannot be read.
 pub fn recorded(record: &Path) -> Result<RunModel, Error> {
     let file = if record.is_dir() { record.join(EVENTS) } else { record.to_owned() };
     let mut run = RunModel::default();
     for_each_event(&file, |event| run.add(&event)).map_err(Error::usage)?;
     if run.started.is_none() {
-        return Err(Error::usage(format!("{} is the record of no run", file.display())));
+        return Err(Error::usage(format!(
+            "{} has no `run_started`: it is not the record of a run",
+            file.display()
+        )));
     }
     Ok(run)
 }

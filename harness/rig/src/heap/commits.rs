@@ -18,18 +18,18 @@ use super::{Notice, Notices};
 use crate::load::{self, RunInputs};
 use crate::{Error, RunRequest, StopRequest};
 
-/// What there is to say of a commit.
+/// What is known of a commit.
 pub enum CommitFigures {
-    /// Its figures, and how they were had.
+    /// Its figures, and where they come from.
     Figures { entries: BTreeMap<Key, Entry>, how: String },
-    /// A board failed on the way, so that there are none.
+    /// A board failed before there were figures.
     Failed(String),
     /// It cannot be measured.
     Not(String),
 }
 
 impl CommitFigures {
-    /// How the figures were had.
+    /// Where the figures come from.
     pub fn how(&self) -> &str {
         match self {
             CommitFigures::Figures { how, .. } => how,
@@ -72,8 +72,8 @@ pub struct Commits<'a> {
 }
 
 impl Commits<'_> {
-    /// The figures of a commit, of what `like` has figures of: from the history, by the commit or by the build
-    /// that it makes, else measured.
+    /// The figures of a commit, for the keys of `like`: from the history, by the commit or by its build id, else
+    /// measured.
     ///
     /// # Errors
     /// The search was stopped, or it cannot go on at all.
@@ -91,8 +91,8 @@ impl Commits<'_> {
         let of_commit = HistoryFilter { commit: Some(hash.into()), ..HistoryFilter::default() };
         let clean =
             |row: &HistoryRow| row.commit.as_ref().is_some_and(|commit| !commit.ends_with('+'));
-        if let Some(told) = self.known(&of_commit, &wanted, clean, "known")? {
-            return Ok(told);
+        if let Some(known) = self.known(&of_commit, &wanted, clean, "known")? {
+            return Ok(known);
         }
         let built = tokio::select! {
             built = self.tree.builds_quietly(&self.request.build) => built?,
@@ -102,7 +102,7 @@ impl Commits<'_> {
             return Ok(CommitFigures::Not(format!("it does not build: {why}")));
         }
         match self.of_build(&wanted)? {
-            Some(told) => Ok(told),
+            Some(known) => Ok(known),
             None => self.measured(&wanted).await,
         }
     }
@@ -121,7 +121,7 @@ impl Commits<'_> {
         Ok((words.join(" "), kinds))
     }
 
-    /// What the history has, where it has all that is wanted.
+    /// The history's figures, if it has all that are wanted.
     fn known(
         &self,
         of: &HistoryFilter,
@@ -129,7 +129,7 @@ impl Commits<'_> {
         row: impl Fn(&HistoryRow) -> bool,
         how: &str,
     ) -> Result<Option<CommitFigures>, Error> {
-        // Looking makes no history where there was none.
+        // Reading does not create a history.
         if !self.records.is_dir() {
             return Ok(None);
         }
@@ -148,10 +148,10 @@ impl Commits<'_> {
         }))
     }
 
-    /// What the history has of the very firmware that was built now, whatever commit it was of.
+    /// The history's figures of the same firmware build, of whatever commit.
     fn of_build(&self, wanted: &Wants<'_>) -> Result<Option<CommitFigures>, Error> {
         let config = load::config(&self.config)?;
-        // What is wrong with it, the run says.
+        // The run reports what is wrong.
         let Ok(loaded) = RunInputs::read(config, &self.request.boards, false) else {
             return Ok(None);
         };
@@ -163,7 +163,7 @@ impl Commits<'_> {
         let same = |row: &HistoryRow| {
             row.build.is_some() && row.build.as_deref() == builds.get(&*row.kind).copied()
         };
-        self.known(&HistoryFilter::default(), wanted, same, "a build that is known")
+        self.known(&HistoryFilter::default(), wanted, same, "known build")
     }
 
     async fn measured(&self, wanted: &Wants<'_>) -> Result<CommitFigures, Error> {
@@ -221,7 +221,7 @@ impl Wants<'_> {
     }
 }
 
-/// What the boots of a commit come to.
+/// The figures of a commit's boots.
 fn figures_of(made: &MeasuredRuns, wanted: &Wants<'_>) -> CommitFigures {
     let failed = unmeasured_boots(&made.runs, &Scope::default()).failed;
     let mut boots = Boots::of(&made.runs);
@@ -232,7 +232,7 @@ fn figures_of(made: &MeasuredRuns, wanted: &Wants<'_>) -> CommitFigures {
                 CommitFigures::Failed(format!("`{board}`: {why}"))
             }
             (None, Err(error)) => CommitFigures::Not(error.message().to_owned()),
-            (None, Ok(())) => CommitFigures::Not("its configuration is another".into()),
+            (None, Ok(())) => CommitFigures::Not("it has another configuration".into()),
         };
     }
     if let (true, Err(error)) = (failed.is_empty(), made.enough()) {

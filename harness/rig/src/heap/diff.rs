@@ -1,4 +1,4 @@
-//! Two runs, commits or files side by side.
+//! Compares two runs, commits or files.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,12 +11,12 @@ use super::sides::{NamedSide, Side, Sources};
 use crate::load::BoardSelection;
 use crate::{Error, StopRequest};
 
-/// What is put side by side.
+/// Which two sides to compare.
 #[derive(Clone, Debug)]
 pub struct DiffRequest {
     /// A record's folder, a baseline (.toml), a run's id (or `latest`), or a commit.
     pub before: PathBuf,
-    /// Another.
+    /// The other side, likewise.
     pub after: PathBuf,
     /// The configuration file, by which runs and commits are found.
     pub config: PathBuf,
@@ -43,11 +43,11 @@ pub struct HeapDiff {
     pub after: Side,
     /// The figures of the keys that both have.
     pub compared: Vec<KeyComparison>,
-    /// Who holds more or less of the heap.
+    /// The functions that allocate more or less.
     pub callers: CallerChanges,
 }
 
-/// Puts both side by side.
+/// Compares both sides.
 ///
 /// # Errors
 /// One of the two is not found or cannot be measured, or they have no key in common.
@@ -64,7 +64,7 @@ pub async fn diff(
             of.keys().map(|key| format!("  {key}\n")).collect::<String>()
         };
         return Err(Error::usage(format!(
-            "nothing in common can be compared. {} has:\n{}{} has:\n{}taken from\n{}{}",
+            "the two sides have nothing in common to compare. {} has:\n{}{} has:\n{}sources\n{}{}",
             request.before.display(),
             list(&before.entries),
             request.after.display(),
@@ -85,7 +85,7 @@ pub async fn diff(
     Ok(HeapDiff { before, after, compared, callers })
 }
 
-/// Finds both before anything is measured: a slip in the second costs no boots of the first.
+/// Finds both before anything is measured: a typo in the second does not cost boots of the first.
 async fn sides(
     request: &DiffRequest,
     stop: &StopRequest,
@@ -99,17 +99,17 @@ async fn sides(
     for argument in arguments {
         let (named, others) = sources.named(argument).await?;
         let side = sources.side(&named).await.map_err(|error| {
-            let told = [&[error.message().to_owned()], &*others].concat().join("; ");
-            error.reworded(told)
+            let message = [&[error.message().to_owned()], &*others].concat().join("; ");
+            error.reworded(message)
         });
         let mut side = side?;
         side.from.extend(others);
         found.push((argument, named, side));
     }
-    let tell = |(_, named, side): &(_, NamedSide, Side)| {
+    let has_callers = |(_, named, side): &(_, NamedSide, Side)| {
         matches!(named, NamedSide::Commit(_)) || !side.callers.is_empty()
     };
-    let callers = request.measure.is_some() && found.iter().all(tell);
+    let callers = request.measure.is_some() && found.iter().all(has_callers);
     let mut sides = Vec::new();
     for (argument, named, mut side) in found {
         if let NamedSide::Commit(hash) = &named {
@@ -118,7 +118,7 @@ async fn sides(
                 measurement.add(hash, &mut side, callers).await?;
             } else if side.entries.is_empty() {
                 return Err(Error::usage(format!(
-                    "`{}` (commit {}) has no heap figures: {}. `hilrig heap diff {} {} --measure` builds it and boots it, in a working tree of its own",
+                    "`{}` (commit {}) has no heap figures: {}. `hilrig heap diff {} {} --measure` builds and boots it in a separate working tree",
                     argument.display(),
                     &hash[..12],
                     side.from.join("; "),

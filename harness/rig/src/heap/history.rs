@@ -9,6 +9,9 @@ use super::{Notice, Notices};
 use crate::Error;
 
 /// The history of a folder of records, with all that are in there.
+///
+/// # Errors
+/// The history can neither be written nor read.
 pub fn opened(records: &Path, notices: &Notices<'_>) -> Result<History, Error> {
     let file = records.join(HISTORY);
     match take_in(records, &file, notices) {

@@ -21,8 +21,8 @@ pub struct Measurement<'a> {
 }
 
 impl Measurement<'_> {
-    /// Adds to a commit's side what it lacks: figures, and who held the heap if `callers` says that the
-    /// other side has that, too.
+    /// Adds to a commit's side what it lacks: figures, and the heap's callers if `callers` is set because the
+    /// other side has them.
     pub async fn add(&self, hash: &str, side: &mut Side, callers: bool) -> Result<(), Error> {
         let wants = [!side.has_plain_figures(), callers && side.callers.is_empty()];
         if wants == [false, false] {
@@ -32,7 +32,7 @@ impl Measurement<'_> {
         let tree = WorkTree::add(&place.root, hash).await?;
         let run = RunRequest {
             boards: self.request.boards.clone(),
-            // With the user's own: they are the evidence, and the working tree goes.
+            // In the user's own folder: the working tree is removed.
             records: Some(self.sources.records.clone()),
             ..RunRequest::new(tree.path.join(&place.config))
         };
@@ -57,29 +57,29 @@ impl Measurement<'_> {
         };
         if !built {
             return Err(Error::usage(format!(
-                "{commit} cannot be built with `{}`; --build says how it can",
+                "{commit} cannot be built with `{}`; name its build command with --build",
                 request.build
             )));
         }
         if figures {
-            notices(Notice::Line(&format!("{commit}: what it leaves free\n")))?;
+            notices(Notice::Line(&format!("{commit}: free heap\n")))?;
             let made = many(&run, request.boots, stop, notices).await?;
             made.enough()?;
             side.from.push(format!("{} of it now", counted(made.runs.len(), "boot")));
             side.add_runs(&made.runs);
         }
         if callers {
-            notices(Notice::Line(&format!("{commit}: who holds the heap\n")))?;
+            notices(Notice::Line(&format!("{commit}: heap callers\n")))?;
             let run = RunRequest { callers: true, ..run };
             match many(&run, 1, stop, notices).await {
                 Ok(made) => {
                     made.enough()?;
-                    side.from.push("who held the heap: a boot of it now".into());
+                    side.from.push("the heap's callers of 1 boot now".into());
                     side.add_runs(&made.runs);
                 }
-                // Older firmware may have no such image: the figures are there still.
+                // Older firmware may have no such image; the figures are still of use.
                 Err(error) if error.exit_code() == exit::USAGE => {
-                    side.from.push(format!("who held the heap is not told: {}", error.message()));
+                    side.from.push(format!("no heap callers: {}", error.message()));
                 }
                 Err(error) => return Err(error),
             }

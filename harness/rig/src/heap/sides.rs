@@ -44,11 +44,11 @@ impl<'a> Sources<'a> {
         Ok(Sources { records, notices, place })
     }
 
-    /// What an argument names, and what else it could mean. A file comes first, then a run.
+    /// What an argument names, and what else has this name. A file comes first, then a run.
     pub async fn named(&self, argument: &Path) -> Result<(NamedSide, Vec<String>), Error> {
         let text = argument.to_str().unwrap_or_default();
         let commit = self.commit(text).await;
-        let too = |what: String| format!("{what} is named so, too, and was not taken");
+        let too = |what: String| format!("{what} has the same name and is not used");
         let commit_too =
             commit.as_ref().ok().map(|hash| too(format!("the commit {}", &hash[..12])));
         if argument.exists() {
@@ -81,7 +81,7 @@ impl<'a> Sources<'a> {
     }
 
     fn history(&self) -> Result<Option<History>, Error> {
-        // Looking makes no history where there was none.
+        // Reading does not create a history.
         if !self.records.is_dir() {
             return Ok(None);
         }
@@ -103,12 +103,12 @@ impl<'a> Sources<'a> {
         history.record(id).map_err(Error::rig)
     }
 
-    /// The whole hash of a commit, or what git says.
+    /// The full hash of a commit, or git's error.
     async fn commit(&self, name: &str) -> Result<String, String> {
         let place = self.place.as_ref().map_err(String::clone)?;
-        // What begins so would be an option of git's.
+        // Git would read it as an option.
         if name.is_empty() || name.starts_with('-') {
-            return Err("git has none of such a name".into());
+            return Err("git has no commit of this name".into());
         }
         git(&place.root, &["rev-parse", "--verify", &format!("{name}^{{commit}}")])
             .await
@@ -126,7 +126,7 @@ impl<'a> Sources<'a> {
         let rows = history.as_ref().map(|history| history.rows(&wanted)).transpose();
         side.add_rows(&rows.map_err(Error::rig)?.unwrap_or_default());
         side.from.push(format!(
-            "its figures in {}; its record is gone, and with it static memory and who held the heap",
+            "its figures in {}; its record is gone, and with it static memory and the heap's callers",
             self.records.join(HISTORY).display()
         ));
         Ok(side)
@@ -153,7 +153,7 @@ impl<'a> Sources<'a> {
     }
 
     /// The runs of a commit, as several boots. Of a tree with changed files they are not, and a boot that
-    /// met a rig fault says nothing of the firmware.
+    /// ended with a rig fault is no measurement of the firmware.
     fn add_history(&self, side: &mut Side, hash: &str) -> Result<(), Error> {
         let file = self.records.join(HISTORY).display().to_string();
         let wanted = HistoryFilter { commit: Some(hash.into()), ..HistoryFilter::default() };
@@ -173,11 +173,12 @@ impl<'a> Sources<'a> {
         });
         if let boots @ 1.. = by_boot(&changed).count() {
             let boots = counted(boots, "boot");
-            side.from.push(format!("{boots} of it left out, whose files were changed"));
+            side.from.push(format!("{boots} of it left out: tracked files were changed"));
         }
         if let runs @ 1.. = cut_off.map_err(Error::rig)?.unwrap_or(0) {
             let runs = counted(runs, "run");
-            side.from.push(format!("{runs} of it left out, cut off by a rig fault or by somebody"));
+            side.from
+                .push(format!("{runs} of it left out, ended early by a rig fault or a signal"));
         }
         let keys: Vec<Key> = side.entries.keys().cloned().collect();
         for key in keys {
@@ -196,14 +197,14 @@ impl<'a> Sources<'a> {
     }
 }
 
-/// One of the two: figures, and who held the heap, of the first board of each key.
+/// One of the two: figures and the heap's callers, of the first board of each key.
 #[derive(Default)]
 pub struct Side {
     /// What was taken from where.
     pub from: Vec<String>,
     /// The figures.
     pub entries: BTreeMap<Key, Entry>,
-    /// Who held the heap, where a record tells it.
+    /// The heap's callers: allocated bytes by function, where a record has them.
     pub callers: BTreeMap<Key, BTreeMap<HeapPhase, HeapCallers>>,
 }
 
@@ -227,7 +228,7 @@ impl Side {
         format!("{name}: {}\n{from}", argument.display())
     }
 
-    /// Whether there are figures of an image that does not keep who holds the heap.
+    /// Whether there are figures of an image without heap tracing.
     pub fn has_plain_figures(&self) -> bool {
         self.entries.keys().any(|key| !key.keeps_callers())
     }
@@ -254,21 +255,21 @@ impl Side {
         (by_boot(rows).count(), runs)
     }
 
-    /// Adds what the history does not have of a run: static memory, and who held the heap.
+    /// Adds what the history does not have of a run: static memory, and the heap's callers.
     fn add_record(&mut self, key: &Key, run: &RunModel, folder: &Path) {
         let mut record = Side::default();
         record.add_runs(std::slice::from_ref(run));
         let sections = record.entries.remove(key).map(|entry| entry.sections).unwrap_or_default();
         let callers = record.callers.remove(key);
-        let told: Vec<&str> = [
+        let parts: Vec<&str> = [
             (!sections.is_empty()).then_some("static memory"),
-            callers.is_some().then_some("who held the heap"),
+            callers.is_some().then_some("the heap's callers"),
         ]
         .into_iter()
         .flatten()
         .collect();
-        if !told.is_empty() {
-            self.from.push(format!("{} from the record {}", told.join(" and "), folder.display()));
+        if !parts.is_empty() {
+            self.from.push(format!("{} from the record {}", parts.join(" and "), folder.display()));
         }
         if let Some(entry) = self.entries.get_mut(key) {
             entry.sections = sections;

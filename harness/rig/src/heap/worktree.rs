@@ -1,4 +1,4 @@
-//! A working tree of its own for a commit, so that the user's stays as it is.
+//! A separate working tree for a commit: the user's is not touched.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -18,6 +18,7 @@ pub struct InRepository {
 }
 
 impl InRepository {
+    /// Finds the repository of a configuration.
     pub async fn of(config: &Path) -> Result<InRepository, Error> {
         let folder = config.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
@@ -30,7 +31,7 @@ impl InRepository {
     }
 }
 
-/// A working tree that goes when all is done.
+/// A working tree; call [`WorkTree::remove`] when done.
 pub struct WorkTree {
     root: PathBuf,
     pub path: PathBuf,
@@ -38,6 +39,7 @@ pub struct WorkTree {
 }
 
 impl WorkTree {
+    /// Checks `commit` out into a temporary folder.
     pub async fn add(root: &Path, commit: &str) -> Result<WorkTree, Error> {
         let folder = tempfile::Builder::new().prefix("hilrig-tree-").tempdir();
         let folder = folder.map_err(|error| {
@@ -45,18 +47,18 @@ impl WorkTree {
         })?;
         let path = folder.path().join("tree");
         let text = path.to_string_lossy().into_owned();
-        // What a command that was killed left there is only its name by now.
+        // Removes the entries of working trees that killed commands left.
         git(root, &["worktree", "prune"]).await?;
         git(root, &["worktree", "add", "--quiet", "--detach", &text, commit]).await?;
         Ok(WorkTree { root: root.into(), path, folder })
     }
 
-    /// Builds what is checked out; `false` where that fails.
+    /// Builds what is checked out; `false` if that fails.
     pub async fn builds(&self, build: &str) -> Result<bool, Error> {
         Ok(self.exit_code("sh", &["-c", build]).await? == 0)
     }
 
-    /// The same with nothing shown; where it fails, the last line that it printed.
+    /// The same without output; if it fails, returns the last line that it printed.
     pub async fn builds_quietly(&self, build: &str) -> Result<Result<(), String>, Error> {
         let path = self.folder.path().join("build.log");
         let log = |error| Error::rig(format!("making {}: {error}", path.display()));
@@ -73,9 +75,8 @@ impl WorkTree {
         Ok(Err(last.unwrap_or_else(|| "it prints nothing".into())))
     }
 
-    /// Runs a command in the tree, its output shown, and returns its exit code. It has a process group
-    /// of its own, and all of it ends when this is dropped: a step of git's has children that have
-    /// children.
+    /// Runs a command in the tree with its output shown, and returns its exit code. The command gets a process
+    /// group, and the whole group ends when this is dropped: a build has children with children.
     pub async fn exit_code(&self, program: &str, arguments: &[&str]) -> Result<i32, Error> {
         let mut command = Command::new(program);
         command.args(arguments);
@@ -101,6 +102,7 @@ impl WorkTree {
         Ok(status.code().unwrap_or(128))
     }
 
+    /// Removes it from disk and from the repository.
     pub async fn remove(self) {
         let text = self.path.to_string_lossy().into_owned();
         for arguments in [&["worktree", "remove", "--force", &text][..], &["worktree", "prune"]] {
@@ -111,7 +113,7 @@ impl WorkTree {
     }
 }
 
-/// What a git command prints; an error where it fails, with what it said.
+/// The output of a git command, or an error with git's message.
 pub async fn git(folder: &Path, arguments: &[&str]) -> Result<String, Error> {
     let mut command = Command::new("git");
     command.current_dir(folder).args(arguments).stdin(Stdio::null());

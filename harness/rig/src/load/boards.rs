@@ -1,4 +1,4 @@
-//! Which boards of the configuration a run takes.
+//! Selects the boards of a run from the configuration.
 
 use hilrig_core::board_kind::VirtualChip;
 use hilrig_core::config::{

@@ -11,9 +11,12 @@ use hilrig_report::input;
 
 use crate::{Elf, Error};
 
-const HELP: &str = "It is the file that the linker wrote for this very image; without it crashes are told without functions and lines.";
+const HELP: &str = "It is the file that the linker wrote for this image; without it crashes are reported without functions and lines.";
 
 /// Reads an ELF that the command line names.
+///
+/// # Errors
+/// The file cannot be read, or it is no ELF file with debug information.
 pub fn firmware(path: &Path) -> Result<Firmware, Error> {
     let bytes = read(path).map_err(Error::usage)?;
     Firmware::read(&bytes).map_err(|error| Error::usage(format!("{}: {error}", path.display())))
@@ -26,11 +29,11 @@ pub struct OfImage {
     pub elf: Option<Elf>,
     /// Its sections.
     pub sections: Vec<Section>,
-    /// Why there is none, if that is worth a line.
+    /// Why there is none, if the user should know.
     pub why: Option<String>,
 }
 
-/// The ELF that belongs to `image`: the one that the configuration names, else the one beside it with
+/// The ELF that belongs to `image`: the one that the configuration names, else the one next to it with
 /// the same stem, or the image where that is one itself.
 ///
 /// # Errors
@@ -65,14 +68,14 @@ pub fn of_image(
             Err(Error::usage(format!("`firmware.{}.elf`: {why}. {HELP}", kind.name())))
         }
         (Err(why), None) => {
-            let why = format!("crashes are told without functions and lines: {why}");
+            let why = format!("crashes are reported without functions and lines: {why}");
             Ok(OfImage { why: Some(why), ..OfImage::default() })
         }
     }
 }
 
-/// The ELF of what a kind of board is flashed with, for somebody who only watches it: what runs there
-/// may be another build.
+/// The ELF of what a kind of board is flashed with, for commands that only read its log: the board may run
+/// another build.
 ///
 /// # Errors
 /// The configuration names one that cannot be read.
@@ -85,7 +88,7 @@ pub fn of_kind(config: &Config, kind: BoardKind) -> Result<Option<Firmware>, Err
     }
 }
 
-/// Refuses a flat image of which the ELF file that belongs to it has more. No ELF file is none the worse.
+/// Refuses a flat image that is shorter than its ELF file. Without an ELF file there is nothing to compare.
 ///
 /// # Errors
 /// The image was cut.
@@ -102,7 +105,7 @@ fn beside(image: &Path) -> PathBuf {
     image.with_extension("elf")
 }
 
-/// Read again by the first crash, and held only then. It may have been built anew meanwhile.
+/// Read at the first crash, to save memory. By then it may have been built again.
 fn lazily(path: PathBuf, build: Build) -> Elf {
     Elf::new(move || {
         let bytes = read(&path)?;
@@ -111,7 +114,7 @@ fn lazily(path: PathBuf, build: Build) -> Elf {
     })
 }
 
-/// What tells whether an ELF and an image are of one build.
+/// Checks that an ELF and an image are of the same build.
 struct Build {
     pattern: Option<regex::bytes::Regex>,
     id: Option<String>,
@@ -136,9 +139,9 @@ impl Build {
         match ids.any(|found| found.as_bytes() == id.as_bytes()) {
             true => Ok(()),
             false => Err(format!(
-                "{} is of build {}, and the image of {id}",
+                "{} is of build {}, and the image is of build {id}",
                 path.display(),
-                other.as_deref().unwrap_or("(none that it tells)")
+                other.as_deref().unwrap_or("unknown")
             )),
         }
     }

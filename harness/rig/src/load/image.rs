@@ -12,9 +12,12 @@ use super::elf::image_is_whole;
 use super::{read, settings};
 use crate::Error;
 
-const BUILD: &str = "Build the firmware with `make firmware`, or mend the key.";
+const BUILD: &str = "Build the firmware with `make firmware`, or correct the key.";
 
 /// The image for a kind of board.
+///
+/// # Errors
+/// The configuration names no image for the kind, or the image or its settings cannot be used.
 pub fn image(config: &Config, contract: &Contract, kind: BoardKind) -> Result<Image, Error> {
     let files = config.firmware.get(&kind).ok_or_else(|| {
         let message = format!("there is no [firmware.{}] with an image", kind.name());
@@ -29,11 +32,9 @@ pub fn image(config: &Config, contract: &Contract, kind: BoardKind) -> Result<Im
     for segment in &files.segments {
         let wrong = |found: &str| Error::usage(segment.file.wrong(&config.path, found));
         if kind.image_format() != ImageFormat::Esp8266 {
-            return Err(wrong(
-                "an ELF file says itself what goes where; segments are for flat images",
-            ));
+            return Err(wrong("an ELF file has its own addresses; segments are for flat images"));
         }
-        let help = "It is written beside the image.";
+        let help = "It is flashed together with the image.";
         let bytes = read(&segment.file.path, input::IMAGE_MOST, || {
             segment.file.needed(&config.path, help)
         })?;
@@ -46,13 +47,13 @@ pub fn image(config: &Config, contract: &Contract, kind: BoardKind) -> Result<Im
         };
         if kind.image_format() != ImageFormat::Esp8266 {
             return Err(wrong(
-                "this needs a flat image; boards of this kind take an ELF file".into(),
+                "this needs a flat image, and boards of this kind are flashed with an ELF file"
+                    .into(),
             ));
         }
-        let stored = contract
-            .stored
-            .as_ref()
-            .ok_or_else(|| wrong("the contract does not say how settings are stored".into()))?;
+        let stored = contract.stored.as_ref().ok_or_else(|| {
+            wrong("the contract does not describe how settings are stored ([stored])".into())
+        })?;
         let (values, _) = settings(config)?;
         let (offset, slots) = stored.slots(kind, &values).map_err(wrong)?;
         image.add(offset, slots).map_err(wrong)?;
@@ -60,8 +61,8 @@ pub fn image(config: &Config, contract: &Contract, kind: BoardKind) -> Result<Im
     Ok(image)
 }
 
-/// Takes the images that keep who holds the heap in place of the others, each with the ELF beside it.
-pub(super) fn take_callers_images(config: &mut Config) {
+/// Replaces the images by the heap-tracing ones, each with the ELF file next to it.
+pub(super) fn use_tracing_images(config: &mut Config) {
     for files in config.firmware.values_mut() {
         if let Some(callers) = &files.callers {
             (files.image, files.elf) = (callers.clone(), None);
@@ -69,21 +70,23 @@ pub(super) fn take_callers_images(config: &mut Config) {
     }
 }
 
-/// There is an image for the kind that keeps who holds the heap.
-pub(super) fn keeps_callers(config: &Config, kind: BoardKind) -> Result<(), Error> {
+/// Checks that the configuration names a heap-tracing image for this kind.
+pub(super) fn has_tracing_image(config: &Config, kind: BoardKind) -> Result<(), Error> {
     match config.firmware.get(&kind).and_then(|files| files.callers.as_ref()) {
         Some(_) => Ok(()),
         None => {
             let key = format!("firmware.{}.callers", kind.name());
-            let message = format!(
-                "there is no `{key}`: it names the image that keeps who holds the heap (docs/heap.md)"
-            );
+            let message =
+                format!("there is no `{key}`: it names the heap-tracing image (docs/heap.md)");
             Err(Error::usage(FileError::whole(&config.path, message)))
         }
     }
 }
 
 /// An image that the command line names.
+///
+/// # Errors
+/// The file cannot be read, or it is no image for this kind of board.
 pub fn named_image(
     path: &Path,
     contract: Option<&Contract>,
@@ -97,6 +100,9 @@ pub fn named_image(
 }
 
 /// The virtual boards' boot ROM is there.
+///
+/// # Errors
+/// It does not exist.
 pub fn boot_rom(config: &Config) -> Result<PathBuf, Error> {
     let file = &config.virtual_.boot_rom;
     if file.path.is_file() {

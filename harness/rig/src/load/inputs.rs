@@ -10,41 +10,54 @@ use hilrig_core::image::Image;
 use hilrig_core::scenario::ScenarioRun;
 use hilrig_report::heap::{BASELINE, Baseline, BaselineError};
 
-use super::image::{keeps_callers, take_callers_images};
+use super::image::{has_tracing_image, use_tracing_images};
 use super::{BoardSelection, elf};
 use crate::{Elf, Error, Plan, load};
 
-/// All that is read before anything is touched.
+/// Everything that is read before a board is touched.
 pub struct RunInputs {
+    /// The configuration.
     pub config: Config,
+    /// The boards of the run.
     pub chosen: Vec<BoardConfig>,
+    /// The firmware's contract.
     pub contract: Contract,
+    /// The image for each kind of board.
     pub images: BTreeMap<BoardKind, Image>,
+    /// What the record reports of the images.
     pub firmware: Vec<FirmwareFacts>,
+    /// Their ELF files, where there are any.
     pub elves: BTreeMap<BoardKind, Elf>,
     /// Why there is no ELF file, where there is none.
     pub without_elf: Vec<String>,
+    /// The form fields, with the values of secrets.
     pub settings: BTreeMap<String, String>,
-    /// Values that must be shown nowhere.
+    /// Values that must not be printed anywhere.
     pub secrets: Vec<String>,
-    /// The heap figures that were accepted, which the page compares with.
+    /// The accepted heap figures; the report page compares with them.
     pub baseline: Option<Baseline>,
 }
 
 impl RunInputs {
     /// Reads what the configuration names.
+    ///
+    /// # Errors
+    /// A file is missing or cannot be used, a board is unknown, or a secret is not in the environment.
     pub fn read(
         mut config: Config,
         boards: &BoardSelection,
         callers: bool,
     ) -> Result<RunInputs, Error> {
         if callers {
-            take_callers_images(&mut config);
+            use_tracing_images(&mut config);
         }
         let baseline = accepted(&config)?;
         let chosen = super::choose(&config, boards)?;
         let contract = load::contract(&config)?;
         let kinds: BTreeSet<BoardKind> = chosen.iter().map(|board| board.kind).collect();
+        if callers {
+            kinds.iter().try_for_each(|kind| has_tracing_image(&config, *kind))?;
+        }
         let images = kinds
             .into_iter()
             .map(|kind| Ok((kind, load::image(&config, &contract, kind)?)))
@@ -53,9 +66,6 @@ impl RunInputs {
         let mut without_elf = Vec::new();
         let mut firmware = Vec::new();
         for (kind, image) in &images {
-            if callers {
-                keeps_callers(&config, *kind)?;
-            }
             let elf::OfImage { elf, sections, why } =
                 elf::of_image(&config, &contract, *kind, image)?;
             elves.extend(elf.map(|elf| (*kind, elf)));
@@ -96,7 +106,7 @@ impl RunInputs {
         }
     }
 
-    /// What is run of them. `reason` is shown to those who wait for a board.
+    /// The plan of the run. `reason` is shown to other runs that wait for one of its boards.
     pub fn into_plan(
         self,
         scenarios: Vec<ScenarioRun>,
@@ -123,7 +133,7 @@ impl RunInputs {
     }
 }
 
-/// The baseline beside the configuration. One that cannot be read is refused before there is a record.
+/// The baseline next to the configuration. One that cannot be read is refused before the record is created.
 fn accepted(config: &Config) -> Result<Option<Baseline>, Error> {
     match Baseline::read(&config.path.with_file_name(BASELINE)) {
         Ok(baseline) => Ok(Some(baseline)),

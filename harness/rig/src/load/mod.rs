@@ -34,6 +34,9 @@ pub use self::twins::refuse_twins;
 use crate::Error;
 
 /// The configuration.
+///
+/// # Errors
+/// The file cannot be read, or the configuration is wrong; the text has the line.
 pub fn config(path: &Path) -> Result<Config, Error> {
     let text = input::read_text(path, input::TEXT_MOST).map_err(|error| {
         Error::usage(format!(
@@ -48,21 +51,21 @@ pub fn config(path: &Path) -> Result<Config, Error> {
     Ok(config)
 }
 
-/// Refuses a port whose name depends on the order of plugging: tomorrow it is another board's.
+/// Refuses a port whose name depends on the order of plugging in: tomorrow it may be another board's.
 fn named_by_what_stays(config: &Config, board: &BoardConfig) -> Result<(), Error> {
     let path = port_id(board).and_then(|id| id.path.as_ref());
     let Some(path) = path.filter(|path| identity::is_passing(path)) else { return Ok(()) };
-    // What cannot be looked up now is left to `hilrig boards`, which says why.
+    // Without a list of ports the error only names the keys; `hilrig boards` prints why there is none.
     let found = discover().unwrap_or_default();
     let port = found.iter().find(|port| port.port == *path);
     let instead = match port.and_then(|port| identity::stable_key(port, &found)) {
-        Some(key) => format!("On it now is {key}: write that instead"),
+        Some(key) => format!("Its adapter is {key}: write that instead"),
         None => {
             "Write `usb_serial`, `position` or `mac` instead (`hilrig boards` lists them)".into()
         }
     };
     let message = format!(
-        "board `{}`: {} is whatever was plugged in first, and another board after the next plugging. {instead}",
+        "board `{}`: {} depends on the order of plugging in, and may be another board's next time. {instead}",
         board.name,
         path.display()
     );
@@ -70,10 +73,13 @@ fn named_by_what_stays(config: &Config, board: &BoardConfig) -> Result<(), Error
 }
 
 /// The firmware's contract.
+///
+/// # Errors
+/// The file cannot be read, or the contract is wrong; the text has the line.
 pub fn contract(config: &Config) -> Result<Contract, Error> {
     let path = &config.contract.path;
     let text = read(path, input::TEXT_MOST, || {
-        config.contract.needed(&config.path, "It says what the firmware says and answers.")
+        config.contract.needed(&config.path, "It describes what the firmware logs and answers.")
     })?;
     let text = String::from_utf8(text)
         .map_err(|_| Error::usage(format!("{}: it is no UTF-8 text", path.display())))?;

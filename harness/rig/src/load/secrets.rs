@@ -10,6 +10,9 @@ use hilrig_core::text::{self, Secrets};
 use crate::Error;
 
 /// The configured form fields with the secrets read from the environment, and the secrets' values.
+///
+/// # Errors
+/// The environment lacks a variable that the configuration names.
 pub fn settings(config: &Config) -> Result<(BTreeMap<String, String>, Vec<String>), Error> {
     let mut settings = config.settings.clone();
     let mut values = Vec::new();
@@ -22,6 +25,9 @@ pub fn settings(config: &Config) -> Result<(BTreeMap<String, String>, Vec<String
 }
 
 /// The passwords of the boards' power lines.
+///
+/// # Errors
+/// The environment lacks a variable that a board names.
 pub fn power_passwords(config: &Config, boards: &[BoardConfig]) -> Result<Vec<String>, Error> {
     let named = boards.iter().filter_map(|board| board.power.as_ref()?.password_env.as_ref());
     let values: Vec<String> = named
@@ -40,7 +46,7 @@ pub fn power_passwords(config: &Config, boards: &[BoardConfig]) -> Result<Vec<St
 fn secret(config: &Config, key: &str, variable: &str) -> Result<String, Error> {
     let value = std::env::var(variable).map_err(|_| {
         let message = format!(
-            "{key}: the environment has no variable {variable} (or it is no text). Set it, for it holds the secret"
+            "{key}: the environment has no variable {variable}, or it is not UTF-8. Set it to the secret"
         );
         Error::usage(FileError::whole(&config.path, message))
     })?;

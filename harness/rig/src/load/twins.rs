@@ -1,7 +1,7 @@
-//! Refuses two boards with one MAC address before anything is touched.
+//! Refuses two boards with the same MAC address before a board is touched.
 //!
-//! A MAC names a board's topics and its client id at the broker: with two of one MAC each gets the other's
-//! replies and the broker drops one when the other connects.
+//! A board's topics and its client id are made of its MAC: with two boards of one MAC each gets the other's
+//! replies, and the broker drops one when the other connects.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +14,9 @@ use crate::Error;
 
 /// Refuses `chosen` if two of them have one MAC, by the configuration or by what a virtual board
 /// answers on its control socket. A real board's MAC that is not configured is known when it is locked.
+///
+/// # Errors
+/// Two boards have the same MAC address.
 pub async fn refuse_twins(config: &Config, chosen: &[BoardConfig]) -> Result<(), Error> {
     let mut seen: BTreeMap<Mac, &str> = BTreeMap::new();
     for board in chosen {

@@ -1,4 +1,4 @@
-//! The one place that ends a run which did not get to its end.
+//! Ends a run that did not get to its end.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use hilrig_report::Reporters;
 
 use crate::Error;
 
-/// Whatever happens after the first event (an error, a panic), the record ends with `run_ended` and its
-/// files are written: when this is dropped, at the latest.
+/// Writes `run_ended` and the record's files when it is dropped, if the run has not ended by then. So an error
+/// or a panic after the first event leaves a record that can be read.
 pub struct RunEnds {
     events: Events,
     reporters: Arc<Reporters>,
@@ -24,7 +24,7 @@ impl RunEnds {
         RunEnds { events: events.clone(), reporters: reporters.clone(), why: RefCell::default() }
     }
 
-    /// The run cannot go on, and this is why.
+    /// Notes why the run cannot go on.
     pub fn because(&self, error: Error) -> Error {
         self.why.replace(Some((error.exit_code(), error.message().to_owned())));
         error
@@ -36,8 +36,9 @@ impl Drop for RunEnds {
         if !self.events.are_running() {
             return;
         }
-        let unknown =
-            || (exit::INTERNAL, "hilrig itself failed, as its standard error says".to_owned());
+        let unknown = || {
+            (exit::INTERNAL, "hilrig itself failed; its standard error has the reason".to_owned())
+        };
         let (exit_code, why) = self.why.take().unwrap_or_else(unknown);
         self.events.run(What::RunEnded {
             verdict: Verdict::RigFault,
@@ -78,7 +79,7 @@ mod tests {
         })
     }
 
-    /// The last event of a run in which `happens`, and whether its summary was written.
+    /// Does `happens` in a run. Returns its last event, and whether its summary was written.
     fn last_event(happens: impl FnOnce(&RunEnds)) -> (Event, bool) {
         let folder = tempfile::tempdir().unwrap();
         let (file, summary) = (folder.path().join(EVENTS), folder.path().join(SUMMARY));

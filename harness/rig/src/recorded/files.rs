@@ -38,8 +38,8 @@ pub fn reporters(
     Ok(Reporters::new(reporters))
 }
 
-/// Puts the run into the bench's history. The record holds it all, so that one that cannot be written
-/// to loses nothing and is no fault of the run.
+/// Adds the run to the bench's history. The record has everything, so a history that cannot be written loses
+/// nothing and is no fault of the run.
 pub fn remember(config: &Config, run: &RunModel, record: &Record) -> Result<(), String> {
     History::open(&config.records.join(HISTORY))
         .and_then(|mut history| history.add(run, record.folder()))

@@ -28,7 +28,7 @@ pub struct RunRequest {
     pub config: PathBuf,
     /// The boards.
     pub boards: BoardSelection,
-    /// What they are put through after the main path.
+    /// What runs after the main path.
     pub scenarios: ScenarioSelection,
     /// Run the heap-tracing image (`callers` in the configuration).
     pub callers: bool,
@@ -70,13 +70,13 @@ pub struct FinishedRun {
     pub code: u8,
     /// The folder of its record.
     pub record: PathBuf,
-    /// What its events come to.
+    /// The model of its events.
     pub run: RunModel,
-    /// Why it was stopped, if somebody stopped it.
+    /// Why it was stopped, if it was.
     pub stopped: Option<String>,
     /// What of the record could not be written.
     pub faults: Vec<String>,
-    /// Why the run is not in the bench's history, if it should be. Its record has it all.
+    /// Why the run could not be added to the bench's history. Its record has everything.
     pub not_in_history: Option<String>,
 }
 
@@ -99,7 +99,7 @@ pub async fn run_job_recorded(
     job: &dyn Job,
     stop: &StopRequest,
 ) -> Result<FinishedRun, Error> {
-    // Everything that can be refused is refused before anything is touched.
+    // Everything that can be refused is refused before a board is touched.
     let mut config = load::config(&request.config)?;
     if let Some(choice) = &request.broker {
         choice.override_in(&mut config.broker);

@@ -43,7 +43,7 @@ impl RunFolders {
         record: Option<&Path>,
     ) -> Result<RunFolders, Error> {
         limits::enough_files(inputs.chosen.len())?;
-        // First what is taken back if the other cannot be had.
+        // First the folder that is removed again if the other cannot be created.
         let temporary = RunDir::create(id.as_str()).map_err(|error| {
             Error::rig(format!(
                 "making the run's temporary folder in {}: {error}. Set TMPDIR to a folder that is there and can be written to",
@@ -59,7 +59,7 @@ impl RunFolders {
     }
 }
 
-/// What a run's record is to have.
+/// What goes into a run's record.
 pub struct Recording<'a> {
     /// The broker's login, which is hidden everywhere.
     pub login: &'a Login,
@@ -67,20 +67,20 @@ pub struct Recording<'a> {
     pub seed: u64,
     /// The scenarios, as the record names them.
     pub scenarios: Vec<String>,
-    /// Reporters beside those that write the record.
+    /// Reporters in addition to those that write the record.
     pub reporters: Vec<Box<dyn Reporter>>,
     /// Where the run is shown.
     pub terminal: Option<TerminalStream>,
 }
 
-/// A run that has begun: its record is there, and has its first event. However it goes on, an error and a
-/// panic among it, the record gets its last one.
+/// A run that has begun: its record exists and has its first event. However it ends, also by an error or a
+/// panic, the record gets its last event.
 pub struct RecordedRun {
     /// Its id and its folders.
     pub folders: RunFolders,
     /// Where its events go.
     pub events: Events,
-    /// The values that are shown nowhere.
+    /// The values that are not printed anywhere.
     pub secrets: Secrets,
     seed: u64,
     reporters: Arc<Reporters>,
@@ -165,13 +165,13 @@ impl RecordedRun {
         members.collect::<Result<_, Error>>().map_err(|error| self.ends.because(error))
     }
 
-    /// Why the record is not whole, if it is not.
+    /// Why the record is incomplete, if it is.
     pub fn record_fault(&self) -> Option<String> {
         self.reporters.faults().first().map(ToString::to_string)
     }
 
-    /// Ends the record. Returns the exit code and what could not be written: a verdict whose record is not
-    /// whole cannot be shown to anybody.
+    /// Ends the record. Returns the exit code and what could not be written. A run that passed and whose record
+    /// is incomplete ends with the code of a rig fault, because nobody can check its verdict.
     pub fn finish(&self, verdict: Verdict) -> (u8, Vec<String>) {
         let faults: Vec<String> = self.reporters.finish().iter().map(ToString::to_string).collect();
         let code = match exit::of(verdict) {

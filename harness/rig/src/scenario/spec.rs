@@ -52,5 +52,5 @@ pub(super) fn missing_largest(contract: &Contract) -> Option<&'static str> {
     contract
         .largest_publish
         .is_none()
-        .then_some("the largest message that the firmware takes (mqtt.largest_publish)")
+        .then_some("the largest message that the firmware accepts (mqtt.largest_publish)")
 }
