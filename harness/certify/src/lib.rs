@@ -1,11 +1,13 @@
-//! The certification of brokers: each case of the matrix on a board, one after the other, and many
-//! boards at once.
+//! The certification of brokers: which TLS settings of which broker a small device can talk to.
+//!
+//! Each case of the matrix is run on a board, on many boards at once, and judged.
 
 mod act;
 mod behave;
 pub mod behaviour;
 mod bench;
 mod board_side;
+pub mod brokers;
 mod case;
 mod judge;
 mod on_board;

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use fake_broker::Fault;
 use hilrig_broker::{
-    Certificates, FORBIDDEN, Home, Instance, Login, Material, Order, SERVER_NAME, Software,
+    BrokerDescription, Certificates, FORBIDDEN, Instance, InstancePlan, Location, Login, Material,
+    SERVER_NAME,
 };
 
 use hilrig::BrokerEndpoint;
@@ -22,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 async fn mosquitto() -> (Instance, BrokerEndpoint, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let certificates = Certificates::new(SERVER_NAME).unwrap();
-    let order = Order {
+    let order = InstancePlan {
         dir: dir.path().join("b"),
         tls: BrokerTls::USUAL,
         material: Material::from(&certificates),
@@ -32,8 +33,8 @@ async fn mosquitto() -> (Instance, BrokerEndpoint, tempfile::TempDir) {
         port: None,
         deadline: PATIENCE,
     };
-    let software = Software::named("mosquitto").unwrap();
-    let broker = Instance::start(software, Home::Process, order).await.unwrap();
+    let software = BrokerDescription::named("mosquitto").unwrap();
+    let broker = Instance::start(software, Location::Process, order).await.unwrap();
     let login = broker.login().unwrap().clone();
     let endpoint = BrokerEndpoint {
         host: "127.0.0.1".into(),

@@ -1,9 +1,9 @@
-//! The files that a broker at HOST:PORT is known by and that clients show to it.
+//! The files of the user: the CA of a broker at HOST:PORT, a client certificate, a password.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use hilrig::ClientCertificate;
+use hilrig::{ClientCertificate, Error};
 use hilrig_broker::clients;
 use hilrig_core::secrets::Secrets;
 use hilrig_core::text;
@@ -13,8 +13,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::shown;
-use crate::error::Failure;
+use super::certificate_view;
 
 /// A client certificate of the user's.
 #[derive(Clone)]
@@ -40,8 +39,8 @@ impl OwnCertificate {
 }
 
 /// Every certificate of the file, which is PEM with one or more, or DER.
-pub fn cas(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
-    let wrong = |found: &str| Failure::usage(format!("--ca {}: {found}", file.display()));
+pub fn cas(file: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let wrong = |found: &str| Error::usage(format!("--ca {}: {found}", file.display()));
     let bytes = read(file).map_err(|found| wrong(&found))?;
     let pem: Result<Vec<CertificateDer<'static>>, _> =
         CertificateDer::pem_slice_iter(&bytes).collect();
@@ -51,7 +50,7 @@ pub fn cas(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
         Err(error) => return Err(wrong(&format!("it is damaged: {error}"))),
     };
     for (at, certificate) in all.iter().enumerate() {
-        if shown::validity(certificate).is_none() {
+        if certificate_view::validity(certificate).is_none() {
             let which = if all.len() == 1 { "it".into() } else { format!("block {}", at + 1) };
             return Err(wrong(&format!("{which} is no CA certificate, neither PEM nor DER")));
         }
@@ -60,10 +59,10 @@ pub fn cas(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
 }
 
 /// The certificate and the key that belongs to it.
-pub fn certificate(chain: &Path, key: &Path) -> Result<OwnCertificate, Failure> {
+pub fn certificate(chain: &Path, key: &Path) -> Result<OwnCertificate, Error> {
     let in_chain =
-        |found: String| Failure::usage(format!("--client-cert {}: {found}", chain.display()));
-    let in_key = |found: String| Failure::usage(format!("--client-key {}: {found}", key.display()));
+        |found: String| Error::usage(format!("--client-cert {}: {found}", chain.display()));
+    let in_key = |found: String| Error::usage(format!("--client-key {}: {found}", key.display()));
     let (chain_pem, key_pem) = (read(chain).map_err(in_chain)?, read(key).map_err(in_key)?);
     let certificates: Result<Vec<CertificateDer<'static>>, _> =
         CertificateDer::pem_slice_iter(&chain_pem).collect();
@@ -98,9 +97,9 @@ fn check(
 }
 
 /// The password: the first line.
-pub fn password(file: &Path) -> Result<String, Failure> {
+pub fn password(file: &Path) -> Result<String, Error> {
     let wrong =
-        |found: String| Failure::usage(format!("--password-file {}: {found}", file.display()));
+        |found: String| Error::usage(format!("--password-file {}: {found}", file.display()));
     let bytes = read(file).map_err(wrong)?;
     let whole = String::from_utf8(bytes).map_err(|_| wrong("it is no text in UTF-8".into()))?;
     match whole.lines().next() {

@@ -58,7 +58,7 @@ pub fn comes_from(chain: &[CertificateDer<'static>], ca: &CertificateDer<'static
     }
 }
 
-/// First and last second in which a certificate is valid, since 1970; `None` of what is no certificate.
+/// First and last second of a certificate's validity, since 1970; `None` of what is no certificate.
 pub fn validity(certificate: &[u8]) -> Option<(i64, i64)> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     let validity = parsed.validity();

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::shown::Chain;
+use super::certificate_view::Chain;
 
 /// A broker that was reached.
 #[derive(Clone, Debug)]

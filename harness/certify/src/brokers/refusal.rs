@@ -3,8 +3,8 @@
 use hilrig_core::certify::{CaseResult, Reason};
 use rustls::pki_types::CertificateDer;
 
+use super::certificate_view::{self, Words};
 use super::reach::Reached;
-use super::shown::{self, Words};
 
 /// What the command line says of the broker.
 pub struct Given<'a> {
@@ -22,9 +22,10 @@ pub struct Given<'a> {
 pub fn explain(result: &CaseResult, given: &Given<'_>, reached: &Reached) -> String {
     let asked = result.evidence.wire.iter().any(|seen| seen.certificate_asked);
     let leaf = reached.chain.first();
-    let shown = leaf.map(shown::words).unwrap_or_default();
-    let for_the_name = leaf.is_none_or(|leaf| shown::is_for(leaf, given.name));
-    let from_the_ca = reached.chain.is_empty() || shown::comes_from(&reached.chain, given.ca);
+    let shown = leaf.map(certificate_view::words).unwrap_or_default();
+    let for_the_name = leaf.is_none_or(|leaf| certificate_view::is_for(leaf, given.name));
+    let from_the_ca =
+        reached.chain.is_empty() || certificate_view::comes_from(&reached.chain, given.ca);
     match result.reason {
         Some(Reason::BadLogin) if given.login => {
             "the broker refuses user and password. Check --user and the first line of --password-file".into()
@@ -85,7 +86,7 @@ fn wrong_name(shown: &Words, given: &Given<'_>) -> String {
 }
 
 fn other_ca(shown: &Words, given: &Given<'_>) -> String {
-    let ca = shown::words(given.ca).subject;
+    let ca = certificate_view::words(given.ca).subject;
     match shown.issuer.is_empty() {
         true => format!("its certificate does not come from --ca ({ca})"),
         false => format!(

@@ -11,7 +11,7 @@ use crate::pki::{Material, Shown};
 
 /// What is asked of a broker.
 #[derive(Clone)]
-pub struct Order {
+pub struct InstancePlan {
     /// A folder that is not there yet, on a short path: it is made for the broker's files, and removed
     /// when the broker has ended.
     pub dir: PathBuf,
@@ -23,7 +23,7 @@ pub struct Order {
     /// A certificate for the same name from another CA, which a second port shows, so that a check can prove
     /// that a board refuses it.
     pub impostor: Option<Shown>,
-    /// Who is let in, and nobody else, where the broker can tell ([`Software::can_ask_for_login`](crate::Software::can_ask_for_login)).
+    /// The user that the broker accepts, and no other, where it can ask for one ([`BrokerDescription::can_ask_for_login`](crate::BrokerDescription::can_ask_for_login)).
     pub login: Login,
     /// Where it listens: loopback, unless boards must reach it over a network.
     pub listen: Ipv4Addr,

@@ -6,23 +6,21 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
+use crate::{NotSetUp, Trust};
 use hilrig::{BrokerEndpoint, ClientCertificate};
-use hilrig_broker::Login;
 use hilrig_broker::pki::Pki;
 use hilrig_broker::{
-    BrokerError, ClientMaterial, FORBIDDEN, Instance, InstanceFacts, Launcher, Material, Order,
+    BrokerError, ClientMaterial, InstanceFacts, InstancePlan, Launcher, Login, Material,
 };
-use hilrig_certify::{CaseBroker, CertifyBench, NotSetUp, Seen, Trust};
 use hilrig_core::certify::case::Behaviour;
-use hilrig_core::certify::certificate::OtherClient;
-use hilrig_core::certify::{Act, BrokerTls, Case, Identity, Line};
+use hilrig_core::certify::{Act, BrokerTls, Case, Identity};
 use hilrig_core::event::{BrokerFacts, Events, What};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 
-use super::ask::{self, Rig};
-use super::line::BoardLine;
+use super::board_line::BoardLine;
+use super::clients::ClientsSetup;
+use super::setup::{CaseSetup, Side};
 
 /// What all brokers of a certification are made with.
 #[derive(Clone)]
@@ -42,16 +40,16 @@ pub struct Workshop {
 }
 
 /// A broker that the rig starts.
-pub struct OurBroker {
+pub struct OwnBroker {
     launcher: Launcher,
     workshop: Workshop,
     started: Cell<u32>,
 }
 
-impl OurBroker {
+impl OwnBroker {
     /// This one.
-    pub fn new(launcher: Launcher, workshop: Workshop) -> OurBroker {
-        OurBroker { launcher, workshop, started: Cell::new(0) }
+    pub fn new(launcher: Launcher, workshop: Workshop) -> OwnBroker {
+        OwnBroker { launcher, workshop, started: Cell::new(0) }
     }
 
     /// A folder that no other has.
@@ -62,13 +60,12 @@ impl OurBroker {
     }
 }
 
-#[async_trait(?Send)]
-impl CertifyBench for OurBroker {
-    fn name(&self) -> &str {
+impl OwnBroker {
+    pub(super) fn name(&self) -> &str {
         &self.launcher.software().name
     }
 
-    fn cannot(&self, case: &Case) -> Option<String> {
+    pub(super) fn cannot(&self, case: &Case) -> Option<String> {
         let behaviour = match case.act {
             Act::Mqtt(Behaviour::WrongPassword) => self.launcher.software().can_ask_for_login(),
             Act::Mqtt(Behaviour::NoPermission) => self.launcher.software().can_forbid_topics(),
@@ -77,7 +74,7 @@ impl CertifyBench for OurBroker {
         self.launcher.software().can(&case.broker).and(behaviour).err()
     }
 
-    async fn prepare(&self, tls: &BrokerTls) {
+    pub(super) async fn prepare(&self, tls: &BrokerTls) {
         let (pki, tls) = (Arc::clone(&self.workshop.pki), *tls);
         // They are kept, with what went wrong.
         let made = tokio::task::spawn_blocking(move || {
@@ -87,7 +84,7 @@ impl CertifyBench for OurBroker {
         let _ = made.await;
     }
 
-    async fn set_up(&self, tls: &BrokerTls) -> Result<Box<dyn CaseBroker>, NotSetUp> {
+    pub(super) async fn set_up(&self, tls: &BrokerTls) -> Result<CaseSetup, NotSetUp> {
         let broken = |why: String| NotSetUp::Broken(why);
         let (pki, tls) = (Arc::clone(&self.workshop.pki), *tls);
         // Making keys blocks.
@@ -100,7 +97,7 @@ impl CertifyBench for OurBroker {
         let client = material.client.clone().filter(|_| tls.client_certificate);
         let shown = [Some(&material.shown), material.second.as_ref()];
         let leaves = shown.into_iter().flatten().map(|shown| shown.chain[0].to_vec()).collect();
-        let order = Order {
+        let order = InstancePlan {
             dir: self.folder(),
             tls,
             material,
@@ -129,7 +126,7 @@ impl CertifyBench for OurBroker {
             });
         let endpoint = BrokerEndpoint {
             host: Ipv4Addr::LOCALHOST.to_string(),
-            // What stands before it wants what the rig's client does not say.
+            // The TLS front asks for what the rig's client does not send.
             port: instance.facts().own_port,
             impostor_port: 0,
             ca_der: trust.root.clone(),
@@ -143,13 +140,15 @@ impl CertifyBench for OurBroker {
         };
         let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, instance.port()));
         let line = BoardLine::new(self.workshop.listen, upstream);
-        Ok(Box::new(OurCase {
-            rig: Rig { dir: self.workshop.dir.clone(), deadline: self.workshop.deadline },
-            instance,
+        let facts = facts(instance.facts());
+        Ok(CaseSetup {
+            rig: ClientsSetup { dir: self.workshop.dir.clone(), deadline: self.workshop.deadline },
             endpoint,
             trust,
             line,
-        }))
+            facts,
+            side: Side::Own(instance),
+        })
     }
 }
 
@@ -178,86 +177,15 @@ fn trust(pki: &Pki, tls: &BrokerTls) -> Result<Trust, String> {
     })
 }
 
-/// A broker of the rig's own, set up for cases.
-struct OurCase {
-    rig: Rig,
-    instance: Instance,
-    endpoint: BrokerEndpoint,
-    trust: Trust,
-    line: BoardLine,
-}
-
-#[async_trait(?Send)]
-impl CaseBroker for OurCase {
-    fn facts(&self) -> BrokerFacts {
-        let InstanceFacts { name, version, kind, from, port, seconds, .. } = self.instance.facts();
-        BrokerFacts {
-            kind: (*kind).into(),
-            software: name.clone(),
-            version: version.clone().unwrap_or_else(|| "unknown".into()),
-            from: from.clone(),
-            tls: None,
-            port: *port,
-            seconds: *seconds,
-        }
-    }
-
-    fn tls_library(&self) -> Option<String> {
-        let facts = self.instance.facts();
-        let version = facts.tls_version.iter().flat_map(|version| [" ", version.as_str()]);
-        Some([facts.tls_library.as_str()].into_iter().chain(version).collect())
-    }
-
-    fn endpoint(&self) -> &BrokerEndpoint {
-        &self.endpoint
-    }
-
-    fn forbidden(&self) -> Option<&str> {
-        self.instance.software().can_forbid_topics().is_ok().then_some(FORBIDDEN)
-    }
-
-    fn trust(&self) -> &Trust {
-        &self.trust
-    }
-
-    async fn begin(&mut self, line: Line) -> Result<u16, String> {
-        self.line.begin(line).await
-    }
-
-    fn cut(&self) {
-        self.line.cut();
-    }
-
-    async fn hang_up(&mut self) {
-        self.line.hang_up();
-    }
-
-    fn seen(&self) -> Seen {
-        self.line.seen()
-    }
-
-    async fn other_clients(&self, case: &Case) -> Vec<OtherClient> {
-        ask::other_clients(&self.rig, self.line.upstream(), &self.endpoint, &self.trust, case).await
-    }
-
-    async fn ask_for_mfln(&self) -> Result<String, String> {
-        ask::mfln(&self.rig, self.line.upstream(), &self.endpoint).await
-    }
-
-    async fn stall(&self) -> Result<String, String> {
-        ask::stall(&self.rig, self.line.upstream(), &self.endpoint, &self.trust).await
-    }
-
-    async fn restart(&mut self) -> Result<(), String> {
-        self.instance.restart().await.map_err(|error| error.to_string())
-    }
-
-    async fn gone(&mut self) -> Option<String> {
-        tokio::time::timeout(Duration::ZERO, self.instance.gone()).await.ok()
-    }
-
-    async fn stop(mut self: Box<Self>) {
-        self.line.hang_up();
-        self.instance.stop().await;
+fn facts(instance: &InstanceFacts) -> BrokerFacts {
+    let InstanceFacts { name, version, kind, from, port, seconds, .. } = instance;
+    BrokerFacts {
+        kind: (*kind).into(),
+        software: name.clone(),
+        version: version.clone().unwrap_or_else(|| "unknown".into()),
+        from: from.clone(),
+        tls: None,
+        port: *port,
+        seconds: *seconds,
     }
 }

@@ -4,10 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Trust;
 use hilrig::BrokerEndpoint;
 use hilrig_broker::Login;
 use hilrig_broker::clients::{self, Ask, ClientCertificate, GoesBy};
-use hilrig_certify::Trust;
 use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::{Act, BoardTls, Case, Clock, Trust as By};
 use rustls::pki_types::CertificateDer;
@@ -20,9 +20,9 @@ const STALLS: Duration = Duration::from_secs(20);
 /// A day, seconds.
 const DAY: i64 = 86_400;
 
-/// The rig, as far as its clients need it.
+/// What the rig's own clients need.
 #[derive(Clone)]
-pub struct Rig {
+pub(super) struct ClientsSetup {
     /// For their files.
     pub dir: PathBuf,
     /// For an answer.
@@ -30,8 +30,8 @@ pub struct Rig {
 }
 
 /// Runs the case with rustls and OpenSSL, where it is about connecting.
-pub async fn other_clients(
-    rig: &Rig,
+pub(super) async fn other_clients(
+    rig: &ClientsSetup,
     address: SocketAddr,
     endpoint: &BrokerEndpoint,
     trust: &Trust,
@@ -69,8 +69,8 @@ pub async fn other_clients(
 }
 
 /// Whether it has MFLN.
-pub async fn mfln(
-    rig: &Rig,
+pub(super) async fn mfln(
+    rig: &ClientsSetup,
     address: SocketAddr,
     endpoint: &BrokerEndpoint,
 ) -> Result<String, String> {
@@ -79,8 +79,8 @@ pub async fn mfln(
 }
 
 /// How long it waits for a client that says nothing.
-pub async fn stall(
-    rig: &Rig,
+pub(super) async fn stall(
+    rig: &ClientsSetup,
     address: SocketAddr,
     endpoint: &BrokerEndpoint,
     trust: &Trust,
@@ -93,7 +93,7 @@ pub async fn stall(
 }
 
 fn usual<'a>(
-    rig: &Rig,
+    rig: &ClientsSetup,
     address: SocketAddr,
     endpoint: &'a BrokerEndpoint,
     login: Option<&'a Login>,
