@@ -12,7 +12,7 @@ use std::thread;
 
 use hilrig_broker::clients::{Ask, ClientCertificate, GoesBy, with_openssl, with_rustls};
 use hilrig_broker::pki::{Pki, pem};
-use hilrig_broker::{Location, Instance, Material, InstancePlan, BrokerDescription};
+use hilrig_broker::{BrokerDescription, Instance, InstancePlan, Location, Material};
 use hilrig_broker::{Login, SERVER_NAME};
 use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::{Case, Expected, Identity, Outcome, Reason, Suites, Trust, WireSeen};

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use hilrig::certify::Seen;
+use crate::Seen;
 use hilrig_core::certify::Line;
 use hilrig_wire::Relay;
 

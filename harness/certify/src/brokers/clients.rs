@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Trust;
 use hilrig::BrokerEndpoint;
-use hilrig::certify::Trust;
 use hilrig_broker::Login;
 use hilrig_broker::clients::{self, Ask, ClientCertificate, GoesBy};
 use hilrig_core::certify::certificate::OtherClient;

@@ -11,8 +11,8 @@ mod reach;
 mod refusal;
 mod setup;
 
+use crate::{CaseBroker, CertifyBench, NotSetUp};
 use async_trait::async_trait;
-use hilrig::certify::{CaseBroker, CertifyBench, NotSetUp};
 use hilrig_core::certify::{BrokerTls, Case};
 
 pub use outside::{Outside, OutsideRequest};

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::{NotSetUp, Trust};
 use hilrig::BrokerEndpoint;
-use hilrig::certify::{NotSetUp, Trust};
 use hilrig_broker::clients::{Looked, Tunnel, look};
 use hilrig_core::certify::Case;
 use hilrig_core::certify::outside::NEEDS_ALLOW_LOAD;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hilrig::certify::{NotSetUp, Trust};
+use crate::{NotSetUp, Trust};
 use hilrig::{BrokerEndpoint, ClientCertificate};
 use hilrig_broker::pki::Pki;
 use hilrig_broker::{

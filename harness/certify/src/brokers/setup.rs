@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::{CaseBroker, Seen, Trust};
 use async_trait::async_trait;
 use hilrig::BrokerEndpoint;
-use hilrig::certify::{CaseBroker, Seen, Trust};
 use hilrig_broker::clients::Tunnel;
 use hilrig_broker::{FORBIDDEN, Instance};
 use hilrig_core::certify::certificate::OtherClient;

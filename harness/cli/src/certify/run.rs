@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hilrig::certify::{Certification, CertifyBench};
 use hilrig::load::{self, RunInputs};
 use hilrig::recorded::{RecordedRun, Recording, RunFolders, RunId, fresh_seed};
 use hilrig_broker::pki::Pki;
-use hilrig_broker::{Launcher, Login, SERVER_NAME, BrokerDescription};
+use hilrig_broker::{BrokerDescription, Launcher, Login, SERVER_NAME};
 use hilrig_certify::brokers::{
     CertifiedBroker, Outside, OutsideBroker, OutsideRequest, OwnBroker, Workshop,
 };
+use hilrig_certify::{Certification, CertifyBench};
 use hilrig_core::certify::matrix::CASES;
 use hilrig_core::certify::{Case, Requirement};
 use hilrig_core::config::BrokerKind;
@@ -82,7 +82,8 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
         events: run.events.clone(),
     };
     let brokers = brokers(asked, &workshop, &run.events);
-    let brokers: Vec<&dyn CertifyBench> = brokers.iter().map(|one| one as &dyn CertifyBench).collect();
+    let brokers: Vec<&dyn CertifyBench> =
+        brokers.iter().map(|one| one as &dyn CertifyBench).collect();
 
     let mut boards = run.attach(&inputs).await;
     let members = run.members(&mut boards)?;
@@ -99,7 +100,7 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
     let not_met = || policy.not_met();
     let record_fault = || run.record_fault();
     let stop = stop.requested();
-    let outcome = hilrig::certify::certify(&what, members, stop, record_fault, not_met).await;
+    let outcome = hilrig_certify::certify(&what, members, stop, record_fault, not_met).await;
     boards.stop().await;
     let (code, faults) = run.finish(outcome.verdict);
     for fault in &faults {

@@ -144,6 +144,6 @@ pub(super) async fn will(question: &Question<'_>) -> Result<String, Missed> {
 }
 
 /// As a person reads it.
-pub(in crate::certify) fn seconds(span: Duration) -> String {
+pub(crate) fn seconds(span: Duration) -> String {
     format!("{:.2} s", span.as_secs_f64())
 }

@@ -16,7 +16,7 @@ pub use rules::{Asked, Carried, rule, rule_for_id, rule_for_the_board};
 pub(super) use sessions::seconds;
 pub(super) use storm::{crowd, without_password};
 
-use crate::BrokerEndpoint;
+use hilrig::BrokerEndpoint;
 
 /// The longest [`Question::tag`]: with what is added to it, every broker takes the client id
 /// (MQTT 3.1.1, 3.1.3.1).

@@ -5,9 +5,9 @@ use hilrig_core::verdict::Verdict;
 use super::on_board::BoardCases;
 use super::shared::{Certification, Shared};
 use super::work::BoardWork;
-use crate::job::Job;
-use crate::plan::Member;
-use crate::pool::{BoardsEnded, Pool, RunOutcome};
+use hilrig::Job;
+use hilrig::Member;
+use hilrig::{BoardsEnded, Pool, RunOutcome};
 
 /// Certifies. `stop` and `record_fault` are as for a run. `not_met` says which of the requirements is not met; it is
 /// asked after the last case's event. What comes of each case is reported by events.

@@ -8,12 +8,12 @@ use hilrig_core::leak::{self, Slope};
 
 use super::bench::CaseBroker;
 use super::on_board::{BoardCases, OnBoard};
-use crate::log::Mark;
-use crate::mqtt;
-use crate::replies::mismatch;
-use crate::session::mqtt_mode::Online;
-use crate::stop::Stop;
-use crate::watch::Says;
+use hilrig::Stop;
+use hilrig::log::Mark;
+use hilrig::mismatch;
+use hilrig::mqtt;
+use hilrig::session::mqtt_mode::Online;
+use hilrig::watch::Says;
 
 impl BoardCases<'_> {
     /// Does it, and tells what was found.

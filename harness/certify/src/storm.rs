@@ -16,10 +16,10 @@ use super::board_side::{Attempt, not_ready};
 use super::on_board::{BoardCases, OnBoard, lows};
 use super::settings::board_setup;
 use super::storm_state::{Storm, lower};
-use crate::session::Session;
-use crate::session::boot_log::Mode;
-use crate::session::mqtt_mode::Online;
-use crate::stop::Stop;
+use hilrig::Session;
+use hilrig::Stop;
+use hilrig::session::boot_log::Mode;
+use hilrig::session::mqtt_mode::Online;
 
 /// Ends a storm, however its leader ends.
 struct Lead<'a>(&'a BoardCases<'a>, Rc<Storm>);
@@ -92,7 +92,11 @@ impl BoardCases<'_> {
         let on = OnBoard { session, case: storm.case, mark: session.mark() };
         session.journal.reset_lows();
         let deadline = session.plan().deadlines.board;
-        let part = tokio::time::timeout(deadline, self.take_part(&on, storm)).await;
+        let restarts = session.restarts();
+        let part = tokio::select! {
+            part = tokio::time::timeout(deadline, self.take_part(&on, storm)) => part,
+            why = session.restarted_after(restarts) => Ok(Err(Stop::Failed(why))),
+        };
         let late = || Stop::Failed(format!("it was not through within {}", Span(deadline)));
         let Err(stop) = part.unwrap_or_else(|_| Err(late())) else { return Ok(()) };
         storm.fail(&self.work.name, &stop);

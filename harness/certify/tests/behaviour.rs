@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use fake_broker::Fault;
 use hilrig_broker::{
-    Certificates, FORBIDDEN, Location, Instance, Login, Material, InstancePlan, SERVER_NAME, BrokerDescription,
+    BrokerDescription, Certificates, FORBIDDEN, Instance, InstancePlan, Location, Login, Material,
+    SERVER_NAME,
 };
 
 use hilrig::BrokerEndpoint;
-use hilrig::certify::behaviour::{Asked, Missed, Question, ask, rule, rule_for_id};
+use hilrig_certify::behaviour::{Asked, Missed, Question, ask, rule, rule_for_id};
 use hilrig_core::certify::BrokerTls;
 use hilrig_core::certify::case::Behaviour;
 

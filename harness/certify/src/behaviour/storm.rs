@@ -11,7 +11,7 @@ use super::sessions::seconds;
 use super::{Missed, Question};
 
 /// Clients that the broker has let in, all at once. Dropped, they are cut off without a word.
-pub(in crate::certify) struct Crowd {
+pub(crate) struct Crowd {
     clients: Vec<Client>,
     /// How long each took.
     times: Vec<Duration>,
@@ -19,13 +19,13 @@ pub(in crate::certify) struct Crowd {
 
 impl Crowd {
     /// Of the last one.
-    pub(in crate::certify) fn longest(&self) -> Duration {
+    pub(crate) fn longest(&self) -> Duration {
         self.times.iter().max().copied().unwrap_or_default()
     }
 }
 
 /// All of the crowd connect at once, and everybody gets a CONNACK within the deadline.
-pub(in crate::certify) async fn crowd(question: &Question<'_>) -> Result<Crowd, Missed> {
+pub(crate) async fn crowd(question: &Question<'_>) -> Result<Crowd, Missed> {
     let crowd = question.crowd;
     let tls = tls_of(question)?;
     let since = Instant::now();
@@ -50,7 +50,7 @@ pub(in crate::certify) async fn crowd(question: &Question<'_>) -> Result<Crowd, 
 
 /// The same crowd without user and password, once: what the broker takes to check passwords is not in its times. It is
 /// refused, and that is an answer. None where the broker asks nobody for a password.
-pub(in crate::certify) async fn without_password(question: &Question<'_>) -> Option<String> {
+pub(crate) async fn without_password(question: &Question<'_>) -> Option<String> {
     question.endpoint.credentials.as_ref()?;
     let tls = tls_of(question).ok()?;
     let since = Instant::now();

@@ -6,8 +6,8 @@ use hilrig_core::contract::Connection;
 use hilrig_core::plural::counted;
 
 use super::bench::Seen;
-use crate::stop::Stop;
-use crate::watch::Hit;
+use hilrig::Stop;
+use hilrig::watch::Hit;
 
 /// What came of a case.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use hilrig_core::certify::{Act, BoardTls, Case, Clock, Trust as GoesBy};
 use hilrig_core::contract::Contract;
 
 use super::bench::Trust;
-use crate::time_server::ServedTime;
+use hilrig::time_server::ServedTime;
 
 /// A day, seconds.
 const DAY: i64 = 86_400;

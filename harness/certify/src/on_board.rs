@@ -5,8 +5,8 @@ use hilrig_core::heap::HeapPhase;
 
 use super::shared::Shared;
 use super::work::BoardWork;
-use crate::log::Mark;
-use crate::session::Session;
+use hilrig::Session;
+use hilrig::log::Mark;
 
 /// The job of one board in a certification: it takes cases until none is left.
 pub(super) struct BoardCases<'a> {

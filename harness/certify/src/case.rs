@@ -20,16 +20,16 @@ use super::settings::board_setup;
 use super::shared::Next;
 use super::storm_state::Storm;
 use super::work::ByRule;
-use crate::BrokerEndpoint;
-use crate::broker_link::BrokerLink;
-use crate::job::{Ended, Job};
-use crate::mqtt;
-use crate::plan::Plan;
-use crate::session::Session;
-use crate::session::boot_log::Mode;
-use crate::session::mqtt_mode::Online;
-use crate::stop::Stop;
-use crate::watch::Says;
+use hilrig::BrokerEndpoint;
+use hilrig::BrokerLink;
+use hilrig::Plan;
+use hilrig::Session;
+use hilrig::Stop;
+use hilrig::mqtt;
+use hilrig::session::boot_log::Mode;
+use hilrig::session::mqtt_mode::Online;
+use hilrig::watch::Says;
+use hilrig::{Ended, Job};
 
 /// A broker that is set up for this board.
 struct SetUpBroker {
@@ -90,17 +90,7 @@ impl BoardCases<'_> {
     ) -> Result<bool, Stop> {
         self.all.began(&self.work, task);
         on.session.journal.reset_lows();
-        let deadline = on.session.plan().deadlines.board;
-        let case = self.case(on, broker);
-        let (came, stop) = match tokio::time::timeout(deadline, case).await {
-            Ok(Ok(came)) => (came, None),
-            Ok(Err(stop)) => (self.stopped(on, &stop).await, Some(stop)),
-            Err(_) => {
-                let why = format!("the case was not through within {}", Span(deadline));
-                let stop = Stop::Failed(why);
-                (self.stopped(on, &stop).await, Some(stop))
-            }
-        };
+        let (came, stop) = self.until_over(on, broker).await;
         let gone = broker.gone().await;
         let came = match &gone {
             Some(found) => Came::broken(format!("the broker is gone: {found}")),
@@ -126,6 +116,35 @@ impl BoardCases<'_> {
             self.recover(on, &stop).await?;
         }
         Ok(gone.is_some())
+    }
+
+    /// The case, up to its end, its deadline or a restart of the board that nobody asked for.
+    async fn until_over(
+        &self,
+        on: &OnBoard<'_>,
+        broker: &mut dyn CaseBroker,
+    ) -> (Came, Option<Stop>) {
+        let session = on.session;
+        let restarts = session.restarts();
+        let deadline = session.plan().deadlines.board;
+        let done = tokio::select! {
+            done = tokio::time::timeout(deadline, self.case(on, broker)) => done,
+            why = session.restarted_after(restarts) => Ok(Err(Stop::Failed(why))),
+        };
+        let stop = match done {
+            Ok(Ok(came)) => return (came, None),
+            Ok(Err(stop)) => stop,
+            Err(_) => Stop::Failed(format!("the case was not through within {}", Span(deadline))),
+        };
+        if let Stop::Failed(_) = stop {
+            // The start that explains it may be on its way.
+            session.settle_log().await;
+        }
+        let came = match session.restart_after(restarts) {
+            Some(why) => Came::died(why),
+            None => self.stopped(on, &stop).await,
+        };
+        (came, Some(stop))
     }
 
     /// The next case, and a broker for it; or the storm that the board has joined.

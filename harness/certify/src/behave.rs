@@ -9,10 +9,10 @@ use hilrig_core::units::Span;
 use super::behaviour::{self, Missed, Question};
 use super::bench::CaseBroker;
 use super::on_board::{BoardCases, OnBoard};
-use crate::BrokerEndpoint;
-use crate::mqtt::{self, NoMessage};
-use crate::session::mqtt_mode::Online;
-use crate::stop::Stop;
+use hilrig::BrokerEndpoint;
+use hilrig::Stop;
+use hilrig::mqtt::{self, NoMessage};
+use hilrig::session::mqtt_mode::Online;
 
 /// Clients of a storm beside the board.
 pub(super) const CROWD: usize = 50;

@@ -5,7 +5,7 @@ use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::{BrokerTls, Case, CaseResult, Line, WireSeen};
 use hilrig_core::event::BrokerFacts;
 
-use crate::BrokerEndpoint;
+use hilrig::BrokerEndpoint;
 
 /// A broker that is to be certified.
 #[async_trait(?Send)]

@@ -8,13 +8,13 @@ use super::bench::CaseBroker;
 use super::judge;
 use super::on_board::{BoardCases, OnBoard};
 use super::settings::BoardSetup;
-use crate::BrokerEndpoint;
-use crate::http::Answer;
-use crate::log::Mark;
-use crate::session::boot_log::Mode;
-use crate::session::switch::Target;
-use crate::stop::Stop;
-use crate::watch::Says;
+use hilrig::BrokerEndpoint;
+use hilrig::Stop;
+use hilrig::http::Answer;
+use hilrig::log::Mark;
+use hilrig::session::boot_log::Mode;
+use hilrig::session::switch::Target;
+use hilrig::watch::Says;
 
 /// Attempts of a board that is to come back by itself.
 const COMES_BACK: u32 = 5;

@@ -21,7 +21,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use super::{Missed, Question};
-use crate::mqtt::{causes, tls};
+use hilrig::mqtt::{causes, tls};
 
 /// Larger than any packet that is asked for.
 const LARGEST_PACKET: usize = 512 * 1024;

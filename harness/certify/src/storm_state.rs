@@ -7,8 +7,8 @@ use hilrig_core::certify::{Case, Cost};
 use tokio::sync::Notify;
 
 use super::bench::Trust;
-use crate::BrokerEndpoint;
-use crate::stop::Stop;
+use hilrig::BrokerEndpoint;
+use hilrig::Stop;
 
 /// A storm, for those who join it.
 pub(super) struct Storm {

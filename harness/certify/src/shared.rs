@@ -19,7 +19,7 @@ use super::judge::{self, Came};
 use super::queue::{Need, Queue, Task};
 use super::storm_state::Storm;
 use super::work::BoardWork;
-use crate::plan::{Member, Plan};
+use hilrig::{Member, Plan};
 
 /// What is to be certified.
 pub struct Certification<'a> {

@@ -7,7 +7,7 @@ use super::behaviour::{self, Asked, Carried};
 use super::bench::CaseBroker;
 use super::on_board::{BoardCases, OnBoard, rig_id};
 use super::work::ByRule;
-use crate::stop::Stop;
+use hilrig::Stop;
 
 /// [`BrokerFacts::kind`](hilrig_core::event::BrokerFacts::kind) of a broker that somebody else runs.
 const OUTSIDE: &str = "outside";
