@@ -208,7 +208,7 @@ impl VirtualBoard {
             PowerState::Loader(loader) => {
                 let baud = self.pty.baud();
                 let came = match &mut self.rates {
-                    Some(rates) => Cow::Owned(rates.to_loader(bytes, baud)),
+                    Some(rates) => Cow::Owned(rates.client_to_loader(bytes, baud)),
                     None => Cow::Borrowed(bytes),
                 };
                 let synced = Cell::new(false);
@@ -221,7 +221,7 @@ impl VirtualBoard {
                     if synced.get() {
                         rates.measured(baud);
                     }
-                    out = rates.from_loader(&out, baud);
+                    out = rates.loader_to_client(&out, baud);
                 }
                 self.line.send(&out, |bytes| self.pty.write(bytes));
                 if let Some(left) = left {
@@ -232,7 +232,7 @@ impl VirtualBoard {
             }
             PowerState::Running(cpu) => {
                 let came = match &self.rates {
-                    Some(rates) => Cow::Owned(rates.to_firmware(bytes, self.pty.baud())),
+                    Some(rates) => Cow::Owned(rates.client_to_firmware(bytes, self.pty.baud())),
                     None => Cow::Borrowed(bytes),
                 };
                 let taken = cpu.write_uart(&came).unwrap_or(0);
@@ -253,7 +253,7 @@ impl VirtualBoard {
 
     fn send_firmware(&mut self, bytes: &[u8]) {
         let bytes = match &mut self.rates {
-            Some(rates) => Cow::Owned(rates.from_cpu(bytes, self.pty.baud())),
+            Some(rates) => Cow::Owned(rates.cpu_to_client(bytes, self.pty.baud())),
             None => Cow::Borrowed(bytes),
         };
         if !self.line.silent {
@@ -263,7 +263,7 @@ impl VirtualBoard {
 
     fn send_rom(&mut self, bytes: &[u8]) {
         let bytes = match &self.rates {
-            Some(rates) => Cow::Owned(rates.from_rom(bytes, self.pty.baud())),
+            Some(rates) => Cow::Owned(rates.rom_to_client(bytes, self.pty.baud())),
             None => Cow::Borrowed(bytes),
         };
         self.line.send(&bytes, |bytes| self.pty.write(bytes));

@@ -147,7 +147,7 @@ impl OwnBroker {
             trust,
             line,
             facts,
-            side: Side::Own(instance),
+            side: Side::Own(Box::new(instance)),
         })
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct CaseSetup {
 /// Whose broker it is.
 pub(super) enum Side {
     /// The rig's own.
-    Own(Instance),
+    Own(Box<Instance>),
     /// One that runs already.
     Outside {
         what: Box<Outside>,
