@@ -95,7 +95,7 @@ pub fn certify(hilrig: &Path, contract: &Contract, runs: usize) -> Result<Table,
     let first = runs.first().ok_or("nothing was run")?;
     let not_held = first.cases.iter().filter(|case| case.verdict == Verdict::NotHeld).count();
     let title = format!(
-        "The whole matrix on {BOARDS} virtual boards, broker: {}; {} cases run, {not_held} of them not held, {} left out",
+        "The whole matrix on {BOARDS} virtual boards, broker: {}; {} cases run, {not_held} of them failed, {} left out",
         first.broker,
         first.cases.len(),
         first.left_out
@@ -341,7 +341,7 @@ impl Times {
         }
     }
 
-    /// Counts what a board did until `now`, and tells what it does from here on.
+    /// Counts what a board did until `now`, and notes what it does from here on.
     fn took(&mut self, at: At, what: &What, now: f64, contract: &Contract) -> At {
         match (what, at) {
             (What::Reply { over, .. }, At::Settings(since)) if over == "http" => {
@@ -406,7 +406,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_moment_of_a_case_is_somebodys() {
+    fn each_moment_of_a_case_is_accounted_for() {
         let event = |at: f64, what: What| Event { at, board: Some("b".into()), what };
         let line = |at, text: &str| event(at, What::LogLine { line: 1, text: text.into() });
         let reply = |at, over: &str, seconds| {

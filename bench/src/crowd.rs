@@ -35,7 +35,7 @@ const RATE: f64 = 921_600.0 / 10.0;
 const SECONDS: f64 = 10.0;
 /// How often a port gets bytes: a USB adapter at this rate hands over every few milliseconds.
 const TICK: Duration = Duration::from_millis(4);
-/// The aim is told for this many boards.
+/// The aim is for this many boards.
 const AIM_BOARDS: f64 = 16.0;
 const AIM: f64 = 0.8;
 /// For the last bytes to arrive once all were sent.
@@ -95,8 +95,8 @@ struct Read {
 /// The boards, in a process of their own.
 struct Boards {
     child: Child,
-    asks: ChildStdin,
-    tells: BufReader<ChildStdout>,
+    requests: ChildStdin,
+    replies: BufReader<ChildStdout>,
     ports: Vec<PathBuf>,
 }
 
@@ -110,10 +110,11 @@ impl Boards {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(failed)?;
-        let (Some(asks), Some(tells)) = (child.stdin.take(), child.stdout.take()) else {
+        let (Some(requests), Some(replies)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("starting the boards: no pipes".into());
         };
-        let mut boards = Boards { child, asks, tells: BufReader::new(tells), ports: Vec::new() };
+        let mut boards =
+            Boards { child, requests, replies: BufReader::new(replies), ports: Vec::new() };
         for _ in 0..BOARDS {
             let port = boards.line()?;
             boards.ports.push(port.into());
@@ -123,7 +124,7 @@ impl Boards {
 
     fn line(&mut self) -> Result<String, String> {
         let mut line = String::new();
-        match self.tells.read_line(&mut line) {
+        match self.replies.read_line(&mut line) {
             Ok(0) => Err("the boards have ended".into()),
             Ok(_) => Ok(line.trim_end().to_owned()),
             Err(error) => Err(format!("hearing of the boards: {error}")),
@@ -131,7 +132,8 @@ impl Boards {
     }
 
     fn go(&mut self) -> Result<(), String> {
-        writeln!(self.asks, "go").map_err(|error| format!("starting the boards' lines: {error}"))
+        writeln!(self.requests, "go")
+            .map_err(|error| format!("starting the boards' lines: {error}"))
     }
 
     /// Bytes sent, bytes that did not fit, and seconds, once all are through.
@@ -253,7 +255,7 @@ pub fn feed() -> Result<(), String> {
     let log: Vec<u8> = (0..4096)
         .flat_map(|n| match n % 64 {
             0 => format!("Heap page: free {n}, lowest 49424, lowest ever 49424, largest 50652, failed 0\r\n"),
-            _ => format!("{n:08} all is well, nothing to tell of it\r\n"),
+            _ => format!("{n:08} all is well, nothing of interest here\r\n"),
         }.into_bytes())
         .collect();
     let all = (RATE * SECONDS) as u64;
@@ -279,7 +281,7 @@ pub fn feed() -> Result<(), String> {
         }
     }
     writeln!(out, "{sent} {full} {}", start.elapsed().as_millis()).map_err(failed)?;
-    // The ports stay until nobody wants them.
+    // The ports stay until they are not needed.
     std::io::stdin().read_line(&mut line).map_err(failed)?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! How long it takes to see what is attached, and to tell every board's port.
+//! How long it takes to see what is attached, and to find every board's port.
 
 use std::path::Path;
 use std::time::Instant;
@@ -77,7 +77,7 @@ pub fn discovery(runs: usize) -> Result<Table, String> {
         Some(floor.median()),
         "floor: the same folders listed, nothing in them read (a tree like sysfs on this machine's disk)",
     );
-    row("every board's port told", resolving, None, "all 64 boards, over one list of ports");
+    row("every board's port found", resolving, None, "all 64 boards, over one list of ports");
     Ok(table)
 }
 
@@ -94,7 +94,7 @@ fn timed(runs: usize, job: &mut dyn FnMut() -> Result<(), String>) -> Result<Fig
 #[cfg(test)]
 mod tests {
     #[test]
-    fn every_board_is_told_its_own_port() {
+    fn every_board_gets_its_own_port() {
         let table = super::discovery(1).unwrap().text();
         assert!(table.contains("what is attached"), "{table}");
     }

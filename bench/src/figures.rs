@@ -5,7 +5,7 @@
 pub enum Unit {
     /// Seconds.
     Seconds,
-    /// 10^6 bytes a second, as the aim of the reader is told.
+    /// 10^6 bytes a second, the unit of the reader's aim.
     MegabytesASecond,
     /// Bytes, written in 10^6 of them.
     Megabytes,

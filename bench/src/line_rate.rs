@@ -87,7 +87,7 @@ pub async fn line_rate(runs: usize) -> Result<Table, String> {
                 "a thread between the rig's port and the virtual board's holds each byte back for ten bits. The most is \
                  {most:.3} of baud/10: the ROM's loader takes a block of 1 KiB and is sent the next one when it has answered, \
                  and heads and answers are on the wire, too. What is missing beyond that is the way from a byte that \
-                 arrived to whoever waits for it, four times a block; a bare client between the same two ends sends as many \
+                 arrived to the waiting side, four times a block; a bare client between the same two ends sends as many \
                  bytes without content and waits for as many. A real chip adds the time in which it writes its flash"
             ),
         );

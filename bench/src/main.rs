@@ -1,5 +1,5 @@
 //! What `make bench` runs: how fast hilrig is, as tables with ratios. Nothing here passes or fails;
-//! a figure says how it stands to its aim, and people judge.
+//! a figure is printed beside its aim, and people judge.
 //!
 //!     cargo run --release --package hilrig-bench -- [--runs N] [TABLE...]
 //!
@@ -108,7 +108,7 @@ async fn measure(wanted: &Wanted) -> Result<bool, String> {
     let hilrig = if runs_it { place::hilrig()? } else { Default::default() };
     let contract = run::contract()?;
     let mut all = true;
-    let mut tell = |name: &str, tables: Result<Vec<Table>, String>| match tables {
+    let mut print_tables = |name: &str, tables: Result<Vec<Table>, String>| match tables {
         Ok(tables) => tables.iter().for_each(|table| say(&table.text())),
         Err(why) => {
             all = false;
@@ -122,59 +122,59 @@ async fn measure(wanted: &Wanted) -> Result<bool, String> {
             one_board = runs;
             tables
         });
-        tell("run of one board, broker: process", measured);
+        print_tables("run of one board, broker: process", measured);
     }
     if wants("run") {
         let measured = whole_run::one(&hilrig, "container", runs).map(|(tables, _)| tables);
-        tell("run of one board, broker: container", measured);
+        print_tables("run of one board, broker: container", measured);
     }
     if wants("many") {
         let measured = whole_run::many(&hilrig, &contract, &one_board, runs.div_ceil(2));
-        tell("many boards", measured.map(|table| vec![table]));
+        print_tables("many boards", measured.map(|table| vec![table]));
     }
     if wants("startup") {
         let measured = startup::startup(&hilrig, 4 * runs + 1);
-        tell("start-up", measured.map(|table| vec![table]));
+        print_tables("start-up", measured.map(|table| vec![table]));
     }
     if wants("discovery") {
-        tell("discovery", discovery::discovery(20 * runs + 1).map(|table| vec![table]));
+        print_tables("discovery", discovery::discovery(20 * runs + 1).map(|table| vec![table]));
     }
     if wants("flash") {
-        tell("flashing", flashing::flashing(2 * runs + 1).await.map(|table| vec![table]));
+        print_tables("flashing", flashing::flashing(2 * runs + 1).await.map(|table| vec![table]));
     }
     if wants("line") {
         let measured = line_rate::line_rate(runs.div_ceil(3)).await;
-        tell("flashing over a line", measured.map(|table| vec![table]));
+        print_tables("flashing over a line", measured.map(|table| vec![table]));
     }
     if wants("reader") {
-        tell("reader", reader::reader(&contract, runs).await.map(|table| vec![table]));
+        print_tables("reader", reader::reader(&contract, runs).await.map(|table| vec![table]));
     }
     if wants("crowd") {
         let measured = crowd::crowd(&contract, runs.div_ceil(2)).await;
-        tell("many boards' logs", measured.map(|table| vec![table]));
+        print_tables("many boards' logs", measured.map(|table| vec![table]));
     }
     if wants("wire") {
-        tell("the line to the broker", wire::wire(runs).map(|table| vec![table]));
+        print_tables("the line to the broker", wire::wire(runs).map(|table| vec![table]));
     }
     if wants("qemu") {
         let handshakes: Figures =
             one_board.iter().flat_map(|run| run.handshakes(&contract)).collect();
         let measured = qemu::qemu(&contract, handshakes, 2 * runs + 1).await;
-        tell("QEMU", measured.map(|table| vec![table]));
+        print_tables("QEMU", measured.map(|table| vec![table]));
     }
     if wants("heap") {
         // 100 runs without a regression by default.
         let measured = regressions::regressions(&hilrig, 4 * runs);
-        tell("heap regressions", measured.map(|table| vec![table]));
+        print_tables("heap regressions", measured.map(|table| vec![table]));
     }
     if wants("certify") {
         let measured = certify::certify(&hilrig, &contract, runs.div_ceil(2));
-        tell("certification", measured.map(|table| vec![table]));
+        print_tables("certification", measured.map(|table| vec![table]));
     }
     Ok(all)
 }
 
 fn say(text: &str) {
-    // Whoever reads may have gone; there is nobody left to tell then.
+    // The reader may be gone; then there is nothing left to do.
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

@@ -46,7 +46,7 @@ impl PacedLine {
         Ok(PacedLine { port: pty.path, end, ways })
     }
 
-    /// Ends it, and tells what went wrong on it.
+    /// Ends it, and returns what went wrong on it.
     pub fn stop(mut self) -> io::Result<()> {
         self.halt();
         std::mem::take(&mut self.ways).into_iter().try_for_each(|way| {
@@ -86,7 +86,7 @@ fn one_way(from: &OwnedFd, to: &OwnedFd, rate: &OwnedFd, end: &OwnedFd) -> io::R
         };
         let baud = tcgetattr(rate)?.output_speed();
         let time = Duration::from_secs_f64(read as f64 * BITS / f64::from(baud.max(1)));
-        // All of a piece arrives with its last byte. A wake-up that comes late makes the bytes behind
+        // All of a piece arrives with its last byte. A wake-up that comes late makes the bytes after
         // it no later, where they were on the wire already.
         taken = taken.max(Instant::now()) + time;
         // The time that the bytes are on the wire, not an event that is awaited.
@@ -111,7 +111,7 @@ mod tests {
         while got.len() < total {
             let patience = Timespec { tv_sec: 30, tv_nsec: 0 };
             let mut fds = [PollFd::new(&from, PollFlags::IN)];
-            assert_eq!(poll(&mut fds, Some(&patience)).unwrap(), 1, "nothing behind {got:?}");
+            assert_eq!(poll(&mut fds, Some(&patience)).unwrap(), 1, "nothing after {got:?}");
             let mut piece = [0; 64];
             let read = from.read(&mut piece).unwrap();
             got.extend(&piece[..read]);

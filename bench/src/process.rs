@@ -1,4 +1,4 @@
-//! Runs a program and tells what it alone took: its children's time and memory are not in it.
+//! Runs a program and measures what it alone takes: its children's time and memory are not in it.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
@@ -78,11 +78,11 @@ fn memory(pid: u32) -> (u64, u64) {
     (of("VmHWM:"), of("RssAnon:"))
 }
 
-/// CPU seconds of the process and of the children that it waited for. `wait4` would tell the sum
+/// CPU seconds of the process and of the children that it waited for. `wait4` would return the sum
 /// of both, and nothing here can take it apart again.
 pub fn cpu(pid: u32) -> io::Result<(f64, f64)> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name may hold spaces and brackets; the fields behind it do not. utime is field 14.
+    // The name may have spaces and brackets; the fields after it do not. utime is field 14.
     let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
     let ticks: Vec<f64> =
         fields.split(' ').skip(11).take(4).filter_map(|field| field.parse().ok()).collect();

@@ -15,7 +15,7 @@ use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 pub struct PtyPair {
     /// The board's side.
     pub board: OwnedFd,
-    /// The side of whoever opens the port.
+    /// The side that a program opens as its port.
     pub port: OwnedFd,
     /// The port's path.
     pub path: PathBuf,

@@ -53,7 +53,7 @@ pub async fn qemu(contract: &Contract, handshakes: Figures, runs: usize) -> Resu
     let network = |starts: &[Start]| starts.iter().map(|start| start.network).collect::<Figures>();
     const ISSUE: &str = "floor: measured for the issue, on 4 cores";
     const SERVED: &str =
-        "from the power-on that the control socket is told of; floor: QEMU alone, on this machine";
+        "from the power-on by the control socket; floor: QEMU alone, on this machine";
     row("QEMU alone to the first UART byte", first(&alone), FIRST_BYTE, ISSUE);
     row("QEMU alone to the board's address", network(&alone), NETWORK, ISSUE);
     row("a virtual board to the first byte", first(&served), first(&alone).median(), SERVED);

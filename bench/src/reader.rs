@@ -39,7 +39,7 @@ fn floods() -> Vec<(&'static str, Vec<u8>)> {
     let mut noise = vec![0; 256 * 1024];
     Noise::new(2).fill(&mut noise);
     vec![
-        ("plain lines", lines(&|n| format!("{n:08} all is well, nothing to tell of it\r\n"))),
+        ("plain lines", lines(&|n| format!("{n:08} all is well, nothing of interest here\r\n"))),
         (
             "lines nearly like heap lines",
             lines(&|n| {
@@ -119,7 +119,7 @@ fn read_raw(piece: &[u8]) -> io::Result<f64> {
     })
 }
 
-/// All that stands behind a port in a run.
+/// All that reads a port in a run.
 struct Reader {
     board: Arc<OwnedFd>,
     rig: SerialBoard,
@@ -128,7 +128,7 @@ struct Reader {
     _dir: tempfile::TempDir,
 }
 
-/// What a run does with what a console says.
+/// What a run does with what a console prints.
 pub struct Sink {
     watch: Watch,
     record: BootLog,

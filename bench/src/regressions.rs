@@ -29,7 +29,7 @@ const LEAK_NOTE: &str = "hilrig run --scenario reconnect --count 20: slope and i
 /// The table; `quiet` is the number of checks of the firmware against itself.
 pub fn regressions(hilrig: &Path, quiet: usize) -> Result<Table, String> {
     let folder = tempfile::tempdir().map_err(|error| format!("making a folder: {error}"))?;
-    let bench = Bench { hilrig, folder: folder.path() };
+    let bench = RunFolder { hilrig, folder: folder.path() };
     let sound = place::firmware("firmware.bin")?;
     bench.configure(&sound)?;
     bench.run(&["heap", "accept"], &[0])?;
@@ -47,13 +47,13 @@ pub fn regressions(hilrig: &Path, quiet: usize) -> Result<Table, String> {
     }
 
     bench.configure(&place::fault("LEAK_ON_RECONNECT")?)?;
-    let (held, words) = bench.leak()?;
-    let cells = ["a leak of 64 B a reconnect", RECONNECTS, "reconnect", &words, yes(!held)];
+    let (passed, words) = bench.leak()?;
+    let cells = ["a leak of 64 B a reconnect", RECONNECTS, "reconnect", &words, yes(!passed)];
     table.cells(cells.map(String::from).into(), LEAK_NOTE);
 
     bench.configure(&sound)?;
-    let (held, words) = bench.leak()?;
-    let alarm = if held { "no alarm" } else { "FALSE ALARM" };
+    let (passed, words) = bench.leak()?;
+    let alarm = if passed { "no alarm" } else { "FALSE ALARM" };
     let cells = ["no leak", RECONNECTS, "-", &words, alarm];
     table.cells(cells.map(String::from).into(), LEAK_NOTE);
 
@@ -77,12 +77,12 @@ fn yes(found: bool) -> &'static str {
     if found { "yes" } else { "NO" }
 }
 
-struct Bench<'a> {
+struct RunFolder<'a> {
     hilrig: &'a Path,
     folder: &'a Path,
 }
 
-impl Bench<'_> {
+impl RunFolder<'_> {
     fn configure(&self, image: &Path) -> Result<(), String> {
         let shown = |path: PathBuf| path.display().to_string();
         let text = format!(
@@ -111,7 +111,7 @@ impl Bench<'_> {
         Ok(named.collect())
     }
 
-    /// Whether the scenario's check held, and what it found.
+    /// Whether the scenario's check passed, and what it found.
     fn leak(&self) -> Result<(bool, String), String> {
         let arguments = ["run", "--scenario", "reconnect", "--count", RECONNECTS];
         self.run(&arguments, &[0, 100])?;

@@ -19,7 +19,7 @@ use crate::process::{Usage, measured};
 pub struct MeasuredRun {
     /// What the process took.
     pub usage: Usage,
-    /// What it came to.
+    /// Its result.
     pub model: RunModel,
     events: Vec<Event>,
     /// Seconds from the process's start to the start of its events' clock.
@@ -115,8 +115,8 @@ impl MeasuredRun {
         })
     }
 
-    /// Seconds that each connection to the broker took: from the line that says that MQTT mode is
-    /// up to the one that says `connected` (TCP, TLS with the broker's certificate checked, CONNACK).
+    /// Seconds that each connection to the broker took: from the line that reports that MQTT mode is
+    /// up to the one with `connected` (TCP, TLS with the broker's certificate checked, CONNACK).
     pub fn handshakes(&self, contract: &Contract) -> Vec<f64> {
         let up = contract.mqtt.last();
         let lines = self.events.iter().filter_map(|event| match &event.what {
@@ -146,7 +146,7 @@ impl MeasuredRun {
     }
 }
 
-/// What the bundled firmware says.
+/// The lines that the bundled firmware prints.
 pub fn contract() -> Result<Contract, String> {
     let path = place::workspace().join("firmware/contract.toml");
     let text = std::fs::read_to_string(&path)

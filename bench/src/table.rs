@@ -1,4 +1,4 @@
-//! The tables that are printed. Long words stand below a table, as numbered notes.
+//! The tables that are printed. Long texts are below a table, as numbered notes.
 
 use crate::figures::{Figures, Unit};
 
@@ -11,7 +11,7 @@ pub struct Table {
     notes: Vec<String>,
 }
 
-/// What a figure is held against.
+/// What a figure is compared with.
 #[derive(Clone, Copy, Debug)]
 pub enum Against {
     /// The aim is to stay below.
@@ -22,7 +22,7 @@ pub enum Against {
     Nothing,
 }
 
-/// A figure and what is told with it.
+/// A figure and what is printed with it.
 pub struct TableRow<'a> {
     /// What was measured.
     pub what: &'a str,
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_line_up_and_notes_are_told_once() {
+    fn rows_line_up_and_notes_are_reported_once() {
         let mut table = Table::of_rows("Title");
         let figures: Figures = [0.01, 0.03, 0.02].into_iter().collect();
         for what in ["a", "longer"] {

@@ -56,7 +56,7 @@ pub fn one(
         unit: Unit::Share,
         aim: Against::Below(SHARE),
         floor: None,
-        note: "of the wall time: the process before the first phase, between the phases and behind the last, and in each phase what is not waited for board or broker",
+        note: "of the wall time: the process before the first phase, between the phases and after the last, and in each phase what is not waited for board or broker",
     });
     table.row(TableRow {
         what: "the same inside the phases",
@@ -121,7 +121,7 @@ pub fn one(
     }
     let mut alone =
         |what: &str, figures: Figures, note| line(what, figures.clone(), None, figures, note);
-    alone("behind the last phase", of(&|shares, _| shares.after), "without the broker's end");
+    alone("after the last phase", of(&|shares, _| shares.after), "without the broker's end");
     Ok((vec![table, phases], runs))
 }
 

@@ -17,7 +17,7 @@ const FLOOD: usize = 400_000_000;
 /// As large as the relay's own.
 const BUFFER: usize = 16 * 1024;
 
-/// What stands between the ends.
+/// What is between the ends.
 #[derive(Clone, Copy)]
 enum Between {
     Nothing,
@@ -29,7 +29,7 @@ enum Between {
 struct Took {
     /// 10^6 bytes a second.
     rate: f64,
-    /// CPU seconds of what stands between, for each 10^9 bytes.
+    /// CPU seconds of what is between, for each 10^9 bytes.
     cpu: f64,
 }
 
@@ -87,15 +87,15 @@ fn flood(between: Between, piece: &[u8]) -> io::Result<Took> {
     let broker = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let upstream = broker.local_addr()?;
     std::thread::scope(|threads| {
-        let (tell, port) = mpsc::channel();
+        let (port_to, port) = mpsc::channel();
         let relaying = match between {
             Between::Nothing => {
-                // Whoever waits for it is this thread.
-                let _ = tell.send(upstream.port());
+                // This thread waits for it.
+                let _ = port_to.send(upstream.port());
                 None
             }
-            Between::Loop => Some(threads.spawn(move || copy(upstream, &tell))),
-            Between::Relay => Some(threads.spawn(move || relay(upstream, &tell))),
+            Between::Loop => Some(threads.spawn(move || copy(upstream, &port_to))),
+            Between::Relay => Some(threads.spawn(move || relay(upstream, &port_to))),
         };
         let port = port.recv().map_err(io::Error::other)?;
         let reading = threads.spawn(move || -> io::Result<usize> {
@@ -134,11 +134,11 @@ fn flood(between: Between, piece: &[u8]) -> io::Result<Took> {
 }
 
 /// The relay of a certification, until its first connection has ended; CPU seconds.
-fn relay(upstream: SocketAddr, tell: &mpsc::Sender<u16>) -> io::Result<f64> {
+fn relay(upstream: SocketAddr, port_to: &mpsc::Sender<u16>) -> io::Result<f64> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let relay = Relay::start(Ipv4Addr::LOCALHOST, upstream).await?;
-        tell.send(relay.port()).map_err(io::Error::other)?;
+        port_to.send(relay.port()).map_err(io::Error::other)?;
         let since = thread_cpu();
         relay.until(|progress| progress.ended == 1).await;
         Ok(thread_cpu() - since)
@@ -146,9 +146,9 @@ fn relay(upstream: SocketAddr, tell: &mpsc::Sender<u16>) -> io::Result<f64> {
 }
 
 /// The same without the relay's words; one direction.
-fn copy(upstream: SocketAddr, tell: &mpsc::Sender<u16>) -> io::Result<f64> {
+fn copy(upstream: SocketAddr, port_to: &mpsc::Sender<u16>) -> io::Result<f64> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    tell.send(listener.local_addr()?.port()).map_err(io::Error::other)?;
+    port_to.send(listener.local_addr()?.port()).map_err(io::Error::other)?;
     let since = thread_cpu();
     let (mut board, _) = listener.accept()?;
     let mut broker = TcpStream::connect(upstream)?;

@@ -77,12 +77,12 @@ pub fn faulty_arm_firmware(fault: &str) -> PathBuf {
     firmware_file(&path, "make faults")
 }
 
-/// What stands in for the chip's boot ROM.
+/// The replacement for the chip's boot ROM.
 pub fn boot_rom() -> PathBuf {
     firmware_file("firmware/build/virtual/bootrom.elf", "make firmware")
 }
 
-/// What the firmware says and answers.
+/// The contract: what the firmware prints and replies.
 pub fn contract() -> PathBuf {
     in_repository("firmware/contract.toml")
         .canonicalize()

@@ -21,30 +21,30 @@ pub struct AttachedBoard {
 
 impl AttachedBoard {
     /// Starts the board that keeps its flash in the bench's folder `name`.
-    pub fn start(bench: &Sandbox, name: &str) -> AttachedBoard {
-        AttachedBoard::seeded(bench, name, 0)
+    pub fn start(sandbox: &Sandbox, name: &str) -> AttachedBoard {
+        AttachedBoard::seeded(sandbox, name, 0)
     }
 
     /// The same with a seed, of which a new board makes its MAC.
-    pub fn seeded(bench: &Sandbox, name: &str, seed: u64) -> AttachedBoard {
-        AttachedBoard::with(bench, name, &["--seed", &seed.to_string()])
+    pub fn seeded(sandbox: &Sandbox, name: &str, seed: u64) -> AttachedBoard {
+        AttachedBoard::with(sandbox, name, &["--seed", &seed.to_string()])
     }
 
     /// The same with the seed that the board's folder gives it.
-    pub fn unseeded(bench: &Sandbox, name: &str) -> AttachedBoard {
-        AttachedBoard::with(bench, name, &[])
+    pub fn unseeded(sandbox: &Sandbox, name: &str) -> AttachedBoard {
+        AttachedBoard::with(sandbox, name, &[])
     }
 
     /// The same with a debugger's socket: the CPU waits for one at each power-on.
-    pub fn debugged(bench: &Sandbox, name: &str) -> AttachedBoard {
-        AttachedBoard::with(bench, name, &["--gdb"])
+    pub fn debugged(sandbox: &Sandbox, name: &str) -> AttachedBoard {
+        AttachedBoard::with(sandbox, name, &["--gdb"])
     }
 
-    fn with(bench: &Sandbox, name: &str, more: &[&str]) -> AttachedBoard {
+    fn with(sandbox: &Sandbox, name: &str, more: &[&str]) -> AttachedBoard {
         let boot_rom = path_text(&artifacts::boot_rom());
         let mut arguments = vec!["virtual-board", "--state", name, "--boot-rom", &boot_rom];
         arguments.extend(more);
-        let mut running = bench.start(&arguments);
+        let mut running = sandbox.start(&arguments);
         let line = running.line_with("{");
         let ready = serde_json::from_str(&line).expect("one line of JSON");
         AttachedBoard { running, ready }
@@ -103,12 +103,22 @@ impl AttachedBoard {
         reply
     }
 
-    /// Waits until the last byte of garbage or flood was sent. What the firmware says in the meantime
+    /// Has its serial port send a text of the test's.
+    pub fn say(&self, text: &str) {
+        // A command is at most 4,096 bytes, and JSON may take six for one.
+        let chars: Vec<char> = text.chars().collect();
+        for piece in chars.chunks(600) {
+            let text: String = piece.iter().collect();
+            self.control(&serde_json::json!({ "do": "say", "text": text }).to_string());
+        }
+    }
+
+    /// Waits until the last byte of garbage or flood was sent. What the firmware prints in the meantime
     /// is mixed into it.
     pub fn trouble_over(&self) {
         let deadline = Instant::now() + PATIENCE;
         while self.control(r#"{"do":"status"}"#)["status"]["trouble_left"] != 0 {
-            assert!(Instant::now() < deadline, "nobody reads the port for {PATIENCE:?}");
+            assert!(Instant::now() < deadline, "the port was not read for {PATIENCE:?}");
         }
     }
 

@@ -97,7 +97,7 @@ impl Browser {
         self.wait("Page.loadEventFired");
     }
 
-    /// What an expression comes to in the page, past the page's own policy.
+    /// The value of an expression in the page, past the page's own policy.
     pub fn evaluate(&mut self, expression: &str) -> Value {
         let asked = json!({ "expression": expression, "returnByValue": true });
         let answer = self.ask("Runtime.evaluate", asked);
@@ -158,13 +158,13 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Closing the pipe would do, but the profile's folder goes only when nobody writes there.
+        // Closing the pipe would do, but the profile's folder can be removed only when there is no writer.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Moves descriptors to where the browser looks for them. They may stand in each other's way, so
+/// Moves descriptors to where the browser looks for them. They may overlap, so
 /// both first go out of it.
 fn in_place(theirs: [(i32, i32); 2]) -> std::io::Result<()> {
     use std::os::fd::BorrowedFd;

@@ -14,7 +14,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The engine; without one the test is skipped and says so, unless HILRIG_REQUIRE_ENGINE is 1.
+    /// The engine; without one the test is skipped with a message, unless HILRIG_REQUIRE_ENGINE is 1.
     pub fn find() -> Option<Engine> {
         let host = std::env::var("DOCKER_HOST").unwrap_or_default();
         let socket = host.strip_prefix("unix://").unwrap_or("/var/run/docker.sock");

@@ -13,7 +13,7 @@ use crate::PATIENCE;
 /// Bytes of memory in one packet; QEMU sends packets of at most 4096 characters, two a byte.
 const PIECE: usize = 2040;
 
-/// The connection to one QEMU, whose CPU stands still at first.
+/// The connection to one QEMU, whose CPU is stopped at first.
 pub struct Gdb {
     stream: UnixStream,
     read: Vec<u8>,
@@ -27,7 +27,7 @@ impl Gdb {
         Ok(Gdb { stream, read: Vec::new() })
     }
 
-    /// Stops the CPU whenever it comes to this address.
+    /// Stops the CPU each time it reaches this address.
     pub fn break_at(&mut self, address: u32) -> io::Result<()> {
         match self.ask(&format!("Z1,{address:x},2"))?.as_str() {
             "OK" => Ok(()),
@@ -37,7 +37,7 @@ impl Gdb {
 
     /// Lets it run until it stops again. An error, `UnexpectedEof`, where QEMU ends before.
     pub fn run(&mut self) -> io::Result<()> {
-        // A step passes the breakpoint that it stands at.
+        // A step passes the breakpoint that it is at.
         for request in ["s", "c"] {
             let answer = self.ask(request)?;
             if !answer.starts_with("T05") {
@@ -47,7 +47,7 @@ impl Gdb {
         Ok(())
     }
 
-    /// Where it stands: what QEMU tells behind an lx106's a0 to a15. (It tells single registers only to who has
+    /// Where it is: what QEMU sends after an lx106's a0 to a15. (It sends single registers only to a client that has
     /// read a description that it does not have of this CPU.)
     pub fn at(&mut self) -> io::Result<u32> {
         let answer = self.ask("g")?;

@@ -22,12 +22,12 @@ const FREE: u16 = 0x8000;
 /// How often it is looked whether a QEMU was started.
 const AGAIN: Duration = Duration::from_millis(2);
 
-/// What the heap held at one moment, bytes.
+/// The heap at one moment, bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blocks {
     /// All free blocks together, with their headers.
     pub free: u64,
-    /// The largest block that could be had.
+    /// The largest free block.
     pub largest: u64,
     /// How broken up the free heap is, percent.
     pub fragmentation: u64,
@@ -44,7 +44,7 @@ impl Blocks {
             let header = block as usize * UNIT as usize;
             let next = u64::from(half(header) & !FREE);
             if next <= block || next > last || u64::from(half(next as usize * 8 + 2)) != block {
-                return Err(format!("block {block} of {last} says that {next} is next"));
+                return Err(format!("block {block} of {last} has {next} as the next"));
             }
             if half(header) & FREE != 0 {
                 let units = next - block;
@@ -69,14 +69,14 @@ pub struct Moment {
     pub now: Blocks,
     /// The lowest free heap since the heap was made, bytes.
     pub lowest_ever: u64,
-    /// The lowest since the firmware began to count anew, which it does at each of its phases, bytes.
+    /// The lowest since the firmware began to count again, which it does at each of its phases, bytes.
     pub lowest: u64,
 }
 
 /// From one start of the firmware to the next: its moments.
 pub type Start = Vec<Moment>;
 
-/// Counts until it is told to stop.
+/// Counts until it is stopped.
 pub struct Counting {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<io::Result<Vec<Start>>>,
@@ -97,10 +97,10 @@ impl Counting {
     pub fn start(socket: PathBuf, elf: &Path) -> Counting {
         let symbols = Symbols::of(elf);
         let stop = Arc::new(AtomicBool::new(false));
-        let told = stop.clone();
+        let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
             let mut starts = Vec::new();
-            while !told.load(Ordering::Relaxed) {
+            while !stopped.load(Ordering::Relaxed) {
                 // There is no QEMU while the board is flashed.
                 match Gdb::connect(&socket) {
                     Ok(gdb) => count(gdb, &symbols, &mut starts)?,
@@ -195,7 +195,7 @@ mod tests {
 
     /// Units 0 to 9: the head, three used, two free, one used, two free, the end.
     #[test]
-    fn free_blocks_are_counted_and_a_list_that_is_none_is_told() {
+    fn free_blocks_are_counted_and_a_list_that_is_none_is_reported() {
         let mut heap = vec![0u8; 80];
         let mut unit = |at: usize, next: u16, previous: u16| {
             heap[at * 8..][..2].copy_from_slice(&next.to_le_bytes());
@@ -211,6 +211,6 @@ mod tests {
         let expected = Blocks { free: 32, largest: 12, fragmentation: 50 };
         assert_eq!(Blocks::walk(&heap), Ok(expected));
         heap[8] = 3;
-        assert!(Blocks::walk(&heap).unwrap_err().starts_with("block 1 of 9 says that 3"));
+        assert!(Blocks::walk(&heap).unwrap_err().starts_with("block 1 of 9 has 3"));
     }
 }

@@ -1,4 +1,4 @@
-//! Holding a run in a phase for as long as a test likes: something that the run waits for in that
+//! Keeps a run in a phase for as long as a test likes: something that the run waits for in that
 //! phase never comes. So what is done to the run there does not depend on who is quicker.
 
 use hilrig_core::phase::Phase;
@@ -6,7 +6,7 @@ use hilrig_core::phase::Phase;
 use crate::artifacts;
 use crate::sandbox::{Configuration, Sandbox, path_text};
 
-/// A phase that a run can be held in: every one that waits for something other than the flash.
+/// The phases that a run can be kept in: every one that waits for something other than the flash.
 pub const HOLDABLE: [Phase; 6] = [
     Phase::Boot,
     Phase::Configuration,
@@ -16,14 +16,14 @@ pub const HOLDABLE: [Phase; 6] = [
     Phase::SwitchBack,
 ];
 
-/// Makes a run on this bench stay in `phase` until a deadline of minutes passes.
-pub fn in_phase(bench: &Sandbox, configuration: &mut Configuration, phase: Phase) {
+/// Makes a run on this sandbox stay in `phase` until a deadline of minutes passes.
+pub fn in_phase(sandbox: &Sandbox, configuration: &mut Configuration, phase: Phase) {
     for key in ["boot", "reply", "connect", "broker"] {
         configuration.set(&format!("deadlines.{key}"), "4 min");
     }
     match phase {
         Phase::Boot => contract(
-            bench,
+            sandbox,
             configuration,
             &[(
                 "'^(?:ESP8266|LM3S6965) Mode: Web Server Running [-–] Type = SDK API$'",
@@ -31,17 +31,17 @@ pub fn in_phase(bench: &Sandbox, configuration: &mut Configuration, phase: Phase
             )],
         ),
         Phase::Configuration => {
-            // A broker that starts and says nothing.
-            let program = bench.script("mosquitto-that-hangs", "exec sleep 600");
+            // A broker that starts and never answers.
+            let program = sandbox.script("mosquitto-that-hangs", "exec sleep 600");
             configuration.set("broker.executable", path_text(&program));
         }
         Phase::Refusal => contract(
-            bench,
+            sandbox,
             configuration,
             &[("refused = '^TLS error 62: '", "refused = '^never$'"), GIVEN_UP],
         ),
         Phase::Switch => contract(
-            bench,
+            sandbox,
             configuration,
             &[(
                 r"connected = '^Attempting MQTT connection\.\.\.connected$'",
@@ -53,14 +53,14 @@ pub fn in_phase(bench: &Sandbox, configuration: &mut Configuration, phase: Phase
         }
         // A request that the board answers, and that changes no mode.
         Phase::SwitchBack => contract(
-            bench,
+            sandbox,
             configuration,
             &[(
                 "to_configuration = { request = \"HttpOn\", reply = 'HTTP Server Restored and MQTT Disabled' }",
                 "to_configuration = { request = \"LedOn\", reply = 'LED is now ON' }",
             )],
         ),
-        _ => panic!("{phase:?} cannot be held"),
+        _ => panic!("{phase:?} has nothing to wait for"),
     }
 }
 
@@ -70,13 +70,13 @@ const GIVEN_UP: (&str, &str) = (
 );
 
 /// Has the run use the bundled contract with some texts replaced.
-pub fn contract(bench: &Sandbox, configuration: &mut Configuration, edits: &[(&str, &str)]) {
+pub fn contract(sandbox: &Sandbox, configuration: &mut Configuration, edits: &[(&str, &str)]) {
     let path = artifacts::contract();
     let mut text = std::fs::read_to_string(&path).expect("the contract can be read");
     for (from, to) in edits {
         assert_eq!(text.matches(from).count(), 1, "the contract has `{from}` once");
         text = text.replace(from, to);
     }
-    let path = bench.write("contract.toml", text);
+    let path = sandbox.write("contract.toml", text);
     configuration.set("firmware.contract", path_text(&path));
 }

@@ -13,6 +13,7 @@ pub mod gdb;
 pub mod guest_heap;
 pub mod hold;
 pub mod machine;
+pub mod outside_broker;
 pub mod processes;
 pub mod record;
 pub mod redact;
@@ -25,5 +26,5 @@ pub mod usb;
 use std::time::Duration;
 
 /// For anything that is waited for: far more than it takes, and more than the longest deadline of
-/// the runs here, so that a run that hangs is ended by its own and says where.
+/// the runs here, so that a run that hangs is ended by its own deadline, which names the place.
 pub const PATIENCE: Duration = Duration::from_secs(300);

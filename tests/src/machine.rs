@@ -31,7 +31,7 @@ pub struct IsolatedMachine<'a> {
 }
 
 impl<'a> IsolatedMachine<'a> {
-    /// A machine without a port; none, with the reason told, where namespaces are not allowed.
+    /// A machine without a port; none, with the reason printed, if namespaces are not allowed.
     pub fn new(bench: &'a Sandbox) -> Option<IsolatedMachine<'a>> {
         let root = bench.path("machine");
         let machine = IsolatedMachine { bench, usb: UsbTree::new(&root) };
@@ -48,7 +48,7 @@ impl<'a> IsolatedMachine<'a> {
             Ok(output) if output.status.success() => Some(machine),
             Ok(output) => {
                 let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-                skipped(&format!("no mount namespace is to be had: {why}"));
+                skipped(&format!("no mount namespace is available: {why}"));
                 None
             }
             Err(error) => {
@@ -71,7 +71,7 @@ impl<'a> IsolatedMachine<'a> {
         command
     }
 
-    /// A program on it without any of root's rights, whoever runs the test.
+    /// A program on it without any of root's rights, as any user.
     pub fn command_of_ordinary_user(&self, arguments: &[&str]) -> Command {
         let drop: &[&str] = match rustix::process::geteuid().is_root() {
             true => &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],

@@ -8,7 +8,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::PATIENCE;
 
-/// The environment variable that tells a bench's processes from all others: children inherit it.
+/// The environment variable that marks a sandbox's processes: children inherit it.
 pub const MARK: &str = "HILRIG_TEST_BENCH";
 
 /// A process.
@@ -54,7 +54,7 @@ impl Process {
             let set = line.strip_prefix("SigPnd:").or_else(|| line.strip_prefix("ShdPnd:"))?;
             u64::from_str_radix(set.trim(), 16).ok()
         });
-        // Behind the name in parentheses: state, ppid, pgrp, session, tty_nr, tpgid, flags.
+        // After the name in parentheses: state, ppid, pgrp, session, tty_nr, tpgid, flags.
         let flags = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(6));
         let exiting = flags.and_then(|flags| flags.parse::<u32>().ok()).unwrap_or(0) & EXITING;
         pending.fold(0, |all, set| all | set) & kill != 0 || exiting != 0

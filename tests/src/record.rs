@@ -96,7 +96,7 @@ impl Record {
         checks.collect()
     }
 
-    /// Ids of the checks of a board that came to this.
+    /// Ids of the checks of a board with this outcome.
     pub fn checks_that(&self, board: &str, outcome: CheckOutcome) -> Vec<String> {
         let checks = self.checks(board).into_iter();
         checks.filter(|check| check.outcome == outcome).map(|check| check.id).collect()
@@ -144,7 +144,7 @@ impl Record {
     }
 
     /// A record is whole however its run ended: start and end of the run, each board's verdict and
-    /// boot log, a summary that says that it is complete, and JUnit XML.
+    /// boot log, a summary that is marked complete, and JUnit XML.
     pub fn must_be_whole(&self) {
         let events = self.events();
         let Some(Event { what: What::RunStarted(started), .. }) = events.first() else {
@@ -153,9 +153,10 @@ impl Record {
         let Some(Event { what: What::RunEnded { verdict, .. }, .. }) = events.last() else {
             panic!("the last event is {:?}", events.last());
         };
-        // Progress is told by the flashing threads, and may be put down a moment after its time.
-        let told = events.iter().filter(|event| !matches!(event.what, What::FlashProgress { .. }));
-        assert!(told.is_sorted_by_key(|event| event.at), "events are in their order");
+        // Progress is reported by the flashing threads, and may be recorded a moment after its time.
+        let others =
+            events.iter().filter(|event| !matches!(event.what, What::FlashProgress { .. }));
+        assert!(others.is_sorted_by_key(|event| event.at), "events are in their order");
         let summary = self.summary();
         assert_eq!(summary["complete"], true);
         assert_eq!(summary["run"], started.run);

@@ -56,7 +56,7 @@ pub fn run_output(text: &str, bench: &Path) -> String {
     lines.join("\n")
 }
 
-/// A boot log: without the board's own name, times, heap figures and digests. What comes behind the
+/// A boot log: without the board's own name, times, heap figures and digests. What comes after the
 /// line that the run waited for last is there or not, by who is quicker.
 pub fn boot_log(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes).replace('\r', "");
@@ -91,7 +91,7 @@ pub fn summary(text: &str, bench: &Path) -> String {
         &[
             (r#""(started|hilrig)": "[^"]*""#, r#""$1": "[$1]""#),
             (r#""image": "[^"]*""#, r#""image": "[image]""#),
-            // The boot log tells some figures more or less often (see above).
+            // The boot log has some figures more or less often (see above).
             (r#""line": \d+"#, r#""line": "[line]""#),
             (r#""seconds": [0-9.e-]+"#, r#""seconds": "[seconds]""#),
             (r#""waited": [0-9.e-]+"#, r#""waited": "[seconds]""#),

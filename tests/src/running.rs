@@ -33,12 +33,12 @@ pub struct EndedProgram {
 }
 
 impl RunningProgram {
-    /// Starts a program and reads what it says.
+    /// Starts a program and reads what it prints.
     pub fn start(mut command: Command) -> RunningProgram {
         let what = format!("{command:?}");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
-        let (tell, lines) = channel();
+        let (sender, lines) = channel();
         let stdout = child.stdout.take().expect("standard output is a pipe");
         std::thread::spawn(move || {
             let mut reader = BufReader::new(stdout);
@@ -46,7 +46,7 @@ impl RunningProgram {
             while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
                 let text = String::from_utf8_lossy(&line).into_owned();
                 line.clear();
-                if tell.send(text).is_err() {
+                if sender.send(text).is_err() {
                     return;
                 }
             }
@@ -79,7 +79,7 @@ impl RunningProgram {
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     panic!(
-                        "{}: waited {PATIENCE:?} for a line with `{part}`; it said:\n{}",
+                        "{}: waited {PATIENCE:?} for a line with `{part}`; it printed:\n{}",
                         self.what, self.stdout
                     )
                 }
@@ -87,7 +87,7 @@ impl RunningProgram {
                     let _ = self.child.kill();
                     let stderr = self.stderr.take().and_then(|thread| thread.join().ok());
                     panic!(
-                        "{}: it ended before a line with `{part}`; it said:\n{}{}",
+                        "{}: it ended before a line with `{part}`; it printed:\n{}{}",
                         self.what,
                         self.stdout,
                         stderr.unwrap_or_default()

@@ -25,7 +25,7 @@ impl Sandbox {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let folder = tempfile::Builder::new().prefix("hilrig-test-").tempdir();
         let folder = folder.expect("the folder for temporary files can be written to");
-        // As hilrig will see it, so that paths in its output can be told.
+        // As hilrig will see it, so that paths in its output are known.
         let mark = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let bench = Sandbox { folder, mark };
         for folder in ["tmp", "home"] {
@@ -58,6 +58,22 @@ impl Sandbox {
         let path = self.write(name, format!("#!/bin/sh\n{text}\n"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
         path
+    }
+
+    /// A broker that starts when [`open_gate`](Sandbox::open_gate) is called.
+    pub fn gated_broker(&self) -> PathBuf {
+        let gate = self.path("gate");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mkfifoat(rustix::fs::CWD, &gate, mode).expect("the folder is writable");
+        let text =
+            format!("[ -e {0}.open ] || read word < {0}\nexec mosquitto \"$@\"", gate.display());
+        self.script("mosquitto-that-waits", &text)
+    }
+
+    /// Lets the broker of [`gated_broker`](Sandbox::gated_broker) start, now and whenever it starts again.
+    pub fn open_gate(&self) {
+        self.write("gate.open", "");
+        fs::write(self.path("gate"), "go\n").expect("the broker reads the gate");
     }
 
     /// A program of this machine in the bench's folder, with nothing of the caller's environment
@@ -100,6 +116,18 @@ impl Sandbox {
     /// The record of the last run in the configured folder.
     pub fn record(&self) -> Record {
         Record::open(&self.path("hilrig-records/latest"))
+    }
+
+    /// The folders of the records so far, oldest first, as the command line takes them.
+    pub fn records(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path("hilrig-records")).expect("there are records");
+        let folders =
+            entries.flatten().filter(|entry| entry.path().is_dir() && !entry.path().is_symlink());
+        let mut names: Vec<String> = folders
+            .map(|entry| path_text(&Path::new("hilrig-records").join(entry.file_name())))
+            .collect();
+        names.sort();
+        names
     }
 
     /// No run has begun: nothing was put anywhere.

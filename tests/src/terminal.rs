@@ -19,11 +19,11 @@ pub fn run(mut command: Command, columns: u16) -> (ExitStatus, String) {
     let open = || File::options().read(true).write(true).open(&name).expect("it can be opened");
     command.stdin(Stdio::null()).stdout(open()).stderr(open()).env("TERM", "xterm-256color");
     let mut child = command.spawn().expect("the program is there");
-    // The command holds the terminal open, which would then never come to its end.
+    // The command keeps the terminal open, which would then never end.
     drop(command);
     let mut ours = File::from(ours);
     let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
-    // A terminal that nobody holds any more gives an error (EIO), not the end of a file.
+    // A terminal that no process has open gives an error (EIO), not the end of a file.
     while let Ok(got @ 1..) = ours.read(&mut buffer) {
         all.extend_from_slice(&buffer[..got]);
     }

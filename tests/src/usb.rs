@@ -1,4 +1,4 @@
-//! USB serial adapters as Linux and udev tell of them: the folders `sys` and `dev` of a machine
+//! USB serial adapters as Linux and udev show them: the folders `sys` and `dev` of a machine
 //! that they are plugged into. Read by hilrig below a root of its own, or, in a mount namespace,
 //! as the real ones.
 

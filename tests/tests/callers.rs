@@ -1,4 +1,4 @@
-//! Who holds the heap: told to the byte, by function, and what grew from one firmware to the next.
+//! The heap by function, exact to the byte, and what grew from one firmware to the next.
 
 use std::path::Path;
 
@@ -30,7 +30,7 @@ fn heap_of(image: &Path) -> u64 {
     symbol("_heap_end") - symbol("_heap_start")
 }
 
-/// What was told of each phase's lowest point, and the lowest free heap of that phase.
+/// What the board reported of each phase's lowest point, and the lowest free heap of that phase.
 fn told(record: &Record) -> Vec<(HeapCallers, u64)> {
     let events = record.events();
     let callers = events.iter().filter_map(|event| match &event.what {
@@ -61,11 +61,11 @@ fn the_callers_are_what_is_taken_to_the_byte_and_the_largest_is_named() {
         let phase = told.phase.name();
         assert_eq!(told.lowest_free, *low, "{phase}: the lowest point of all");
         assert_eq!(told.heap, Some(heap - OWN), "{phase}");
-        assert_eq!(told.told(), heap - OWN - low, "{phase}: {told:?}");
+        assert_eq!(told.logged(), heap - OWN - low, "{phase}: {told:?}");
         for caller in &told.callers {
             let known = caller.function.is_some() && caller.file.is_some() && caller.line.is_some();
             assert!(known || caller.address.is_none(), "{phase}: {caller:?}");
-            // Allocators allocate for somebody else.
+            // Allocators allocate for their callers.
             let wrappers =
                 ["core_alloc", "port_heap_alloc", "mem_malloc", "memp_malloc", "pbuf_alloc"];
             assert!(!wrappers.contains(&caller.name().as_str()), "{phase}: {caller:?}");
@@ -79,16 +79,16 @@ fn the_callers_are_what_is_taken_to_the_byte_and_the_largest_is_named() {
     assert!(shown.stdout.contains(&largest.place().unwrap()), "{}", shown.stdout);
     assert!(shown.stdout.contains(".irom0.text"), "{}", shown.stdout);
 
-    // The same of the record, which every report tells of.
+    // The same of the record, which every report has.
     let again = bench.run(&["heap", "callers", "--from", "hilrig-records/latest"]);
     let again = again.with_code(exit::PASSED).stdout;
     assert!(shown.stdout.ends_with(&again), "{again}");
     let summary = bench.record().board("virtual-1");
     assert_eq!(summary["callers"]["handshake"]["callers"][0]["bytes"], largest.bytes);
     let page = bench.record().text("report.html");
-    assert!(page.contains("Who held the heap") && page.contains("tcp_alloc"));
+    assert!(page.contains("Heap by function") && page.contains("tcp_alloc"));
     let markdown = bench.run(&["report", "--format", "markdown", "hilrig-records/latest"]);
-    assert!(markdown.stdout.contains("Who held the heap: handshake"), "{}", markdown.stdout);
+    assert!(markdown.stdout.contains("Heap by function: handshake"), "{}", markdown.stdout);
     bench.nothing_may_be_left();
 }
 
@@ -107,7 +107,7 @@ fn a_diff_names_the_function_that_grew() {
     let grown = diff.lines().find(|line| line.contains("fault_hold_memory"));
     let columns: Vec<&str> = grown.expect("the function").split_whitespace().collect();
     assert_eq!(columns, ["handshake", "fault_hold_memory", "0", "512", "+512"], "{diff}");
-    // What it takes of static memory stands beside it: a pointer, and the heap begins 8 B later.
+    // What it takes of static memory is beside it: a pointer, and the heap begins 8 B later.
     let bss = diff.lines().find(|line| line.starts_with(".bss")).expect("static memory");
     assert!(bss.ends_with("+8"), "{bss}");
     bench.nothing_may_be_left();
@@ -140,14 +140,14 @@ fn figures_of_such_an_image_are_no_others_baseline() {
     assert!(held.contains("static memory, B  accepted"), "{held}");
 }
 
-/// Lines that only look like those that tell callers, before every boot: what cannot be read is told, and
+/// Lines that only look like those of callers, before every boot: what cannot be read is reported, and
 /// nothing else comes of them.
 #[test]
 fn hostile_lines_do_no_harm() {
     let bench = Sandbox::new();
     bench.configure(&configuration(&artifacts::callers_firmware()));
     let contract = std::fs::read_to_string(artifacts::contract()).unwrap();
-    // The firmware's own lines, read as callers with whatever stands in them.
+    // The firmware's own lines, read as callers whatever they contain.
     let hostile = contract.replace(
         r"line = '^Heap callers (?P<phase>boot|page|handshake|connected): lowest (?P<lowest>\d+) of (?P<heap>\d+), (?P<callers>.+)$'",
         r"line = '^(?P<phase>\S+) (?P<lowest>\S+) (?P<heap>\S*)(?P<callers>.*)$'",

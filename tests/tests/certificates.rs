@@ -95,7 +95,7 @@ fn certificates_are_checked_and_put_side_by_side() {
     let shown = bench.run(&["certify", "show", &before, "--markdown"]).with_code(exit::PASSED);
     assert!(shown.stdout.starts_with("## Certificate: `mosquitto 2.0.11`"), "{}", shown.stdout);
 
-    // 256 bytes are noise, and one more is told.
+    // 256 bytes are noise, and one more is reported.
     let held = bench.run(&["certify", "diff", &before, &same]).with_code(exit::PASSED);
     assert!(held.stdout.contains("mosquitto 2.0.12"), "{}", held.stdout);
     assert!(!held.stdout.contains("WORSE"), "{}", held.stdout);

@@ -1,9 +1,7 @@
 //! `hilrig certify`: the matrix on virtual boards, and what can go wrong with it.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
 
 use hilrig_core::certify::matrix::CASES;
 use hilrig_core::certify::{Act, Expected};
@@ -12,7 +10,7 @@ use hilrig_tests::engine::Engine;
 use hilrig_tests::record::Record;
 use hilrig_tests::running::RunningProgram;
 use hilrig_tests::sandbox::{Configuration, Sandbox};
-use hilrig_tests::{PATIENCE, artifacts};
+use hilrig_tests::{artifacts, outside_broker};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -103,12 +101,12 @@ fn the_matrix_of_mosquitto_comes_out_as_it_must() {
     assert_eq!(clients.as_array().map(Vec::len), Some(2), "{clients}");
 
     bench.run(&["certify", "check", record.to_str().unwrap()]).with_code(0);
-    ended.showing("mosquitto, control: held");
+    ended.showing("mosquitto, control: passed");
     bench.nothing_may_be_left();
 }
 
 #[test]
-fn a_broker_in_a_container_is_told_as_such() {
+fn a_broker_in_a_container_is_reported_as_such() {
     let Some(engine) = Engine::find() else { return };
     let bench = Sandbox::new();
     let mut configuration = Configuration::new();
@@ -140,7 +138,7 @@ fn a_broker_in_a_container_is_told_as_such() {
 }
 
 #[test]
-fn a_board_that_dies_in_a_case_is_told_there_and_the_matrix_goes_on() {
+fn a_board_that_dies_in_a_case_is_reported_there_and_the_matrix_goes_on() {
     let bench = Sandbox::new();
     bench.configure(Configuration::new().image(&artifacts::faulty_firmware("CRASH_IN_HANDSHAKE")));
     let record = bench.path("record");
@@ -167,7 +165,7 @@ fn a_certification_that_is_stopped_leaves_its_certificate() {
     let record = bench.path("record");
     let mut running =
         bench.start(&["certify", "--virtual", "1", "--record", record.to_str().unwrap()]);
-    running.line_with("control: held");
+    running.line_with("control: passed");
     running.signal(Signal::INT);
     running.ended().with_code(120);
     let certificate = certificate(&record, "mosquitto");
@@ -200,82 +198,32 @@ fn what_is_no_case_no_broker_and_no_ca_is_refused_before_anything_runs() {
     refused(&[&at[..], &["--ca", "missing.pem"]].concat(), "it cannot be read");
 }
 
-/// A CA and a certificate of it, made by the program `openssl`.
-struct Certificates {
-    ca: PathBuf,
-    certificate: PathBuf,
-    key: PathBuf,
+/// Mosquitto that hilrig did not start, with a certificate for these names, as OpenSSL writes a subjectAltName; and
+/// the CA of the certificate.
+fn mosquitto(bench: &Sandbox, names: &str) -> (RunningProgram, u16, PathBuf) {
+    let ca = authority(bench, names);
+    let (running, port) = outside_broker::mosquitto(bench, "broker", "allow_anonymous true");
+    (running, port, ca)
 }
 
-impl Certificates {
-    /// For what stands in `names`, as OpenSSL writes a subjectAltName.
-    fn new(bench: &Sandbox, names: &str) -> Certificates {
-        let openssl = |arguments: &str| {
-            let mut command = bench.command("openssl");
-            let ended = command.args(arguments.split(' ')).output().expect("openssl is installed");
-            assert!(
-                ended.status.success(),
-                "{arguments}: {}",
-                String::from_utf8_lossy(&ended.stderr)
-            );
-        };
-        openssl(
-            "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 2 -subj /CN=ca -addext keyUsage=critical,keyCertSign",
-        );
-        openssl("req -newkey rsa:2048 -nodes -keyout key.pem -out request.pem -subj /CN=broker");
-        bench.write("names", format!("subjectAltName={names}\n"));
-        openssl(
-            "x509 -req -in request.pem -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out certificate.pem",
-        );
-        let path = |name: &str| bench.path(name);
-        Certificates {
-            ca: path("ca.pem"),
-            certificate: path("certificate.pem"),
-            key: path("key.pem"),
-        }
-    }
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// Mosquitto as somebody else runs it.
-fn mosquitto(bench: &Sandbox, certificates: &Certificates) -> (RunningProgram, u16) {
-    let port = free_port();
-    let Certificates { certificate, key, .. } = certificates;
-    let file = bench.write(
-        "outside.conf",
-        format!(
-            "user root\nlog_dest stderr\nlistener {port} 127.0.0.1\nallow_anonymous true\ncertfile {}\nkeyfile {}\n",
-            certificate.display(),
-            key.display()
-        ),
-    );
-    let mut command = Command::new("mosquitto");
-    command.env("PATH", format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default()));
-    command.arg("-c").arg(file);
-    let running = RunningProgram::start(command);
-    // It keeps what it says until its buffer is full; an open port is enough, for hilrig looks itself.
-    let deadline = Instant::now() + PATIENCE;
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < deadline, "mosquitto opens no port {port} within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    (running, port)
+/// A CA, with a broker's certificate for these names.
+fn authority(bench: &Sandbox, names: &str) -> PathBuf {
+    outside_broker::authority(bench, "ca");
+    outside_broker::request(bench, "broker", "-newkey rsa:2048", "broker");
+    bench.write("names", format!("subjectAltName={names}\n"));
+    outside_broker::sign(bench, "ca", "broker", "-days 2 -extfile names");
+    bench.path("ca.pem")
 }
 
 #[test]
 fn a_broker_that_runs_already_is_asked_what_needs_nothing_of_it() {
     let bench = Sandbox::new();
-    let certificates = Certificates::new(&bench, "DNS:localhost");
-    let (running, port) = mosquitto(&bench, &certificates);
+    let (running, port, ca) = mosquitto(&bench, "DNS:localhost");
     let record = bench.path("record");
     let broker = format!("localhost:{port}");
     let cases = ["control", "mfln-1024", "wrong-pin", "leaf-pinned", "expired", "other-ca"];
     let mut arguments = vec!["certify", "--virtual", "1", "--record", record.to_str().unwrap()];
-    arguments.extend(["--broker", &broker, "--ca", certificates.ca.to_str().unwrap()]);
+    arguments.extend(["--broker", &broker, "--ca", ca.to_str().unwrap()]);
     arguments.extend(cases.iter().flat_map(|id| ["--case", id]));
     let ended = bench.run(&arguments).with_code(0);
     let folder = std::fs::read_dir(&record).unwrap().flatten();
@@ -304,17 +252,16 @@ fn a_broker_that_runs_already_is_asked_what_needs_nothing_of_it() {
 #[test]
 fn a_broker_whose_certificate_has_a_name_and_no_address_is_known_by_that_name() {
     let bench = Sandbox::new();
-    let certificates = Certificates::new(&bench, "DNS:broker.hilrig.test");
-    let (running, port) = mosquitto(&bench, &certificates);
+    let (running, port, ca) = mosquitto(&bench, "DNS:broker.hilrig.test");
     let broker = format!("127.0.0.1:{port}");
     let named = |name: &str| {
         let record = bench.path(name);
         let mut arguments = vec!["certify", "--virtual", "1", "--case", "control"];
-        arguments.extend(["--broker", &broker, "--ca", certificates.ca.to_str().unwrap()]);
+        arguments.extend(["--broker", &broker, "--ca", ca.to_str().unwrap()]);
         arguments.extend(["--name", name, "--record", record.to_str().unwrap()]);
         bench.run(&arguments)
     };
-    named("broker.hilrig.test").with_code(0).showing("control: held");
+    named("broker.hilrig.test").with_code(0).showing("control: passed");
     // The board refuses it, and what is to be done is said.
     let refused = named("other.hilrig.test").with_code(100);
     refused.showing("not for `other.hilrig.test`").showing("--name broker.hilrig.test");
@@ -326,11 +273,11 @@ fn a_broker_whose_certificate_has_a_name_and_no_address_is_known_by_that_name() 
 #[test]
 fn a_broker_that_is_none_is_the_bench_s_trouble_and_is_named() {
     let bench = Sandbox::new();
-    let certificates = Certificates::new(&bench, "DNS:localhost");
+    let ca = authority(&bench, "DNS:localhost");
     let told = |broker: &str, name: &str, why: &str| {
         let record = bench.path(name);
         let mut arguments = vec!["certify", "--virtual", "1", "--case", "control"];
-        arguments.extend(["--broker", broker, "--ca", certificates.ca.to_str().unwrap()]);
+        arguments.extend(["--broker", broker, "--ca", ca.to_str().unwrap()]);
         arguments.extend(["--record", record.to_str().unwrap()]);
         bench.run(&arguments).with_code(120).showing(broker).showing(why);
         bench.nothing_may_be_left();

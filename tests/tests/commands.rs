@@ -69,7 +69,7 @@ fn completions_name_the_commands_and_bash_takes_them() {
 }
 
 #[test]
-fn boards_tells_what_is_configured_and_not_attached() {
+fn boards_lists_what_is_configured_and_not_attached() {
     let bench = Sandbox::new();
     let mut configuration = Configuration::new();
     configuration.board(toml::toml! {
@@ -85,7 +85,7 @@ fn boards_tells_what_is_configured_and_not_attached() {
     assert!(list["ports"].is_array() && list["probes"].is_array(), "{list}");
     assert_eq!(list["missing"].as_array().unwrap().len(), 1, "{list}");
 
-    // Of use without a configuration; a wrong one is told.
+    // Of use without a configuration; a wrong one is reported.
     let none = ["boards", "--config", "none.toml"];
     bench.run(&none).with_code(exit::PASSED);
     bench.write("runner-config.toml", "schema = 1\nboards = 7\n");
@@ -94,7 +94,7 @@ fn boards_tells_what_is_configured_and_not_attached() {
 }
 
 #[test]
-fn boards_asks_a_chip_only_when_told_and_leaves_the_board_running() {
+fn boards_asks_a_chip_only_on_request_and_leaves_the_board_running() {
     let bench = Sandbox::new();
     let board = AttachedBoard::start(&bench, "desk");
     flash(&bench, &board, &path_text(&artifacts::firmware())).with_code(exit::PASSED);
@@ -114,7 +114,7 @@ fn boards_asks_a_chip_only_when_told_and_leaves_the_board_running() {
     let status = board.control(r#"{"do":"status"}"#);
     assert_eq!(status["status"]["state"], "running", "it was reset back into its firmware");
 
-    // A board that somebody has is left alone, and who has it is told.
+    // A board that is locked is left alone, and the owner is reported.
     let mut monitor = bench.start(&["monitor", "--board", "desk", "--reset"]);
     monitor.line_with("ESP8266 Mode");
     bench.run(&["boards", "--ask"]).with_code(exit::PASSED).showing("hilrig monitor");
@@ -170,7 +170,7 @@ fn flash_writes_an_image_and_starts_it() {
 }
 
 #[test]
-fn flash_without_a_board_on_the_port_says_what_was_tried() {
+fn flash_without_a_board_on_the_port_names_what_was_tried() {
     let bench = Sandbox::new();
     let image = path_text(&artifacts::firmware());
     bench
@@ -181,7 +181,7 @@ fn flash_without_a_board_on_the_port_says_what_was_tried() {
 }
 
 #[test]
-fn monitor_picks_out_heap_figures_and_ends_when_told() {
+fn monitor_picks_out_heap_figures_and_ends_on_a_signal() {
     let bench = Sandbox::new();
     let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
@@ -193,7 +193,7 @@ fn monitor_picks_out_heap_figures_and_ends_when_told() {
     monitor.line_with("ESP8266 Mode: Web Server Running");
     let heap = monitor.line_with("Heap boot: free ");
     assert!(heap.contains("  <- heap, boot: lowest "), "{heap}");
-    assert!(heap.starts_with("[ ") && heap.contains("] Heap boot"), "a time stands first: {heap}");
+    assert!(heap.starts_with("[ ") && heap.contains("] Heap boot"), "a time comes first: {heap}");
     monitor.signal(Signal::INT);
     monitor.ended().with_code(exit::PASSED);
     board.stop();
@@ -229,7 +229,7 @@ fn monitor_lets_no_escape_sequence_through() {
     board.control(r#"{"do":"garbage","bytes":262144,"seed":5}"#);
     board.trouble_over();
     board.control(r#"{"do":"reset"}"#);
-    // What comes behind the garbage shows that all of it was read.
+    // What comes after the garbage shows that all of it was read.
     monitor.line_with("ESP8266 Mode");
     monitor.signal(Signal::INT);
     let ended = monitor.ended().with_code(exit::PASSED);
@@ -240,7 +240,7 @@ fn monitor_lets_no_escape_sequence_through() {
 }
 
 #[test]
-fn a_virtual_board_tells_how_to_reach_it_and_keeps_its_flash() {
+fn a_virtual_board_prints_how_to_reach_it_and_keeps_its_flash() {
     let bench = Sandbox::new();
     let board = AttachedBoard::start(&bench, "desk");
     let ready = board.ready.clone();
@@ -345,7 +345,7 @@ fn doctor_looks_at_each_board_and_at_the_machine() {
     let well = doctor(&|_| {}).with_code(exit::PASSED);
     well.showing("ok       board desk").showing(board.mac()).showing("ok       clock");
 
-    // The cable is out, and the board behind the port ended.
+    // The cable is out, and the board at the port ended.
     let mut gone = board.as_board("gone");
     gone.insert("port".into(), "no-such-port".into());
     configuration.board(gone);
@@ -382,7 +382,7 @@ fn init_writes_what_run_takes_and_overwrites_nothing() {
     let record = bench.record();
     record.must_be_whole();
     assert_eq!(record.verdict("virtual-1").0, Verdict::Passed);
-    // The floors that stand in it were measured.
+    // The floors in it were measured.
     assert!(record.checks("virtual-1").iter().any(|check| check.id == "heap.handshake"));
     bench
         .run(&["init", "no/such/folder.toml"])
@@ -390,7 +390,7 @@ fn init_writes_what_run_takes_and_overwrites_nothing() {
         .saying("no/such/folder.toml");
 }
 
-/// What a shell pipeline comes to: the exit code of its first part, and what was on standard error.
+/// The result of a shell pipeline: the exit code of its first part, and what was on standard error.
 fn piped(bench: &Sandbox, pipeline: &str) -> (String, String) {
     let mut shell = bench.command("bash");
     shell.arg("-c").arg(format!("{pipeline}; echo ${{PIPESTATUS[0]}}"));

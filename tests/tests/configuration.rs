@@ -1,4 +1,4 @@
-//! What cannot be used as it stands is refused before anything is touched, with its place named.
+//! A configuration that cannot be used is refused before anything is touched, with its place named.
 
 use hilrig_core::exit;
 use hilrig_tests::artifacts;
@@ -16,12 +16,12 @@ fn refused(text: &str) -> String {
     redact::output(&ended.stderr, &bench.path(""))
 }
 
-/// The configuration of a bench with some lines behind it.
+/// The configuration of a bench with some more lines.
 fn with(lines: &str) -> String {
     format!("{}\n{lines}\n", Configuration::new().text())
 }
 
-/// The line that `part` stands in, counted from 1.
+/// The line that has `part`, counted from 1.
 fn line_of(text: &str, part: &str) -> usize {
     text.lines().position(|line| line.contains(part)).expect("it is there") + 1
 }
@@ -183,7 +183,7 @@ fn a_wrong_contract_is_named_with_its_line() {
 }
 
 #[test]
-fn a_file_that_is_no_firmware_is_told_what_it_is() {
+fn a_file_that_is_no_firmware_is_reported_as_what_it_is() {
     let image = std::fs::read(artifacts::firmware()).unwrap();
     let mut flipped = image.clone();
     // In the first segment's data: header 8, segment header 8.

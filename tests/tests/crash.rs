@@ -76,10 +76,10 @@ fn the_trace_of_a_crash_is_in_every_report() {
 }
 
 #[test]
-fn a_boot_loop_is_told_as_one_and_its_crashes_are_not_told_without_end() {
+fn a_boot_loop_is_reported_as_one_and_its_crashes_are_bounded() {
     let (_bench, record, _) = with_fault("BOOT_LOOP");
     let all = crashes(&record, "virtual-1");
-    assert!(all.len() <= 20, "{} crashes are told", all.len());
+    assert!(all.len() <= 20, "{} crashes are reported", all.len());
     let (looped, crashed): (Vec<_>, Vec<_>) =
         all.iter().partition(|crash| crash.kind == CrashKind::BootLoop);
     assert_eq!(looped.len(), 1);
@@ -127,7 +127,7 @@ fn meanwhile_by(
     let record = bench.record();
     record.must_be_whole();
     let not_held = record.checks_that("desk", CheckOutcome::NotHeld);
-    // A start that nobody asked for ends the path, unless a crash explains it.
+    // A start that was not asked for ends the path, unless a crash explains it.
     let (_, why) = record.verdict("desk");
     if !why.contains("the rig did not ask for it") {
         assert_eq!(record.phases("desk"), Phase::ALL, "{why}");
@@ -136,10 +136,6 @@ fn meanwhile_by(
     board.stop();
     bench.nothing_may_be_left();
     (bench, record)
-}
-
-fn say(board: &AttachedBoard, text: &str) {
-    board.control(&serde_json::json!({ "do": "say", "text": text }).to_string());
 }
 
 const START: &str = " ets Jan  8 2013,rst cause:2, boot mode:(3,6)\r\n\r\nload 0x4010f000, len 1384, room 16\r\ntail 8\r\nchksum 0x2d\r\ncsum 0x2d\r\nv8b899c12\r\n~ld\r\n";
@@ -159,28 +155,28 @@ fn a_board_that_comes_back_from_a_crash_and_passes_everything_else_fails() {
     let dump = "\r\n--------------- CUT HERE FOR EXCEPTION DECODER ---------------\r\n\r\nSoft WDT reset\r\n\r\n\
         >>>stack>>>\r\n\r\nctx: cont\r\nsp: 3ffffdd0 end: 3fffffc0 offset: 01b0\r\n\
         3fffff80:  3fffdad0 00000000 3ffee5c0 40201f20  \r\n<<<stack<<<\r\n";
-    let crash = |board: &AttachedBoard| say(board, &format!("{dump}{START}"));
+    let crash = |board: &AttachedBoard| board.say(&format!("{dump}{START}"));
     let (_bench, record) = meanwhile(crash, Some("desk  crash, boot log line"), exit::BOARD_FAILED);
     let crash = failed_by(&record, CrashKind::SoftWatchdog, "software watchdog");
     assert_eq!((crash.rst_cause, crash.boot_mode), (Some(2), Some(vec![3, 6])));
 }
 
 #[test]
-fn a_hardware_watchdog_leaves_no_dump_and_is_told_all_the_same() {
+fn a_hardware_watchdog_leaves_no_dump_and_is_reported() {
     let start = START.replace("cause:2", "cause:4").replace("\r\n\r\n", "\r\n\r\nwdt reset\r\n");
-    let crash = |board: &AttachedBoard| say(board, &format!("\r\n{start}"));
+    let crash = |board: &AttachedBoard| board.say(&format!("\r\n{start}"));
     let (_bench, record) = meanwhile(crash, Some("desk  crash, boot log line"), exit::BOARD_FAILED);
     let crash = failed_by(&record, CrashKind::HardwareWatchdog, "hardware watchdog");
     assert_eq!((crash.rst_cause, crash.frames.len()), (Some(4), 0));
 }
 
 #[test]
-fn garbage_and_a_start_that_nobody_asked_for_are_signs_of_a_brownout() {
+fn garbage_and_a_start_that_was_not_asked_for_are_signs_of_a_brownout() {
     let crash = |board: &AttachedBoard| {
-        say(board, "all is well so far\r\n");
+        board.say("all is well so far\r\n");
         board.control(r#"{"do":"garbage","bytes":48,"seed":3}"#);
         board.trouble_over();
-        say(board, &format!("\r\n{START}"));
+        board.say(&format!("\r\n{START}"));
     };
     let (_bench, record) = meanwhile(crash, Some("desk  crash, boot log line"), exit::BOARD_FAILED);
     let sign = failed_by(&record, CrashKind::Brownout, "signs of a brownout");
@@ -192,20 +188,52 @@ fn garbage_and_a_start_that_nobody_asked_for_are_signs_of_a_brownout() {
 fn a_contract_allows_a_start_in_a_phase_and_no_more() {
     let edits =
         [("# [restarts]\n# allowed = { boot = 1 }", "[restarts]\nallowed = { configuration = 1 }")];
-    let start = |board: &AttachedBoard| say(board, START);
+    let start = |board: &AttachedBoard| board.say(START);
     let (_bench, record) = meanwhile_by(&edits, start, None, exit::PASSED);
     assert_eq!(record.check("desk", "restarts").outcome, CheckOutcome::Held);
 
-    let twice = |board: &AttachedBoard| say(board, &format!("{START}up again\r\n{START}"));
+    let twice = |board: &AttachedBoard| board.say(&format!("{START}up again\r\n{START}"));
     let (_bench, record) = meanwhile_by(&edits, twice, None, exit::BOARD_FAILED);
     assert_eq!(record.checks_that("desk", CheckOutcome::NotHeld), ["restarts"]);
+}
+
+#[test]
+fn a_contract_allows_a_start_in_a_scenario_and_in_that_phase_alone() {
+    let run = |allowed: &str, starts: usize, code: u8| {
+        let bench = Sandbox::new();
+        let board = AttachedBoard::start(&bench, "desk");
+        let mut configuration = Configuration::new();
+        let allowed = format!("[restarts]\nallowed = {allowed}");
+        let edits = [("# [restarts]\n# allowed = { boot = 1 }", allowed.as_str())];
+        hold::contract(&bench, &mut configuration, &edits);
+        configuration.board(board.as_board("desk"));
+        bench.configure(&configuration);
+        let mut run = bench.start(&["run", "--scenario", "page", "--count", "60"]);
+        run.line_with("desk  scenario page");
+        for _ in 0..starts {
+            board.say(&format!("\r\n{START}up again\r\n"));
+        }
+        run.ended().with_code(code);
+        let record = bench.record();
+        record.must_be_whole();
+        board.stop();
+        bench.nothing_may_be_left();
+        (record.check("desk", "restarts"), record.verdict("desk").1)
+    };
+    let (check, _) = run("{ scenario_page = 2 }", 2, exit::PASSED);
+    assert_eq!(check.outcome, CheckOutcome::Held);
+    for (allowed, starts) in [("{ scenario_page = 1 }", 2), ("{ configuration = 9 }", 1)] {
+        let (check, why) = run(allowed, starts, exit::BOARD_FAILED);
+        assert_eq!(check.outcome, CheckOutcome::NotHeld, "{why}");
+        assert!(check.found.unwrap().contains(Phase::ScenarioPage.words()), "{why}");
+    }
 }
 
 #[test]
 fn words_that_only_look_like_a_crash_raise_no_alarm() {
     let words = "exception handling is on\r\n{\"error\":\"Exception (28):\",\"at\":\"epc1=0x0\"}\r\n\
         watchdog fed; wdt reset in 3 s\r\nlook for >>>stack>>> in the log\r\nPanics: none so far\r\n";
-    let (_bench, record) = meanwhile(|board| say(board, words), None, exit::PASSED);
+    let (_bench, record) = meanwhile(|board| board.say(words), None, exit::PASSED);
     assert!(record.text("desk/boot.log").contains("look for >>>stack>>>"));
     assert_eq!(crashes(&record, "desk"), []);
     assert_eq!(record.check("desk", "crash").outcome, CheckOutcome::Held);
@@ -221,7 +249,7 @@ fn a_chip_that_restarts_into_its_loader_is_the_rigs_trouble() {
     board.control(r#"{"do":"silent"}"#);
     let mut run = bench.start(&["run"]);
     run.line_with("desk  boot");
-    say(&board, "\r\n ets Jan  8 2013,rst cause:2, boot mode:(1,6)\r\n\r\n");
+    board.say("\r\n ets Jan  8 2013,rst cause:2, boot mode:(1,6)\r\n\r\n");
     run.ended().with_code(exit::RIG_FAULT);
     let record = bench.record();
     let (verdict, why) = record.verdict("desk");
@@ -244,7 +272,7 @@ fn an_elf_of_another_build_is_never_used() {
     ended.saying("`firmware.virtual.elf`").saying("is of build");
     bench.must_be_untouched();
 
-    // One that nobody named, but lies there.
+    // One that is not named, but is there.
     std::fs::copy(&image, bench.path("mine.bin")).unwrap();
     std::fs::copy(artifacts::firmware_elf(), bench.path("mine.elf")).unwrap();
     let mut configuration = Configuration::new();
@@ -256,7 +284,7 @@ fn an_elf_of_another_build_is_never_used() {
     assert!(record.notes().iter().any(told), "{:?}", record.notes());
     let all = crashes(&record, "virtual-1");
     assert!(all[0].frames.iter().all(|frame| frame.function.is_none()), "{:#?}", all[0]);
-    assert!(!all[0].frames.is_empty(), "the addresses are told all the same");
+    assert!(!all[0].frames.is_empty(), "the addresses are reported all the same");
 }
 
 #[test]

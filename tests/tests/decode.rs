@@ -10,7 +10,7 @@ use hilrig_tests::sandbox::{Sandbox, path_text};
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// What a board that writes through NULL at each boot says, as `hilrig monitor` shows it, and the ELF
+/// The log of a board that writes through NULL at each boot, as `hilrig monitor` shows it, and the ELF
 /// of its firmware.
 fn crashed(bench: &Sandbox) -> (String, String) {
     let board = AttachedBoard::start(bench, "desk");
@@ -32,6 +32,13 @@ fn crashed(bench: &Sandbox) -> (String, String) {
 
 fn findings(output: &str) -> Vec<Value> {
     output.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+}
+
+/// The first exception whose dump is whole.
+fn first_exception(output: &str) -> Value {
+    let all = findings(output);
+    let whole = |finding: &&Value| finding["kind"] == "exception" && finding["cut"] == false;
+    all.iter().find(whole).expect("a crash").clone()
 }
 
 /// The first crash, and that its frames lead to where the firmware writes through NULL.
@@ -93,9 +100,7 @@ fn a_crash_leads_to_its_line_of_source() {
     bench.write("silent.log", &silent);
     let crash_of = |elf: &str, log: &str| -> Value {
         let ended = bench.run(&["decode", "--json", "--elf", elf, log]).with_code(exit::PASSED);
-        let all = findings(&ended.stdout);
-        let of_kind = |finding: &&Value| finding["kind"] == "exception" && finding["cut"] == false;
-        all.iter().find(of_kind).expect("a crash").clone()
+        first_exception(&ended.stdout)
     };
     assert_eq!(plain["note"], Value::Null, "{plain}");
     let same = crash_of(&elf, "silent.log");
@@ -116,6 +121,29 @@ fn a_crash_leads_to_its_line_of_source() {
             "{fault}: {note}"
         );
     }
+
+    // A board that crashes before it prints its build: the next start prints it.
+    let (_, late) = said.split_once("Exception (").expect("a crash");
+    assert!(late.contains("Build: "), "{late}");
+    bench.write("late.log", format!("Exception ({late}"));
+    let other = path_text(&artifacts::faulty_firmware("LARGER_CA").with_extension("elf"));
+    let note = crash_of(&other, "late.log")["note"].clone();
+    assert!(note.as_str().is_some_and(|note| note.contains("the log is of build ")), "{note}");
+    assert_eq!(crash_of(&elf, "late.log")["note"], Value::Null);
+
+    // A firmware that names its build in its own way: the contract has the patterns.
+    let contract =
+        std::fs::read_to_string(artifacts::contract()).expect("the contract can be read");
+    let contract = contract.replace("in_log = '^Build: ", "in_log = '^Version ");
+    bench.write("own.toml", contract);
+    bench.write("own.log", said.replace("Build: ", "Version "));
+    let by_contract = |elf: &str| {
+        let json = ["decode", "--json", "--contract", "own.toml", "--elf", elf, "own.log"];
+        first_exception(&bench.run(&json).with_code(exit::PASSED).stdout)["note"].clone()
+    };
+    let note = by_contract(&other);
+    assert!(note.as_str().is_some_and(|note| note.contains("the log is of build ")), "{note}");
+    assert_eq!(by_contract(&elf), Value::Null);
 
     // By the ELF of another firmware, nothing is made up.
     let other = path_text(&artifacts::boot_rom());

@@ -1,4 +1,4 @@
-//! A disk that is full or read-only, a history that somebody else holds: what is told, and that no record and
+//! A disk that is full or read-only, a history that another process locks: what is reported, and that no record and
 //! no baseline is lost.
 
 use std::fs::{self, OpenOptions};
@@ -38,7 +38,7 @@ fn mounted(
     };
     let may = script("mkdir -p try && mount -t tmpfs -o size=16k tmpfs try");
     if !may.status.success() {
-        skipped(&format!("no mount namespace is to be had: {}", may.stderr.trim()));
+        skipped(&format!("no mount namespace is available: {}", may.stderr.trim()));
         return None;
     }
     let text = format!("set -e\n{mounts}\nset +e\n\"$0\" \"$@\"\ncode=$?\n{behind}\nexit $code");
@@ -105,7 +105,7 @@ fn a_read_only_history_loses_no_run() {
 }
 
 #[test]
-fn a_history_that_somebody_else_holds_loses_no_run() {
+fn a_history_that_another_process_locks_loses_no_run() {
     let bench = accepted();
     let file = OpenOptions::new().read(true).write(true).open(bench.path(HISTORY)).unwrap();
     // All of it, and so the bytes that SQLite locks.
@@ -125,7 +125,7 @@ fn a_record_on_a_full_disk_is_told_and_the_board_is_judged_all_the_same() {
     let run = ["run", "--record", "small/r"];
     let behind = "cp -r small/r kept";
     let Some(ended) = mounted(&bench, small, &run, behind) else { return };
-    // The record is not whole, which is the bench's trouble; the verdict is told and written.
+    // The record is not whole, which is the bench's trouble; the verdict is reported and written.
     let ended = ended.with_code(exit::RIG_FAULT).showing("passed: 1 board");
     assert!(ended.stderr.contains("No space left on device"), "{ended}");
     assert!(ended.stderr.contains("What it holds is not whole; free the disk"), "{ended}");

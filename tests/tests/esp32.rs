@@ -1,5 +1,5 @@
 //! Chips of the ESP32 family, end to end: the binary flashes them on a port that answers as their
-//! ROM does, and that port is held against Espressif's own tool.
+//! ROM does, and that port is compared with Espressif's own tool.
 
 #[path = "../../harness/boards/tests/esp32_rom/mod.rs"]
 mod esp32_rom;
@@ -92,7 +92,7 @@ fn the_wrong_chip_and_the_wrong_file_are_named_and_nothing_is_written() {
 }
 
 #[test]
-fn a_flashing_that_is_interrupted_leaves_nothing_behind() {
+fn a_flashing_that_is_interrupted_leaves_nothing() {
     let bench = Sandbox::new();
     let rom = Esp32Rom::start(Kind::Esp32c3, Esp32Trick::Late(DATA, Duration::from_millis(30)));
     firmware(&bench, RISCV, 200_000);

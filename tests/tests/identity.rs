@@ -1,4 +1,4 @@
-//! Boards that are told apart by what stays, on a machine whose adapters are plugged and pulled.
+//! Boards that are identified by what stays, on a machine whose adapters are plugged and pulled.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use hilrig_tests::skip::skipped;
 use hilrig_tests::usb::Adapter;
 use serde_json::Value;
 
-/// A board on a USB adapter, whose reset lines are the control socket of the virtual board behind it.
+/// A board on a USB adapter, whose reset lines are the control socket of its virtual board.
 fn on_usb(board: &AttachedBoard, name: &str, keys: toml::Table) -> toml::Table {
     let mut table = board.as_board(name);
     table.remove("port");
@@ -61,7 +61,7 @@ fn a_run_waits_for_its_board_and_finds_it_wherever_it_is_plugged_in() {
     let named = list["ports"].as_array().unwrap().iter().find(|port| port["board"] == "desk");
     let named = named.expect("the board is listed");
     assert_eq!((&named["port"], &named["serial"]), (&"/dev/ttyUSB0".into(), &"A7".into()));
-    // As the chip told when it was flashed.
+    // As the chip reported when it was flashed.
     assert_eq!((&named["chip"], &named["mac"]), (&"esp8266".into(), &board.ready["mac"]));
     board.stop();
     bench.nothing_may_be_left();
@@ -77,7 +77,7 @@ fn two_boards_with_one_serial_number() {
         let adapter = Adapter { serial: Some("0001"), ..Adapter::cp210x(&tty, &place) };
         machine.usb.plug(&adapter, Path::new(board.port()));
     }
-    // The serial number alone tells nothing, and nothing is touched.
+    // The serial number alone is not enough, and nothing is touched.
     let keys = toml::toml! { usb_serial = "0001" };
     bench.configure(&configuration([on_usb(&boards[0], "a", keys.clone())]));
     let ended = machine.start(&["run"]).ended().with_code(exit::RIG_FAULT);
@@ -163,7 +163,7 @@ fn init_writes_the_boards_that_are_attached_by_what_stays() {
         table.get("board").map_or(Vec::new(), |boards| boards.as_array().unwrap().clone())
     };
 
-    // Nothing is touched unasked: the entries are there, behind a #.
+    // Nothing is touched unasked: the entries are there, after a #.
     machine.start(&["init", "plain.toml"]).ended().with_code(exit::PASSED);
     assert_eq!(entries("plain.toml"), []);
     assert!(read("plain.toml").contains("# usb_serial = \"A7\"\n"), "{}", read("plain.toml"));

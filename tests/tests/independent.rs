@@ -1,5 +1,5 @@
-//! What the matrix expects, held against clients that know nothing of the rig's firmware: BearSSL's own
-//! command line, OpenSSL's `s_client` and rustls, each at a Mosquitto that is set up as the case says. Needs
+//! What the matrix expects, compared with clients that know nothing of the rig's firmware: BearSSL's own
+//! command line, OpenSSL's `s_client` and rustls, each at a Mosquitto that is set up as in the case. Needs
 //! `make -C firmware brssl`.
 
 use std::fs;
@@ -163,8 +163,8 @@ fn suites(suites: Suites) -> String {
     let names = match suites {
         Suites::Aead => vec![of(ec, &aead), of(rsa, &aead)],
         Suites::Cbc => vec![of(ec, &[cbc]), of(rsa, &[cbc]), of("RSA_WITH_", &[cbc])],
-        // brssl says which signatures it takes (RFC 5246, 7.4.1.4.1) only if a suite needs one, and without
-        // that OpenSSL 3 assumes SHA-1 and refuses. A board always says it. The last suite is there for
+        // brssl offers the signatures that it accepts (RFC 5246, 7.4.1.4.1) only if a suite needs one, and without
+        // that OpenSSL 3 assumes SHA-1 and refuses. A board always offers them. The last suite is there for
         // that alone: no Mosquitto has 3DES any more.
         Suites::StaticRsa => {
             let never = of(rsa, &["3DES_EDE_CBC_SHA"]);
@@ -191,7 +191,7 @@ fn talk(mut command: Command, connect: &[u8]) -> OtherClient {
         let mut answer = [0; 4];
         let _ = tell.send(stdout.read_exact(&mut answer).is_ok().then_some(answer));
     });
-    // One that has ended already says why on its standard error.
+    // One that has ended already has the reason on its standard error.
     let _ = stdin.write_all(connect).and_then(|()| stdin.flush());
     let answer = told.recv_timeout(PATIENCE);
     let outcome = match answer {
@@ -199,7 +199,7 @@ fn talk(mut command: Command, connect: &[u8]) -> OtherClient {
         Ok(None) => Outcome::Refused,
         other => {
             let _ = child.kill();
-            panic!("brssl was told {other:02x?}");
+            panic!("brssl got {other:02x?}");
         }
     };
     drop(stdin);
@@ -226,7 +226,7 @@ fn talk(mut command: Command, connect: &[u8]) -> OtherClient {
 fn contract_reason(number: u16) -> Reason {
     let path: PathBuf = artifacts::contract();
     let contract = Contract::parse(Path::new("contract.toml"), &fs::read_to_string(path).unwrap());
-    contract.unwrap().connection.error.expect("it tells of TLS errors").reason(number)
+    contract.unwrap().connection.error.expect("it has TLS errors").reason(number)
 }
 
 fn as_expected(case: &Case, client: &OtherClient) {
@@ -243,7 +243,7 @@ fn as_expected(case: &Case, client: &OtherClient) {
     }
 }
 
-/// All three come to what the matrix expects of a board; what it leaves open works at a Mosquitto.
+/// All three match what the matrix expects of a board; what it leaves open works at a Mosquitto.
 async fn all_agree(ids: &[&str]) {
     for id in ids {
         let scene = Scene::of(id, None).await;

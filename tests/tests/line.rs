@@ -53,7 +53,7 @@ fn on_a_line_with_rates_the_loader_falls_back_and_the_roms_text_is_read() {
         notes.iter().any(|note| note.contains("at 460800 baud") && note.contains("trying 230400")),
         "{notes:?}"
     );
-    // When the firmware restarts by itself, the ROM speaks at a rate that nobody expects.
+    // When the firmware restarts by itself, the ROM speaks at a rate that is not expected.
     let log = String::from_utf8_lossy(&record.bytes("desk/boot.log")).into_owned();
     let place = |part: &str| log.find(part).unwrap_or_else(|| panic!("no `{part}` in:\n{log}"));
     assert!(place("ets Jan  8 2013,rst cause:") < place("~ld"), "{log}");
@@ -73,7 +73,7 @@ fn on_a_line_with_rates_the_loader_falls_back_and_the_roms_text_is_read() {
 }
 
 #[test]
-fn a_wrong_rate_of_the_console_is_told_with_what_came() {
+fn a_wrong_rate_of_the_console_is_reported_with_what_came() {
     let (bench, board, mut configuration) =
         on_line(r#"{"do":"rates"}"#, &[("rom_baud", 74_880), ("baud", 9_600)]);
     configuration.set("deadlines.boot", "4 s");
@@ -94,7 +94,7 @@ fn a_wrong_rate_of_the_console_is_told_with_what_came() {
 #[test]
 fn a_port_that_goes_away_while_the_flash_is_written_is_the_rigs_trouble() {
     let (bench, board, mut configuration) = on_line(r#"{"do":"normal"}"#, &[]);
-    // Long enough to be in the middle of when the first progress is told.
+    // Long enough to be in the middle of when the first progress is reported.
     let big = bench.path("big.bin");
     let mut image = std::fs::read(hilrig_tests::artifacts::firmware()).unwrap();
     image.resize(1024 * 1024, 0x55);
@@ -126,7 +126,7 @@ fn a_port_that_goes_away_while_the_flash_is_written_is_the_rigs_trouble() {
 }
 
 #[test]
-fn a_board_with_half_an_image_is_flashed_anew_and_told_as_what_it_is() {
+fn a_board_with_half_an_image_is_flashed_again_and_reported_as_such() {
     let (bench, board, mut configuration) = on_line(r#"{"do":"normal"}"#, &[]);
     bench.run(&["run"]).with_code(exit::PASSED);
 
@@ -155,7 +155,7 @@ fn a_board_with_half_an_image_is_flashed_anew_and_told_as_what_it_is() {
     bench.run(&["run"]).with_code(exit::PASSED);
     assert_eq!(bench.record().board("desk")["flashed_bytes"], size);
 
-    // Somebody else's flashing was cut short after the first block, of which the record knows nothing.
+    // Another program's flashing was cut short after the first block, which the record does not have.
     board.control(r#"{"do":"power_off"}"#);
     let flash = std::fs::OpenOptions::new().write(true).open(bench.path("desk/flash.bin")).unwrap();
     flash.write_all_at(&vec![0xFF; size - 1024], 1024).unwrap();
@@ -165,7 +165,8 @@ fn a_board_with_half_an_image_is_flashed_anew_and_told_as_what_it_is() {
     let record = bench.record();
     assert_eq!(record.board("desk")["flashed_bytes"], size);
     let (_, notes) = flashed(&record);
-    let again = notes.iter().find(|note| note.starts_with("flashed again")).expect("it is told");
+    let again =
+        notes.iter().find(|note| note.starts_with("flashed again")).expect("it is reported");
     assert!(again.contains("no whole image in its flash"), "{again}");
     board.stop();
     bench.nothing_may_be_left();
@@ -195,7 +196,7 @@ fn settings_that_are_flashed_count_from_the_first_start_on() {
         assert!(!record.text(name).contains("never-to-be-seen"), "{name}");
     }
 
-    // What cannot be stored is told before anything runs, by its key alone.
+    // What cannot be stored is reported before anything runs, by its key alone.
     configuration.set("firmware.settings.mqtt_ci", "x".repeat(65));
     bench.configure(&configuration);
     let mut command = bench.hilrig(&["run"]);

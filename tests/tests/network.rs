@@ -15,7 +15,7 @@ use hilrig_tests::hold;
 use hilrig_tests::record::Record;
 use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 
-/// An address in QEMU's network that nobody has.
+/// An address in QEMU's network without an owner.
 const NOBODY: &str = "10.0.2.99";
 
 /// A control socket in front of the board's own that always reports that the network cable is in: a real
@@ -164,7 +164,7 @@ fn a_firmware_that_connects_to_another_port_fails() {
 }
 
 #[test]
-fn a_broker_with_a_fixed_port_is_connected_to_directly_and_the_record_says_so() {
+fn a_broker_with_a_fixed_port_is_connected_to_directly_and_the_record_notes_that() {
     let sandbox = Sandbox::new();
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut configuration = Configuration::new();

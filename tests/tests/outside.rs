@@ -1,76 +1,14 @@
-//! `hilrig certify` at a broker that somebody else runs: how it is reached, what it is asked, and what is said of a
+//! `hilrig certify` at a broker that hilrig does not run: how it is reached, what it is asked, and what is reported of a
 //! refusal.
 
 use std::io::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
-use std::time::{Duration, Instant};
 
-use hilrig_tests::PATIENCE;
-use hilrig_tests::running::RunningProgram;
+use hilrig_tests::outside_broker::{authority, free_port, issue, mosquitto};
 use hilrig_tests::sandbox::Sandbox;
 use rustix::process::Signal;
 use serde_json::Value;
-
-/// Makes keys and certificates in the bench's folder with the program `openssl`.
-fn openssl(bench: &Sandbox, arguments: &str) {
-    let mut command = bench.command("openssl");
-    let ended = command.args(arguments.split(' ')).output().expect("openssl is installed");
-    assert!(ended.status.success(), "{arguments}: {}", String::from_utf8_lossy(&ended.stderr));
-}
-
-/// A CA `NAME.pem` with its key.
-fn ca(bench: &Sandbox, name: &str) {
-    openssl(
-        bench,
-        &format!(
-            "req -x509 -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.pem -days 2 -subj /CN={name} -addext keyUsage=critical,keyCertSign"
-        ),
-    );
-}
-
-/// A certificate `NAME.pem` with its key, issued by the CA, for what stands in `names`.
-fn issued(bench: &Sandbox, ca: &str, name: &str, names: &str) {
-    openssl(
-        bench,
-        &format!(
-            // Of a client's keys the firmware accepts P-256 alone.
-            "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {name}.key -out {name}.csr -subj /CN={name}"
-        ),
-    );
-    bench.write(&format!("{name}.ext"), format!("subjectAltName={names}\n"));
-    openssl(
-        bench,
-        &format!(
-            "x509 -req -in {name}.csr -CA {ca}.pem -CAkey {ca}.key -CAcreateserial -days 2 -extfile {name}.ext -out {name}.pem"
-        ),
-    );
-}
-
-/// Mosquitto with this certificate and these further lines of configuration.
-fn mosquitto(bench: &Sandbox, name: &str, further: &str) -> (RunningProgram, u16) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let path = |file: String| bench.path(&file).display().to_string();
-    let file = bench.write(
-        &format!("{name}.conf"),
-        format!(
-            "user root\nlog_dest stderr\nlistener {port} 127.0.0.1\ncertfile {}\nkeyfile {}\n{further}\n",
-            path(format!("{name}.pem")),
-            path(format!("{name}.key")),
-        ),
-    );
-    let mut command = Command::new("mosquitto");
-    command.env("PATH", format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default()));
-    command.arg("-c").arg(file);
-    let running = RunningProgram::start(command);
-    let deadline = Instant::now() + PATIENCE;
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < deadline, "mosquitto opens no port {port} within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    (running, port)
-}
 
 /// The only certificate of this record.
 fn certificate(record: &Path) -> Value {
@@ -92,10 +30,10 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 #[test]
 fn a_client_certificate_a_bundle_of_cas_and_what_load_needs_to_be_allowed() {
     let bench = Sandbox::new();
-    ca(&bench, "other");
-    ca(&bench, "root");
-    issued(&bench, "root", "broker", "DNS:localhost");
-    issued(&bench, "root", "client", "DNS:client");
+    authority(&bench, "other");
+    authority(&bench, "root");
+    issue(&bench, "root", "broker", "DNS:localhost");
+    issue(&bench, "root", "client", "DNS:client");
     let bundle = [bench.path("other.pem"), bench.path("root.pem")]
         .map(|file| std::fs::read_to_string(file).unwrap())
         .concat();
@@ -129,7 +67,7 @@ fn a_client_certificate_a_bundle_of_cas_and_what_load_needs_to_be_allowed() {
     assert_eq!(text(stalled, "outcome"), "not_run");
     assert!(text(stalled, "why").contains("--allow-load"), "{stalled:#}");
 
-    // Without one, the control says what is wanted, and nothing further is asked.
+    // Without one, the control reports what is required, and nothing further is asked.
     let cases = ["--case", "control", "--case", "mfln-512", "--case", "cbc"];
     let (ended, record) = run("without", &cases);
     let wanted =
@@ -153,8 +91,8 @@ fn a_client_certificate_a_bundle_of_cas_and_what_load_needs_to_be_allowed() {
 #[test]
 fn a_broker_of_another_name_and_one_with_a_password_are_explained() {
     let bench = Sandbox::new();
-    ca(&bench, "root");
-    issued(&bench, "root", "broker", "DNS:broker.hilrig.test");
+    authority(&bench, "root");
+    issue(&bench, "root", "broker", "DNS:broker.hilrig.test");
     bench.write("password", "not-it\n");
     let (running, port) = mosquitto(&bench, "broker", "allow_anonymous false");
     let broker = format!("127.0.0.1:{port}");
@@ -182,7 +120,7 @@ fn a_broker_of_another_name_and_one_with_a_password_are_explained() {
 #[test]
 fn what_is_not_there_or_no_tls_is_one_line_and_touches_nothing() {
     let bench = Sandbox::new();
-    ca(&bench, "root");
+    authority(&bench, "root");
     let ca = bench.path("root.pem");
     let refused = |broker: &str, says: &str| {
         let arguments = ["certify", "--virtual", "1", "--broker", broker];
@@ -195,7 +133,7 @@ fn what_is_not_there_or_no_tls_is_one_line_and_touches_nothing() {
         );
         bench.must_be_untouched();
     };
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let free = free_port();
     refused(&format!("localhost:{free}"), "no connection (");
     refused(&format!("broker.invalid:{free}"), "broker.invalid cannot be looked up");
     for (says, found) in [
@@ -206,7 +144,7 @@ fn what_is_not_there_or_no_tls_is_one_line_and_touches_nothing() {
         let port = listener.local_addr().unwrap().port();
         std::thread::spawn(move || {
             for mut stream in listener.incoming().flatten() {
-                // What it says may find nobody any more.
+                // What it sends may find no reader any more.
                 let _ = stream.write_all(says);
                 let _ = std::io::copy(&mut stream, &mut std::io::sink());
             }

@@ -13,7 +13,8 @@ use hilrig_tests::attached::AttachedBoard;
 use hilrig_tests::engine::Engine;
 use hilrig_tests::record::Record;
 use hilrig_tests::redact;
-use hilrig_tests::sandbox::{Configuration, Sandbox};
+use hilrig_tests::running::RunningProgram;
+use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 use hilrig_tests::terminal;
 
 /// The checks of a run with all floors.
@@ -109,7 +110,7 @@ fn one_board_passes_and_its_record_is_whole() {
     }
     assert!(named > 10, "{named} lines");
 
-    // Each start of the chip is told with its line, and in words on the page.
+    // Each start of the chip is reported with its line, and in words on the page.
     let starts = record.starts("virtual-1");
     let by_log = lines.iter().filter(|line| line.contains("rst cause:")).count();
     assert_eq!(starts.len(), by_log);
@@ -164,7 +165,7 @@ fn four_boards_pass_side_by_side() {
     macs.sort();
     macs.dedup();
     assert_eq!(macs.len(), 4, "no two boards are alike");
-    // At once, not one behind the other: all have begun before one has ended.
+    // At once, not one after the other: all have begun before one has ended.
     let events = record.events();
     let first_end = events.iter().position(|e| matches!(e.what, What::BoardEnded { .. })).unwrap();
     let begun = events[..first_end].iter();
@@ -238,7 +239,7 @@ fn a_board_that_stays_is_flashed_only_when_it_must_be() {
     assert_eq!(flashed(&bench, &["run", "--flash"]), (false, size));
     assert_eq!(flashed(&bench, &["run", "--board", "desk"]), (true, 0));
 
-    // Another image, if only by a byte behind what the checksum covers.
+    // Another image, if only by a byte after what the checksum covers.
     let longer = bench.write("longer.bin", [image.as_slice(), &[0; 16]].concat());
     bench.configure(configuration.clone().image(&longer));
     assert_eq!(flashed(&bench, &["run"]), (false, size + 16));
@@ -246,7 +247,7 @@ fn a_board_that_stays_is_flashed_only_when_it_must_be() {
 }
 
 #[test]
-fn a_board_that_somebody_flashed_meanwhile_gets_its_image_again() {
+fn a_board_that_another_program_flashed_meanwhile_gets_its_image_again() {
     let bench = Sandbox::new();
     let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
@@ -255,12 +256,12 @@ fn a_board_that_somebody_flashed_meanwhile_gets_its_image_again() {
     let size = std::fs::metadata(artifacts::firmware()).unwrap().len();
     assert_eq!(flashed(&bench, &["run"]), (false, size));
 
-    // Somebody else's hilrig, with a state of its own: the bench's record is not told.
+    // Another user's hilrig, with a state of its own: the bench's record does not know of it.
     let other = artifacts::faulty_firmware("HEAP_HUNGRY");
     let mut command = bench.hilrig(&["flash", "--port", board.port()]);
     command.args(["--control", board.control_socket()]).arg(other);
     command.env("XDG_STATE_HOME", bench.path("somebody"));
-    hilrig_tests::running::RunningProgram::start(command).ended().with_code(exit::PASSED);
+    RunningProgram::start(command).ended().with_code(exit::PASSED);
 
     bench.run(&["run"]).with_code(exit::PASSED);
     let record = bench.record();
@@ -293,8 +294,7 @@ fn a_secret_is_in_no_file_and_no_line() {
     let mut command = bench.hilrig(&["run"]);
     command.env("HILRIG_TEST_SECRET", secret).env("HILRIG_TEST_PRINTED", printed);
     command.env("HILRIG_LOG", "trace");
-    let ended =
-        hilrig_tests::running::RunningProgram::start(command).ended().with_code(exit::PASSED);
+    let ended = RunningProgram::start(command).ended().with_code(exit::PASSED);
     let shown = |text: &str| {
         let parts = ["kTh9", "not%2Ffor", "not/for", "eyes", printed];
         parts.into_iter().find(|part| text.contains(part)).map(ToOwned::to_owned)
@@ -309,10 +309,60 @@ fn a_secret_is_in_no_file_and_no_line() {
         assert_eq!(shown(&record.text(file)), None, "in {file}");
     }
     assert!(record.text("desk/boot.log").contains("ESP8266 **************: 9705"));
-    // The board has it, so it was there to be told.
+    // The board has it, so it could have been printed.
     board.stop();
     let flash = std::fs::read(bench.path("desk/flash.bin")).unwrap();
     assert!(flash.windows(secret.len()).any(|bytes| bytes == secret.as_bytes()));
+}
+
+#[test]
+fn a_secret_that_a_board_prints_encoded_or_cut_is_masked_and_no_character_reorders_a_line() {
+    let secret = "kTh9 not/for any&eyes";
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
+    let mut configuration = Configuration::new();
+    configuration.set("firmware.secrets.password", "HILRIG_TEST_SECRET");
+    configuration.set("broker.executable", path_text(&bench.gated_broker()));
+    configuration.board(board.as_board("desk"));
+    bench.configure(&configuration);
+    let mut command = bench.hilrig(&["run"]);
+    command.env("HILRIG_TEST_SECRET", secret).env("HILRIG_LOG", "trace");
+    let mut run = RunningProgram::start(command);
+    run.line_with("desk  configuration mode");
+    // As a query has it, in a form and in a path; where a long line is cut; in the words of a crash.
+    let mut text =
+        String::from("\r\nGET /?p=kTh9+not%2Ffor+any%26eyes and kTh9%20not%2ffor%20any%26eyes\r\n");
+    for before in 2030..2048 {
+        text += &format!("{}{secret}\r\n", "x".repeat(before));
+    }
+    text +=
+        &format!("assert failed: login auth.c:7 ({secret} \u{202e}txt\u{2066} \u{2028}end)\r\n");
+    board.say(&text);
+    bench.open_gate();
+    let ended = run.ended().with_code(exit::BOARD_FAILED);
+    let record = bench.record();
+    record.must_be_whole();
+    let why = record.verdict("desk").1;
+    assert!(why.contains("auth.c:7"), "{why}");
+    let log = String::from_utf8_lossy(&record.bytes("desk/boot.log")).into_owned();
+    let mut outputs = vec![("output", ended.stdout), ("log", ended.stderr)];
+    for file in ["events.jsonl", "summary.json", "junit.xml", "report.html", "desk/boot.timed.log"]
+    {
+        outputs.push((file, record.text(file)));
+    }
+    for (what, text) in &outputs {
+        let reorders = |c: char| matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        assert_eq!(text.chars().find(|c| reorders(*c)), None, "in {what}");
+    }
+    outputs.push(("desk/boot.log", log));
+    for (what, text) in &outputs {
+        let part = ["kTh9", "not/for", "not%2", "any&eyes", "any%26", "eyes"]
+            .into_iter()
+            .find(|part| text.contains(part));
+        assert_eq!(part, None, "in {what}");
+    }
+    board.stop();
+    bench.nothing_may_be_left();
 }
 
 #[test]

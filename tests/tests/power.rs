@@ -79,7 +79,7 @@ fn a_power_cycle_is_not_taken_for_a_brownout() {
     configuration.board(board.as_board("desk")).set("deadlines.boot", "10 s");
     bench.configure(&configuration);
     bench.run(&["run"]).with_code(exit::PASSED);
-    // What is on it is kept, does not come up, and hangs: that shows when it is flashed anew.
+    // What is on it is kept, does not come up, and hangs: that shows when it is flashed again.
     board.control(r#"{"do":"silent"}"#);
     let mut run = bench.start(&["run"]);
     run.line_with("desk  boot");
@@ -119,7 +119,7 @@ fn a_board_that_a_power_cycle_does_not_help_is_the_rigs_trouble() {
 }
 
 #[test]
-fn a_power_line_that_fails_is_told() {
+fn a_power_line_that_fails_is_reported() {
     let bench = Sandbox::new();
     let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
@@ -186,7 +186,7 @@ fn what_the_firmware_does_wrong_is_not_mended_by_its_power() {
 }
 
 #[test]
-fn whoever_waits_for_a_board_is_told_at_once_for_whom() {
+fn a_run_that_waits_for_a_board_reports_the_owner_at_once() {
     let bench = Sandbox::new();
     let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
@@ -237,7 +237,7 @@ fn power_is_switched_by_hand_where_no_run_has_the_board() {
     bench
         .run(&["power", "--board", "desk", "off"])
         .with_code(exit::RIG_FAULT)
-        .saying(&format!("process {} holds it", monitor.pid().as_raw_nonzero()));
+        .saying(&format!("process {} has had it", monitor.pid().as_raw_nonzero()));
     assert_eq!(status(&board, "state"), "running");
     monitor.signal(Signal::INT);
     monitor.ended().with_code(exit::PASSED);

@@ -1,5 +1,5 @@
 //! Boards behind a debug probe: the whole path on the LM3S6965, beside other kinds, and what a
-//! probe and the chip behind it do wrong.
+//! probe and its chip do wrong.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -175,7 +175,7 @@ fn a_crash_is_the_firmwares_and_its_dump_is_in_the_log_whole() {
 }
 
 #[test]
-fn a_boot_loop_is_told_as_one() {
+fn a_boot_loop_is_reported_as_one() {
     let (_bench, _, why) = failed_by("BOOT_LOOP");
     assert!(why.contains("crashed") && why.contains("HardFault"), "{why}");
 }
@@ -289,7 +289,7 @@ fn a_probe_that_is_not_attached_is_looked_for_by_flash_and_monitor() {
 
 // -- the end --
 
-/// A run that is held in a phase is told to stop.
+/// A run that is kept in a phase gets a signal to stop.
 fn stopped_in(phase: Phase) {
     let bench = Sandbox::new();
     let mut configuration = configuration();
@@ -309,7 +309,7 @@ fn stopped_in(phase: Phase) {
 }
 
 #[test]
-fn a_run_that_is_told_to_stop_leaves_no_qemu() {
+fn a_run_that_is_stopped_leaves_no_qemu() {
     for phase in [Phase::Boot, Phase::Refusal, Phase::SwitchBack] {
         stopped_in(phase);
     }

@@ -13,7 +13,7 @@ const HOSTILE: &str = "<script>document.title='owned'</script><img src=x onerror
     </pre></style></title><svg onload=document.title='owned'>\" onfocus=document.title='owned' autofocus x=\"\
     <meta http-equiv=refresh content='0;url=about:blank'><a href=javascript:document.title='owned'>x</a>";
 
-/// A record with something hostile wherever text from outside can stand, and a long boot log.
+/// A record with something hostile wherever text from outside is shown, and a long boot log.
 fn hostile_record(bench: &Sandbox) -> PathBuf {
     let record = bench.path("record");
     let board = "b<script>";
@@ -37,7 +37,7 @@ fn hostile_record(bench: &Sandbox) -> PathBuf {
     let events: String = events.iter().map(|event| format!("{event}\n")).collect();
     fs::create_dir(&record).unwrap();
     fs::write(record.join("events.jsonl"), events).unwrap();
-    // The summary tells which folder is the board's.
+    // The summary has which folder is the board's.
     let file = path_text(&record);
     bench.run(&["report", &file, "--format", "summary"]).with_code(exit::PASSED);
     let summary = fs::read_to_string(record.join("summary.json")).unwrap();

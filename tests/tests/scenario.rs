@@ -47,7 +47,7 @@ fn a_firmware_without_a_leak_passes_every_scenario() {
     let mut arguments = vec!["run", "--seed", "7", "--count", "9"];
     scenarios.iter().for_each(|scenario| arguments.extend(["--scenario", scenario]));
     let ended = bench.run(&arguments).with_code(exit::PASSED);
-    // What they came to is shown, and not only that they passed.
+    // Their results are shown, and not only that they passed.
     let ended = ended.showing("virtual-1, scenario.handshake passed: 9 steps worked; free heap ");
     let ended = ended.showing(" B in 8 samples, ").showing(" B a connection (99 %: ");
     ended.showing(", no leak beyond 256 B");
@@ -135,7 +135,7 @@ fn leak_is_found(scenario: &str, each: &str) {
     let check = check(&record, "virtual-1", scenario);
     assert_eq!(check.outcome, CheckOutcome::NotHeld);
     let found = check.found.unwrap();
-    // Exactly, on a busy machine too: what is on its way behind a step is waited for.
+    // Exactly, on a busy machine too: what is on its way after a step is waited for.
     assert!(found.contains(&format!(", -64.0 B a {each} (99 %")), "{found}");
     assert!(found.contains(". It leaks: ") && found.ends_with("256 B are allowed"), "{found}");
     assert_eq!(record.checks_that("virtual-1", CheckOutcome::NotHeld), [check.id.as_str()]);
@@ -243,7 +243,7 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
-/// A scenario that is stopped after some steps, with the exit code that the run came to.
+/// A scenario that is stopped after some steps, with the run's exit code.
 fn stopped_after(
     bench: &Sandbox,
     image: Option<&std::path::Path>,

@@ -1,4 +1,4 @@
-//! A run that is told to stop, in whatever phase, writes what it has and leaves nothing behind. One
+//! A run that is stopped, in any phase, writes what it has and leaves nothing. One
 //! that is killed leaves no process, and the next run sweeps the rest.
 
 use std::fs;
@@ -15,7 +15,7 @@ use hilrig_tests::running::RunningProgram;
 use hilrig_tests::sandbox::{Configuration, Sandbox};
 use rustix::process::{Signal, kill_process};
 
-/// A run that is held in `phase`, and is there.
+/// A run that stays in `phase`.
 fn held_in(bench: &Sandbox, phase: Phase, set: impl FnOnce(&mut Configuration)) -> RunningProgram {
     let mut configuration = Configuration::new();
     hold::in_phase(bench, &mut configuration, phase);
@@ -76,7 +76,7 @@ fn while_it_is_flashed() {
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk"));
     bench.configure(&configuration);
-    // The board's process stands still, so the loader never answers.
+    // The board's process is stopped, so the loader never answers.
     board.running().signal(Signal::STOP);
     let mut run = bench.start(&["run"]);
     run.line_with("desk  flash");
@@ -101,7 +101,7 @@ fn a_second_signal_does_not_wait_for_the_cleaning_up() {
     let bench = Sandbox::new();
     let run = held_in(&bench, Phase::Mqtt, |_| {});
     let qemu = bench.process("qemu-system-xtensa").pid;
-    // QEMU stands still and cannot be ended in order.
+    // QEMU is stopped and cannot be ended in order.
     kill_process(qemu, Signal::STOP).unwrap();
     // Two different ones: of two alike, the system may deliver one.
     run.signal(Signal::INT);
@@ -148,7 +148,7 @@ fn a_stopped_run_with_a_container_leaves_none() {
     assert_eq!(engine.containers_of(&id), [""; 0]);
 }
 
-/// Kills a run that is held in MQTT mode, and waits until its processes are gone.
+/// Kills a run that stays in MQTT mode, and waits until its processes are gone.
 fn killed(bench: &Sandbox, broker: &str) {
     let run = held_in(bench, Phase::Mqtt, |configuration| {
         configuration.set("broker.kind", broker);
@@ -173,13 +173,13 @@ fn what_a_killed_run_left_is_swept_by_the_next_and_nothing_else() {
     let run_folder = left.iter().find(|path| path.join("owner.json").is_file());
     let run_folder =
         run_folder.unwrap_or_else(|| panic!("no folder of the run in {left:?}")).clone();
-    // The verdict is missing, and the summary says so.
+    // The verdict is missing, and the summary shows that.
     let killed = bench.record();
     assert_eq!(killed.summary()["complete"], false);
     assert_eq!(killed.summary()["verdict"], serde_json::Value::Null);
     assert!(killed.events().len() > 10, "the events so far are there, each of them whole");
 
-    // Somebody else's, with a name like ours.
+    // Another program's, with a name like ours.
     let others = bench.path("tmp/hilrig-notes");
     fs::create_dir(&others).unwrap();
     fs::write(others.join("keep"), "this").unwrap();
@@ -191,7 +191,7 @@ fn what_a_killed_run_left_is_swept_by_the_next_and_nothing_else() {
     assert!(notes.iter().any(|note| note.starts_with(&swept)), "{swept} is not in {notes:?}");
     assert!(!run_folder.exists());
     assert_eq!(fs::read_to_string(others.join("keep")).unwrap(), "this");
-    assert_eq!(bench.temporary_files(), [others], "only somebody else's folder stays");
+    assert_eq!(bench.temporary_files(), [others], "only the other program's folder stays");
 }
 
 #[test]

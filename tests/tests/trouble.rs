@@ -1,5 +1,5 @@
-//! Trouble: of the bench, which is never blamed on the firmware, and of the firmware, which is told
-//! from the bench's. Every message says what was tried, what was found and what to do next.
+//! Trouble: of the bench, which is never blamed on the firmware, and of the firmware, which is distinguished
+//! from the bench's. Every message has what was tried, what was found and what to do next.
 
 use std::net::TcpListener;
 
@@ -17,7 +17,7 @@ use hilrig_tests::running::RunningProgram;
 use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 use rustix::process::{Signal, kill_process};
 
-/// The run ended as the bench's trouble: no check is held against the board.
+/// The run ended as the bench's trouble: no check counts against the board.
 #[track_caller]
 fn rig_fault(record: &Record, board: &str, says: &[&str]) {
     record.must_be_whole();
@@ -93,7 +93,10 @@ fn without_an_engine_auto_takes_a_process() {
     let record = bench.record();
     assert_eq!(record.summary()["broker"]["kind"], "process");
     let notes = record.notes();
-    assert!(notes.iter().any(|note| note.contains("no-engine")), "why is told: {notes:?}");
+    assert!(
+        notes.iter().any(|note| note.contains("no-engine")),
+        "the reason is reported: {notes:?}"
+    );
 }
 
 #[test]
@@ -114,7 +117,7 @@ fn a_board_that_is_not_there_does_not_keep_the_others_from_their_verdicts() {
     bench.nothing_may_be_left();
 }
 
-// -- what somebody else has --
+// -- what another run has --
 
 #[test]
 fn a_port_that_another_run_holds_is_left_to_it() {
@@ -130,7 +133,7 @@ fn a_port_that_another_run_holds_is_left_to_it() {
 
     bench.run(&["run", "--record", "second"]).with_code(exit::RIG_FAULT);
     let second = Record::open(&bench.path("second"));
-    let holder = format!("process {} holds it", first.pid().as_raw_nonzero());
+    let holder = format!("process {} has had it", first.pid().as_raw_nonzero());
     rig_fault(&second, "desk", &[board.port(), &holder, "hilrig run", "Wait for that process"]);
     assert_eq!(second.phases("desk"), [Phase::Lock]);
     // So are the commands that touch a board.
@@ -276,13 +279,13 @@ fn a_line_that_never_ends_is_read_all_the_same() {
 }
 
 #[test]
-fn a_flood_of_lines_does_not_hide_what_the_board_says() {
+fn a_flood_of_lines_does_not_hide_what_the_board_prints() {
     let bench = Sandbox::new();
     let board = AttachedBoard::start(&bench, "desk");
     let mut configuration = Configuration::new();
     configuration.board(board.as_board("desk"));
     bench.configure(&configuration);
-    // The firmware's bytes are held back meanwhile: mixed into the flood they would be no lines.
+    // The firmware's bytes are kept back meanwhile: mixed into the flood they would be no lines.
     board.control(r#"{"do":"silent"}"#);
     let mut run = bench.start(&["run"]);
     run.line_with("desk  boot");
@@ -320,7 +323,7 @@ fn with_fault(fault: &str, set: impl FnOnce(&mut Configuration)) -> (Sandbox, Re
 }
 
 #[test]
-fn a_boot_loop_fails_and_its_crash_is_told() {
+fn a_boot_loop_fails_and_its_crash_is_reported() {
     let (_bench, record) = with_fault("BOOT_LOOP", |_| {});
     failed(&record, "virtual-1", &["crashed", "Exception ("]);
     let crash = record.check("virtual-1", "crash");

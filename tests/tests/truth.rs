@@ -1,4 +1,4 @@
-//! What the rig says of the heap, held against a count by somebody else: equal to the byte.
+//! What the rig reports of the heap, compared with an independent count: equal to the byte.
 
 use hilrig_core::event::What;
 use hilrig_core::exit;
@@ -9,13 +9,13 @@ use hilrig_tests::guest_heap::{Blocks, Counting, Moment, Start};
 use hilrig_tests::record::Record;
 use hilrig_tests::sandbox::{Configuration, Sandbox};
 
-/// The heap figures that the board told, as they came.
+/// The heap figures that the board reported, in order.
 fn told(record: &Record) -> Vec<HeapSample> {
     let heap = |what| if let What::Heap(sample) = what { Some(sample) } else { None };
     record.events().into_iter().filter_map(|event| heap(event.what)).collect()
 }
 
-/// The start in which the firmware counted what it told here, which is then taken away.
+/// The start in which the firmware counted what it reported here, which is then removed.
 fn counted(sample: &HeapSample, starts: &mut [Start]) -> usize {
     let now = Blocks {
         free: sample.free.unwrap(),
@@ -49,7 +49,7 @@ fn every_heap_figure_is_that_of_the_guests_memory() {
     let record = bench.record();
     let told = told(&record);
 
-    // Free, lowest ever, largest block and fragmentation, of each moment that was told.
+    // Free, lowest ever, largest block and fragmentation, of each moment that was reported.
     let mut left = starts.clone();
     let moments = told.iter().filter(|sample| sample.free.is_some());
     assert!(moments.clone().count() > 10, "{told:#?}");
@@ -59,14 +59,14 @@ fn every_heap_figure_is_that_of_the_guests_memory() {
         let lowest = |lowest: u64| start.iter().any(|moment| moment.lowest == lowest);
         assert!(lowest(sample.lowest_free), "{sample:?} is none of {start:#?}");
     }
-    // Those of the phases before, which a reply tells again.
+    // Those of the phases before, which a reply has again.
     for sample in &told {
         let mut lows = starts.iter().flatten().map(|moment| moment.lowest);
         assert!(lows.any(|lowest| lowest == sample.lowest_free), "{sample:?} was never counted");
     }
 
-    // No low is in no phase: the lowest that was told is the lowest ever, at each moment that is told.
-    // A reply tells all phases, and ends with the figures of now; the log tells a phase when it falls, and
+    // No low is in no phase: the lowest that was reported is the lowest ever, at each reported moment.
+    // A reply has all phases, and ends with the figures of now; the log has a phase when it falls, and
     // begins each start with `boot`.
     let (mut replied, mut logged) = (u64::MAX, u64::MAX);
     for sample in &told {

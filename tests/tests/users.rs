@@ -1,4 +1,4 @@
-//! Nobody needs to be root: the path runs as an ordinary user.
+//! No user needs to be root: the path runs as an ordinary user.
 
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
@@ -28,7 +28,7 @@ fn open_to_all(bench: &Sandbox, file: &Path, mode: u32) -> String {
 }
 
 #[test]
-fn a_port_that_is_not_theirs_is_told_with_the_udev_rule_that_makes_it_so() {
+fn a_port_without_permission_is_reported_with_the_udev_rule_that_grants_it() {
     let bench = Sandbox::new();
     let Some(machine) = IsolatedMachine::new(&bench) else { return };
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
@@ -94,7 +94,7 @@ fn an_ordinary_user_runs_the_whole_path() {
     assert_eq!(record.verdict("virtual-1").0, Verdict::Passed);
     bench.nothing_may_be_left();
 
-    // A folder that is not theirs is told before anything is begun.
+    // A folder that is not theirs is reported before anything begins.
     std::fs::create_dir(bench.path("roots")).unwrap();
     as_nobody(&["run", "--record", "roots/out"]).with_code(exit::USAGE).saying("roots/out");
     bench.nothing_may_be_left();

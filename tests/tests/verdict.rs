@@ -16,7 +16,7 @@ use hilrig_tests::running::RunningProgram;
 use hilrig_tests::sandbox::{Configuration, Sandbox, path_text};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// What is done to a board, and what the verdict says was found.
+/// What is done to a board, and what the verdict reports.
 const FAULTS: [(&str, &str); 4] = [
     ("off", "it has no power"),
     ("hung", "its chip hangs"),
@@ -29,39 +29,18 @@ fn held_in(bench: &Sandbox, phase: Phase, names: &[&str]) -> (Vec<AttachedBoard>
     let mut configuration = Configuration::new();
     match phase {
         Phase::Configuration => {
-            // The broker waits for a word of the test's, and the boards for the broker.
-            let gate = bench.path("gate");
-            rustix::fs::mknodat(
-                rustix::fs::CWD,
-                &gate,
-                rustix::fs::FileType::Fifo,
-                rustix::fs::Mode::from_raw_mode(0o600),
-                0,
-            )
-            .unwrap();
-            let text = format!(
-                "[ -e {0}.open ] || read word < {0}\nexec mosquitto \"$@\"",
-                gate.display()
-            );
-            let program = bench.script("mosquitto-that-waits", &text);
-            configuration.set("broker.executable", path_text(&program));
+            // The boards wait for the broker.
+            configuration.set("broker.executable", path_text(&bench.gated_broker()));
         }
         _ => hold::in_phase(bench, &mut configuration, phase),
     }
-    // What is held goes on for this long, and no wait after that takes longer.
+    // The phase goes on for this long, and no wait after that takes longer.
     configuration
         .set("deadlines.boot", "8 s")
         .set("deadlines.connect", "5 s")
         .set("deadlines.reply", "5 s");
     configuration.set("deadlines.broker", "20 s");
-    let boards: Vec<_> = (0..)
-        .zip(names)
-        .map(|(seed, name)| {
-            let board = AttachedBoard::seeded(bench, name, seed);
-            configuration.board(board.as_board(name));
-            board
-        })
-        .collect();
+    let boards = attached(bench, &mut configuration, names);
     bench.configure(&configuration);
     let mut run = bench.start(&["run"]);
     for _ in names {
@@ -79,24 +58,37 @@ fn held_in(bench: &Sandbox, phase: Phase, names: &[&str]) -> (Vec<AttachedBoard>
     (boards, run)
 }
 
+/// Boards of these names, each with a process of its own.
+fn attached(
+    bench: &Sandbox,
+    configuration: &mut Configuration,
+    names: &[&str],
+) -> Vec<AttachedBoard> {
+    let board = |(seed, name): (u64, &&str)| {
+        let board = AttachedBoard::seeded(bench, name, seed);
+        configuration.board(board.as_board(name));
+        board
+    };
+    (0..).zip(names).map(board).collect()
+}
+
 /// Waits until a board has come up in MQTT mode this many times.
 fn in_mqtt_mode(bench: &Sandbox, board: &str, starts: usize) {
+    printed(bench, board, "MQTT Client Running", starts);
+}
+
+/// Waits until a board has printed a text this many times.
+fn printed(bench: &Sandbox, board: &str, text: &str, times: usize) {
     let log = bench.path(format!("hilrig-records/latest/{board}/boot.log"));
     let deadline = Instant::now() + PATIENCE;
-    while fs::read(&log).map_or(0, |log| count(&log, b"MQTT Client Running")) < starts {
-        assert!(Instant::now() < deadline, "{board} was not in MQTT mode within {PATIENCE:?}");
+    while fs::read(&log).map_or(0, |log| count(&log, text.as_bytes())) < times {
+        assert!(Instant::now() < deadline, "{board} did not print `{text}` within {PATIENCE:?}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
 fn count(text: &[u8], part: &[u8]) -> usize {
     text.windows(part.len()).filter(|window| *window == part).count()
-}
-
-/// The broker starts now.
-fn open_gate(bench: &Sandbox) {
-    bench.write("gate.open", "");
-    fs::write(bench.path("gate"), "go\n").unwrap();
 }
 
 fn qemu(board: &AttachedBoard) -> Pid {
@@ -128,7 +120,7 @@ fn rig_fault(record: &Record, board: &str, says: &str) {
     assert_eq!(record.checks_that(board, CheckOutcome::NotHeld), [""; 0], "{board}");
 }
 
-/// The board failed by this check alone, and no JUnit failure stands beside it.
+/// The board failed by this check alone, and no JUnit failure is beside it.
 #[track_caller]
 fn failed_by(record: &Record, board: &str, check: &str, says: &[&str]) {
     let (verdict, why) = record.verdict(board);
@@ -147,14 +139,14 @@ fn failed_by(record: &Record, board: &str, check: &str, says: &[&str]) {
 
 fn trouble_of_the_bench(phase: Phase) {
     let bench = Sandbox::new();
-    // Something is done to all but the last, and the last shows what a firmware comes to that hangs.
+    // Something is done to all but the last, and the last shows the verdict on a firmware that hangs.
     let names: Vec<&str> = FAULTS.iter().map(|(name, _)| *name).chain(["sound"]).collect();
     let (boards, run) = held_in(&bench, phase, &names);
     for (board, (fault, _)) in boards.iter().zip(FAULTS) {
         do_to(board, fault);
     }
     if phase == Phase::Configuration {
-        open_gate(&bench);
+        bench.open_gate();
     }
     let ended = run.ended();
     let record = bench.record();
@@ -199,7 +191,11 @@ fn trouble_of_the_bench_in_mqtt_mode() {
 
 fn a_broker_that_stands_still(phase: Phase) {
     let bench = Sandbox::new();
-    let (boards, run) = held_in(&bench, phase, &["desk"]);
+    let (boards, mut run) = held_in(&bench, phase, &["desk"]);
+    if phase == Phase::Configuration {
+        bench.open_gate();
+        run.line_with(", ready in ");
+    }
     let broker = bench.process("mosquitto").pid;
     kill_process(broker, Signal::STOP).unwrap();
     let ended = run.ended();
@@ -212,6 +208,11 @@ fn a_broker_that_stands_still(phase: Phase) {
 }
 
 #[test]
+fn a_broker_that_stands_still_in_configuration_mode() {
+    a_broker_that_stands_still(Phase::Configuration);
+}
+
+#[test]
 fn a_broker_that_stands_still_in_the_refusal() {
     a_broker_that_stands_still(Phase::Refusal);
 }
@@ -221,7 +222,7 @@ fn a_broker_that_stands_still_in_mqtt_mode() {
     a_broker_that_stands_still(Phase::Mqtt);
 }
 
-fn a_restart_that_nobody_asked_for(phase: Phase) {
+fn a_restart_that_was_not_asked_for(phase: Phase) {
     const RESTARTS: [(&str, &str); 2] =
         [("reset", "reset cause 2"), ("power-came-back", "reset cause 1: power-on")];
     let bench = Sandbox::new();
@@ -233,7 +234,7 @@ fn a_restart_that_nobody_asked_for(phase: Phase) {
     let record = bench.record();
     record.must_be_whole();
     for (board, cause) in RESTARTS {
-        // With the line hidden that says that it gives up, the start after that is the one too many.
+        // With the line hidden that reports that it gives up, the start after that is the one too many.
         let cause = if phase == Phase::Refusal { "reset cause " } else { cause };
         let says = ["the rig did not ask for it", phase.words(), "while the rig ", cause];
         failed_by(&record, board, "restarts", &says);
@@ -248,22 +249,22 @@ fn a_restart_that_nobody_asked_for(phase: Phase) {
 
 #[test]
 fn a_restart_in_configuration_mode_fails_the_board() {
-    a_restart_that_nobody_asked_for(Phase::Configuration);
+    a_restart_that_was_not_asked_for(Phase::Configuration);
 }
 
 #[test]
 fn a_restart_in_the_refusal_fails_the_board() {
-    a_restart_that_nobody_asked_for(Phase::Refusal);
+    a_restart_that_was_not_asked_for(Phase::Refusal);
 }
 
 #[test]
 fn a_restart_on_the_way_to_mqtt_mode_fails_the_board() {
-    a_restart_that_nobody_asked_for(Phase::Switch);
+    a_restart_that_was_not_asked_for(Phase::Switch);
 }
 
 #[test]
 fn a_restart_in_mqtt_mode_fails_the_board() {
-    a_restart_that_nobody_asked_for(Phase::Mqtt);
+    a_restart_that_was_not_asked_for(Phase::Mqtt);
 }
 
 #[test]
@@ -281,5 +282,51 @@ fn a_topic_that_is_none_fails_its_board_before_it_is_used() {
     let record = bench.record();
     record.must_be_whole();
     failed_by(&record, "virtual-1", "boot_log.mqtt", &["one topic for both directions, `mqtt_`"]);
+    bench.nothing_may_be_left();
+}
+
+#[test]
+fn a_topic_that_a_broker_ends_the_connection_for_fails_its_board_and_no_other() {
+    // The topic as the board prints it, and what the verdict reports of it.
+    let topics = [
+        ("wildcard", "bench/#".to_owned(), "has a wildcard"),
+        ("nul", "mqtt_\0tx".to_owned(), "bytes that no topic may have"),
+        ("long", "t".repeat(65_536), "longer than 2,048 bytes"),
+    ];
+    let bench = Sandbox::new();
+    let mut configuration = Configuration::new();
+    let names: Vec<&str> = topics.iter().map(|(name, ..)| *name).chain(["sound"]).collect();
+    let boards = attached(&bench, &mut configuration, &names);
+    // The bundled firmware stores no such topic. So the rig does not read its lines on these boards, but the test's.
+    let sound = boards.last().unwrap().mac().replace(':', "");
+    let read = format!("(?P<tx_topic>mqtt_tx_{sound}|bench/#|mqtt_.tx|tt+)$");
+    let edits = [
+        ("(?P<tx_topic>.+)$", read.as_str()),
+        // Without it there is no refusal, and MQTT mode is entered once.
+        (r"given_up = '^MQTT given up after \d+ attempts, HTTP Server Restored$'", ""),
+    ];
+    hold::contract(&bench, &mut configuration, &edits);
+    bench.configure(&configuration);
+    let run = bench.start(&["run"]);
+    for (board, (name, topic, _)) in boards.iter().zip(&topics) {
+        // The last line that it prints by itself: nothing breaks the test's lines after it.
+        printed(&bench, name, "Heap connected: ", 1);
+        let text = format!("MQTT Tx Topic: {topic}\r\nESP8266 Mode: MQTT Client Running\r\n");
+        board.say(&format!("\r\n{text}"));
+    }
+    run.ended().with_code(exit::BOARD_FAILED);
+    let record = bench.record();
+    record.must_be_whole();
+    for (board, _, words) in &topics {
+        let (verdict, why) = record.verdict(board);
+        assert_eq!(verdict, Verdict::Failed, "{board}: {why}");
+        assert!(why.contains("the boot log's tx_topic `") && why.contains(words), "{why}");
+        assert_eq!(record.checks_that(board, CheckOutcome::NotHeld), ["boot_log.mqtt"], "{board}");
+    }
+    // All but the refusal, which this contract has no way for.
+    let (_, why) = record.verdict("sound");
+    assert_eq!(record.checks_that("sound", CheckOutcome::NotHeld), [""; 0], "{why}");
+    assert_eq!(record.checks_that("sound", CheckOutcome::NotMeasured), ["refusal"], "{why}");
+    boards.into_iter().for_each(|board| drop(board.stop()));
     bench.nothing_may_be_left();
 }

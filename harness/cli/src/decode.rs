@@ -5,10 +5,12 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use hilrig::load;
+use hilrig_core::contract::Contract;
 use hilrig_core::crash::Crash;
 use hilrig_core::exit;
 use hilrig_core::plural::counted;
 use hilrig_decode::{Decoder, Finding, Firmware, Kind, LoopRule};
+use hilrig_report::input;
 use regex::Regex;
 use serde::Serialize;
 
@@ -23,9 +25,19 @@ const CHUNK: usize = 64 << 10;
 
 /// Decodes a recorded log.
 pub fn decode(args: &args::Decode) -> Result<u8, Failure> {
-    let firmware = args.elf.as_deref().map(load::firmware).transpose()?;
+    let contract = args.contract.as_deref().map(contract).transpose()?;
+    let build = contract.as_ref().and_then(|contract| contract.build.as_ref());
+    let in_image = build.map(|build| &build.in_image);
+    let firmware = args.elf.as_deref().map(|elf| load::firmware_by(elf, in_image)).transpose()?;
     let mut log = open(&args.log)?;
-    let mut decoder = Decoder::new(rule(args.up.as_deref())?);
+    let mut decoder = Decoder::new(rule(args.up.as_deref(), contract.as_ref())?);
+    if let Some(build) = build {
+        decoder = decoder.with_build(build.in_log.clone());
+    }
+    // A board that crashes early prints its build at the next start only.
+    if firmware.as_ref().is_some_and(Firmware::names_build) {
+        decoder = decoder.with_late_build();
+    }
     let mut shown = Shown { firmware, json: args.json, starts: 0, told: 0, failed: None };
     let mut chunk = vec![0; CHUNK];
     while shown.failed.is_none() {
@@ -40,14 +52,30 @@ pub fn decode(args: &args::Decode) -> Result<u8, Failure> {
     shown.end(lines)
 }
 
-fn rule(up: Option<&str>) -> Result<LoopRule, Failure> {
+fn rule(up: Option<&str>, contract: Option<&Contract>) -> Result<LoopRule, Failure> {
     let rule = LoopRule::default();
+    // The names of groups may be in each of the lines.
+    let names = Regex::new(r"\(\?P?<\w+>").map_err(Failure::internal)?;
+    let last = |lines: &[Regex]| {
+        lines.last().map(|line| names.replace_all(line.as_str(), "(?:").into_owned())
+    };
+    let by_contract = contract.map(|contract| {
+        let up = [last(&contract.configuration), last(&contract.mqtt)];
+        up.into_iter().flatten().map(|up| format!("(?:{up})")).collect::<Vec<_>>().join("|")
+    });
+    let up = up.map(str::to_owned).or(by_contract).filter(|up| !up.is_empty());
     match up {
         None => Ok(rule),
-        Some(up) => Regex::new(up)
+        Some(up) => Regex::new(&up)
             .map(|up| LoopRule { up, ..rule })
             .map_err(|error| Failure::usage(format!("--up is no regular expression: {error}"))),
     }
+}
+
+fn contract(path: &Path) -> Result<Contract, Failure> {
+    let text = input::read_text(path, input::TEXT_MOST)
+        .map_err(|error| unreadable("contract", path, &error))?;
+    Contract::parse(path, &text).map_err(Failure::usage)
 }
 
 fn open(log: &Path) -> Result<Box<dyn Read>, Failure> {

@@ -1,4 +1,4 @@
-//! Calls of the processors that boards have: what stands in front of the address that one returns
+//! Calls of the processors that boards have: the instruction before the address that one returns
 //! to.
 
 use object::Architecture;
@@ -39,7 +39,7 @@ impl Calls {
     }
 
     /// The bytes of the call that returns to `address`, if one does. `code` has the bytes at an
-    /// address, and `callable` tells whether a function can be there: it weeds out most of the bytes
+    /// address, and `callable` is whether a function can be there: it weeds out most of the bytes
     /// that only look like a call.
     pub fn before(
         self,
@@ -47,13 +47,13 @@ impl Calls {
         code: Code<'_>,
         callable: &dyn Fn(u64) -> bool,
     ) -> Option<u32> {
-        let behind = match self {
+        let after = match self {
             Calls::Thumb if address & 1 == 0 => return None,
             Calls::Thumb => u64::from(address & !1),
             _ => u64::from(address),
         };
         let bytes = |length: u64| {
-            let at = behind.checked_sub(length)?;
+            let at = after.checked_sub(length)?;
             Some((at, code(at).filter(|bytes| bytes.len() as u64 >= length)?))
         };
         let half = |bytes: &[u8]| u16::from_le_bytes([bytes[0], bytes[1]]);
@@ -66,7 +66,7 @@ impl Calls {
                 found(3, &|at, bytes| xtensa(at, [bytes[0], bytes[1], bytes[2]], windows, callable))
                     .then_some(3)
             }
-            Calls::Riscv if behind % 2 != 0 => None,
+            Calls::Riscv if after % 2 != 0 => None,
             Calls::Riscv => {
                 if found(4, &|at, bytes| {
                     riscv(
@@ -183,13 +183,13 @@ mod tests {
 
     const BASE: u64 = 0x4200_0000;
 
-    fn before(calls: Calls, code: &[u8], behind: u32) -> Option<u32> {
+    fn before(calls: Calls, code: &[u8], after: u32) -> Option<u32> {
         let at = |address: u64| {
             let offset = usize::try_from(address.checked_sub(BASE)?).ok()?;
             code.get(offset..).filter(|bytes| !bytes.is_empty())
         };
         let all = |target: u64| (BASE..BASE + 0x100).contains(&target);
-        calls.before(u32::try_from(BASE).unwrap() + behind, &at, &all)
+        calls.before(u32::try_from(BASE).unwrap() + after, &at, &all)
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::clean::clean;
 use crate::crash_line::{CrashLine, without_logger};
 use crate::start::RomStart;
 
-/// What a line says beside its text.
+/// What a line is beside its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sighting {
     /// Heap figures.
@@ -25,13 +25,13 @@ pub struct Classifier {
 }
 
 impl Classifier {
-    /// `heap` is the contract's heap line: groups `phase` and `lowest`, and if told `free`,
+    /// `heap` is the contract's heap line: groups `phase` and `lowest`, and where there are some `free`,
     /// `lowest_ever`, `largest`, `failed`, all in bytes but the last, which is a count.
     pub fn new(heap: Option<Regex>) -> Classifier {
         Classifier { heap }
     }
 
-    /// What `line` says, if it is one of these. Without its line end, any bytes.
+    /// What `line` is, if it is one of these. Without its line end, any bytes.
     pub fn look(&self, line: &[u8]) -> Option<Sighting> {
         let cleaned = clean(line);
         let inner = || CrashLine::read(without_logger(cleaned.trim())?.as_bytes());
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_told_apart() {
+    fn each_kind_is_distinguished() {
         let looked = |line: &str| classifier().look(line.as_bytes());
         match looked("Heap handshake: free 43000 lowest 25712") {
             Some(Sighting::Heap(sample)) => {

@@ -8,6 +8,7 @@
 mod backtrace;
 mod cortex;
 mod esp32;
+mod nuttx;
 mod rust;
 mod zephyr;
 
@@ -29,7 +30,7 @@ pub use zephyr::call as call_entry;
 /// The longest text that is kept of a message, a name or a cause, characters.
 const MOST_TEXT: usize = 400;
 
-/// What a line of a board's log says about a crash.
+/// What a line of a board's log reports of a crash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CrashLine {
@@ -49,7 +50,7 @@ pub enum CrashLine {
     StackEnds,
     /// `Soft WDT reset`: the firmware did not yield for about 3 s.
     SoftWatchdog,
-    /// `wdt reset`: the ROM says that the hardware watchdog bit.
+    /// `wdt reset`: the ROM reports a reset by the hardware watchdog.
     HardwareWatchdog,
     /// A stack canary was overwritten.
     StackSmashed {
@@ -74,18 +75,18 @@ pub enum CrashLine {
     UserException,
     /// `panic()`, or an assertion that failed.
     Panic {
-        /// The message, the assertion, or what stands there; may be empty where it follows.
+        /// The message, the assertion, or the text there; may be empty if it follows.
         text: String,
         /// What of it is known by name.
         panic: Box<Panic>,
         /// The thread, where the text has it.
         task: Option<String>,
     },
-    /// A C++ exception that nobody caught.
+    /// A C++ exception that was not caught.
     UnhandledException,
     /// `last failed alloc call: 40201234(512)`
     FailedAllocation {
-        /// Address behind the call, if it is not damaged.
+        /// Address after the call, if it is not damaged.
         caller: Option<u32>,
         /// Bytes that were asked for.
         bytes: u32,
@@ -95,11 +96,11 @@ pub enum CrashLine {
         /// The name in brackets.
         what: String,
     },
-    /// A fault as Zephyr, Rust or a bare handler names it. Several may stand for one crash.
+    /// A fault as Zephyr, Rust or a bare handler names it. Several may be of one crash.
     Fault {
         /// Its name.
         what: String,
-        /// What stands on the same line.
+        /// The registers on the same line.
         registers: Box<Registers>,
     },
     /// `Debug exception reason: Stack canary watchpoint triggered (net_worker)`
@@ -121,6 +122,17 @@ pub enum CrashLine {
         /// Its text.
         what: String,
     },
+    /// A fault or a failed assertion as NuttX prints it. Several may be of one crash.
+    Nuttx {
+        /// The fault; empty for an assertion.
+        what: String,
+        /// The registers on the same line.
+        registers: Box<Registers>,
+        /// The assertion.
+        panic: Option<Box<Panic>>,
+        /// The task, where the text has it.
+        task: Option<String>,
+    },
     /// The task or thread that crashed.
     Task {
         /// Its name.
@@ -140,7 +152,7 @@ pub enum CrashLine {
     Backtrace {
         /// Code addresses.
         addresses: Vec<u32>,
-        /// What the chip says of its end: `CORRUPTED`, `CONTINUES`.
+        /// How the chip marks its end: `CORRUPTED`, `CONTINUES`.
         end: Option<&'static str>,
     },
     /// `ELF file SHA256: 5d1a0f3b2`, the digits.
@@ -171,11 +183,12 @@ impl CrashLine {
         )
     }
 
-    /// What `line` (without its line end) says, if it is crash text.
+    /// What `line` (without its line end) is, if it is crash text.
     pub fn read(line: &[u8]) -> Option<CrashLine> {
         let line = line.trim_ascii();
         plain(line)
             .or_else(|| exception(Scan(line)))
+            .or_else(|| zephyr::arm64(line))
             .or_else(|| registers::read(line).map(CrashLine::Registers))
             .or_else(|| noticed(line))
             .or_else(|| panic(line))
@@ -184,6 +197,7 @@ impl CrashLine {
                 let text = std::str::from_utf8(line).ok()?;
                 esp32::read(text)
                     .or_else(|| backtrace::read(text))
+                    .or_else(|| nuttx::read(text))
                     .or_else(|| rust::read(text))
                     .or_else(|| zephyr::read(text))
                     .or_else(|| cortex::read(text))
@@ -242,7 +256,7 @@ fn exception(mut scan: Scan<'_>) -> Option<CrashLine> {
     (scan.0 == b":").then_some(CrashLine::Exception { cause, fatal })
 }
 
-/// A stack that was found spoilt: the text, and nothing but an address or a full stop behind it.
+/// A stack that was found spoilt: the text, and nothing but an address or a full stop after it.
 fn noticed(line: &[u8]) -> Option<CrashLine> {
     let mut scan = Scan(line);
     let smashed = scan.skip("Stack smashing detected");
@@ -305,9 +319,11 @@ fn panic(line: &[u8]) -> Option<CrashLine> {
     })
 }
 
-/// What a logger of Rust or Zephyr wrote into a line of its own.
+/// What a logger of Rust, Zephyr or NuttX wrote into a line of its own.
 pub fn without_logger(line: &str) -> Option<&str> {
-    rust::without_logger(line).or_else(|| zephyr::without_logger(line))
+    rust::without_logger(line)
+        .or_else(|| zephyr::without_logger(line))
+        .or_else(|| nuttx::without_logger(line))
 }
 
 /// A fault that has nothing but a name.
@@ -378,7 +394,7 @@ impl fmt::Display for CrashLine {
                 ("", place) => write!(f, "panic at {place}"),
                 (text, _) => write!(f, "panic: {text}"),
             },
-            CrashLine::UnhandledException => f.write_str("a C++ exception that nobody caught"),
+            CrashLine::UnhandledException => f.write_str("a C++ exception that was not caught"),
             CrashLine::FailedAllocation { caller, bytes } => {
                 write!(f, "the last allocation that failed: {bytes} B")?;
                 caller.map_or(Ok(()), |caller| write!(f, ", asked for at {caller:#010x}"))
@@ -388,6 +404,11 @@ impl fmt::Display for CrashLine {
             CrashLine::Detail { what } => f.write_str(what),
             CrashLine::Zephyr { reason, what } => {
                 write!(f, "Zephyr's fatal error {reason}: {what}")
+            }
+            CrashLine::Nuttx { what, .. } if !what.is_empty() => f.write_str(&guru_words(what)),
+            CrashLine::Nuttx { panic, .. } => {
+                let message = panic.as_ref().and_then(|panic| panic.message.as_deref());
+                write!(f, "assertion failed{}", message.map_or(String::new(), |m| format!(": {m}")))
             }
             CrashLine::Task { name, .. } => write!(f, "in task {name}"),
             CrashLine::TaskWatchdog => {

@@ -1,13 +1,13 @@
-//! A finding with its frames: what a run's record and `hilrig decode` tell of it.
+//! A finding with its frames: what a run's record and `hilrig decode` report.
 
-use hilrig_core::crash::{Crash, FailedAlloc, Frame, Hex};
+use hilrig_core::crash::{Crash, FailedAlloc, Frame, Hex, RegisterValue};
 
 use crate::finding::{Address, Finding, Role};
 use crate::firmware::{Firmware, SourcePlace};
 use crate::plausible::Fit;
 
-/// Frames of the stack that are told. A word may stay on a stack long after its call returned, so
-/// what is far from the top says little.
+/// Frames of the stack that are reported. A word may stay on a stack long after its call returned, so
+/// what is far from the top means little.
 const MOST_STACK_FRAMES: usize = 48;
 
 impl Finding {
@@ -39,7 +39,11 @@ impl Finding {
             evidence: self.evidence.clone(),
             task: self.task.clone(),
             panic: self.panic.clone(),
-            registers: registers.others.iter().map(|(n, v)| ((*n).to_owned(), Hex(*v))).collect(),
+            registers: registers
+                .others
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), RegisterValue(*value)))
+                .collect(),
             damaged: self.damaged.clone(),
             note: note(self, fit),
         }
@@ -87,7 +91,7 @@ fn returns_to(firmware: &Firmware, word: u32) -> bool {
     }
 }
 
-/// What is amiss with the ELF, and what else there is to know.
+/// What is wrong with the ELF, and other notes.
 fn note(finding: &Finding, fit: Option<Fit>) -> Option<String> {
     let elf = match fit {
         Some(Fit::Other(why) | Fit::Doubtful(why)) => Some(why),

@@ -2,15 +2,17 @@
 
 mod cause;
 mod headless;
+mod late_build;
 mod message;
 mod open;
+mod pieces;
 mod reprint;
 mod starts;
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
 
 use hilrig_core::crash::Panic;
+use hilrig_core::text::printable;
 use regex::Regex;
 
 use crate::clean::Garbage;
@@ -20,18 +22,19 @@ use crate::finding::{Finding, Kind};
 use crate::judge::{Judge, LoopRule, is_rom_text};
 use crate::lines::{self, LineSplitter};
 use crate::prefix::{CleanLine, Prefixes};
-use crate::scan::Scan;
 use crate::start::RomStart;
 use headless::Headless;
+use late_build::LateBuild;
 use open::{DumpPart, OpenCrash};
+use pieces::{build, mentioned_exception, pieces};
 use reprint::Reprint;
 use starts::SPOKEN;
 
-/// Other lines that may stand between two lines of one crash, or between a crash and the start
+/// Other lines that may come between two lines of one crash, or between a crash and the start
 /// that follows it.
 const PATIENCE: u32 = 40;
 
-/// Lines behind a `CUT HERE` line in which any `Panic ...` is one.
+/// Lines after a `CUT HERE` line in which any `Panic ...` is one.
 const CUT_HERE_HOLDS: u32 = 3;
 
 /// Reads a log as it comes. Memory is bounded whatever comes, and how the stream is cut into
@@ -41,6 +44,7 @@ pub struct Decoder {
     lines: LineSplitter,
     encoding: Encoding,
     state: DecoderState,
+    late: LateBuild,
 }
 
 impl Decoder {
@@ -50,22 +54,44 @@ impl Decoder {
             lines: LineSplitter::default(),
             encoding: Encoding::default(),
             state: DecoderState::new(rule),
+            late: LateBuild::default(),
         }
+    }
+
+    /// The same, with the pattern of the line that names the build (group 1) by the firmware's contract. Without
+    /// it, that is the bundled firmware's `Build: 0123456789abcdef`.
+    #[must_use]
+    pub fn with_build(mut self, in_log: Regex) -> Decoder {
+        self.state.build_line = Some(in_log);
+        self
+    }
+
+    /// The same, where findings may wait for a build that the log names only after them: of a firmware that
+    /// crashes before it prints its build, the next start does.
+    #[must_use]
+    pub fn with_late_build(mut self) -> Decoder {
+        self.late = LateBuild::waiting();
+        self
     }
 
     /// Takes a chunk; what it completes is handed to `found`. A crash is complete when its chip
     /// has started again, or [`finish`](Decoder::finish) is called, or [`PATIENCE`] lines of other
     /// text have come.
     pub fn feed(&mut self, chunk: &[u8], mut found: impl FnMut(Finding)) {
-        let Decoder { lines, encoding, state } = self;
-        lines.feed(chunk, |number, line| read(state, encoding, number, line, &mut found));
+        let Decoder { lines, encoding, state, late } = self;
+        lines.feed(chunk, |number, line| {
+            read(state, encoding, number, line, &mut |finding| late.finding(finding, &mut found));
+            late.line(state.build.as_ref(), &mut found);
+        });
     }
 
     /// The stream has ended. Returns how many lines it had.
     pub fn finish(mut self, mut found: impl FnMut(Finding)) -> u64 {
-        let Decoder { lines, encoding, state } = &mut self;
-        lines.finish(|number, line| read(state, encoding, number, line, &mut found));
-        state.end(&mut found);
+        let Decoder { lines, encoding, state, late } = &mut self;
+        let mut waiting = |finding| late.finding(finding, &mut found);
+        lines.finish(|number, line| read(state, encoding, number, line, &mut waiting));
+        state.end(&mut waiting);
+        late.end(state.build.as_ref(), &mut found);
         lines.count()
     }
 }
@@ -101,7 +127,7 @@ pub struct DecoderState {
     open: Option<OpenCrash>,
     /// Lines since the last `CUT HERE`.
     cut_here: u32,
-    /// `... Exception (28):` behind other text on its line. Only registers on one of the next
+    /// `... Exception (28):` after other text on its line. Only registers on one of the next
     /// lines make a crash of it.
     mentioned: Option<Mentioned>,
     /// Lines since a start by the hardware watchdog.
@@ -115,9 +141,11 @@ pub struct DecoderState {
     /// The build and the digest of the ELF that the log named last.
     build: Option<String>,
     elf_sha256: Option<String>,
+    /// The line that names the build, where the contract has one.
+    pub build_line: Option<Regex>,
 }
 
-/// Where a piece of text stood.
+/// Where a piece of text is.
 #[derive(Clone, Copy, Debug)]
 struct At {
     line: u64,
@@ -125,7 +153,7 @@ struct At {
     first: bool,
 }
 
-/// An exception that stood behind other text.
+/// An exception after other text.
 #[derive(Clone, Copy, Debug)]
 struct Mentioned {
     line: u64,
@@ -150,12 +178,13 @@ impl DecoderState {
             reprint: Reprint::default(),
             build: None,
             elf_sha256: None,
+            build_line: None,
         }
     }
 
     /// The crash whose lines are still coming, as far as it is certain that it is one.
     pub fn coming(&self) -> Option<&Finding> {
-        // A mark without rows may be somebody's words about stack dumps.
+        // A mark without rows may be text about stack dumps.
         let open = self.open.as_ref().filter(|open| !open.is_empty())?;
         Some(open.before.as_deref().unwrap_or(&open.finding))
     }
@@ -165,7 +194,7 @@ impl DecoderState {
         self.open.is_some()
     }
 
-    /// The rig is about to reset the board: the start that follows tells nothing of the firmware.
+    /// The rig is about to reset the board: the start that follows shows nothing of the firmware.
     pub fn reset_asked(&mut self) {
         // Lines that wait came before it.
         let mut late = std::mem::take(&mut self.late);
@@ -214,7 +243,7 @@ impl DecoderState {
     }
 
     fn read(&mut self, line: &CleanLine, found: OnFinding<'_>) {
-        // A tool may put a blank line after each line: they tell nothing.
+        // A tool may put a blank line after each line: they mean nothing.
         if !line.text.is_empty() {
             self.count(1);
             self.mentioned =
@@ -248,7 +277,7 @@ impl DecoderState {
         }
     }
 
-    /// What a line says of a crash, and the part of it that says so.
+    /// What a line reports of a crash, and the part of it that does.
     fn said<'a>(&self, text: &'a str, inner: Option<&'a str>) -> Option<(CrashLine, &'a str)> {
         let of = |text: &'a str| Some((self.crash_line(text)?, text));
         of(text).or_else(|| of(inner?))
@@ -262,7 +291,7 @@ impl DecoderState {
         CrashLine::read(text.as_bytes()).or_else(|| {
             let text = text.trim().strip_prefix("Panic ")?;
             (self.cut_here <= CUT_HERE_HOLDS).then(|| CrashLine::Panic {
-                text: hilrig_core::text::printable(text.as_bytes()),
+                text: printable(text.as_bytes()),
                 panic: Box::<Panic>::default(),
                 task: None,
             })
@@ -307,10 +336,19 @@ impl DecoderState {
         {
             self.close(None, found);
         }
-        if let Some(build) = build(text) {
-            self.build = Some(build.to_owned());
-        }
+        self.name_build(text);
         self.judge.line(number, text, is_garbage);
+    }
+
+    /// Keeps the build, where a line names it.
+    fn name_build(&mut self, text: &str) {
+        let named = match &self.build_line {
+            Some(line) => line.captures(text).and_then(|found| found.get(1)).map(|id| id.as_str()),
+            None => build(text),
+        };
+        if let Some(build) = named {
+            self.build = Some(printable(build.as_bytes()));
+        }
     }
 
     /// What [`other`](DecoderState::other) does with a line without a mark while no crash is open.
@@ -318,6 +356,9 @@ impl DecoderState {
         #[cfg(test)]
         plain_tests::assert_that_nothing_reads(text);
         self.headless.pass(text);
+        if self.build_line.is_some() {
+            self.name_build(text);
+        }
         let is_garbage = garbage.outweighs(text);
         if is_garbage || !text.trim().is_empty() {
             self.speaks(text, is_garbage);
@@ -365,7 +406,7 @@ impl DecoderState {
                 {
                     self.elf_sha256 = Some(digits.clone());
                 }
-                // Without a cause in front (`esp_backtrace_print`) a detail tells of no crash.
+                // Without a cause in front (`esp_backtrace_print`) a detail is no crash.
                 if let Some(open) = &mut self.open {
                     open.detail(number, &said);
                     if said == CrashLine::Ended {
@@ -397,7 +438,7 @@ impl DecoderState {
 
     /// A detail that only a crash has: where its first lines are missing, it is one of its own.
     fn head(&mut self, number: u64, found: OnFinding<'_>) {
-        if self.open.as_ref().is_some_and(|open| open.place == DumpPart::Behind) {
+        if self.open.as_ref().is_some_and(|open| open.place == DumpPart::After) {
             self.close(None, found);
         }
         if self.open.is_none() {
@@ -418,7 +459,7 @@ impl DecoderState {
     pub fn close(&mut self, start: Option<&RomStart>, found: OnFinding<'_>) {
         let Some(mut open) = self.open.take() else { return };
         if open.is_empty() {
-            // Somebody wrote about stack dumps.
+            // It was text about stack dumps.
             if let Some(before) = open.before {
                 self.emit(*before, found);
             }
@@ -447,52 +488,6 @@ impl DecoderState {
         found(finding);
         judged.into_iter().for_each(found);
     }
-}
-
-/// The build that a line names: `Build: 0123456789abcdef`, as the bundled firmware prints it.
-fn build(text: &str) -> Option<&str> {
-    let id = text.strip_prefix("Build: ")?.trim();
-    let named = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+');
-    ((4..=64).contains(&id.len()) && id.bytes().all(named)).then_some(id)
-}
-
-/// `text` in the pieces that were lines before a page took the line ends out.
-fn pieces(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = Some(text);
-    std::iter::from_fn(move || {
-        let text = rest?;
-        let (piece, behind) = match next_mark(text) {
-            Some(at) => (&text[..at], Some(&text[at..])),
-            None => (text, None),
-        };
-        rest = behind;
-        Some(piece)
-    })
-}
-
-/// Where the next piece of `text` begins: at a mark, or behind one that `text` begins with.
-fn next_mark(text: &str) -> Option<usize> {
-    // One search for all of them: a line that is full of one mark is not read to its end again and
-    // again for the others.
-    static BEGINS: LazyLock<Regex> = LazyLock::new(|| {
-        let marks = r">>>stack>>>|<<<stack<<<|epc1=0x|last failed alloc call:|ctx: |Backtrace:0x";
-        Regex::new(marks).expect("a constant pattern compiles")
-    });
-    for mark in [">>>stack>>>", "<<<stack<<<"] {
-        if text.starts_with(mark) && text.len() > mark.len() {
-            return Some(mark.len());
-        }
-    }
-    let skipped = text.chars().next()?.len_utf8();
-    BEGINS.find_at(text, skipped).map(|mark| mark.start())
-}
-
-/// The cause of an exception that stands at the end of `text`, behind something else.
-fn mentioned_exception(text: &str) -> Option<u32> {
-    let at = text.rfind("xception (")?;
-    let mut scan = Scan(&text.trim_end().as_bytes()[at + "xception (".len()..]);
-    let cause = scan.decimal()?;
-    (scan.0 == b"):").then_some(cause)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! What a log tells: crashes, resets, and what follows from several of them.
+//! What a log shows: crashes, resets, and what follows from several of them.
 
 use hilrig_core::crash::Panic;
-pub use hilrig_core::crash::{CrashKind as Kind, Evidence, Role};
+pub use hilrig_core::crash::{CrashKind as Kind, EvidenceLine, Role};
 use hilrig_core::text;
 
 use crate::crash_line::Registers;
@@ -20,22 +20,22 @@ const MOST_DAMAGED: usize = 16;
 /// The longest details of a cause, in characters.
 const MOST_DETAIL: usize = 200;
 
-/// An address of a crash, and where it stood.
+/// An address of a crash, and where it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// Where it stood.
+    /// Where it was.
     pub role: Role,
     /// The address.
     pub value: u32,
 }
 
 /// A line that a judgement rests on; its text is made safe to show.
-pub fn evidence(line: u64, words: &str) -> Evidence {
+pub fn evidence(line: u64, words: &str) -> EvidenceLine {
     let text: String = text::printable(words.as_bytes()).chars().take(MOST_EVIDENCE).collect();
-    Evidence { line, text }
+    EvidenceLine { line, text }
 }
 
-/// One thing that a log tells.
+/// One thing that a log shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// What it is.
@@ -44,11 +44,11 @@ pub struct Finding {
     pub line: u64,
     /// EXCCAUSE, where the log has it.
     pub cause: Option<u32>,
-    /// What the log itself says beyond that: an assertion, an ESP32's name for the panic.
+    /// What the log itself adds: an assertion, an ESP32's name for the panic.
     pub said: Option<String>,
     /// The registers that the dump has.
     pub registers: Registers,
-    /// The last allocation that failed: address behind the call, bytes.
+    /// The last allocation that failed: address after the call, bytes.
     pub failed_alloc: Option<(u32, u32)>,
     /// The start of the ROM: of a start itself, or the one that followed the crash.
     pub start: Option<RomStart>,
@@ -57,22 +57,22 @@ pub struct Finding {
     /// Whether the dump was cut off, or longer than what is kept of one.
     pub cut: bool,
     /// What a judgement rests on.
-    pub evidence: Vec<Evidence>,
+    pub evidence: Vec<EvidenceLine>,
     /// The task or thread that crashed.
     pub task: Option<String>,
     /// What a panic or an assertion reports of itself.
     pub panic: Option<Panic>,
     /// Numbers that are damaged, and so are no addresses.
-    pub damaged: Vec<Evidence>,
+    pub damaged: Vec<EvidenceLine>,
     /// What else there is to know of the dump.
     pub notes: Vec<&'static str>,
     /// The build that the log named last before the crash.
     pub build: Option<String>,
     /// The first digits of the SHA-256 of the ELF that ran, as ESP-IDF prints them.
     pub elf_sha256: Option<String>,
-    /// What the firmware says of the cause in more detail.
+    /// What the firmware prints of the cause in more detail.
     pub(crate) detail: Option<String>,
-    /// The SDK's own handler told of it (`Fatal exception`).
+    /// The SDK's own handler printed it (`Fatal exception`).
     pub(crate) fatal: bool,
 }
 
@@ -152,7 +152,7 @@ impl Finding {
             },
             Kind::Abort => "abort() was called".to_owned(),
             Kind::Panic => "panic or a failed assertion".to_owned(),
-            Kind::UnhandledException => "a C++ exception that nobody caught".to_owned(),
+            Kind::UnhandledException => "a C++ exception that was not caught".to_owned(),
             Kind::UserException => "panic, abort or a failed assertion".to_owned(),
             Kind::StackDump => "a stack dump; the lines with its cause are missing".to_owned(),
             Kind::Brownout => match self.evidence.is_empty() {

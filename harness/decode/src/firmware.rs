@@ -16,14 +16,14 @@ use crate::finding::Role;
 
 type Reader = EndianArcSlice<RunTimeEndian>;
 
-/// The furthest behind a symbol of a chip's ROM that still counts as inside its function: ROM
+/// The furthest after a symbol of a chip's ROM that still counts as inside its function: ROM
 /// symbols come from a linker script, without sizes.
 const ROM_REACH: u64 = 0x200;
 
 /// The ROM of the ESP8266 and the ESP32.
 const ROM: std::ops::Range<u64> = 0x4000_0000..0x4007_0000;
 
-/// Inlined calls at one address that are told.
+/// Inlined calls at one address that are reported.
 const MOST_INLINED: usize = 16;
 
 /// An ELF cannot be used.
@@ -44,7 +44,7 @@ pub enum FirmwareError {
 pub struct SourcePlace {
     /// Function, demangled.
     pub function: Option<String>,
-    /// Source file, as the compiler was told it.
+    /// Source file, as the compiler got it.
     pub file: Option<String>,
     /// Line in it.
     pub line: Option<u32>,
@@ -78,6 +78,18 @@ impl Firmware {
     /// # Errors
     /// It is no ELF, or holds no code.
     pub fn read(elf: &[u8]) -> Result<Firmware, FirmwareError> {
+        Firmware::read_with_build(elf, None)
+    }
+
+    /// The same. `in_image` finds the build ids in the file (group 1), where the firmware's contract has such a
+    /// pattern; without it, that is the bundled firmware's `HILRIG_BUILD=0123456789abcdef`.
+    ///
+    /// # Errors
+    /// It is no ELF, or holds no code.
+    pub fn read_with_build(
+        elf: &[u8],
+        in_image: Option<&regex::bytes::Regex>,
+    ) -> Result<Firmware, FirmwareError> {
         let file = object::File::parse(elf).map_err(FirmwareError::NoElf)?;
         let mut code: Vec<Code> = file
             .sections()
@@ -94,11 +106,16 @@ impl Firmware {
         code.sort_by_key(|code| code.start);
         let functions = functions(&file, &code);
         let calls = Calls::of(file.architecture(), code.iter().map(|code| code.start));
-        let identity = BuildIdentity::of(elf);
+        let identity = BuildIdentity::of(elf, in_image);
         Ok(Firmware { context: context(&file), code, functions, calls, identity })
     }
 
-    /// Whether there is debug information, so that files and lines can be told.
+    /// Whether the file names its build.
+    pub fn names_build(&self) -> bool {
+        !self.identity.builds.is_empty()
+    }
+
+    /// Whether there is debug information, so that files and lines are known.
     pub fn has_lines(&self) -> bool {
         self.context.is_some()
     }
@@ -115,7 +132,7 @@ impl Firmware {
         })
     }
 
-    /// Whether a call stands directly in front of `address`, so that it is what a call returns to.
+    /// Whether a call is directly before `address`, so that it is what a call returns to.
     pub fn follows_call(&self, address: u32) -> bool {
         self.call_before(address).is_some()
     }
@@ -143,15 +160,15 @@ impl Firmware {
         self.symbol(u64::from(address)).is_some()
     }
 
-    /// Whether this chip's calls can be told from other code.
+    /// Whether this chip's calls can be distinguished from other code.
     pub fn knows_calls(&self) -> bool {
         self.calls.is_some()
     }
 
     /// The places of an address: the innermost first, then the functions that it was inlined into.
-    /// Empty where the ELF says nothing of it.
+    /// Empty if the ELF has nothing about it.
     pub fn places(&self, address: u32, role: Role) -> Vec<SourcePlace> {
-        // What a call returns to is behind it, and may be another line or even another function.
+        // What a call returns to is after it, and may be another line or even another function.
         let before = if role.is_return() { self.call_before(address).unwrap_or(0) } else { 0 };
         let address = u64::from(self.plain(address).saturating_sub(before));
         let mut places = self.debug_places(address);
@@ -201,8 +218,8 @@ impl Firmware {
     }
 
     fn symbol(&self, address: u64) -> Option<&str> {
-        let behind = self.functions.partition_point(|function| function.start <= address);
-        let function = self.functions[..behind].last()?;
+        let after = self.functions.partition_point(|function| function.start <= address);
+        let function = self.functions[..after].last()?;
         (address < function.end).then_some(&function.name)
     }
 }
@@ -286,7 +303,7 @@ mod tests {
         }
         assert_eq!(firmware.call_places(BEHIND_CALL), place("Net::loop()", net, Some(12)));
         assert_eq!(firmware.call_places(0), []);
-        // No call stands in front of this one.
+        // No call is before this one.
         assert_eq!(
             firmware.places(LOOP + 4, Role::FailedAlloc),
             place("Net::loop()", net, Some(12))
@@ -307,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_call_returns_to_is_told_from_other_addresses_of_code() {
+    fn what_a_call_returns_to_is_distinguished_from_other_addresses_of_code() {
         let firmware = Firmware::read(&elf(false)).unwrap();
         let found: Vec<u32> =
             (TEXT - 8..TEXT + LENGTH + 8).filter(|at| firmware.follows_call(*at)).collect();

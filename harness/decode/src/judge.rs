@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use regex::Regex;
 
-use crate::finding::{Evidence, Finding, Kind, evidence};
+use crate::finding::{EvidenceLine, Finding, Kind, evidence};
 use crate::start::RomStart;
 
 /// Lines in front of a start in which garbage counts as its sign.
@@ -17,7 +17,7 @@ pub struct LoopRule {
     pub starts: usize,
     /// The most lines of the firmware's own text between one and the next.
     pub lines: u64,
-    /// A line which says that the firmware came up, so that no loop holds it.
+    /// A line that means that the firmware came up, so it is in no loop.
     pub up: Regex,
 }
 
@@ -26,7 +26,7 @@ impl Default for LoopRule {
         LoopRule {
             starts: 3,
             lines: 60,
-            // The bundled firmware, and the one that it stands for: `ESP8266 Mode: ... Running`.
+            // The bundled firmware, and the one that it imitates: `ESP8266 Mode: ... Running`.
             up: Regex::new(r"\bMode: .*\bRunning\b").expect("a constant pattern compiles"),
         }
     }
@@ -37,9 +37,9 @@ impl Default for LoopRule {
 pub struct Judge {
     rule: LoopRule,
     falls: Repeats,
-    loop_told: bool,
+    loop_reported: bool,
     fatal: Repeats,
-    fatal_told: bool,
+    fatal_reported: bool,
     /// Lines of the firmware's own text since the last start or crash.
     quiet: u64,
     run: RunOf,
@@ -47,10 +47,10 @@ pub struct Judge {
 
 /// The last few of something that repeats.
 #[derive(Debug, Default)]
-struct Repeats(VecDeque<Evidence>);
+struct Repeats(VecDeque<EvidenceLine>);
 
 impl Repeats {
-    fn push(&mut self, evidence: Evidence, most: usize) -> bool {
+    fn push(&mut self, evidence: EvidenceLine, most: usize) -> bool {
         if self.0.len() >= most.max(1) {
             self.0.pop_front();
         }
@@ -65,7 +65,7 @@ struct RunOf {
     started: bool,
     crashed: bool,
     spoke: bool,
-    garbage: Option<Evidence>,
+    garbage: Option<EvidenceLine>,
 }
 
 impl Judge {
@@ -74,9 +74,9 @@ impl Judge {
         Judge {
             rule,
             falls: Repeats::default(),
-            loop_told: false,
+            loop_reported: false,
             fatal: Repeats::default(),
-            fatal_told: false,
+            fatal_reported: false,
             quiet: 0,
             run: RunOf::default(),
         }
@@ -98,7 +98,7 @@ impl Judge {
         self.run.spoke |= text.len() >= 8 && !is_rom_text(text);
     }
 
-    /// Lines of text that nobody looked at.
+    /// Lines of text that were not read.
     pub fn pass(&mut self, lines: u64) {
         self.quiet += lines;
         self.run.spoke |= lines > 0;
@@ -112,9 +112,9 @@ impl Judge {
 
     fn came_up(&mut self) {
         self.falls.0.clear();
-        self.loop_told = false;
+        self.loop_reported = false;
         self.fatal.0.clear();
-        self.fatal_told = false;
+        self.fatal_reported = false;
     }
 
     fn next(&mut self) {
@@ -130,7 +130,7 @@ impl Judge {
         let mut found = Vec::new();
         let evidence = evidence(number, &start.to_string());
         if start.from_outside() {
-            // Somebody switched the board on, or it slept: no firmware that fails started it.
+            // The board was switched on, or it slept: no failing firmware started it.
             self.came_up();
         }
         let run = std::mem::replace(&mut self.run, RunOf { started: true, ..RunOf::default() });
@@ -154,20 +154,20 @@ impl Judge {
         // The SDK's own handler, again and again, at an instruction that is none: code is read
         // from a flash chip whose supply gives way.
         let fatal = finding.fatal && finding.cause == Some(0);
-        if fatal && self.fatal.push(evidence.clone(), self.rule.starts) && !self.fatal_told {
-            self.fatal_told = true;
+        if fatal && self.fatal.push(evidence.clone(), self.rule.starts) && !self.fatal_reported {
+            self.fatal_reported = true;
             let mut sign = Finding::new(Kind::Brownout, number);
             sign.evidence = self.fatal.0.iter().cloned().collect();
             found.push(sign);
         }
         if self.falls.push(evidence, self.rule.starts) {
-            found.extend(self.tell_loop(number));
+            found.extend(self.report_loop(number));
         }
         found
     }
 
-    fn tell_loop(&mut self, number: u64) -> Option<Finding> {
-        if std::mem::replace(&mut self.loop_told, true) {
+    fn report_loop(&mut self, number: u64) -> Option<Finding> {
+        if std::mem::replace(&mut self.loop_reported, true) {
             return None;
         }
         let mut finding = Finding::new(Kind::BootLoop, number);

@@ -1,4 +1,4 @@
-//! What a board's log tells of crashes, resets and brownouts, and where in the firmware they were.
+//! What a board's log shows of crashes, resets and brownouts, and where in the firmware they were.
 //!
 //! - [`Decoder`]: a stream of bytes in, [`Finding`]s out.
 //! - [`Firmware`]: addresses to function, file and line, by the ELF that was flashed.
@@ -39,7 +39,7 @@ mod words;
 pub use classify::{Classifier, Sighting};
 pub use crash_line::{CrashLine, Registers};
 pub use decoder::Decoder;
-pub use finding::{Address, Evidence, Finding, Kind, Role};
+pub use finding::{Address, EvidenceLine, Finding, Kind, Role};
 pub use firmware::{Firmware, FirmwareError, SourcePlace};
 pub use judge::LoopRule;
 pub use live::LiveDecoder;

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_never_ends_is_held_to_its_bound() {
+    fn a_line_that_never_ends_is_cut_at_its_bound() {
         for chunk in [1, 7, MOST, 3 * MOST] {
             let mut lines = LineSplitter::default();
             let mut seen = Vec::new();

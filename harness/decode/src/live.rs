@@ -1,19 +1,21 @@
-//! Decoding what a board says while it says it, at whatever rate.
+//! Decoding what a board prints while it prints it, at any rate.
 //!
 //! Most lines have nothing to do with a crash, and decoding costs more than finding out. So
-//! somebody who searches the stream anyway (a run, for all that it waits for) searches for
+//! a program that searches the stream anyway (a run, for all that it waits for) searches for
 //! [`SIGNS`](crate::SIGNS) too, and only the lines near one are decoded.
 
 use std::collections::VecDeque;
+
+use regex::Regex;
 
 use crate::decoder::DecoderState;
 use crate::finding::Finding;
 use crate::judge::LoopRule;
 use crate::lines;
 
-/// Lines behind a sign that are decoded: those of a crash that is not known as one yet, and, behind
+/// Lines after a sign that are decoded: those of a crash that is not known as one yet, and, after
 /// a start, enough to see whether the firmware speaks. An open crash is followed to its end.
-const BEHIND: u32 = 64;
+const AFTER: u32 = 64;
 
 /// Lines in front of a sign that are decoded: garbage there is a sign of a brownout, and what is in
 /// front of each of them is no part of a crash's own line.
@@ -22,7 +24,7 @@ const BEFORE: usize = crate::prefix::BACK;
 /// The most of one line that is looked at, bytes; as a [`Decoder`](crate::Decoder) does.
 const MOST: usize = lines::MOST;
 
-/// A decoder that is told where there is something to decode.
+/// A decoder that gets the places where there is something to decode.
 #[derive(Debug)]
 pub struct LiveDecoder {
     state: DecoderState,
@@ -35,9 +37,17 @@ pub struct LiveDecoder {
 }
 
 impl LiveDecoder {
-    /// Boot loops are judged by `rule`. Lines that match its `up` are to be told as signs, too.
+    /// Boot loops are judged by `rule`. Lines that match its `up` are signs, too.
     pub fn new(rule: LoopRule) -> LiveDecoder {
         LiveDecoder { state: DecoderState::new(rule), awake: 0, next: 1, before: VecDeque::new() }
+    }
+
+    /// The same, with the pattern of the line that names the build (group 1) by the firmware's contract. Lines
+    /// that match it are signs, too.
+    #[must_use]
+    pub fn with_build(mut self, in_log: Regex) -> LiveDecoder {
+        self.state.build_line = Some(in_log);
+        self
     }
 
     /// Takes whole lines, the first of which has the number `first`, in which no sign was found.
@@ -50,7 +60,7 @@ impl LiveDecoder {
             number += 1;
             text = &text[end..];
         }
-        // Kept from the back: what stands far in front of a sign is of no interest.
+        // Kept from the back: what is far before a sign is of no interest.
         let mut kept: VecDeque<Vec<u8>> = VecDeque::with_capacity(BEFORE);
         while !text.is_empty() && kept.len() < BEFORE {
             let body = text.strip_suffix(b"\n").unwrap_or(text);
@@ -73,7 +83,7 @@ impl LiveDecoder {
             self.line(number, &line, &mut found);
         }
         self.line(number, line, &mut found);
-        self.awake = BEHIND;
+        self.awake = AFTER;
     }
 
     fn line(&mut self, number: u64, line: &[u8], found: &mut dyn FnMut(Finding)) {
@@ -89,7 +99,7 @@ impl LiveDecoder {
         self.state.coming()
     }
 
-    /// The rig is about to reset the board: the start that follows tells nothing of the firmware.
+    /// The rig is about to reset the board: the start that follows shows nothing of the firmware.
     pub fn reset_asked(&mut self) {
         self.state.reset_asked();
     }

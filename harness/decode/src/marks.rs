@@ -1,4 +1,4 @@
-//! The lines of a dump wherever they stand: what is recognised of one at the beginning of a text is
+//! The lines of a dump, anywhere in a line: what is recognised of one at the beginning of a text is
 //! looked for in all of it.
 
 use std::sync::LazyLock;
@@ -101,7 +101,9 @@ static NUMBERS: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Names with numbers, at least two, in one notation.
 fn registers(zero: &str) -> String {
-    format!(r"(?-u:\b)(?:[A-Za-z][\w/]{{0,9}} *[:=] *{zero}[0-9a-fA-F]{{8}}(?-u:\b)[ ,]*){{2,}}")
+    format!(
+        r"(?-u:\b)(?:[A-Za-z][\w/]{{0,9}} *[:=] *{zero}(?:[0-9a-fA-F]{{8}}){{1,2}}(?-u:\b)[ ,]*){{2,}}"
+    )
 }
 
 fn pattern(text: &str) -> Regex {

@@ -15,7 +15,7 @@ const MOST: usize = 8;
 /// The longest text of a damaged number, characters.
 const MOST_TEXT: usize = 48;
 
-/// The number in `digits`, which stands without its `0x`: eight digits, or few enough to be a small
+/// The number in `digits`, which is without its `0x`: eight digits, or few enough to be a small
 /// number.
 pub fn whole(digits: &[u8]) -> Option<u32> {
     match digits.len() {
@@ -38,6 +38,17 @@ pub fn unpadded(digits: &[u8]) -> Option<u32> {
     u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
+/// The same of a register, which may have 64 bits.
+pub fn register(digits: &[u8]) -> Option<u64> {
+    let all = digits.iter().all(u8::is_ascii_hexdigit);
+    match digits.len() {
+        n if all && n == 2 * DIGITS => {
+            u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+        }
+        _ => whole(digits).map(u64::from),
+    }
+}
+
 /// The letters and digits at the beginning of `bytes`: what should be one number.
 pub fn run(bytes: &[u8]) -> &[u8] {
     let end = bytes.iter().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(bytes.len());
@@ -52,7 +63,7 @@ pub fn damaged(line: &str) -> Vec<String> {
     while let Some(at) = memchr::memmem::find(&bytes[from..], b"0x").map(|at| at + from) {
         let digits = run(&bytes[at + 2..]);
         let end = at + 2 + digits.len();
-        if whole(digits).is_none() && found.len() < MOST {
+        if register(digits).is_none() && found.len() < MOST {
             // An entry of a backtrace is two numbers.
             let pair = from > 0 && &bytes[from..at] == b":";
             let start = if pair { last } else { name(bytes, from, at) };

@@ -114,20 +114,20 @@ fn returns(finding: &Finding, firmware: &Firmware, calls: Calls) -> (usize, usiz
     let mut fit = 0;
     for address in &finding.addresses {
         // A backtrace has addresses in the calls; its first entry is no call.
-        let behind = match address.role {
+        let after = match address.role {
             Role::Backtrace if std::mem::take(&mut first) => continue,
             Role::Backtrace if calls == Calls::Riscv => address.value.wrapping_add(4),
             Role::Backtrace => address.value.wrapping_add(3),
             role if role.is_return() => address.value,
             _ => continue,
         };
-        if ROM.contains(&behind) || !seen.insert(behind) {
+        if ROM.contains(&after) || !seen.insert(after) {
             continue;
         }
         // With compressed instructions, a call may be half as long.
         let short = calls == Calls::Riscv && address.role == Role::Backtrace;
         fit += usize::from(
-            firmware.follows_call(behind) || (short && firmware.follows_call(behind - 2)),
+            firmware.follows_call(after) || (short && firmware.follows_call(after - 2)),
         );
     }
     (fit, seen.len())

@@ -1,6 +1,6 @@
 //! Finds out what tools put on each line of a log, by what the lines of one dump have in common.
 //!
-//! A line of a dump is recognised wherever it stands in its line. What is in front of it may be a
+//! A line of a dump is recognised anywhere in its line. What is in front of it may be a
 //! prefix, what follows may be a suffix. They are where another line of the same dump has them too,
 //! and what remains of that line is a line of a dump as a whole. So text that speaks of crashes is
 //! none: no second line has its words in front of registers or rows of a stack.
@@ -14,7 +14,7 @@ use crate::clean;
 use crate::marks::{self, CrashMark};
 use crate::shape::{Match, PrefixShape, collapsed};
 
-/// Lines after one with crash text behind other text that are read before it is decided on. A blank
+/// Lines after one with crash text after other text that are read before it is decided on. A blank
 /// line may follow each line.
 const AHEAD: usize = 16;
 
@@ -165,7 +165,7 @@ impl Prefixes {
     }
 
     /// The prefix of a crash that has one line only: all lines around it have it too, and one of them
-    /// has nothing else, as no words of a firmware stand in front of a blank line.
+    /// has nothing else, as no words of a firmware come before a blank line.
     fn neighbours(&self, first: &Waiting) -> Option<Around> {
         let sample = first.sample.as_ref()?;
         if !sample.cause || sample.quoted || !sample.prefix.has_words() {
@@ -263,7 +263,7 @@ impl Sample {
         }
         let text = without_suffix(rest, &suffix)?;
         // Two causes are a list of them. A cause belongs to details, and where another word is in
-        // front of them, to those that nobody writes by chance.
+        // front of them, to those that do not occur by chance.
         let both = match mark {
             Some(mark) if mark.cause => !self.cause,
             None if how == Match::Loose => false,

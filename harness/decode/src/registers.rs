@@ -18,10 +18,11 @@ pub struct Registers {
     pub excvaddr: Option<u32>,
     /// Where a double exception came from.
     pub depc: Option<u32>,
-    /// The cause, where it stands among the registers (ESP32).
+    /// The cause, if it is among the registers (ESP32).
     pub cause: Option<u32>,
-    /// The others, by their names in lower case. Only known names, so there are not many.
-    pub others: BTreeMap<&'static str, u32>,
+    /// The others, by their names in lower case. Only known names, so there are not many. Those above are
+    /// among them where they have 64 bits and do not fit in 32.
+    pub others: BTreeMap<&'static str, u64>,
 }
 
 /// Registers beyond those with a field of their own, by their keys in [`Registers::others`].
@@ -78,6 +79,11 @@ const KEYS: &[&str] = &[
     "mtvec",
     "mcause",
     "mhartid",
+    "mepc",
+    "mtval",
+    "fp",
+    // NuttX.
+    "epc",
     // Cortex-M, as Zephyr and bare handlers print them.
     "r0",
     "r1",
@@ -93,17 +99,61 @@ const KEYS: &[&str] = &[
     "r11",
     "r12",
     "lr",
+    "ip",
+    "sb",
+    "sl",
     "xpsr",
     "psp",
     "cfsr",
     "hfsr",
     "exc_return",
+    "pc",
+    // ARM64.
+    "elr",
+    "esr",
+    "far",
+    "spsr",
+    "x0",
+    "x1",
+    "x2",
+    "x3",
+    "x4",
+    "x5",
+    "x6",
+    "x7",
+    "x8",
+    "x9",
+    "x10",
+    "x11",
+    "x12",
+    "x13",
+    "x14",
+    "x15",
+    "x16",
+    "x17",
+    "x18",
+    "x19",
+    "x20",
+    "x21",
+    "x22",
+    "x23",
+    "x24",
+    "x25",
+    "x26",
+    "x27",
+    "x28",
+    "x29",
+    "x30",
 ];
 
 /// The key of a register by the name that a dump prints: `S0/FP`, `RA/x1`, `r14/lr`, `A15`.
 fn key(name: &[u8]) -> Option<&'static str> {
     let first = name.split(|b| *b == b'/').next()?;
-    let first = if first == b"r14" { b"lr" } else { first };
+    let first = match first {
+        b"r14" => b"lr",
+        // ARM64, as Zephyr names the registers of whichever level.
+        first => first.strip_suffix(b"_ELn").unwrap_or(first),
+    };
     KEYS.iter().copied().find(|key| key.as_bytes().eq_ignore_ascii_case(first))
 }
 
@@ -125,7 +175,7 @@ impl Registers {
     }
 
     /// Whether this is the Arduino core's or the SDK's whole line, or the first one of a dump of the
-    /// ESP32 family, which nobody writes by chance.
+    /// ESP32 family, which does not occur by chance.
     pub fn is_whole(&self) -> bool {
         let other = |name| self.others.contains_key(name);
         let esp8266 = self.epc1.is_some() && self.epc2.is_some() && self.epc3.is_some();
@@ -137,32 +187,39 @@ impl Registers {
 
     /// Where the function returns to: RA, LR, `rtn_addr`, or A0 of the Xtensa's windows.
     pub fn return_address(&self) -> Option<u32> {
-        let named = ["ra", "lr", "rtn_addr"].iter().find_map(|name| self.others.get(name));
+        let other = |name: &str| u32::try_from(*self.others.get(name)?).ok();
         // The two highest bits of A0 are the size of the caller's window.
         let windowed = || {
-            let a0 = self.others.get("a0").filter(|_| self.others.contains_key("ps"))?;
+            let a0 = other("a0").filter(|_| self.others.contains_key("ps"))?;
             (a0 >> 30 != 0).then_some(a0 & 0x3fff_ffff | 0x4000_0000)
         };
-        named.copied().or_else(windowed)
+        ["ra", "lr", "rtn_addr"].iter().find_map(|name| other(name)).or_else(windowed)
     }
 
-    fn set(&mut self, name: &[u8], value: u32) -> bool {
+    fn set(&mut self, name: &[u8], value: u64) -> bool {
+        let name = name.strip_suffix(b"_ELn").unwrap_or(name);
         let place = match name {
-            b"epc1" | b"PC" | b"MEPC" | b"mepc" | b"pc" => &mut self.epc1,
+            b"epc1" | b"PC" | b"MEPC" | b"mepc" | b"pc" | b"EPC" | b"ELR" => &mut self.epc1,
             b"epc2" => &mut self.epc2,
             b"epc3" => &mut self.epc3,
-            b"excvaddr" | b"epcvaddr" | b"EXCVADDR" | b"MTVAL" | b"mtval" | b"VADDR" => {
+            b"excvaddr" | b"epcvaddr" | b"EXCVADDR" | b"MTVAL" | b"mtval" | b"VADDR" | b"FAR" => {
                 &mut self.excvaddr
             }
             b"depc" => &mut self.depc,
-            b"EXCCAUSE" => &mut self.cause,
+            b"EXCCAUSE" | b"CAUSE" => &mut self.cause,
             name => {
                 let Some(key) = key(name) else { return false };
                 self.others.entry(key).or_insert(value);
                 return true;
             }
         };
-        *place = place.or(Some(value));
+        match (u32::try_from(value), key(name)) {
+            (Ok(value), _) => *place = place.or(Some(value)),
+            (Err(_), Some(key)) => {
+                self.others.entry(key).or_insert(value);
+            }
+            (Err(_), None) => {}
+        }
         true
     }
 }
@@ -172,7 +229,7 @@ fn is_known(name: &[u8]) -> bool {
     Registers::default().set(name, 0)
 }
 
-/// What stands in `line`, if it is one of a register dump: names, each with `=` or `:` and a number
+/// The registers in `line`, if it is one of a register dump: names, each with `=` or `:` and a number
 /// with `0x`, from the line's beginning to its end. Damaged numbers are left out, and known names in
 /// front of something else end it.
 pub fn read(line: &[u8]) -> Option<Registers> {
@@ -187,12 +244,12 @@ pub fn read(line: &[u8]) -> Option<Registers> {
             break;
         }
         let Some(name) = named(&mut scan).filter(|name| is_known(name)) else {
-            // Behind a dump's numbers there may be other output; in front of them there is none.
+            // After a dump's numbers there may be other output; in front of them there is none.
             break;
         };
         let digits = number::run(scan.0);
         scan.0 = &scan.0[digits.len()..];
-        if let Some(value) = number::whole(digits) {
+        if let Some(value) = number::register(digits) {
             found.set(name, value);
         }
         pairs += 1;
@@ -213,8 +270,8 @@ fn named<'a>(scan: &mut Scan<'a>) -> Option<&'a [u8]> {
         return None;
     }
     scan.0 = scan.0.trim_ascii_start();
-    // The first versions of ESP-IDF print `PC      : 400d0c4b`.
-    let bare = name[0].is_ascii_uppercase() && number::run(scan.0).len() == 8;
+    // The first versions of ESP-IDF print `PC      : 400d0c4b`, and NuttX `EPC: 000000008000ad8a`.
+    let bare = name[0].is_ascii_uppercase() && matches!(number::run(scan.0).len(), 8 | 16);
     (scan.skip("0x") || bare).then_some(name)
 }
 
@@ -241,10 +298,10 @@ pub fn bare(line: &[u8]) -> Option<Registers> {
 }
 
 /// The number of a register that is printed without `0x`; MTVAL has no zeros in front.
-fn bare_number(name: &[u8], value: &[u8]) -> Option<u32> {
+fn bare_number(name: &[u8], value: &[u8]) -> Option<u64> {
     match (name, value.len()) {
-        (b"mtval", _) => number::unpadded(value),
-        (_, 8 | 16) => number::unpadded(value),
+        (_, 8 | 16) => number::register(value),
+        (b"mtval", _) => number::unpadded(value).map(u64::from),
         _ => None,
     }
 }

@@ -4,7 +4,7 @@
 pub struct Scan<'a>(pub &'a [u8]);
 
 impl<'a> Scan<'a> {
-    /// Passes over `text`, if it stands here.
+    /// Passes over `text`, if it is here.
     pub fn skip(&mut self, text: &str) -> bool {
         match self.0.strip_prefix(text.as_bytes()) {
             Some(rest) => {
@@ -20,7 +20,7 @@ impl<'a> Scan<'a> {
         self.0 = self.0.trim_ascii_start();
     }
 
-    /// Behind the first `text`.
+    /// After the first `text`.
     pub fn find(&self, text: &str) -> Option<Scan<'a>> {
         let at = memchr::memmem::find(self.0, text.as_bytes())?;
         Some(Scan(&self.0[at + text.len()..]))
@@ -48,7 +48,7 @@ impl<'a> Scan<'a> {
         self.number(16)
     }
 
-    /// A name of letters, digits and `_`, and what stands behind it.
+    /// A name of letters, digits and `_`, and what follows it.
     pub fn name(&mut self) -> Option<String> {
         let named = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
         let end = self.0.iter().position(|b| !named(b)).unwrap_or(self.0.len());

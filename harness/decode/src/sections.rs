@@ -6,9 +6,9 @@ use object::{Object as _, ObjectSection as _, SectionFlags, SectionKind, elf};
 
 use crate::firmware::FirmwareError;
 
-/// So many are told: a linker script that gives each variable one of its own tells nobody anything.
+/// So many are reported: a linker script that gives each variable its own section is of no use here.
 const MOST: usize = 32;
-/// The longest name that is told, in characters.
+/// The longest name that is reported, in characters.
 const MOST_NAME: usize = 40;
 
 /// The sections that lie in the chip's memory, in the file's order.
@@ -43,7 +43,7 @@ mod tests {
     use crate::test_elf::{LENGTH, elf};
 
     #[test]
-    fn sections_in_memory_are_told_and_debug_information_is_not() {
+    fn sections_in_memory_are_reported_and_debug_information_is_not() {
         let sections = sections(&elf(true)).unwrap();
         let told: Vec<_> = sections.iter().map(|s| (s.name.as_str(), s.holds, s.bytes)).collect();
         assert_eq!(told, [(".text", Holds::Code, u64::from(LENGTH))]);

@@ -243,7 +243,7 @@ fn passing_plus(text: &str, at: usize) -> usize {
     at + usize::from(text[at..].starts_with('+'))
 }
 
-/// Whether a short word may stand for another: both of the same case.
+/// Whether a short word may replace another: both of the same case.
 fn are_alike(sample: &str, run: &str) -> bool {
     let short = |text: &str| {
         let capitals = text.chars().all(char::is_uppercase);

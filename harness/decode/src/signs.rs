@@ -1,8 +1,8 @@
-//! Texts by which a line that may tell of a crash is found.
+//! Texts that mark a line that may report a crash.
 
 /// Patterns of which one is in the first line of anything that a [`Decoder`](crate::Decoder) finds,
-/// and in each line of a start. Not every line that has one tells of a crash.
-pub const SIGNS: [&str; 52] = [
+/// and in each line of a start. Not every line that has one reports a crash.
+pub const SIGNS: [&str; 57] = [
     r"xception \(",
     r"Fatal exception \d",
     r"epc1=0x",
@@ -49,6 +49,11 @@ pub const SIGNS: [&str; 52] = [
     r"ASSERTION FAIL",
     r"mcause: ",
     r"Exception cause ",
+    "ELR_ELn: ",
+    "EXCEPTION: ",
+    "PANIC!!! ",
+    r"Assertion failed.* at file",
+    "User Exception: EXCCAUSE=",
     r"r0/a1: ",
     r"[Hh]ard ?[Ff]ault",
     r"HARD FAULT",

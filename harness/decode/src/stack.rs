@@ -11,7 +11,7 @@ const ESP8266: [Range<u32>; 2] = [0x4010_0000..0x4010_8000, 0x4020_0000..0x4030_
 const RISCV: [Range<u32>; 3] =
     [0x4037_0000..0x403e_0000, 0x4080_0000..0x4081_0000, 0x4200_0000..0x4400_0000];
 
-/// Where a Cortex-M's flash is, usually: at 0 behind the vectors, ST's, the RP2040's.
+/// Where a Cortex-M's flash is, usually: at 0 after the vectors, ST's, the RP2040's.
 const CORTEX: [Range<u32>; 3] =
     [0x0000_0100..0x0010_0000, 0x0800_0000..0x0820_0000, 0x1000_0000..0x1100_0000];
 
@@ -21,7 +21,7 @@ const DIGITS: usize = 8;
 /// What a stack is filled with before it is used: the Arduino core's, FreeRTOS's.
 const PAINT: [u32; 2] = [0xfeef_effe, 0xa5a5_a5a5];
 
-/// Words of a row, and what stands at its end without being whole.
+/// Words of a row, and what is at its end without being whole.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct StackRow {
     /// The row's own address.
@@ -89,8 +89,8 @@ pub fn is_paint(word: u32) -> bool {
     PAINT.contains(&word)
 }
 
-/// If `text` is the head of a stack (`ctx: cont`, `sp: 3ffffdd0 end: ... offset: ...`), what stands
-/// behind it: rows, where a page took the line ends out.
+/// If `text` is the head of a stack (`ctx: cont`, `sp: 3ffffdd0 end: ... offset: ...`), what
+/// follows it: rows, where a page took the line ends out.
 pub fn head(text: &str) -> Option<&str> {
     let mut text = text.trim();
     let context = text.strip_prefix("ctx: ").and_then(|rest| {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn code_is_told_by_the_chip() {
+    fn code_is_recognised_by_the_chip() {
         let code = |row, word| StackChip::of(row).unwrap().may_be_code(word);
         assert!(code(0x3fff_ff60, 0x4020_1f20) && !code(0x3fff_ff60, 0x3ffe_e5f8));
         assert!(code(0x4081_b8a0, 0x4200_52b8) && code(0x3fc9_0000, 0x4038_e151));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_head_is_told_from_other_text() {
+    fn the_head_is_distinguished_from_other_text() {
         assert_eq!(head("ctx: cont "), Some(""));
         assert_eq!(head("sp: 3ffffdd0 end: 3fffffc0 offset: 0190"), Some(""));
         assert_eq!(

@@ -9,7 +9,7 @@ use hilrig_core::start::ChipStart;
 
 use crate::scan::Scan;
 
-/// What the ROM says of a start.
+/// What the ROM prints at a start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RomStart {
     /// An ESP8266.
@@ -33,8 +33,8 @@ pub enum RomStart {
 }
 
 impl RomStart {
-    /// The start that `line` tells of. Bytes before it are passed over: the line comes at another
-    /// rate than the firmware's, so what stands before is often garbage.
+    /// The start that `line` reports. Bytes before it are passed over: the line comes at another
+    /// rate than the firmware's, so what comes before is often garbage.
     pub fn read(line: &[u8]) -> Option<RomStart> {
         RomStart::esp8266(line).or_else(|| RomStart::esp32(line))
     }
@@ -113,8 +113,8 @@ impl RomStart {
         }
     }
 
-    /// As a run tells it, of line `line` of the boot log.
-    pub fn told(&self, line: u64) -> ChipStart {
+    /// As a run reports it, of line `line` of the boot log.
+    pub fn chip_start(&self, line: u64) -> ChipStart {
         ChipStart {
             line,
             rst_cause: self.cause(),
@@ -132,7 +132,7 @@ impl RomStart {
         }
     }
 
-    /// Whether the chip says that its supply was too low. The ESP8266 cannot.
+    /// Whether the chip reports that its supply was too low. The ESP8266 cannot.
     pub fn by_brownout(&self) -> bool {
         match self {
             RomStart::Esp8266 { .. } => false,
@@ -170,7 +170,7 @@ fn numbered_name(scan: &mut Scan<'_>) -> Option<(u8, String)> {
     if !scan.skip("(") {
         return None;
     }
-    // `DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2)`: what stands in brackets in the name goes.
+    // `DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2)`: what is in brackets in the name is left out.
     let name = scan.name()?;
     let end = scan.0.iter().rposition(|b| *b == b')')?;
     let comma = scan.0.windows(2).position(|window| window == b"),");
@@ -198,7 +198,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_roms_line_is_read_behind_garbage() {
+    fn the_roms_line_is_read_after_garbage() {
         let start =
             RomStart::read(b"\x8f\xffl ets Jan  8 2013,rst cause:4, boot mode:(1,7)").unwrap();
         assert_eq!(start, RomStart::Esp8266 { cause: 4, mode: (1, 7) });
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_esp32_says_its_names() {
+    fn an_esp32_prints_its_names() {
         let start =
             RomStart::read(b"rst:0x10 (RTCWDT_RTC_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)").unwrap();
         assert_eq!((start.cause(), start.mode()), (0x10, vec![0x13]));

@@ -23,7 +23,7 @@ fn code() -> Vec<u8> {
     let mut code = vec![0x3d; LENGTH as usize];
     // What LOOP begins with writes memory.
     code[0x20..0x23].copy_from_slice(&[0x32, 0x62, 0x00]);
-    // From LOOP + 4: the base is the next word, 10 words behind `crash`.
+    // From LOOP + 4: the base is the next word, 10 words after `crash`.
     let call0 = ((-10i32 as u32) << 6) | 0x05;
     code[0x24..0x27].copy_from_slice(&call0.to_le_bytes()[..3]);
     code[0x30..0x33].copy_from_slice(&[0xc0, 0x00, 0x00]);

@@ -108,8 +108,8 @@ impl BootLog {
         if std::mem::replace(&mut self.finished, true) || self.fault.is_some() {
             return;
         }
-        let held = self.mask.finish();
-        let mut ended = self.logs.write(self.last, &held);
+        let rest = self.mask.finish();
+        let mut ended = self.logs.write(self.last, &rest);
         if ended.is_ok() {
             ended = self.logs.end(self.last);
         }
@@ -201,7 +201,7 @@ impl BoundedFile {
         Ok(())
     }
 
-    /// Says what is missing, where something is.
+    /// Notes how much is missing, if anything is.
     fn end(&mut self) -> Result<(), ReporterFault> {
         let BoundedFile { lost, most, .. } = *self;
         if lost > 0 {
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_is_bounded_and_the_log_says_what_it_lacks() {
+    fn a_flood_is_bounded_and_the_log_notes_what_it_lacks() {
         let flood = [b'x'; 1000];
         let (raw, timed, sizes) = logs(1500, &[], &[&flood, &flood, &flood]);
         assert_eq!(
@@ -289,8 +289,8 @@ mod tests {
         let mut log = BootLog::to(full(), full(), &Secrets::default(), start);
         log.chunk(start, b"a\n");
         log.chunk(start, b"b\n");
-        let told = log.fault().unwrap().to_string();
-        assert!(told.starts_with("writing /dev/full: No space left on device"), "{told}");
+        let fault = log.fault().unwrap().to_string();
+        assert!(fault.starts_with("writing /dev/full: No space left on device"), "{fault}");
         assert_eq!(log.came, 4);
         assert!(log.finish().is_err());
     }

@@ -62,7 +62,7 @@ impl<W: Write + Send> Reporter for EventsFile<W> {
 /// A stream that was read back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recorded {
-    /// The events, in the order in which they were told.
+    /// The events, in their order.
     pub events: Vec<Event>,
     /// The last line, where it is torn: the run was killed in the middle of writing it, or the
     /// disk was full.
@@ -122,7 +122,7 @@ pub fn read_events(path: &Path) -> Result<Recorded, ReadError> {
     Ok(Recorded { events, torn })
 }
 
-/// Reads a recorded stream event by event: that of a long run is larger than what it comes to. Gives the
+/// Reads a recorded stream event by event: that of a long run is larger than its summary. Gives the
 /// last line where it is torn.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! What a run comes to, for those who go on with it in the same process.
+//! The model of a run, for later steps of the same process.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use hilrig_core::event::Event;
 use crate::model::RunModel;
 use crate::reporters::Reporter;
 
-/// Folds the events as they come, so that nobody has to read the record of a long run again. Its clones
+/// Folds the events as they come, so that the record of a long run is not read again. Its clones
 /// share one model.
 #[derive(Clone, Default)]
 pub struct Fold(Arc<Mutex<RunModel>>);

@@ -64,10 +64,10 @@ fn certificate(certification: &Certification, run: &RunModel) -> String {
     match run.certificate(&certification.broker) {
         Some(certificate) => format!("\n{}", certificate::markdown(&certificate)),
         None => {
-            let (told, of) = (certification.cases.len(), certification.expected);
+            let (reported, of) = (certification.cases.len(), certification.expected);
             let broker = code(&certification.broker);
             format!(
-                "\n## Certificate: {broker}\n\nCut short: {told} of {} were reported.\n",
+                "\n## Certificate: {broker}\n\nCut short: {reported} of {} were reported.\n",
                 counted(of, "case")
             )
         }
@@ -88,7 +88,7 @@ fn row(board: &BoardModel) -> String {
     row + "\n"
 }
 
-/// What the scenarios came to, of boards that passed as well.
+/// The results of the scenarios, also of boards that passed.
 fn scenarios(run: &RunModel) -> String {
     let of = |board: &BoardModel| {
         let name = cell(&board.name);
@@ -132,16 +132,16 @@ fn static_memory(run: &RunModel) -> String {
     text
 }
 
-/// Who held a board's heap when it was lowest.
+/// A board's heap by function when it was lowest.
 fn holders(board: &BoardModel) -> String {
-    let Some(told) = lowest(board) else { return String::new() };
+    let Some(callers) = lowest(board) else { return String::new() };
     let mut text = format!(
-        "\n<details><summary>Who held the heap: {}</summary>\n\n{}\n\n",
-        at_lowest(told),
+        "\n<details><summary>Heap by function: {}</summary>\n\n{}\n\n",
+        at_lowest(callers),
         code(&board.name)
     );
     text.push_str("| Bytes | Function | Place |\n| ---: | --- | --- |\n");
-    for row in caller_rows(told) {
+    for row in caller_rows(callers) {
         let _ = writeln!(text, "| {} | {} | {} |", row.bytes, cell(&row.name), cell(&row.place));
     }
     text + "\n</details>\n"
@@ -155,7 +155,7 @@ fn not_passed(board: &BoardModel) -> String {
     if let Some(why) = board.end.as_ref().and_then(|end| end.why.as_deref()) {
         let _ = writeln!(text, "{}\n", code(why));
     }
-    for check in board.checks_not_held() {
+    for check in board.checks_not_passed() {
         let found = check.found.as_deref().map(|found| format!(": {}", code(found)));
         let line = check.log_line.map(|line| format!(" (boot log, line {line})"));
         let _ = writeln!(
@@ -189,8 +189,8 @@ pub fn annotations(run: &RunModel) -> String {
             let verdict = words::verdict(case);
             let title = format!("{}, {} {verdict}", certification.broker, case.id);
             let came = words::came_of(case);
-            let told = format!("{}: {came}\nexpected: {}", case.title, case.expected);
-            let _ = writeln!(text, "::{kind} title={}::{}", property(&title), data(&told));
+            let message = format!("{}: {came}\nexpected: {}", case.title, case.expected);
+            let _ = writeln!(text, "::{kind} title={}::{}", property(&title), data(&message));
         }
     }
     for certification in &run.certifications {
@@ -198,8 +198,8 @@ pub fn annotations(run: &RunModel) -> String {
         let not_met = |one: &&Required| one.outcome != RequiredOutcome::Passed;
         for required in policy.iter().flatten().filter(not_met) {
             let title = format!("{}, required {}", certification.broker, required.require);
-            let told = words::required(required);
-            let _ = writeln!(text, "::error title={}::{}", property(&title), data(&told));
+            let message = words::required(required);
+            let _ = writeln!(text, "::error title={}::{}", property(&title), data(&message));
         }
     }
     for board in &run.boards {
@@ -212,7 +212,7 @@ pub fn annotations(run: &RunModel) -> String {
             Some(why) => why,
             None => "the record stops before this board's verdict".into(),
         }];
-        lines.extend(board.checks_not_held().map(|check| {
+        lines.extend(board.checks_not_passed().map(|check| {
             let found = check.found.as_deref().unwrap_or("nothing was found");
             format!("{} {}: {found}", check.id, outcome_words(check.outcome))
         }));
@@ -258,30 +258,30 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_board_is_told_with_its_checks() {
+    fn a_failed_board_is_reported_with_its_checks() {
         let text = markdown(&run("no reply"));
         assert!(text.starts_with(MARKER));
         assert!(text.contains("1 of 2 boards passed"), "{text}");
-        assert!(
-            text.contains("- `mqtt.requests` not held: `no reply` (boot log, line 7)"),
-            "{text}"
-        );
+        assert!(text.contains("- `mqtt.requests` failed: `no reply` (boot log, line 7)"), "{text}");
         assert!(text.contains("| `b-2` | ✅ passed | not measured |"), "{text}");
-        let told = annotations(&run("no reply"));
-        assert_eq!(told, "::error title=b-1 failed::no reply%0Amqtt.requests not held: no reply\n");
+        let commands = annotations(&run("no reply"));
+        assert_eq!(
+            commands,
+            "::error title=b-1 failed::no reply%0Amqtt.requests failed: no reply\n"
+        );
     }
 
     #[test]
-    fn what_a_board_says_is_neither_markup_nor_a_command() {
+    fn what_a_board_sends_is_neither_markup_nor_a_command() {
         let hostile = "``` | <img src=x> @all\n::set-output name=a::b %0A";
         let text = markdown(&run(hostile));
         assert!(
             text.contains("```` ``` | <img src=x> @all ::set-output name=a::b %0A ````"),
             "{text}"
         );
-        let told = annotations(&run(hostile));
-        assert_eq!(told.lines().count(), 1, "{told}");
-        assert!(told.contains("%0A::set-output name=a::b %250A"), "{told}");
+        let commands = annotations(&run(hostile));
+        assert_eq!(commands.lines().count(), 1, "{commands}");
+        assert!(commands.contains("%0A::set-output name=a::b %250A"), "{commands}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Reading a file that a user names.
 //!
-//! What is there under the name may be anything: a named pipe that nobody writes to, a device that never
+//! What is there under the name may be anything: a named pipe without a writer, a device that never
 //! ends, a sparse file of gigabytes. So nothing is opened in a way that waits, only regular files are
 //! read, and each input has a size that no such file exceeds.
 
@@ -54,7 +54,7 @@ pub fn read_text(path: &Path, most: u64) -> io::Result<String> {
 /// Reads such a file or what is written into a pipe (`/dev/stdin`, `<(command)`), within a deadline.
 ///
 /// # Errors
-/// As [`read`], or nobody writes.
+/// As [`read`], or there is no writer.
 pub fn read_or_pipe(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let (mut file, metadata) = open_any(path)?;
     if !metadata.file_type().is_fifo() {
@@ -74,7 +74,8 @@ pub fn read_or_pipe(path: &Path, most: u64) -> io::Result<Vec<u8>> {
                 let mut waits = [PollFd::from_borrowed_fd(file.as_fd(), PollFlags::IN)];
                 let left = Timespec::try_from(left).map_err(io::Error::other)?;
                 if poll(&mut waits, Some(&left))? == 0 {
-                    let message = format!("nobody wrote into the pipe within {} s", PIPE.as_secs());
+                    let message =
+                        format!("nothing was written into the pipe within {} s", PIPE.as_secs());
                     return Err(io::Error::new(io::ErrorKind::TimedOut, message));
                 }
             }

@@ -72,7 +72,7 @@ fn report(run: &RunModel) -> Report {
     report
 }
 
-/// Says what no board's suite can: that the run itself ended, and how.
+/// The run itself: that it ended, and how. No board's suite has that.
 fn run_suite(run: &RunModel) -> TestSuite {
     let mut suite = TestSuite::new("run");
     if let Some(started) = &run.started {
@@ -84,7 +84,7 @@ fn run_suite(run: &RunModel) -> TestSuite {
         let words = format!("{} {} ({})", broker.software, broker.version, broker.kind);
         suite.add_property(Property::new("broker", text(&words)));
     }
-    // Boards that failed are told in their own suites, and a run that judged nothing is no success.
+    // Boards that failed have suites of their own. A run that judged nothing is no success.
     let status = match &run.ended {
         None => error("incomplete", "the record stops before the run's end"),
         Some(end) => match end.verdict {
@@ -94,7 +94,7 @@ fn run_suite(run: &RunModel) -> TestSuite {
                 TestCaseStatus::success()
             }
             Verdict::RigFault => {
-                error("rig_fault", end.why.as_deref().unwrap_or("no reason was told"))
+                error("rig_fault", end.why.as_deref().unwrap_or("no reason was reported"))
             }
             Verdict::Skipped => {
                 error("nothing_judged", end.why.as_deref().unwrap_or("no board was judged"))
@@ -162,8 +162,8 @@ fn certificate_suite(certification: &Certification, run: &RunModel) -> TestSuite
             cases.extend(certificate.policy.iter().map(required_case));
         }
         None => {
-            let (told, of) = (certification.cases.len(), certification.expected);
-            let why = format!("the record stops after {told} of {}", counted(of, "case"));
+            let (reported, of) = (certification.cases.len(), certification.expected);
+            let why = format!("the record stops after {reported} of {}", counted(of, "case"));
             cases.push(TestCase::new("complete", error("incomplete", &why)));
         }
     }
@@ -189,7 +189,7 @@ fn required_case(required: &Required) -> TestCase {
 fn certified_case(case: &CaseResult) -> TestCase {
     let came = words::came_of(case);
     let evidence = &case.evidence;
-    let said = evidence.said.as_ref().map(|said| format!("\nthe board said: {said}"));
+    let said = evidence.said.as_ref().map(|said| format!("\nthe board printed: {said}"));
     let wire = words::telling(case).map(|seen| format!("\non the wire: {}", words::wire(seen)));
     let description = format!(
         "{}\nproves: {}\nstands for: {}\nexpected: {}\nfound: {}{}{}",
@@ -241,10 +241,10 @@ fn certified_case(case: &CaseResult) -> TestCase {
     test
 }
 
-/// One cause is one failure: where a failed check tells it, the phase is none beside it.
+/// One cause is one failure: if a failed check reports it, the phase does not.
 fn phase_case(run: &PhaseRun, board: &BoardModel) -> TestCase {
     let words = run.phase.words();
-    let why = run.why.as_deref().unwrap_or("no reason was told");
+    let why = run.why.as_deref().unwrap_or("no reason was reported");
     let status = match run.outcome {
         PhaseOutcome::Done => TestCaseStatus::success(),
         PhaseOutcome::Failed => match failed_check(board, why) {
@@ -282,25 +282,26 @@ fn check_case(check: &Check, board: &BoardModel) -> TestCase {
     case
 }
 
-/// The board as a whole, where no phase and no check tells what became of it.
+/// The board as a whole, if neither a phase nor a check explains its verdict.
 fn verdict_status(board: &BoardModel, alone: bool) -> Option<TestCaseStatus> {
     let Some(end) = &board.end else {
         return Some(error("incomplete", "the record stops before this board's verdict"));
     };
     let stopped = |outcome| board.phases.iter().any(|run| run.outcome == outcome);
-    let why = end.why.as_deref().unwrap_or("no reason was told");
+    let why = end.why.as_deref().unwrap_or("no reason was reported");
     match end.verdict {
         Verdict::Passed => alone.then(TestCaseStatus::success),
         Verdict::Failed => {
-            let told = stopped(PhaseOutcome::Failed) || board.checks_not_held().next().is_some();
-            (!told).then(|| failure("verdict", why, why))
+            let reported =
+                stopped(PhaseOutcome::Failed) || board.checks_not_passed().next().is_some();
+            (!reported).then(|| failure("verdict", why, why))
         }
         Verdict::RigFault => (!stopped(PhaseOutcome::RigFault)).then(|| error("rig_fault", why)),
         Verdict::Skipped => Some(skipped(why)),
     }
 }
 
-/// The failed check that says why a phase failed: the one of which the reason speaks, or the first.
+/// The failed check that explains why a phase failed: the one that the reason quotes, or the first.
 fn failed_check<'a>(board: &'a BoardModel, why: &str) -> Option<&'a Check> {
     let mut failed = board.checks.iter().filter(|check| check.outcome == CheckOutcome::NotHeld);
     let first = failed.clone().next();

@@ -1,4 +1,4 @@
-//! What a stream of events comes to. Summary, JUnit and terminal all read this one fold.
+//! A run, folded from its events. Summary, JUnit and terminal all read this model.
 
 use std::collections::BTreeMap;
 
@@ -19,12 +19,12 @@ use crate::certificate::Certification;
 /// Notes that are kept of a run, each once: a soak with a note for each restart has thousands.
 const MOST_NOTES: usize = 200;
 
-/// A run as its events tell it, at any point of the stream.
+/// A run by its events, at any point of the stream.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunModel {
     /// What it started from.
     pub started: Option<RunStarted>,
-    /// The broker that got ready; the last one, where one was started anew.
+    /// The broker that got ready; the last one, if one was started again.
     pub broker: Option<BrokerFacts>,
     /// What was found when the broker was gone.
     pub broker_lost: Option<String>,
@@ -53,7 +53,7 @@ pub struct RunEnd {
     pub why: Option<String>,
 }
 
-/// A board as the events tell it.
+/// A board by its events.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BoardModel {
     /// Its name.
@@ -72,15 +72,15 @@ pub struct BoardModel {
     pub phases: Vec<PhaseRun>,
     /// Checks with their outcomes, in order.
     pub checks: Vec<Check>,
-    /// Starts of the chip, in order. The run tells so many of a board.
+    /// Starts of the chip, in order. The run reports a limited number.
     pub starts: Vec<ChipStart>,
-    /// Crashes, in order. The run tells so many of a board and counts the rest.
+    /// Crashes, in order. The run reports a limited number and counts the rest.
     pub crashes: Vec<Crash>,
     /// Lowest heap figures, phase by phase.
     pub heap: HeapLows,
-    /// Who held the heap when it was lowest, phase by phase.
+    /// The heap by function when it was lowest, phase by phase.
     pub callers: BTreeMap<HeapPhase, HeapCallers>,
-    /// What its scenarios came to, in order.
+    /// The results of its scenarios, in order.
     pub scenarios: Vec<ScenarioFound>,
     /// How its path ended.
     pub end: Option<BoardEnd>,
@@ -129,7 +129,7 @@ pub struct BoardEnd {
 
 impl BoardModel {
     /// The checks that failed or could not be measured, without those that were skipped.
-    pub fn checks_not_held(&self) -> impl Iterator<Item = &Check> {
+    pub fn checks_not_passed(&self) -> impl Iterator<Item = &Check> {
         self.checks.iter().filter(|check| !check.held() && !check.skipped)
     }
 
@@ -137,7 +137,7 @@ impl BoardModel {
     pub fn checks_skipped(&self) -> Option<(usize, &str)> {
         let mut skipped = self.checks.iter().filter(|check| check.skipped);
         let first = skipped.next()?;
-        Some((1 + skipped.count(), first.found.as_deref().unwrap_or("no reason was told")))
+        Some((1 + skipped.count(), first.found.as_deref().unwrap_or("no reason was reported")))
     }
 
     /// The crashes that differ, each with how often it came again: a board that crashes at one
@@ -199,7 +199,7 @@ impl RunModel {
     }
 
     /// The certificate of this broker, as it was asked for, without its digest; none before every
-    /// case was told.
+    /// case is over.
     pub fn certificate(&self, broker: &str) -> Option<Certificate> {
         let certification = self.certifications.iter().find(|of| of.broker == broker)?;
         certification.certificate(self.started.as_ref()?)
@@ -250,7 +250,7 @@ impl RunModel {
                     why: why.clone(),
                 });
             }
-            // These are told of boards.
+            // These are about boards.
             What::BoardStarted(_)
             | What::PhaseStarted { .. }
             | What::FlashProgress { .. }
@@ -319,14 +319,14 @@ impl BoardModel {
                 self.end =
                     Some(BoardEnd { verdict: *verdict, seconds: *seconds, why: why.clone() });
             }
-            // A flood of lines or replies must not grow a run's memory: they stand in the record.
+            // A flood of lines or replies must not grow a run's memory: the record has them.
             What::LogLine { .. } | What::Reply { .. } | What::Step { .. } => {}
-            // The check that holds it against the firmware's own figures tells of it.
+            // The check that compares it with the firmware's own figures reports it.
             What::HeapRead(_) => {}
-            What::HeapCallers(told) => {
-                let known = self.callers.get(&told.phase);
-                if known.is_none_or(|known| told.lowest_free < known.lowest_free) {
-                    self.callers.insert(told.phase, told.clone());
+            What::HeapCallers(callers) => {
+                let known = self.callers.get(&callers.phase);
+                if known.is_none_or(|known| callers.lowest_free < known.lowest_free) {
+                    self.callers.insert(callers.phase, callers.clone());
                 }
             }
             What::RunStarted(_)
@@ -360,11 +360,11 @@ pub(crate) fn slope_words(found: &SlopeFound) -> String {
     format!("{slope} {article} {} ({low} to {high})", printable(each.as_bytes()))
 }
 
-/// The words for a check that does not count as held.
+/// The outcome of a check, for tables.
 pub(crate) fn outcome_words(outcome: CheckOutcome) -> &'static str {
     match outcome {
-        CheckOutcome::Held => "held",
-        CheckOutcome::NotHeld => "not held",
+        CheckOutcome::Held => "passed",
+        CheckOutcome::NotHeld => "failed",
         CheckOutcome::NotMeasured => "not measured",
     }
 }
@@ -375,18 +375,18 @@ mod tests {
 
     use super::*;
 
-    /// What a soak tells of a board, over and over.
+    /// Events of a soak, again and again.
     fn soak(model: &mut RunModel, from: u32, to: u32) {
-        let mut tell = |at: u32, board: Option<&str>, what| {
+        let mut report = |at: u32, board: Option<&str>, what| {
             model.add(&Event { at: f64::from(at), board: board.map(String::from), what });
         };
         for n in from..to {
             let board = Some("b-1");
-            tell(n, None, What::Note { text: format!("no Docker engine, {n}") });
-            tell(n, board, What::Note { text: format!("a note of the board, {n}") });
-            tell(n, board, What::LogLine { line: n.into(), text: "connected".into() });
+            report(n, None, What::Note { text: format!("no Docker engine, {n}") });
+            report(n, board, What::Note { text: format!("a note of the board, {n}") });
+            report(n, board, What::LogLine { line: n.into(), text: "connected".into() });
             let (over, request, reply) = ("mqtt".into(), "GetSensors".into(), n.to_string());
-            tell(n, board, What::Reply { over, request, reply, seconds: 0.1 });
+            report(n, board, What::Reply { over, request, reply, seconds: 0.1 });
             let sample = HeapSample {
                 phase: HeapPhase::Connected,
                 lowest_free: 40_000 - u64::from(n % 1000),
@@ -398,11 +398,11 @@ mod tests {
                 stack: None,
                 source: HeapSource::Reply,
             };
-            tell(n, board, What::Heap(sample));
+            report(n, board, What::Heap(sample));
             let read = HeapRead { free: 1, lowest_ever: 1, failures: None };
-            tell(n, board, What::HeapRead(read));
+            report(n, board, What::HeapRead(read));
             let (scenario, text) = ("soak".into(), "a message of 7 B, refused".into());
-            tell(n, board, What::Step { scenario, step: n, of: None, text, seconds: 0.1 });
+            report(n, board, What::Step { scenario, step: n, of: None, text, seconds: 0.1 });
         }
     }
 

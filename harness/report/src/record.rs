@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 /// The events, one a line.
 pub const EVENTS: &str = "events.jsonl";
-/// What the run came to, for other tools.
+/// The result of the run, for other tools.
 pub const SUMMARY: &str = "summary.json";
 /// The same for CI.
 pub const JUNIT: &str = "junit.xml";
@@ -30,7 +30,7 @@ pub struct Record {
     folder: PathBuf,
 }
 
-/// The record's folder cannot be had.
+/// The record's folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// There is a record there already.
@@ -124,7 +124,7 @@ impl Record {
         self.folder.join(folder_of(name))
     }
 
-    /// Points `latest` here. A convenience: a bench where it cannot be had (a file system without
+    /// Points `latest` here. A convenience: a bench where it cannot be made (a file system without
     /// links, a folder of that name) still gets its record.
     fn link_latest(&self, dir: &Path) {
         let link = dir.join(LATEST);
@@ -141,7 +141,7 @@ impl Record {
 }
 
 /// The folder for a board of this name: the name itself where it can be one, else made so, with a
-/// hash behind it so that two names never meet in one folder.
+/// hash after it so that two names never share a folder.
 pub fn folder_of(name: &str) -> String {
     const LONGEST: usize = 64;
     let kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');

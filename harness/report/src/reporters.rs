@@ -1,4 +1,4 @@
-//! The reporters of a run, behind one event sink.
+//! The reporters of a run as one event sink.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -34,7 +34,7 @@ pub struct ReporterFault {
 /// Hands each event to each reporter.
 ///
 /// A reporter that fails gets no further event, and the others go on. A run whose record is not
-/// whole is a rig fault: ask [`Reporters::faults`] before its verdict is told, and
+/// whole is a rig fault: ask [`Reporters::faults`] before its verdict is reported, and
 /// [`Reporters::finish`] after.
 pub struct Reporters {
     slots: Mutex<Vec<Slot>>,
@@ -65,13 +65,13 @@ impl Reporters {
         Reporters { slots: Mutex::new(slots.collect()) }
     }
 
-    /// The same with one more behind the others.
+    /// The same with one more after the others.
     pub fn and(self, reporter: Box<dyn Reporter>) -> Reporters {
         self.slots().push(Slot { reporter, fault: None });
         self
     }
 
-    /// Lets every reporter finish. Gives the faults of the whole run, each told once.
+    /// Lets every reporter finish. Returns the faults of the whole run, each once.
     pub fn finish(&self) -> Vec<ReporterFault> {
         let mut slots = self.slots();
         for slot in slots.iter_mut() {

@@ -1,4 +1,4 @@
-//! `summary.json`: what a run came to, for other tools.
+//! `summary.json`: the result of a run, for other tools.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -241,7 +241,7 @@ impl Reporter for SummaryFile {
     fn event(&mut self, event: &Event) -> io::Result<()> {
         self.run.add(event);
         match event.what {
-            // From the start on, so that a record without a board's verdict says that it has none.
+            // From the start on, so that a record shows which board has no verdict yet.
             What::RunStarted(_)
             | What::BoardEnded { .. }
             | What::CertifyEnded(_)

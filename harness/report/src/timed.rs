@@ -8,11 +8,11 @@ use hilrig_core::text::is_plain;
 pub(crate) struct TimedPrinter {
     /// Something of the current line was written.
     open: bool,
-    /// Carriage returns whose meaning the next byte tells.
+    /// Carriage returns whose meaning the next byte decides.
     returns: usize,
     /// The beginning of a character that the next chunk goes on with.
     part: Vec<u8>,
-    /// What stands before a line of the time `stamped`.
+    /// The stamp of a line of the time `stamped`.
     stamp: String,
     stamped: f64,
 }
@@ -21,7 +21,7 @@ pub(crate) struct TimedPrinter {
 const MOST_RETURNS: usize = 64;
 
 impl TimedPrinter {
-    /// Adds what `bytes`, which came at `seconds`, come to.
+    /// Adds what `bytes`, which came at `seconds`, become.
     pub fn feed(&mut self, seconds: f64, bytes: &[u8], out: &mut Vec<u8>) {
         if self.part.is_empty() {
             self.lines(seconds, bytes, out);
@@ -32,13 +32,13 @@ impl TimedPrinter {
         }
     }
 
-    /// Ends the stream: what is held back comes out, and the last line is closed.
+    /// Ends the stream: what was kept back is written, and the last line is closed.
     pub fn finish(&mut self, seconds: f64, out: &mut Vec<u8>) {
         let part = std::mem::take(&mut self.part);
         if !part.is_empty() {
             self.text(seconds, &part, out);
         }
-        self.told_returns(seconds, out);
+        self.shown_returns(seconds, out);
         if self.open {
             out.push(b'\n');
             self.open = false;
@@ -66,16 +66,16 @@ impl TimedPrinter {
         let returns = bytes.iter().rev().take_while(|b| **b == b'\r').count();
         let text = &bytes[..bytes.len() - returns];
         if !text.is_empty() {
-            self.told_returns(seconds, out);
+            self.shown_returns(seconds, out);
             self.text(seconds, text, out);
         }
         self.returns += returns;
         if self.returns > MOST_RETURNS {
-            self.told_returns(seconds, out);
+            self.shown_returns(seconds, out);
         }
     }
 
-    fn told_returns(&mut self, seconds: f64, out: &mut Vec<u8>) {
+    fn shown_returns(&mut self, seconds: f64, out: &mut Vec<u8>) {
         if self.returns > 0 {
             self.begin(seconds, out);
             for _ in 0..std::mem::take(&mut self.returns) {
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn returns_before_a_line_end_go_and_others_are_told() {
+    fn returns_before_a_line_end_go_and_others_are_reported() {
         assert_eq!(
             timed(&[(0.0, b"a\r"), (0.0, b"\r\nb\rc\r")]),
             "[   0.000000] a\n[   0.000000] b\\x0dc\\x0d\n"

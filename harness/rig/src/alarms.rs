@@ -149,7 +149,7 @@ impl Alarms {
             && self.started < MOST_STARTS
         {
             self.started += 1;
-            self.starts.push_back(start.told(finding.line));
+            self.starts.push_back(start.chip_start(finding.line));
         }
     }
 

@@ -82,6 +82,8 @@ pub struct Patterns {
     each: Vec<(Says, Regex)>,
     /// The lines that say that a mode is up: no boot loop has one.
     up: regex::Regex,
+    /// The line that names the build.
+    build: Option<regex::Regex>,
     /// How many lines the boot logs of configuration mode and MQTT mode have.
     lines: [usize; 2],
 }
@@ -125,6 +127,7 @@ impl Patterns {
         let up = [contract.configuration.last(), contract.mqtt.last()];
         let up: Vec<&str> = up.into_iter().flatten().map(regex::Regex::as_str).collect();
         patterns.extend(up.iter().map(|up| (Says::Sign, *up)));
+        patterns.extend(contract.build.iter().map(|build| (Says::Sign, build.in_log.as_str())));
         let up = up.iter().map(|up| format!("(?:{})", unnamed(up))).collect::<Vec<_>>().join("|");
         let up = regex::Regex::new(&up)?;
 
@@ -139,7 +142,8 @@ impl Patterns {
             .map(|(says, pattern)| Ok((says, Regex::new(pattern)?)))
             .collect::<Result<_, regex::Error>>()?;
         let lines = [contract.configuration.len(), contract.mqtt.len()];
-        Ok(Patterns { any, which, each, up, lines })
+        let build = contract.build.as_ref().map(|build| build.in_log.clone());
+        Ok(Patterns { any, which, each, up, build, lines })
     }
 
     /// How many lines the boot logs of configuration mode and MQTT mode have.
@@ -152,6 +156,10 @@ impl Watch {
     /// Arms the patterns at the beginning of a stream.
     pub fn new(patterns: Rc<Patterns>) -> Watch {
         let crashes = LiveDecoder::new(LoopRule { up: patterns.up.clone(), ..LoopRule::default() });
+        let crashes = match &patterns.build {
+            Some(build) => crashes.with_build(build.clone()),
+            None => crashes,
+        };
         Watch { patterns, blocks: LineBlocks::default(), line: 0, crashes }
     }
 

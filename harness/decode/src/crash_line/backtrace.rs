@@ -31,8 +31,8 @@ pub fn read(line: &str) -> Option<CrashLine> {
     (numbers > 0).then_some(CrashLine::Backtrace { addresses, end })
 }
 
-/// The address on a line of a backtrace that has one to a line, as Rust's has; `Err` where what
-/// stands there is damaged. Behind it, tools write function and place.
+/// The address on a line of a backtrace that has one to a line, as Rust's has; `Err` if it
+/// is damaged. After it, tools write function and place.
 pub fn entry(line: &str) -> Option<Result<u32, String>> {
     let line = line.trim();
     let digits = number::run(line.strip_prefix("0x")?.as_bytes());

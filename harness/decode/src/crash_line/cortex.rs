@@ -46,7 +46,7 @@ pub fn register(line: &str) -> Option<Registers> {
     match name {
         "PC" | "pc" => found.epc1 = Some(value),
         "LR" | "lr" => {
-            found.others.insert("lr", value);
+            found.others.insert("lr", u64::from(value));
         }
         "BFAR" | "MMFAR" => found.excvaddr = Some(value),
         _ => return None,

@@ -57,7 +57,7 @@ fn guru(line: &str) -> Option<CrashLine> {
         }
     };
     let ends = ["", ".", ". Exception was unhandled.", ". Exception was unhandled"];
-    // Behind other output, only the whole line counts: people write about these errors.
+    // After other output, only the whole line counts: users write about these errors.
     let whole = ends.contains(&tail.trim_end()) && !line[..at].contains(['"', '\'', '`']);
     (at == 0 || whole).then(|| CrashLine::Guru { what: kept(what) })
 }
@@ -81,7 +81,7 @@ fn overflow(line: &str) -> Option<CrashLine> {
     if line.len() > "***ERROR***".len() && HEAD.starts_with(line) {
         return of("", true);
     }
-    // Cut in front: nobody else ends a line like this.
+    // Cut in front: nothing else ends a line like this.
     let (before, rest) = line.split_once("in task ")?;
     let task = rest.strip_suffix(TAIL)?;
     let is_end = before.contains("overflow") && HEAD.strip_suffix("in task ")?.ends_with(before);
@@ -164,7 +164,7 @@ fn detail(line: &str) -> Option<CrashLine> {
     let digits = digits.trim().trim_end_matches('.');
     let is_digest =
         (8..=64).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    // Without the ELF's digest, zeros stand there.
+    // Without the ELF's digest, there are zeros.
     let known = digits.bytes().any(|b| b != b'0');
     (is_digest && known).then(|| CrashLine::ElfSha256(digits.to_ascii_lowercase()))
 }

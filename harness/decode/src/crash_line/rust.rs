@@ -8,7 +8,7 @@ use regex::Regex;
 use super::{CrashLine, kept};
 use crate::registers;
 
-/// The thread that may stand in front of `panicked at`.
+/// The thread that may come before `panicked at`.
 const FRONT: &str = r"^(?:thread '(?P<thread>[^']*)'(?: \(\d+\))? )?panicked at ";
 
 /// `panicked at src/main.rs:41:9:`; the message follows. defmt writes on the same line where its own
@@ -94,7 +94,7 @@ fn panic(message: Option<String>, place: Panic, task: Option<String>) -> CrashLi
     CrashLine::Panic { text, panic: Box::new(Panic { message, ..place }), task }
 }
 
-/// The place behind a defmt message: `└─ app::main @ src/main.rs:41`. The one of panic-probe itself
+/// The place after a defmt message: `└─ app::main @ src/main.rs:41`. The one of panic-probe itself
 /// is of no interest.
 pub fn defmt_place(line: &str) -> Option<Panic> {
     let (function, place) =

@@ -26,7 +26,7 @@ const BANNERS: [&str; 13] = [
     "CPU Page Fault",
 ];
 
-/// What stands under a banner.
+/// The lines under a banner.
 const DETAILS: [&str; 24] = [
     "Data Access Violation",
     "Instruction Access Violation",
@@ -57,8 +57,8 @@ const DETAILS: [&str; 24] = [
 /// Without what Zephyr's logger writes in front of a line; the time is off already.
 pub fn without_logger(line: &str) -> Option<&str> {
     const FRONT: &str = "<err> os: ";
-    let behind = line.find(FRONT).map(|at| &line[at + FRONT.len()..]);
-    behind.or_else(|| line.strip_prefix("E: ")).map(str::trim)
+    let after = line.find(FRONT).map(|at| &line[at + FRONT.len()..]);
+    after.or_else(|| line.strip_prefix("E: ")).map(str::trim)
 }
 
 pub fn read(line: &str) -> Option<CrashLine> {
@@ -72,6 +72,13 @@ pub fn read(line: &str) -> Option<CrashLine> {
             let found = registers::read(text.as_bytes());
             found.or_else(|| registers::bare(text.as_bytes())).map(CrashLine::Registers)
         })
+}
+
+/// The first register of a dump of ARM64, which begins without a banner: `ELR_ELn: 0x0000000040001a2c`.
+pub fn arm64(line: &[u8]) -> Option<CrashLine> {
+    line.starts_with(b"ELR_ELn: 0x").then_some(())?;
+    let registers = Box::new(registers::read(line)?);
+    Some(CrashLine::Fault { what: String::new(), registers })
 }
 
 /// `***** MPU FAULT *****`. A page may have taken its asterisks for bold text.
@@ -118,6 +125,11 @@ fn fatal(text: &str) -> Option<CrashLine> {
 
 /// Addresses and causes. Their numbers are printed without zeros in front.
 fn fault(text: &str) -> Option<CrashLine> {
+    // Of ARM64: `EC:  0x25 (Data Abort taken without a change in Exception level)`.
+    if let Some((number, what)) = text.strip_prefix("EC:").and_then(|rest| rest.split_once(" (")) {
+        number.trim().strip_prefix("0x")?;
+        return Some(CrashLine::Detail { what: kept(what.strip_suffix(')')?) });
+    }
     let number = |rest: &str| {
         let rest = rest.trim_start().trim_start_matches([':', '=']).trim_start();
         let digits = rest.strip_prefix("0x").unwrap_or(rest);
@@ -182,12 +194,13 @@ fn xtensa(text: &str) -> Option<CrashLine> {
     is_row.then(|| registers::read(text.as_bytes()).map(CrashLine::Registers))?
 }
 
-/// An entry of RISC-V's call trace: `0: sp: 200320b4 ra: 20029d24`.
+/// An entry of RISC-V's call trace: `0: sp: 200320b4 ra: 20029d24`, or `0: ra: 20029d24`.
 pub fn call(line: &str) -> Option<u32> {
     let text = line.trim();
     let (number, rest) = text.split_once(": ")?;
     number.trim().parse::<u32>().ok()?;
-    let is_frame = rest.trim_start().starts_with("sp: ") || rest.trim_start().starts_with("fp: ");
+    let is_frame = ["sp: ", "fp: ", "ra: "].iter().any(|head| rest.trim_start().starts_with(head));
     let (_, ra) = rest.split_once("ra: ").filter(|_| is_frame)?;
-    number::whole(number::run(ra.trim().as_bytes()))
+    let ra = ra.trim().trim_start_matches("0x");
+    number::register(number::run(ra.as_bytes())).and_then(|ra| u32::try_from(ra).ok())
 }

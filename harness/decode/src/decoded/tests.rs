@@ -81,7 +81,7 @@ fn a_dump_of_another_firmware_is_said_to_be_one() {
     let found = decoded(&log(), Some(&without_lines));
     assert!(found[0].note.as_deref().is_some_and(|note| note.contains("-g")));
     assert_eq!(found[0].frames[0].function.as_deref(), Some("Net::loop()"));
-    // An address of the ROM says nothing of the build.
+    // An address of the ROM shows nothing of the build.
     let rom = "Exception (29):\nepc1=0x4000e1b2 epc2=0x0 epc3=0x0 excvaddr=0x0 depc=0x0\n";
     let found = decoded(rom, Some(&firmware));
     assert_eq!(found[0].note, None);
@@ -90,7 +90,7 @@ fn a_dump_of_another_firmware_is_said_to_be_one() {
 }
 
 #[test]
-fn of_a_long_stack_the_top_is_told() {
+fn of_a_long_stack_the_top_is_reported() {
     let row = format!("3ffffdd0:  {BEHIND_CALL:08x} {BEHIND_CALL:08x} 00000000 00000000\n");
     let log = log().replace("<<<stack<<<", &format!("{}<<<stack<<<", row.repeat(60)));
     let found = decoded(&log, Some(&Firmware::read(&elf(true)).unwrap()));

@@ -6,9 +6,13 @@ use super::{At, DecoderState, DumpPart, OnFinding};
 use crate::crash_line::{CrashLine, Registers};
 use crate::finding::{Finding, Kind, Role};
 
-/// Other lines that may stand between two lines that name one crash, where the second one always
+/// Other lines that may come between two lines that name one crash, where the second one always
 /// has a first: the other core may write meanwhile.
 const APART: u32 = 2;
+
+/// Other lines that may come between two lines of NuttX that name one crash: its version, the state of the
+/// stacks.
+const APART_NUTTX: u32 = 24;
 
 /// Zephyr's numbers of fatal errors that say more than that there was one.
 const STACK_CHECK: u32 = 2;
@@ -43,7 +47,7 @@ impl DecoderState {
         // A second set belongs to a second crash, whose first line was lost.
         let again = |open: &OpenCrash| {
             open.is_empty()
-                || open.place == DumpPart::Behind
+                || open.place == DumpPart::After
                 || (registers.epc1.is_some()
                     && open.finding.registers.epc1.is_some()
                     // A fault of Rust has its place on its line, and then all registers.
@@ -52,7 +56,7 @@ impl DecoderState {
         let other_core = self.open.as_ref().is_some_and(OpenCrash::is_of_other_core);
         if (registers.is_whole() || named) && !other_core && self.open.as_ref().is_none_or(again) {
             if !at.first && self.mentioned.is_none() {
-                // Registers behind other text and no exception before them: somebody quotes them.
+                // Registers after other text and no exception before them: it is a quotation.
                 return;
             }
             let mentioned = self.mentioned.take();
@@ -69,14 +73,14 @@ impl DecoderState {
                 open.fault = !open.guru;
             }
         }
-        // A mark without rows, and registers behind other text: somebody writes about dumps.
+        // A mark without rows, and registers after other text: it is text about dumps.
         let quoted = |open: &OpenCrash| !at.first && open.is_empty();
         if let Some(open) = self.open.as_mut().filter(|open| !open.over && !quoted(open)) {
             open.registers(&registers);
         }
     }
 
-    /// Opens the next crash. Where nothing stands between it and the one before, it may be that one,
+    /// Opens the next crash. If nothing is between it and the one before, it may be that one,
     /// printed again.
     pub(super) fn next(&mut self, finding: Finding, found: OnFinding<'_>) {
         let close = self.open.as_ref().is_some_and(|open| open.other == 0 && !open.is_empty());
@@ -100,11 +104,13 @@ impl DecoderState {
 }
 
 impl OpenCrash {
-    /// Takes what a line says of the cause.
+    /// Takes what a line reports of the cause.
     fn name(&mut self, kind: Kind, said: CrashLine, announced: bool) {
         self.guru |= matches!(said, CrashLine::Guru { .. });
-        self.fault |= matches!(said, CrashLine::Fault { .. } | CrashLine::Zephyr { .. });
-        if let CrashLine::Fault { registers, .. } = &said {
+        self.nuttx |= matches!(said, CrashLine::Nuttx { .. });
+        self.fault |=
+            self.nuttx || matches!(said, CrashLine::Fault { .. } | CrashLine::Zephyr { .. });
+        if let CrashLine::Fault { registers, .. } | CrashLine::Nuttx { registers, .. } = &said {
             self.registers(registers);
         }
         self.message = PanicMessage::None;
@@ -144,6 +150,13 @@ impl OpenCrash {
                 Kind::Exception if finding.said.is_none() => finding.said = Some(what),
                 _ => finding.add_detail(&what),
             },
+            CrashLine::Nuttx { what, panic, task, .. } => {
+                finding.task = finding.task.take().or(task);
+                finding.panic = finding.panic.take().or_else(|| panic.map(|panic| *panic));
+                if finding.kind == Kind::Exception && finding.said.is_none() && !what.is_empty() {
+                    finding.said = Some(what);
+                }
+            }
             CrashLine::TaskWatchdog => {
                 self.task_watchdog = true;
                 finding.said = Some("the task watchdog was not reset in time".to_owned());
@@ -156,7 +169,7 @@ impl OpenCrash {
                         self.message = PanicMessage::Lines(0);
                     }
                     match &mut finding.panic {
-                        // A banner comes first, and the place behind it.
+                        // A banner comes first, and the place after it.
                         Some(known) if known.file.is_none() && known.message.is_none() => {
                             *known = *panic;
                         }
@@ -180,6 +193,8 @@ fn kind(said: &CrashLine) -> Option<Kind> {
         CrashLine::Exception { .. } | CrashLine::Guru { .. } | CrashLine::Fault { .. } => {
             Kind::Exception
         }
+        CrashLine::Nuttx { what, .. } if what.is_empty() => Kind::Panic,
+        CrashLine::Nuttx { .. } => Kind::Exception,
         CrashLine::Zephyr { reason, .. } => match *reason {
             STACK_CHECK => Kind::StackOverflow,
             OOPS | PANIC => Kind::Panic,
@@ -197,20 +212,24 @@ fn kind(said: &CrashLine) -> Option<Kind> {
     })
 }
 
-/// Other lines that may stand in front of one that says more of the crash that is open.
+/// Other lines that may come before one that adds to the crash that is open.
 fn apart(said: &CrashLine) -> u32 {
     match said {
+        CrashLine::Nuttx { .. } => APART_NUTTX,
         CrashLine::Abort { .. } | CrashLine::Canary { .. } | CrashLine::Zephyr { .. } => APART,
         CrashLine::Guru { what } if what == "abort" => APART,
         _ => 0,
     }
 }
 
-/// Whether a line says more of the crash that is open, rather than of a new one.
+/// Whether a line adds to the crash that is open, rather than begins a new one.
 fn is_more_of(open: &OpenCrash, kind: Kind, said: &CrashLine) -> bool {
     if matches!(said, CrashLine::Zephyr { .. }) && open.fault {
-        // It comes last, behind registers and traces.
+        // It comes last, after registers and traces.
         return !open.over;
+    }
+    if matches!(said, CrashLine::Nuttx { .. }) {
+        return open.nuttx && !open.over;
     }
     if open.place != DumpPart::Cause {
         return false;
@@ -249,7 +268,7 @@ fn more_exact(first: &Finding, then: Kind) -> Kind {
         (Kind::Exception, Kind::StackOverflow) => then,
         // Zephyr panics on purpose, without a fault in front.
         (Kind::Exception, Kind::Panic) if first.said.is_none() => then,
-        // What ends in `abort()` is one, and what the watchdog says is why.
+        // What ends in `abort()` is one, and the watchdog's text is the reason.
         (Kind::SoftWatchdog, Kind::Abort) => then,
         (first, _) => first,
     }

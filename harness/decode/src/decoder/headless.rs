@@ -5,7 +5,7 @@ use crate::crash_line::CrashLine;
 use crate::finding::{Finding, Kind};
 use crate::stack::{self, StackChip, StackRow};
 
-/// Lines behind the bounds of a stack in which a row is one of it.
+/// Lines after the bounds of a stack in which a row is one of it.
 const BOUNDS_HOLD: u32 = 3;
 
 /// Rows whose addresses follow each other that are a dump: fewer may be quoted or of another kind.
@@ -43,7 +43,7 @@ impl DecoderState {
         self.open(finding);
     }
 
-    /// Whether `text` is a row of a dump that has no head. One row may be anything; one behind the
+    /// Whether `text` is a row of a dump that has no head. One row may be anything; one after the
     /// bounds of a stack, or several whose addresses follow each other, are a dump.
     pub(super) fn headless_row(&mut self, number: u64, text: &str) -> bool {
         if self.open.is_some() || text.trim().is_empty() {
@@ -88,7 +88,7 @@ impl DecoderState {
         }
     }
 
-    /// `<<<stack<<<` behind a few rows is the end of a dump of which nothing else came through.
+    /// `<<<stack<<<` after a few rows is the end of a dump of which nothing else came through.
     pub(super) fn headless_ends(&mut self, number: u64) {
         self.open_rows(None);
         if let Some(open) = &mut self.open {

@@ -17,7 +17,7 @@ pub enum PanicMessage {
     None,
     /// Its lines, of which there are so many.
     Lines(u32),
-    /// In the debug form of a `PanicInfo`: the line behind `message: Some(`.
+    /// In the debug form of a `PanicInfo`: the line after `message: Some(`.
     Info,
     /// That line is next.
     InfoNext,
@@ -72,7 +72,7 @@ impl PanicMessage {
     }
 }
 
-/// What std and defmt write behind a message.
+/// What std and defmt write after a message.
 fn is_note(text: &str) -> bool {
     text.starts_with("note: run with") || text.starts_with("\u{2514}\u{2500}")
 }

@@ -56,7 +56,7 @@ fn one_crash_in_several_words_is_one() {
 }
 
 #[test]
-fn a_watchdog_behind_a_crash_is_not_another_one() {
+fn a_watchdog_after_a_crash_is_not_another_one() {
     let crash = crash();
     let esp32 = "rst:0x7 (TG0WDT_SYS_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\n";
     let rtc = "rst:0x10 (RTCWDT_RTC_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\nets_main.c 371 \n";
@@ -119,7 +119,7 @@ fn an_empty_stack_mark_takes_nothing_of_what_follows() {
     let log = format!("Soft WDT reset\n>>>stack>>>\n{}", crash());
     assert_eq!(crashes(&log), [Kind::SoftWatchdog, Kind::Exception]);
     assert!(decode(&log)[0].cut);
-    // Rows long behind the mark are of another dump.
+    // Rows long after the mark are of another dump.
     let log = "Abort called\n>>>stack>>>\na\nb\nc\nd\n40201f20 40201f20\n";
     assert_eq!(values(&decode(log)[0], Role::Stack), [] as [u32; 0]);
 }

@@ -9,7 +9,7 @@ use crate::stack::{self, StackChip, StackRow};
 /// (the Arduino core's) has 1,024 words, and few of them are.
 pub const MOST_WORDS: usize = 512;
 
-/// Lines of other text behind the mark of a stack that has no rows.
+/// Lines of other text after the mark of a stack that has no rows.
 const NO_ROWS: u32 = 3;
 
 /// Digits of what is a damaged word of a stack rather than something else.
@@ -35,7 +35,7 @@ pub struct OpenCrash {
     pub message: PanicMessage,
     /// The crash before it, if it may be this one, printed again.
     pub before: Option<Box<Finding>>,
-    /// The firmware, or the next line behind the dump, said that the dump is over.
+    /// The firmware, or the next line after the dump, shows that the dump is over.
     pub ended: bool,
     /// Nothing more of it comes.
     pub over: bool,
@@ -43,6 +43,8 @@ pub struct OpenCrash {
     pub guru: bool,
     /// In the words of Zephyr or of a bare handler, which name one crash several times.
     pub fault: bool,
+    /// In the words of NuttX, which prints the fault, an assertion and the registers one after the other.
+    pub nuttx: bool,
     /// The task watchdog of ESP-IDF said why.
     pub task_watchdog: bool,
     /// A word of the stack that the end of a line cut in two, and that line.
@@ -63,7 +65,7 @@ pub enum DumpPart {
     Cause,
     Stack,
     Backtrace,
-    Behind,
+    After,
 }
 
 impl OpenCrash {
@@ -78,6 +80,7 @@ impl OpenCrash {
             over: false,
             guru: false,
             fault: false,
+            nuttx: false,
             task_watchdog: false,
             half: (0, String::new()),
             rows: 0,
@@ -88,7 +91,7 @@ impl OpenCrash {
         }
     }
 
-    /// A mark without rows: somebody wrote about stack dumps.
+    /// A mark without rows: it is text about stack dumps.
     pub fn is_empty(&self) -> bool {
         self.finding.kind == Kind::StackDump && self.rows == 0
     }
@@ -128,7 +131,7 @@ impl OpenCrash {
         match line {
             CrashLine::StackEnds => {
                 self.drop_half();
-                self.place = DumpPart::Behind;
+                self.place = DumpPart::After;
             }
             CrashLine::FailedAllocation { caller, bytes } => {
                 if let Some(caller) = caller {
@@ -149,7 +152,7 @@ impl OpenCrash {
                 }
                 self.details = true;
                 self.ended = true;
-                self.place = DumpPart::Behind;
+                self.place = DumpPart::After;
             }
             CrashLine::BacktraceBegins => {
                 self.ended = true;
@@ -191,7 +194,7 @@ impl OpenCrash {
         self.drop_half();
         self.ended = true;
         if self.place == DumpPart::Stack {
-            self.place = DumpPart::Behind;
+            self.place = DumpPart::After;
         }
     }
 
@@ -199,12 +202,12 @@ impl OpenCrash {
     pub fn over(&mut self) {
         self.ended();
         self.over = true;
-        self.place = DumpPart::Behind;
+        self.place = DumpPart::After;
     }
 
     /// Whether `text` is part of a stack dump or of a backtrace, and takes it.
     pub fn dump(&mut self, number: u64, text: &str) -> bool {
-        // Rust's handler of exceptions prints them without a head, behind the registers.
+        // Rust's handler of exceptions prints them without a head, after the registers.
         let bare = self.fault && self.details && self.place == DumpPart::Cause;
         if bare && matches!(backtrace_entry(text), Some(Ok(_))) {
             self.place = DumpPart::Backtrace;
@@ -240,7 +243,7 @@ impl OpenCrash {
         let row = stack::row(if in_stack { &self.half.1 } else { "" }, text)
             // Without the mark in front, only whole rows count.
             .filter(|row| in_stack || (self.place == DumpPart::Cause && row.is_whole()))
-            // A few digits right behind the mark are no half of a word.
+            // A few digits right after the mark are no half of a word.
             .filter(|row| self.rows > 0 || row.address.is_some() || !row.words.is_empty());
         let Some(row) = row else { return head.is_some() };
         self.place = DumpPart::Stack;
@@ -287,7 +290,7 @@ impl OpenCrash {
         }
     }
 
-    /// What stood at the end of a row and has no second half is damaged.
+    /// What is at the end of a row and has no second half is damaged.
     fn drop_half(&mut self) {
         let (line, half) = std::mem::take(&mut self.half);
         // A few digits may be anything: a counter that a tool writes in front of a blank line.
@@ -296,7 +299,7 @@ impl OpenCrash {
         }
     }
 
-    /// A line of other text; whether the crash is still open behind it.
+    /// A line of other text; whether the crash is still open after it.
     pub fn other(&mut self, patience: u32) -> bool {
         self.other += 1;
         if self.place == DumpPart::Stack && self.rows == 0 && self.other > NO_ROWS {
@@ -304,7 +307,7 @@ impl OpenCrash {
                 return false;
             }
             self.finding.cut = true;
-            self.place = DumpPart::Behind;
+            self.place = DumpPart::After;
         }
         self.other <= patience
     }
@@ -340,7 +343,8 @@ impl OpenCrash {
 
 /// Return addresses that dumps name as such.
 fn named(registers: &Registers) -> Option<u32> {
-    ["ra", "lr", "rtn_addr"].iter().find_map(|name| registers.others.get(name)).copied()
+    let other = |name: &&str| u32::try_from(*registers.others.get(*name)?).ok();
+    ["ra", "lr", "rtn_addr"].iter().find_map(other)
 }
 
 pub fn add(finding: &mut Finding, role: Role, value: Option<u32>) {

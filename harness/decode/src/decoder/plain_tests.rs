@@ -1,7 +1,8 @@
 //! A line without a mark takes a short way through the decoder. Each line that takes it in any test of
 //! this crate is checked: no reader has anything to read in it.
 
-use super::{Decoder, build, mentioned_exception, next_mark};
+use super::Decoder;
+use super::pieces::{build, mentioned_exception, next_mark};
 use crate::crash_line::{CrashLine, without_logger};
 use crate::finding::Finding;
 use crate::marks;

@@ -6,20 +6,20 @@ use super::{DecoderState, OnFinding};
 use crate::finding::{Finding, Kind};
 use crate::start::RomStart;
 
-/// Lines that may stand behind a crash without showing that the firmware runs again: other tasks
+/// Lines that may stand after a crash without showing that the firmware runs again: other tasks
 /// write while one of them crashes.
 pub const SPOKEN: u32 = 3;
-/// The same, behind a dump that is complete.
-const SPOKEN_BEHIND: u32 = 1;
+/// The same, after a dump that is complete.
+const SPOKEN_AFTER: u32 = 1;
 
 impl DecoderState {
     pub(super) fn start(&mut self, number: u64, start: RomStart, found: OnFinding<'_>) {
         let open = self.coming().map(|finding| finding.kind);
         let complete =
-            self.open.as_ref().is_none_or(|open| open.place == DumpPart::Behind || open.is_empty());
+            self.open.as_ref().is_none_or(|open| open.place == DumpPart::After || open.is_empty());
         let explained = match start.by_watchdog() {
-            // Behind a crash the watchdog only ends it, unless the firmware has run since.
-            true => self.spoke.is_some_and(|n| n <= if complete { SPOKEN_BEHIND } else { SPOKEN }),
+            // After a crash the watchdog only ends it, unless the firmware has run since.
+            true => self.spoke.is_some_and(|n| n <= if complete { SPOKEN_AFTER } else { SPOKEN }),
             false => open.is_some(),
         };
         self.close(Some(&start).filter(|_| explained), found);

@@ -57,7 +57,7 @@ fn a_dump_of_the_arduino_core_is_one_finding() {
 }
 
 #[test]
-fn an_old_core_tells_the_context_before_the_stack() {
+fn an_old_core_prints_the_context_before_the_stack() {
     // The dump that a reader reported under the article this firmware goes back to, cut as there.
     let log = "Exception (29):\n\
         epc1=0x4000e1b2 epc2=0x00000000 epc3=0x00000000 excvaddr=0x00000000 depc=0x00000000\n\n\
@@ -72,7 +72,7 @@ fn an_old_core_tells_the_context_before_the_stack() {
 }
 
 #[test]
-fn the_sdks_form_and_the_other_causes_are_told_apart() {
+fn the_sdks_form_and_the_other_causes_are_distinguished() {
     let sdk = "Fatal exception (28):\nepc1=0x4000df64, epc2=0x00000000, epc3=0x00000000, \
                excvaddr=0x7fffffff, depc=0x00000000\n";
     let found = decode(sdk);
@@ -114,7 +114,7 @@ fn what_was_noticed_keeps_its_name_under_the_head_of_an_exception() {
 }
 
 #[test]
-fn a_panic_in_other_words_counts_behind_the_cut_line_only() {
+fn a_panic_in_other_words_counts_after_the_cut_line_only() {
     assert_eq!(kinds(&format!("{CUT}\nPanic heap corrupt\n{STACK}")), [Kind::Panic]);
     assert_eq!(kinds("Panic heap corrupt\n"), []);
 }
@@ -149,7 +149,7 @@ rst:0xc (SW_CPU_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)
 }
 
 #[test]
-fn watchdogs_are_told_apart() {
+fn watchdogs_are_distinguished() {
     let rom4 = ROM.replace("cause:2", "cause:4");
     let found = decode(&format!("up\n{rom4}"));
     assert_eq!(found.len(), 1);
@@ -163,7 +163,7 @@ fn watchdogs_are_told_apart() {
     assert_eq!(kinds("\x7f\x01\nwdt reset\nload 0x4010f000\n"), [Kind::HardwareWatchdog]);
     let loader = decode(" ets Jan  8 2013,rst cause:4, boot mode:(1,7)\n\nwdt reset\n");
     assert!(loader[0].words().contains("EN"), "{}", loader[0].words());
-    // After a dump the hardware watchdog only ended what the software one told of.
+    // After a dump the hardware watchdog only ended what the software one reported.
     assert_eq!(
         kinds(&format!("Soft WDT reset\n\n{STACK}\n{rom4}")),
         [Kind::SoftWatchdog, Kind::Start]
@@ -181,7 +181,7 @@ fn a_board_that_starts_and_starts_is_in_a_boot_loop() {
     let loops: Vec<&Finding> = found.iter().filter(|f| f.kind == Kind::BootLoop).collect();
     let [told] = &loops[..] else { panic!("told once: {found:#?}") };
     assert_eq!(told.evidence.len(), 3);
-    // By the crashes: a start that nobody crashed before counts for nothing.
+    // By the crashes: a start without a crash before it does not count.
     assert_eq!(told.evidence[0].line, 10);
     assert!(told.words().contains("3 starts"), "{}", told.words());
     assert_eq!(found.iter().filter(|f| f.kind == Kind::Exception).count(), 5);
@@ -194,7 +194,7 @@ fn a_board_that_starts_and_starts_is_in_a_boot_loop() {
 fn a_board_that_restarts_on_purpose_is_in_none() {
     let round = format!("{ROM}Build: 1\nESP8266 Mode: MQTT Client Running\nRestarting\n");
     assert!(!kinds(&round.repeat(8)).contains(&Kind::BootLoop));
-    // A firmware that says something else, at some length.
+    // A firmware that prints something else, at some length.
     let round = format!("{ROM}{}", "working\n".repeat(80));
     assert!(!kinds(&round.repeat(8)).contains(&Kind::BootLoop));
     // Two crashes are no loop.
@@ -224,7 +224,7 @@ fn signs_of_a_brownout_are_judged_with_what_they_rest_on() {
 #[test]
 fn garbage_that_the_wrong_rate_makes_is_no_brownout() {
     let garbage = "\u{2e2e}\u{2e2e}\u{2e2e}\u{2e2e}\u{2e2e}\n".repeat(4);
-    // Read at the ROM's rate, all that the firmware says is garbage.
+    // Read at the ROM's rate, all that the firmware prints is garbage.
     assert!(!kinds(&format!("{ROM}{garbage}").repeat(3)).contains(&Kind::Brownout));
     // A crash explains its start.
     let log = format!("{ROM}Connecting to it\nException (28):\n{REGISTERS}\n{garbage}{ROM}");
@@ -239,7 +239,7 @@ fn garbage_that_the_wrong_rate_makes_is_no_brownout() {
     let loader = ROM.replace("(3,6)", "(1,6)");
     let log = format!("{ROM}Connecting to it\n{garbage}{loader}");
     assert!(!kinds(&log).contains(&Kind::Brownout));
-    // An illegal instruction that the core's own handler tells of is a bug like any other.
+    // An illegal instruction that the core's own handler reports is a bug like any other.
     let round = format!("{ROM}Exception (0):\n{REGISTERS}\n");
     assert!(!kinds(&round.repeat(4)).contains(&Kind::Brownout));
     // A clean restart has none before it.

@@ -155,6 +155,56 @@ fn fatal_errors_of_zephyr_are_one_finding_each() {
 }
 
 #[test]
+fn a_call_trace_of_zephyr_that_has_return_addresses_alone_is_part_of_its_crash() {
+    let log = "E:  mcause: 5, Load access fault\nE:   mtval: 0\nE:      ra: 4200111a\n\
+        E:    mepc: 42001112\nE: \nE: call trace:\nE:       0: ra: 4200111a\n\
+        E:       1: ra: 42002222\nE: \nE: >>> ZEPHYR FATAL ERROR 0: CPU exception on CPU 0\n";
+    assert_eq!(values(&case(log), Role::Ra), [0x4200_111a, 0x4200_111a, 0x4200_2222]);
+}
+
+#[test]
+fn registers_of_64_bits_are_reported_and_are_not_damaged() {
+    let crash = case(include_str!("../../cases/zephyr-riscv64.log"));
+    assert_eq!(crash.damaged, []);
+    let others = &crash.registers.others;
+    assert_eq!((others["mepc"], others["mtval"]), (0xffff_ffff_8000_12fa, 0xffff_ffff_8000_0010));
+    let shown = crash.decoded(None).registers["mepc"].to_string();
+    assert_eq!(shown, "0xffffffff800012fa");
+    let crash = case(include_str!("../../cases/zephyr-arm64.log"));
+    assert_eq!((crash.kind, crash.damaged.len()), (Kind::Exception, 0));
+    assert_eq!((crash.registers.epc1, crash.registers.excvaddr), (Some(0x4000_1a2c), Some(8)));
+    assert_eq!(crash.registers.others["esr"], 0x9600_0046);
+    assert!(crash.words().contains("Data Abort"), "{}", crash.words());
+    assert_eq!(crash.task.as_deref(), Some("main"));
+}
+
+#[test]
+fn a_crash_of_nuttx_is_one_finding_with_its_registers() {
+    let place = |crash: &Finding| crash.panic.as_ref().map(Panic::place).unwrap_or_default();
+    let crash = case(include_str!("../../cases/nuttx-riscv64.log"));
+    assert_eq!((crash.kind, crash.line), (Kind::Exception, 1));
+    assert!(crash.words().contains("Load access fault"), "{}", crash.words());
+    assert_eq!((crash.registers.epc1, crash.registers.excvaddr), (Some(0x8000_ad8a), Some(8)));
+    assert_eq!(crash.registers.others["ra"], 0x8000_7d72);
+    assert_eq!(crash.task.as_deref(), Some("hello"));
+    assert_eq!(place(&crash), "common/riscv_exception.c:131");
+    let crash = case(include_str!("../../cases/nuttx-riscv32.log"));
+    assert_eq!((crash.kind, crash.task.as_deref()), (Kind::Panic, Some("init")));
+    assert_eq!(place(&crash), "chip/esp32c3_irq.c:312");
+    assert_eq!(values(&crash, Role::Epc1), [0x4200_3f5e]);
+    assert!(values(&crash, Role::Stack).contains(&0x4200_5678));
+    let crash = case(include_str!("../../cases/nuttx-xtensa.log"));
+    assert_eq!((crash.kind, crash.registers.cause), (Kind::Exception, Some(29)));
+    assert_eq!(values(&crash, Role::Epc1), [0x400d_1234]);
+    assert_eq!(crash.task.as_deref(), Some("nsh_main"));
+    let crash = case(include_str!("../../cases/nuttx-arm.log"));
+    assert_eq!((crash.kind, crash.line), (Kind::Exception, 1));
+    assert_eq!(values(&crash, Role::Epc1), [0x0800_4678]);
+    assert_eq!(crash.registers.others["cfsr"], 0x8200);
+    assert_eq!(place(&crash), "armv7-m/arm_hardfault.c:175");
+}
+
+#[test]
 fn a_hard_fault_of_a_bare_cortex_m_is_an_exception() {
     let log = "HardFault: CFSR=0x00000082 at 0x00000004 pc=0x00001234 lr=0x00001235\n\
         r4=0x00000000 r5=0x00000000\n\n>>>stack>>>\n\nctx: cont\nsp: 2000ff00 end: 20010000 offset: 0000\n\
@@ -267,7 +317,7 @@ fn dumps_without_their_head_are_reported_and_cut() {
         assert_eq!((crash.kind, crash.line, crash.cut), (Kind::StackDump, 2, true), "{log}");
         assert_eq!(values(&crash, Role::Stack), words, "{log}");
     }
-    // Without the mark, behind a cause.
+    // Without the mark, after a cause.
     let crash = case(&format!("Exception (29):\n{REGISTERS}\n{rows}<<<stack<<<\n"));
     assert_eq!((values(&crash, Role::Stack), crash.cut), (words.to_vec(), false));
     // Nothing but paint.

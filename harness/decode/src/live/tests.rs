@@ -60,7 +60,7 @@ fn a_crash_is_known_by_its_first_line_and_complete_when_the_chip_starts() {
 }
 
 #[test]
-fn somebodys_words_about_a_stack_dump_are_no_open_crash() {
+fn text_about_a_stack_dump_is_no_open_crash() {
     let mut decoder = LiveDecoder::new(LoopRule::default());
     decoder.sign(1, b">>>stack>>>\n", |_| panic!("nothing to find"));
     assert_eq!(decoder.open(), None);
@@ -71,7 +71,7 @@ fn somebodys_words_about_a_stack_dump_are_no_open_crash() {
 #[test]
 fn text_far_from_a_sign_is_not_decoded_and_what_is_kept_of_it_is_bounded() {
     let mut decoder = LiveDecoder::new(LoopRule::default());
-    let flood = b"all is well, nothing to tell of it\n".repeat(10_000);
+    let flood = b"all is well, nothing of interest here\n".repeat(10_000);
     decoder.plain(1, &flood, |_| panic!("nothing to find"));
     assert_eq!((decoder.next, decoder.before.len()), (1, BEFORE));
     decoder.plain(10_001, &vec![b'x'; 100_000], |_| panic!("nothing to find"));
@@ -104,7 +104,7 @@ proptest! {
         lines in prop::collection::vec(prop_oneof![
             8 => line(),
             // Well over a boot loop's bound: passed over, empty lines count as others do.
-            1 => (100usize..150).prop_map(|n| b"all is well, nothing to tell of it\n".repeat(n)),
+            1 => (100usize..150).prop_map(|n| b"all is well, nothing of interest here\n".repeat(n)),
         ], 0..40)
     ) {
         let mut log = lines.join(&b'\n');

@@ -214,7 +214,7 @@ fn what_tools_put_on_each_line_hides_nothing() {
         assert!(!bare.is_empty(), "{dump}");
         let bare_without_lines = without_lines(bare.clone());
         for (name, tool) in TOOLS {
-            // A line with nothing but an address says too little to make up for another word.
+            // A line with nothing but an address is too little to make up for another word.
             let varies = matches!(name, "over the end of a month" | "levels");
             if varies && dump.contains("panicked at") {
                 continue;

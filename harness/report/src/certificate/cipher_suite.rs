@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn suites_are_told_by_name_and_number() {
+    fn suites_are_found_by_name_and_number() {
         assert_eq!(CipherSuite(0xc02f).to_string(), "ECDHE-RSA-AES128-GCM-SHA256 (0xC02F)");
         assert_eq!(CipherSuite(0xfafa).to_string(), "0xFAFA");
         assert!(SUITES.is_sorted_by_key(|(number, _)| *number));

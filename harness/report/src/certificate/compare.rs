@@ -10,7 +10,7 @@ use super::noise::{CostChange, CostFigure};
 use super::profile::kept_records;
 use super::words;
 
-/// What a difference means to who relies on the broker; the worst stands first.
+/// What a difference means for users of the broker; the worst comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Meaning {
@@ -114,7 +114,7 @@ pub fn differences(before: &Certificate, now: &Certificate) -> Differences {
     let mut only_before = Vec::new();
     for was in &before.cases {
         match now.cases.iter().find(|case| case.id == was.id) {
-            // It puts load on a broker, and nobody allowed that: left out on purpose.
+            // It puts load on a broker and was not allowed: left out on purpose.
             Some(is) if left_out(was) || left_out(is) => {
                 let came = (words::outcome(was), words::outcome(is));
                 all.differ(Some(&was.id), "outcome", came.0, came.1);
@@ -208,7 +208,7 @@ impl Found {
                 let once = |free: u64| Range::of([free]);
                 let what = "lowest free heap with the profile, B";
                 let figures = (once(of.lowest_free), once(to.lowest_free));
-                // Of the same case its own figures tell more.
+                // The figures of the case itself are more exact.
                 if of.case != to.case {
                     self.figure(None, what, CostFigure::Handshake, figures);
                 }
@@ -232,7 +232,7 @@ impl Found {
                 self.add(id, "outcome", come_of(was), come_of(is), meaning);
             }
         }
-        // What differs for an outcome of another kind is told by that.
+        // Another outcome explains the other differences.
         if was.outcome != Outcome::Connected || is.outcome != Outcome::Connected {
             return;
         }
@@ -252,7 +252,7 @@ impl Found {
     ) {
         let meaning = match (before, now) {
             (Some(was), Some(is)) => {
-                match (figure.stands(case.unwrap_or_default(), was, is), figure.is_heap()) {
+                match (figure.change(case.unwrap_or_default(), was, is), figure.is_heap()) {
                     (CostChange::Same, _) => return,
                     (CostChange::Lower, true) | (CostChange::Higher, false) => Meaning::Worse,
                     (CostChange::Higher, true) | (CostChange::Lower, false) => Meaning::Better,

@@ -15,11 +15,11 @@ use crate::record::CERTIFICATE;
 
 /// No certificate is larger, bytes: what is, is another file.
 const MOST: u64 = 16 << 20;
-/// What stands before the digest. A line break is none of a string's in JSON, so no text of a
+/// What comes before the digest. A JSON string has no line break, so no text of a
 /// board's can look like it.
 const BEFORE: &str = "\n  \"digest\": \"";
-/// What stands behind it: the digest is the last of the fields.
-const BEHIND: &str = "\"\n}\n";
+/// What follows it: the digest is the last field.
+const AFTER: &str = "\"\n}\n";
 
 /// A certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +45,7 @@ pub enum CertificateError {
         path: PathBuf,
     },
     /// It stops in the middle.
-    #[error("{} stops at line {line}, column {column}, and is not whole. Copy it again, or make it anew of its record", path.display())]
+    #[error("{} stops at line {line}, column {column}, and is incomplete. Copy it again, or make it again from its record", path.display())]
     Cut {
         /// The file.
         path: PathBuf,
@@ -83,14 +83,14 @@ pub enum CertificateError {
     },
     /// It is not what was written.
     #[error(
-        "{} was changed since it was written: its digest says {says}, and what stands in it has {is}. Take the one that the run left, or make it anew of its record",
+        "{} was changed since it was written: its digest is {written}, and its contents have {is}. Take the one that the run left, or make it again from its record",
         path.display()
     )]
     Edited {
         /// The file.
         path: PathBuf,
-        /// The digest that stands in it.
-        says: String,
+        /// The digest in the file.
+        written: String,
         /// The digest of the rest.
         is: String,
     },
@@ -102,7 +102,7 @@ pub fn seal(certificate: &mut Certificate) -> String {
     let text = serde_json::to_string_pretty(certificate).expect("keys are strings") + "\n";
     let mut text = plain_json(&text).into_owned();
     certificate.digest = hex(&Sha256::digest(&text));
-    text.insert_str(text.len() - BEHIND.len(), &certificate.digest);
+    text.insert_str(text.len() - AFTER.len(), &certificate.digest);
     text
 }
 
@@ -166,29 +166,29 @@ fn parse(path: &Path, text: &[u8]) -> Result<Certificate, CertificateError> {
     }
     let is = hex(&Sha256::digest(without_digest(text)));
     if is != certificate.digest {
-        let says = certificate.digest;
-        return Err(CertificateError::Edited { path: path.into(), says, is });
+        let written = certificate.digest;
+        return Err(CertificateError::Edited { path: path.into(), written, is });
     }
     Ok(certificate)
 }
 
-/// The bytes with the digest taken out, or all of them where it does not stand in its place.
+/// The bytes without the digest, or all of them if it is not in its place.
 fn without_digest(text: &[u8]) -> Vec<u8> {
-    let length = BEFORE.len() + 64 + BEHIND.len();
+    let length = BEFORE.len() + 64 + AFTER.len();
     let end = text.len().checked_sub(length).map(|at| &text[at..]);
     let hex = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
     let in_its_place = end.is_some_and(|end| {
         end.starts_with(BEFORE.as_bytes())
-            && end.ends_with(BEHIND.as_bytes())
+            && end.ends_with(AFTER.as_bytes())
             && end[BEFORE.len()..BEFORE.len() + 64].iter().all(hex)
     });
     match in_its_place {
-        true => [&text[..text.len() - 64 - BEHIND.len()], BEHIND.as_bytes()].concat(),
+        true => [&text[..text.len() - 64 - AFTER.len()], AFTER.as_bytes()].concat(),
         false => text.to_vec(),
     }
 }
 
-/// The first key that stands in what was found and is not known, with the way to it.
+/// The first key of `found` that is not known, with its path.
 fn stray(found: &Value, known: &Value) -> Option<String> {
     match (found, known) {
         (Value::Object(found), Value::Object(known)) => found.iter().find_map(|(key, value)| {

@@ -13,7 +13,7 @@ use crate::reporters::Reporter;
 use hilrig_file::WholeFile;
 
 /// Writes `certificate.json` and `certificate.md` when the certification of a broker is over. Of one that
-/// was cut short there is none: its cases stand in the events.
+/// was cut short there is none: its cases are in the events.
 pub struct CertificateFiles {
     run: RunModel,
     record: PathBuf,

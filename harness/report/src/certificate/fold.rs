@@ -1,4 +1,4 @@
-//! What the events of a certification come to.
+//! The certification of a broker, folded from its events.
 
 use hilrig_core::certify::certificate::CERTIFICATE_SCHEMA;
 use hilrig_core::certify::matrix::CASES;
@@ -25,7 +25,7 @@ pub struct Certification {
     pub require: Vec<String>,
     /// Every result, where cases are repeated.
     repetitions: Vec<CaseResult>,
-    /// What was told at the end.
+    /// The event at its end.
     pub ended: Option<CertifyEnded>,
 }
 
@@ -35,7 +35,7 @@ impl Certification {
         Tally::of(&self.cases)
     }
 
-    /// The certificate, once all was told; its digest is still to be filled in.
+    /// The certificate, after the last event; its digest is filled in later.
     pub(crate) fn certificate(&self, run: &RunStarted) -> Option<Certificate> {
         let ended = self.ended.as_ref()?;
         let profile = profile(&self.cases, &ended.facts);
@@ -59,7 +59,7 @@ impl Certification {
         })
     }
 
-    /// Takes what was told of a certification in; `false` for what is about something else.
+    /// Takes an event; `false` if it is about something else.
     pub(crate) fn take(all: &mut Vec<Certification>, what: &What) -> bool {
         match what {
             What::CertifyStarted(CertifyStarted { broker, cases, repeat, require }) => {
@@ -122,7 +122,7 @@ fn of<'a>(all: &'a mut Vec<Certification>, broker: &str) -> &'a mut Certificatio
     &mut all[at]
 }
 
-/// Where a case stands in the matrix; one that another hilrig told of comes last.
+/// The place of a case in the matrix; one that this hilrig does not know comes last.
 fn place(id: &str) -> usize {
     CASES.iter().position(|case| case.id == id).unwrap_or(CASES.len())
 }

@@ -45,7 +45,7 @@ pub fn markdown(certificate: &Certificate) -> String {
         text.push_str(&row(case));
     }
     found(certificate, &mut text);
-    not_held(certificate, &mut text);
+    failed(certificate, &mut text);
     others(certificate, &mut text);
     not_run(certificate, &mut text);
     if !certificate.digest.is_empty() {
@@ -127,31 +127,31 @@ fn required(certificate: &Certificate, text: &mut String) {
     }
 }
 
-/// What the cases found, whole: a return code or a time stands at the end of it.
+/// What the cases found, in full: a return code or a time is at the end.
 fn found(certificate: &Certificate, text: &mut String) {
-    let told = |case: &CaseResult| {
+    let items = |case: &CaseResult| {
         let repetitions = words::repetitions(case);
         let found = words::found(case).map(String::from);
         let text: Vec<String> = repetitions.into_iter().chain(found).collect();
         (!text.is_empty()).then(|| (case.id.clone(), text.join("; ")))
     };
-    let told: Vec<_> = certificate.cases.iter().filter_map(told).collect();
-    if told.is_empty() {
+    let items: Vec<_> = certificate.cases.iter().filter_map(items).collect();
+    if items.is_empty() {
         return;
     }
     text.push_str("\n### What was found\n\n");
-    for (id, found) in told {
+    for (id, found) in items {
         let _ = writeln!(text, "- {}: {}", code(&id), plain(&words::clip(&found, FOUND)));
     }
 }
 
-fn not_held(certificate: &Certificate, text: &mut String) {
+fn failed(certificate: &Certificate, text: &mut String) {
     let mut cases =
         certificate.cases.iter().filter(|case| case.verdict == Verdict::NotHeld).peekable();
     if cases.peek().is_none() {
         return;
     }
-    text.push_str("\n### Not held\n\n");
+    text.push_str("\n### Failed\n\n");
     for case in cases {
         let _ = write!(text, "- {}, {}: ", code(&case.id), code(&words::clip(&case.title, CELL)));
         let found = words::clip(&case.evidence.found, CELL);
@@ -159,21 +159,21 @@ fn not_held(certificate: &Certificate, text: &mut String) {
         if let Some(said) = &case.evidence.said {
             let line = case.evidence.log_line.map(|line| format!(" (boot log, line {line})"));
             let said = code(&words::clip(said, CELL));
-            let _ = write!(text, ". The board said: {said}{}", line.unwrap_or_default());
+            let _ = write!(text, ". The board printed: {said}{}", line.unwrap_or_default());
         }
         let _ = writeln!(text, ". It stands for {}.", plain(&case.seen));
     }
 }
 
 fn others(certificate: &Certificate, text: &mut String) {
-    let told = |case: &CaseResult| Some((case.id.clone(), words::others(case)?));
-    let told: Vec<_> = certificate.cases.iter().filter_map(told).collect();
-    if told.is_empty() {
+    let items = |case: &CaseResult| Some((case.id.clone(), words::others(case)?));
+    let items: Vec<_> = certificate.cases.iter().filter_map(items).collect();
+    if items.is_empty() {
         return;
     }
     let summary = "What other clients met in the same set-up";
     let _ = writeln!(text, "\n<details><summary>{summary}</summary>\n");
-    for (id, words) in told {
+    for (id, words) in items {
         let _ = writeln!(text, "- {}: {}", code(&id), plain(&words::clip(&words, CELL)));
     }
     text.push_str("\n</details>\n");
@@ -187,7 +187,7 @@ fn not_run(certificate: &Certificate, text: &mut String) {
     }
     text.push_str("\n### Not run\n\n");
     for case in cases {
-        let why = case.why.as_deref().unwrap_or("no reason was told");
+        let why = case.why.as_deref().unwrap_or("no reason was reported");
         let outcome = words::outcome_words(case.outcome);
         let _ = writeln!(text, "- {} {outcome}: {}", code(&case.id), code(&words::clip(why, CELL)));
     }
@@ -208,7 +208,7 @@ fn sign(case: &CaseResult) -> &'static str {
     }
 }
 
-/// The rig's own words as they are. Where a text from outside stands in them that could be markup, a
+/// The rig's own words as they are. Where they hold a text from outside that could be markup, a
 /// mention or a link, they are code.
 fn plain(text: &str) -> String {
     let word = |c: char| c.is_ascii_alphanumeric() || " .,:;()+-/#'–…".contains(c);

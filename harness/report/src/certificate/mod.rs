@@ -1,4 +1,4 @@
-//! The certificate of a broker: what the events of a certification come to.
+//! The certificate of a broker: folded from events, compared, judged and written.
 
 mod cipher_suite;
 mod compare;

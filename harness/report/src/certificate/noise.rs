@@ -24,7 +24,7 @@ pub(crate) enum CostFigure {
     HandshakeBytes,
 }
 
-/// How a figure of a case stands to that of another certificate.
+/// How a figure of a case compares with that of another certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CostChange {
     /// Within the noise.
@@ -81,9 +81,9 @@ impl CostFigure {
         }
     }
 
-    /// How `now` stands to `before`. What both reach is the same; between what they do not, the gap must be
+    /// How `now` compares with `before`. What both reach is the same; between what they do not, the gap must be
     /// larger than the noise: the wider of the two, and at least the usual one.
-    pub fn stands(self, id: &str, before: Range<u64>, now: Range<u64>) -> CostChange {
+    pub fn change(self, id: &str, before: Range<u64>, now: Range<u64>) -> CostChange {
         let widest = (before.highest - before.lowest).max(now.highest - now.lowest);
         let usual = match before.measured.max(now.measured) >= SHOWN_BY {
             true if self.is_heap() => HEAP,
@@ -112,19 +112,19 @@ mod tests {
     #[test]
     fn the_usual_noise_counts_until_repetitions_show_it() {
         let one = |figure: u64| range(figure, figure, 1);
-        let stands = |id, before, now| CostFigure::Handshake.stands(id, before, now);
-        assert_eq!(stands("control", one(20_000), one(19_744)), CostChange::Same);
-        assert_eq!(stands("control", one(20_000), one(19_743)), CostChange::Lower);
-        assert_eq!(stands("control", one(19_743), one(20_000)), CostChange::Higher);
-        assert_eq!(stands("byte-by-byte", one(20_000), one(18_000)), CostChange::Same);
-        assert_eq!(stands("byte-by-byte", one(20_000), one(17_951)), CostChange::Lower);
-        // Five repetitions that differ by little say more than the usual noise, four do not.
+        let change = |id, before, now| CostFigure::Handshake.change(id, before, now);
+        assert_eq!(change("control", one(20_000), one(19_744)), CostChange::Same);
+        assert_eq!(change("control", one(20_000), one(19_743)), CostChange::Lower);
+        assert_eq!(change("control", one(19_743), one(20_000)), CostChange::Higher);
+        assert_eq!(change("byte-by-byte", one(20_000), one(18_000)), CostChange::Same);
+        assert_eq!(change("byte-by-byte", one(20_000), one(17_951)), CostChange::Lower);
+        // Five repetitions that differ by little count more than the usual noise, four do not.
         let five = range(20_000, 20_100, 5);
-        assert_eq!(stands("byte-by-byte", five, one(19_743)), CostChange::Lower);
-        assert_eq!(stands("byte-by-byte", range(20_000, 20_100, 4), one(19_743)), CostChange::Same);
-        // And those that differ by more say that, too.
+        assert_eq!(change("byte-by-byte", five, one(19_743)), CostChange::Lower);
+        assert_eq!(change("byte-by-byte", range(20_000, 20_100, 4), one(19_743)), CostChange::Same);
+        // So do those that differ by more.
         let wide = range(20_000, 23_000, 5);
-        assert_eq!(stands("control", wide, one(17_000)), CostChange::Same);
-        assert_eq!(stands("control", wide, one(16_999)), CostChange::Lower);
+        assert_eq!(change("control", wide, one(17_000)), CostChange::Same);
+        assert_eq!(change("control", wide, one(16_999)), CostChange::Lower);
     }
 }

@@ -1,4 +1,4 @@
-//! What a certification requires beside what the matrix expects, held against what was found.
+//! What a certification requires beside what the matrix expects, compared with what was found.
 
 use hilrig_core::certify::certificate::{Outcome, Profile, Required, RequiredOutcome, Verdict};
 use hilrig_core::certify::{Act, Case, CaseResult, Figure, Requirement};
@@ -61,38 +61,38 @@ fn joined(found: &[&str]) -> String {
 }
 
 fn one(case: &CaseResult) -> (RequiredOutcome, String) {
-    let say = |found: String| format!("{} {found}", case.id);
+    let of_case = |found: String| format!("{} {found}", case.id);
     if case.verdict == Verdict::NotRun {
-        return (RequiredOutcome::NotMeasured, say(words::came_of(case)));
+        return (RequiredOutcome::NotMeasured, of_case(words::came_of(case)));
     }
     if case.unstable() {
-        return (RequiredOutcome::Failed, say(words::repetitions(case).unwrap_or_default()));
+        return (RequiredOutcome::Failed, of_case(words::repetitions(case).unwrap_or_default()));
     }
     if case.verdict == Verdict::NotHeld {
-        return (RequiredOutcome::Failed, say(words::came_of(case)));
+        return (RequiredOutcome::Failed, of_case(words::came_of(case)));
     }
     if case.verdict == Verdict::Held {
-        return (RequiredOutcome::Passed, say(words::came_of(case)));
+        return (RequiredOutcome::Passed, of_case(words::came_of(case)));
     }
     if case.outcome != Outcome::Connected {
-        return (RequiredOutcome::Failed, say(words::came_of(case)));
+        return (RequiredOutcome::Failed, of_case(words::came_of(case)));
     }
     // It connected; what the case is about shows on the wire.
     let known = Case::named(&case.id);
     if known.is_some_and(|known| known.act == Act::Resume) {
         return match case.evidence.wire.iter().any(|seen| seen.resumed) {
-            true => (RequiredOutcome::Passed, say("session resumed".into())),
-            false => (RequiredOutcome::Failed, say("session not resumed".into())),
+            true => (RequiredOutcome::Passed, of_case("session resumed".into())),
+            false => (RequiredOutcome::Failed, of_case("session not resumed".into())),
         };
     }
     if known.is_some_and(|known| known.row == 7) {
         return match kept_records(&case.evidence.wire) {
-            Some(RecordsKept::Yes) => (RequiredOutcome::Passed, say("kept".into())),
-            Some(kept) => (RequiredOutcome::Failed, say(kept.words().into())),
-            None => (RequiredOutcome::NotMeasured, say("no handshake was seen".into())),
+            Some(RecordsKept::Yes) => (RequiredOutcome::Passed, of_case("kept".into())),
+            Some(kept) => (RequiredOutcome::Failed, of_case(kept.words().into())),
+            None => (RequiredOutcome::NotMeasured, of_case("no handshake was seen".into())),
         };
     }
-    (RequiredOutcome::Passed, say("connected".into()))
+    (RequiredOutcome::Passed, of_case("connected".into()))
 }
 
 fn within(
@@ -175,12 +175,12 @@ mod tests {
         let flips = case("resumption", Outcome::Refused, Verdict::Reported);
         let unstable = CaseResult::of_repetitions(&[resumption, flips]).unwrap();
         assert_eq!(outcome("resumption", &[unstable]), Failed);
-        let held = case("control", Outcome::Connected, Verdict::Held);
-        assert_eq!(outcome("control", &[held]), Passed);
+        let passed = case("control", Outcome::Connected, Verdict::Held);
+        assert_eq!(outcome("control", &[passed]), Passed);
     }
 
     #[test]
-    fn limits_are_held_against_the_profile_s_case() {
+    fn limits_are_compared_with_the_profile_s_case() {
         let cases =
             [case("control", Outcome::Connected, Verdict::Held), mfln("mfln-512", 512, true, 512)];
         // 38,352 B in the handshake, 37,000 B after the message.

@@ -10,14 +10,14 @@ use super::words;
 use crate::model::RunModel;
 use crate::reporters::Reporter;
 
-/// Follows a run, to say before its end what of the requirements is not met.
+/// Follows a run, to report before its end which requirements are not met.
 #[derive(Clone, Default)]
 pub struct PolicyWatch {
     run: Arc<Mutex<RunModel>>,
 }
 
 impl PolicyWatch {
-    /// What is not met, in a short line; nothing where everything is. What it was judged by stands in the reports.
+    /// What is not met, in a short line; nothing where everything is. The reports have the reasons.
     pub fn not_met(&self) -> Option<String> {
         let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = Vec::new();

@@ -14,8 +14,8 @@ const WHOLE_RECORD: u16 = 16_384;
 
 /// The profile of these cases at this broker, or none if no case showed one.
 ///
-/// Only what stands as it is in the field counts: the board goes by a root and looks at name and date, nothing
-/// stands between, and the wire shows that both kept to what they agreed on. Suites without forward
+/// Only settings as in the field count: the board trusts a root and checks name and date, nothing is in
+/// between, and the wire shows that both kept to what they agreed on. Suites without forward
 /// secrecy are not recommended, whatever they leave free (RFC 9325, 4.1). Of those within
 /// [`noise::HEAP`] of the most free heap, the safest is taken, then the first.
 pub fn profile(cases: &[CaseResult], broker: &BrokerFacts) -> Option<Profile> {

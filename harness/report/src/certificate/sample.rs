@@ -127,7 +127,7 @@ pub fn beside(mut case: CaseResult, clients: &[(&str, Outcome)]) -> CaseResult {
     case
 }
 
-/// Cases of every kind: held, not held, reported, not run and broken.
+/// Cases of every kind: passed, failed, reported, not run and broken.
 pub fn cases() -> Vec<CaseResult> {
     use Outcome::{Broken, Connected, Measured, NotRun, Refused};
     let both = |outcome| [("rustls", outcome), ("openssl", outcome)];

@@ -9,11 +9,11 @@ use hilrig_core::certify::{Act, Case, Range, Side, Tally, WireSeen};
 use super::cipher_suite::CipherSuite;
 use super::profile::kept_records;
 
-/// How an outcome stands to what was expected.
+/// How an outcome compares with what was expected.
 pub(crate) fn verdict_words(verdict: Verdict) -> &'static str {
     match verdict {
-        Verdict::Held => "held",
-        Verdict::NotHeld => "not held",
+        Verdict::Held => "passed",
+        Verdict::NotHeld => "failed",
         Verdict::Reported => "reported",
         Verdict::NotRun => "not run",
     }
@@ -32,7 +32,7 @@ pub(crate) fn repetitions(case: &CaseResult) -> Option<String> {
     let repetitions = case.repetitions?;
     let Tally { held, not_held, reported, not_run } = repetitions.tally;
     let counts =
-        [(held, "held"), (not_held, "not held"), (reported, "reported"), (not_run, "not run")];
+        [(held, "passed"), (not_held, "failed"), (reported, "reported"), (not_run, "not run")];
     let words: Vec<String> = counts
         .iter()
         .filter(|(count, _)| *count > 0)
@@ -72,8 +72,8 @@ pub(crate) fn spread(case: &CaseResult) -> Option<String> {
 pub(crate) fn found(case: &CaseResult) -> Option<&str> {
     let found = case.evidence.found.as_str();
     let plain = Case::named(&case.id).is_some_and(|known| known.act == Act::Connect);
-    let tells = case.verdict == Verdict::Reported || !plain;
-    (case.verdict != Verdict::NotRun && tells && !found.is_empty()).then_some(found)
+    let is_more = case.verdict == Verdict::Reported || !plain;
+    (case.verdict != Verdict::NotRun && is_more && !found.is_empty()).then_some(found)
 }
 
 /// A requirement and what came of it.
@@ -116,10 +116,10 @@ pub(crate) fn came_of(case: &CaseResult) -> String {
 
 pub(crate) fn tally(tally: &Tally) -> String {
     let Tally { held, not_held, reported, not_run } = tally;
-    format!("{held} held, {not_held} not held, {reported} reported, {not_run} not run")
+    format!("{held} passed, {not_held} failed, {reported} reported, {not_run} not run")
 }
 
-/// The connection that tells most of a case: the last whose handshake was finished, or the last.
+/// The connection that shows most of a case: the last whose handshake was finished, or the last.
 pub(crate) fn telling(case: &CaseResult) -> Option<&WireSeen> {
     let wire = &case.evidence.wire;
     wire.iter().rfind(|seen| seen.finished).or(wire.last())
@@ -163,7 +163,7 @@ pub(crate) fn wire(seen: &WireSeen) -> String {
             (Some(0), _) => continue,
             (Some(number), true) => format!("alert {number} from {from}"),
             (Some(number), false) => format!("warning {number} from {from}"),
-            // Behind a handshake that was finished it is the end, in order.
+            // After a finished handshake it is an orderly end.
             (None, _) if seen.finished => continue,
             (None, _) => format!("an encrypted alert from {from}"),
         });
@@ -274,7 +274,7 @@ pub(crate) fn milliseconds(seconds: f64) -> String {
     format!("{:.0}", seconds * 1e3)
 }
 
-/// `text` of at most so many characters: evidence stands whole in certificate.json.
+/// `text` of at most so many characters: certificate.json has the full evidence.
 pub(crate) fn clip(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((at, _)) => text[..at].to_owned() + "…",

@@ -109,7 +109,7 @@ struct WrittenEntry {
 }
 
 impl Entry {
-    /// What these boots come to.
+    /// The figures of these boots.
     pub fn of(boots: &Boots) -> Entry {
         let only = |set: &std::collections::BTreeSet<String>| {
             set.first().filter(|_| set.len() == 1).cloned()
@@ -147,7 +147,7 @@ impl Baseline {
         let schema = *written.schema.get_ref();
         if schema != SCHEMA {
             let message = format!(
-                "a baseline of schema {schema}, and this hilrig reads {SCHEMA}. Accept the figures anew with `hilrig heap accept`"
+                "a baseline of schema {schema}, and this hilrig reads {SCHEMA}. Accept the figures again with `hilrig heap accept`"
             );
             return Err(FileError::at_span(path, text, written.schema.span(), message));
         }

@@ -1,4 +1,4 @@
-//! Who held the heap, by function, and how two of them compare.
+//! The heap by function, and how two snapshots compare.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,25 +7,25 @@ use hilrig_core::heap::HeapPhase;
 
 use crate::model::BoardModel;
 
-/// Callers that are told one by one.
+/// Callers that are listed one by one.
 pub const MOST_CALLERS: usize = 10;
 
-/// A row of the table of who held the heap.
+/// A row of the table of the heap by function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallerRow {
     /// The function, its address, or words for what is left.
     pub name: String,
     /// Where it is in the source; empty where that is not known.
     pub place: String,
-    /// Bytes that it held.
+    /// Bytes that it has allocated.
     pub bytes: u64,
-    /// Its blocks, where they were told.
+    /// Its blocks, if the board reports them.
     pub blocks: Option<u64>,
 }
 
-/// The rows: the first callers, all others, and what was taken that nobody was told of.
-pub fn caller_rows(told: &HeapCallers) -> Vec<CallerRow> {
-    let (first, more) = told.callers.split_at(told.callers.len().min(MOST_CALLERS));
+/// The rows: the first callers, all others, and what the board did not report.
+pub fn caller_rows(snapshot: &HeapCallers) -> Vec<CallerRow> {
+    let (first, more) = snapshot.callers.split_at(snapshot.callers.len().min(MOST_CALLERS));
     let mut rows: Vec<CallerRow> = first
         .iter()
         .map(|caller| CallerRow {
@@ -45,14 +45,14 @@ pub fn caller_rows(told: &HeapCallers) -> Vec<CallerRow> {
         let sum = |of: fn(&HeapCaller) -> u64| more.iter().map(of).fold(0, u64::saturating_add);
         rows.push(rest("(others)", sum(|c| c.bytes), Some(sum(|c| c.blocks))));
     }
-    rows.extend(told.not_told().map(|bytes| rest("(not told)", bytes, None)));
+    rows.extend(snapshot.not_logged().map(|bytes| rest("(not reported)", bytes, None)));
     rows
 }
 
 /// In words: in which phase, and how much was free.
-pub fn at_lowest(told: &HeapCallers) -> String {
-    let of = told.heap.map_or(String::new(), |heap| format!(" of {heap}"));
-    format!("{}, lowest free {}{of} B", told.phase.name(), told.lowest_free)
+pub fn at_lowest(snapshot: &HeapCallers) -> String {
+    let of = snapshot.heap.map_or(String::new(), |heap| format!(" of {heap}"));
+    format!("{}, lowest free {}{of} B", snapshot.phase.name(), snapshot.lowest_free)
 }
 
 /// A function's share before and now.
@@ -60,9 +60,9 @@ pub fn at_lowest(told: &HeapCallers) -> String {
 pub struct CallerChange {
     /// The function; an address where it is not known.
     pub name: String,
-    /// Bytes that it held before.
+    /// Bytes that it had allocated before.
     pub before: u64,
-    /// Bytes that it holds now.
+    /// Bytes that it has allocated now.
     pub now: u64,
 }
 
@@ -75,7 +75,7 @@ impl CallerChange {
     }
 }
 
-/// Of each phase that both have callers of, the functions that hold another share than before: those
+/// In each phase that both have callers of, the functions whose share changed: those
 /// that grew come first, the most first.
 pub fn compare_callers(
     before: &BTreeMap<HeapPhase, HeapCallers>,
@@ -85,13 +85,13 @@ pub fn compare_callers(
         let before = by_function(before.get(phase)?);
         let now = by_function(now);
         let names: BTreeSet<&String> = before.keys().chain(now.keys()).collect();
-        let held = |of: &BTreeMap<String, u64>, name: &str| of.get(name).copied().unwrap_or(0);
+        let bytes = |of: &BTreeMap<String, u64>, name: &str| of.get(name).copied().unwrap_or(0);
         let mut changes: Vec<CallerChange> = names
             .into_iter()
             .map(|name| CallerChange {
                 name: name.clone(),
-                before: held(&before, name),
-                now: held(&now, name),
+                before: bytes(&before, name),
+                now: bytes(&now, name),
             })
             .filter(|change| change.before != change.now)
             .collect();
@@ -101,18 +101,18 @@ pub fn compare_callers(
     common.collect()
 }
 
-/// The phase at whose lowest point least was free, of those that callers were told of.
+/// The phase at whose lowest point least was free, of those with callers.
 pub fn lowest(board: &BoardModel) -> Option<&HeapCallers> {
-    board.callers.values().min_by_key(|told| told.lowest_free)
+    board.callers.values().min_by_key(|snapshot| snapshot.lowest_free)
 }
 
-fn by_function(told: &HeapCallers) -> BTreeMap<String, u64> {
-    let mut held: BTreeMap<String, u64> = BTreeMap::new();
-    for caller in &told.callers {
-        let bytes = held.entry(caller.name()).or_default();
+fn by_function(snapshot: &HeapCallers) -> BTreeMap<String, u64> {
+    let mut bytes_of: BTreeMap<String, u64> = BTreeMap::new();
+    for caller in &snapshot.callers {
+        let bytes = bytes_of.entry(caller.name()).or_default();
         *bytes = bytes.saturating_add(caller.bytes);
     }
-    held
+    bytes_of
 }
 
 #[cfg(test)]
@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    fn told(callers: &[(u32, Option<&str>, u64)]) -> BTreeMap<HeapPhase, HeapCallers> {
+    fn at_handshake(callers: &[(u32, Option<&str>, u64)]) -> BTreeMap<HeapPhase, HeapCallers> {
         let callers = callers.iter().map(|(address, function, bytes)| HeapCaller {
             address: Some(Hex(*address)),
             bytes: *bytes,
@@ -137,8 +137,9 @@ mod tests {
 
     #[test]
     fn functions_compare_by_name_wherever_the_linker_put_them() {
-        let before = told(&[(16, Some("prepare"), 100), (32, Some("start"), 50), (48, None, 8)]);
-        let now = told(&[
+        let before =
+            at_handshake(&[(16, Some("prepare"), 100), (32, Some("start"), 50), (48, None, 8)]);
+        let now = at_handshake(&[
             (64, Some("prepare"), 100),
             (68, Some("prepare"), 512),
             (80, Some("start"), 20),
@@ -146,9 +147,9 @@ mod tests {
             (96, Some("new"), 24),
         ]);
         let changes = compare_callers(&before, &now).remove(&HeapPhase::Handshake).unwrap();
-        let told: Vec<_> =
+        let found: Vec<_> =
             changes.iter().map(|c| (c.name.as_str(), c.before, c.now, c.difference())).collect();
-        assert_eq!(told, [("prepare", 100, 612, 512), ("new", 0, 24, 24), ("start", 50, 20, -30)]);
+        assert_eq!(found, [("prepare", 100, 612, 512), ("new", 0, 24, 24), ("start", 50, 20, -30)]);
         assert!(compare_callers(&BTreeMap::new(), &now).is_empty());
     }
 }

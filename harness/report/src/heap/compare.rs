@@ -60,7 +60,7 @@ impl Change {
         Some(self.now?.median as i64 - self.before?.median as i64)
     }
 
-    /// The difference for the worse that is not told yet; none where the figure is not judged.
+    /// The largest difference for the worse that is not reported; none where the figure is not judged.
     pub fn allowed(&self) -> Option<i64> {
         let allowed = i64::try_from(allowed(self.metric, self.before?)?).unwrap_or(i64::MAX);
         Some(if self.metric.more_is_worse() { allowed } else { -allowed })
@@ -96,14 +96,14 @@ impl Comparison {
             .any(|c| matches!(c.judged, FigureJudgement::Worse | FigureJudgement::NotMeasured))
     }
 
-    /// Whether something got better by more than the noise: the baseline is due to be accepted anew.
+    /// Whether something got better by more than the noise: the baseline should be accepted again.
     pub fn better(&self) -> bool {
         self.changes.iter().any(|change| change.judged == FigureJudgement::Better)
     }
 }
 
 fn allowed(metric: Metric, before: HeapFigure) -> Option<u64> {
-    Some(metric.least_told()?.max(SPREADS.saturating_mul(before.spread)))
+    Some(metric.least_reported()?.max(SPREADS.saturating_mul(before.spread)))
 }
 
 fn judged(metric: Metric, before: HeapFigure, now: HeapFigure) -> FigureJudgement {
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn growth_is_told_beyond_the_larger_of_256_bytes_and_three_spreads() {
+    fn growth_is_reported_beyond_the_larger_of_256_bytes_and_three_spreads() {
         assert_eq!(judged((40_000, 0), 40_000 - 256), FigureJudgement::Same);
         assert_eq!(judged((40_000, 0), 40_000 - 257), FigureJudgement::Worse);
         assert_eq!(judged((40_000, 100), 40_000 - 300), FigureJudgement::Same);

@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{BoardModel, RunModel};
 
-/// In a key's configuration: the image keeps who holds the heap.
+/// In a key's configuration: the image tracks the callers of the heap.
 const CALLERS: &str = "image=callers";
 
 /// What two boots must have in common for their heap to be compared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Key {
-    /// The kind of board, which says the chip and the firmware's port.
+    /// The kind of board, which implies the chip and the firmware's port.
     pub kind: String,
     /// The firmware's settings, as `field=value` in the fields' order.
     pub configuration: String,
@@ -25,7 +25,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// Whether the image keeps who holds the heap, which may take of it.
+    /// Whether the image tracks the callers of the heap, which may take of it.
     pub fn keeps_callers(&self) -> bool {
         self.configuration.split(' ').any(|word| word == CALLERS)
     }
@@ -75,7 +75,7 @@ impl Metric {
         Metric::ALL.into_iter().find(|metric| metric.name() == name)
     }
 
-    /// Its value in what a phase's samples come to, in its [unit](Metric::unit).
+    /// Its value over a phase's samples, in its [unit](Metric::unit).
     pub fn of(self, low: &HeapLow) -> Option<u64> {
         match self {
             Metric::LowestFree => Some(low.lowest_free),
@@ -108,12 +108,12 @@ impl Metric {
         matches!(self, Metric::Fragmentation | Metric::Stack)
     }
 
-    /// A change for the worse that is never told, however small the spread; none where the figure is shown
+    /// A change for the worse that is never reported, however small the spread; none where the figure is shown
     /// and not judged.
     ///
     /// 256 bytes are one more small allocation with its header. Fragmentation is that of a moment, in which
     /// one segment on its way can double it: what it costs a board shows in the largest block.
-    pub fn least_told(self) -> Option<u64> {
+    pub fn least_reported(self) -> Option<u64> {
         match self {
             Metric::LowestFree | Metric::Largest | Metric::Stack => Some(256),
             Metric::Fragmentation => None,
@@ -121,7 +121,7 @@ impl Metric {
     }
 }
 
-/// What the same figure of many boots comes to, in the unit of its [`Metric`].
+/// One figure over many boots, in the unit of its [`Metric`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HeapFigure {
@@ -229,7 +229,7 @@ impl Boots {
         })
     }
 
-    /// What they come to, phase by phase. A figure that a boot did not tell is not there: what is
+    /// Their figures, phase by phase. A figure that a boot did not report is left out: what is
     /// measured now and then is not measured.
     pub fn figures(&self) -> BTreeMap<HeapPhase, PhaseFigures> {
         let mut figures: BTreeMap<HeapPhase, PhaseFigures> = BTreeMap::new();

@@ -21,7 +21,7 @@ use crate::junit::text;
 /// Version of the JSON's schema.
 const SCHEMA: u32 = 1;
 
-/// Which functions hold another share of the heap than before.
+/// The functions whose share of the heap changed.
 pub type CallerChanges = BTreeMap<Key, BTreeMap<HeapPhase, Vec<CallerChange>>>;
 
 /// What a command has side by side.
@@ -34,9 +34,9 @@ pub struct SideBySide<'a> {
     pub after: (String, Vec<String>),
     /// The figures.
     pub compared: &'a [KeyComparison],
-    /// Who holds the heap, where both sides report it.
+    /// The heap by function, if both sides report it.
     pub callers: &'a CallerChanges,
-    /// What the check came to; a diff judges nothing.
+    /// The result of the check; a diff judges nothing.
     pub gate: Option<&'a Gate>,
 }
 
@@ -380,7 +380,7 @@ mod tests {
             if of.command == "check" {
                 assert!(text.starts_with("## \u{274c} hilrig heap check: failed\n"), "{text}");
                 assert!(text.contains("- `not measured: esp8266, tls_mfl=512, TLS 1.2"), "{text}");
-                // What a board or the bench says stays code.
+                // Text of a board or the bench stays code.
                 assert!(text.contains("rig fault: no `broker` <here> ``"), "{text}");
             }
         });

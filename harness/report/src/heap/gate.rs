@@ -1,7 +1,7 @@
 //! The heap gate: many boots against what was accepted, and whose fault it is where they cannot be compared.
 //!
-//! A boot that the bench or somebody cut off says nothing of the firmware: it is left out and reported, and the
-//! others are judged where they are more than half. What the baseline has and nobody measured is a failure: a
+//! A boot that the bench or a user cut off shows nothing of the firmware: it is left out and reported, and the
+//! others are judged where they are more than half. What the baseline has and no boot measured is a failure: a
 //! gate that lets through what it did not look at is none.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +37,7 @@ impl Scope {
     }
 }
 
-/// A boot by its run and its board, with what there is to say of it.
+/// A boot by its run and its board, with the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnmeasuredBoot {
     /// The run's id.
@@ -105,7 +105,7 @@ pub struct Gate {
     pub missing: Vec<Missing>,
     /// Boots whose board failed by itself.
     pub failed: Vec<UnmeasuredBoot>,
-    /// Boots that say nothing of the firmware.
+    /// Boots that show nothing of the firmware.
     pub left_out: Vec<UnmeasuredBoot>,
     /// Why the boots ended before all were made.
     pub cut_short: Option<String>,
@@ -248,7 +248,7 @@ pub struct UnmeasuredBoots {
     pub left_out: Vec<UnmeasuredBoot>,
 }
 
-/// Tells boards that failed from boots that were cut off.
+/// Separates boards that failed from boots that were cut off.
 pub fn unmeasured_boots(runs: &[RunModel], scope: &Scope) -> UnmeasuredBoots {
     let mut unmeasured_boots = UnmeasuredBoots { failed: Vec::new(), left_out: Vec::new() };
     // A run without a broker does not know what it could be compared by; the board's other runs do.
@@ -338,7 +338,11 @@ mod tests {
             assert_eq!(verdict(&[unknown.clone()]), Verdict::RigFault);
             assert_eq!(verdict(&[whole(), whole(), unknown]), Verdict::Passed);
         }
-        assert_eq!(verdict(&[]), Verdict::Failed, "nothing was measured, and nobody is to blame");
+        assert_eq!(
+            verdict(&[]),
+            Verdict::Failed,
+            "nothing was measured, and the bench is not to blame"
+        );
         let stopped = Some("stopped by SIGINT".to_owned());
         let stop = |runs: &[RunModel]| {
             Gate::judge(&baseline(), runs, &Scope::default(), stopped.clone()).unwrap().verdict
@@ -352,7 +356,7 @@ mod tests {
         let worse = || run(&[LOWS[0], (HeapPhase::Handshake, 30_000, 30_000)]);
         let cut_off = || ended(Verdict::RigFault);
         assert_eq!(verdict(&[worse(), worse(), cut_off()]), Verdict::Failed);
-        // One of two says nothing beyond doubt.
+        // One of two is no proof.
         assert_eq!(verdict(&[worse(), cut_off()]), Verdict::RigFault);
         assert_eq!(verdict(&[ended(Verdict::Failed), cut_off(), cut_off()]), Verdict::Failed);
         let mut floor = run(&LOWS);
@@ -368,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_measured_is_named_unless_it_is_left_out_on_purpose() {
+    fn what_was_not_measured_is_named_unless_it_is_left_out_on_purpose() {
         let mut baseline = baseline();
         let (key, entry) = baseline.entries.first_key_value().unwrap();
         let (key, entry) = (key.clone(), entry.clone());

@@ -1,4 +1,4 @@
-//! Heap figures over many boots: what they come to, how they are kept, and how two of them compare.
+//! Heap figures over many boots: their statistics, the baseline, and how two sets compare.
 
 mod baseline;
 mod callers;

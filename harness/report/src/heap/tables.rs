@@ -94,7 +94,7 @@ pub fn comparison_table(key: &Key, names: [&str; 2], comparison: &Comparison) ->
             change.difference().map_or("-".into(), |more| format!("{more:+}")),
             change.allowed().map_or("-".into(), |allowed| format!("{allowed:+}")),
             match change.judged {
-                // What fails a check stands out.
+                // What fails a check is in capitals.
                 FigureJudgement::Worse | FigureJudgement::NotMeasured => {
                     change.words().to_uppercase()
                 }
@@ -140,18 +140,18 @@ pub fn sections_table(run: &RunModel) -> String {
     tables.collect()
 }
 
-/// The heap's callers of a board when its free heap was lowest in a phase.
-pub fn callers_table(board: &str, told: &HeapCallers) -> String {
-    let mut rows: Vec<Vec<String>> = caller_rows(told)
+/// The heap of a board by function when it was lowest in a phase.
+pub fn callers_table(board: &str, callers: &HeapCallers) -> String {
+    let mut rows: Vec<Vec<String>> = caller_rows(callers)
         .into_iter()
         .map(|CallerRow { name, place, bytes, blocks }| {
             let blocks = blocks.map_or(String::new(), |blocks| blocks.to_string());
             vec![bytes.to_string(), blocks, name, place]
         })
         .collect();
-    rows.push(vec![told.told().to_string(), String::new(), "reported in all".into()]);
+    rows.push(vec![callers.logged().to_string(), String::new(), "reported in all".into()]);
     let heads = ["bytes", "blocks", "function", "place"];
-    format!("{board}, {}; allocated then by\n{}", at_lowest(told), text_table(&heads, rows))
+    format!("{board}, {}; allocated then by\n{}", at_lowest(callers), text_table(&heads, rows))
 }
 
 /// The functions that allocate more or less than before.

@@ -1,5 +1,5 @@
 //! The history of a bench: the heap figures of every run, in one SQLite file. What it holds comes from
-//! the records and can be had from them again, so that nothing is lost where it cannot be written.
+//! the records and can be read from them again, so nothing is lost if it cannot be written.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -77,7 +77,7 @@ pub struct HistoryFilter {
     pub board: Option<String>,
     /// Of the run of this id.
     pub run: Option<String>,
-    /// Of this commit, by its whole hash, whether files were changed or not ([`HistoryRow::commit`] tells).
+    /// Of this commit, by its whole hash, whether files were changed or not (see [`HistoryRow::commit`]).
     pub commit: Option<String>,
     /// Of this build of the firmware.
     pub build: Option<String>,

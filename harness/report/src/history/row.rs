@@ -79,8 +79,8 @@ impl HistoryRow {
 }
 
 impl Boots {
-    /// The boots that a history tells of, by what they can be compared by. Rows of one boot stand
-    /// together, as [`History::rows`](crate::History::rows) has them. A history has no static memory.
+    /// The boots of a history, by what they can be compared by. Rows of one boot are
+    /// adjacent, as [`History::rows`](crate::History::rows) has them. A history has no static memory.
     pub fn of_rows(rows: &[HistoryRow]) -> BTreeMap<Key, Boots> {
         let mut all: BTreeMap<Key, Boots> = BTreeMap::new();
         for boot in rows.chunk_by(|a, b| (&a.run, &a.board) == (&b.run, &b.board)) {

@@ -105,7 +105,7 @@ fn a_run_is_found_by_its_id_and_runs_by_their_commit() {
 }
 
 #[test]
-fn a_locked_history_is_told_and_stays_whole() {
+fn a_locked_history_is_reported_and_stays_whole() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(HISTORY);
     let mut history = History::open(&path).unwrap();

@@ -11,8 +11,8 @@ use maud::{Markup, html};
 
 use super::boot_log::{LineMark, boot_log};
 use super::crash;
+use super::document::{anchor, badge};
 use super::memory;
-use super::page::{anchor, badge};
 use super::plot;
 use super::table::{number, table, text};
 use super::trace::Trace;
@@ -125,7 +125,7 @@ fn checks(checks: &[Check], name: &str) -> Markup {
     }
 }
 
-/// What its scenarios came to.
+/// The results of its scenarios.
 fn scenarios(board: &BoardModel) -> Markup {
     html! {
         @if !board.scenarios.is_empty() {
@@ -178,7 +178,7 @@ fn mark(sign: &str, words: &str) -> Markup {
 }
 
 fn lows(board: &BoardModel) -> Markup {
-    let figure = |figure: Option<u64>| figure.map_or("not told".into(), |f| f.to_string());
+    let figure = |figure: Option<u64>| figure.map_or("not reported".into(), |f| f.to_string());
     html! {
         (table("lowest free heap", &[text("Phase"), number("Lowest free, B"), number("Largest block, B"), number("Fragmentation, %"), number("Refused allocations"), number("Stack used, B"), number("Samples")], html! {
             @for phase in HeapPhase::ALL {

@@ -1,4 +1,4 @@
-//! A board's boot log on the page: the lines that a check speaks of, with what stands around them,
+//! A board's boot log on the page: the lines that a check refers to, with the lines around them,
 //! and the beginning and end of the rest.
 
 use std::collections::{BTreeMap, VecDeque};

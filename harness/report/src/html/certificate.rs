@@ -9,7 +9,7 @@ use hilrig_core::verdict::Verdict as RunVerdict;
 use maud::{Markup, html};
 
 use super::certificate_plot::plot;
-use super::page::{badge, whole};
+use super::document::{badge, whole};
 use super::table::{number, table, text};
 use crate::certificate::{Certification, words};
 use crate::record::folder_of;
@@ -172,7 +172,7 @@ fn case_table(cases: &[CaseResult], broker: &str) -> Markup {
     }
 }
 
-/// What the cases found, where it says more than the table.
+/// What the cases found, if it is more than the table has.
 fn found(cases: &[CaseResult]) -> Markup {
     let found: Vec<(&CaseResult, &str)> =
         cases.iter().filter_map(|case| Some((case, words::found(case)?))).collect();
@@ -215,7 +215,7 @@ fn evidence(case: &CaseResult, broker: &str) -> Markup {
                 @if !found.found.is_empty() { div { dt { "Found" } dd { (found.found) } } }
                 @if let Some(said) = &found.said {
                     div {
-                        dt { "The board said" }
+                        dt { "The board printed" }
                         dd { code { (said) } @if let Some(line) = found.log_line { " (boot log, line " (line) ")" } }
                     }
                 }

@@ -29,7 +29,7 @@ pub(super) fn plot(cases: &[CaseResult], broker: &str, required: Option<u64>) ->
         .collect();
     let largest = rows.iter().flat_map(|case| figures(case)).filter_map(|(_, bytes)| bytes).max();
     let Some(largest) = largest.map(|largest| largest.max(required.unwrap_or(0))) else {
-        return html! { p { "No case told any." } };
+        return html! { p { "No case reported any." } };
     };
     let end = (largest as f64 * 1.05).max(1.0);
     let x = |bytes: f64| LEFT + (bytes / end).clamp(0.0, 1.0) * (WIDTH - LEFT - RIGHT);

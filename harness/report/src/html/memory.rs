@@ -30,17 +30,17 @@ pub(super) fn sections(firmware: &[FirmwareFacts]) -> Markup {
     }
 }
 
-/// Who held a board's heap, phase by phase; the phase in which least was free is open.
+/// A board's heap by function, phase by phase; the phase with the least free heap is open.
 pub(super) fn holders(board: &BoardModel) -> Markup {
-    let open = lowest(board).map(|told| told.phase);
+    let open = lowest(board).map(|callers| callers.phase);
     html! {
         @if !board.callers.is_empty() {
-            h3 { "Who held the heap" }
-            @for told in board.callers.values() {
-                details open[Some(told.phase) == open] {
-                    summary { (at_lowest(told)) }
-                    (table(&format!("who held the heap, {}", told.phase.name()), &[number("B"), number("Blocks"), text("Function"), text("Source")], html! {
-                        @for row in caller_rows(told) {
+            h3 { "Heap by function" }
+            @for callers in board.callers.values() {
+                details open[Some(callers.phase) == open] {
+                    summary { (at_lowest(callers)) }
+                    (table(&format!("heap by function, {}", callers.phase.name()), &[number("B"), number("Blocks"), text("Function"), text("Source")], html! {
+                        @for row in caller_rows(callers) {
                             tr {
                                 td.number { (row.bytes) }
                                 td.number { (row.blocks.map(|b| b.to_string()).unwrap_or_default()) }

@@ -1,5 +1,5 @@
-//! `report.html`: a run on one page. It needs no server, and it runs no script: what a board said
-//! stands in it as text, and the browser is told to run nothing at all.
+//! `report.html`: a run on one page. It needs no server, and it runs no script: what a board sent
+//! is in it as text, and a policy forbids the browser to run anything.
 
 mod against;
 mod board;
@@ -7,6 +7,7 @@ mod boot_log;
 mod certificate;
 mod certificate_plot;
 mod crash;
+mod document;
 mod history;
 mod memory;
 mod page;
@@ -64,7 +65,7 @@ impl HtmlFile {
         HtmlFile { history: Some(history), ..self }
     }
 
-    /// The same held against this baseline.
+    /// The same, compared with this baseline.
     #[must_use]
     pub fn against(self, baseline: Baseline) -> HtmlFile {
         HtmlFile { baseline: Some(baseline), ..self }
@@ -87,8 +88,7 @@ impl HtmlFile {
             tracing::warn!("{error}");
             Vec::new()
         });
-        // A page that is made again stands in the history as the run that it was, and what came
-        // after it is not its past.
+        // A page that is made again shows the history up to its own run.
         let started = self.run.started.as_ref().map_or("", |started| started.started.as_str());
         rows.retain(|row| row.started.as_str() < started);
         rows.extend(HistoryRow::of(&self.run));

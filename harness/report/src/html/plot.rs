@@ -42,7 +42,7 @@ pub(super) fn heap(trace: &Trace, board: &str, end: f64, floors: &PhaseFloors) -
     let largest =
         trace.samples.iter().flat_map(|(_, s)| [Some(s.lowest_free), s.free]).flatten().max();
     let Some(largest) = largest else {
-        return html! { p { "The board told no heap figures." } };
+        return html! { p { "The board reported no heap figures." } };
     };
     let last = trace.samples.iter().map(|(at, _)| *at).fold(end, f64::max);
     let axes = Axes { seconds: last.max(1e-3), bytes: (largest as f64 * 1.08).max(1.0) };
@@ -72,7 +72,7 @@ pub(super) fn heap(trace: &Trace, board: &str, end: f64, floors: &PhaseFloors) -
                 svg viewBox="-8 -8 16 16" width="16" height="16" aria-hidden="true" {
                     line.free x1="-8" x2="8" {}
                 }
-                "free when told"
+                "free when reported"
             }
             @if !floors.is_empty() {
                 span {
@@ -163,7 +163,7 @@ fn point(axes: &Axes, at: f64, sample: &HeapSample) -> Markup {
     }
 }
 
-/// Each of the firmware's phases has a form of its own beside its colour, for those who cannot tell
+/// Each of the firmware's phases has a shape of its own beside its colour, for readers who cannot distinguish
 /// the colours.
 pub(super) fn mark(phase: HeapPhase, x: f64, y: f64) -> Markup {
     let place = format!("translate({} {})", px(x), px(y));

@@ -1,4 +1,4 @@
-//! The certification of a broker as a table, and what did not hold.
+//! The certification of a broker as a table, and what failed.
 
 use std::fmt::Write as _;
 
@@ -13,14 +13,14 @@ use crate::model::RunModel;
 
 const GAP: &str = "  ";
 /// The widest verdict.
-const VERDICT: usize = "not held".len();
+const VERDICT: usize = "reported".len();
 /// The columns of figures.
 const FIGURES: [&str; 3] = ["free, B", "ms", "wire, B"];
 const FIGURE: usize = "wire, B".len();
 /// The narrowest column of outcomes that is worth a table.
 const NARROWEST: usize = 16;
 
-/// All that is told of the certifications when a run is over.
+/// The certifications, when a run is over.
 pub(super) fn end(run: &RunModel, looks: TerminalStyle) -> String {
     let mut out = String::new();
     for certification in &run.certifications {
@@ -29,13 +29,13 @@ pub(super) fn end(run: &RunModel, looks: TerminalStyle) -> String {
             Some(certificate) => out += &text(&certificate, looks),
             None => {
                 let _ = writeln!(out, "{}", looks.bold(&clean(broker)));
-                out += &told(cases, looks);
-                let told = format!(
+                out += &body(cases, looks);
+                let line = format!(
                     "cut short: {} of {} were reported",
                     cases.len(),
                     counted(*expected, "case")
                 );
-                let _ = writeln!(out, "{}", looks.bad(&told));
+                let _ = writeln!(out, "{}", looks.bad(&line));
             }
         }
         out += "\n";
@@ -47,7 +47,7 @@ pub(super) fn end(run: &RunModel, looks: TerminalStyle) -> String {
 pub(super) fn text(certificate: &Certificate, looks: TerminalStyle) -> String {
     let library = certificate.tls_library.as_ref().map(|of| format!(", {of}")).unwrap_or_default();
     let head = format!("{}: {}{library}", certificate.name, words::broker(certificate));
-    let mut out = format!("{}\n{}", looks.bold(&clean(&head)), told(&certificate.cases, looks));
+    let mut out = format!("{}\n{}", looks.bold(&clean(&head)), body(&certificate.cases, looks));
     let profile = match &certificate.profile {
         Some(profile) => clean(&words::profile(profile)),
         None => "none: no case connected and kept what was agreed on".into(),
@@ -61,8 +61,8 @@ pub(super) fn text(certificate: &Certificate, looks: TerminalStyle) -> String {
     out
 }
 
-/// The cases, what did not hold, and how many came out how.
-fn told(all: &[CaseResult], looks: TerminalStyle) -> String {
+/// The cases, what failed, and the count of each verdict.
+fn body(all: &[CaseResult], looks: TerminalStyle) -> String {
     let mut out = cases(all, looks);
     let mut head = Some("what was found");
     for case in all.iter().filter(|case| !troubled(case)) {
@@ -156,7 +156,7 @@ fn trouble(case: &CaseResult, looks: TerminalStyle, out: &mut String) {
         ("expected", Some(case.expected.clone())),
         ("repetitions", words::repetitions(case)),
         ("found", Some(case.evidence.found.clone())),
-        ("the board said", said),
+        ("the board printed", said),
         ("on the wire", words::telling(case).map(words::wire)),
         ("others", words::others(case)),
         ("stands for", Some(case.seen.clone())),

@@ -9,7 +9,7 @@ use super::words::clean;
 use crate::model::{BoardModel, came_again};
 use crate::text_table::wrapped;
 
-/// Columns of a terminal that does not say how many it has.
+/// Columns of a terminal that does not report its width.
 const COLUMNS: usize = 100;
 /// Traces that are shown; the others are in the record.
 const MOST: usize = 3;
@@ -19,7 +19,7 @@ pub(super) const MOST_LINES: usize = 3;
 const MOST_FRAMES: usize = 16;
 /// Columns of the longest function's name.
 const FUNCTION: usize = 36;
-/// What stands before each line.
+/// Blanks before each line.
 const INDENT: usize = 6;
 
 /// What happened and where.
@@ -35,7 +35,7 @@ pub(super) fn traces(board: &BoardModel, looks: TerminalStyle) -> String {
     for (crash, again) in distinct.iter().take(MOST) {
         trace(crash, columns, looks, &mut out);
         if *again > 0 {
-            tell(came_again(*again).trim(), columns, &mut out);
+            print(came_again(*again).trim(), columns, &mut out);
         }
     }
     if let more @ 1.. = distinct.len().saturating_sub(MOST) {
@@ -51,7 +51,7 @@ fn trace(crash: &Crash, columns: usize, looks: TerminalStyle, out: &mut String) 
         let _ = writeln!(out, "{:indent$}{}", "", looks.bad(&line));
     }
     for detail in crash.details() {
-        tell(&detail, columns, out);
+        print(&detail, columns, out);
     }
     let rows = crash.rows();
     let shown = &rows[..rows.len().min(MOST_FRAMES)];
@@ -66,20 +66,20 @@ fn trace(crash: &Crash, columns: usize, looks: TerminalStyle, out: &mut String) 
         let _ = writeln!(out, "{:1$}{2}", "", INDENT + 2, row.trim_end());
     }
     if let more @ 1.. = rows.len() - shown.len() {
-        tell(&format!("{more} frames more in summary.json"), columns, out);
+        print(&format!("{more} frames more in summary.json"), columns, out);
     }
     for remark in crash.remarks() {
-        tell(&remark, columns, out);
+        print(&remark, columns, out);
     }
 }
 
-fn tell(text: &str, columns: usize, out: &mut String) {
+fn print(text: &str, columns: usize, out: &mut String) {
     for line in wrapped(&clean(text), columns) {
         let _ = writeln!(out, "{:1$}{line}", "", INDENT + 2);
     }
 }
 
-/// The beginning says most.
+/// The beginning matters most.
 fn end_cut(text: &str, columns: usize) -> String {
     match text.chars().count() > columns {
         true => text.chars().take(columns.saturating_sub(1)).chain(['\u{2026}']).collect(),
@@ -87,7 +87,7 @@ fn end_cut(text: &str, columns: usize) -> String {
     }
 }
 
-/// Of a path with a line number, the end says most.
+/// In a path with a line number, the end matters most.
 fn front_cut(text: &str, columns: usize) -> String {
     let length = text.chars().count();
     match length > columns {

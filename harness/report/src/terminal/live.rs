@@ -40,7 +40,7 @@ pub struct Live<W> {
 }
 
 impl<W: Write + Send> Live<W> {
-    /// Draws on `target`; the table goes to `out`, which is the same terminal. `record` is told
+    /// Draws on `target`; the table goes to `out`, which is the same terminal. `record` is named
     /// at the end.
     pub fn new(
         target: ProgressDrawTarget,
@@ -97,10 +97,10 @@ impl<W: Write + Send> Live<W> {
                 }
             }
             What::Step { .. } => {
-                if let (Some(bar), Some(told)) =
+                if let (Some(bar), Some(message)) =
                     (self.boards.get(name), self.progress.words(name, self.run.at))
                 {
-                    bar.set_message(told);
+                    bar.set_message(message);
                 }
             }
             What::FlashProgress { written, total } => {
@@ -115,8 +115,8 @@ impl<W: Write + Send> Live<W> {
             }
             What::Crash(crash) if self.crashes(name) <= crash::MOST_LINES => {
                 let name = words::fit(&words::clean(name), self.names);
-                let told = self.looks.bad(&crash::in_a_line(crash));
-                self.lines.println(format!("{name}  {told}"))?;
+                let message = self.looks.bad(&crash::in_a_line(crash));
+                self.lines.println(format!("{name}  {message}"))?;
             }
             What::BoardEnded { .. } => {
                 if let Some(bar) = self.boards.remove(name) {
@@ -125,8 +125,8 @@ impl<W: Write + Send> Live<W> {
                 }
                 if let Some(end) = self.run.board(name).and_then(|board| board.end.as_ref()) {
                     let name = words::fit(&words::clean(name), self.names);
-                    let told = words::end(end, self.looks, 4);
-                    self.lines.println(format!("{name}  {told}"))?;
+                    let message = words::end(end, self.looks, 4);
+                    self.lines.println(format!("{name}  {message}"))?;
                 }
             }
             _ => {}
@@ -138,22 +138,22 @@ impl<W: Write + Send> Live<W> {
         self.run.board(name).map_or(0, |board| board.crashes.len())
     }
 
-    fn tell_whole(&self) {
+    fn show_whole(&self) {
         let Some(whole) = &self.whole else { return };
         let ended = self.run.boards.iter().filter(|board| board.end.is_some()).count();
-        let mut told = format!("{ended} of {} done", words::boards(self.run.boards.len()));
+        let mut message = format!("{ended} of {} done", words::boards(self.run.boards.len()));
         for verdict in [Verdict::Failed, Verdict::RigFault, Verdict::Skipped] {
             let count = self.run.count(verdict);
             if count > 0 {
-                told += &format!(", {count} {}", verdict.word());
+                message += &format!(", {count} {}", verdict.word());
             }
         }
         for certification in self.run.certifications.iter().filter(|of| of.ended.is_none()) {
             let broker = words::clean(&certification.broker);
             let (cases, of) = (certification.cases.len(), certification.expected);
-            told += &format!(", {broker}: {cases} of {}", counted(of, "case"));
+            message += &format!(", {broker}: {cases} of {}", counted(of, "case"));
         }
-        whole.set_message(told);
+        whole.set_message(message);
     }
 
     fn clear(&mut self) -> io::Result<()> {
@@ -177,8 +177,8 @@ impl<W: Write + Send> Reporter for Live<W> {
         self.progress.add(event);
         match (&event.board, &event.what) {
             (_, What::CaseEnded(ended)) => {
-                let told = words::case(&ended.broker, &ended.result, self.looks);
-                self.lines.println(told)?;
+                let message = words::case(&ended.broker, &ended.result, self.looks);
+                self.lines.println(message)?;
             }
             (Some(name), what) => self.board(name, what)?,
             (None, What::RunStarted(run)) => {
@@ -187,8 +187,8 @@ impl<W: Write + Send> Reporter for Live<W> {
             }
             (None, What::BrokerReady(broker)) => self.lines.println(words::broker(broker))?,
             (None, What::BrokerLost { found }) => {
-                let told = format!("broker lost: {}", words::clean(found));
-                self.lines.println(self.looks.bad(&told))?;
+                let message = format!("broker lost: {}", words::clean(found));
+                self.lines.println(self.looks.bad(&message))?;
             }
             _ => {}
         }
@@ -199,7 +199,7 @@ impl<W: Write + Send> Reporter for Live<W> {
                 | What::CertifyStarted(_)
                 | What::CaseEnded(_)
         ) {
-            self.tell_whole();
+            self.show_whole();
         }
         Ok(())
     }
@@ -232,7 +232,7 @@ fn narrow_flash() -> ProgressStyle {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    // The templates stand above, and a test draws each; a mistake in one still leaves a line.
+    // The templates are above, and a test draws each; a mistake in one still leaves a line.
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 

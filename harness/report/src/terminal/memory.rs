@@ -8,10 +8,10 @@ use super::words::clean;
 use crate::heap::{at_lowest, caller_rows, lowest};
 use crate::model::{BoardModel, RunModel};
 
-/// Boards whose holders are told: those of a farm are alike, and all are in the summary.
+/// Boards whose callers are shown: those of a farm are alike, and all are in the summary.
 const MOST_BOARDS: usize = 3;
 
-/// Static memory of each image, and who held the heaps when they were lowest.
+/// Static memory of each image, and the heaps by function when they were lowest.
 pub(super) fn memory(run: &RunModel) -> String {
     let mut out = String::new();
     for firmware in run.started.iter().flat_map(|started| &started.firmware) {
@@ -33,9 +33,9 @@ fn sections(firmware: &FirmwareFacts) -> String {
 }
 
 fn holders(board: &BoardModel) -> String {
-    let Some(told) = lowest(board) else { return String::new() };
-    let mut out = format!("{}: who held the heap ({}):\n", clean(&board.name), at_lowest(told));
-    for row in caller_rows(told) {
+    let Some(callers) = lowest(board) else { return String::new() };
+    let mut out = format!("{}: heap by function ({}):\n", clean(&board.name), at_lowest(callers));
+    for row in caller_rows(callers) {
         let place = match row.place.is_empty() {
             true => String::new(),
             false => format!(", {}", clean(&row.place)),

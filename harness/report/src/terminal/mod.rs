@@ -43,7 +43,7 @@ pub fn certificate_text(stream: Option<TerminalStream>, certificate: &Certificat
 }
 
 /// The reporter that suits `stream`: a picture that is updated in place on a terminal, plain lines
-/// elsewhere. `record` is told at the end. Let it be the last reporter, so that the record is
+/// elsewhere. `record` is named at the end. Let it be the last reporter, so that the record is
 /// whole when it is named.
 pub fn terminal(stream: TerminalStream, record: Option<PathBuf>) -> Box<dyn Reporter> {
     let (on_terminal, looks, target): (_, _, fn() -> ProgressDrawTarget) = match stream {

@@ -23,7 +23,7 @@ pub struct Plain<W> {
 }
 
 impl<W: Write + Send> Plain<W> {
-    /// Writes to `out`. `record` is told at the end.
+    /// Writes to `out`. `record` is named at the end.
     pub fn new(out: W, looks: TerminalStyle, record: Option<PathBuf>) -> Plain<W> {
         Plain {
             out,
@@ -71,7 +71,7 @@ impl<W: Write + Send> Plain<W> {
             What::BoardEnded { .. } => {
                 let board = model?;
                 let mut end = board.end.clone()?;
-                // The phase that failed told why in the line above.
+                // The line of the failed phase has the reason.
                 end.why.take_if(|_| board.phases.last().is_some_and(|run| run.why.is_some()));
                 words::end(&end, looks, 0)
             }

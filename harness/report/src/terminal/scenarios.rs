@@ -1,4 +1,4 @@
-//! What the scenarios came to, at the end: also of boards that passed.
+//! The results of the scenarios, at the end: also of boards that passed.
 
 use std::fmt::Write as _;
 

@@ -12,7 +12,7 @@ use hilrig_core::verdict::Verdict;
 /// Width and colour of what is written to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TerminalStyle {
-    /// Columns; `None` where there is no terminal to say.
+    /// Columns; `None` if it is no terminal.
     pub width: Option<usize>,
     /// Whether colour is wanted.
     pub colour: bool,
@@ -26,7 +26,7 @@ impl TerminalStyle {
         }
         let width = rustix::termios::tcgetwinsize(stream).ok().map(|size| usize::from(size.ws_col));
         TerminalStyle {
-            // A pty that was never told its size says 0.
+            // A pty whose size was never set reports 0.
             width: width.filter(|columns| *columns > 0),
             colour: AutoStream::choice(stream) != ColorChoice::Never,
         }

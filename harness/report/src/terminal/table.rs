@@ -1,4 +1,4 @@
-//! What stands at the end: a table of the boards, then what went wrong, then the verdict.
+//! The end of a run: a table of the boards, then what went wrong, then the verdict.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -120,22 +120,22 @@ fn heap(board: &BoardModel, phase: HeapPhase, looks: TerminalStyle, columns: usi
     let figure = board.heap.get(phase).map_or("-".into(), |low| low.lowest_free.to_string());
     let cell = format!("{figure:>columns$}");
     let id = format!("heap.{}", phase.name());
-    if board.checks_not_held().any(|check| check.id == id) { looks.bad(&cell) } else { cell }
+    if board.checks_not_passed().any(|check| check.id == id) { looks.bad(&cell) } else { cell }
 }
 
 /// Why a board did not pass, and what to do where the bench is to blame.
 fn trouble(board: &BoardModel, looks: TerminalStyle, out: &mut String) {
     const OUTCOME: usize = "not measured".len();
     let passed = board.verdict() == Some(Verdict::Passed);
-    let mut checks = board.checks_not_held().peekable();
+    let mut checks = board.checks_not_passed().peekable();
     if passed && checks.peek().is_none() {
         return;
     }
-    let told = match &board.end {
+    let line = match &board.end {
         Some(end) => words::end(end, looks, 4),
         None => looks.verdict(None, "no verdict") + ": the run ended before the board did",
     };
-    let _ = writeln!(out, "{}: {told}", clean(&board.name));
+    let _ = writeln!(out, "{}: {line}", clean(&board.name));
     for check in checks {
         let outcome = format!("{:<OUTCOME$}", outcome_words(check.outcome));
         let (id, title) = (clean(&check.id), clean(&check.title));
@@ -164,7 +164,7 @@ fn verdict(run: &RunModel, looks: TerminalStyle) -> String {
     if open > 0 {
         counts.push(format!("{open} without a verdict"));
     }
-    // One verdict for all boards is the run's, which stands before.
+    // If all boards have one verdict, it is the run's, which comes before.
     let alone = |end: &RunEnd| run.count(end.verdict) == run.boards.len();
     let counts = match run.ended.as_ref().is_some_and(alone) || counts.is_empty() {
         true => String::new(),

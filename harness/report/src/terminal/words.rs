@@ -12,7 +12,7 @@ use super::style::TerminalStyle;
 use crate::certificate::words as certificate;
 use crate::model::{BoardEnd, FlashResult, outcome_words};
 
-/// The most columns that a board's name takes where lines are to stand in columns.
+/// The most columns that a board's name takes where lines are aligned.
 pub(super) const NAME_COLUMNS: usize = 24;
 
 /// One line of text that is safe to show. A stream that is replayed may have been changed by
@@ -85,28 +85,28 @@ pub(super) fn case(broker: &str, case: &CaseResult, looks: TerminalStyle) -> Str
         CaseVerdict::NotRun => String::new(),
         verdict => format!("{}, ", certificate::verdict_words(verdict)),
     };
-    let mut told = format!("{broker}, {}: {verdict}{}", case.id, certificate::came_of(case));
+    let mut line = format!("{broker}, {}: {verdict}{}", case.id, certificate::came_of(case));
     if case.verdict == CaseVerdict::Reported {
-        told += &format!("; {}", certificate::evidence(case));
+        line += &format!("; {}", certificate::evidence(case));
     }
     if case.verdict != CaseVerdict::NotHeld {
-        return clean(&told);
+        return clean(&line);
     }
-    told += &format!("; expected: {}", case.expected);
-    looks.bad(&clean(&told))
+    line += &format!("; expected: {}", case.expected);
+    looks.bad(&clean(&line))
 }
 
-/// `indent` stands before further lines of the reason.
+/// `indent` is put before further lines of the reason.
 pub(super) fn end(end: &BoardEnd, looks: TerminalStyle, indent: usize) -> String {
-    let told = match end.verdict {
+    let line = match end.verdict {
         Verdict::Skipped => end.verdict.word().to_owned(),
         verdict => format!("{} in {:.3} s", verdict.word(), end.seconds),
     };
     let why = end.why.as_deref().map(|why| format!(": {}", block(why, indent)));
-    looks.verdict(Some(end.verdict), &told) + &why.unwrap_or_default()
+    looks.verdict(Some(end.verdict), &line) + &why.unwrap_or_default()
 }
 
-/// A check that is not held, in one line.
+/// A check that did not pass, in one line.
 pub(super) fn check(check: &Check) -> String {
     let outcome = outcome_words(check.outcome);
     format!("check {} {outcome}: {}", clean(&check.id), found(check))

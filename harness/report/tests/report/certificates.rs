@@ -112,7 +112,7 @@ fn upgraded() -> Certificate {
 }
 
 #[test]
-fn what_an_upgrade_changed_is_told_the_worst_first() {
+fn what_an_upgrade_changed_is_reported_the_worst_first() {
     let (before, now) = (certificate(), upgraded());
     let found = differences(&before, &now);
     assert!(!found.holds());
@@ -133,7 +133,7 @@ fn a_certificate_beside_itself_differs_in_nothing() {
 }
 
 #[test]
-fn what_a_broker_says_is_no_markup() {
+fn what_a_broker_sends_is_no_markup() {
     let hostile = "`| @all </details> [x](http://y) |`";
     let mut certificate = certificate();
     certificate.broker.version = hostile.into();
@@ -160,9 +160,9 @@ fn what_was_changed_is_refused_and_the_place_is_named() {
     let digest = certificate_digest(&text);
     let edited = edit("\"outcome\": \"refused\"", "\"outcome\": \"connected\"");
     assert!(edited.starts_with("FILE was changed since it was written"), "{edited}");
-    assert!(edited.contains(&format!("its digest says {digest}, and what stands in it has ")));
+    assert!(edited.contains(&format!("its digest is {digest}, and its contents have ")));
     assert!(edit("22480", "22481").contains("was changed"));
-    assert!(edit(&digest, &"0".repeat(64)).contains(&format!("says {}", "0".repeat(64))));
+    assert!(edit(&digest, &"0".repeat(64)).contains(&format!("its digest is {}", "0".repeat(64))));
     assert!(edit("  \"tally\"", " \"tally\"").contains("was changed"), "a blank");
     let key = edit("\"fatal\": true", "\"fatal\": true, \"trust\": 1");
     assert!(key.contains("`cases[1].evidence.wire[0].alerts[0].trust` is no key"), "{key}");
@@ -275,7 +275,7 @@ fn repetitions_are_read_back_and_shown() {
     let repetitions = &json["cases"][0]["repetitions"];
     assert_eq!(repetitions["spread"]["heap_handshake"]["highest"], 23_600);
     assert_eq!((&repetitions["runs"], &repetitions["unstable"]), (&3.into(), &false.into()));
-    assert!(markdown(&certificate).contains("- `control`: 3 held of 3 runs\n"));
+    assert!(markdown(&certificate).contains("- `control`: 3 passed of 3 runs\n"));
     // What was run once has none of the new keys, so that an older hilrig reads it.
     let text = seal(&mut self::certificate());
     assert!(!text.contains("repeat") && !text.contains("policy"), "{text}");
@@ -331,7 +331,7 @@ fn a_verdict_that_flips_is_shown_as_unstable_everywhere() {
     certificate.cases[0] = CaseResult::of_repetitions(&[held.clone(), not, held]).unwrap();
     assert!(markdown(&certificate).contains("❌ unstable, refused"), "{}", markdown(&certificate));
     let text = hilrig_report::certificate_text(None, &certificate);
-    assert!(text.contains("unstable: 2 held, 1 not held of 3 runs"), "{text}");
+    assert!(text.contains("unstable: 2 passed, 1 failed of 3 runs"), "{text}");
     assert!(text.lines().any(|line| line.starts_with("control") && line.contains("unstable")));
     let page = hilrig_report::certificate_page(&certificate);
     assert!(page.contains("unstable"), "{page}");

@@ -22,7 +22,7 @@ fn the_sample_has_every_kind_of_event() {
 }
 
 #[test]
-fn what_is_read_back_is_what_was_told_and_gives_the_same_summary() {
+fn what_is_read_back_is_what_was_written_and_gives_the_same_summary() {
     let events = mixed().events;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("events.jsonl");
@@ -37,7 +37,7 @@ fn what_is_read_back_is_what_was_told_and_gives_the_same_summary() {
 }
 
 #[test]
-fn a_torn_last_line_is_told_and_the_rest_is_read() {
+fn a_torn_last_line_is_reported_and_the_rest_is_read() {
     let events = mixed().events;
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("events.jsonl");
@@ -87,7 +87,7 @@ impl Reporter for Counts {
 }
 
 #[test]
-fn a_full_disk_stops_one_reporter_and_is_told_once() {
+fn a_full_disk_stops_one_reporter_and_is_reported_once() {
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
     let count = Arc::new(Mutex::new(0));
     let reporters = Arc::new(Reporters::new(vec![

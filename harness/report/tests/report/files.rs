@@ -26,7 +26,7 @@ fn the_summary_of_a_run_with_every_verdict() {
 }
 
 #[test]
-fn the_summary_says_when_it_is_not_complete_and_is_there_when_a_board_ends() {
+fn the_summary_shows_when_it_is_not_complete_and_is_there_when_a_board_ends() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("summary.json");
     let mut file = SummaryFile::new(path.clone());
@@ -46,7 +46,7 @@ fn the_summary_says_when_it_is_not_complete_and_is_there_when_a_board_ends() {
 }
 
 #[test]
-fn a_run_without_broker_and_heap_says_so_by_null_and_absence() {
+fn a_run_without_broker_and_heap_is_marked_by_null_and_absence() {
     let mut stream = Stream::of(&["v1"]);
     stream.begin("v1", 1).end("v1", Verdict::RigFault, Some("no broker"));
     stream.over(Verdict::RigFault, 120, Some("no broker: neither docker nor mosquitto is here"));

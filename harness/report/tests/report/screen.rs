@@ -87,7 +87,7 @@ fn a_pipe_gets_a_line_on_a_scenario_every_30_seconds() {
 }
 
 #[test]
-fn a_live_view_tells_the_step_of_how_many() {
+fn a_live_view_shows_the_step_and_the_count() {
     let mut stream = soak(0);
     let step = |step| What::Step {
         scenario: "soak".into(),
@@ -115,7 +115,7 @@ fn a_certification_as_lines_and_a_table() {
     assert!(text.contains("cut short: 3 of 10 cases were reported"), "{text}");
     assert!(text.lines().all(|line| line.chars().count() <= 80 || line.contains(": ")), "{text}");
     let narrow = table(&certified().events, wide(40));
-    assert!(narrow.contains("\nclient-certificate-missing\n  not held, connected\n"), "{narrow}");
+    assert!(narrow.contains("\nclient-certificate-missing\n  failed, connected\n"), "{narrow}");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_narrow_terminal_gets_paragraphs() {
 }
 
 #[test]
-fn a_run_that_was_cut_short_says_so() {
+fn a_run_that_was_cut_short_is_marked() {
     let mut stream = Stream::of(&["v1", "v2"]);
     stream.passes("v1", 1).begin("v2", 2).phase("v2", Phase::Lock, 0.001);
     insta::assert_snapshot!(table(&stream.events, wide(80)));

@@ -18,8 +18,17 @@ const HELP: &str = "It is the file that the linker wrote for this image; without
 /// # Errors
 /// The file cannot be read, or it is no ELF file with debug information.
 pub fn firmware(path: &Path) -> Result<Firmware, Error> {
+    firmware_by(path, None)
+}
+
+/// The same. `in_image` finds its build by the contract.
+///
+/// # Errors
+/// As [`firmware`].
+pub fn firmware_by(path: &Path, in_image: Option<&regex::bytes::Regex>) -> Result<Firmware, Error> {
     let bytes = read(path).map_err(Error::usage)?;
-    Firmware::read(&bytes).map_err(|error| Error::usage(format!("{}: {error}", path.display())))
+    Firmware::read_with_build(&bytes, in_image)
+        .map_err(|error| Error::usage(format!("{}: {error}", path.display())))
 }
 
 /// What is known of an image's ELF file.

@@ -25,7 +25,7 @@ use hilrig_report::input;
 pub use self::boards::{BoardSelection, choose};
 pub(crate) use self::boards::{port_id, started};
 pub(crate) use self::commit::of as commit_of;
-pub use self::elf::{firmware, of_image, of_kind};
+pub use self::elf::{firmware, firmware_by, of_image, of_kind};
 pub use self::image::{boot_rom, image, named_image};
 pub use self::inputs::RunInputs;
 pub use self::scenarios::{ScenarioSelection, scenarios};
