@@ -310,10 +310,14 @@ fn a_restart_that_nobody_asked_for_fails_the_case_in_which_it_came() {
         let log = std::fs::read_to_string(&log).unwrap_or_default();
         log.matches("Attempting MQTT connection...connected").count()
     };
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = std::time::Instant::now() + hilrig_tests::PATIENCE;
     while connected() < 2 {
-        assert!(Instant::now() < deadline, "the board does not connect within {PATIENCE:?}");
-        std::thread::sleep(Duration::from_millis(5));
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the board does not connect within {:?}",
+            hilrig_tests::PATIENCE
+        );
+        std::thread::sleep(std::time::Duration::from_millis(5));
     }
     board.control(r#"{"do":"reset"}"#);
     certify.ended().with_code(100);

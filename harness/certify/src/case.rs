@@ -91,6 +91,10 @@ impl BoardCases<'_> {
         self.all.began(&self.work, task);
         on.session.journal.reset_lows();
         let (came, stop) = self.until_over(on, broker).await;
+        if stop.is_some() {
+            // A board that crashed starts again, and must not get to the broker once more.
+            broker.hang_up().await;
+        }
         let gone = broker.gone().await;
         let came = match &gone {
             Some(found) => Came::broken(format!("the broker is gone: {found}")),
@@ -112,7 +116,6 @@ impl BoardCases<'_> {
             self.all.refused(task.broker, &why);
         }
         if let Some(stop) = stop {
-            broker.hang_up().await;
             self.recover(on, &stop).await?;
         }
         Ok(gone.is_some())
