@@ -2,7 +2,6 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use hilrig_core::certify::matrix::CASES;
 use hilrig_core::certify::{Act, Expected};
@@ -11,7 +10,7 @@ use hilrig_tests::engine::Engine;
 use hilrig_tests::record::Record;
 use hilrig_tests::running::RunningProgram;
 use hilrig_tests::sandbox::{Configuration, Sandbox};
-use hilrig_tests::{PATIENCE, artifacts, outside_broker};
+use hilrig_tests::{artifacts, outside_broker};
 use rustix::process::Signal;
 use serde_json::Value;
 

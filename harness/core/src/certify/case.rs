@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BoardTls, BrokerTls, Clock, Line};
+use super::{BoardTls, BrokerTls, Clock, Line, Trust};
 
 /// One case: a set-up, what is done in it, and what must come of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -197,5 +197,21 @@ impl fmt::Display for Reason {
             Reason::Alert(number) => return write!(f, "alert {number}"),
             Reason::Other(number) => return write!(f, "TLS error {number}"),
         })
+    }
+}
+
+impl Case {
+    /// It can be run at a broker that the rig does not control: nothing is asked of the broker's set-up.
+    pub fn fits_any_broker(&self) -> bool {
+        let usual_broker = self.broker == BrokerTls::USUAL;
+        let own_pin = !matches!(self.board.trust, Trust::FirstIntermediate | Trust::PinOfUsual);
+        let act = !matches!(
+            self.act,
+            Act::Mqtt(
+                Behaviour::WrongPassword | Behaviour::NoPermission | Behaviour::BrokerRestart
+            )
+        );
+        // Its certificate's dates are known from the wire alone where the rig did not make it.
+        usual_broker && own_pin && act && !self.board.certificate
     }
 }
