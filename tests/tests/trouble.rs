@@ -435,7 +435,7 @@ fn a_broker_that_is_killed_is_the_rigs_trouble() {
     kill_process(bench.process("mosquitto").pid, Signal::KILL).unwrap();
     run.ended().with_code(exit::RIG_FAULT).showing("broker lost");
     let record = bench.record();
-    rig_fault(&record, "virtual-1", &["the broker is gone: mosquitto ended by itself", "SIGKILL"]);
+    rig_fault(&record, "virtual-1", &["the broker is gone: Mosquitto ended by itself", "SIGKILL"]);
     assert_eq!(record.phases("virtual-1").last(), Some(&Phase::Mqtt));
     assert!(record.events().iter().any(|event| matches!(event.what, What::BrokerLost { .. })));
     bench.nothing_may_be_left();

@@ -14,7 +14,7 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::relay::{Shared, locked};
+use crate::control::{Control, locked};
 use crate::witness::Witness;
 
 /// The buffer of one direction, bytes: a record of the largest size, nearly.
@@ -59,8 +59,8 @@ enum End {
 }
 
 impl Connection {
-    pub(crate) fn new(peer: SocketAddr, shared: &Shared) -> Connection {
-        let line = *shared.line.borrow();
+    pub(crate) fn new(peer: SocketAddr, control: &Control) -> Connection {
+        let line = *control.line.borrow();
         Connection { peer, since: Instant::now(), line, state: Mutex::default() }
     }
 
@@ -81,13 +81,13 @@ impl Connection {
     }
 
     /// Carries it until it ends.
-    pub(crate) async fn carry(self: Arc<Self>, mut board: TcpStream, shared: &Shared) {
-        let mut cuts = shared.cuts.subscribe();
-        let upstream = *locked(&shared.upstream);
+    pub(crate) async fn carry(self: Arc<Self>, mut board: TcpStream, control: &Control) {
+        let mut cuts = control.cuts.subscribe();
+        let upstream = *locked(&control.upstream);
         let connected = tokio::select! {
             connected = tokio::time::timeout(CONNECT, TcpStream::connect(upstream)) => connected,
             _ = cuts.changed() => {
-                self.over(Ended::Cut, shared);
+                self.over(Ended::Cut, control);
                 return leave(&mut board, None).await;
             }
         };
@@ -99,7 +99,7 @@ impl Connection {
                     _ => format!("no answer within {} s", CONNECT.as_secs()),
                 };
                 tracing::debug!("connecting the relay to the broker at {upstream}: {found}");
-                self.over(Ended::NoBroker, shared);
+                self.over(Ended::NoBroker, control);
                 // The board's connection stands already: a reset is the nearest to a refusal.
                 let _ = board.set_zero_linger();
                 return;
@@ -118,29 +118,29 @@ impl Connection {
             }
         }
         let how = tokio::select! {
-            how = self.both(&mut board, &mut broker, shared) => how,
+            how = self.both(&mut board, &mut broker, control) => how,
             _ = cuts.changed() => How::Cut,
         };
         match how {
-            How::Closed(by) => self.over(Ended::Closed(by), shared),
+            How::Closed(by) => self.over(Ended::Closed(by), control),
             How::Reset(by) => {
-                self.over(by, shared);
+                self.over(by, control);
                 let _ = board.set_zero_linger();
                 let _ = broker.set_zero_linger();
             }
             How::Cut => {
-                self.over(Ended::Cut, shared);
+                self.over(Ended::Cut, control);
                 leave(&mut board, Some(&mut broker)).await;
             }
         }
     }
 
     /// Both directions, until nothing can come any more.
-    async fn both(&self, board: &mut TcpStream, broker: &mut TcpStream, shared: &Shared) -> How {
+    async fn both(&self, board: &mut TcpStream, broker: &mut TcpStream, control: &Control) -> How {
         let (from_board, to_board) = board.split();
         let (from_broker, to_broker) = broker.split();
-        let up = self.direction(Side::Board, from_board, to_broker, shared);
-        let down = self.direction(Side::Broker, from_broker, to_board, shared);
+        let up = self.direction(Side::Board, from_board, to_broker, control);
+        let down = self.direction(Side::Broker, from_broker, to_board, control);
         tokio::pin!(up, down);
         let (mut up_ended, mut down_ended) = (false, false);
         // Who closed first.
@@ -185,9 +185,9 @@ impl Connection {
         from: Side,
         mut source: ReadHalf<'_>,
         mut sink: WriteHalf<'_>,
-        shared: &Shared,
+        control: &Control,
     ) -> End {
-        let line = shared.line.subscribe();
+        let line = control.line.subscribe();
         let single = self.line == Line::ByteByByte && from == Side::Broker;
         let stop = match self.line {
             Line::CutAfter(at) | Line::ResetAfter(at) => Some(at),
@@ -208,7 +208,7 @@ impl Connection {
                 read = source.read(&mut buffer), if late.has_room() => {
                     let (bytes, end) = match read {
                         Ok(0) => (&[][..], Some(End::Closed)),
-                        Ok(count) => match self.saw(from, &buffer[..count], stop, shared) {
+                        Ok(count) => match self.saw(from, &buffer[..count], stop, control) {
                             Some(count) => (&buffer[..count], Some(End::Broken)),
                             None => (&buffer[..count], None),
                         },
@@ -239,7 +239,7 @@ impl Connection {
         from: Side,
         bytes: &[u8],
         stop: Option<HandshakeAt>,
-        shared: &Shared,
+        control: &Control,
     ) -> Option<usize> {
         let mut state = locked(&self.state);
         let finished = state.witness.seen().finished;
@@ -247,7 +247,7 @@ impl Connection {
         let finishes = !finished && state.witness.seen().finished;
         drop(state);
         if finishes {
-            shared.progress.send_modify(|progress| progress.finished += 1);
+            control.progress.send_modify(|progress| progress.finished += 1);
         }
         stopped
     }
@@ -260,7 +260,7 @@ impl Connection {
     }
 
     /// The connection is over.
-    fn over(&self, how: Ended, shared: &Shared) {
+    fn over(&self, how: Ended, control: &Control) {
         let mut state = locked(&self.state);
         state.ended.get_or_insert(how);
         state.witness.breaks_off(match how {
@@ -269,7 +269,7 @@ impl Connection {
         });
         state.stood = Some(self.since.elapsed());
         drop(state);
-        shared.progress.send_modify(|progress| progress.ended += 1);
+        control.progress.send_modify(|progress| progress.ended += 1);
     }
 }
 

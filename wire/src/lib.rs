@@ -6,11 +6,13 @@
 //! or is reset behind a message of the handshake.
 
 mod carry;
+mod control;
 mod handshake;
 mod hello;
 mod relay;
 mod suite;
 mod witness;
 
-pub use relay::{Progress, Relay};
+pub use control::Progress;
+pub use relay::Relay;
 pub use witness::{Witness, read_recording};

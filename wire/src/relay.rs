@@ -3,15 +3,15 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hilrig_core::certify::{Line, WireSeen};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::carry::Connection;
+use crate::control::{Control, Progress, locked};
 
 /// Connections that are kept from the first on, and of the last ones.
 const KEPT: usize = 8;
@@ -23,17 +23,6 @@ const MOST_AT_ONCE: usize = 256;
 /// descriptors left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// How far the connections are. Numbers only rise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Accepted.
-    pub connections: u32,
-    /// Both sides have sent Finished.
-    pub finished: u32,
-    /// Ended.
-    pub ended: u32,
-}
-
 /// A plain TCP relay between boards and a broker. A task of the runtime serves it; dropping it ends
 /// that, with every connection.
 #[derive(Debug)]
@@ -43,14 +32,10 @@ pub struct Relay {
     task: JoinHandle<()>,
 }
 
-/// What the relay's connections share with it.
+/// What the relay's task shares with it.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) line: watch::Sender<Line>,
-    /// Counts how often connections were cut.
-    pub(crate) cuts: watch::Sender<u32>,
-    pub(crate) progress: watch::Sender<Progress>,
-    pub(crate) upstream: Mutex<SocketAddr>,
+struct Shared {
+    control: Control,
     kept: Mutex<Kept>,
 }
 
@@ -68,13 +53,7 @@ impl Relay {
     pub async fn start(listen: impl Into<IpAddr>, upstream: SocketAddr) -> io::Result<Relay> {
         let listener = TcpListener::bind((listen.into(), 0)).await?;
         let port = listener.local_addr()?.port();
-        let shared = Arc::new(Shared {
-            line: watch::Sender::new(Line::Clean),
-            cuts: watch::Sender::new(0),
-            progress: watch::Sender::new(Progress::default()),
-            upstream: Mutex::new(upstream),
-            kept: Mutex::default(),
-        });
+        let shared = Arc::new(Shared { control: Control::new(upstream), kept: Mutex::default() });
         let task = tokio::spawn(serve(listener, Arc::clone(&shared)));
         Ok(Relay { port, shared, task })
     }
@@ -87,22 +66,22 @@ impl Relay {
     /// What the line does from now on: counts for the connections that come, and a delay, or that there
     /// is none any more, for those that stand.
     pub fn set_line(&self, line: Line) {
-        self.shared.line.send_replace(line);
+        self.shared.control.line.send_replace(line);
     }
 
     /// Where the broker is now. Counts for the connections that come.
     pub fn set_upstream(&self, upstream: SocketAddr) {
-        *locked(&self.shared.upstream) = upstream;
+        *locked(&self.shared.control.upstream) = upstream;
     }
 
     /// Ends the connections that stand, without a word (FIN both ways).
     pub fn cut(&self) {
-        self.shared.cuts.send_modify(|cuts| *cuts = cuts.wrapping_add(1));
+        self.shared.control.cuts.send_modify(|cuts| *cuts = cuts.wrapping_add(1));
     }
 
     /// How far the connections are.
     pub fn progress(&self) -> Progress {
-        *self.shared.progress.borrow()
+        *self.shared.control.progress.borrow()
     }
 
     /// Connections so far.
@@ -112,7 +91,7 @@ impl Relay {
 
     /// Waits until this holds. Has no deadline of its own.
     pub async fn until(&self, holds: impl Fn(&Progress) -> bool) -> Progress {
-        let mut progress = self.shared.progress.subscribe();
+        let mut progress = self.shared.control.progress.subscribe();
         let now = progress.wait_for(|now| holds(now)).await.map(|now| *now);
         // The sender is held by `self`, so that it is there as long as this waits.
         now.unwrap_or_default()
@@ -161,11 +140,11 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         tokio::select! {
             accepted = listener.accept(), if carried.len() < MOST_AT_ONCE => match accepted {
                 Ok((board, peer)) => {
-                    let connection = Arc::new(Connection::new(peer, &shared));
+                    let connection = Arc::new(Connection::new(peer, &shared.control));
                     shared.keep(&connection);
-                    shared.progress.send_modify(|progress| progress.connections += 1);
+                    shared.control.progress.send_modify(|progress| progress.connections += 1);
                     let shared = Arc::clone(&shared);
-                    carried.spawn(async move { connection.carry(board, &shared).await });
+                    carried.spawn(async move { connection.carry(board, &shared.control).await });
                 }
                 Err(error) => {
                     tracing::warn!("accepting a board's connection: {error}");
@@ -179,9 +158,4 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
             }
         }
     }
-}
-
-/// A panic while it is held would be one of the reader's, which must not take the others along.
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

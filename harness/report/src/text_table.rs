@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::terminal::TerminalStyle;
+use crate::terminal::style::TerminalStyle;
 
 /// The space between two columns.
 const GAP: usize = 2;

@@ -7,7 +7,7 @@ mod memory;
 mod plain;
 mod progress;
 mod scenarios;
-mod style;
+pub(crate) mod style;
 mod table;
 mod words;
 

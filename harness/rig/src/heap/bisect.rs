@@ -1,34 +1,14 @@
 //! Finds the commit that costs heap, as `git bisect` does.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use hilrig_report::heap::Key;
 
-use super::commits::{CommitFigures, Commits};
+use super::commits::{BisectRequest, CommitFigures, Commits};
 use super::worktree::{InRepository, WorkTree, git};
 use super::{Notice, Notices};
-use crate::load::{self, BoardSelection, ScenarioSelection};
+use crate::load;
 use crate::{Error, StopRequest};
-
-/// What is searched.
-#[derive(Clone, Debug)]
-pub struct BisectRequest {
-    /// The configuration file, in the repository that is searched.
-    pub config: PathBuf,
-    /// A commit that left enough free.
-    pub good: String,
-    /// A commit that leaves less.
-    pub bad: String,
-    /// Builds what is checked out; run by `sh -c` in the repository's top folder.
-    pub build: String,
-    /// The boards that commits are booted on.
-    pub boards: BoardSelection,
-    /// How many runs each commit's figures are taken from.
-    pub boots: usize,
-    /// What runs after the main path.
-    pub scenarios: ScenarioSelection,
-}
 
 /// The first commit that leaves less heap free.
 #[derive(Clone, Debug)]

@@ -10,13 +10,31 @@ use hilrig_report::heap::{
 };
 use hilrig_report::{History, HistoryFilter, HistoryRow};
 
-use super::bisect::BisectRequest;
 use super::boots::{MeasuredRuns, many};
 use super::history::opened;
 use super::worktree::{WorkTree, git};
 use super::{Notice, Notices};
-use crate::load::{self, RunInputs};
+use crate::load::{self, BoardSelection, RunInputs, ScenarioSelection};
 use crate::{Error, RunRequest, StopRequest};
+
+/// What a search for a commit goes through, and how a commit is measured.
+#[derive(Clone, Debug)]
+pub struct BisectRequest {
+    /// The configuration file, in the repository that is searched.
+    pub config: PathBuf,
+    /// A commit that left enough free.
+    pub good: String,
+    /// A commit that leaves less.
+    pub bad: String,
+    /// Builds what is checked out; run by `sh -c` in the repository's top folder.
+    pub build: String,
+    /// The boards that commits are booted on.
+    pub boards: BoardSelection,
+    /// How many runs each commit's figures are taken from.
+    pub boots: usize,
+    /// What runs after the main path.
+    pub scenarios: ScenarioSelection,
+}
 
 /// What is known of a commit.
 pub enum CommitFigures {

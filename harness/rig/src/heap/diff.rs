@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use hilrig_report::heap::{CallerChanges, Entry, Key, KeyComparison, compare_callers};
 
 use super::Notices;
-use super::measure::Measurement;
+use super::measure::{MeasureRequest, Measurement};
 use super::sides::{NamedSide, Side, Sources};
-use crate::load::BoardSelection;
 use crate::{Error, StopRequest};
 
 /// Which two sides to compare.
@@ -22,17 +21,6 @@ pub struct DiffRequest {
     pub config: PathBuf,
     /// How a commit without figures is measured; left out, none is.
     pub measure: Option<MeasureRequest>,
-}
-
-/// How a commit is built and booted.
-#[derive(Clone, Debug)]
-pub struct MeasureRequest {
-    /// Builds what is checked out; run by `sh -c` in the repository's top folder.
-    pub build: String,
-    /// The boards that it is booted on.
-    pub boards: BoardSelection,
-    /// How many runs its figures are taken from.
-    pub boots: usize,
 }
 
 /// Two sides with what they have in common.

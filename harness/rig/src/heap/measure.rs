@@ -5,10 +5,21 @@ use hilrig_core::plural::counted;
 
 use super::Notice;
 use super::boots::many;
-use super::diff::MeasureRequest;
 use super::sides::{Side, Sources};
 use super::worktree::WorkTree;
+use crate::load::BoardSelection;
 use crate::{Error, RunRequest, StopRequest};
+
+/// How a commit is built and booted.
+#[derive(Clone, Debug)]
+pub struct MeasureRequest {
+    /// Builds what is checked out; run by `sh -c` in the repository's top folder.
+    pub build: String,
+    /// The boards that it is booted on.
+    pub boards: BoardSelection,
+    /// How many runs its figures are taken from.
+    pub boots: usize,
+}
 
 /// Builds commits and boots them.
 pub struct Measurement<'a> {

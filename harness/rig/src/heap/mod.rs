@@ -11,10 +11,12 @@ mod sides;
 mod worktree;
 
 pub use self::baseline::{Accepted, Checked, accept, check};
-pub use self::bisect::{BisectRequest, FirstBad, bisect};
+pub use self::bisect::{FirstBad, bisect};
 pub use self::boots::{BootsRequest, MeasuredRuns, recorded, runs};
-pub use self::diff::{DiffRequest, HeapDiff, MeasureRequest, diff};
+pub use self::commits::BisectRequest;
+pub use self::diff::{DiffRequest, HeapDiff, diff};
 pub use self::history::opened;
+pub use self::measure::MeasureRequest;
 pub use self::sides::Side;
 use crate::Error;
 
