@@ -6,7 +6,7 @@
 //! that a check can prove that a board refuses it; for a certification, with those of each case ([`pki::Pki`]).
 //! The rig's own clients ask a broker what the board asks it ([`clients`]).
 //!
-//! Nothing is left behind: stopping or dropping an [`Instance`] ends it, and what a killed run left is
+//! Nothing is left over: stopping or dropping an [`Instance`] ends it, and what a killed run left is
 //! swept by the next one ([`sweep`]). Private keys are in memory, or in files of mode 0600 in the run's folder
 //! ([`RunDir`]), and nowhere else.
 
@@ -24,9 +24,9 @@ mod run_dir;
 mod sweep;
 mod tls;
 
-pub use descriptions::{FORBIDDEN, Found, Software};
+pub use descriptions::{BrokerDescription, FORBIDDEN, Found};
 pub use docker::{EngineStatus, engine_status};
-pub use engine::{Home, Instance, InstanceFacts, Launcher, Order};
+pub use engine::{Instance, InstanceFacts, InstancePlan, Launcher, Location};
 pub use error::BrokerError;
 pub use hilrig_core::config::BrokerKind;
 pub use login::Login;

@@ -1,4 +1,4 @@
-//! Whose something is: the process that started it, told apart from a later one with the same pid.
+//! Whose something is: the process that started it, as distinct from a later one with the same pid.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

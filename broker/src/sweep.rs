@@ -4,7 +4,7 @@ use crate::{docker, run_dir};
 
 /// Removes what runs left whose process is gone: their folders, if they are this user's, and their
 /// containers, if a Docker engine answers. Only what carries our marks, and only what this machine
-/// can tell the owner of. `notes` is told what was removed and what could not be. With a folder go the processes that
+/// can tell the owner of. `notes` gets what was removed and what could not be. With a folder go the processes that
 /// have it for their mark; a broker itself ends with its run.
 pub async fn sweep(notes: &mut dyn FnMut(String)) {
     let mut swept = Vec::new();

@@ -127,7 +127,7 @@ async fn mosquitto_lets_them_in_and_says_why_not() {
     connected(&usual);
     assert!(usual[0].said.contains("TLSv1_2") && usual[1].said.contains("TLSv1.2"), "{usual:?}");
 
-    let wrong = hilrig_broker::Login { user: user.into(), password: "wrong".into() };
+    let wrong = hilrig_broker::Login { user, password: "wrong".into() };
     refused(&both(&Ask { login: Some(&wrong), ..ask }, dir.path()).await, Reason::BadLogin);
     let impostor = SocketAddr::from(([127, 0, 0, 1], broker.impostor_port()));
     refused(&both(&Ask { address: impostor, ..ask }, dir.path()).await, Reason::NotTrusted);

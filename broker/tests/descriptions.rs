@@ -1,4 +1,4 @@
-//! The brokers as they are: each that is installed is started, asked, started anew and stopped. What is
+//! The brokers as they are: each that is installed is started, asked, restarted and stopped. What is
 //! not installed is skipped, and says so; with HILRIG_REQUIRE_BROKERS=1 that is a failure.
 
 mod common;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use common::{PATIENCE, containers, engine, run_id, skipped};
 use hilrig_broker::pki::Pki;
-use hilrig_broker::{BrokerError, Home, Instance, Material, Order, Software};
+use hilrig_broker::{BrokerDescription, BrokerError, Instance, InstancePlan, Location, Material};
 use hilrig_broker::{BrokerKind, Login, SERVER_NAME, answer_over_tls, client_tls};
 use hilrig_core::certify::{BrokerTls, Front, Identity, Versions};
 use rustls::ClientConfig;
@@ -27,8 +27,8 @@ fn pki() -> &'static Pki {
     &PKI.0
 }
 
-fn order(dir: &Path, tls: BrokerTls) -> Order {
-    Order {
+fn order(dir: &Path, tls: BrokerTls) -> InstancePlan {
+    InstancePlan {
         dir: dir.join("b"),
         tls,
         material: Material::of(pki(), &tls).unwrap(),
@@ -66,11 +66,11 @@ async fn code(instance: &Instance, tls: Arc<ClientConfig>, login: &Login) -> std
 
 /// What every broker must do.
 async fn holds(name: &str) {
-    holds_at(name, &Home::Process).await;
+    holds_at(name, &Location::Process).await;
 }
 
-async fn holds_at(name: &str, home: &Home) {
-    let software = Software::named(name).unwrap();
+async fn holds_at(name: &str, home: &Location) {
+    let software = BrokerDescription::named(name).unwrap();
     let start = |order| Instance::start(software.clone(), home.clone(), order);
     let required = std::env::var("HILRIG_REQUIRE_BROKERS").is_ok_and(|value| value == "1");
     if let Err(missing @ BrokerError::NotInstalled { .. }) = software.find() {
@@ -149,7 +149,7 @@ const SET_UPS: &[BrokerTls] = &[
 ];
 
 /// A fake broker: a script, described as a real one is.
-fn fake(script: &str, ready: &str) -> Arc<Software> {
+fn fake(script: &str, ready: &str) -> Arc<BrokerDescription> {
     let text = format!(
         "name = 'fake'\ntitle = 'Fake'\nprogram = ['python3']\nfiles = {{ 'fake.py' = 'fake.py' }}\n\
          install = {{ from = 'apt', packages = ['fake'] }}\n\
@@ -159,7 +159,7 @@ fn fake(script: &str, ready: &str) -> Arc<Software> {
          can = {{ only_1_3 = true, sha1 = true, second_certificate = true, \
          client_certificate = true, login = true, permission = true }}\n"
     );
-    Arc::new(Software::parse(&text, &[("fake.py", script)]).unwrap())
+    Arc::new(BrokerDescription::parse(&text, &[("fake.py", script)]).unwrap())
 }
 
 /// A server that does `then` with every connection `c`.
@@ -174,11 +174,13 @@ fn server(then: &str) -> String {
 
 async fn fails(script: &str, ready: &str, deadline: Duration) -> BrokerError {
     let dir = tempfile::tempdir().unwrap();
-    let order =
-        Order { deadline, ..order(dir.path(), BrokerTls::USUAL.showing(Identity::Ecdsa256)) };
+    let order = InstancePlan {
+        deadline,
+        ..order(dir.path(), BrokerTls::USUAL.showing(Identity::Ecdsa256))
+    };
     let password = order.login.password.clone();
     let software = fake(script, ready);
-    let error = Instance::start(software, Home::Process, order).await;
+    let error = Instance::start(software, Location::Process, order).await;
     let error = error.err().expect("it cannot be ready");
     assert!(!error.to_string().contains(&password), "{error}");
     nothing_left(dir.path());
@@ -236,9 +238,9 @@ async fn what_is_not_there_is_told_with_what_installs_it() {
                 version = { log = 'v(.*)' }\ntls_library = { name = 'none', log = 'v(.*)' }\n\
                 can = { only_1_3 = 'it is old', sha1 = true, second_certificate = true, \
                 client_certificate = true, login = true, permission = true }\n";
-    let software = Arc::new(Software::parse(text, &[]).unwrap());
+    let software = Arc::new(BrokerDescription::parse(text, &[]).unwrap());
     let dir = tempfile::tempdir().unwrap();
-    let start = |order| Instance::start(software.clone(), Home::Process, order);
+    let start = |order| Instance::start(software.clone(), Location::Process, order);
     let ec = BrokerTls::USUAL.showing(Identity::Ecdsa256);
     let error = start(order(dir.path(), ec)).await.err().unwrap();
     let told = error.to_string();
@@ -251,11 +253,11 @@ async fn what_is_not_there_is_told_with_what_installs_it() {
 
 #[tokio::test]
 async fn one_that_is_killed_is_told_and_one_that_is_given_up_is_taken_back() {
-    let software = Software::named("mosquitto").unwrap();
+    let software = BrokerDescription::named("mosquitto").unwrap();
     let dir = tempfile::tempdir().unwrap();
     let tls = BrokerTls::USUAL.showing(Identity::Ecdsa256);
     let mut instance =
-        Instance::start(software.clone(), Home::Process, order(dir.path(), tls)).await.unwrap();
+        Instance::start(software.clone(), Location::Process, order(dir.path(), tls)).await.unwrap();
     let gone = instance.gone();
     let [pid] = &marked(dir.path())[..] else { panic!("there should be one process") };
     let pid = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
@@ -265,7 +267,7 @@ async fn one_that_is_killed_is_told_and_one_that_is_given_up_is_taken_back() {
     instance.stop().await;
     nothing_left(dir.path());
 
-    let starting = Instance::start(software.clone(), Home::Process, order(dir.path(), tls));
+    let starting = Instance::start(software.clone(), Location::Process, order(dir.path(), tls));
     // Polled once, so that its thread is on the way.
     tokio::select! {
         biased;
@@ -277,11 +279,11 @@ async fn one_that_is_killed_is_told_and_one_that_is_given_up_is_taken_back() {
 
 #[tokio::test]
 async fn two_at_once_get_ports_of_their_own() {
-    let software = Software::named("mosquitto").unwrap();
+    let software = BrokerDescription::named("mosquitto").unwrap();
     let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let tls = BrokerTls::USUAL.showing(Identity::Ecdsa256);
     let start = |dir: &tempfile::TempDir| {
-        Instance::start(software.clone(), Home::Process, order(dir.path(), tls))
+        Instance::start(software.clone(), Location::Process, order(dir.path(), tls))
     };
     let (one, two) = tokio::join!(start(&dirs[0]), start(&dirs[1]));
     let (one, two) = (one.unwrap(), two.unwrap());
@@ -292,7 +294,7 @@ async fn two_at_once_get_ports_of_their_own() {
 
 #[tokio::test]
 async fn the_front_asks_for_more_than_the_broker() {
-    let software = Software::named("mosquitto").unwrap();
+    let software = BrokerDescription::named("mosquitto").unwrap();
     let dir = tempfile::tempdir().unwrap();
     let root = pki().issued(Identity::Rsa2048).unwrap().root();
     let usual = client_tls(root).unwrap();
@@ -315,7 +317,8 @@ async fn the_front_asks_for_more_than_the_broker() {
     ] {
         let order = order(dir.path(), BrokerTls::USUAL.behind(front));
         let login = order.login.clone();
-        let mut instance = Instance::start(software.clone(), Home::Process, order).await.unwrap();
+        let mut instance =
+            Instance::start(software.clone(), Location::Process, order).await.unwrap();
         let port = instance.port();
         for round in 0..2 {
             for tls in &let_in {
@@ -337,13 +340,13 @@ async fn the_front_asks_for_more_than_the_broker() {
 }
 
 /// The home of a Mosquitto in a container, and its run; `None` where no engine answers.
-async fn in_a_container(name: &str) -> Option<(Docker, Home, String)> {
+async fn in_a_container(name: &str) -> Option<(Docker, Location, String)> {
     let engine = engine().await?;
     let run = run_id(name);
-    let software = Software::named("mosquitto").unwrap();
-    let home = Home::choose(&software, BrokerKind::Container, &run, &mut |_| {}).await;
+    let software = BrokerDescription::named("mosquitto").unwrap();
+    let home = Location::choose(&software, BrokerKind::Container, &run, &mut |_| {}).await;
     let home = home.unwrap_or_else(|error| panic!("{error}"));
-    assert!(matches!(&home, Home::Container { image, .. } if image.contains("mosquitto:")));
+    assert!(matches!(&home, Location::Container { image, .. } if image.contains("mosquitto:")));
     Some((engine, home, run))
 }
 
@@ -357,7 +360,7 @@ async fn mosquitto_holds_in_a_container() {
 #[tokio::test]
 async fn one_in_a_container_may_do_nothing_else_and_is_told_when_it_is_killed() {
     let Some((engine, home, run)) = in_a_container("killed").await else { return };
-    let software = Software::named("mosquitto").unwrap();
+    let software = BrokerDescription::named("mosquitto").unwrap();
     let dir = tempfile::tempdir().unwrap();
     let tls = BrokerTls::USUAL.showing(Identity::Ecdsa256);
     let start = || Instance::start(software.clone(), home.clone(), order(dir.path(), tls));
@@ -395,16 +398,17 @@ async fn one_in_a_container_may_do_nothing_else_and_is_told_when_it_is_killed() 
 
 #[tokio::test]
 async fn what_has_no_image_is_a_process_or_told() {
-    let aedes = Software::named("aedes").unwrap();
-    let chosen = Home::choose(&aedes, BrokerKind::Container, "r", &mut |_| {}).await;
+    let aedes = BrokerDescription::named("aedes").unwrap();
+    let chosen = Location::choose(&aedes, BrokerKind::Container, "r", &mut |_| {}).await;
     let told = chosen.unwrap_err().to_string();
     assert!(told.contains("names no image"), "{told}");
 
     let mut notes = Vec::new();
-    let chosen = Home::choose(&aedes, BrokerKind::Auto, "r", &mut |note| notes.push(note)).await;
+    let chosen =
+        Location::choose(&aedes, BrokerKind::Auto, "r", &mut |note| notes.push(note)).await;
     match (aedes.find(), chosen) {
         (Ok(_), Ok(home)) => {
-            assert_eq!(home, Home::Process);
+            assert_eq!(home, Location::Process);
             assert!(notes[0].contains("Aedes is a process"), "{notes:?}");
         }
         (Err(_), Err(BrokerError::NotInstalled { missing, .. })) => {
@@ -431,7 +435,7 @@ async fn nats_holds() {
 
 #[tokio::test]
 async fn nats_with_its_own_timeouts_gives_a_slow_client_two_seconds() {
-    let nats = Software::named("nats").unwrap();
+    let nats = BrokerDescription::named("nats").unwrap();
     let beside = nats.with_beside();
     let names: Vec<&str> = beside.iter().map(|one| one.name.as_str()).collect();
     assert_eq!(names, ["nats", "nats-defaults"]);
@@ -439,9 +443,9 @@ async fn nats_with_its_own_timeouts_gives_a_slow_client_two_seconds() {
         return skipped(&missing.to_string());
     }
     let dir = tempfile::tempdir().unwrap();
-    let software = Software::named("nats-defaults").unwrap();
+    let software = BrokerDescription::named("nats-defaults").unwrap();
     let mut instance =
-        Instance::start(software, Home::Process, order(dir.path(), BrokerTls::USUAL))
+        Instance::start(software, Location::Process, order(dir.path(), BrokerTls::USUAL))
             .await
             .unwrap();
     // A client that says nothing is given up by the broker, and not by this deadline.

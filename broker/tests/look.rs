@@ -95,7 +95,7 @@ async fn through(tunnel: &Tunnel) -> Vec<u8> {
 /// Gets a CONNACK as the rig's own clients do after a look.
 async fn gets_through(server: &Server, looked: &Looked, dir: &Path) {
     if looked.needs_openssl.is_some() {
-        let tunnel = Tunnel::open(server.address, NAME, &looked.leaf(), None, dir).unwrap();
+        let tunnel = Tunnel::open(server.address, NAME, looked.leaf(), None, dir).unwrap();
         assert_eq!(through(&tunnel).await, [0x20, 2, 0, 0], "{looked:?}");
         let path = tunnel.path().to_owned();
         drop(tunnel);

@@ -227,7 +227,7 @@ async fn with_an_engine_auto_means_a_container() {
 
 #[tokio::test]
 async fn the_status_names_what_there_is() {
-    let mosquitto = hilrig_broker::Software::named("mosquitto").unwrap();
+    let mosquitto = hilrig_broker::BrokerDescription::named("mosquitto").unwrap();
     let status = hilrig_broker::engine_status(&mosquitto).await;
     let (path, version) = status.program.unwrap();
     let version = version.unwrap();

@@ -61,7 +61,7 @@ fn the_callers_are_what_is_taken_to_the_byte_and_the_largest_is_named() {
         let phase = told.phase.name();
         assert_eq!(told.lowest_free, *low, "{phase}: the lowest point of all");
         assert_eq!(told.heap, Some(heap - OWN), "{phase}");
-        assert_eq!(told.told(), heap - OWN - low, "{phase}: {told:?}");
+        assert_eq!(told.logged(), heap - OWN - low, "{phase}: {told:?}");
         for caller in &told.callers {
             let known = caller.function.is_some() && caller.file.is_some() && caller.line.is_some();
             assert!(known || caller.address.is_none(), "{phase}: {caller:?}");

@@ -2,14 +2,16 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use hilrig_core::certify::matrix::CASES;
 use hilrig_core::certify::{Act, Expected};
+use hilrig_tests::attached::AttachedBoard;
 use hilrig_tests::engine::Engine;
 use hilrig_tests::record::Record;
 use hilrig_tests::running::RunningProgram;
 use hilrig_tests::sandbox::{Configuration, Sandbox};
-use hilrig_tests::{artifacts, outside_broker};
+use hilrig_tests::{PATIENCE, artifacts, outside_broker};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -286,4 +288,43 @@ fn a_broker_that_is_none_is_the_bench_s_trouble_and_is_named() {
     // Each connection is closed at once.
     std::thread::spawn(move || listener.incoming().for_each(drop));
     told(&format!("localhost:{port}"), "closes", "closes it in the handshake");
+}
+
+#[test]
+fn a_restart_that_nobody_asked_for_fails_the_case_in_which_it_came() {
+    let bench = Sandbox::new();
+    let board = AttachedBoard::start(&bench, "desk");
+    let mut configuration = Configuration::new();
+    configuration.board(board.as_board("desk"));
+    bench.configure(&configuration);
+    let record = bench.path("record");
+    let mut arguments = vec!["certify", "--record", record.to_str().unwrap()];
+    // The second waits for seconds while the board is connected.
+    for case in ["control", "mqtt-keep-alive", "mqtt-qos"] {
+        arguments.extend(["--case", case]);
+    }
+    let mut certify = bench.start(&arguments);
+    certify.line_with("control: passed");
+    let log = record.join("desk/boot.log");
+    let connected = || {
+        let log = std::fs::read_to_string(&log).unwrap_or_default();
+        log.matches("Attempting MQTT connection...connected").count()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while connected() < 2 {
+        assert!(Instant::now() < deadline, "the board does not connect within {PATIENCE:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    board.control(r#"{"do":"reset"}"#);
+    certify.ended().with_code(100);
+    let certificate = certificate(&record, "mosquitto");
+    let restarted = case(&certificate, "mqtt-keep-alive");
+    assert_eq!(text(restarted, "verdict"), "not_held", "{restarted:#}");
+    let why = text(restarted, "why");
+    assert!(why.contains("the rig did not ask for it"), "{why}");
+    for id in ["control", "mqtt-qos"] {
+        assert_eq!(text(case(&certificate, id), "verdict"), "held", "{id}");
+    }
+    board.stop();
+    bench.nothing_may_be_left();
 }

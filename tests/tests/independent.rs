@@ -12,7 +12,7 @@ use std::thread;
 
 use hilrig_broker::clients::{Ask, ClientCertificate, GoesBy, with_openssl, with_rustls};
 use hilrig_broker::pki::{Pki, pem};
-use hilrig_broker::{Home, Instance, Material, Order, Software};
+use hilrig_broker::{BrokerDescription, Instance, InstancePlan, Location, Material};
 use hilrig_broker::{Login, SERVER_NAME};
 use hilrig_core::certify::certificate::OtherClient;
 use hilrig_core::certify::{Case, Expected, Identity, Outcome, Reason, Suites, Trust, WireSeen};
@@ -46,7 +46,7 @@ impl Scene {
         tls.identity = identity.unwrap_or(tls.identity);
         let dir = tempfile::tempdir().unwrap();
         let pki = pki();
-        let order = Order {
+        let order = InstancePlan {
             dir: dir.path().join("b"),
             tls,
             material: Material::of(pki, &tls).unwrap(),
@@ -56,8 +56,8 @@ impl Scene {
             port: None,
             deadline: PATIENCE,
         };
-        let mosquitto = Software::named("mosquitto").unwrap();
-        let broker = Instance::start(mosquitto, Home::Process, order)
+        let mosquitto = BrokerDescription::named("mosquitto").unwrap();
+        let broker = Instance::start(mosquitto, Location::Process, order)
             .await
             .unwrap_or_else(|error| panic!("{error}"));
         Scene { case, pki, dir, broker }

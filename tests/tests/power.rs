@@ -237,7 +237,7 @@ fn power_is_switched_by_hand_where_no_run_has_the_board() {
     bench
         .run(&["power", "--board", "desk", "off"])
         .with_code(exit::RIG_FAULT)
-        .saying(&format!("process {} holds it", monitor.pid().as_raw_nonzero()));
+        .saying(&format!("process {} has had it", monitor.pid().as_raw_nonzero()));
     assert_eq!(status(&board, "state"), "running");
     monitor.signal(Signal::INT);
     monitor.ended().with_code(exit::PASSED);

@@ -133,7 +133,7 @@ fn a_port_that_another_run_holds_is_left_to_it() {
 
     bench.run(&["run", "--record", "second"]).with_code(exit::RIG_FAULT);
     let second = Record::open(&bench.path("second"));
-    let holder = format!("process {} holds it", first.pid().as_raw_nonzero());
+    let holder = format!("process {} has had it", first.pid().as_raw_nonzero());
     rig_fault(&second, "desk", &[board.port(), &holder, "hilrig run", "Wait for that process"]);
     assert_eq!(second.phases("desk"), [Phase::Lock]);
     // So are the commands that touch a board.

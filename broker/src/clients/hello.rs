@@ -32,7 +32,7 @@ pub(super) fn extension(number: u16, content: &[u8]) -> Vec<u8> {
     extension
 }
 
-/// The bytes behind their length, which is of two bytes. All here are far below 64 KiB.
+/// The bytes after their length, which is of two bytes. All here are far below 64 KiB.
 pub(super) fn sized(bytes: &[u8]) -> Vec<u8> {
     let mut sized = (bytes.len() as u16).to_be_bytes().to_vec();
     sized.extend(bytes);
@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn the_hello_is_as_a_small_client_sent_it() {
-        // As it stands in esp8266/Arduino#5996.
+        // As in esp8266/Arduino#5996.
         let random = *b"\x01\x02\x03\x04\x05\x06\x07\x08\x11\x12\x13\x14\x15\x16\x17\x18\
                         \x01\x02\x03\x04\x05\x06\x07\x08\x11\x12\x13\x14\x15\x16\x17\x18";
         let hello = client_hello(random, [0xcca8], &max_fragment_length(1024));

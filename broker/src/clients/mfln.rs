@@ -1,5 +1,5 @@
-//! Asks a broker whether it has MFLN (RFC 6066, 4), in two ways: a device that asks in too narrow a way is
-//! told no by a broker that has it, and takes a buffer of 16 KiB for nothing (esp8266/Arduino#5996).
+//! Asks a broker whether it has MFLN (RFC 6066, 4), in two ways: a device that asks in too narrow a way gets a
+//! no from a broker that has it, and allocates a buffer of 16 KiB for nothing (esp8266/Arduino#5996).
 
 use std::fmt;
 use std::io;
@@ -71,7 +71,7 @@ pub struct MflnAsked {
 }
 
 impl MflnAsked {
-    /// The broker has it, and a small client is told that it has not.
+    /// The broker has it, and answers a small client that it has not.
     pub fn is_false_no(&self) -> bool {
         self.full.is_yes() && !self.narrow.is_yes()
     }

@@ -53,11 +53,11 @@ pub struct Ask<'a> {
     pub server_name: &'a str,
     /// The board's side of TLS. Of its trust, [`goes_by`](Ask::goes_by) is what counts.
     pub board: BoardTls,
-    /// What the broker's certificate is held against.
+    /// What the broker's certificate is checked against.
     pub goes_by: GoesBy<'a>,
     /// The client certificate, where there is one.
     pub certificate: Option<ClientCertificate<'a>>,
-    /// The time that the certificates are held against; `None` is now.
+    /// The time that the certificates are checked against; `None` is now.
     pub time: Option<OffsetDateTime>,
     /// User and password.
     pub login: Option<&'a Login>,
@@ -65,7 +65,7 @@ pub struct Ask<'a> {
     pub deadline: Duration,
 }
 
-/// What a broker's certificate is held against.
+/// What a broker's certificate is checked against.
 #[derive(Clone, Copy, Debug)]
 pub enum GoesBy<'a> {
     /// It must come from this CA, a root or an intermediate, and be for the broker's name.
@@ -103,48 +103,55 @@ impl fmt::Debug for ClientCertificate<'_> {
 
 /// What came of a try, before it goes into an
 /// [`OtherClient`](hilrig_core::certify::certificate::OtherClient).
-struct Told {
+struct ClientResult {
     outcome: Outcome,
     reason: Option<Reason>,
     said: String,
 }
 
-impl Told {
-    fn refused(reason: Option<Reason>, said: impl Into<String>) -> Told {
-        Told { outcome: Outcome::Refused, reason, said: said.into() }
+impl ClientResult {
+    fn refused(reason: Option<Reason>, said: impl Into<String>) -> ClientResult {
+        ClientResult { outcome: Outcome::Refused, reason, said: said.into() }
     }
 
-    fn not_run(why: impl Into<String>) -> Told {
-        Told { outcome: Outcome::NotRun, reason: None, said: why.into() }
+    fn not_run(why: impl Into<String>) -> ClientResult {
+        ClientResult { outcome: Outcome::NotRun, reason: None, said: why.into() }
     }
 
-    fn broken(why: impl Into<String>) -> Told {
-        Told { outcome: Outcome::Broken, reason: None, said: why.into() }
+    fn broken(why: impl Into<String>) -> ClientResult {
+        ClientResult { outcome: Outcome::Broken, reason: None, said: why.into() }
     }
 
     /// By the return code of a CONNACK (MQTT 3.1.1, 3.2.2.3), over TLS that is as `negotiated` says.
-    fn by_connack(code: u8, negotiated: &str) -> Told {
+    fn by_connack(code: u8, negotiated: &str) -> ClientResult {
         match code {
-            0 => Told { outcome: Outcome::Connected, reason: None, said: negotiated.into() },
-            4 | 5 => Told::refused(
+            0 => {
+                ClientResult { outcome: Outcome::Connected, reason: None, said: negotiated.into() }
+            }
+            4 | 5 => ClientResult::refused(
                 Some(Reason::BadLogin),
                 format!("CONNACK with return code {code}, over {negotiated}"),
             ),
-            _ => Told::refused(None, format!("CONNACK with return code {code}, over {negotiated}")),
+            _ => ClientResult::refused(
+                None,
+                format!("CONNACK with return code {code}, over {negotiated}"),
+            ),
         }
     }
 
     /// What the wire says beside what the client says.
-    fn seen_with(self, wire: &WireSeen, ask: &Ask<'_>) -> Told {
+    fn seen_with(self, wire: &WireSeen, ask: &Ask<'_>) -> ClientResult {
         match wire.ended {
-            Some(Ended::NoBroker) => Told::broken(format!("{} takes no connection", ask.address)),
-            _ => Told { reason: self.reason.map(|reason| reason.seen_with(wire)), ..self },
+            Some(Ended::NoBroker) => {
+                ClientResult::broken(format!("{} takes no connection", ask.address))
+            }
+            _ => ClientResult { reason: self.reason.map(|reason| reason.seen_with(wire)), ..self },
         }
     }
 
-    fn late(ask: &Ask<'_>) -> Told {
+    fn late(ask: &Ask<'_>) -> ClientResult {
         let waited = ask.deadline.as_secs_f64();
-        Told::refused(Some(Reason::TimedOut), format!("no CONNACK within {waited:.1} s"))
+        ClientResult::refused(Some(Reason::TimedOut), format!("no CONNACK within {waited:.1} s"))
     }
 }
 
@@ -170,9 +177,10 @@ impl Leave {
 }
 
 /// A line of a client's own to the broker: what went over it says for certain what was negotiated.
-async fn line(ask: &Ask<'_>) -> Result<Relay, Told> {
+async fn line(ask: &Ask<'_>) -> Result<Relay, ClientResult> {
     let relay = Relay::start(Ipv4Addr::LOCALHOST, ask.address).await;
-    relay.map_err(|error| Told::broken(format!("no port for a line to the broker: {error}")))
+    relay
+        .map_err(|error| ClientResult::broken(format!("no port for a line to the broker: {error}")))
 }
 
 /// CONNECT and CONNACK, and the end of the connection if that is in MQTT's hands.

@@ -19,7 +19,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::s_client::executable;
-use super::{Ask, GoesBy, Leave, Told, client_id, line, seen_on, suites, talk};
+use super::{Ask, ClientResult, GoesBy, Leave, client_id, line, seen_on, suites, talk};
 use crate::engine::child;
 use crate::environment;
 use crate::pki::pem;
@@ -41,7 +41,7 @@ pub async fn openssl_version(deadline: Duration) -> Result<String, String> {
     let output = match timeout(deadline, command.output()).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) => return Err(format!("{} cannot be run: {error}", path.display())),
-        Err(_) => return Err(format!("{} does not tell its version", path.display())),
+        Err(_) => return Err(format!("{} does not print its version", path.display())),
     };
     let text = String::from_utf8_lossy(&output.stdout);
     let mut words = text.split_whitespace();
@@ -55,29 +55,31 @@ pub async fn openssl_version(deadline: Duration) -> Result<String, String> {
 /// when this returns, are in a folder of its own in `dir`. Passwords go through its standard input and
 /// keys through files, never through its arguments.
 pub async fn with_openssl(ask: &Ask<'_>, dir: &Path) -> OtherClient {
-    let (version, told) = match openssl_version(ask.deadline).await {
+    let (version, result) = match openssl_version(ask.deadline).await {
         Ok(version) => (version, run(ask, dir).await),
-        Err(found) => (String::new(), Told::not_run(found)),
+        Err(found) => (String::new(), ClientResult::not_run(found)),
     };
     OtherClient {
         client: "openssl".into(),
         version,
-        outcome: told.outcome,
-        reason: told.reason,
-        said: printable(told.said.as_bytes()),
+        outcome: result.outcome,
+        reason: result.reason,
+        said: printable(result.said.as_bytes()),
     }
 }
 
-async fn run(ask: &Ask<'_>, dir: &Path) -> Told {
+async fn run(ask: &Ask<'_>, dir: &Path) -> ClientResult {
     let files = match Files::create(ask, dir) {
         Ok(files) => files,
         Err(error) => {
-            return Told::broken(format!("cannot write the files of openssl s_client: {error}"));
+            return ClientResult::broken(format!(
+                "cannot write the files of openssl s_client: {error}"
+            ));
         }
     };
     let wire = match line(ask).await {
         Ok(wire) => wire,
-        Err(told) => return told,
+        Err(result) => return result,
     };
     let end = Instant::now() + ask.deadline;
     if !ask.board.resume {
@@ -92,7 +94,10 @@ async fn run(ask: &Ask<'_>, dir: &Path) -> Told {
             return first;
         }
         if !Path::new(&session).exists() {
-            return Told { said: format!("{}; the broker gave no session", first.said), ..first };
+            return ClientResult {
+                said: format!("{}; the broker gave no session", first.said),
+                ..first
+            };
         }
         let mut second =
             once(ask, &files, &wire, &["-sess_in".into(), session], end, Leave::InOrder).await;
@@ -105,7 +110,7 @@ async fn run(ask: &Ask<'_>, dir: &Path) -> Told {
             return second;
         }
     }
-    Told::broken("the session was asked about in no way")
+    ClientResult::broken("the session was asked about in no way")
 }
 
 async fn once(
@@ -115,10 +120,10 @@ async fn once(
     further: &[String],
     end: Instant,
     leave: Leave,
-) -> Told {
+) -> ClientResult {
     let mut command = match executable() {
         Ok(path) => Command::new(path),
-        Err(found) => return Told::not_run(found),
+        Err(found) => return ClientResult::not_run(found),
     };
     command
         .env_clear()
@@ -131,12 +136,12 @@ async fn once(
     child::tie(&mut command);
     let mut child = match command.spawn() {
         Ok(child) => child,
-        Err(error) => return Told::broken(format!("openssl cannot be run: {error}")),
+        Err(error) => return ClientResult::broken(format!("openssl cannot be run: {error}")),
     };
     let (Some(stdin), Some(stdout), Some(mut stderr)) =
         (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
-        return Told::broken("openssl has no pipes");
+        return ClientResult::broken("openssl has no pipes");
     };
     let id = client_id("openssl");
     let talking = async {
@@ -155,21 +160,21 @@ async fn once(
     };
     let (answered, said) = tokio::join!(talking, bounded(&mut stderr));
     let seen = seen_on(wire).await;
-    let told = match answered {
-        Ok(Ok(code)) => Told::by_connack(code, &negotiated(&said, &seen)),
+    let result = match answered {
+        Ok(Ok(code)) => ClientResult::by_connack(code, &negotiated(&said, &seen)),
         Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
-            Told::refused(None, error.to_string())
+            ClientResult::refused(None, error.to_string())
         }
         Ok(Err(_)) => refusal(&said),
         Err(_) => {
-            let mut told = Told::late(ask);
+            let mut result = ClientResult::late(ask);
             if !said.trim().is_empty() {
-                told.said = format!("{}; it says: {}", told.said, last_line(&said));
+                result.said = format!("{}; it says: {}", result.said, last_line(&said));
             }
-            told
+            result
         }
     };
-    told.seen_with(&seen, ask)
+    result.seen_with(&seen, ask)
 }
 
 /// Waits for its end, and ends it and its group if that takes too long.
@@ -297,7 +302,7 @@ fn negotiated(said: &str, seen: &WireSeen) -> String {
     words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn refusal(said: &str) -> Told {
+fn refusal(said: &str) -> ClientResult {
     let number_after = |key: &str| -> Option<u32> {
         let (_, rest) = said.split_once(key)?;
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
@@ -305,7 +310,7 @@ fn refusal(said: &str) -> Told {
     };
     let of = |reason: Option<Reason>, key: &str| {
         let line = said.lines().find(|line| line.contains(key)).unwrap_or(said);
-        Told::refused(reason, told(line))
+        ClientResult::refused(reason, message_of(line))
     };
     if let Some(number) = number_after("verify error:num=") {
         return of(by_verify_error(number), "verify error:num=");
@@ -330,13 +335,13 @@ fn refusal(said: &str) -> Told {
         return of(Some(reason), key);
     }
     if said.contains("connect:errno=") {
-        return Told::broken(told(last_line(said)));
+        return ClientResult::broken(message_of(last_line(said)));
     }
     // Connected, and then closed in order before the CONNACK.
     if said.contains("CONNECTION ESTABLISHED") && !said.contains("error:") {
-        return Told::refused(Some(Reason::Closed), "closed before the CONNACK");
+        return ClientResult::refused(Some(Reason::Closed), "closed before the CONNACK");
     }
-    Told::refused(None, told(last_line(said)))
+    ClientResult::refused(None, message_of(last_line(said)))
 }
 
 /// OpenSSL's numbers of what is wrong with a certificate (X509_V_ERR_ in x509_vfy.h).
@@ -358,7 +363,7 @@ fn last_line(said: &str) -> &str {
 }
 
 /// A line of its error queue without the thread's number, or another line as it is.
-fn told(line: &str) -> &str {
+fn message_of(line: &str) -> &str {
     let line = line.trim();
     match line.split_once(":error:") {
         Some((thread, rest)) if thread.bytes().all(|b| b.is_ascii_hexdigit()) => rest,
@@ -373,8 +378,8 @@ mod tests {
     #[test]
     fn a_refusal_is_told_by_the_first_thing_that_went_wrong() {
         let by = |said: &str| {
-            let told = refusal(said);
-            (told.reason, told.said)
+            let result = refusal(said);
+            (result.reason, result.said)
         };
         let (reason, said) = by(
             "depth=0 CN = broker\nverify error:num=62:hostname mismatch\n4067CA73D57F0000:error:0A000086:SSL \

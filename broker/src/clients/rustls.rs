@@ -24,42 +24,42 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsConnector;
 
-use super::{Ask, GoesBy, Leave, Told, client_id, line, seen_on, suites, talk};
+use super::{Ask, ClientResult, GoesBy, Leave, client_id, line, seen_on, suites, talk};
 use crate::tls::verifier::CertificateJudge;
 
 /// Connects as `ask` says, with TLS 1.2 and the suites that the board offers, and asks for a CONNACK.
 /// What rustls cannot do, because it does nothing that is out of date and has no MFLN, is not run and says
-/// so. One that finds no version in common is tried once more with TLS 1.3, and `said` tells what came.
+/// so. One that finds no version in common is tried once more with TLS 1.3, and `said` has what came.
 pub async fn with_rustls(ask: &Ask<'_>) -> OtherClient {
-    let told = run(ask).await;
+    let result = run(ask).await;
     OtherClient {
         client: "rustls".into(),
         version: env!("RUSTLS_VERSION").into(),
-        outcome: told.outcome,
-        reason: told.reason,
-        said: printable(told.said.as_bytes()),
+        outcome: result.outcome,
+        reason: result.reason,
+        said: printable(result.said.as_bytes()),
     }
 }
 
-async fn run(ask: &Ask<'_>) -> Told {
+async fn run(ask: &Ask<'_>) -> ClientResult {
     if ask.board.record < 16384 {
-        return Told::not_run("rustls cannot ask for smaller records (MFLN)");
+        return ClientResult::not_run("rustls cannot ask for smaller records (MFLN)");
     }
     let provider = match provider(ask) {
         Some(provider) => Arc::new(provider),
-        None => return Told::not_run("rustls has none of these cipher suites"),
+        None => return ClientResult::not_run("rustls has none of these cipher suites"),
     };
     let end = Instant::now() + ask.deadline;
-    let mut told = once(ask, &provider, &[&version::TLS12], end).await;
-    if told.reason == Some(Reason::NothingInCommon) {
+    let mut result = once(ask, &provider, &[&version::TLS12], end).await;
+    if result.reason == Some(Reason::NothingInCommon) {
         let newer = once(ask, &provider, &[&version::TLS13], end).await;
         let came = match newer.outcome {
             Outcome::Connected => "with TLS 1.3 it connects",
             _ => "with TLS 1.3 neither",
         };
-        told.said = format!("{}; {came}", told.said);
+        result.said = format!("{}; {came}", result.said);
     }
-    told
+    result
 }
 
 /// rustls with the suites that the board offers; none if it has none of them.
@@ -85,14 +85,14 @@ async fn once(
     provider: &Arc<CryptoProvider>,
     versions: &[&'static SupportedProtocolVersion],
     end: Instant,
-) -> Told {
+) -> ClientResult {
     let config = match config(ask, provider, versions) {
         Ok(config) => Arc::new(config),
-        Err(error) => return Told::broken(format!("rustls cannot be set up: {error}")),
+        Err(error) => return ClientResult::broken(format!("rustls cannot be set up: {error}")),
     };
     let wire = match line(ask).await {
         Ok(wire) => wire,
-        Err(told) => return told,
+        Err(result) => return result,
     };
     if !ask.board.resume {
         return connect(ask, &config, &wire, end, Leave::InOrder).await.0;
@@ -111,7 +111,7 @@ async fn once(
             return second;
         }
     }
-    Told::broken("the session was asked about in no way")
+    ClientResult::broken("the session was asked about in no way")
 }
 
 fn config(
@@ -168,10 +168,12 @@ async fn connect(
     wire: &Relay,
     end: Instant,
     leave: Leave,
-) -> (Told, bool) {
+) -> (ClientResult, bool) {
     let name = match ServerName::try_from(ask.server_name.to_owned()) {
         Ok(name) => name,
-        Err(error) => return (Told::broken(format!("{:?}: {error}", ask.server_name)), false),
+        Err(error) => {
+            return (ClientResult::broken(format!("{:?}: {error}", ask.server_name)), false);
+        }
     };
     let exchanged = async {
         let tcp = TcpStream::connect((Ipv4Addr::LOCALHOST, wire.port())).await?;
@@ -195,15 +197,17 @@ async fn connect(
         }
         Ok((code?, negotiated.into_iter().flatten().collect::<Vec<_>>().join(", "), resumed))
     };
-    let (told, resumed) = match timeout_at(end, exchanged).await {
-        Ok(Ok((code, negotiated, resumed))) => (Told::by_connack(code, &negotiated), resumed),
+    let (result, resumed) = match timeout_at(end, exchanged).await {
+        Ok(Ok((code, negotiated, resumed))) => {
+            (ClientResult::by_connack(code, &negotiated), resumed)
+        }
         Ok(Err(error)) => (refusal(&error), false),
-        Err(_) => (Told::late(ask), false),
+        Err(_) => (ClientResult::late(ask), false),
     };
-    (told.seen_with(&seen_on(wire).await, ask), resumed)
+    (result.seen_with(&seen_on(wire).await, ask), resumed)
 }
 
-fn refusal(error: &io::Error) -> Told {
+fn refusal(error: &io::Error) -> ClientResult {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     let reason = match tls {
         Some(tls) => reason(tls),
@@ -215,7 +219,7 @@ fn refusal(error: &io::Error) -> Told {
             _ => None,
         },
     };
-    Told::refused(reason, error.to_string())
+    ClientResult::refused(reason, error.to_string())
 }
 
 fn reason(error: &Error) -> Option<Reason> {
@@ -253,7 +257,7 @@ fn reason(error: &Error) -> Option<Reason> {
     })
 }
 
-/// A clock that stands.
+/// A clock that stands still.
 #[derive(Debug)]
 struct Fixed(u64);
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::{Container, Software};
+use super::{BrokerDescription, Container};
 use crate::error::BrokerError;
 use crate::program::look_up;
 
@@ -20,7 +20,7 @@ pub struct Found {
     pub(crate) helper: Option<PathBuf>,
 }
 
-impl Software {
+impl BrokerDescription {
     /// Looks for it on this machine; runs nothing.
     ///
     /// # Errors

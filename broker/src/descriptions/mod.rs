@@ -17,7 +17,7 @@ pub use find::Found;
 pub(crate) const IMPOSTOR: &str = "impostor";
 
 /// No user may publish or subscribe to this topic or one below it, where the broker has such
-/// permissions ([`Software::can_forbid_topics`]).
+/// permissions ([`BrokerDescription::can_forbid_topics`]).
 pub const FORBIDDEN: &str = "forbidden";
 
 /// A description and the templates beside it, by their names.
@@ -62,7 +62,7 @@ const SOURCES: &[Source] = described! {
 /// `broker/descriptions/README.md`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Software {
+pub struct BrokerDescription {
     /// As it is named on the command line.
     pub name: String,
     /// As its makers write it.
@@ -286,11 +286,12 @@ macro_rules! pattern {
 pattern!(Pattern, Regex);
 pattern!(BytesPattern, regex::bytes::Regex);
 
-impl Software {
+impl BrokerDescription {
     /// Every broker that hilrig has a description of.
-    pub fn all() -> &'static [Arc<Software>] {
-        static ALL: LazyLock<Vec<Arc<Software>>> = LazyLock::new(|| {
-            let parsed = SOURCES.iter().map(|(text, templates)| Software::parse(text, templates));
+    pub fn all() -> &'static [Arc<BrokerDescription>] {
+        static ALL: LazyLock<Vec<Arc<BrokerDescription>>> = LazyLock::new(|| {
+            let parsed =
+                SOURCES.iter().map(|(text, templates)| BrokerDescription::parse(text, templates));
             // They are part of this program, and a test reads them all.
             let all = parsed.map(|one| one.map(Arc::new)).collect::<Result<_, _>>();
             all.expect("the brokers' descriptions are sound")
@@ -302,8 +303,8 @@ impl Software {
     ///
     /// # Errors
     /// The names that there are, in words.
-    pub fn named(name: &str) -> Result<Arc<Software>, String> {
-        let all = Software::all();
+    pub fn named(name: &str) -> Result<Arc<BrokerDescription>, String> {
+        let all = BrokerDescription::all();
         all.iter().find(|software| software.name == name).cloned().ok_or_else(|| {
             let known: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
             format!("there is no broker `{name}`; there are {}", known.join(", "))
@@ -311,8 +312,8 @@ impl Software {
     }
 
     /// It, and the other set-ups of it that are certified with it.
-    pub fn with_beside(self: &Arc<Self>) -> Vec<Arc<Software>> {
-        let beside = self.beside.iter().filter_map(|name| Software::named(name).ok());
+    pub fn with_beside(self: &Arc<Self>) -> Vec<Arc<BrokerDescription>> {
+        let beside = self.beside.iter().filter_map(|name| BrokerDescription::named(name).ok());
         [self.clone()].into_iter().chain(beside).collect()
     }
 
@@ -320,8 +321,8 @@ impl Software {
     ///
     /// # Errors
     /// The key and what is wrong with it.
-    pub fn configured(config: &BrokerConfig) -> Result<Arc<Software>, String> {
-        let mut software = Software::named(&config.software)
+    pub fn configured(config: &BrokerConfig) -> Result<Arc<BrokerDescription>, String> {
+        let mut software = BrokerDescription::named(&config.software)
             .map_err(|found| format!("broker.software: {found}"))?;
         if let Some(image) = &config.image {
             if software.container.is_none() {
@@ -338,15 +339,15 @@ impl Software {
 
     /// The same with another program of this machine; a bare name is looked up.
     #[must_use]
-    pub fn with_program(self: &Arc<Self>, program: &Path) -> Arc<Software> {
+    pub fn with_program(self: &Arc<Self>, program: &Path) -> Arc<BrokerDescription> {
         let program = vec![program.to_string_lossy().into_owned()];
-        Arc::new(Software { program, ..Software::clone(self) })
+        Arc::new(BrokerDescription { program, ..BrokerDescription::clone(self) })
     }
 
     /// The same in a container of another image. One that is always a process stays so.
     #[must_use]
-    pub fn with_image(self: &Arc<Self>, image: &str) -> Arc<Software> {
-        let mut other = Software::clone(self);
+    pub fn with_image(self: &Arc<Self>, image: &str) -> Arc<BrokerDescription> {
+        let mut other = BrokerDescription::clone(self);
         if let Some(container) = &mut other.container {
             container.image = image.to_owned();
         }
@@ -357,8 +358,9 @@ impl Software {
     ///
     /// # Errors
     /// The key and the line of what is wrong.
-    pub fn parse(text: &str, templates: &[(&str, &str)]) -> Result<Software, String> {
-        let mut software: Software = toml::from_str(text).map_err(|error| error.to_string())?;
+    pub fn parse(text: &str, templates: &[(&str, &str)]) -> Result<BrokerDescription, String> {
+        let mut software: BrokerDescription =
+            toml::from_str(text).map_err(|error| error.to_string())?;
         software.templates =
             templates.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect();
         for (file, template) in &software.files {
@@ -417,10 +419,10 @@ impl Software {
             (tls.client_certificate, &self.can.client_certificate),
         ];
         if tls.front.is_some() && tls.client_certificate {
-            return Err("what the rig puts before it asks for no client certificate".into());
+            return Err("the TLS front asks for no client certificate".into());
         }
         if tls.front.is_some() && tls.second.is_some() {
-            return Err("what the rig puts before it shows one certificate".into());
+            return Err("the TLS front shows one certificate".into());
         }
         asked.into_iter().filter(|(asked, _)| *asked).try_for_each(|(_, able)| able.0.clone())
     }
@@ -458,12 +460,17 @@ mod tests {
 
     #[test]
     fn every_description_can_be_read_and_each_name_is_one_of_its_own() {
-        let names: Vec<&str> = Software::all().iter().map(|s| s.name.as_str()).collect();
+        let names: Vec<&str> = BrokerDescription::all().iter().map(|s| s.name.as_str()).collect();
         let mut different = names.clone();
         different.sort_unstable();
         different.dedup();
         assert_eq!(different.len(), names.len(), "{names:?}");
-        assert!(Software::named("mosquitto").unwrap().install_with().contains("apt-get install"));
+        assert!(
+            BrokerDescription::named("mosquitto")
+                .unwrap()
+                .install_with()
+                .contains("apt-get install")
+        );
     }
 
     #[test]
@@ -482,7 +489,7 @@ mod tests {
         ] {
             let changed = text.replacen(from, to, 1);
             assert_ne!(changed, text, "{from}");
-            let error = Software::parse(&changed, templates).unwrap_err();
+            let error = BrokerDescription::parse(&changed, templates).unwrap_err();
             assert!(error.contains(told), "{to}: {error}");
         }
     }

@@ -124,7 +124,7 @@ pub(crate) struct OwnImage {
 
 impl OwnImage {
     /// Finds out what goes into it. The tag names its contents, so that an update of any of the
-    /// libraries has it built anew.
+    /// libraries has it built again.
     pub fn of(executable: &Path) -> Result<OwnImage, String> {
         let path = program::look_up(executable)?;
         // Both at once: each takes some 20 ms, and a run waits for them.

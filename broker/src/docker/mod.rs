@@ -17,7 +17,7 @@ use testcontainers::bollard::query_parameters::{
 use testcontainers::core::client::docker_client_instance;
 use tokio::time::timeout;
 
-use crate::descriptions::Software;
+use crate::descriptions::BrokerDescription;
 use crate::owner::Owner;
 use crate::program::Mosquitto;
 
@@ -63,7 +63,7 @@ pub(crate) fn why(error: &dyn std::error::Error) -> String {
         }
         cause = error.source();
     }
-    // What the layers below call themselves tells nobody anything.
+    // The names of the layers below help nobody.
     for layer in [
         "failed to initialize a docker client: ",
         "Error in the hyper legacy client: ",
@@ -153,7 +153,7 @@ pub(crate) async fn remove_in_time(engine: &Docker, id: &str) -> Result<(), Stri
     }
 }
 
-/// Waits for a container's end, which the engine tells with the exit code. The error says what happened
+/// Waits for a container's end, which the engine reports with the exit code. The error says what happened
 /// instead.
 pub(crate) async fn until_it_ends(engine: &Docker, id: &str) -> Result<i64, String> {
     loop {
@@ -205,7 +205,7 @@ pub struct EngineStatus {
 }
 
 /// Looks at what there is to run this broker with, and changes nothing.
-pub async fn engine_status(software: &Software) -> EngineStatus {
+pub async fn engine_status(software: &BrokerDescription) -> EngineStatus {
     let found = software.find().map_err(|error| error.to_string());
     let (built_here, mut program) = (software.image_is_built_here(), None);
     if let (true, Ok(found)) = (built_here, &found) {
@@ -226,7 +226,7 @@ pub async fn engine_status(software: &Software) -> EngineStatus {
             match version {
                 Ok(Ok(version)) => Ok(version.version.unwrap_or_else(|| "unknown".into())),
                 Ok(Err(error)) => Err(why(&error)),
-                Err(_) => Err("it does not tell its version".into()),
+                Err(_) => Err("it does not report its version".into()),
             }
         }
         Err(found) => Err(found),

@@ -118,7 +118,7 @@ impl Running {
         let _ = kill_process(pid, signal);
         wake.await;
         let ended = self.end_within(signal, grace).await;
-        // A script that was told to end leaves the broker that it had started; one that heeded the signal is gone by now.
+        // A script that ends leaves the broker that it started; a broker that ended on the signal is gone by now.
         started.end();
         ended
     }

@@ -7,7 +7,7 @@ pub struct InstanceFacts {
     pub name: String,
     /// As its makers write it.
     pub title: String,
-    /// Its version, if it told.
+    /// Its version, if it is known.
     pub version: Option<String>,
     /// Its TLS library.
     pub tls_library: String,
@@ -17,9 +17,9 @@ pub struct InstanceFacts {
     pub kind: &'static str,
     /// Image or program.
     pub from: String,
-    /// The port that it listens at, or what stands before it does.
+    /// The port for clients: its own, or that of the TLS front.
     pub port: u16,
-    /// Its own port, where something stands before it at `port`.
+    /// Its own port, also behind a TLS front.
     pub own_port: u16,
     /// The port that shows the impostor's certificate, where one was asked for.
     pub impostor_port: Option<u16>,

@@ -7,19 +7,19 @@ use hilrig_core::text::Secrets;
 
 use super::facts::InstanceFacts;
 use super::keeper::{Desk, Keeper};
-use super::location::Home;
+use super::location::Location;
 use super::log_tail::LogTail;
-use super::order::Order;
+use super::plan::InstancePlan;
 use super::serve;
-use crate::descriptions::Software;
+use crate::descriptions::BrokerDescription;
 use crate::error::BrokerError;
 use crate::login::Login;
 
 /// A broker that answers. Dropping ends it and waits for that; [`stop`](Instance::stop) does the same
 /// without blocking. Nothing of it is left: no process, no file.
 pub struct Instance {
-    software: Arc<Software>,
-    order: Order,
+    software: Arc<BrokerDescription>,
+    order: InstancePlan,
     facts: InstanceFacts,
     keeper: Keeper,
 }
@@ -31,9 +31,9 @@ impl Instance {
     /// # Errors
     /// [`BrokerError`], which says what was tried, what was found, and what to do.
     pub async fn start(
-        software: Arc<Software>,
-        home: Home,
-        order: Order,
+        software: Arc<BrokerDescription>,
+        home: Location,
+        order: InstancePlan,
     ) -> Result<Instance, BrokerError> {
         let started = Instant::now();
         let hint = software.ready.log.as_ref().map(|pattern| pattern.0.clone());
@@ -56,7 +56,7 @@ impl Instance {
         Ok(Instance { software, order, facts, keeper })
     }
 
-    /// Ends the broker and starts it anew: the same files, certificates and ports. Returns when it
+    /// Ends the broker and starts it again: the same files, certificates and ports. Returns when it
     /// answers again.
     ///
     /// # Errors
@@ -72,16 +72,16 @@ impl Instance {
     }
 
     /// Which broker it is.
-    pub fn software(&self) -> &Software {
+    pub fn software(&self) -> &BrokerDescription {
         &self.software
     }
 
     /// What was asked of it.
-    pub fn order(&self) -> &Order {
+    pub fn order(&self) -> &InstancePlan {
         &self.order
     }
 
-    /// Its port for MQTT over TLS, or the one of what stands before it.
+    /// Its port for MQTT over TLS, or that of the TLS front.
     pub fn port(&self) -> u16 {
         self.facts.port
     }

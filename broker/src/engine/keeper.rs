@@ -38,7 +38,7 @@ impl Desk {
         }
     }
 
-    /// Resolves when the broker is to be stopped and started anew.
+    /// Resolves when the broker is to be stopped and restarted.
     pub fn restart_asked(&self) -> impl Future<Output = ()> + use<> {
         let mut restarts = self.restarts.clone();
         async move {
@@ -48,10 +48,10 @@ impl Desk {
         }
     }
 
-    /// The broker is started anew now.
-    pub fn starts_anew(&mut self) {
+    /// The broker is restarted now.
+    pub fn restarts_now(&mut self) {
         self.restarts.mark_unchanged();
-        self.log.starts_anew();
+        self.log.restarts_now();
     }
 }
 
@@ -103,7 +103,7 @@ impl Keeper {
         self.inbox.recv().await
     }
 
-    /// Has the broker started anew; [`ready`](Keeper::ready) tells when it is.
+    /// Has the broker restarted; [`ready`](Keeper::ready) tells when it is.
     pub fn restart(&self) {
         self.restarts.send_modify(|restarts| *restarts += 1);
     }

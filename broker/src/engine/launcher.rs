@@ -6,16 +6,16 @@ use std::sync::Arc;
 use hilrig_core::config::BrokerKind;
 
 use super::instance::Instance;
-use super::location::Home;
-use super::order::Order;
-use crate::descriptions::Software;
+use super::location::Location;
+use super::plan::InstancePlan;
+use crate::descriptions::BrokerDescription;
 use crate::error::BrokerError;
 
 /// Starts the instances of one broker: in containers, or as processes of this machine.
 pub struct Launcher {
-    software: Arc<Software>,
+    software: Arc<BrokerDescription>,
     kind: BrokerKind,
-    home: RefCell<Home>,
+    home: RefCell<Location>,
     /// It answered where it runs.
     answered: Cell<bool>,
 }
@@ -28,17 +28,17 @@ impl Launcher {
     /// # Errors
     /// [`BrokerError::NotInstalled`] or [`BrokerError::NoContainer`].
     pub async fn choose(
-        software: Arc<Software>,
+        software: Arc<BrokerDescription>,
         kind: BrokerKind,
         run: &str,
         notes: &mut dyn FnMut(String),
     ) -> Result<Launcher, BrokerError> {
-        let home = Home::choose(&software, kind, run, notes).await?;
+        let home = Location::choose(&software, kind, run, notes).await?;
         Ok(Launcher { software, kind, home: RefCell::new(home), answered: Cell::new(false) })
     }
 
     /// The broker.
-    pub fn software(&self) -> &Arc<Software> {
+    pub fn software(&self) -> &Arc<BrokerDescription> {
         &self.software
     }
 
@@ -49,11 +49,11 @@ impl Launcher {
     /// As of [`Instance::start`].
     pub async fn start(
         &self,
-        order: Order,
+        order: InstancePlan,
         notes: &mut dyn FnMut(String),
     ) -> Result<Instance, BrokerError> {
         let home = self.home.borrow().clone();
-        let preferred = home != Home::Process && self.kind == BrokerKind::Auto;
+        let preferred = home != Location::Process && self.kind == BrokerKind::Auto;
         let software = &self.software;
         let error = match Instance::start(software.clone(), home, order.clone()).await {
             Ok(instance) => {
@@ -73,7 +73,7 @@ impl Launcher {
         let found = error.to_string();
         let found = found.lines().next().unwrap_or_default();
         notes(format!("{} is a process, not in a container: {found}", software.title));
-        self.home.replace(Home::Process);
-        Instance::start(software.clone(), Home::Process, order).await
+        self.home.replace(Location::Process);
+        Instance::start(software.clone(), Location::Process, order).await
     }
 }

@@ -5,43 +5,43 @@ use std::path::Path;
 use hilrig_core::config::BrokerKind;
 use testcontainers::bollard::Docker;
 
-use crate::descriptions::Software;
+use crate::descriptions::BrokerDescription;
 use crate::docker::{self, image};
 use crate::error::BrokerError;
 use crate::owner::Owner;
 
 /// Where a broker of a case is to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Home {
+pub enum Location {
     /// As a process of this machine, from the registries' packages.
     Process,
     /// In a container of an image that is on the engine.
     Container {
         /// The image.
         image: String,
-        /// The run's id, which goes on the container, so that a later run can tell whose it was.
+        /// The run's id, which goes on the container, so that a later run knows whose it was.
         run: String,
     },
 }
 
-impl Home {
+impl Location {
     /// Where `software` is to run, by the kind that the configuration asks for; its image is got, which can
-    /// take minutes. With [`BrokerKind::Auto`] `notes` is told in a line why it is no container. `run` is the
+    /// take minutes. With [`BrokerKind::Auto`] `notes` gets a line with the reason why it is no container. `run` is the
     /// run's id.
     ///
     /// # Errors
     /// [`BrokerError::NotInstalled`] or [`BrokerError::NoContainer`].
     pub async fn choose(
-        software: &Software,
+        software: &BrokerDescription,
         kind: BrokerKind,
         run: &str,
         notes: &mut dyn FnMut(String),
-    ) -> Result<Home, BrokerError> {
+    ) -> Result<Location, BrokerError> {
         if kind == BrokerKind::Process {
-            return software.find().map(|_| Home::Process);
+            return software.find().map(|_| Location::Process);
         }
         let found = match image(software, notes).await {
-            Ok(image) => return Ok(Home::Container { image, run: run.to_owned() }),
+            Ok(image) => return Ok(Location::Container { image, run: run.to_owned() }),
             Err(found) => found,
         };
         if kind == BrokerKind::Container {
@@ -50,7 +50,7 @@ impl Home {
         match software.find() {
             Ok(_) => {
                 notes(format!("{} is a process, not in a container: {found}", software.title));
-                Ok(Home::Process)
+                Ok(Location::Process)
             }
             Err(BrokerError::NotInstalled { broker, missing, install }) => {
                 let missing = format!("{missing}; nor can it be had in a container ({found})");
@@ -62,7 +62,10 @@ impl Home {
 }
 
 /// The image of a broker, on an engine of this machine. The error says what came instead.
-async fn image(software: &Software, notes: &mut dyn FnMut(String)) -> Result<String, String> {
+async fn image(
+    software: &BrokerDescription,
+    notes: &mut dyn FnMut(String),
+) -> Result<String, String> {
     let container = software.container.as_ref();
     let container = container.ok_or("its description names no image")?;
     let engine = docker::connect().await.map_err(|found| {

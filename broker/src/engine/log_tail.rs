@@ -84,8 +84,8 @@ impl LogTail {
         lines[lines.len().saturating_sub(12)..].join("\n")
     }
 
-    /// What comes now is of a broker that starts anew, which has not said that it runs.
-    pub fn starts_anew(&self) {
+    /// What comes now is of a broker that restarts, which has not said that it runs.
+    pub fn restarts_now(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).up = false;
     }
 

@@ -10,11 +10,11 @@ use tokio::net::TcpStream;
 
 use super::folder::Folder;
 use super::launch::Launch;
-use super::location::Home;
-use super::order::Order;
+use super::location::Location;
+use super::plan::InstancePlan;
 use super::render::Renderer;
 use super::spawned::{self, Spawned};
-use crate::descriptions::{Container, EndSignal, Found, Software};
+use crate::descriptions::{BrokerDescription, Container, EndSignal, Found};
 use crate::error::BrokerError;
 
 /// For a helper to be gone after SIGKILL.
@@ -22,9 +22,9 @@ pub(super) const HELPERS_GRACE: Duration = Duration::from_secs(2);
 
 /// What does not change between two starts.
 pub(super) struct Place<'a> {
-    pub software: &'a Software,
-    pub home: &'a Home,
-    pub order: &'a Order,
+    pub software: &'a BrokerDescription,
+    pub home: &'a Location,
+    pub order: &'a InstancePlan,
     pub found: Found,
     pub at: spawned::Place,
     pub folder: Folder,
@@ -46,16 +46,16 @@ impl Place<'_> {
     /// Image or program.
     pub(super) fn from(&self) -> String {
         match self.home {
-            Home::Process => self.found.program.display().to_string(),
-            Home::Container { image, .. } => image.clone(),
+            Location::Process => self.found.program.display().to_string(),
+            Location::Container { image, .. } => image.clone(),
         }
     }
 
     /// How it runs in a container, if it does.
     pub(super) fn container(&self) -> Option<&Container> {
         match self.home {
-            Home::Process => None,
-            Home::Container { .. } => self.software.container.as_ref(),
+            Location::Process => None,
+            Location::Container { .. } => self.software.container.as_ref(),
         }
     }
 
@@ -85,7 +85,7 @@ impl Place<'_> {
             tracing::warn!("{} ended with {}", self.software.title, ending.words);
         }
         if let Some(mut helper) = helper {
-            // As the first process of a container it would not heed SIGTERM; it keeps nothing.
+            // As the first process of a container it would ignore SIGTERM; it keeps nothing.
             helper.stop(Signal::KILL, HELPERS_GRACE, async {}).await;
         }
     }

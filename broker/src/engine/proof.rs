@@ -12,8 +12,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{CertificateError, ClientConfig, Error};
 
-use super::order::Order;
-use crate::descriptions::Software;
+use super::plan::InstancePlan;
+use crate::descriptions::BrokerDescription;
 use crate::login::Login;
 use crate::pki::ClientMaterial;
 use crate::tls::connack::answer_over_tls;
@@ -45,7 +45,11 @@ pub(super) struct Prover {
 
 impl Prover {
     /// For a broker at `address`.
-    pub fn new(software: &Software, order: &Order, address: SocketAddr) -> Result<Prover, Error> {
+    pub fn new(
+        software: &BrokerDescription,
+        order: &InstancePlan,
+        address: SocketAddr,
+    ) -> Result<Prover, Error> {
         Ok(Prover {
             address,
             name: order.material.shown.name.clone(),
@@ -81,7 +85,7 @@ impl Prover {
 }
 
 /// A client that takes the certificates of the order and shows the one of a board where one is wanted.
-fn given(order: &Order) -> Result<ClientConfig, Error> {
+fn given(order: &InstancePlan) -> Result<ClientConfig, Error> {
     let material = &order.material;
     let shown = [Some(&material.shown), material.second.as_ref()];
     let leaves: Vec<CertificateDer<'static>> =

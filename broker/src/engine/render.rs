@@ -7,8 +7,8 @@ use hilrig_core::certify::Versions;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 
 use super::mosquitto_password::password_line;
-use super::order::Order;
-use crate::descriptions::{FORBIDDEN, Found, Software};
+use super::plan::InstancePlan;
+use crate::descriptions::{BrokerDescription, FORBIDDEN, Found};
 use crate::error::BrokerError;
 
 /// Names of the files that every broker is given.
@@ -31,8 +31,8 @@ pub(super) struct Renderer {
 impl Renderer {
     /// `ports` has the one of MQTT under `mqtt`.
     pub fn new(
-        software: &Software,
-        order: &Order,
+        software: &BrokerDescription,
+        order: &InstancePlan,
         found: &Found,
         ports: &BTreeMap<String, u16>,
     ) -> Result<Renderer, BrokerError> {

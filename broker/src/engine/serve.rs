@@ -8,13 +8,13 @@ use tokio::time::timeout;
 use super::facts::InstanceFacts;
 use super::folder::Folder;
 use super::keeper::Desk;
-use super::location::Home;
-use super::order::Order;
+use super::location::Location;
 use super::place::{Place, Ports, bench};
+use super::plan::InstancePlan;
 use super::proof::Prover;
 use super::spawned::{self, Spawned};
 use super::{ports, strays};
-use crate::descriptions::{IMPOSTOR, Software};
+use crate::descriptions::{BrokerDescription, IMPOSTOR};
 use crate::docker;
 use crate::error::BrokerError;
 use crate::tls::front::Front;
@@ -35,26 +35,26 @@ struct Fronts {
     impostor: Option<Front>,
 }
 
-/// Keeps a broker until its end. One that is to be started anew comes back where it was. Returns what
+/// Keeps a broker until its end. One that is to be restarted comes back where it was. Returns what
 /// was found if it ended by itself.
 pub(super) async fn keep(
-    software: &Software,
-    home: &Home,
-    order: &Order,
+    software: &BrokerDescription,
+    home: &Location,
+    order: &InstancePlan,
     desk: &mut Desk,
 ) -> Result<Option<String>, BrokerError> {
     software
         .can(&order.tls)
         .map_err(|reason| BrokerError::CannotSetUp { broker: software.title.clone(), reason })?;
     let (found, at) = match (home, &software.container) {
-        (Home::Process, _) => (software.find()?, spawned::Place::Here),
-        (Home::Container { image, run }, Some(container)) => {
+        (Location::Process, _) => (software.find()?, spawned::Place::Here),
+        (Location::Container { image, run }, Some(container)) => {
             let no = |found| BrokerError::NoContainer { broker: software.title.clone(), found };
             let engine = docker::connect().await.map_err(no)?;
             let (image, run) = (image.clone(), run.clone());
             (container.found(), spawned::Place::In { engine, image, run })
         }
-        (Home::Container { .. }, None) => {
+        (Location::Container { .. }, None) => {
             return Err(bench("start the broker in a container")("no image is described for it"));
         }
     };
@@ -100,7 +100,7 @@ impl Place<'_> {
                 End::Stopped => return Ok(None),
                 End::Gone(found) => return Ok(Some(found)),
                 End::Restart => {
-                    desk.starts_anew();
+                    desk.restarts_now();
                     let deadline = Instant::now() + self.order.deadline;
                     (running, helper) = self.start(&ports, deadline, desk).await?;
                 }
@@ -142,17 +142,17 @@ impl Place<'_> {
                 Err(BrokerError::Stopped) => return Err(BrokerError::Stopped),
                 Err(error) if tries < TRIES && address_in_use(&desk.log.text()) => {
                     tracing::info!("other ports are tried: {error}");
-                    desk.log.starts_anew();
+                    desk.log.restarts_now();
                 }
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// What stands before it, if anything does, proved as the broker itself is.
+    /// Opens the TLS fronts that the plan asks for, and proves them as the broker itself.
     async fn fronts(&self, ports: &Ports) -> Result<Fronts, BrokerError> {
-        const WHAT: &str = "put the rig's own TLS server before the broker";
-        let Order { tls, material, listen, .. } = self.order;
+        const WHAT: &str = "start the TLS front of the broker";
+        let InstancePlan { tls, material, listen, .. } = self.order;
         let behind = self.address(ports["mqtt"]);
         let prover = Prover::new(self.software, self.order, behind).map_err(bench(WHAT))?;
         let impostor = match &self.order.impostor {
@@ -191,8 +191,8 @@ impl Place<'_> {
             tls_library: software.tls_library.name.clone(),
             tls_version: software.tls_library.reading.read(&renderer, log, running).await,
             kind: match self.home {
-                Home::Process => "process",
-                Home::Container { .. } => "container",
+                Location::Process => "process",
+                Location::Container { .. } => "container",
             },
             from: self.from(),
             port: ports["mqtt"],

@@ -14,7 +14,7 @@ use super::proof::{NotYet, Prover};
 use super::spawned::Spawned;
 use crate::error::BrokerError;
 
-/// Between two questions to a port: nobody tells when one opens.
+/// Between two questions to a port: nothing reports when one opens.
 const BETWEEN: Duration = Duration::from_millis(50);
 /// A broker that says that it is up, and then closes every connection or answers otherwise than it
 /// should for so long, stays so.

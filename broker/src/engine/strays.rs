@@ -1,8 +1,8 @@
 //! Processes that a broker started and left: some put themselves into a session of their own, where
 //! no signal to the broker or to its group reaches them, and a broker that is started by a script can be one itself.
 //!
-//! Each broker has the folder of its files in its environment, and so has what it starts. That is how they are told apart
-//! from everybody else's. What clears its environment is found as a descendant while the broker lives.
+//! Each broker has the folder of its files in its environment, and so has what it starts. Nobody else's processes
+//! have that. What clears its environment is found as a descendant while the broker lives.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -55,7 +55,7 @@ impl Descendants {
     }
 }
 
-/// Its parent's pid: field 4 of proc(5)'s `stat`, behind the name in parentheses.
+/// Its parent's pid: field 4 of proc(5)'s `stat`, after the name in parentheses.
 fn parent(pid: Pid) -> Option<i32> {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(1)?.parse().ok()

@@ -15,7 +15,7 @@ use super::spawned::Spawned;
 use crate::descriptions::Reading;
 use crate::environment;
 
-/// For a program to tell its version: a JVM takes half a second.
+/// For a program to print its version: a JVM takes half a second.
 const TO_TELL: Duration = Duration::from_secs(20);
 /// A file with a version in it is not larger, bytes.
 const LARGEST: u64 = 256 << 20;

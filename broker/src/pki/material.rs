@@ -15,7 +15,7 @@ pub struct Material {
     pub second: Option<Shown>,
     /// Of clients, which only a broker needs that asks for them.
     pub client: Option<ClientMaterial>,
-    /// A certificate is signed over SHA-1: some TLS libraries load it only when told to.
+    /// A certificate is signed over SHA-1: some TLS libraries load it only if configured to.
     pub sha1: bool,
 }
 
@@ -35,7 +35,7 @@ pub struct Shown {
     pub chain: Vec<CertificateDer<'static>>,
     /// The private key, PEM (PKCS #8). A secret.
     pub key_pem: String,
-    /// The root behind it, PEM.
+    /// Its root, PEM.
     pub root_pem: String,
     /// The name that it is for.
     pub name: String,

@@ -10,8 +10,8 @@
 //! | RSA-4096 | [`Identity::Rsa4096`] |
 //! | EC P-256 | [`Identity::Ecdsa256`], [`Identity::DeepEc`] |
 //!
-//! [`Identity::OtherCa`] comes from a further RSA root of the same name, which nobody is told to trust.
-//! [`Issued::root`] is the one that a board is told to trust.
+//! [`Identity::OtherCa`] comes from a further RSA root of the same name, which no board trusts.
+//! [`Issued::root`] is the one that a board trusts.
 //!
 //! All certificates of a run, the roots too, have the same first and last moment, so that a board's
 //! clock decides alone whether they are valid.
@@ -104,7 +104,7 @@ impl Issued {
         &self.key_pem
     }
 
-    /// The root that a board is told to trust. It signed the chain, but for [`Identity::OtherCa`].
+    /// The root that a board trusts. It signed the chain, but for [`Identity::OtherCa`].
     pub fn root(&self) -> &CertificateDer<'static> {
         &self.root
     }
@@ -211,7 +211,7 @@ impl Pki {
         self.client.get(|| self.issue_client())
     }
 
-    /// The CA that a broker is told to trust for client certificates.
+    /// The CA that a broker trusts for client certificates.
     ///
     /// # Errors
     /// As [`issued`](Pki::issued).

@@ -4,7 +4,7 @@
 //! makes them in a millisecond, and a BearSSL client with the full profile knows them. (Brokers in the
 //! field mostly have RSA-2048, which ring cannot generate; it needs another key source.)
 //!
-//! A certificate is valid from a day ago, for a board whose clock is behind, to two days behind the longest time that
+//! A certificate is valid from a day ago, for a board whose clock is slow, to two days after the longest time that
 //! the run may take: a key that leaks is soon worth nothing.
 
 use rcgen::{
@@ -20,7 +20,7 @@ use super::Shown;
 /// the keys of the certificates.
 const PROFILE: &str = "TLS 1.2 or later, EC P-256";
 
-/// The certificates of a run: the CA that boards are told to trust, the broker's leaf, and the leaf
+/// The certificates of a run: the CA that boards trust, the broker's leaf, and the leaf
 /// of the impostor, which another CA signed.
 pub struct Certificates {
     ca: CertificateDer<'static>,
@@ -135,14 +135,14 @@ pub(crate) struct Validity {
 }
 
 impl Validity {
-    /// The most that is heeded of what a run may take: no run is longer, and no date leaves the range of a board's clock.
+    /// The longest run that is taken into account: no run is longer, and no date leaves the range of a board's clock.
     const LONGEST: Duration = Duration::days(3650);
 
     /// Of a run that begins now and takes so long.
     pub fn of(now: OffsetDateTime, longest: std::time::Duration) -> Validity {
         let longest =
             Duration::try_from(longest).unwrap_or(Validity::LONGEST).min(Validity::LONGEST);
-        // A board's clock may be behind.
+        // A board's clock may be slow.
         Validity {
             not_before: now - Duration::days(1),
             not_after: now + Duration::days(2) + longest,

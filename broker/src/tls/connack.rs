@@ -37,7 +37,7 @@ pub fn client_tls(ca: &CertificateDer<'static>) -> Result<Arc<ClientConfig>, rus
 }
 
 /// Connects, verifies that the certificate is for `name`, sends CONNECT, waits for the CONNACK, and
-/// takes its leave. Has no deadline of its own.
+/// disconnects. Has no deadline of its own.
 ///
 /// # Errors
 /// Whatever TCP, TLS and the certificate's check bring up; [`io::ErrorKind::InvalidData`] for an
@@ -60,7 +60,7 @@ pub async fn answer_over_tls(
     Ok(Answered { code, tls: tls.map(|v| format!("{v:?}")).unwrap_or_default() })
 }
 
-/// Sends CONNECT, waits for the CONNACK, and takes its leave if it was let in. Returns the code.
+/// Sends CONNECT, waits for the CONNACK, and disconnects if it was accepted. Returns the code.
 pub(crate) async fn exchange(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     id: &str,

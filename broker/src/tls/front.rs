@@ -1,4 +1,4 @@
-//! What stands before a broker and asks for more than it does, as a load balancer would: a TLS server of
+//! A TLS front before a broker, which asks for more than the broker, as a load balancer would: a TLS server of
 //! the rig's own (rustls) that shows the broker's certificate, takes the connection, and passes what is
 //! in it on to the broker over TLS.
 

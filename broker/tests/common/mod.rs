@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use hilrig_broker::{
-    BrokerError, BrokerKind, Certificates, Instance, Launcher, Login, Material, Order, SERVER_NAME,
-    Software,
+    BrokerDescription, BrokerError, BrokerKind, Certificates, Instance, InstancePlan, Launcher,
+    Login, Material, SERVER_NAME,
 };
 use hilrig_core::certify::BrokerTls;
 use rumqttc::{
@@ -35,7 +35,7 @@ pub fn run_id(name: &str) -> String {
 /// What a run asks of its broker, with Mosquitto as it is found.
 #[derive(Clone)]
 pub struct Plan {
-    pub software: Arc<Software>,
+    pub software: Arc<BrokerDescription>,
     pub kind: BrokerKind,
     pub port: Option<u16>,
     pub run: String,
@@ -45,7 +45,7 @@ pub struct Plan {
 
 pub fn plan(kind: BrokerKind, name: &str, dir: &Path) -> Plan {
     Plan {
-        software: Software::named("mosquitto").unwrap(),
+        software: BrokerDescription::named("mosquitto").unwrap(),
         kind,
         port: None,
         run: run_id(name),
@@ -78,7 +78,7 @@ pub async fn try_start(plan: Plan) -> Result<Started, BrokerError> {
     let mut note = |text| notes.push(text);
     let certificates = Certificates::new(SERVER_NAME).unwrap();
     let launcher = Launcher::choose(plan.software, plan.kind, &plan.run, &mut note).await?;
-    let order = Order {
+    let order = InstancePlan {
         dir: plan.dir.join("broker"),
         tls: BrokerTls::USUAL,
         material: Material::from(&certificates),

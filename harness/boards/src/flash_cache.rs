@@ -54,6 +54,11 @@ impl FlashCache {
         self.read().image
     }
 
+    /// Whether this very image is on the board, confirmed by its boot log.
+    pub fn has_confirmed(&self, image: &Image) -> bool {
+        self.image().is_some_and(|known| known.confirmed && known.sha256 == image.identity())
+    }
+
     /// Stores what is on the board; `None` where that is not known any more.
     pub fn set_image(&self, image: Option<FlashedImage>) {
         self.write(&Cached { image, ..self.read() });
@@ -163,38 +168,38 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_can_be_forgotten() {
         let state = tempfile::tempdir().unwrap();
-        let record = FlashCache::of(state.path(), "bench-1");
-        assert_eq!(record.image(), None);
-        record.set_image(Some(on_board()));
-        assert_eq!(record.image(), Some(on_board()));
+        let cache = FlashCache::of(state.path(), "bench-1");
+        assert_eq!(cache.image(), None);
+        cache.set_image(Some(on_board()));
+        assert_eq!(cache.image(), Some(on_board()));
         let files = || std::fs::read_dir(state.path().join("boards")).unwrap().count();
         assert_eq!(files(), 1, "no temporary file stays");
         let rate = LoaderRate { highest: 921_600, works: 230_400 };
-        record.set_loader_rate(rate);
-        record.set_image(None);
-        assert_eq!((record.image(), record.loader_rate()), (None, Some(rate)));
-        record.set_image(Some(on_board()));
-        assert_eq!((record.image(), record.loader_rate()), (Some(on_board()), Some(rate)));
+        cache.set_loader_rate(rate);
+        cache.set_image(None);
+        assert_eq!((cache.image(), cache.loader_rate()), (None, Some(rate)));
+        cache.set_image(Some(on_board()));
+        assert_eq!((cache.image(), cache.loader_rate()), (Some(on_board()), Some(rate)));
     }
 
     #[test]
     fn nothing_known_is_no_file() {
         let state = tempfile::tempdir().unwrap();
-        let record = FlashCache::of(state.path(), "b");
-        record.set_image(None);
-        record.set_image(Some(on_board()));
-        record.set_image(None);
+        let cache = FlashCache::of(state.path(), "b");
+        cache.set_image(None);
+        cache.set_image(Some(on_board()));
+        cache.set_image(None);
         assert!(!state.path().join("boards/b.json").exists());
     }
 
     #[test]
-    fn a_damaged_record_is_none() {
+    fn a_damaged_file_is_no_entry() {
         let state = tempfile::tempdir().unwrap();
-        let record = FlashCache::of(state.path(), "b");
-        record.set_image(Some(on_board()));
+        let cache = FlashCache::of(state.path(), "b");
+        cache.set_image(Some(on_board()));
         for damage in [&b""[..], b"{\"sha256\":\"ab", b"\xff\xfe", b"[]"] {
             std::fs::write(state.path().join("boards/b.json"), damage).unwrap();
-            assert_eq!(record.image(), None);
+            assert_eq!(cache.image(), None);
         }
     }
 

@@ -80,15 +80,15 @@ impl HeapCallers {
     }
 
     /// Bytes of all callers in the log.
-    pub fn told(&self) -> u64 {
+    pub fn logged(&self) -> u64 {
         self.callers.iter().fold(0, |sum, caller| sum.saturating_add(caller.bytes))
     }
 
     /// Allocated bytes that no caller in the log has; none where there are no such bytes, or where the
     /// total is not known.
-    pub fn not_told(&self) -> Option<u64> {
+    pub fn not_logged(&self) -> Option<u64> {
         let taken = self.heap?.checked_sub(self.lowest_free)?;
-        taken.checked_sub(self.told()).filter(|missing| *missing > 0)
+        taken.checked_sub(self.logged()).filter(|missing| *missing > 0)
     }
 }
 
@@ -129,19 +129,19 @@ mod tests {
 
     #[test]
     fn a_line_tells_callers_and_what_is_missing() {
-        let told = of(
+        let callers = of(
             "handshake",
             "51000",
             "0x402149b8 600 B in 1, 0x40214960 300 B in 2, others 16 B in 1",
         )
         .unwrap();
-        assert_eq!(told.callers.len(), 3);
+        assert_eq!(callers.callers.len(), 3);
         let none = of("boot", "51000", "0x402149b8 8 B in 1, others 0 B in 0").unwrap();
-        assert_eq!((none.callers.len(), none.told()), (1, 8));
-        assert_eq!(told.callers[0].name(), "0x402149b8");
-        assert_eq!((told.callers[1].bytes, told.callers[1].blocks), (300, 2));
-        assert_eq!(told.callers[2].name(), "(others)");
-        assert_eq!((told.told(), told.not_told()), (916, Some(4)));
+        assert_eq!((none.callers.len(), none.logged()), (1, 8));
+        assert_eq!(callers.callers[0].name(), "0x402149b8");
+        assert_eq!((callers.callers[1].bytes, callers.callers[1].blocks), (300, 2));
+        assert_eq!(callers.callers[2].name(), "(others)");
+        assert_eq!((callers.logged(), callers.not_logged()), (916, Some(4)));
     }
 
     #[test]
@@ -153,6 +153,6 @@ mod tests {
         let flood = "others 1 B in 1,".repeat(10_000);
         assert_eq!(of("boot", "1", &flood).unwrap().callers.len(), MOST);
         let huge = format!("others {0} B in 1, others {0} B in 1", u64::MAX);
-        assert_eq!(of("boot", "1", &huge).unwrap().not_told(), None);
+        assert_eq!(of("boot", "1", &huge).unwrap().not_logged(), None);
     }
 }

@@ -101,7 +101,7 @@ impl Role {
 
 /// A line that is evidence for a finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Evidence {
+pub struct EvidenceLine {
     /// Its number in the log, from 1.
     pub line: u64,
     /// Its text, made safe to show.
@@ -140,7 +140,7 @@ pub struct Crash {
     /// Where it was in the firmware, innermost first.
     pub frames: Vec<Frame>,
     /// The evidence for a boot loop or a brownout.
-    pub evidence: Vec<Evidence>,
+    pub evidence: Vec<EvidenceLine>,
     /// The task or thread that crashed, where the log names it. Printable.
     #[serde(default)]
     pub task: Option<String>,
@@ -152,7 +152,7 @@ pub struct Crash {
     pub registers: BTreeMap<String, RegisterValue>,
     /// Numbers of the dump that are damaged, and so are no addresses.
     #[serde(default)]
-    pub damaged: Vec<Evidence>,
+    pub damaged: Vec<EvidenceLine>,
     /// Warnings: the ELF is of another firmware or build, or has no debug information; the backtrace is
     /// corrupted; what of the dump is not shown.
     pub note: Option<String>,
@@ -342,11 +342,10 @@ impl Crash {
     /// What follows the frames: evidence and warnings.
     pub fn remarks(&self) -> Vec<String> {
         let evidence =
-            self.evidence.iter().map(|Evidence { line, text }| format!("line {line}: {text}"));
-        let damaged = self
-            .damaged
-            .iter()
-            .map(|Evidence { line, text }| format!("line {line}: damaged, and no address: {text}"));
+            self.evidence.iter().map(|EvidenceLine { line, text }| format!("line {line}: {text}"));
+        let damaged = self.damaged.iter().map(|EvidenceLine { line, text }| {
+            format!("line {line}: damaged, and no address: {text}")
+        });
         let cut = self.cut.then(|| "(part of the dump is missing)".to_owned());
         let note = self.note.as_ref().map(|note| format!("note: {note}"));
         evidence.chain(damaged).chain(cut).chain(note).collect()
@@ -417,7 +416,7 @@ mod tests {
 
     #[test]
     fn all_that_is_the_boards_text_can_be_masked() {
-        let line = |text: &str| Evidence { line: 1, text: text.to_owned() };
+        let line = |text: &str| EvidenceLine { line: 1, text: text.to_owned() };
         let some = |text: &str| Some(text.to_owned());
         let json = serde_json::json!({
             "kind": "panic", "line": 1, "cause": null, "cause_words": "s words", "epc1": null,

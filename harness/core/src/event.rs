@@ -456,7 +456,7 @@ mod tests {
         events.board("b", reply);
         let verdict = Verdict::Failed;
         events.board("b", What::BoardEnded { verdict, seconds: 0.0, why: Some(secret()) });
-        let told = serde_json::to_string(&*kept.0.lock().unwrap()).unwrap();
-        assert!(!told.contains("hunter2") && told.matches("pw=***").count() == 8, "{told}");
+        let text = serde_json::to_string(&*kept.0.lock().unwrap()).unwrap();
+        assert!(!text.contains("hunter2") && text.matches("pw=***").count() == 8, "{text}");
     }
 }

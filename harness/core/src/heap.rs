@@ -112,8 +112,8 @@ impl HeapSample {
 }
 
 /// A percentage of a board's report; `None` where it is none.
-pub fn percent(told: u64) -> Option<u64> {
-    (told <= 100).then_some(told)
+pub fn percent(figure: u64) -> Option<u64> {
+    (figure <= 100).then_some(figure)
 }
 
 /// Heap figures that the rig read from the memory of a running board, by a debug probe. They are of one

@@ -3,8 +3,6 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::reading::short_of;
-
 /// An error in a file.
 #[derive(Debug, thiserror::Error)]
 #[error("{}{message}{}", self.at(), self.others())]
@@ -78,6 +76,14 @@ impl FileError {
             Some(line) => format!("{}:{line}: ", self.path.display()),
             None => format!("{}: ", self.path.display()),
         }
+    }
+}
+
+/// `text` where it is short, else its beginning.
+pub(crate) fn short_of(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}... ({} bytes more)", &text[..at], text.len() - at),
+        None => text.to_owned(),
     }
 }
 

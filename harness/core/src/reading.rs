@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
 
-use crate::place::{FileError, line_of};
+use crate::place::{FileError, line_of, short_of};
 
 /// The most errors of one file that are reported.
 const MOST: usize = 50;
@@ -19,7 +19,7 @@ const MOST: usize = 50;
 const SHOWN: usize = 120;
 
 /// Placeholders for a missing key, so that the rest can be read; tried in this order.
-const STAND_INS: [&str; 7] = ["\"x\"", "1", "\"1 s\"", "\"1 B\"", "{}", "[]", "true"];
+const PLACEHOLDERS: [&str; 7] = ["\"x\"", "1", "\"1 s\"", "\"1 B\"", "{}", "[]", "true"];
 
 /// The result of reading a file.
 pub(crate) struct Reading<T> {
@@ -54,7 +54,7 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path, text: &str) -> Reading<T> {
         reading.errors.sort_by_key(FileError::line);
         return reading;
     }
-    let mut stood_in = 0;
+    let mut placed = 0;
     let mut tries = 0;
     while reading.errors.len() < MOST {
         let error = match T::deserialize(Deserializer::from(root.clone())) {
@@ -64,40 +64,40 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path, text: &str) -> Reading<T> {
             }
             Err(error) => error,
         };
-        let said = Said::of(error.message());
+        let problem = SerdeError::of(error.message());
         let span = error.span().unwrap_or(0..0);
         // A placeholder of the wrong type is no error of the file.
         if span.start > text.len() {
             tries += 1;
-            let choice = said.names.first().filter(|_| said.kind == Kind::Variant);
+            let choice = problem.names.first().filter(|_| problem.kind == Kind::Variant);
             let next = match choice {
                 Some(name) => format!("\"{name}\""),
-                None => match STAND_INS.get(tries) {
+                None => match PLACEHOLDERS.get(tries) {
                     Some(next) => (*next).to_owned(),
                     None => break,
                 },
             };
-            if tries > 2 * STAND_INS.len() || !replace(root.get_mut(), &span, &next) {
+            if tries > 2 * PLACEHOLDERS.len() || !replace(root.get_mut(), &span, &next) {
                 break;
             }
             continue;
         }
         let mut way = Vec::new();
-        let found = match said.kind {
+        let found = match problem.kind {
             Kind::Missing => {
-                stood_in += 1;
+                placed += 1;
                 tries = 0;
-                let at = text.len() + stood_in;
-                put_in(root.get_mut(), &span, &said.name, at..at, &mut way)
+                let at = text.len() + placed;
+                put_in(root.get_mut(), &span, &problem.name, at..at, &mut way)
             }
-            _ => take_out(root.get_mut(), &span, &said, &mut way),
+            _ => take_out(root.get_mut(), &span, &problem, &mut way),
         };
         let line = line_of(text, span.start);
         let header = header_of(text, line);
         // A required key that was removed is reported already, and so is a misspelt one.
-        let again = said.kind == Kind::Missing && {
+        let again = problem.kind == Kind::Missing && {
             let (key, meant) =
-                (format!("`{}`", way.join(".")), format!("did you mean `{}`?", said.name));
+                (format!("`{}`", way.join(".")), format!("did you mean `{}`?", problem.name));
             reading.errors.iter().any(|error| {
                 let same_table = error.line().is_some_and(|at| header_of(text, at) == header);
                 let words = error.to_string();
@@ -105,10 +105,10 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path, text: &str) -> Reading<T> {
             })
         };
         if !again {
-            let message = said.words(&way);
+            let message = problem.words(&way);
             reading.errors.push(FileError::shown_at(path, text, span, message));
         }
-        if said.kind != Kind::Field {
+        if problem.kind != Kind::Field {
             reading.changed.push(header);
         }
         if !found {
@@ -138,7 +138,7 @@ enum Kind {
 }
 
 /// An error of serde, in parts.
-struct Said {
+struct SerdeError {
     kind: Kind,
     /// The key or the word.
     name: String,
@@ -148,8 +148,8 @@ struct Said {
     text: String,
 }
 
-impl Said {
-    fn of(text: &str) -> Said {
+impl SerdeError {
+    fn of(text: &str) -> SerdeError {
         let (kind, rest) = [
             ("unknown field `", Kind::Field),
             ("missing field `", Kind::Missing),
@@ -164,7 +164,7 @@ impl Said {
             None => (rest.split_once('`').map_or(rest, |(name, _)| name), ""),
         };
         let names = expected.split('`').skip(1).step_by(2).map(ToOwned::to_owned).collect();
-        Said { kind, name: name.to_owned(), names, text: text.to_owned() }
+        SerdeError { kind, name: name.to_owned(), names, text: text.to_owned() }
     }
 
     /// In words; `way` leads to the key.
@@ -219,25 +219,17 @@ fn short(text: &str) -> String {
     short_of(text, SHOWN)
 }
 
-/// `text` where it is short, else its beginning.
-pub(crate) fn short_of(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((at, _)) => format!("{}... ({} bytes more)", &text[..at], text.len() - at),
-        None => text.to_owned(),
-    }
-}
-
 /// Removes the entry at `span`, and returns the path to it in `way`.
 fn take_out(
     table: &mut DeTable<'_>,
     span: &Range<usize>,
-    said: &Said,
+    problem: &SerdeError,
     way: &mut Vec<String>,
 ) -> bool {
     let is_it = |key: &Spanned<std::borrow::Cow<'_, str>>, value: &Spanned<DeValue<'_>>| {
         let key_is = key.span() == *span;
-        match said.kind {
-            Kind::Field => key_is && key.get_ref() == said.name.as_str(),
+        match problem.kind {
+            Kind::Field => key_is && key.get_ref() == problem.name.as_str(),
             _ => value.span() == *span || key_is || has_element(value.get_ref(), span),
         }
     };
@@ -248,7 +240,7 @@ fn take_out(
     }
     for (key, value) in table.iter_mut() {
         way.push(key.get_ref().to_string());
-        if within(value.get_mut(), &mut |table, way| take_out(table, span, said, way), way) {
+        if within(value.get_mut(), &mut |table, way| take_out(table, span, problem, way), way) {
             return true;
         }
         way.pop();
@@ -323,7 +315,7 @@ fn put_in(
         }
     }
     let mut put = |table: &mut DeTable<'_>| {
-        if let Ok(value) = DeValue::parse(STAND_INS[0]) {
+        if let Ok(value) = DeValue::parse(PLACEHOLDERS[0]) {
             let key = Spanned::new(at.clone(), name.to_owned().into());
             table.insert(key, Spanned::new(at.clone(), value.into_inner()));
         }
@@ -343,7 +335,7 @@ fn replace(table: &mut DeTable<'_>, span: &Range<usize>, by: &str) -> bool {
 fn replace_in(value: &mut Spanned<DeValue<'_>>, span: &Range<usize>, by: &str) -> bool {
     if value.span() == *span {
         // A placeholder is one of the fixed texts, or a word.
-        let fixed = STAND_INS.iter().find(|one| **one == by);
+        let fixed = PLACEHOLDERS.iter().find(|one| **one == by);
         let owned = match fixed.map(|one| DeValue::parse(one)) {
             Some(Ok(value)) => value.into_inner(),
             Some(Err(_)) => return false,

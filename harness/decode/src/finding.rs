@@ -1,7 +1,7 @@
 //! What a log shows: crashes, resets, and what follows from several of them.
 
 use hilrig_core::crash::Panic;
-pub use hilrig_core::crash::{CrashKind as Kind, Evidence, Role};
+pub use hilrig_core::crash::{CrashKind as Kind, EvidenceLine, Role};
 use hilrig_core::text;
 
 use crate::crash_line::Registers;
@@ -30,9 +30,9 @@ pub struct Address {
 }
 
 /// A line that a judgement rests on; its text is made safe to show.
-pub fn evidence(line: u64, words: &str) -> Evidence {
+pub fn evidence(line: u64, words: &str) -> EvidenceLine {
     let text: String = text::printable(words.as_bytes()).chars().take(MOST_EVIDENCE).collect();
-    Evidence { line, text }
+    EvidenceLine { line, text }
 }
 
 /// One thing that a log shows.
@@ -57,13 +57,13 @@ pub struct Finding {
     /// Whether the dump was cut off, or longer than what is kept of one.
     pub cut: bool,
     /// What a judgement rests on.
-    pub evidence: Vec<Evidence>,
+    pub evidence: Vec<EvidenceLine>,
     /// The task or thread that crashed.
     pub task: Option<String>,
     /// What a panic or an assertion reports of itself.
     pub panic: Option<Panic>,
     /// Numbers that are damaged, and so are no addresses.
-    pub damaged: Vec<Evidence>,
+    pub damaged: Vec<EvidenceLine>,
     /// What else there is to know of the dump.
     pub notes: Vec<&'static str>,
     /// The build that the log named last before the crash.

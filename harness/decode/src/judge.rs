@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use regex::Regex;
 
-use crate::finding::{Evidence, Finding, Kind, evidence};
+use crate::finding::{EvidenceLine, Finding, Kind, evidence};
 use crate::start::RomStart;
 
 /// Lines in front of a start in which garbage counts as its sign.
@@ -47,10 +47,10 @@ pub struct Judge {
 
 /// The last few of something that repeats.
 #[derive(Debug, Default)]
-struct Repeats(VecDeque<Evidence>);
+struct Repeats(VecDeque<EvidenceLine>);
 
 impl Repeats {
-    fn push(&mut self, evidence: Evidence, most: usize) -> bool {
+    fn push(&mut self, evidence: EvidenceLine, most: usize) -> bool {
         if self.0.len() >= most.max(1) {
             self.0.pop_front();
         }
@@ -65,7 +65,7 @@ struct RunOf {
     started: bool,
     crashed: bool,
     spoke: bool,
-    garbage: Option<Evidence>,
+    garbage: Option<EvidenceLine>,
 }
 
 impl Judge {

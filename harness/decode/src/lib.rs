@@ -39,7 +39,7 @@ mod words;
 pub use classify::{Classifier, Sighting};
 pub use crash_line::{CrashLine, Registers};
 pub use decoder::Decoder;
-pub use finding::{Address, Evidence, Finding, Kind, Role};
+pub use finding::{Address, EvidenceLine, Finding, Kind, Role};
 pub use firmware::{Firmware, FirmwareError, SourcePlace};
 pub use judge::LoopRule;
 pub use live::LiveDecoder;

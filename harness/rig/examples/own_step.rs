@@ -3,6 +3,7 @@
 //! `cargo run -p hilrig --example own_step runner-config.toml` runs both on one virtual board. The record is that of
 //! `hilrig run`: own checks are in its events, reports and page.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use async_trait::async_trait;
@@ -45,18 +46,18 @@ impl Job for OwnStep {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let Some(config) = std::env::args_os().nth(1) else {
-        eprintln!("usage: own_step CONFIGURATION");
+        let _ = writeln!(std::io::stderr(), "usage: own_step CONFIGURATION");
         return ExitCode::from(2);
     };
     let one_virtual = BoardSelection { virtual_boards: Some(1), ..BoardSelection::default() };
     let request = RunRequest { boards: one_virtual, ..RunRequest::new(config) };
     match hilrig::run_job_recorded(&request, &OwnStep, &StopRequest::never()).await {
         Ok(finished) => {
-            println!("the record is in {}", finished.record.display());
+            let _ = writeln!(std::io::stdout(), "the record is in {}", finished.record.display());
             ExitCode::from(finished.code)
         }
         Err(error) => {
-            eprintln!("{error}");
+            let _ = writeln!(std::io::stderr(), "{error}");
             ExitCode::from(error.exit_code())
         }
     }

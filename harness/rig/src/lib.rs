@@ -9,7 +9,6 @@ pub mod attach;
 mod broker_link;
 mod broker_name;
 mod callers;
-pub mod certify;
 mod check_spec;
 mod connection_report;
 mod crashes;

@@ -183,7 +183,7 @@ pub async fn take_over(
 }
 
 /// TLS that trusts the endpoint's CA for the endpoint's name, its certificates, and nobody else.
-pub(crate) fn tls(endpoint: &BrokerEndpoint) -> Result<ClientConfig, String> {
+pub fn tls(endpoint: &BrokerEndpoint) -> Result<ClientConfig, String> {
     let config = for_its_name(endpoint)?.client().map_err(|e| e.to_string())?;
     let Some(own) = &endpoint.client_certificate else { return Ok(config.with_no_client_auth()) };
     let chain = own.chain.iter().cloned().map(CertificateDer::from).collect();
@@ -191,7 +191,8 @@ pub(crate) fn tls(endpoint: &BrokerEndpoint) -> Result<ClientConfig, String> {
     config.with_client_auth_cert(chain, key).map_err(|e| e.to_string())
 }
 
-pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+/// An error with all of its causes, in a line.
+pub fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -52,6 +52,17 @@ pub async fn any(journal: &Journal<'_>, log: &Log) {
     }
 }
 
+/// Resolves when there is one more restart than so many: which, in a line.
+pub async fn one_more_than(count: u64, journal: &Journal<'_>, log: &Log) -> String {
+    loop {
+        let news = log.news();
+        if let Some(words) = journal.restarts(|restarts| restarts.words_after(count)) {
+            return words;
+        }
+        news.await;
+    }
+}
+
 /// Resolves when the board restarts and the rig did not ask for it. A restart in the boot does not count: the
 /// boot goes on to its end, which says more.
 pub async fn unasked(journal: &Journal<'_>, log: &Log) -> Stop {

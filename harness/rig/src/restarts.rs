@@ -56,6 +56,13 @@ impl Restarts {
         self.first.first()
     }
 
+    /// The first of those after so many, in a line.
+    pub fn words_after(&self, count: u64) -> Option<String> {
+        // Of many, only the first are kept.
+        let one = usize::try_from(count).ok().and_then(|count| self.first.get(count));
+        (self.count > count).then(|| one.or(self.first.last()).map(NotedRestart::words))?
+    }
+
     /// How many there were.
     pub fn count(&self) -> u64 {
         self.count
@@ -76,17 +83,20 @@ impl NotedRestart {
     /// In a line.
     pub fn words(&self) -> String {
         let Restart { line, rom, .. } = &self.restart;
-        let phase = self.phase.map_or("outside of any phase", Phase::words);
-        let doing = match self.doing.is_empty() {
-            true => String::new(),
-            false => format!(", while the rig {}", shortened(&self.doing)),
+        let phase = self.phase.map(|phase| format!("in: {}", phase.words()));
+        let doing =
+            (!self.doing.is_empty()).then(|| format!("while the rig {}", shortened(&self.doing)));
+        let place: Vec<String> = phase.into_iter().chain(doing).collect();
+        let place = match place.is_empty() {
+            true => "outside of any phase".into(),
+            false => place.join(", "),
         };
         let cause = match rom {
             Some(words) => words.clone(),
             None => "its firmware's boot lines came again".into(),
         };
         format!(
-            "the board restarted and the rig did not ask for it, line {line} of its boot log (in: {phase}{doing}): {cause}"
+            "the board restarted and the rig did not ask for it, line {line} of its boot log ({place}): {cause}"
         )
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hilrig_broker::{
-    BrokerError, BrokerKind, Certificates, Instance, InstanceFacts, Launcher, Login, Material,
-    Order, SERVER_NAME, Software,
+    BrokerDescription, BrokerError, BrokerKind, Certificates, Instance, InstanceFacts,
+    InstancePlan, Launcher, Login, Material, SERVER_NAME,
 };
 use hilrig_core::certify::BrokerTls;
 use hilrig_core::config::BrokerConfig;
@@ -42,14 +42,14 @@ impl BrokerChoice {
 #[derive(Clone)]
 pub struct RunBrokerPlan {
     /// Which broker, with its program and its image.
-    pub software: Arc<Software>,
+    pub software: Arc<BrokerDescription>,
     /// Where it runs.
     pub kind: BrokerKind,
     /// Where its listeners listen: loopback, unless a board must reach them over a network.
     pub listen: Ipv4Addr,
     /// Port of the main listener, or any free one.
     pub port: Option<u16>,
-    /// The run's id, which goes on what is started, so that a later run can tell whose it was.
+    /// The run's id, which goes on what is started, so that a later run knows whose it was.
     pub run: String,
     /// The run's folder; files of the broker go below it.
     pub dir: PathBuf,
@@ -62,12 +62,12 @@ pub struct RunBrokerPlan {
 }
 
 impl RunBrokerPlan {
-    /// A plan for the configured broker ([`Software::configured`]), on loopback and with a password of its own.
+    /// A plan for the configured broker ([`BrokerDescription::configured`]), on loopback and with a password of its own.
     ///
     /// # Errors
     /// If the system has no random numbers.
     pub fn new(
-        software: Arc<Software>,
+        software: Arc<BrokerDescription>,
         config: &BrokerConfig,
         run: impl Into<String>,
         dir: impl Into<PathBuf>,
@@ -110,7 +110,7 @@ impl RunBroker {
             made.map_err(|error| format!("cannot make the run's certificates: {error}"))?;
         let launcher = Launcher::choose(software, kind, &run, &mut note).await;
         let launcher = launcher.map_err(|error| error.to_string())?;
-        let order = Order {
+        let order = InstancePlan {
             dir: dir.join("broker"),
             tls: BrokerTls::USUAL,
             material: Material::from(&certificates),

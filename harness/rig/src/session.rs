@@ -10,6 +10,7 @@ pub mod boot_log;
 pub mod bring_up;
 pub mod mqtt_mode;
 pub mod reading;
+mod restarts;
 pub mod settings_form;
 pub mod switch;
 pub mod web_server;

@@ -1,17 +1,16 @@
 //! Starts of the chip: which of them the rig asked for.
 //!
 //! The rig asks for a start when it resets the board, when it requests the other mode, and when it
-//! limits the attempts to connect (the firmware says that it gives up, and restarts). Whatever starts
-//! beside these restarted by itself or by somebody's hand, and fails the board. A start that follows a
-//! crash is the crash's.
+//! limits the attempts to connect (the firmware logs that it gives up, and restarts). Any other start is a restart by
+//! the board itself or by a person, and fails the board. A start that follows a crash belongs to the crash.
 //!
-//! The account goes by the order of the boot log's lines, never by time: a line may be read late.
+//! Only the order of the boot log's lines counts, never the time: a line may be read late.
 
 use hilrig_decode::{Finding, Kind};
 
 use crate::watch::Says;
 
-/// A start that nobody asked for, as the log shows it.
+/// A start that the rig did not ask for, as the log shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restart {
     /// Line of the boot log, counted from 1.

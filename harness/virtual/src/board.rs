@@ -168,15 +168,15 @@ impl VirtualBoard {
             Event::Port => self.take_from_port().await?,
             Event::PortTakes => self.line.flush(|bytes| self.pty.write(bytes)),
             Event::PortClosed => {}
-            Event::Look => self.firmware_says(&[]),
+            Event::Look => self.send_firmware(&[]),
             Event::Cpu(QemuEvent::Uart) => self.take_from_uart(),
             Event::Cpu(QemuEvent::Ended(status)) => {
-                let mut said = Vec::new();
-                self.supply.cpu_ended(status, &mut said).await;
-                self.firmware_says(&said);
+                let mut rest = Vec::new();
+                self.supply.cpu_ended(status, &mut rest).await;
+                self.send_firmware(&rest);
             }
             Event::Control((command, answer)) => {
-                let reply = self.obey(command).await;
+                let reply = self.carry_out(command).await;
                 // The client may be gone.
                 let _ = answer.send(reply);
             }
@@ -208,7 +208,7 @@ impl VirtualBoard {
             PowerState::Loader(loader) => {
                 let baud = self.pty.baud();
                 let came = match &mut self.rates {
-                    Some(rates) => Cow::Owned(rates.loader_hears(bytes, baud)),
+                    Some(rates) => Cow::Owned(rates.client_to_loader(bytes, baud)),
                     None => Cow::Borrowed(bytes),
                 };
                 let synced = Cell::new(false);
@@ -221,7 +221,7 @@ impl VirtualBoard {
                     if synced.get() {
                         rates.measured(baud);
                     }
-                    out = rates.loader_says(&out, baud);
+                    out = rates.loader_to_client(&out, baud);
                 }
                 self.line.send(&out, |bytes| self.pty.write(bytes));
                 if let Some(left) = left {
@@ -232,7 +232,7 @@ impl VirtualBoard {
             }
             PowerState::Running(cpu) => {
                 let came = match &self.rates {
-                    Some(rates) => Cow::Owned(rates.firmware_hears(bytes, self.pty.baud())),
+                    Some(rates) => Cow::Owned(rates.client_to_firmware(bytes, self.pty.baud())),
                     None => Cow::Borrowed(bytes),
                 };
                 let taken = cpu.write_uart(&came).unwrap_or(0);
@@ -247,13 +247,13 @@ impl VirtualBoard {
         let PowerState::Running(cpu) = &mut self.supply.power else { return };
         let Ok(got) = cpu.read_uart(&mut self.buffer) else { return };
         let bytes = std::mem::take(&mut self.buffer);
-        self.firmware_says(&bytes[..got]);
+        self.send_firmware(&bytes[..got]);
         self.buffer = bytes;
     }
 
-    fn firmware_says(&mut self, bytes: &[u8]) {
+    fn send_firmware(&mut self, bytes: &[u8]) {
         let bytes = match &mut self.rates {
-            Some(rates) => Cow::Owned(rates.cpu_says(bytes, self.pty.baud())),
+            Some(rates) => Cow::Owned(rates.cpu_to_client(bytes, self.pty.baud())),
             None => Cow::Borrowed(bytes),
         };
         if !self.line.silent {
@@ -261,15 +261,15 @@ impl VirtualBoard {
         }
     }
 
-    fn rom_says(&mut self, bytes: &[u8]) {
+    fn send_rom(&mut self, bytes: &[u8]) {
         let bytes = match &self.rates {
-            Some(rates) => Cow::Owned(rates.rom_says(bytes, self.pty.baud())),
+            Some(rates) => Cow::Owned(rates.rom_to_client(bytes, self.pty.baud())),
             None => Cow::Borrowed(bytes),
         };
         self.line.send(&bytes, |bytes| self.pty.write(bytes));
     }
 
-    async fn obey(&mut self, command: ControlCommand) -> ControlReply {
+    async fn carry_out(&mut self, command: ControlCommand) -> ControlReply {
         let done = match command {
             ControlCommand::Reset => self.power(Change::Reset).await,
             ControlCommand::Loader => self.power(Change::Loader).await,
@@ -337,8 +337,8 @@ impl VirtualBoard {
         if let Some(rates) = &mut self.rates {
             rates.reset();
         }
-        self.firmware_says(&firmware);
-        self.rom_says(&rom);
+        self.send_firmware(&firmware);
+        self.send_rom(&rom);
         done
     }
 

@@ -35,67 +35,67 @@ impl ControlSocket {
 
     /// Resets into the firmware.
     pub async fn reset(&self) -> Result<(), BoardFault> {
-        self.tell(ControlCommand::Reset).await
+        self.command(ControlCommand::Reset).await
     }
 
     /// Resets into the ROM's loader.
     pub async fn loader(&self) -> Result<(), BoardFault> {
-        self.tell(ControlCommand::Loader).await
+        self.command(ControlCommand::Loader).await
     }
 
     /// Cuts the power.
     pub async fn power_off(&self) -> Result<(), BoardFault> {
-        self.tell(ControlCommand::PowerOff).await
+        self.command(ControlCommand::PowerOff).await
     }
 
     /// Restores the power.
     pub async fn power_on(&self) -> Result<(), BoardFault> {
-        self.tell(ControlCommand::PowerOn).await
+        self.command(ControlCommand::PowerOn).await
     }
 
     /// Takes the network cable out.
     pub async fn link_down(&self) -> Result<(), BoardFault> {
-        self.tell(ControlCommand::LinkDown).await
+        self.command(ControlCommand::LinkDown).await
     }
 
     /// Puts the network cable in.
     pub async fn link_up(&self) -> Result<(), BoardFault> {
-        self.tell(ControlCommand::LinkUp).await
+        self.command(ControlCommand::LinkUp).await
     }
 
     /// Pulls the debug probe's cable out.
     pub async fn probe_out(&self) -> Result<(), BoardFault> {
-        self.tell(ControlCommand::ProbeOut).await
+        self.command(ControlCommand::ProbeOut).await
     }
 
     /// Plugs the debug probe in.
     pub async fn probe_in(&self) -> Result<(), BoardFault> {
-        self.tell(ControlCommand::ProbeIn).await
+        self.command(ControlCommand::ProbeIn).await
     }
 
     /// Drops the firmware's bytes.
     pub async fn silent(&self) -> Result<(), BoardFault> {
-        self.tell(ControlCommand::Silent).await
+        self.command(ControlCommand::Silent).await
     }
 
     /// Hangs the chip until its power is cut.
     pub async fn hang(&self) -> Result<(), BoardFault> {
-        self.tell(ControlCommand::Hang).await
+        self.command(ControlCommand::Hang).await
     }
 
     /// Puts random bytes of the seed on the line.
     pub async fn garbage(&self, bytes: u64, seed: u64) -> Result<(), BoardFault> {
-        self.tell(ControlCommand::Garbage { bytes, seed: Some(seed) }).await
+        self.command(ControlCommand::Garbage { bytes, seed: Some(seed) }).await
     }
 
     /// Puts text on the line at full speed, in lines or (`newline` false) as one line without an end.
     pub async fn flood(&self, bytes: u64, newline: bool) -> Result<(), BoardFault> {
-        self.tell(ControlCommand::Flood { bytes, newline }).await
+        self.command(ControlCommand::Flood { bytes, newline }).await
     }
 
     /// Ends silence, garbage and flood.
     pub async fn normal(&self) -> Result<(), BoardFault> {
-        self.tell(ControlCommand::Normal).await
+        self.command(ControlCommand::Normal).await
     }
 
     /// The state of the board.
@@ -104,7 +104,7 @@ impl ControlSocket {
         reply.status.ok_or_else(|| self.fault(ControlCommand::Status, "an answer without a status"))
     }
 
-    async fn tell(&self, command: ControlCommand) -> Result<(), BoardFault> {
+    async fn command(&self, command: ControlCommand) -> Result<(), BoardFault> {
         self.send(command).await.map(|_| ())
     }
 

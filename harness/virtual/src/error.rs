@@ -10,15 +10,15 @@ use hilrig_core::mac::Mac;
 pub enum VirtualError {
     /// Another process has the board.
     #[error(
-        "the virtual board in {dir} is running already, as process {holder}. Stop that process, or give another --state folder",
+        "the virtual board in {dir} is running already, as process {process}. Stop that process, or give another --state folder",
         dir = dir.display(),
-        holder = holder.map_or("unknown".into(), |pid| pid.to_string())
+        process = process.map_or("unknown".into(), |pid| pid.to_string())
     )]
-    Held {
+    Locked {
         /// Its folder.
         dir: PathBuf,
         /// The process that runs it, if known.
-        holder: Option<u32>,
+        process: Option<u32>,
     },
     /// An error of the board's folder or the system.
     #[error("{tried}: {source}")]
@@ -67,7 +67,7 @@ pub enum VirtualError {
     #[error("the virtual board's boot ROM {} is not there. Build it with `make firmware`", .0.display())]
     NoBootRom(PathBuf),
     /// QEMU ended, or did not start.
-    #[error("QEMU for the virtual board in {dir} {found}{said}", dir = dir.display(), said = said(stderr))]
+    #[error("QEMU for the virtual board in {dir} {found}{printed}", dir = dir.display(), printed = printed(stderr))]
     Qemu {
         /// The board's folder.
         dir: PathBuf,
@@ -93,7 +93,7 @@ pub enum VirtualError {
 pub(crate) const NO_POWER: VirtualError =
     VirtualError::Refused("the board has no power; power_on restores it");
 
-fn said(stderr: &str) -> String {
+fn printed(stderr: &str) -> String {
     match stderr.trim() {
         "" => " without output".into(),
         text => format!(". It printed: {text}"),

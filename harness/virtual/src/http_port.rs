@@ -66,7 +66,7 @@ impl HttpPort {
     }
 
     /// Reserves it against all others: QEMU has ended.
-    pub fn hold(&self) {
+    pub fn reserve(&self) {
         self.set_shared(false);
     }
 
@@ -101,7 +101,7 @@ mod tests {
         assert_ne!(other.address(), before);
         // The server's end stays in TIME_WAIT.
         drop((listener, server, client));
-        mine.hold();
+        mine.reserve();
         assert!(std::net::TcpListener::bind(address).is_err());
         assert_ne!(HttpPort::search(address.port()).unwrap().address(), address);
         mine.share();

@@ -65,7 +65,7 @@ impl PortLine {
         if self.waiting.is_empty() {
             match port(bytes) {
                 Ok(taken) => rest = &bytes[taken..],
-                Err(error) => told(&error),
+                Err(error) => log_error(&error),
             }
         }
         let room = WAITING_MOST - (self.waiting.len() - self.sent).min(WAITING_MOST);
@@ -118,7 +118,7 @@ impl PortLine {
         }
         match port(&self.waiting[self.sent..]) {
             Ok(taken) => self.sent += taken,
-            Err(error) => told(&error),
+            Err(error) => log_error(&error),
         }
         if self.sent == self.waiting.len() {
             self.waiting.clear();
@@ -154,7 +154,7 @@ impl PortLine {
     }
 }
 
-fn told(error: &io::Error) {
+fn log_error(error: &io::Error) {
     if error.kind() != io::ErrorKind::WouldBlock {
         tracing::warn!(%error, "writing to the pseudo terminal failed");
     }

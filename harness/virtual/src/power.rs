@@ -88,7 +88,7 @@ impl Supply {
         if let PowerState::Running(mut cpu) = std::mem::replace(&mut self.power, PowerState::Off) {
             cpu.process.end().await;
             take_rest(&cpu, firmware);
-            self.http.hold();
+            self.http.reserve();
         }
     }
 
@@ -164,7 +164,7 @@ impl Supply {
         take_rest(cpu, firmware);
         let error = cpu.process.end_error(self.dir.path(), status).await;
         self.fault(&error);
-        self.http.hold();
+        self.http.reserve();
     }
 
     /// Address of the board's web server.
@@ -209,7 +209,7 @@ impl Supply {
         let done = self.try_boot(cause, ports, rom).await;
         if let Err(error) = &done {
             self.fault(error);
-            self.http.hold();
+            self.http.reserve();
         }
         done
     }

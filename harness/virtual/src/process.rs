@@ -145,10 +145,10 @@ impl QemuProcess {
         if let Err(error) = self.child.kill().await {
             tracing::warn!(%error, "QEMU could not be ended");
         }
-        let mut said = Vec::new();
+        let mut printed = Vec::new();
         // The writing end is closed, or the read does not block, so this ends.
-        let _ = self.stderr.read_to_end(&mut said);
-        let end = &said[said.len().saturating_sub(STDERR_KEPT)..];
+        let _ = self.stderr.read_to_end(&mut printed);
+        let end = &printed[printed.len().saturating_sub(STDERR_KEPT)..];
         String::from_utf8_lossy(end).into_owned()
     }
 

@@ -66,7 +66,7 @@ impl LineRates {
     }
 
     /// A client's `bytes` at `baud` as the loader reads them.
-    pub fn loader_hears(&mut self, bytes: &[u8], baud: u32) -> Vec<u8> {
+    pub fn client_to_loader(&mut self, bytes: &[u8], baud: u32) -> Vec<u8> {
         let lossy = self.most.is_some_and(|most| baud > most);
         let mut got = carried(bytes, baud, self.loader.unwrap_or(baud));
         if lossy {
@@ -79,22 +79,22 @@ impl LineRates {
     }
 
     /// A client's `bytes` at `baud` as the firmware reads them.
-    pub fn firmware_hears(&self, bytes: &[u8], baud: u32) -> Vec<u8> {
+    pub fn client_to_firmware(&self, bytes: &[u8], baud: u32) -> Vec<u8> {
         carried(bytes, baud, self.firmware)
     }
 
     /// The loader's `bytes` as a client reads them at `baud`.
-    pub fn loader_says(&self, bytes: &[u8], baud: u32) -> Vec<u8> {
+    pub fn loader_to_client(&self, bytes: &[u8], baud: u32) -> Vec<u8> {
         carried(bytes, self.loader.unwrap_or(ROM), baud)
     }
 
     /// The ROM's text before the loader as a client reads it at `baud`.
-    pub fn rom_says(&self, bytes: &[u8], baud: u32) -> Vec<u8> {
+    pub fn rom_to_client(&self, bytes: &[u8], baud: u32) -> Vec<u8> {
         carried(bytes, ROM, baud)
     }
 
     /// The CPU's output, boot text and firmware, as a client reads it at `baud`.
-    pub fn cpu_says(&mut self, bytes: &[u8], baud: u32) -> Vec<u8> {
+    pub fn cpu_to_client(&mut self, bytes: &[u8], baud: u32) -> Vec<u8> {
         let room = WAITING_MOST - self.waiting.len().min(WAITING_MOST);
         self.waiting.extend_from_slice(&bytes[..bytes.len().min(room)]);
         self.waited(baud)
@@ -229,7 +229,7 @@ mod tests {
             let mut read = Vec::new();
             let mut baud = ROM;
             for piece in all.chunks(cut) {
-                read.extend(rates.cpu_says(piece, baud));
+                read.extend(rates.cpu_to_client(piece, baud));
                 if read.ends_with(b"~ld\n") {
                     baud = 115_200;
                     read.extend(rates.waited(baud));
@@ -243,34 +243,34 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_client_that_keeps_its_rate_reads_garbage() {
         let mut rates = LineRates::new(115_200, None);
-        let before = rates.cpu_says(BOOT, 115_200);
+        let before = rates.cpu_to_client(BOOT, 115_200);
         assert!(!before.windows(9).any(|at| at == b"rst cause"), "{before:02x?}");
-        assert_eq!(rates.cpu_says(b"Build: 1\r\n", 115_200), b"Build: 1\r\n");
+        assert_eq!(rates.cpu_to_client(b"Build: 1\r\n", 115_200), b"Build: 1\r\n");
         let mut rates = LineRates::new(115_200, None);
-        rates.cpu_says(BOOT, ROM);
-        assert_eq!(rates.cpu_says(b"Build: 1\r\n", ROM), b"", "the chip still starts");
+        rates.cpu_to_client(BOOT, ROM);
+        assert_eq!(rates.cpu_to_client(b"Build: 1\r\n", ROM), b"", "the chip still starts");
         tokio::time::advance(STARTING).await;
         let late = rates.waited(ROM);
         assert!(!late.is_empty() && late != b"Build: 1\r\n", "{late:02x?}");
         // After a hardware watchdog's reset the ROM prints at 115200.
         let mut rates = LineRates::new(115_200, None);
         let boot = String::from_utf8(BOOT.to_vec()).unwrap().replace("cause:2", "cause:4");
-        assert_eq!(rates.cpu_says(boot.as_bytes(), 115_200), boot.as_bytes());
+        assert_eq!(rates.cpu_to_client(boot.as_bytes(), 115_200), boot.as_bytes());
     }
 
     #[test]
     fn the_loader_keeps_to_the_rate_that_it_measured() {
         let mut rates = LineRates::new(115_200, Some(230_400));
-        assert_eq!(rates.loader_hears(b"sync", 460_800), b"sync");
-        assert_eq!(rates.loader_hears(&[7; 1000], 460_800).len(), 991);
+        assert_eq!(rates.client_to_loader(b"sync", 460_800), b"sync");
+        assert_eq!(rates.client_to_loader(&[7; 1000], 460_800).len(), 991);
         rates.measured(230_400);
         rates.measured(115_200);
-        assert_eq!(rates.loader_hears(&[7; 1000], 230_400), [7; 1000]);
-        assert_ne!(rates.loader_hears(b"block", 115_200), b"block");
-        assert_eq!(rates.loader_says(b"answer", 230_400), b"answer");
-        assert_ne!(rates.loader_says(b"answer", 115_200), b"answer");
+        assert_eq!(rates.client_to_loader(&[7; 1000], 230_400), [7; 1000]);
+        assert_ne!(rates.client_to_loader(b"block", 115_200), b"block");
+        assert_eq!(rates.loader_to_client(b"answer", 230_400), b"answer");
+        assert_ne!(rates.loader_to_client(b"answer", 115_200), b"answer");
         rates.reset();
-        assert_eq!(rates.loader_hears(b"sync", 115_200), b"sync");
+        assert_eq!(rates.client_to_loader(b"sync", 115_200), b"sync");
     }
 
     proptest! {

@@ -173,9 +173,9 @@ fn take_lock(dir: &Path) -> Result<File, VirtualError> {
         Ok(()) => {}
         Err(rustix::io::Errno::WOULDBLOCK) => {
             let mut text = String::new();
-            let holder = file.take(32).read_to_string(&mut text).ok();
-            let holder = holder.and_then(|_| text.trim().parse().ok());
-            return Err(VirtualError::Held { dir: dir.into(), holder });
+            let process = file.take(32).read_to_string(&mut text).ok();
+            let process = process.and_then(|_| text.trim().parse().ok());
+            return Err(VirtualError::Locked { dir: dir.into(), process });
         }
         Err(error) => return Err(VirtualError::errno(tried())(error)),
     }

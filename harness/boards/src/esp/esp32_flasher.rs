@@ -37,9 +37,13 @@ const BLOCK: usize = 0x400;
 /// Interval between reports of progress.
 const REPORTS: Duration = Duration::from_millis(50);
 
-/// The chip of a kind of board, if espflash knows it.
-pub fn chip(kind: BoardKind) -> Option<Chip> {
-    kind.name().parse().ok()
+/// The chip of a kind of board.
+///
+/// # Errors
+/// espflash does not know it.
+pub fn chip(kind: BoardKind) -> Result<Chip, BoardFault> {
+    let tried = || format!("flashing a board of the kind {}", kind.name());
+    kind.name().parse().map_err(|error| BoardFault::new(tried(), error))
 }
 
 /// What to flash, and on which chip.
@@ -170,8 +174,8 @@ fn talk(
         ));
     }
     let info = flasher.device_info()?;
-    let told = info.mac_address.unwrap_or_default();
-    let mac: Mac = told
+    let text = info.mac_address.unwrap_or_default();
+    let mac: Mac = text
         .parse()
         .map_err(|error: hilrig_core::mac::NoMac| refused(error.to_string(), "Check the line."))?;
     if let Some(expected) = job.mac
@@ -341,4 +345,19 @@ fn words(error: &Error) -> String {
 fn text_of(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     printable(text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no text").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use hilrig_core::board_kind::LoaderKind;
+
+    use super::*;
+
+    #[test]
+    fn espflash_knows_each_kind_that_has_this_loader() {
+        for kind in BoardKind::all() {
+            let known = chip(kind).is_ok();
+            assert_eq!(known, kind.loader() == LoaderKind::Esp32Rom, "{}", kind.name());
+        }
+    }
 }

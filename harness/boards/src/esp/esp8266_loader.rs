@@ -143,8 +143,8 @@ impl<'a> Esp8266Loader<'a> {
         let (mut before, mut time) = (0, Duration::ZERO);
         progress(0, total);
         for part in parts {
-            let tell = |written| progress(before + written, total);
-            time += self.write_part(part, &tell).map_err(|mut trouble| {
+            let report = |written| progress(before + written, total);
+            time += self.write_part(part, &report).map_err(|mut trouble| {
                 if parts.len() > 1 {
                     trouble.fault.tried += &format!(", part at {:#x}", part.offset);
                 }
@@ -174,7 +174,7 @@ impl<'a> Esp8266Loader<'a> {
             self.deadlines.erasing(size),
         )?;
         let start = Instant::now();
-        let mut told = start;
+        let mut reported = start;
         for (number, data) in part.bytes.chunks(rom::BLOCK).enumerate() {
             self.command(
                 Command::FlashData {
@@ -190,8 +190,8 @@ impl<'a> Esp8266Loader<'a> {
                 trouble.fault.found = format!("at byte {at} of {size}: {}", trouble.fault.found);
                 trouble
             })?;
-            if told.elapsed() >= PROGRESS {
-                told = Instant::now();
+            if reported.elapsed() >= PROGRESS {
+                reported = Instant::now();
                 progress((number * rom::BLOCK + data.len()) as u64);
             }
         }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use espflash::target::Chip;
 use hilrig_core::board::{BoardFault, Flashed};
 use hilrig_core::image::Image;
 
@@ -20,13 +19,12 @@ impl SerialBoard {
     /// cache.
     pub(crate) async fn write_esp32(
         &mut self,
-        chip: Chip,
         image: &Image,
         force: bool,
         progress: Box<dyn Fn(u64, u64) + Send>,
     ) -> Result<Flashed, BoardFault> {
         let mut job = FlashRequest {
-            chip,
+            chip: esp32::chip(self.settings.kind)?,
             mac: self.settings.mac,
             elf: Arc::clone(&image.bytes),
             name: image.path.display().to_string(),

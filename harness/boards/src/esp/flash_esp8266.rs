@@ -21,7 +21,7 @@ type Progress = Arc<Mutex<Box<dyn Fn(u64, u64) + Send>>>;
 
 impl SerialBoard {
     /// Writes the image, at the highest rate at which all of it works.
-    pub(crate) async fn write(
+    pub(crate) async fn write_esp8266(
         &mut self,
         image: &Image,
         progress: Box<dyn Fn(u64, u64) + Send>,
@@ -36,7 +36,7 @@ impl SerialBoard {
             match self.write_at(baud, attempts, image, &progress).await {
                 Ok(flashed) => {
                     let highest = self.settings.flash_baud;
-                    self.record.set_loader_rate(LoaderRate { highest, works: baud });
+                    self.cache.set_loader_rate(LoaderRate { highest, works: baud });
                     return Ok(flashed);
                 }
                 Err(LoaderTrouble { fault, of_line: true }) if number + 1 < rates.len() => {
@@ -63,7 +63,7 @@ impl SerialBoard {
     /// The rates to try. By hand it is one: each further one would need the buttons again.
     fn rates(&self) -> Vec<u32> {
         let highest = self.settings.flash_baud;
-        let known = self.record.loader_rate().filter(|rate| rate.highest == highest);
+        let known = self.cache.loader_rate().filter(|rate| rate.highest == highest);
         let first = known.map_or(highest, |rate| rate.works);
         match self.lines.by_hand() {
             Some(_) => vec![first],
@@ -88,7 +88,7 @@ impl SerialBoard {
         let mac = self.with_loader(move |loader| loader.identify(expected)).await?;
         self.identified(mac);
         // From here on the old image is gone.
-        self.record.set_image(None);
+        self.cache.set_image(None);
         let progress = Arc::clone(progress);
         // In the order of their offsets: where the ROM erases a sector too many, it is one of the next part,
         // which is not written yet.
@@ -100,7 +100,7 @@ impl SerialBoard {
         let time = self.with_loader(write).await?;
         let on_board =
             FlashedImage { sha256: image.identity(), build: image.build.clone(), confirmed: false };
-        self.record.set_image(Some(on_board));
+        self.cache.set_image(Some(on_board));
         let bytes = image.length();
         Ok(Flashed { bytes, time, kept: false, verified: None, baud: Some(baud) })
     }

@@ -60,11 +60,11 @@ pub async fn identify(
     let asked = tokio::task::spawn_blocking(move || {
         let mut port = port;
         let mut loader = Esp8266Loader::new(&mut port, &name, deadlines, &stop);
-        let told = loader.sync(deadlines.sync).and_then(|()| loader.who());
-        (port, told.map_err(|trouble| trouble.fault))
+        let identity = loader.sync(deadlines.sync).and_then(|()| loader.who());
+        (port, identity.map_err(|trouble| trouble.fault))
     });
-    let (port, told) = match asked.await {
-        Ok((port, told)) => (port, told),
+    let (port, identity) = match asked.await {
+        Ok((port, identity)) => (port, identity),
         Err(error) => {
             let tried = format!("asking the chip on {}", path.display());
             return (None, Err(BoardFault::new(tried, format!("the thread ended: {error}"))));
@@ -73,12 +73,12 @@ pub async fn identify(
     if let Err(fault) = lines.reset(port::fd(&port)).await {
         tracing::warn!(port = %path.display(), %fault, "the board stays in its loader");
     }
-    let told = match (entered, told) {
+    let identity = match (entered, identity) {
         // The lines are why nothing answers.
         (Err(fault), Err(_)) => Err(fault),
-        (_, told) => told,
+        (_, identity) => identity,
     };
-    (Some(port), told)
+    (Some(port), identity)
 }
 
 impl Esp8266Loader<'_> {

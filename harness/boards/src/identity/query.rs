@@ -40,9 +40,9 @@ impl PortQuery {
         let mac = self.mac.map(|mac| mac.to_string());
         let keys =
             [("port", &path), ("usb_serial", usb_serial), ("position", position), ("mac", &mac)];
-        let said =
+        let given =
             keys.iter().filter_map(|(key, value)| Some(format!("{key} = {:?}", value.as_ref()?)));
-        said.collect::<Vec<_>>().join(", ")
+        given.collect::<Vec<_>>().join(", ")
     }
 
     /// The ports that match all keys; the MAC is not checked.

@@ -55,13 +55,12 @@ pub async fn identify_on(
     lines: &mut dyn ResetLines,
     locks: &Path,
     deadlines: LoaderDeadlines,
-    holder: &str,
+    reason: &str,
 ) -> Result<ChipIdentity, BoardFault> {
     // All adapters have this rate; the loader measures it.
     const BAUD: u32 = 115_200;
     let (patience, note) = (Duration::ZERO, &|_: &str| {});
-    let mut claim =
-        PortClaim { locks, baud: BAUD, reason: holder, patience, note, kept: &mut None };
+    let mut claim = PortClaim { locks, baud: BAUD, reason, patience, note, kept: &mut None };
     let OpenPort { port, path, lock } = claim.take(path).await?;
     let (port, identity) = identify(port, &path, lines, deadlines).await;
     // The port goes before its lock.
@@ -92,12 +91,12 @@ impl PortSearch {
         let _asking = self.neighbours.asking.lock().await;
         // A port that another run has locked is probably another board's.
         claim.patience = Duration::ZERO;
-        let mut told = Vec::new();
+        let mut reasons = Vec::new();
         for path in self.likeliest_first(ports, &found, state) {
             let OpenPort { port, path, lock } = match claim.take(path).await {
-                Ok(held) => held,
+                Ok(open) => open,
                 Err(fault) => {
-                    told.push(fault.to_string());
+                    reasons.push(fault.to_string());
                     continue;
                 }
             };
@@ -109,14 +108,14 @@ impl PortSearch {
                         return Ok(OpenPort { port, path, lock });
                     }
                     let ChipIdentity { chip, mac } = identity;
-                    told.push(format!("{} has an {chip} with MAC {mac}", path.display()));
+                    reasons.push(format!("{} has an {chip} with MAC {mac}", path.display()));
                 }
-                (_, Err(fault)) => told.push(fault.to_string()),
+                (_, Err(fault)) => reasons.push(fault.to_string()),
                 (None, Ok(_)) => {}
             }
         }
         let tried = format!("looking for board `{}` ({})", self.query.board, self.query.words());
-        Err(BoardFault::new(tried, told.join("; ")).help(
+        Err(BoardFault::new(tried, reasons.join("; ")).help(
             "Check its cable and its power. With `usb_serial` or `position` in its [[board]] no other port is tried.",
         ).silent())
     }

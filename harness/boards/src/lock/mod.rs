@@ -71,7 +71,7 @@ impl LockFile {
         let wanted = LockRequest { folder, port, reason };
         match wanted.attempt(None)? {
             Attempt::Taken(lock) => Ok(lock),
-            Attempt::Locked(_, holder) => Err(NotTaken::Locked(wanted.held(holder))),
+            Attempt::Locked(_, owner) => Err(NotTaken::Locked(wanted.refused(owner))),
         }
     }
 
@@ -88,19 +88,19 @@ impl LockFile {
         let end = Instant::now() + patience;
         let mut freed = None;
         loop {
-            let (file, holder) = match wanted.attempt(freed)? {
+            let (file, owner) = match wanted.attempt(freed)? {
                 Attempt::Taken(lock) => return Ok(lock),
-                Attempt::Locked(file, holder) => (file, holder),
+                Attempt::Locked(file, owner) => (file, owner),
             };
             if patience.is_zero() {
-                return Err(wanted.held(holder));
+                return Err(wanted.refused(owner));
             }
-            note(&format!("waiting for {}: {holder}", port.display()));
+            note(&format!("waiting for {}: {owner}", port.display()));
             freed = match tokio::time::timeout_at(end.into(), until_free(file)).await {
                 Ok(freed) => freed,
                 Err(_) => {
-                    let waited = format!("{holder} (waited for {})", Span(patience));
-                    return Err(wanted.held(waited));
+                    let waited = format!("{owner} (waited for {})", Span(patience));
+                    return Err(wanted.refused(waited));
                 }
             };
         }
@@ -149,8 +149,8 @@ impl LockRequest<'_> {
                     match file.try_lock() {
                         Ok(()) => file,
                         Err(TryLockError::WouldBlock) => {
-                            let holder = owner_words(&mut file);
-                            return Ok(Attempt::Locked(file, holder));
+                            let owner = owner_words(&mut file);
+                            return Ok(Attempt::Locked(file, owner));
                         }
                         Err(TryLockError::Error(error)) => return Err(self.cannot(error, &path)),
                     }
@@ -170,8 +170,8 @@ impl LockRequest<'_> {
         format!("locking {} for this run", self.port.display())
     }
 
-    fn held(&self, holder: String) -> BoardFault {
-        BoardFault::new(self.tried(), holder)
+    fn refused(&self, owner: String) -> BoardFault {
+        BoardFault::new(self.tried(), owner)
             .help("Wait for that process, end it, or leave the board out of this run.")
     }
 
@@ -196,13 +196,13 @@ impl LockFile {
 /// Waits in a thread, because only a blocked flock notices the release. The thread may outlive its
 /// caller: it releases a lock that it gets too late at once.
 async fn until_free(file: File) -> Option<File> {
-    let (tell, free) = oneshot::channel();
+    let (sender, free) = oneshot::channel();
     std::thread::spawn(move || {
         if let Err(error) = file.lock() {
             tracing::debug!(%error, "waiting for a lock");
             return;
         }
-        let _ = tell.send(file);
+        let _ = sender.send(file);
     });
     free.await.ok()
 }
@@ -277,7 +277,7 @@ fn owner_words(file: &mut File) -> String {
     let read =
         file.rewind().and_then(|()| Read::by_ref(file).take(TEXT_MOST).read_to_end(&mut text));
     match read.ok().and_then(|_| serde_json::from_slice::<LockOwner>(&text).ok()) {
-        Some(holder) => holder.words(),
+        Some(owner) => owner.words(),
         // Between its lock and its text.
         None => "another process has it and has not written its description yet".into(),
     }
@@ -325,15 +325,15 @@ mod tests {
         let link = folder.path().join("by-id");
         std::os::unix::fs::symlink("/dev/null", &link).unwrap();
         let locks = folder.path().join("locks");
-        let held = LockFile::take(&locks, &link, "first").unwrap();
-        assert!(held.is_of(Path::new("/dev/null")) && !held.is_of(Path::new("/dev/zero")));
+        let locked = LockFile::take(&locks, &link, "first").unwrap();
+        assert!(locked.is_of(Path::new("/dev/null")) && !locked.is_of(Path::new("/dev/zero")));
         assert!(LockFile::take(&locks, Path::new("/dev/null"), "second").is_err());
     }
 
     #[test]
     fn what_is_no_device_is_locked_by_its_name() {
         let folder = tempfile::tempdir().unwrap();
-        let _held = LockFile::take(folder.path(), Path::new("relay 1 of a/b"), "first").unwrap();
+        let _locked = LockFile::take(folder.path(), Path::new("relay 1 of a/b"), "first").unwrap();
         assert!(LockFile::take(folder.path(), Path::new("relay 1 of a/b"), "second").is_err());
         LockFile::take(folder.path(), Path::new("relay 1 of c/b"), "third").unwrap();
     }
@@ -342,10 +342,10 @@ mod tests {
     fn any_user_can_take_what_another_released_or_left() {
         let folder = tempfile::tempdir().unwrap();
         let locks = folder.path().join("locks");
-        let held = LockFile::take(&locks, Path::new("/dev/null"), "first").unwrap();
+        let locked = LockFile::take(&locks, Path::new("/dev/null"), "first").unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&locks) & 0o7777, 0o1777);
-        assert_eq!(mode(&held.path) & 0o777, 0o666);
+        assert_eq!(mode(&locked.path) & 0o777, 0o666);
     }
 
     #[test]
@@ -378,7 +378,7 @@ mod tests {
     #[test]
     fn a_sweep_removes_files_without_an_owner_only() {
         let folder = tempfile::tempdir().unwrap();
-        let _held = LockFile::take(folder.path(), Path::new("/dev/null"), "held").unwrap();
+        let _locked = LockFile::take(folder.path(), Path::new("/dev/null"), "held").unwrap();
         std::fs::write(folder.path().join("left.lock"), "{").unwrap();
         std::fs::write(folder.path().join("notes.txt"), "mine").unwrap();
         assert_eq!(sweep_locks(folder.path()), 1);
@@ -391,16 +391,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let port = Path::new("/dev/null");
         let mut first = Some(LockFile::take(folder.path(), port, "first").unwrap());
-        let mut told = Vec::new();
+        let mut notes = Vec::new();
         let patience = Duration::from_secs(60);
         let waited = LockFile::wait(folder.path(), port, "second", patience, |words| {
-            told.push(words.to_owned());
+            notes.push(words.to_owned());
             // The waiter sees it before it is free.
             drop(first.take());
         });
         let second = waited.await.unwrap();
-        assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].contains("/dev/null") && told[0].contains("for: first"), "{told:?}");
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert!(notes[0].contains("/dev/null") && notes[0].contains("for: first"), "{notes:?}");
         let text = fault(LockFile::take(folder.path(), port, "third"));
         assert!(text.contains("for: second"), "{text}");
         drop(second);
@@ -412,14 +412,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let port = Path::new("/dev/null");
         let first = LockFile::take(folder.path(), port, "first").unwrap();
-        let mut told = 0;
+        let mut notes = 0;
         let patience = Duration::from_millis(20);
-        let text = LockFile::wait(folder.path(), port, "second", patience, |_| told += 1)
+        let text = LockFile::wait(folder.path(), port, "second", patience, |_| notes += 1)
             .await
             .unwrap_err()
             .to_string();
         assert!(text.contains("for: first") && text.contains("(waited for 20 ms)"), "{text}");
-        assert_eq!(told, 1);
+        assert_eq!(notes, 1);
         drop(first);
         // The thread of the second may have it for a moment.
         LockFile::wait(folder.path(), port, "third", Duration::from_secs(60), |_| {})

@@ -39,8 +39,8 @@ impl LockOwner {
         let plain = |text: &str| printable(text.as_bytes());
         let since = match OffsetDateTime::parse(&self.since, &Rfc3339) {
             Ok(since) => {
-                let held = (now() - since).max(time::Duration::ZERO).unsigned_abs();
-                format!("{} ({})", plain(&self.since), for_so_long(held))
+                let age = (now() - since).max(time::Duration::ZERO).unsigned_abs();
+                format!("{} ({})", plain(&self.since), for_so_long(age))
             }
             Err(_) => plain(&self.since),
         };
@@ -94,14 +94,14 @@ mod tests {
     #[test]
     fn who_what_since_when_and_for_how_long() {
         let since = (now() - time::Duration::minutes(187)).format(&Rfc3339).unwrap();
-        let holder = LockOwner {
+        let owner = LockOwner {
             pid: 17,
             user: "anna".into(),
             command: "hilrig run --board desk".into(),
             since: since.clone(),
             reason: "the run 4".into(),
         };
-        let words = holder.words();
+        let words = owner.words();
         assert!(
             words.starts_with(&format!(
                 "process 17 has had it since {since} (3 h 7 min) for: the run 4"
@@ -115,20 +115,20 @@ mod tests {
     #[test]
     fn another_users_text_cannot_control_a_terminal() {
         let evil = "\u{1b}[2J";
-        let holder = LockOwner {
+        let owner = LockOwner {
             pid: 1,
             user: evil.into(),
             command: evil.into(),
             since: evil.into(),
             reason: evil.into(),
         };
-        assert!(!holder.words().contains('\u{1b}'));
+        assert!(!owner.words().contains('\u{1b}'));
     }
 
     #[test]
     fn this_process_is_described() {
-        let holder = LockOwner::this_process("test");
-        assert_eq!(holder.pid, std::process::id());
-        assert!(!holder.user.is_empty() && !holder.command.is_empty());
+        let owner = LockOwner::this_process("test");
+        assert_eq!(owner.pid, std::process::id());
+        assert!(!owner.user.is_empty() && !owner.command.is_empty());
     }
 }

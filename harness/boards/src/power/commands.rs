@@ -38,12 +38,12 @@ impl Commands {
                 (format!("no end within {}, so it was killed", Span(SWITCHING)), stderr)
             }
         };
-        Err(BoardFault::new(tried, found + &said(&stderr)).help(help))
+        Err(BoardFault::new(tried, found + &output(&stderr)).help(help))
     }
 }
 
 /// The end of a program's output.
-pub fn said(stderr: &[u8]) -> String {
+pub fn output(stderr: &[u8]) -> String {
     let end = stderr.trim_ascii();
     match &end[end.len().saturating_sub(TOLD)..] {
         [] => String::new(),

@@ -40,20 +40,20 @@ impl Tasmota {
                 return Err(fault(found).help("Is the relay on the network, at this address?"));
             }
         };
-        let said = printable(&secrets.mask_bytes(&answer.body, Ends::Whole));
-        let found = format!("it answered {} `{said}`", answer.status);
+        let body = printable(&secrets.mask_bytes(&answer.body, Ends::Whole));
+        let found = format!("it answered {} `{body}`", answer.status);
         // {"WARNING":"Need user=<username>&password=<password>"}
-        if answer.status == 401 || said.contains("\"WARNING\"") {
+        if answer.status == 401 || body.contains("\"WARNING\"") {
             return Err(fault(found).help(
                 "Its web password is needed: name `user` and, in `password_env`, the environment variable that has it.",
             ));
         }
         let json = serde_json::from_slice::<serde_json::Value>(&answer.body).unwrap_or_default();
-        let told = json
+        let reported = json
             .get(format!("POWER{}", self.relay))
             .or_else(|| json.get("POWER").filter(|_| self.relay == 1));
-        match told.and_then(serde_json::Value::as_str) {
-            Some(told) if told.eq_ignore_ascii_case(state) && answer.status == 200 => Ok(()),
+        match reported.and_then(serde_json::Value::as_str) {
+            Some(reported) if reported.eq_ignore_ascii_case(state) && answer.status == 200 => Ok(()),
             _ => Err(fault(found).help(format!(
                 "`{{\"POWER{}\":\"{state}\"}}` was expected: is it Tasmota, does it have such a relay, and is its StateText the default?",
                 self.relay

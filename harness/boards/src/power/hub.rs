@@ -13,7 +13,7 @@ use hilrig_core::units::Span;
 use tokio::process::Command;
 
 use super::SWITCHING;
-use super::commands::said;
+use super::commands::output;
 use super::program::{self, NoEnd};
 
 const PERMISSION: &str = "Give your group the hub: write\n  \
@@ -60,7 +60,7 @@ impl HubPort {
             Err(NoEnd::NotStarted(error)) => return Err(fault(error.to_string())),
             Err(NoEnd::Late { stderr }) => {
                 let waited = format!("no end within {}, so it was killed", Span(SWITCHING));
-                return Err(fault(waited + &said(&stderr)));
+                return Err(fault(waited + &output(&stderr)));
             }
         };
         let stderr = String::from_utf8_lossy(&ended.stderr);
@@ -72,17 +72,17 @@ impl HubPort {
             return Err(fault(found).help("`uhubctl` lists those that can, with their locations."));
         }
         if !ended.status.success() {
-            return Err(fault(ended.status.to_string() + &said(&ended.stderr)));
+            return Err(fault(ended.status.to_string() + &output(&ended.stderr)));
         }
         let states = new_states(&String::from_utf8_lossy(&ended.stdout), self.port);
         if states.is_empty() {
             let found =
-                format!("the hub does not report a port {}{}", self.port, said(&ended.stderr));
+                format!("the hub does not report a port {}{}", self.port, output(&ended.stderr));
             return Err(fault(found).help("`uhubctl` lists the hubs with their ports."));
         }
         match states.iter().all(|state| *state == on) {
             true => Ok(()),
-            false => Err(fault(format!("the hub reports that the port is not {action}{}", said(&ended.stderr)))
+            false => Err(fault(format!("the hub reports that the port is not {action}{}", output(&ended.stderr)))
                 .help("Some hubs report that they can switch and cannot; uhubctl's documentation lists those that can.")),
         }
     }

@@ -64,7 +64,7 @@ pub struct ProbeSettings {
 /// - A flashing whose future is dropped goes on to its end: probe-rs cannot stop it.
 pub struct ProbeBoard {
     settings: ProbeSettings,
-    record: FlashCache,
+    cache: FlashCache,
     /// The probe's name, once it is found.
     probe: Option<String>,
     link: Option<Link>,
@@ -81,7 +81,7 @@ impl ProbeBoard {
     pub fn new(settings: ProbeSettings) -> ProbeBoard {
         let key = settings.mac.map_or_else(|| settings.name.clone(), Mac::hex);
         ProbeBoard {
-            record: FlashCache::of(&settings.state, &key),
+            cache: FlashCache::of(&settings.state, &key),
             settings,
             probe: None,
             link: None,
@@ -114,9 +114,9 @@ impl ProbeBoard {
         let probe = open::name(&found);
         self.probe = Some(probe.clone());
         let notes = &self.notes;
-        let told = |words: &str| notes.iter().for_each(|notes| notes(words));
+        let note = |words: &str| notes.iter().for_each(|notes| notes(words));
         let (locks, port) = (&self.settings.locks, Path::new(&probe));
-        let lock = LockFile::wait(locks, port, &self.reason, patience, told).await?;
+        let lock = LockFile::wait(locks, port, &self.reason, patience, note).await?;
         let chip = self.settings.chip.clone();
         let names = Names { probe, chip: chip.clone() };
         self.link = Some(Link::open(names, move || open::open(&found, &chip), lock).await?);
@@ -171,8 +171,8 @@ impl Board for ProbeBoard {
         self.reason = reason.to_owned();
         if let Some(power) = &mut self.power {
             let notes = &self.notes;
-            let told = |words: &str| notes.iter().for_each(|notes| notes(words));
-            power.lock(&self.settings.locks, reason, patience, told).await?;
+            let note = |words: &str| notes.iter().for_each(|notes| notes(words));
+            power.lock(&self.settings.locks, reason, patience, note).await?;
         }
         self.attach(patience).await
     }
@@ -185,18 +185,16 @@ impl Board for ProbeBoard {
     ) -> Result<Flashed, BoardFault> {
         let segments = elf::segments(image)?;
         self.settings.firmware = Some(image.clone());
-        let known = self.record.image();
-        if !force && known.is_some_and(|known| known.confirmed && known.sha256 == image.identity())
-        {
+        if !force && self.cache.has_confirmed(image) {
             return Ok(Flashed::kept());
         }
         let link = self.link("flashing")?;
         // From here on the old image is gone.
-        self.record.set_image(None);
+        self.cache.set_image(None);
         let bytes = Arc::clone(&image.bytes);
         let (written, time) =
             link.ask("flashing", move |chip| write(chip, &bytes, &segments, &*progress)).await?;
-        self.record.set_image(Some(FlashedImage {
+        self.cache.set_image(Some(FlashedImage {
             sha256: image.identity(),
             build: image.build.clone(),
             confirmed: false,
@@ -205,12 +203,12 @@ impl Board for ProbeBoard {
     }
 
     fn confirm_build(&mut self, image: &Image, build: Option<&str>) {
-        self.record.confirm(image, build);
+        self.cache.confirm(image, build);
     }
 
     async fn console(&mut self) -> Result<Box<dyn Console>, BoardFault> {
-        let heard = self.link("opening the console")?.listen(self.block()).await?;
-        Ok(Box::new(RttConsole { heard, chip: self.settings.chip.clone() }))
+        let reads = self.link("opening the console")?.listen(self.block()).await?;
+        Ok(Box::new(RttConsole { reads, chip: self.settings.chip.clone() }))
     }
 
     async fn reset(&mut self) -> Result<(), BoardFault> {
@@ -390,15 +388,15 @@ fn word(value: RegisterValue) -> u32 {
 
 /// The firmware's output over RTT.
 struct RttConsole {
-    heard: mpsc::Receiver<ConsoleRead>,
+    reads: mpsc::Receiver<ConsoleRead>,
     chip: String,
 }
 
 #[async_trait(?Send)]
 impl Console for RttConsole {
     async fn read_into(&mut self, sink: &mut dyn ConsoleSink) -> BoardFault {
-        while let Some(heard) = self.heard.recv().await {
-            match heard {
+        while let Some(reads) = self.reads.recv().await {
+            match reads {
                 Ok((at, bytes)) => sink.chunk(at, &bytes),
                 Err(fault) => return fault,
             }

@@ -57,7 +57,7 @@ impl Link {
         keep: impl Any + Send,
     ) -> Result<Link, BoardFault> {
         let (sender, receiver) = jobs::channel::<Job>();
-        let (tell, told) = oneshot::channel();
+        let (report, opened) = oneshot::channel();
         let (end, ended) = oneshot::channel::<()>();
         let of_thread = names.clone();
         let thread = move || {
@@ -66,12 +66,12 @@ impl Link {
             match open() {
                 Ok(session) => {
                     let _keep = keep;
-                    let _ = tell.send(Ok(()));
+                    let _ = report.send(Ok(()));
                     AttachedChip { session, names: of_thread, ear: None }.serve(&receiver);
                 }
                 Err(error) => {
                     drop(keep);
-                    let _ = tell.send(Err(of_thread.error("attaching to the chip", &error)));
+                    let _ = report.send(Err(of_thread.error("attaching to the chip", &error)));
                 }
             }
         };
@@ -79,7 +79,7 @@ impl Link {
             .name("probe".into())
             .spawn(thread)
             .map_err(|error| names.fault("starting the probe's thread", error))?;
-        match told.await {
+        match opened.await {
             Ok(opened) => opened.map(|()| Link { jobs: sender, ended, names }),
             Err(_) => Err(broken(&names, "attaching to the chip")),
         }
@@ -91,15 +91,15 @@ impl Link {
         doing: &'static str,
         job: impl FnOnce(&mut AttachedChip) -> Result<T, BoardFault> + Send + 'static,
     ) -> Result<T, BoardFault> {
-        let (tell, told) = oneshot::channel();
+        let (sender, answer) = oneshot::channel();
         let job: Job = Box::new(move |chip| {
             // The receiver is gone when the run was stopped; then no flashing starts.
-            if !tell.is_closed() {
-                let _ = tell.send(job(chip));
+            if !sender.is_closed() {
+                let _ = sender.send(job(chip));
             }
         });
         let sent = self.jobs.send(job).is_ok();
-        match told.await {
+        match answer.await {
             Ok(result) if sent => result,
             _ => Err(broken(&self.names, doing)),
         }
@@ -110,13 +110,13 @@ impl Link {
         &self,
         block: Option<u64>,
     ) -> Result<mpsc::Receiver<ConsoleRead>, BoardFault> {
-        let (to, heard) = mpsc::channel(WAITING);
+        let (to, read) = mpsc::channel(WAITING);
         self.ask("opening the console", move |chip| {
             chip.ear = Some(Ear::new(to, block));
             Ok(())
         })
         .await?;
-        Ok(heard)
+        Ok(read)
     }
 
     /// Closes the session. Waits for the current task, but no longer than `at_most`.
@@ -187,11 +187,11 @@ impl AttachedChip {
 
     fn listen(&mut self) {
         let Some(ear) = &mut self.ear else { return };
-        let heard = match self.session.core(CORE) {
+        let read = match self.session.core(CORE) {
             Ok(mut core) => ear.listen(&mut core),
             Err(error) => Err(error),
         };
-        match heard {
+        match read {
             Ok(true) => {}
             Ok(false) => self.ear = None,
             Err(error) => {
@@ -236,12 +236,12 @@ impl Ear {
         let mut buffer = [0; CHUNK];
         let mut any = false;
         for _ in 0..IN_A_ROW {
-            if let Some(heard) = self.waiting.take() {
-                match self.to.try_send(heard) {
+            if let Some(read) = self.waiting.take() {
+                match self.to.try_send(read) {
                     Ok(()) => {}
                     Err(mpsc::error::TrySendError::Closed(_)) => return Ok(false),
-                    Err(mpsc::error::TrySendError::Full(heard)) => {
-                        self.waiting = Some(heard);
+                    Err(mpsc::error::TrySendError::Full(read)) => {
+                        self.waiting = Some(read);
                         break;
                     }
                 }

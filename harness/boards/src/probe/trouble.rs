@@ -148,22 +148,22 @@ mod tests {
 
     #[test]
     fn each_trouble_with_a_probe_says_what_to_do() {
-        let told =
+        let words =
             |error: DebugProbeError| names().error("opening", &Error::Probe(error)).to_string();
         let usb = |kind: std::io::ErrorKind| DebugProbeError::Usb(kind.into());
-        let denied = told(usb(std::io::ErrorKind::PermissionDenied));
+        let denied = words(usb(std::io::ErrorKind::PermissionDenied));
         assert!(denied.contains(r#"ATTR{idVendor}=="0483", ATTR{idProduct}=="374b""#), "{denied}");
-        assert!(told(usb(std::io::ErrorKind::ResourceBusy)).contains("Another debugger"));
-        let gone = told(DebugProbeError::ProbeCouldNotBeCreated(ProbeCreationError::NotFound));
+        assert!(words(usb(std::io::ErrorKind::ResourceBusy)).contains("Another debugger"));
+        let gone = words(DebugProbeError::ProbeCouldNotBeCreated(ProbeCreationError::NotFound));
         assert!(gone.contains("STM32F411, probe 0483:374b:0670FF49"), "{gone}");
         assert!(gone.contains("`hilrig boards`"), "{gone}");
-        assert!(told(DebugProbeError::TargetNotFound).contains("SWDIO"));
+        assert!(words(DebugProbeError::TargetNotFound).contains("SWDIO"));
     }
 
     #[test]
     fn a_chip_that_is_not_known_brings_names_that_are() {
         let error = RegistryError::ChipNotFound("STM32F411".into());
-        let told = names().error("attaching", &Error::ChipNotFound(error)).to_string();
-        assert!(told.contains("STM32F411CE"), "{told}");
+        let words = names().error("attaching", &Error::ChipNotFound(error)).to_string();
+        assert!(words.contains("STM32F411CE"), "{words}");
     }
 }

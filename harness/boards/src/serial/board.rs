@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hilrig_core::board::{Board, BoardFault, ByHand, Console, Flashed, Notes, Reach, ResetLines};
+use hilrig_core::board_kind::LoaderKind;
 use hilrig_core::config::BoardKind;
 use hilrig_core::event::BoardFacts;
 use hilrig_core::image::Image;
@@ -17,7 +18,6 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::esp::deadlines::LoaderDeadlines;
-use crate::esp::esp32_flasher as esp32;
 use crate::esp::identify::{ChipIdentity, identify};
 use crate::flash_cache::FlashCache;
 use crate::identity::search::PortSearch;
@@ -76,7 +76,7 @@ pub struct SerialSettings {
 pub struct SerialBoard {
     pub(crate) settings: SerialSettings,
     pub(crate) lines: Box<dyn ResetLines>,
-    pub(crate) record: FlashCache,
+    pub(crate) cache: FlashCache,
     power: Option<PowerSwitch>,
     /// From the configuration, or from the loader.
     pub(crate) mac: Option<Mac>,
@@ -108,7 +108,7 @@ impl SerialBoard {
     pub fn new(settings: SerialSettings, lines: Box<dyn ResetLines>) -> SerialBoard {
         let key = settings.mac.map_or_else(|| settings.name.clone(), Mac::hex);
         SerialBoard {
-            record: FlashCache::of(&settings.state, &key),
+            cache: FlashCache::of(&settings.state, &key),
             mac: settings.mac,
             settings,
             lines,
@@ -200,14 +200,14 @@ impl SerialBoard {
         let port = self.port.take().ok_or_else(|| not_open(&self.settings, "flashing"))?;
         let stop = Arc::new(AtomicBool::new(false));
         let _guard = StopOnDrop(Arc::clone(&stop));
-        let (tell, told) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         self.at_work = Some(tokio::task::spawn_blocking(move || {
             let (port, result) = job(port, stop);
             // The receiver is gone when the run was stopped.
-            let _ = tell.send(result);
+            let _ = sender.send(result);
             port
         }));
-        let result = told.await;
+        let result = receiver.await;
         self.recover().await;
         result.map_err(|_| {
             BoardFault::new(
@@ -237,7 +237,7 @@ impl SerialBoard {
         let patience = self.settings.deadlines.by_hand;
         let seconds = patience.as_secs_f64();
         self.note(&format!("waiting up to {seconds} s for the board to start: {}", by_hand.reset));
-        tokio::time::timeout(patience, console.heard()).await.map_err(|_| {
+        tokio::time::timeout(patience, console.byte_came()).await.map_err(|_| {
             BoardFault::new(
                 format!("waiting for the board on {} to start", self.settings.port.display()),
                 format!("not a byte came within {seconds} s"),
@@ -291,8 +291,8 @@ impl Board for SerialBoard {
         // gone.
         if let Some(power) = &mut self.power {
             let notes = &self.notes;
-            let told = |words: &str| notes.iter().for_each(|notes| notes(words));
-            let locked = power.lock(&self.settings.locks, reason, patience, told).await;
+            let note = |words: &str| notes.iter().for_each(|notes| notes(words));
+            let locked = power.lock(&self.settings.locks, reason, patience, note).await;
             locked.map_err(|mut fault| {
                 // The port itself is not found yet.
                 let port = match &self.settings.search {
@@ -312,16 +312,18 @@ impl Board for SerialBoard {
         force: bool,
         progress: Box<dyn Fn(u64, u64) + Send>,
     ) -> Result<Flashed, BoardFault> {
-        let flashed = if let Some(chip) = esp32::chip(self.settings.kind) {
-            self.write_esp32(chip, image, force, progress).await
-        } else {
-            let known = self.record.image();
-            if !force
-                && known.is_some_and(|known| known.confirmed && known.sha256 == image.identity())
-            {
-                return Ok(Flashed::kept());
+        let flashed = match self.settings.kind.loader() {
+            LoaderKind::Esp8266Rom => {
+                if !force && self.cache.has_confirmed(image) {
+                    return Ok(Flashed::kept());
+                }
+                self.write_esp8266(image, progress).await
             }
-            self.write(image, progress).await
+            LoaderKind::Esp32Rom => self.write_esp32(image, force, progress).await,
+            LoaderKind::Probe => Err(BoardFault::new(
+                format!("flashing over {}", self.settings.port.display()),
+                format!("a debug probe flashes boards of the kind {}", self.settings.kind.name()),
+            )),
         };
         // The firmware's rate is restored in any case; a fault of the flashing is more important.
         let restored = match self.port {
@@ -332,7 +334,7 @@ impl Board for SerialBoard {
     }
 
     fn confirm_build(&mut self, image: &Image, build: Option<&str>) {
-        self.record.confirm(image, build);
+        self.cache.confirm(image, build);
     }
 
     async fn console(&mut self) -> Result<Box<dyn Console>, BoardFault> {
@@ -383,9 +385,9 @@ impl Board for SerialBoard {
             return Err(not_open(&self.settings, "asking the chip's ROM"));
         };
         let SerialSettings { port: path, deadlines, .. } = &self.settings;
-        let (port, told) = identify(port, path, &mut *self.lines, *deadlines).await;
+        let (port, identity) = identify(port, path, &mut *self.lines, *deadlines).await;
         self.port = port;
-        told.map(drop)
+        identity.map(drop)
     }
 
     fn power(&self) -> Option<String> {

@@ -54,7 +54,7 @@ impl Listening {
     }
 
     /// Waits until a byte comes.
-    pub async fn heard(&self) {
+    pub async fn byte_came(&self) {
         let before = self.bytes.get();
         while self.bytes.get() == before {
             self.came.notified().await;

@@ -10,29 +10,29 @@ use hilrig_core::board::{BoardFault, ByHand, ResetLines};
 /// One state of the two modem-control lines and its duration. `true` is asserted, which is the low
 /// level on the adapter's pin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Hold {
+struct Step {
     dtr: bool,
     rts: bool,
     time: Duration,
 }
 
-const fn hold(dtr: bool, rts: bool, millis: u64) -> Hold {
-    Hold { dtr, rts, time: Duration::from_millis(millis) }
+const fn step(dtr: bool, rts: bool, millis: u64) -> Step {
+    Step { dtr, rts, time: Duration::from_millis(millis) }
 }
 
 /// Enters the loader by what esptool calls the tight classic reset: both lines change in one call,
 /// because one change after the other passes through "both asserted", which releases EN too early.
 /// In 100 ms EN's capacitor discharges; in 50 ms the ROM reads GPIO0.
-const ENTER_LOADER: [Hold; 5] = [
-    hold(false, false, 0),
-    hold(true, true, 0),
-    hold(false, true, 100),
-    hold(true, false, 50),
-    hold(false, false, 0),
+const ENTER_LOADER: [Step; 5] = [
+    step(false, false, 0),
+    step(true, true, 0),
+    step(false, true, 100),
+    step(true, false, 50),
+    step(false, false, 0),
 ];
 
 /// A pulse on EN with GPIO0 high, as the reset button makes.
-const RESET: [Hold; 3] = [hold(false, false, 0), hold(false, true, 100), hold(false, false, 0)];
+const RESET: [Step; 3] = [step(false, false, 0), step(false, true, 100), step(false, false, 0)];
 
 /// The USB device inside chips of the ESP32 family (USB Serial/JTAG). It has no pins: the two lines are
 /// commands (ESP32-C3 Technical Reference Manual, "USB Serial/JTAG Controller", reset table). RTS alone
@@ -41,17 +41,17 @@ const USB_JTAG: (u16, u16) = (0x303A, 0x1001);
 
 /// From "loader" to "reset" through "both", as "none" would cancel the selection. The times are
 /// esptool's.
-const USB_JTAG_ENTER_LOADER: [Hold; 5] = [
-    hold(false, false, 100),
-    hold(true, false, 100),
-    hold(true, true, 0),
-    hold(false, true, 100),
-    hold(false, false, 0),
+const USB_JTAG_ENTER_LOADER: [Step; 5] = [
+    step(false, false, 100),
+    step(true, false, 100),
+    step(true, true, 0),
+    step(false, true, 100),
+    step(false, false, 0),
 ];
 
 /// The same without the selection.
-const USB_JTAG_RESET: [Hold; 3] =
-    [hold(false, false, 100), hold(false, true, 100), hold(false, false, 0)];
+const USB_JTAG_RESET: [Step; 3] =
+    [step(false, false, 100), step(false, true, 100), step(false, false, 0)];
 
 /// Sets DTR and RTS of an open port, both at once; true is asserted.
 type SetLines = dyn Fn(BorrowedFd<'_>, bool, bool) -> rustix::io::Result<()>;
@@ -88,12 +88,12 @@ impl ModemLines {
     }
 
     /// DTR and RTS as the port has to set them.
-    fn levels(&self, step: Hold) -> (bool, bool) {
+    fn levels(&self, step: Step) -> (bool, bool) {
         (step.dtr != self.inverted, step.rts != self.inverted)
     }
 
-    async fn play(&self, port: BorrowedFd<'_>, holds: &[Hold]) -> Result<(), BoardFault> {
-        for step in holds {
+    async fn play(&self, port: BorrowedFd<'_>, steps: &[Step]) -> Result<(), BoardFault> {
+        for step in steps {
             let (dtr, rts) = self.levels(*step);
             (self.set)(port, dtr, rts).map_err(|error| {
                 BoardFault::new("setting DTR and RTS", error).help(
@@ -180,13 +180,13 @@ mod tests {
 
     /// The two transistors: each pin is pulled low when its own line is asserted and the other is
     /// not. Returns (EN, GPIO0).
-    fn pins(step: Hold) -> (bool, bool) {
+    fn pins(step: Step) -> (bool, bool) {
         (!step.rts || step.dtr, !step.dtr || step.rts)
     }
 
     /// GPIO0's level at each rising edge of EN.
-    fn boots(holds: &[Hold]) -> Vec<bool> {
-        let levels: Vec<(bool, bool)> = holds.iter().map(|step| pins(*step)).collect();
+    fn boots(steps: &[Step]) -> Vec<bool> {
+        let levels: Vec<(bool, bool)> = steps.iter().map(|step| pins(*step)).collect();
         levels.windows(2).filter(|w| !w[0].0 && w[1].0).map(|w| w[1].1).collect()
     }
 
@@ -213,10 +213,10 @@ mod tests {
     }
 
     /// Whether each reset of the chip's own USB device goes into the loader.
-    fn usb_jtag_boots(holds: &[Hold]) -> Vec<bool> {
+    fn usb_jtag_boots(steps: &[Step]) -> Vec<bool> {
         let mut loader = true;
         let mut boots = Vec::new();
-        for step in holds {
+        for step in steps {
             match (step.dtr, step.rts) {
                 (false, false) => loader = false,
                 (true, false) => loader = true,
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(usb_jtag_boots(&USB_JTAG_ENTER_LOADER), [true]);
         assert_eq!(usb_jtag_boots(&USB_JTAG_RESET), [false]);
         for last in [USB_JTAG_ENTER_LOADER.last(), USB_JTAG_RESET.last()] {
-            assert_eq!(last, Some(&hold(false, false, 0)));
+            assert_eq!(last, Some(&step(false, false, 0)));
         }
     }
 }

@@ -40,8 +40,8 @@ pub struct Decode {
     /// ELF file of the firmware, to resolve addresses to function, file and line.
     #[arg(long, value_name = "FILE")]
     pub elf: Option<PathBuf>,
-    /// The firmware's contract: its patterns find the build in the log and in the ELF, and the line that means
-    /// that the firmware came up. Without it, those of the bundled firmware do.
+    /// Contract of the firmware: its patterns find the build in the log and in the ELF, and the line that the
+    /// firmware prints when it is up. By default those of the bundled firmware.
     #[arg(long, value_name = "FILE")]
     pub contract: Option<PathBuf>,
     /// Print one line of JSON for each finding.

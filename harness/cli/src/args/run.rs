@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use hilrig::load::{BoardSelection, ScenarioSelection};
 use hilrig::{BrokerChoice, RunRequest};
-use hilrig_broker::Software;
+use hilrig_broker::BrokerDescription;
 use hilrig_core::config::{BoardKind, BrokerKind};
 use hilrig_core::scenario::{FEWEST_STEPS, Scenario};
 use hilrig_core::units::Span;
@@ -163,7 +163,7 @@ const BROKER_KINDS: [(&str, &str, BrokerKind); 3] = [
 
 fn broker_choice() -> impl TypedValueParser<Value = BrokerChoice> {
     let kinds = BROKER_KINDS.iter().map(|(word, help, _)| PossibleValue::new(*word).help(*help));
-    let names = Software::all().iter().map(|one| one.name.as_str());
+    let names = BrokerDescription::all().iter().map(|one| one.name.as_str());
     let named = names.map(PossibleValue::new);
     PossibleValuesParser::new(kinds.chain(named)).map(|word| {
         let kind = BROKER_KINDS.iter().find(|(one, ..)| *one == word);

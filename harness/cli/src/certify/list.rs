@@ -1,6 +1,6 @@
 //! `hilrig certify --list`.
 
-use hilrig_broker::Software;
+use hilrig_broker::BrokerDescription;
 use hilrig_core::certify::matrix::CASES;
 
 use hilrig_report::text_table;
@@ -14,7 +14,7 @@ pub fn list() -> Result<u8, Failure> {
     });
     let mut text = text_table(&["case", "what", "expected", "set-up"], cases);
     text.push('\n');
-    let brokers = Software::all().iter().map(|software| {
+    let brokers = BrokerDescription::all().iter().map(|software| {
         let here = match software.find() {
             Ok(_) => "installed".into(),
             Err(_) => match software.image() {

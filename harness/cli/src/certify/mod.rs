@@ -1,18 +1,10 @@
 //! `hilrig certify`: which TLS settings of a broker a small device can talk to.
 
-mod ask;
 mod check;
 mod diff;
-mod line;
 mod list;
-mod ours;
-mod outside;
-mod own;
-mod reach;
-mod refused;
 mod run;
 mod show;
-mod shown;
 
 use crate::args::{Certify, CertifyCommand};
 use crate::error::Failure;

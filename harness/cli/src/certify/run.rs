@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hilrig::certify::{Certification, CertifyBench};
 use hilrig::load::{self, RunInputs};
 use hilrig::recorded::{RecordedRun, Recording, RunFolders, RunId, fresh_seed};
 use hilrig_broker::pki::Pki;
-use hilrig_broker::{Launcher, Software};
-use hilrig_broker::{Login, SERVER_NAME};
+use hilrig_broker::{BrokerDescription, Launcher, Login, SERVER_NAME};
+use hilrig_certify::brokers::{
+    CertifiedBroker, Outside, OutsideBroker, OutsideRequest, OwnBroker, Workshop,
+};
+use hilrig_certify::{Certification, CertifyBench};
 use hilrig_core::certify::matrix::CASES;
 use hilrig_core::certify::{Case, Requirement};
 use hilrig_core::config::BrokerKind;
@@ -16,8 +18,6 @@ use hilrig_core::event::{Events, What};
 use hilrig_report::TerminalStream;
 use hilrig_report::certificate::PolicyWatch;
 
-use super::ours::{OurBroker, Workshop};
-use super::outside::Outside;
 use crate::args::CertifyRun;
 use crate::error::{Failure, say};
 use crate::signals;
@@ -82,7 +82,8 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
         events: run.events.clone(),
     };
     let brokers = brokers(asked, &workshop, &run.events);
-    let brokers: Vec<&dyn CertifyBench> = brokers.iter().map(AsRef::as_ref).collect();
+    let brokers: Vec<&dyn CertifyBench> =
+        brokers.iter().map(|one| one as &dyn CertifyBench).collect();
 
     let mut boards = run.attach(&inputs).await;
     let members = run.members(&mut boards)?;
@@ -99,7 +100,7 @@ pub async fn run(args: CertifyRun) -> Result<u8, Failure> {
     let not_met = || policy.not_met();
     let record_fault = || run.record_fault();
     let stop = stop.requested();
-    let outcome = hilrig::certify::certify(&what, members, stop, record_fault, not_met).await;
+    let outcome = hilrig_certify::certify(&what, members, stop, record_fault, not_met).await;
     boards.stop().await;
     let (code, faults) = run.finish(outcome.verdict);
     for fault in &faults {
@@ -146,10 +147,11 @@ async fn asked(
     deadline: Duration,
 ) -> Result<Asked, Failure> {
     if args.ca.is_some() || args.broker.contains(':') {
-        return Outside::of(args)?.reach(deadline).await.map(Box::new).map(Asked::Outside);
+        let outside = Outside::read(outside(args))?.reach(deadline).await?;
+        return Ok(Asked::Outside(Box::new(outside)));
     }
     if args.broker != "all" {
-        let software = Software::named(&args.broker).map_err(|found| {
+        let software = BrokerDescription::named(&args.broker).map_err(|found| {
             Failure::usage(format!("{found}, or all of them: all, or HOST:PORT with --ca"))
         })?;
         let (mut all, mut notes) = (Vec::new(), Vec::new());
@@ -160,7 +162,7 @@ async fn asked(
         return Ok(Asked::Ours(all, notes));
     }
     let (mut here, mut notes) = (Vec::new(), Vec::new());
-    for software in Software::all() {
+    for software in BrokerDescription::all() {
         let software = software.clone();
         match Launcher::choose(software, kind, run, &mut |note| notes.push(note)).await {
             Ok(launcher) => here.push(launcher),
@@ -173,17 +175,30 @@ async fn asked(
     }
 }
 
-fn brokers(asked: Asked, workshop: &Workshop, events: &Events) -> Vec<Box<dyn CertifyBench>> {
+/// A broker that runs already, as the command line describes it.
+fn outside(args: &CertifyRun) -> OutsideRequest<'_> {
+    OutsideRequest {
+        broker: &args.broker,
+        ca: args.ca.as_deref(),
+        name: args.name.as_deref(),
+        login: args.user.as_deref().zip(args.password_file.as_deref()),
+        client_certificate: args.client_cert.as_deref().zip(args.client_key.as_deref()),
+        allow_load: args.allow_load,
+    }
+}
+
+fn brokers(asked: Asked, workshop: &Workshop, events: &Events) -> Vec<CertifiedBroker> {
     match asked {
         Asked::Outside(outside) => {
-            vec![Box::new(outside.at(workshop.listen, workshop.dir.clone(), workshop.deadline))]
+            let Workshop { listen, dir, deadline, .. } = workshop.clone();
+            vec![CertifiedBroker::Outside(OutsideBroker::new(*outside, listen, dir, deadline))]
         }
         Asked::Ours(here, notes) => {
             for text in notes {
                 events.run(What::Note { text });
             }
-            let ours = |launcher| Box::new(OurBroker::new(launcher, workshop.clone())) as _;
-            here.into_iter().map(ours).collect()
+            let own = |launcher| CertifiedBroker::Own(OwnBroker::new(launcher, workshop.clone()));
+            here.into_iter().map(own).collect()
         }
     }
 }

@@ -45,7 +45,7 @@ pub fn caller_rows(snapshot: &HeapCallers) -> Vec<CallerRow> {
         let sum = |of: fn(&HeapCaller) -> u64| more.iter().map(of).fold(0, u64::saturating_add);
         rows.push(rest("(others)", sum(|c| c.bytes), Some(sum(|c| c.blocks))));
     }
-    rows.extend(snapshot.not_told().map(|bytes| rest("(not reported)", bytes, None)));
+    rows.extend(snapshot.not_logged().map(|bytes| rest("(not reported)", bytes, None)));
     rows
 }
 

@@ -149,7 +149,7 @@ pub fn callers_table(board: &str, callers: &HeapCallers) -> String {
             vec![bytes.to_string(), blocks, name, place]
         })
         .collect();
-    rows.push(vec![callers.told().to_string(), String::new(), "reported in all".into()]);
+    rows.push(vec![callers.logged().to_string(), String::new(), "reported in all".into()]);
     let heads = ["bytes", "blocks", "function", "place"];
     format!("{board}, {}; allocated then by\n{}", at_lowest(callers), text_table(&heads, rows))
 }

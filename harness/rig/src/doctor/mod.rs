@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use hilrig_boards::identity::discover::discover;
-use hilrig_broker::{Software, engine_status};
+use hilrig_broker::{BrokerDescription, engine_status};
 use hilrig_core::board_kind::VirtualChip;
 use hilrig_core::config::{BoardKind, BrokerKind, Config};
 use hilrig_core::plural::counted;
@@ -158,7 +158,7 @@ fn one_qemu(what: &'static str, qemu: &Path, package: &str, needed: bool) -> Dia
 
 async fn broker(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
     let Some(config) = config else { return };
-    let software = match Software::configured(&config.broker) {
+    let software = match BrokerDescription::configured(&config.broker) {
         Ok(software) => software,
         Err(found) => {
             let fix = "name one of them in the configuration".into();
@@ -202,7 +202,7 @@ async fn broker(config: Option<&Config>, findings: &mut Vec<Diagnosis>) {
 
 /// The brokers that are not the configured one.
 fn other_brokers(configured: &str, findings: &mut Vec<Diagnosis>) {
-    let others = Software::all().iter().filter(|software| software.name != configured);
+    let others = BrokerDescription::all().iter().filter(|software| software.name != configured);
     findings.extend(others.map(|software| match software.find() {
         Ok(found) => ok(software.name.as_str(), found.program.display().to_string()),
         Err(_) => Diagnosis {

@@ -16,7 +16,7 @@ const HELP: &str = "It is the file that the linker wrote for this image; without
 /// Reads an ELF that the command line names.
 ///
 /// # Errors
-/// It cannot be read, or is no ELF with code.
+/// The file cannot be read, or it is no ELF file with debug information.
 pub fn firmware(path: &Path) -> Result<Firmware, Error> {
     firmware_by(path, None)
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hilrig_broker::Software;
+use hilrig_broker::BrokerDescription;
 use hilrig_core::place::FileError;
 use hilrig_core::scenario::ScenarioRun;
 use hilrig_report::{Fold, RunModel, TerminalStream};
@@ -104,7 +104,7 @@ pub async fn run_job_recorded(
     if let Some(choice) = &request.broker {
         choice.override_in(&mut config.broker);
     }
-    let software = Software::configured(&config.broker)
+    let software = BrokerDescription::configured(&config.broker)
         .map_err(|found| Error::usage(FileError::whole(&config.path, found)))?;
     if let Some(records) = &request.records {
         config.records.clone_from(records);
@@ -154,7 +154,7 @@ pub async fn run_job_recorded(
 
 /// The broker of a run.
 fn broker_plan(
-    software: Arc<Software>,
+    software: Arc<BrokerDescription>,
     inputs: &RunInputs,
     folders: &RunFolders,
     scenarios: &[ScenarioRun],

@@ -149,7 +149,7 @@ impl ArmBoard {
             match event {
                 Event::Ended(status) => self.ended(status).await,
                 Event::Control((command, answer)) => {
-                    let reply = self.obey(command).await;
+                    let reply = self.carry_out(command).await;
                     // The client may be gone.
                     let _ = answer.send(reply);
                 }
@@ -187,7 +187,7 @@ impl ArmBoard {
         }
     }
 
-    async fn obey(&mut self, command: ControlCommand) -> ControlReply {
+    async fn carry_out(&mut self, command: ControlCommand) -> ControlReply {
         let done = match command {
             ControlCommand::Reset => self.reset().await,
             ControlCommand::PowerOff => {
@@ -299,7 +299,7 @@ impl ArmBoard {
             process.end().await;
         }
         self.cable.0.power_off(None);
-        self.http.hold();
+        self.http.reserve();
     }
 
     /// QEMU has ended by itself.
@@ -321,7 +321,7 @@ impl ArmBoard {
         tracing::error!(%error, "the virtual board stopped");
         self.cable.0.power_off(Some(error.to_string()));
         self.power = PowerState::Fault(error.to_string());
-        self.http.hold();
+        self.http.reserve();
     }
 
     /// Network cable in or out, now and in later starts.

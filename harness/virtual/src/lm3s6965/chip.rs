@@ -91,7 +91,7 @@ pub struct ArmChip {
     /// C_ bits of DHCSR.
     control: u32,
     was_reset: bool,
-    held_in_reset: bool,
+    in_reset: bool,
     dfsr: u32,
     dcrdr: u32,
     demcr: u32,
@@ -117,7 +117,7 @@ impl ArmChip {
             core: Core::Halted,
             control: 0,
             was_reset: true,
-            held_in_reset: false,
+            in_reset: false,
             dfsr: 0,
             dcrdr: 0,
             demcr: 0,
@@ -177,10 +177,10 @@ impl ArmChip {
         if pulled {
             self.gdb.stop()?;
             self.core = Core::Halted;
-        } else if self.held_in_reset {
+        } else if self.in_reset {
             self.reset()?;
         }
-        self.held_in_reset = pulled;
+        self.in_reset = pulled;
         Ok(())
     }
 
@@ -297,7 +297,7 @@ impl ArmChip {
 
     /// Leaves the halt.
     fn go(&mut self) -> io::Result<()> {
-        if self.core != Core::Halted || self.held_in_reset {
+        if self.core != Core::Halted || self.in_reset {
             return Ok(());
         }
         if self.control & C_DEBUGEN != 0
@@ -360,7 +360,7 @@ impl ArmChip {
             return Ok(());
         }
         self.control &= !C_HALT;
-        self.held_in_reset = false;
+        self.in_reset = false;
         self.go()
     }
 

@@ -137,7 +137,7 @@ async fn the_second_board_in_a_folder_is_told_who_has_it() {
     let board = bench.blank("a").await;
     let error = VirtualBoard::start(bench.config("a")).await.unwrap_err();
     assert!(
-        matches!(error, VirtualError::Held { holder: Some(pid), .. } if pid == std::process::id())
+        matches!(error, VirtualError::Locked { process: Some(pid), .. } if pid == std::process::id())
     );
     board.serving.stop().await.unwrap();
     let again = bench.blank("a").await;
