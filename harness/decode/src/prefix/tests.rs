@@ -235,6 +235,23 @@ fn what_tools_put_on_each_line_hides_nothing() {
 }
 
 #[test]
+fn a_remark_of_the_monitor_in_a_quoted_line_hides_nothing() {
+    let tool = |name| TOOLS.iter().find(|tool| tool.0 == name).unwrap().1;
+    let monitor = tool("hilrig monitor, in CI");
+    for dump in dumps() {
+        let bare = decode(&dump);
+        for name in ["docker's JSON", "CSV", "Python's bytes"] {
+            let mut log = dump.clone();
+            for tool in [monitor, tool(name)] {
+                log = log.lines().enumerate().map(|(n, line)| tool(n, line)).collect();
+            }
+            assert_eq!(decode(&log), bare, "{name}:\n{log}");
+            assert_eq!(live(&log), bare, "{name}, in a run:\n{log}");
+        }
+    }
+}
+
+#[test]
 fn a_suffix_is_no_part_of_the_name_of_a_task() {
     let canary = dumps().into_iter().find(|dump| dump.contains("Stack canary")).unwrap();
     let bare = decode(&canary);
@@ -463,8 +480,10 @@ proptest! {
         tools in prop::collection::vec(prop::sample::select(TOOLS.to_vec()), 2..4),
         dump in prop::sample::select(dumps()),
     ) {
-        // What is escaped twice is another text, and words that vary are for dumps of more words.
+        // What is escaped twice is another text, words that vary are for dumps of more words, and the
+        // asterisks of two tools cannot be told from those of a banner.
         let tools: Vec<_> = tools.into_iter().filter(|(name, _)| !matches!(*name, "Go's JSON" | "Markdown" | "over the end of a month" | "levels")).collect();
+        prop_assume!(tools.iter().filter(|(name, _)| name.starts_with("bold")).count() < 2);
         let names: Vec<&str> = tools.iter().map(|(name, _)| *name).collect();
         let mut log = dump.clone();
         for (_, tool) in tools {
