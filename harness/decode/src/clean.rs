@@ -48,6 +48,12 @@ fn pattern(text: &str) -> Regex {
 /// `line` as text without control characters, colours and markup, and without what tools put at its
 /// end. What they put in front of it is still there.
 pub fn text(line: &[u8]) -> String {
+    text_and_remark(line).0
+}
+
+/// The same, and whether there was a remark of our own monitor in it. All that follows the remark is
+/// off, too.
+pub fn text_and_remark(line: &[u8]) -> (String, bool) {
     let text = shown::without_escapes(String::from_utf8_lossy(line));
     let mut text = shown::without_backslashes(text);
     // The searches cost more than a look for the characters without which they find nothing.
@@ -61,11 +67,12 @@ pub fn text(line: &[u8]) -> String {
     let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     let mut text = if plain { text.into_owned() } else { typed(&text) };
     // Our own monitor's remark; a row of a stack dump ends in a lone `<`.
-    if let Some(remark) = text.find("  <- ") {
+    let remark = text.find("  <- ");
+    if let Some(remark) = remark {
         text.truncate(remark);
     }
     text.truncate(shown::without_end(&text).len());
-    text
+    (text, remark.is_some())
 }
 
 /// `line` without all that tools put on it, as far as its own text shows it.

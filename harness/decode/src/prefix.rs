@@ -58,6 +58,8 @@ struct Waiting {
     number: u64,
     raw: Vec<u8>,
     text: String,
+    /// A remark at its end is off, and the suffix with it.
+    remark: bool,
     plain: bool,
     sample: Option<Sample>,
 }
@@ -85,11 +87,12 @@ struct Sample {
 impl Prefixes {
     /// Takes a line; [`next`](Prefixes::next) hands on what is decided by it.
     pub fn push(&mut self, number: u64, raw: &[u8]) {
-        let text = clean::text(raw);
+        let (text, remark) = clean::text_and_remark(raw);
         let plain = !marks::may_be_in(&text);
         let mark = if plain { None } else { marks::find_any(&text) };
         let sample = mark.and_then(|mark| Sample::of(&text, mark));
-        let known = self.known.as_ref().is_some_and(|(around, _)| around.content(&text).is_some());
+        let known =
+            self.known.as_ref().is_some_and(|(around, _)| around.content(&text, remark).is_some());
         if !known {
             if let Some(around) = self.learn(&text, sample.as_ref()) {
                 self.known = Some((around, 0));
@@ -98,7 +101,7 @@ impl Prefixes {
                 self.decided = self.waiting.len();
             }
         }
-        self.waiting.push_back(Waiting { number, raw: raw.to_vec(), text, plain, sample });
+        self.waiting.push_back(Waiting { number, raw: raw.to_vec(), text, remark, plain, sample });
     }
 
     /// No line follows that could decide on those that wait.
@@ -118,14 +121,14 @@ impl Prefixes {
     pub fn next(&mut self) -> Option<CleanLine> {
         let first = self.waiting.front()?;
         let waits = first.sample.as_ref().is_some_and(|sample| sample.waits);
-        let mut text = self.content(&first.text);
+        let mut text = self.content(&first.text, first.remark);
         if text.is_none() && waits {
             if self.decided == 0 && self.waiting.len() <= AHEAD {
                 return None;
             }
             if let Some(around) = self.neighbours(first) {
                 self.known = Some((around, 0));
-                text = self.content(&first.text);
+                text = self.content(&first.text, first.remark);
             }
         }
         let first = self.waiting.pop_front()?;
@@ -148,8 +151,8 @@ impl Prefixes {
         self.known.take_if(|(_, age)| *age > STAYS);
     }
 
-    fn content(&self, text: &str) -> Option<String> {
-        let content = self.known.as_ref()?.0.content(text)?;
+    fn content(&self, text: &str, remark: bool) -> Option<String> {
+        let content = self.known.as_ref()?.0.content(text, remark)?;
         Some(clean::without_prefixes(content).to_owned())
     }
 
@@ -192,13 +195,13 @@ impl Prefixes {
 }
 
 impl Around {
-    /// What of `text` is within.
-    fn content<'t>(&self, text: &'t str) -> Option<&'t str> {
+    /// What of `text` is within. After a remark that is off, it may be without the suffix.
+    fn content<'t>(&self, text: &'t str, remark: bool) -> Option<&'t str> {
         let inner = |end: usize| {
             let rest = &text[end..];
             match rest.trim().is_empty() {
                 true => Some(rest),
-                false => without_suffix(rest, &self.suffix),
+                false => without_suffix(rest, &self.suffix).or(remark.then_some(rest)),
             }
         };
         let is_dump = |end: usize| {
@@ -232,7 +235,8 @@ impl Sample {
             text: text[mark.start..mark.end.unwrap_or(text.len())].to_owned(),
             cause: mark.cause,
             quoted: prefix.contains('"'),
-            waits: !mark.anywhere,
+            // After a quotation mark it is not recognised as it is.
+            waits: !mark.anywhere || prefix.contains(['"', '\'', '`']),
         })
     }
 

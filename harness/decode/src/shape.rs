@@ -221,6 +221,8 @@ fn is_number(run: &str) -> bool {
 }
 
 /// Where numbers with punctuation between them may end that `text` begins with, the shortest first.
+/// No later part of a date, a time or a fraction begins with `0x`: an address that follows
+/// without a blank is not one more of them.
 fn numbers(text: &str) -> Vec<usize> {
     let first = word(text);
     if !is_number(first) {
@@ -230,7 +232,7 @@ fn numbers(text: &str) -> Vec<usize> {
     let mut at = first.len();
     while text[at..].starts_with([':', '.', ',', '-', '/', '+']) {
         let run = word(&text[at + 1..]);
-        if !(is_number(run) || is_hex(run)) {
+        if run.starts_with("0x") || !(is_number(run) || is_hex(run)) {
             break;
         }
         at += 1 + run.len();
@@ -339,5 +341,11 @@ mod tests {
         });
         assert_eq!(places, [" text", "3fffff90: text", "15:3fffff90: text"]);
         assert_eq!(rest("12:", "12:3fffff90:  3fff", Match::Exact), Some("3fffff90:  3fff"));
+        for sign in [":", "-", ",", ".", "/", "+"] {
+            let (sample, line) = (format!("12:14{sign}"), format!("12:15{sign}0x420035d7"));
+            assert_eq!(rest(&sample, &line, Match::Exact), Some("0x420035d7"), "{line}");
+        }
+        let (sample, line) = ("12:14:0x3fff0010:", "12:15:0x3fff0020:text");
+        assert_eq!(rest(sample, line, Match::Exact), Some("text"));
     }
 }

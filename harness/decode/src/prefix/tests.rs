@@ -235,6 +235,23 @@ fn what_tools_put_on_each_line_hides_nothing() {
 }
 
 #[test]
+fn a_remark_of_the_monitor_in_a_quoted_line_hides_nothing() {
+    let tool = |name| TOOLS.iter().find(|tool| tool.0 == name).unwrap().1;
+    let monitor = tool("hilrig monitor, in CI");
+    for dump in dumps() {
+        let bare = decode(&dump);
+        for name in ["docker's JSON", "CSV", "Python's bytes"] {
+            let mut log = dump.clone();
+            for tool in [monitor, tool(name)] {
+                log = log.lines().enumerate().map(|(n, line)| tool(n, line)).collect();
+            }
+            assert_eq!(decode(&log), bare, "{name}:\n{log}");
+            assert_eq!(live(&log), bare, "{name}, in a run:\n{log}");
+        }
+    }
+}
+
+#[test]
 fn a_suffix_is_no_part_of_the_name_of_a_task() {
     let canary = dumps().into_iter().find(|dump| dump.contains("Stack canary")).unwrap();
     let bare = decode(&canary);
@@ -338,6 +355,40 @@ fn a_dump_of_a_stack_without_its_first_lines_is_found_after_a_prefix() {
     assert_eq!(found, decode(STACK));
 }
 
+/// The rows of Rust's backtrace, whose `0x` looks like one more number of a time in front of it.
+#[test]
+fn an_address_stays_whatever_sign_joins_it_to_the_numbers_in_front() {
+    let dump = dumps().into_iter().find(|dump| dump.contains("panicked at src")).unwrap();
+    // The same with a digit lost, and with what a tool writes after an address.
+    let damaged = dump.replace("0x420082d8", "0x420082d");
+    let named = dump.replace("0x420082d8", "0x420082d8 - app::main");
+    let rows = |found: &[Finding]| (found[0].addresses.len(), found[0].damaged.len());
+    assert_eq!([&dump, &damaged, &named].map(|dump| rows(&decode(dump))), [(2, 0), (1, 1), (2, 0)]);
+    let numbers: [fn(usize) -> String; 6] = [
+        |n| format!("00:00:{n:02}.{:03}", n * 37),
+        |n| format!("00:00:{n:02}"),
+        |n| format!("2026-12-{n:02}"),
+        |n| format!("1764555249.{n:06}"),
+        |n| format!("{n}"),
+        |n| format!("[x] 7,{n:04x}"),
+    ];
+    let mut wrong = Vec::new();
+    for dump in [&dump, &damaged, &named] {
+        let bare = decode(dump);
+        for number in numbers {
+            for last in [":", "-", ",", ";", "|", "]", ".", "/", "+", "=", "#", "::", "->", ">"] {
+                let lines = dump.lines().enumerate();
+                let log: String =
+                    lines.map(|(n, line)| format!("{}{last}{line}\n", number(n + 1))).collect();
+                if decode(&log) != bare || live(&log) != bare {
+                    wrong.push(log);
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 #[test]
 fn a_line_waits_for_a_bounded_number_of_lines() {
     let mut prefixes = Prefixes::default();
@@ -429,8 +480,10 @@ proptest! {
         tools in prop::collection::vec(prop::sample::select(TOOLS.to_vec()), 2..4),
         dump in prop::sample::select(dumps()),
     ) {
-        // What is escaped twice is another text, and words that vary are for dumps of more words.
+        // What is escaped twice is another text, words that vary are for dumps of more words, and the
+        // asterisks of two tools cannot be told from those of a banner.
         let tools: Vec<_> = tools.into_iter().filter(|(name, _)| !matches!(*name, "Go's JSON" | "Markdown" | "over the end of a month" | "levels")).collect();
+        prop_assume!(tools.iter().filter(|(name, _)| name.starts_with("bold")).count() < 2);
         let names: Vec<&str> = tools.iter().map(|(name, _)| *name).collect();
         let mut log = dump.clone();
         for (_, tool) in tools {
