@@ -1,13 +1,13 @@
 //! The environment of the programs that the rig starts.
 //!
-//! hilrig's own environment holds secrets: passwords that the configuration names by a variable, tokens of the
-//! CI system. A broker is other people's code, and its environment can be read from outside. So a child gets
-//! what a program needs to run, and nothing else.
+//! hilrig's own environment contains secrets: passwords that the configuration names by a variable, tokens of the CI
+//! system. A broker is third-party code, and its environment can be read from outside. So a child gets only the
+//! variables that a program needs to run.
 
 use std::ffi::OsString;
 
-/// What a program may need whatever it is: where programs and libraries are, the language of its messages, the
-/// time zone of its log, where temporary files go, and OpenSSL's own configuration.
+/// Variables that any program may need: the paths of programs and libraries, the language of its messages, the time
+/// zone of its log, the folder for temporary files, and OpenSSL's own configuration.
 const KEPT: &[&str] = &[
     "PATH",
     "LD_LIBRARY_PATH",

@@ -1,39 +1,39 @@
-//! What can go wrong with a broker.
+//! The errors of a broker.
 
 use std::time::Duration;
 
-/// What can go wrong with a broker. It is trouble of the bench or of the broker, never of the firmware.
+/// An error of a broker. It is a fault of the bench or of the broker, never of the firmware.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BrokerError {
-    /// It is not on this machine.
+    /// It is not installed on this machine.
     #[error("{broker} is not installed: {missing}. Install it (`{install}`)")]
     NotInstalled {
         /// Its title.
         broker: String,
-        /// What was looked for and where.
+        /// What was searched for, and where.
         missing: String,
         /// The command that installs it.
         install: String,
     },
-    /// It was to run in a container, and there is no way to one.
+    /// It must run in a container, and no container can be started.
     #[error(
         "{broker} cannot be started in a container: {found}. Mend that, or set the broker's kind to \"process\""
     )]
     NoContainer {
         /// Its title.
         broker: String,
-        /// What came instead.
+        /// The reason.
         found: String,
     },
-    /// It has no way to be set up as the case wants it.
+    /// It does not support the set-up of the case.
     #[error("{broker} cannot be set up so: {reason}")]
     CannotSetUp {
         /// Its title.
         broker: String,
-        /// Why, in words.
+        /// Why, as text.
         reason: String,
     },
-    /// The port of the configuration is taken.
+    /// The configured port is in use.
     #[error(
         "port {port} of the broker is taken: {found}. End that program (`ss -ltnp 'sport = :{port}'` \
          names it), or take the port out of the configuration, and any free one is used"
@@ -41,15 +41,15 @@ pub enum BrokerError {
     PortTaken {
         /// The port.
         port: u16,
-        /// What was found there.
+        /// What uses it.
         found: String,
     },
-    /// A file, a process or a port could not be had.
+    /// A file, a process or a port is not available.
     #[error("cannot {what}: {found}")]
     Bench {
         /// What was tried.
         what: String,
-        /// What came instead.
+        /// The reason.
         found: String,
     },
     /// It ended before it was ready.
@@ -69,14 +69,14 @@ pub enum BrokerError {
         broker: String,
         /// For how long.
         waited: Duration,
-        /// For what.
+        /// What it was waiting for.
         waited_for: String,
         /// What came instead.
         found: String,
         /// The end of its log.
         log: String,
     },
-    /// It takes connections and closes them in the handshake.
+    /// It accepts connections and closes them in the handshake.
     #[error("{broker} takes a connection and closes it in the handshake{}", tail(log))]
     ClosedAtOnce {
         /// Its title.
@@ -84,17 +84,17 @@ pub enum BrokerError {
         /// The end of its log.
         log: String,
     },
-    /// What it answers is no TLS.
+    /// Its answer is not TLS.
     #[error("{broker} speaks no TLS: {found}{}", tail(log))]
     NoTls {
         /// Its title.
         broker: String,
-        /// What came.
+        /// The answer.
         found: String,
         /// The end of its log.
         log: String,
     },
-    /// It shows another certificate than it was given.
+    /// It presents another certificate than it was given.
     #[error("{broker} shows another certificate than the one that it was given{}", tail(log))]
     OtherCertificate {
         /// Its title.
@@ -102,7 +102,7 @@ pub enum BrokerError {
         /// The end of its log.
         log: String,
     },
-    /// It was stopped while it was being started.
+    /// It was stopped during its start.
     #[error("the broker was stopped while it was being started")]
     Stopped,
 }

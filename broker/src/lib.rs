@@ -6,9 +6,8 @@
 //! that a check can prove that a board refuses it; for a certification, with those of each case ([`pki::Pki`]).
 //! The rig's own clients ask a broker what the board asks it ([`clients`]).
 //!
-//! Nothing is left over: stopping or dropping an [`Instance`] ends it, and what a killed run left is
-//! swept by the next one ([`sweep`]). Private keys are in memory, or in files of mode 0600 in the run's folder
-//! ([`RunDir`]), and nowhere else.
+//! Nothing remains: stopping or dropping an [`Instance`] ends it, and the next run removes what a killed run left
+//! ([`sweep`]). Private keys are only in memory, or in files of mode 0600 in the run's folder ([`RunDir`]).
 
 pub mod clients;
 mod descriptions;
@@ -37,6 +36,6 @@ pub use sweep::sweep;
 pub use tls::connack::{Answered, answer_over_tls, client_tls};
 pub use tls::verifier::{CertificateJudge, Presented};
 
-/// The name that the broker's certificate is for, and that a board checks. `.test` is reserved (RFC 6761): it can
-/// never be somebody's real host.
+/// The name in the broker's certificate, which a board checks. `.test` is reserved (RFC 6761): it is never the name
+/// of a real host.
 pub const SERVER_NAME: &str = "broker.hilrig.test";

@@ -1,4 +1,4 @@
-//! Who is let in by a broker.
+//! The login that a broker accepts.
 
 use std::fmt;
 
@@ -31,7 +31,7 @@ impl Login {
         while password.len() < 15 {
             let mut byte = [0];
             random.fill(&mut byte).map_err(|_| BrokerError::no_random_numbers())?;
-            // Six bits; the two values over 61 are thrown again, so that all are equally likely.
+            // Six bits; the two values over 61 are drawn again, so that all are equally likely.
             if let Some(&c) = FROM.get(usize::from(byte[0] >> 2)) {
                 password.push(char::from(c));
             }

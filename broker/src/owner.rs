@@ -1,4 +1,4 @@
-//! Whose something is: the process that started it, as distinct from a later one with the same pid.
+//! The owner of a resource: the process that created it, as distinct from a later one with the same pid.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -12,10 +12,10 @@ pub(crate) struct Owner {
     pub pid: u32,
     /// The boot of the machine, and the process's start in clock ticks since then.
     pub boot: String,
-    /// The machine's name and the pid namespace: engines and temp folders can be shared between
-    /// containers that have pids of their own.
+    /// The machine's name and the pid namespace: containers with separate pids can share an engine
+    /// or a temp folder.
     pub host: String,
-    /// It holds a lock on the file that says this, as long as it lives.
+    /// It keeps the file with this data locked, as long as it lives.
     #[serde(default)]
     pub locked: bool,
 }
@@ -28,12 +28,12 @@ impl Owner {
         Owner { pid, boot: format!("{}/{start}", boot_id()), host: host(), locked: false }
     }
 
-    /// It runs, or ran, under the kernel that runs now.
+    /// It runs, or ran, in the current boot of the machine.
     pub fn is_of_this_boot(&self) -> bool {
         self.boot.split_once('/').is_some_and(|(boot, _)| !boot.is_empty() && boot == boot_id())
     }
 
-    /// The process is gone for certain. Of one that cannot be seen from here nothing is certain.
+    /// Whether the process is certainly gone. For a process that is not visible here nothing is certain.
     pub fn is_gone(&self) -> bool {
         let (Some((boot, start)), Some((name, _))) =
             (self.boot.split_once('/'), self.host.split_once('/'))
@@ -62,10 +62,10 @@ fn host() -> String {
 }
 
 /// Start of a process in clock ticks after boot: field 22 of proc(5)'s `stat`. `None` for one that
-/// does not run (a zombie holds nothing any more).
+/// does not run (a zombie has no locks any more).
 fn started(pid: u32) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the program's name in parentheses, with anything in it.
+    // The second field is the program's name in parentheses, with any characters in it.
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     match fields.next()? {
         "Z" | "X" => None,

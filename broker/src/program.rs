@@ -8,12 +8,12 @@ use crate::environment;
 /// A Mosquitto that was found.
 pub(crate) struct Mosquitto {
     pub path: PathBuf,
-    /// The version that it says it is.
+    /// The version that it reports.
     pub version: String,
 }
 
 impl Mosquitto {
-    /// Looks `executable` up and asks it for its version. The error says what was found instead.
+    /// Looks `executable` up and runs it for its version. The error is what was found instead.
     pub fn find(executable: &Path) -> Result<Mosquitto, String> {
         let path = look_up(executable)?;
         let output = Command::new(&path)
@@ -32,7 +32,7 @@ impl Mosquitto {
     }
 }
 
-/// Where an executable is. Debian puts Mosquitto into a folder that is not in everybody's PATH.
+/// The path of an executable. Debian installs Mosquitto into a folder that is not in every user's PATH.
 pub(crate) fn look_up(executable: &Path) -> Result<PathBuf, String> {
     if executable.components().count() > 1 {
         return match executable.is_file() {

@@ -1,4 +1,4 @@
-//! The folder of a run for what lives as long as the run: sockets, keys, the boards' flash.
+//! The folder of a run for files that live as long as the run: sockets, keys, the boards' flash.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
@@ -13,8 +13,8 @@ use crate::owner::Owner;
 const PREFIX: &str = "hilrig-";
 const MARKER: &str = "owner.json";
 
-/// The longest folder below which a run's sockets have paths that the system takes (107 bytes): below
-/// it come the run's folder, a board's and the socket's name.
+/// The longest base folder for which the paths of a run's sockets are not too long for the system (107 bytes): the
+/// run's folder, a board's folder and the socket's name are added to it.
 const SHORT: usize = 48;
 
 /// Where the run's folder is made: in TMPDIR, or where paths are short if that is long.
@@ -43,14 +43,13 @@ fn folders_of(temporary: PathBuf, runtime: Option<PathBuf>) -> Vec<PathBuf> {
     [Some(system), runtime.filter(short), Some(temporary)].into_iter().flatten().collect()
 }
 
-/// A folder `hilrig-<run id>` in the system's folder for temporary files, for its user only. Dropping
-/// removes it with all that is in it; one that a killed run left is removed by
-/// [`sweep`](crate::sweep).
+/// A folder `hilrig-<run id>` in the system's folder for temporary files, with access for its user only. Dropping
+/// removes it with its contents; one that a killed run left is removed by [`sweep`](crate::sweep).
 #[derive(Debug)]
 pub struct RunDir {
     path: PathBuf,
-    /// Locked as long as this process lives. The system gives the lock free with it, also where the process's pid says
-    /// nothing: in a container that is gone with its pids.
+    /// Locked as long as this process lives. The system releases the lock when the process ends, also if the pid has
+    /// no meaning here, as for a container that is gone with its pids.
     _lock: File,
 }
 
@@ -80,8 +79,8 @@ impl RunDir {
         DirBuilder::new().mode(0o700).create(&path)?;
         let marked = (|| {
             let mut marker = File::create_new(path.join(MARKER))?;
-            // Before it says whose it is: who reads it, finds it locked.
-            // Not every file system has locks.
+            // Before the owner is written: a process that reads the marker finds it locked.
+            // Not every file system supports locks.
             let locked =
                 rustix::fs::flock(&marker, FlockOperation::NonBlockingLockExclusive).is_ok();
             marker.write_all(&serde_json::to_vec(&Owner { locked, ..Owner::me() })?)?;
@@ -112,7 +111,7 @@ impl Drop for RunDir {
     }
 }
 
-/// Removes the folders in `base` that runs of this user left whose process is gone. The ids of these runs.
+/// Removes the folders in `base` that this user's runs left and whose process is gone. Returns the ids of these runs.
 pub(crate) fn sweep_in(base: &Path, notes: &mut dyn FnMut(String)) -> Vec<String> {
     let mut swept = Vec::new();
     let Ok(entries) = fs::read_dir(base) else { return swept };
@@ -122,7 +121,7 @@ pub(crate) fn sweep_in(base: &Path, notes: &mut dyn FnMut(String)) -> Vec<String
             continue;
         }
         let path = entry.path();
-        // Not through a link: anybody can put one into the temp folder.
+        // Does not follow a link: any user can create one in the temp folder.
         let ours = fs::symlink_metadata(&path).is_ok_and(|m| m.is_dir() && m.uid() == me);
         let marker = path.join(MARKER);
         let owner: Option<Owner> = match fs::symlink_metadata(&marker) {
@@ -131,7 +130,7 @@ pub(crate) fn sweep_in(base: &Path, notes: &mut dyn FnMut(String)) -> Vec<String
             }
             _ => None,
         };
-        // The lock says it for certain, where it can: of pids in another container nothing is known.
+        // If locks are supported, the lock is decisive: pids in another container are not known.
         let gone = |owner: &Owner| {
             owner.is_gone() || owner.locked && owner.is_of_this_boot() && is_unlocked(&marker)
         };
@@ -155,7 +154,7 @@ pub(crate) fn sweep_in(base: &Path, notes: &mut dyn FnMut(String)) -> Vec<String
     swept
 }
 
-/// Nobody has the marker locked. A run that has just made it has not written into it yet, and is not asked about.
+/// Whether no process has the marker locked. A new run's marker is empty at first, and is not checked.
 fn is_unlocked(marker: &Path) -> bool {
     let Ok(marker) = File::open(marker) else { return false };
     rustix::fs::flock(&marker, FlockOperation::NonBlockingLockExclusive).is_ok()
@@ -221,12 +220,12 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let there = RunDir::create_in(base.path(), "there").unwrap();
         let killed = RunDir::create_in(base.path(), "killed").unwrap();
-        // Both in other containers of this machine: of their pids nothing can be seen from here.
+        // Both in other containers of this machine: their pids are not visible here.
         let owner = Owner { host: "another/1".into(), locked: true, ..Owner::me() };
         for dir in [&there, &killed] {
             fs::write(dir.path().join(MARKER), serde_json::to_vec(&owner).unwrap()).unwrap();
         }
-        // What the system does when a process is killed.
+        // As the system does when a process is killed.
         let RunDir { _lock, .. } = &killed;
         rustix::fs::flock(_lock, FlockOperation::Unlock).unwrap();
         let mut left = Vec::new();

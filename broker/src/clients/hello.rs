@@ -25,14 +25,14 @@ pub(super) fn client_hello(
     record
 }
 
-/// An extension: its number, its length, and what is in it.
+/// An extension: its number, its length, and its contents.
 pub(super) fn extension(number: u16, content: &[u8]) -> Vec<u8> {
     let mut extension = number.to_be_bytes().to_vec();
     extension.extend(sized(content));
     extension
 }
 
-/// The bytes after their length, which is of two bytes. All here are far below 64 KiB.
+/// The bytes after their length, which has two bytes. All here are far shorter than 64 KiB.
 pub(super) fn sized(bytes: &[u8]) -> Vec<u8> {
     let mut sized = (bytes.len() as u16).to_be_bytes().to_vec();
     sized.extend(bytes);

@@ -1,8 +1,8 @@
-//! What a server shows of itself, whatever a careful client thinks of it.
+//! What a server presents, even if a strict client rejects it.
 //!
-//! A certificate that the rig's own client does not accept (expired, of an old version, without a name) can be
-//! what is to be certified. So it is looked at and not judged: the boards judge. What is wrong with it for the
-//! rig is a fact for the record.
+//! A certificate that the rig's own client does not accept (expired, of an old version, without a name) can be the
+//! one to certify. So it is read and not judged: the boards judge. What is wrong with it for the rig is a fact for
+//! the record.
 
 use std::fmt::Write as _;
 use std::io;
@@ -25,19 +25,19 @@ use super::ClientCertificate;
 use super::s_client;
 use crate::tls::verifier::{CertificateJudge, Presented};
 
-/// Of what `openssl s_client` prints, so many bytes are read: ten certificates of the largest size.
+/// The maximum that is read of the output of `openssl s_client`, bytes: ten certificates of the largest size.
 const MOST_PRINTED: u64 = 1 << 20;
 
-/// What a server shows.
+/// What a server presents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Looked {
-    /// Its certificate, and those that it sends with it. The program `openssl` is asked for the first alone.
+    /// Its certificate, and those that it sends with it. With the program `openssl`, only the first.
     pub chain: Vec<CertificateDer<'static>>,
-    /// The version of TLS that was agreed on, as `TLSv1_3`; empty if the server broke off after its certificate.
+    /// The negotiated TLS version, as `TLSv1_3`; empty if the server aborted after its certificate.
     pub tls: String,
     /// Why the rig's own client does not accept the certificate for this name, if it does not.
     pub doubt: Option<String>,
-    /// The program `openssl` gets through to it, and rustls does not, for this reason.
+    /// The program `openssl` can connect, and rustls cannot, for this reason.
     pub needs_openssl: Option<String>,
 }
 
@@ -48,24 +48,24 @@ impl Looked {
     }
 }
 
-/// Why nothing was seen.
+/// Why nothing was read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotSeen {
     /// No TCP connection.
     #[error("connecting to {address}: {found}")]
     Unreachable {
-        /// Where it should be.
+        /// The address that was tried.
         address: SocketAddr,
-        /// What came instead.
+        /// The reason.
         found: String,
     },
-    /// What it answers is no TLS.
+    /// Its answer is not TLS.
     #[error("what it answers is no TLS ({0})")]
     NoTls(String),
     /// It closes each connection.
     #[error("it takes the connection and closes it in the handshake")]
     Closed,
-    /// Neither client got as far as a certificate.
+    /// Neither client received a certificate.
     #[error("the TLS handshake failed before it showed a certificate: {0}")]
     Failed(String),
 }
@@ -131,7 +131,7 @@ pub async fn look(
     }
 }
 
-/// What `openssl s_client` is shown.
+/// What `openssl s_client` received.
 async fn by_openssl(address: SocketAddr, name: &str) -> Option<(CertificateDer<'static>, String)> {
     let mut command: Command = s_client::command(address, name).ok()?;
     command.args(["-showcerts"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -150,10 +150,10 @@ async fn by_openssl(address: SocketAddr, name: &str) -> Option<(CertificateDer<'
     Some((leaf, version.unwrap_or_default()))
 }
 
-/// What was seen of a server: its certificates, and what is wrong with them.
+/// Observations on a server: its certificates, and what is wrong with them.
 type Seen = Arc<Mutex<Option<(Vec<CertificateDer<'static>>, Option<String>)>>>;
 
-/// A client that accepts every certificate and notes it. It is for a look alone: nothing goes over the connection.
+/// A client that accepts every certificate and notes it. Only for a look: no data is sent over the connection.
 fn recording(
     roots: Arc<Roots>,
     seen: Seen,
@@ -177,14 +177,14 @@ fn recording(
     }
 }
 
-/// What a certificate is checked against.
+/// The reference for the check of a certificate.
 struct Roots {
     name: ServerName<'static>,
     roots: Vec<CertificateDer<'static>>,
 }
 
 impl Roots {
-    /// Why a careful client does not accept a certificate, if it does not.
+    /// Why a strict client does not accept a certificate, if it does not.
     fn doubt(&self, presented: &Presented<'_>) -> Option<String> {
         let mut roots = RootCertStore::empty();
         let mut unusable = String::new();

@@ -1,5 +1,6 @@
-//! Asks a broker whether it has MFLN (RFC 6066, 4), in two ways: a device that asks in too narrow a way gets a
-//! no from a broker that has it, and allocates a buffer of 16 KiB for nothing (esp8266/Arduino#5996).
+//! Asks a broker whether it supports MFLN (RFC 6066, 4), in two ways: a device whose ClientHello offers too little
+//! gets a negative answer from a broker that supports it, and allocates a buffer of 16 KiB for nothing
+//! (esp8266/Arduino#5996).
 
 use std::fmt;
 use std::io;
@@ -16,33 +17,33 @@ use tokio::time::timeout;
 use super::hello::{self, extension, sized};
 use super::suites;
 
-/// Records of at most so many bytes are asked for.
+/// The maximum record length that is requested, bytes.
 const FRAGMENT: u16 = 1024;
-/// An answer's first message comes in one or two pieces; a broker that sends so many without it is left.
+/// An answer's first message comes in one or two pieces; after so many without it the rig disconnects.
 const PIECES: u32 = 1000;
 
-/// What a broker answers to a ClientHello.
+/// A broker's answer to a ClientHello.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// A ServerHello.
     Hello {
         /// The suite, its IANA number.
         suite: u16,
-        /// What max_fragment_length was confirmed with, bytes; `None` if it was not.
+        /// The confirmed max_fragment_length, bytes; `None` if it was not confirmed.
         max_fragment: Option<u16>,
     },
     /// An alert, by its number.
     Alert(u8),
-    /// It closed the connection, or never came to the point.
+    /// It closed the connection, or never sent an answer.
     Closed,
-    /// Nothing within so long.
+    /// No answer within this time.
     Nothing(Duration),
-    /// Something that is no TLS; its first bytes, printable.
+    /// An answer that is not TLS; its first bytes, printable.
     NotTls(String),
 }
 
 impl Answer {
-    /// It says that it has MFLN.
+    /// It confirms MFLN.
     pub fn is_yes(&self) -> bool {
         matches!(self, Answer::Hello { max_fragment: Some(_), .. })
     }
@@ -61,17 +62,17 @@ impl fmt::Display for Answer {
     }
 }
 
-/// What a broker answers to both questions.
+/// A broker's answers to both ClientHellos.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MflnAsked {
-    /// To one as small clients ask: two suites, no name, nothing said on signatures and curves.
+    /// To one like small clients send: two suites, no name, no signature algorithms and no curves.
     pub narrow: Answer,
-    /// To one with all that the board's ClientHello has.
+    /// To one with the complete contents of the board's ClientHello.
     pub full: Answer,
 }
 
 impl MflnAsked {
-    /// The broker has it, and answers a small client that it has not.
+    /// The broker supports it, and answers a small client that it does not.
     pub fn is_false_no(&self) -> bool {
         self.full.is_yes() && !self.narrow.is_yes()
     }
@@ -91,7 +92,7 @@ impl fmt::Display for MflnAsked {
     }
 }
 
-/// Asks the broker at `address` both questions, and waits up to `deadline` for each answer.
+/// Sends the broker at `address` both ClientHellos, and waits up to `deadline` for each answer.
 ///
 /// # Errors
 /// If the broker cannot be reached, or the system has no random numbers.
@@ -108,7 +109,7 @@ pub async fn ask_for_mfln(
     })
 }
 
-/// A ClientHello with what the bundled firmware's has (BearSSL's full client).
+/// A ClientHello with the contents of the bundled firmware's (BearSSL's full client).
 pub(super) fn full(server_name: &str) -> io::Result<Vec<u8>> {
     let mut extensions = Vec::new();
     if server_name.parse::<IpAddr>().is_err() {
@@ -121,7 +122,7 @@ pub(super) fn full(server_name: &str) -> io::Result<Vec<u8>> {
     extensions.extend(extension(13, &sized(&signatures)));
     // P-256, P-384, P-521, X25519.
     extensions.extend(extension(10, &sized(&[0, 23, 0, 24, 0, 25, 0, 29])));
-    // Points are not compressed.
+    // Points are uncompressed.
     extensions.extend(extension(11, &[1, 0]));
     let suites = suites::offered(Suites::All).map(|suite| suite.number);
     Ok(hello::client_hello(random()?, suites, &extensions))
@@ -158,12 +159,12 @@ async fn ask(address: SocketAddr, hello: &[u8], deadline: Duration) -> io::Resul
     timeout(deadline, asked).await.unwrap_or(Ok(Answer::Nothing(deadline)))
 }
 
-/// What of an answer counts, as far as it has come.
+/// The relevant part of an answer, as far as it has arrived.
 fn answer(seen: &WireSeen) -> Option<Answer> {
     if let Some(taken) = &seen.taken {
         return Some(Answer::Hello { suite: taken.suite, max_fragment: taken.max_fragment });
     }
-    // A warning, such as unrecognized_name, is not its last word.
+    // A warning, such as unrecognized_name, is not its final answer.
     let alert = seen.alerts.iter().find(|alert| alert.from == Side::Broker && alert.fatal);
     if let Some(number) = alert.and_then(|alert| alert.number) {
         return Some(Answer::Alert(number));

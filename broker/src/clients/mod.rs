@@ -1,11 +1,11 @@
-//! The rig's own clients. They run a case of the certification beside the board, so that a report can tell
+//! The rig's own clients. They run a case of the certification in addition to the board, so that a report can show
 //! whether a refusal is the broker's or the device's:
 //!
-//! - [`with_rustls`]: a client that takes nothing which is out of date;
-//! - [`with_openssl`]: the program `openssl s_client`, which offers the very suites that the board does;
+//! - [`with_rustls`]: a client that accepts no outdated algorithm;
+//! - [`with_openssl`]: the program `openssl s_client`, which offers exactly the board's suites;
 //! - [`ask_for_mfln`] and [`stall`]: cases that the rig runs alone.
 //!
-//! [`look`] sees what a server shows before anybody judges it; [`Tunnel`] reaches one that rustls cannot speak with.
+//! [`look`] reads what a server presents without a verdict; [`Tunnel`] connects to one that rustls cannot connect to.
 
 mod hello;
 mod look;
@@ -41,19 +41,19 @@ pub use self::tunnel::Tunnel;
 use crate::login::Login;
 use crate::tls::connack::{enter, exchange};
 
-/// From a client's end to the end of its connection.
+/// Time limit from a client's end to the end of its connection.
 const TO_CLOSE: Duration = Duration::from_secs(1);
 
-/// What a client is to do: what the board does in the case.
+/// The settings of a client: the same as the board's in the case.
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
-    /// Where the broker is.
+    /// The broker's address.
     pub address: SocketAddr,
-    /// The name that is asked for (SNI) and that the certificate must be for; an address is not sent.
+    /// The name that is requested (SNI) and that the certificate must be for; an address is not sent.
     pub server_name: &'a str,
-    /// The board's side of TLS. Of its trust, [`goes_by`](Ask::goes_by) is what counts.
+    /// The board's side of TLS. For its trust, [`goes_by`](Ask::goes_by) counts.
     pub board: BoardTls,
-    /// What the broker's certificate is checked against.
+    /// The reference for the check of the broker's certificate.
     pub goes_by: GoesBy<'a>,
     /// The client certificate, where there is one.
     pub certificate: Option<ClientCertificate<'a>>,
@@ -61,11 +61,11 @@ pub struct Ask<'a> {
     pub time: Option<OffsetDateTime>,
     /// User and password.
     pub login: Option<&'a Login>,
-    /// For all of it.
+    /// Deadline for the whole try.
     pub deadline: Duration,
 }
 
-/// What a broker's certificate is checked against.
+/// The reference for the check of a broker's certificate.
 #[derive(Clone, Copy, Debug)]
 pub enum GoesBy<'a> {
     /// It must come from this CA, a root or an intermediate, and be for the broker's name.
@@ -101,7 +101,7 @@ impl fmt::Debug for ClientCertificate<'_> {
     }
 }
 
-/// What came of a try, before it goes into an
+/// The result of a try, before it is part of an
 /// [`OtherClient`](hilrig_core::certify::certificate::OtherClient).
 struct ClientResult {
     outcome: Outcome,
@@ -122,7 +122,7 @@ impl ClientResult {
         ClientResult { outcome: Outcome::Broken, reason: None, said: why.into() }
     }
 
-    /// By the return code of a CONNACK (MQTT 3.1.1, 3.2.2.3), over TLS that is as `negotiated` says.
+    /// By the return code of a CONNACK (MQTT 3.1.1, 3.2.2.3), over TLS with the parameters in `negotiated`.
     fn by_connack(code: u8, negotiated: &str) -> ClientResult {
         match code {
             0 => {
@@ -139,7 +139,7 @@ impl ClientResult {
         }
     }
 
-    /// What the wire says beside what the client says.
+    /// What the wire shows in addition to the client's report.
     fn seen_with(self, wire: &WireSeen, ask: &Ask<'_>) -> ClientResult {
         match wire.ended {
             Some(Ended::NoBroker) => {
@@ -155,17 +155,17 @@ impl ClientResult {
     }
 }
 
-/// How a client that is let in ends its connection.
+/// How a client that is accepted ends its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leave {
     /// With DISCONNECT and close_notify.
     InOrder,
-    /// The line is cut.
+    /// The connection is aborted.
     Cut,
 }
 
 impl Leave {
-    /// What a session that is taken up after it is asked about, in words.
+    /// The question for a session that is resumed after it, as text.
     fn resumed(self, resumed: bool) -> String {
         let after = match self {
             Leave::InOrder => "after an orderly close",
@@ -176,14 +176,14 @@ impl Leave {
     }
 }
 
-/// A line of a client's own to the broker: what went over it says for certain what was negotiated.
+/// A client's own connection to the broker: its bytes show exactly what was negotiated.
 async fn line(ask: &Ask<'_>) -> Result<Relay, ClientResult> {
     let relay = Relay::start(Ipv4Addr::LOCALHOST, ask.address).await;
     relay
         .map_err(|error| ClientResult::broken(format!("no port for a line to the broker: {error}")))
 }
 
-/// CONNECT and CONNACK, and the end of the connection if that is in MQTT's hands.
+/// CONNECT and CONNACK, and the end of the connection if MQTT controls it.
 async fn talk(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     id: &str,
@@ -196,15 +196,15 @@ async fn talk(
     }
 }
 
-/// What was seen of the last connection, which its client has ended.
+/// Observations on the last connection, which its client has ended.
 async fn seen_on(line: &Relay) -> WireSeen {
     let ended = line.until(|progress| progress.ended == progress.connections);
-    // A broker that does not close its side holds the connection.
+    // A broker that does not close its side keeps the connection open.
     let _ = timeout(TO_CLOSE, ended).await;
     line.seen().pop().unwrap_or_default()
 }
 
-/// A client id that nobody else has at this broker: who comes with one that is taken throws the other out.
+/// A unique client id at this broker: a client with an id in use disconnects the other one.
 fn client_id(client: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("hilrig-{client}-{}", NEXT.fetch_add(1, Ordering::Relaxed))

@@ -24,12 +24,12 @@ use crate::engine::child;
 use crate::environment;
 use crate::pki::pem;
 
-/// Of what it says, so many bytes are kept. It says a few hundred.
+/// The maximum of its output that is kept, bytes. It prints a few hundred.
 const KEPT: u64 = 16 * 1024;
-/// From the end of its work to the end of the process.
+/// Time limit from the end of its work to the end of the process.
 const TO_END: Duration = Duration::from_secs(1);
 
-/// The version that `openssl` says it is, such as `3.0.19`.
+/// The version that `openssl` reports, such as `3.0.19`.
 ///
 /// # Errors
 /// What was found instead, and what to do.
@@ -51,9 +51,9 @@ pub async fn openssl_version(deadline: Duration) -> Result<String, String> {
     }
 }
 
-/// Connects as `ask` says with `openssl s_client`, and asks for a CONNACK. Its files, which are gone
-/// when this returns, are in a folder of its own in `dir`. Passwords go through its standard input and
-/// keys through files, never through its arguments.
+/// Connects as `ask` requests with `openssl s_client`, and waits for a CONNACK. Its files are in a folder of its own
+/// in `dir`, which is removed before this returns. Passwords go through its standard input and keys through files,
+/// never through its arguments.
 pub async fn with_openssl(ask: &Ask<'_>, dir: &Path) -> OtherClient {
     let (version, result) = match openssl_version(ask.deadline).await {
         Ok(version) => (version, run(ask, dir).await),
@@ -153,7 +153,7 @@ async fn once(
             let _ = timeout_at(end, ended).await;
         }
         // At the end of its input it closes in order and ends. Otherwise the session would not be
-        // resumed: it is forgotten with a connection that was torn down.
+        // resumed: OpenSSL drops it with an aborted connection.
         drop(stream);
         stop(&mut child).await;
         answered
@@ -177,12 +177,12 @@ async fn once(
     result.seen_with(&seen, ask)
 }
 
-/// Waits for its end, and ends it and its group if that takes too long.
+/// Waits for its end, and kills it and its group if that takes too long.
 async fn stop(child: &mut Child) {
     if timeout(TO_END, child.wait()).await.is_ok() {
         return;
     }
-    // A child that was waited for has no id any more, so this is never somebody else's group.
+    // A reaped child has no id any more, so this is never another process's group.
     let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
     if let Some(pid) = pid {
         let _ = kill_process_group(pid, Signal::KILL);
@@ -190,7 +190,7 @@ async fn stop(child: &mut Child) {
     let _ = child.wait().await;
 }
 
-/// All that comes up to the end, of which the first [`KEPT`] bytes are kept.
+/// Reads to the end, and keeps the first [`KEPT`] bytes.
 async fn bounded(from: &mut (impl AsyncRead + Unpin)) -> String {
     let mut kept = Vec::new();
     let _ = from.take(KEPT).read_to_end(&mut kept).await;
@@ -207,15 +207,15 @@ fn arguments(ask: &Ask<'_>, files: &Files, port: u16) -> Vec<String> {
         "-tls1_2",
         "-cipher",
         &suites.join(":"),
-        // BearSSL resumes by the session's id alone.
+        // BearSSL resumes by the session id alone.
         "-no_ticket",
         "-verify_return_error",
-        // Nothing but the broker's bytes on its standard output, and none of ours taken for a command.
+        // Standard output has only the broker's bytes, and none of the input is interpreted as a command.
         "-quiet",
         "-brief",
         "-no_ign_eof",
         "-nocommands",
-        // Nobody else is trusted.
+        // No other CA is trusted.
         "-no-CApath",
         "-no-CAstore",
     ]
@@ -256,7 +256,7 @@ fn arguments(ask: &Ask<'_>, files: &Files, port: u16) -> Vec<String> {
     arguments
 }
 
-/// Its files, in a folder for its user only. Dropping removes it.
+/// Its files, in a folder with access for its user only. Dropping removes it.
 struct Files(TempDir);
 
 impl Files {
@@ -287,7 +287,7 @@ impl Files {
     }
 }
 
-/// Version and suite from what `-brief` says, the rest from the wire.
+/// Version and suite from the output of `-brief`, the rest from the wire.
 fn negotiated(said: &str, seen: &WireSeen) -> String {
     let after = |key: &str| said.lines().find_map(|line| line.strip_prefix(key)).map(str::to_owned);
     let taken = seen.taken.clone().unwrap_or_default();
@@ -318,7 +318,7 @@ fn refusal(said: &str) -> ClientResult {
     if let Some(number) = number_after("SSL alert number ") {
         return of(u8::try_from(number).ok().map(Reason::of_alert), "SSL alert number ");
     }
-    // The names of OpenSSL's errors, by what they mean here.
+    // The names of OpenSSL's errors, by their meaning here.
     let known = [
         ("unsupported protocol", Reason::NothingInCommon),
         ("no ciphers available", Reason::NothingInCommon),
@@ -344,15 +344,15 @@ fn refusal(said: &str) -> ClientResult {
     ClientResult::refused(None, message_of(last_line(said)))
 }
 
-/// OpenSSL's numbers of what is wrong with a certificate (X509_V_ERR_ in x509_vfy.h).
+/// OpenSSL's error numbers for a certificate (X509_V_ERR_ in x509_vfy.h).
 fn by_verify_error(number: u32) -> Option<Reason> {
     Some(match number {
-        // No issuer, a signature that does not fit, self-signed, an incomplete chain.
+        // No issuer, a wrong signature, self-signed, an incomplete chain.
         2 | 7 | 18..=21 => Reason::NotTrusted,
         9 | 10 => Reason::OutOfDate,
         62 | 64 => Reason::WrongName,
         65 => Reason::WrongPin,
-        // Too small a key, too weak a digest, or an algorithm that it does not know.
+        // Too small a key, too weak a digest, or an unknown algorithm.
         6 | 66..=68 | 76 => Reason::UnsupportedCertificate,
         _ => return None,
     })

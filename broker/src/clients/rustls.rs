@@ -1,4 +1,4 @@
-//! The client on rustls: TLS 1.2 as the board has it, as far as rustls has it too.
+//! The client on rustls: TLS 1.2 like the board's, as far as rustls supports it.
 
 use std::error::Error as _;
 use std::io;
@@ -27,9 +27,9 @@ use tokio_rustls::TlsConnector;
 use super::{Ask, ClientResult, GoesBy, Leave, client_id, line, seen_on, suites, talk};
 use crate::tls::verifier::CertificateJudge;
 
-/// Connects as `ask` says, with TLS 1.2 and the suites that the board offers, and asks for a CONNACK.
-/// What rustls cannot do, because it does nothing that is out of date and has no MFLN, is not run and says
-/// so. One that finds no version in common is tried once more with TLS 1.3, and `said` has what came.
+/// Connects as `ask` requests, with TLS 1.2 and the suites that the board offers, and waits for a CONNACK. A case
+/// that rustls does not support, because it has no outdated algorithms and no MFLN, is not run, and the result
+/// reports that. If there is no common version, it tries once more with TLS 1.3, and `said` has the result.
 pub async fn with_rustls(ask: &Ask<'_>) -> OtherClient {
     let result = run(ask).await;
     OtherClient {
@@ -68,10 +68,10 @@ fn provider(ask: &Ask<'_>) -> Option<CryptoProvider> {
     let offered = |number| suites::offered(ask.board.suites).any(|suite| suite.number == number);
     provider.cipher_suites.retain(|suite| match suite {
         rustls::SupportedCipherSuite::Tls12(_) => offered(u16::from(suite.suite())),
-        // All of them go with any certificate.
+        // All of them work with any certificate.
         rustls::SupportedCipherSuite::Tls13(_) => true,
     });
-    // The board's order is what a broker goes by that has none of its own.
+    // A broker without an order of its own uses the board's order.
     let order = |suite: &rustls::SupportedCipherSuite| {
         suites::offered(ask.board.suites).position(|one| one.number == u16::from(suite.suite()))
     };
@@ -97,7 +97,7 @@ async fn once(
     if !ask.board.resume {
         return connect(ask, &config, &wire, end, Leave::InOrder).await.0;
     }
-    // What a session is resumed from is in the configuration.
+    // The state for session resumption is in the configuration.
     let mut words = String::new();
     for leave in [Leave::InOrder, Leave::Cut] {
         let (first, _) = connect(ask, &config, &wire, end, leave).await;
@@ -120,7 +120,7 @@ fn config(
     versions: &[&'static SupportedProtocolVersion],
 ) -> Result<ClientConfig, Error> {
     let time: Arc<dyn TimeProvider> = match ask.time {
-        // Nothing is older than 1970 to rustls.
+        // rustls has no time before 1970.
         Some(time) => Arc::new(Fixed(time.unix_timestamp().try_into().unwrap_or(0))),
         None => Arc::new(DefaultTimeProvider),
     };
@@ -133,7 +133,7 @@ fn config(
             builder.with_root_certificates(roots)
         }
         GoesBy::Pin(digest) => {
-            // The digest of the leaf counts alone.
+            // Only the digest of the leaf counts.
             let pin = CertificateJudge::new(move |presented| {
                 match <[u8; 32]>::from(Sha256::digest(presented.leaf)) == digest {
                     true => Ok(()),
@@ -153,7 +153,7 @@ fn config(
     if ask.board.alpn {
         config.alpn_protocols = vec![b"mqtt".to_vec()];
     }
-    // As BearSSL has it: by the session's id alone.
+    // Like BearSSL: by the session id alone.
     config.resumption = match ask.board.resume {
         true => Resumption::in_memory_sessions(1).tls12_resumption(Tls12Resumption::SessionIdOnly),
         false => Resumption::disabled(),
@@ -161,7 +161,7 @@ fn config(
     Ok(config)
 }
 
-/// Connects once; whether a session was resumed.
+/// Connects once; returns whether a session was resumed.
 async fn connect(
     ask: &Ask<'_>,
     config: &Arc<ClientConfig>,
@@ -257,7 +257,7 @@ fn reason(error: &Error) -> Option<Reason> {
     })
 }
 
-/// A clock that stands still.
+/// A clock with a fixed time.
 #[derive(Debug)]
 struct Fixed(u64);
 

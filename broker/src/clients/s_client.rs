@@ -1,5 +1,5 @@
-//! `openssl s_client` as a client that takes what rustls does not have: keys and signatures of every kind that
-//! OpenSSL knows, old suites, certificates of an old version.
+//! `openssl s_client` as a client for what rustls does not support: all keys and signatures of OpenSSL, old suites,
+//! certificates of an old version.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use tokio::process::Command;
 use crate::engine::child;
 use crate::{environment, program};
 
-/// Where the program is, or what to do.
+/// The path of the program, or what to do.
 pub(super) fn executable() -> Result<PathBuf, String> {
     program::look_up(Path::new("openssl"))
         .map_err(|found| format!("{found}; install it (`apt-get install openssl`)"))

@@ -1,5 +1,5 @@
-//! Clients that keep a broker waiting: one that says nothing, and one that stops in the middle of its
-//! ClientHello. How long the broker bears that, and whether others get through meanwhile.
+//! Clients that keep a broker waiting: one that sends nothing, and one that stops in the middle of its ClientHello.
+//! Measures how long the broker waits, and whether other clients can connect meanwhile.
 
 use std::fmt;
 use std::io;
@@ -14,12 +14,12 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Ask, mfln, with_rustls};
 
-/// When a broker gave a stalled client up.
+/// When a broker closed a stalled client's connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GaveUp {
-    /// After so long.
+    /// After this time.
     After(Duration),
-    /// Not within so long.
+    /// Not within this time.
     NotWithin(Duration),
 }
 
@@ -32,14 +32,14 @@ impl fmt::Display for GaveUp {
     }
 }
 
-/// What stalled clients met.
+/// The results of the stalled clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stalled {
-    /// One that said nothing.
+    /// The client that sent nothing.
     pub silent: GaveUp,
-    /// One that stopped in the middle of its ClientHello.
+    /// The client that stopped in the middle of its ClientHello.
     pub halfway: GaveUp,
-    /// A client that came while both were there.
+    /// A client that connected while both were connected.
     pub meanwhile: OtherClient,
 }
 
@@ -57,8 +57,8 @@ impl fmt::Display for Stalled {
     }
 }
 
-/// Opens both, lets another client connect as `ask` says while they are there, and waits for up to
-/// `limit` from their last byte on for the broker to close each.
+/// Opens both, lets another client connect as `ask` requests meanwhile, and waits for up to `limit`
+/// after their last byte for the broker to close each.
 ///
 /// # Errors
 /// If the broker cannot be reached.
@@ -87,7 +87,7 @@ async fn connect(address: SocketAddr, deadline: Duration) -> io::Result<TcpStrea
     }
 }
 
-/// What it says before that, such as an alert, does not count.
+/// Data before the close, such as an alert, does not count.
 async fn until_closed(tcp: &mut TcpStream, from: Instant, limit: Duration) -> GaveUp {
     let closed = async {
         let mut piece = [0; 1024];

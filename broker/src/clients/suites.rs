@@ -1,4 +1,4 @@
-//! The cipher suites that the bundled firmware offers (firmware/core), for the clients beside it.
+//! The cipher suites that the bundled firmware offers (firmware/core), for the rig's clients.
 
 use hilrig_core::certify::Suites;
 
@@ -25,7 +25,7 @@ const fn suite(number: u16, kind: Kind, openssl: &'static str) -> Suite {
     Suite { number, openssl, kind }
 }
 
-/// All, the best first, in the firmware's order.
+/// All suites, the best first, in the firmware's order.
 const SUITES: [Suite; 11] = [
     suite(0xcca9, Kind::EcdsaAead, "ECDHE-ECDSA-CHACHA20-POLY1305"),
     suite(0xcca8, Kind::EcdheAead, "ECDHE-RSA-CHACHA20-POLY1305"),
@@ -40,7 +40,7 @@ const SUITES: [Suite; 11] = [
     suite(0x003c, Kind::RsaCbc, "AES128-SHA256"),
 ];
 
-/// Those that a board offers.
+/// The suites that a board offers.
 pub(super) fn offered(suites: Suites) -> impl Iterator<Item = &'static Suite> {
     use Kind::*;
     SUITES.iter().filter(move |suite| match suites {

@@ -1,5 +1,5 @@
-//! A line to a broker that rustls cannot speak with: a socket in the run's folder, and for each connection to it an
-//! `openssl s_client` that accepts one certificate, compared by its SHA-256, and passes on what is in the TLS.
+//! A connection to a broker that rustls cannot connect to: a socket in the run's folder, and for each connection to
+//! it an `openssl s_client` that accepts one certificate, compared by its SHA-256, and forwards the data inside TLS.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use super::{ClientCertificate, s_client};
 
 /// The longest path of a socket, bytes (`sun_path` of unix(7), with the zero at its end).
 const LONGEST_PATH: usize = 107;
-/// So many connections at once; the next waits.
+/// So many connections at once; the next one waits.
 const AT_ONCE: usize = 256;
 
 /// A socket that leads to a broker. Dropping closes it and every connection through it.
@@ -30,12 +30,12 @@ pub struct Tunnel {
     _dir: TempDir,
 }
 
-/// What each connection is made with.
+/// The settings for each connection.
 struct Way {
     address: SocketAddr,
     name: String,
     sha256: String,
-    /// Chain and key, in files of this user alone.
+    /// Chain and key, in files with access for this user only.
     certificate: Option<(PathBuf, PathBuf)>,
 }
 
@@ -117,10 +117,10 @@ async fn listen(listener: UnixListener, way: Arc<Way>) {
 async fn carry(mut stream: UnixStream, way: &Way) -> io::Result<()> {
     let mut command = s_client::command(way.address, &way.name).map_err(io::Error::other)?;
     command
-        // Nothing but the broker's bytes on its standard output, and none of ours taken for a command.
+        // Standard output has only the broker's bytes, and none of the input is interpreted as a command.
         .args(["-quiet", "-no_ign_eof", "-nocommands", "-verify_return_error"])
-        // A TLSA record (RFC 6698) for the leaf (3) as a whole (0) by its SHA-256 (1) is a pin: neither name nor
-        // dates nor who signed it count.
+        // A TLSA record (RFC 6698) for the leaf (3) as a whole (0) by its SHA-256 (1) is a pin: name, dates and
+        // issuer do not count.
         .args(["-dane_tlsa_domain", &way.name, "-dane_ee_no_namechecks"])
         .args(["-dane_tlsa_rrdata", &format!("3 0 1 {}", way.sha256)])
         .stdin(Stdio::piped())

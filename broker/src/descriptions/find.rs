@@ -13,15 +13,15 @@ use crate::program::look_up;
 pub struct Found {
     /// Its program.
     pub program: PathBuf,
-    /// What runs the program, if that is a script.
+    /// The interpreter of the program, if that is a script.
     pub(crate) interpreter: Option<PathBuf>,
-    /// What it needs besides, by name.
+    /// Further files and folders that it needs, by name.
     pub(crate) needs: BTreeMap<String, PathBuf>,
     pub(crate) helper: Option<PathBuf>,
 }
 
 impl BrokerDescription {
-    /// Looks for it on this machine; runs nothing.
+    /// Searches for it on this machine; runs nothing.
     ///
     /// # Errors
     /// [`BrokerError::NotInstalled`], with the command that installs it.
@@ -57,7 +57,7 @@ impl BrokerDescription {
 }
 
 impl Container {
-    /// Where it is in its image.
+    /// Its paths in its image.
     pub(crate) fn found(&self) -> Found {
         Found {
             program: self.program.clone(),
@@ -68,7 +68,7 @@ impl Container {
     }
 }
 
-/// What a script's first line names.
+/// The interpreter in a script's first line.
 fn interpreter(program: &Path) -> Option<PathBuf> {
     let mut head = Vec::new();
     std::fs::File::open(program).ok()?.take(256).read_to_end(&mut head).ok()?;

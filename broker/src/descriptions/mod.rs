@@ -1,4 +1,4 @@
-//! What is known of a broker before it is started, as its file says it.
+//! What is known of a broker before its start, from its description file.
 
 mod find;
 
@@ -20,7 +20,7 @@ pub(crate) const IMPOSTOR: &str = "impostor";
 /// permissions ([`BrokerDescription::can_forbid_topics`]).
 pub const FORBIDDEN: &str = "forbidden";
 
-/// A description and the templates beside it, by their names.
+/// A description and its templates, by their names.
 type Source = (&'static str, &'static [(&'static str, &'static str)]);
 
 macro_rules! described {
@@ -58,16 +58,16 @@ const SOURCES: &[Source] = described! {
     "rumqttd": ["rumqttd.toml" in "rumqttd"],
 };
 
-/// A broker that can be started, as its file describes it. Its keys are explained in
-/// `broker/descriptions/README.md`.
+/// A broker that can be started, as its file describes it. `broker/descriptions/README.md` explains
+/// the keys.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BrokerDescription {
-    /// As it is named on the command line.
+    /// Its name on the command line.
     pub name: String,
-    /// As its makers write it.
+    /// The name as its makers write it.
     pub title: String,
-    /// Names of its program, the first that is there counts.
+    /// Names of its program; the first that is found counts.
     pub(crate) program: Vec<String>,
     pub(crate) install: Install,
     /// Descriptions of the same broker in other set-ups, which are certified with it.
@@ -75,12 +75,12 @@ pub struct BrokerDescription {
     pub(crate) beside: Vec<String>,
     #[serde(default)]
     pub(crate) needs: BTreeMap<String, Need>,
-    /// File to be written: the template that it is made from.
+    /// The file to write: the template for it.
     #[serde(default)]
     pub(crate) files: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) prepare: Vec<Step>,
-    /// Ports that it needs beside the one for MQTT.
+    /// Further ports, in addition to the one for MQTT.
     #[serde(default)]
     pub(crate) ports: Vec<String>,
     #[serde(default)]
@@ -98,7 +98,7 @@ pub struct BrokerDescription {
     pub(crate) templates: BTreeMap<String, String>,
 }
 
-/// Where it comes from.
+/// Its source.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Install {
@@ -115,11 +115,11 @@ enum Registry {
     Cargo,
 }
 
-/// A file or folder that must be there.
+/// A file or folder that must exist.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Need {
-    /// Folders to look in; `$NAME` stands for those of an environment variable.
+    /// Folders to search; `$NAME` is replaced by those of an environment variable.
     pub look_in: Vec<String>,
     /// What must be in one of them.
     pub path: String,
@@ -131,12 +131,12 @@ pub(crate) struct Need {
 pub(crate) struct Step {
     /// Program and arguments.
     pub command: Vec<String>,
-    /// For its standard input.
+    /// Its standard input.
     #[serde(default)]
     pub input: String,
     /// File that its output goes to.
     pub output: Option<String>,
-    /// Only with a second certificate, or only where client certificates are wanted.
+    /// Only with a second certificate, or only if client certificates are required.
     #[serde(default)]
     pub only: Option<Only>,
 }
@@ -148,7 +148,7 @@ pub(crate) enum Only {
     ClientCertificate,
 }
 
-/// A process that the broker needs beside it.
+/// A further process that the broker needs.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Helper {
@@ -161,31 +161,31 @@ pub(crate) struct Helper {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Run {
-    /// Of its program. One that is filled in to nothing is left out.
+    /// Arguments of its program. One that is empty after substitution is left out.
     pub arguments: Vec<String>,
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
 }
 
-/// How it runs in a container; what is not said is as for the process.
+/// Its settings for a container; anything missing is as for the process.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Container {
     /// The public image.
     pub image: String,
-    /// Where it cannot be had, one is made of this machine's program: Mosquitto's alone can.
+    /// If it cannot be pulled, an image is built from this machine's program: only Mosquitto supports this.
     #[serde(default)]
     pub built_here: bool,
     /// The program in the image; a bare name is looked up in the image's PATH.
     pub program: PathBuf,
-    /// Where in the image is what it needs, by name.
+    /// Paths in the image of the further files and folders, by name.
     #[serde(default)]
     pub needs: BTreeMap<String, PathBuf>,
     /// The helper's program in the image.
     pub helper: Option<PathBuf>,
-    /// In place of the process's.
+    /// Replaces the process's.
     pub arguments: Option<Vec<String>>,
-    /// Beside the process's, or in place of one.
+    /// Added to the process's, or replaces one of them.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
 }
@@ -193,7 +193,7 @@ pub(crate) struct Container {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ready {
-    /// What a line of its log has in it when it is up. A hint: the proof is a CONNACK.
+    /// Text in a line of its log when it is up. A hint only: a CONNACK decides.
     pub log: Option<Pattern>,
 }
 
@@ -203,9 +203,9 @@ pub(crate) struct End {
     pub signal: EndSignal,
     /// Seconds from the signal to SIGKILL.
     pub grace_s: u64,
-    /// Exit codes of an end in order.
+    /// Exit codes of a regular end.
     pub codes: Vec<i32>,
-    /// It looks for signals only when a connection comes, or some time later.
+    /// It handles a signal only at the next connection, or some time later.
     #[serde(default)]
     pub wake: bool,
 }
@@ -218,17 +218,17 @@ pub(crate) enum EndSignal {
     Kill,
 }
 
-/// Where a version is read: the first group of the pattern.
+/// The source of a version: the first group of the pattern.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 pub(crate) enum Reading {
     /// In its log.
     Log { log: Pattern },
-    /// In what a command prints.
+    /// In the output of a command.
     Command { command: Vec<String>, prints: Pattern },
     /// In the bytes of a file.
     File { file: String, bytes: BytesPattern },
-    /// In the bytes of a library that the running process has mapped: the one whose name begins so.
+    /// In the bytes of a library that the running process has mapped: the one whose name starts with this.
     Mapped { mapped: String, bytes: BytesPattern },
 }
 
@@ -239,7 +239,7 @@ pub(crate) struct TlsLibrary {
     pub reading: Reading,
 }
 
-/// What it can do: `true`, or the reason why not.
+/// A feature: `true`, or the reason why it is not supported.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Can {
@@ -292,7 +292,7 @@ impl BrokerDescription {
         static ALL: LazyLock<Vec<Arc<BrokerDescription>>> = LazyLock::new(|| {
             let parsed =
                 SOURCES.iter().map(|(text, templates)| BrokerDescription::parse(text, templates));
-            // They are part of this program, and a test reads them all.
+            // They are part of this program, and a test reads all of them.
             let all = parsed.map(|one| one.map(Arc::new)).collect::<Result<_, _>>();
             all.expect("the brokers' descriptions are sound")
         });
@@ -302,7 +302,7 @@ impl BrokerDescription {
     /// The broker of this name.
     ///
     /// # Errors
-    /// The names that there are, in words.
+    /// The list of names, as text.
     pub fn named(name: &str) -> Result<Arc<BrokerDescription>, String> {
         let all = BrokerDescription::all();
         all.iter().find(|software| software.name == name).cloned().ok_or_else(|| {
@@ -311,7 +311,7 @@ impl BrokerDescription {
         })
     }
 
-    /// It, and the other set-ups of it that are certified with it.
+    /// This broker, and its other set-ups that are certified with it.
     pub fn with_beside(self: &Arc<Self>) -> Vec<Arc<BrokerDescription>> {
         let beside = self.beside.iter().filter_map(|name| BrokerDescription::named(name).ok());
         [self.clone()].into_iter().chain(beside).collect()
@@ -344,7 +344,7 @@ impl BrokerDescription {
         Arc::new(BrokerDescription { program, ..BrokerDescription::clone(self) })
     }
 
-    /// The same in a container of another image. One that is always a process stays so.
+    /// The same in a container of another image. A broker that is always a process is unchanged.
     #[must_use]
     pub fn with_image(self: &Arc<Self>, image: &str) -> Arc<BrokerDescription> {
         let mut other = BrokerDescription::clone(self);
@@ -402,15 +402,15 @@ impl BrokerDescription {
         self.container.as_ref().map(|container| container.image.as_str())
     }
 
-    /// Where its image cannot be pulled, one is built of this machine's own program.
+    /// If its image cannot be pulled, one is built from this machine's own program.
     pub(crate) fn image_is_built_here(&self) -> bool {
         self.container.as_ref().is_some_and(|container| container.built_here)
     }
 
-    /// Whether it can be set up so.
+    /// Whether it supports this set-up.
     ///
     /// # Errors
-    /// The reason, in words.
+    /// The reason, as text.
     pub fn can(&self, tls: &BrokerTls) -> Result<(), String> {
         let asked = [
             (tls.versions == Versions::Only13, &self.can.only_1_3),
@@ -427,18 +427,18 @@ impl BrokerDescription {
         asked.into_iter().filter(|(asked, _)| *asked).try_for_each(|(_, able)| able.0.clone())
     }
 
-    /// Whether it lets in only who has a user and a password.
+    /// Whether it can require a user and a password.
     ///
     /// # Errors
-    /// The reason, in words, why it cannot.
+    /// The reason, as text, why it cannot.
     pub fn can_ask_for_login(&self) -> Result<(), String> {
         self.can.login.0.clone()
     }
 
-    /// Whether topics can be closed to a user ([`FORBIDDEN`]).
+    /// Whether it can deny topics to a user ([`FORBIDDEN`]).
     ///
     /// # Errors
-    /// The reason, in words, why it cannot.
+    /// The reason, as text, why it cannot.
     pub fn can_forbid_topics(&self) -> Result<(), String> {
         self.can.permission.0.clone()
     }

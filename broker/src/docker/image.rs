@@ -1,5 +1,5 @@
-//! The image that the broker's container is made from: one that is there, one that can be pulled, or
-//! one that is made of this machine's Mosquitto and its libraries and nothing else.
+//! The image for the broker's container: one that exists, one that can be pulled, or one that is built from this
+//! machine's Mosquitto and its libraries and nothing else.
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
@@ -21,18 +21,18 @@ use tokio::time::timeout;
 use crate::docker::why;
 use crate::program::{self, Mosquitto};
 
-/// For the registry's first word. Without a network the engine's own patience is much longer.
+/// Deadline for the registry's first answer. Without a network the engine's own timeout is much longer.
 const FIRST_WORD: Duration = Duration::from_secs(8);
-/// For a whole pull; Mosquitto's image has 12 MB.
+/// Deadline for a whole pull; Mosquitto's image has 12 MB.
 const WHOLE_PULL: Duration = Duration::from_secs(180);
-/// For building: a second where it was measured.
+/// Deadline for a build: it took a second when measured.
 const BUILD: Duration = Duration::from_secs(60);
 
 /// Repository of the images that are built here.
 const OWN: &str = "hilrig/mosquitto";
 
-/// The name of an image that is on the engine: `wanted`, pulled if need be, or one that is built from the
-/// Mosquitto at `executable`, if there is one. The error says what was tried and what to do.
+/// The name of an image that is on the engine: `wanted`, pulled if needed, or one that is built from the Mosquitto at
+/// `executable`, if there is one. The error has what was tried and what to do.
 pub(crate) async fn get(
     engine: &Docker,
     wanted: &str,
@@ -44,7 +44,7 @@ pub(crate) async fn get(
         return Ok(wanted.to_owned());
     }
     let own = executable.map(OwnImage::of);
-    // Before the registry is asked: one that cannot be reached would cost every run the time.
+    // Before the registry is queried: an unreachable registry would delay every run.
     if let Some(Ok(own)) = &own
         && is_there(engine, &own.name()).await.unwrap_or(false)
     {
@@ -76,7 +76,7 @@ pub(crate) async fn get(
     }
 }
 
-/// Whether the engine has an image. The error says what came instead of an answer.
+/// Whether the engine has an image. The error is the reason why there is no answer.
 pub(crate) async fn is_there(engine: &Docker, name: &str) -> Result<bool, String> {
     match timeout(FIRST_WORD, engine.inspect_image(name)).await {
         Ok(Ok(_)) => Ok(true),
@@ -117,14 +117,14 @@ pub(crate) fn split(name: &str) -> (&str, &str) {
 /// An image of this machine's Mosquitto.
 pub(crate) struct OwnImage {
     tag: String,
-    /// The executable and its libraries: where they are here and there.
+    /// The executable and its libraries: their paths on this machine and in the image.
     files: Vec<PathBuf>,
     executable: PathBuf,
 }
 
 impl OwnImage {
-    /// Finds out what goes into it. The tag names its contents, so that an update of any of the
-    /// libraries has it built again.
+    /// Finds the files of the image. The tag depends on its contents, so that an update of any
+    /// library causes a new build.
     pub fn of(executable: &Path) -> Result<OwnImage, String> {
         let path = program::look_up(executable)?;
         // Both at once: each takes some 20 ms, and a run waits for them.
@@ -133,7 +133,7 @@ impl OwnImage {
         let files = libraries.answer()?;
         let mut digest = Sha256::new();
         for file in [&mosquitto.path].into_iter().chain(&files) {
-            // Not the contents: reading 15 MB for every run only to find them unchanged is a waste.
+            // Not the contents: reading 15 MB in every run, mostly unchanged, is a waste.
             let meta = file.metadata().map_err(|e| format!("{}: {e}", file.display()))?;
             digest.update(format!(
                 "{} {} {} {}\n",
@@ -195,7 +195,7 @@ impl OwnImage {
     }
 }
 
-/// The question what an executable needs besides itself, as the dynamic loader finds it.
+/// Determines which files an executable needs, as the dynamic loader finds them.
 struct Libraries(Child);
 
 impl Libraries {

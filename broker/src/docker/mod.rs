@@ -1,4 +1,4 @@
-//! The Docker engine: whether it answers, and the containers on it that are ours.
+//! The Docker engine: whether it answers, and hilrig's containers on it.
 
 pub(crate) mod image;
 
@@ -21,18 +21,18 @@ use crate::descriptions::BrokerDescription;
 use crate::owner::Owner;
 use crate::program::Mosquitto;
 
-/// For an engine to answer a ping. A socket of this machine needs a millisecond.
+/// Deadline for an engine to answer a ping. A socket of this machine needs a millisecond.
 const TO_ANSWER: Duration = Duration::from_secs(3);
-/// For an engine to list or remove containers.
+/// Deadline for an engine to list or remove containers.
 const TO_WORK: Duration = Duration::from_secs(20);
 
-/// The label with the run's id, which says that a container is ours.
+/// The label with the run's id, which marks a container as hilrig's.
 const RUN: &str = "org.hilrig.run";
 const PID: &str = "org.hilrig.pid";
 const BOOT: &str = "org.hilrig.boot";
 const HOST: &str = "org.hilrig.host";
 
-/// The engine that DOCKER_HOST or the usual sockets lead to. The error says what came instead.
+/// The engine at DOCKER_HOST or the usual sockets. The error is the reason why there is none.
 pub(crate) async fn connect() -> Result<Docker, String> {
     let found = match docker_client_instance().await {
         Ok(engine) => match timeout(TO_ANSWER, engine.ping()).await {
@@ -52,7 +52,7 @@ pub(crate) async fn connect() -> Result<Docker, String> {
     })
 }
 
-/// An error with its causes: bollard's own text names none of them.
+/// An error with its causes: bollard's own text has none of them.
 pub(crate) fn why(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -63,7 +63,7 @@ pub(crate) fn why(error: &dyn std::error::Error) -> String {
         }
         cause = error.source();
     }
-    // The names of the layers below help nobody.
+    // The names of the lower layers are no help to the user.
     for layer in [
         "failed to initialize a docker client: ",
         "Error in the hyper legacy client: ",
@@ -74,7 +74,7 @@ pub(crate) fn why(error: &dyn std::error::Error) -> String {
     printable(text.trim().as_bytes())
 }
 
-/// What goes on every container of this process.
+/// The labels of every container of this process.
 pub(crate) fn labels(run: &str) -> HashMap<String, String> {
     let me = Owner::me();
     [(RUN, run.to_owned()), (PID, me.pid.to_string()), (BOOT, me.boot), (HOST, me.host)]
@@ -82,7 +82,7 @@ pub(crate) fn labels(run: &str) -> HashMap<String, String> {
         .into()
 }
 
-/// Removes the containers of `run`. There can be one that testcontainers made and then gave up.
+/// Removes the containers of `run`. testcontainers may have created one before it failed.
 pub(crate) async fn remove_containers_of(engine: &Docker, run: &str) {
     let filter = format!("{RUN}={run}");
     let removed = timeout(TO_WORK, async {
@@ -145,7 +145,7 @@ async fn ours(
     Ok(found.into_iter().filter_map(|c| Some((c.id?, c.labels.unwrap_or_default()))).collect())
 }
 
-/// The same within the time that an engine has for it. The error says what came instead.
+/// The same with the engine's deadline. The error is the reason why there is no list.
 pub(crate) async fn remove_in_time(engine: &Docker, id: &str) -> Result<(), String> {
     match timeout(TO_WORK, remove(engine, id)).await {
         Ok(removed) => removed.map(drop).map_err(|error| why(&error)),
@@ -153,8 +153,8 @@ pub(crate) async fn remove_in_time(engine: &Docker, id: &str) -> Result<(), Stri
     }
 }
 
-/// Waits for a container's end, which the engine reports with the exit code. The error says what happened
-/// instead.
+/// Waits for a container's end, which the engine reports with the exit code. The error is the reason why there is
+/// none.
 pub(crate) async fn until_it_ends(engine: &Docker, id: &str) -> Result<i64, String> {
     loop {
         let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
@@ -162,7 +162,7 @@ pub(crate) async fn until_it_ends(engine: &Docker, id: &str) -> Result<i64, Stri
         return match answer.next().await {
             Some(Ok(answer)) => Ok(answer.status_code),
             Some(Err(Error::DockerContainerWaitError { code, .. })) => Ok(code),
-            // The engine holds the answer back until there is one; the client's patience ends earlier.
+            // The engine delays the answer until then; the client's timeout is shorter.
             Some(Err(Error::RequestTimeoutError)) => continue,
             Some(Err(Error::DockerResponseServerError { status_code: 404, .. })) => {
                 Err("somebody removed the broker's container".into())
@@ -181,21 +181,21 @@ pub(crate) fn exit_code(code: i64) -> String {
     }
 }
 
-/// Removes a container; false if somebody else did.
+/// Removes a container; false if another process did.
 async fn remove(engine: &Docker, id: &str) -> Result<bool, Error> {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
     match engine.remove_container(id, Some(options)).await {
         Ok(()) => Ok(true),
-        // Not there any more, or being removed already.
+        // Already removed, or being removed.
         Err(Error::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// What there is to run a broker with.
+/// The available ways to run a broker.
 #[derive(Clone, Debug)]
 pub struct EngineStatus {
-    /// Version of the Docker engine that answers, or what came instead.
+    /// Version of the Docker engine that answers, or the reason why none does.
     pub engine: Result<String, String>,
     /// Images on it that the broker can be started from without a network.
     pub images: Vec<String>,
@@ -204,7 +204,7 @@ pub struct EngineStatus {
     pub program: Result<(PathBuf, Option<String>), String>,
 }
 
-/// Looks at what there is to run this broker with, and changes nothing.
+/// Finds the ways to run this broker, and changes nothing.
 pub async fn engine_status(software: &BrokerDescription) -> EngineStatus {
     let found = software.find().map_err(|error| error.to_string());
     let (built_here, mut program) = (software.image_is_built_here(), None);

@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use super::log_tail::LogTail;
 use super::strays::Descendants;
 
-/// A process that runs, as the child of the thread that started it. That thread stays until it has
-/// ended: the parent-death signal is about the thread.
+/// A running process, as the child of the thread that started it. That thread must live until the
+/// process has ended: the parent-death signal depends on the thread.
 pub(crate) struct Running {
     name: String,
     child: Child,
@@ -23,7 +23,7 @@ pub(crate) struct Running {
 }
 
 /// Ties a program to the thread that starts it. It gets a process group of its own: Ctrl-C on the
-/// terminal is for the run, which ends it in order. Should the run be killed, so is the program.
+/// terminal goes to the run, which ends it in order. If the run is killed, so is the program.
 pub(crate) fn tie(command: &mut Command) {
     let parent = Pid::from_raw(std::process::id().cast_signed());
     command.process_group(0).kill_on_drop(true);
@@ -42,12 +42,12 @@ pub(crate) fn tie(command: &mut Command) {
 impl Running {
     /// Starts `command`, whose output and errors go to `log`.
     pub fn start(name: &str, mut command: Command, log: LogTail) -> io::Result<Running> {
-        // One pipe for both, so that the log is in the order in which it was written.
+        // One pipe for both, so that the log keeps the order of the writes.
         let (pipe, into) = io::pipe()?;
         command.stdin(Stdio::null()).stdout(into.try_clone()?).stderr(into);
         tie(&mut command);
         let child = command.spawn()?;
-        // With it goes this side's copy of the pipe's other end, or the log would never end.
+        // This also closes this side's copy of the pipe's other end; otherwise the log would never end.
         drop(command);
         let pipe = Receiver::from_owned_fd(OwnedFd::from(pipe))?;
         let output = Output { pipe, log, buffer: Box::new([0; 4096]) };
@@ -56,11 +56,11 @@ impl Running {
 
     /// Its pid; `None` when it has ended.
     pub fn pid(&self) -> Option<Pid> {
-        // A child that was waited for has no id any more, so this is never somebody else's pid.
+        // A reaped child has no id any more, so this is never the pid of another process.
         self.child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()))
     }
 
-    /// Reads its log until a line says that it is up. The error says what came instead.
+    /// Reads its log until a line shows that it is up. The error is the reason why none came.
     pub async fn up(&mut self) -> Result<(), String> {
         let mut ended = false;
         loop {
@@ -74,7 +74,7 @@ impl Running {
             tokio::select! {
                 biased;
                 more = self.output.read() => ended = !more,
-                // Something that it started may hold the pipe for longer.
+                // A process that it started may keep the pipe open for longer.
                 _ = self.child.wait() => {
                     self.output.rest().await;
                     ended = true;
@@ -83,7 +83,7 @@ impl Running {
         }
     }
 
-    /// Goes on reading its log until it ends, and says how it did.
+    /// Continues to read its log until it ends, and returns how it ended.
     pub async fn ended(&mut self) -> String {
         let status = self.wait().await;
         self.ending(status)
@@ -105,8 +105,8 @@ impl Running {
         }
     }
 
-    /// Asks it to end with `signal`, does `wake`, and kills it if it has not ended within `grace`. Tells
-    /// the status if it ended when asked.
+    /// Sends `signal`, calls `wake`, and kills it if it has not ended within `grace`. Returns the status if it ended
+    /// after the signal.
     pub async fn stop(
         &mut self,
         signal: Signal,
@@ -140,14 +140,14 @@ impl Running {
 
     fn ending(&self, status: io::Result<ExitStatus>) -> String {
         match status {
-            // Says "exit status: 1" or "signal: 9 (SIGKILL)".
+            // Prints "exit status: 1" or "signal: 9 (SIGKILL)".
             Ok(status) => format!("{} ended by itself, {status}", self.name),
             Err(error) => format!("{} is gone: {error}", self.name),
         }
     }
 }
 
-/// Its log: a pipe that has to be read, or the broker would block.
+/// Its log: a pipe that must be read, or the broker would block.
 struct Output {
     pipe: Receiver,
     log: LogTail,
@@ -155,7 +155,7 @@ struct Output {
 }
 
 impl Output {
-    /// Reads on; false at the end.
+    /// Reads more; false at the end.
     async fn read(&mut self) -> bool {
         match self.pipe.read(&mut self.buffer[..]).await {
             Ok(0) | Err(_) => false,
@@ -166,7 +166,7 @@ impl Output {
         }
     }
 
-    /// What is in the pipe still. Somebody else may hold its other end, so not for long.
+    /// The rest of the pipe. Another process may keep its other end open, so the wait is short.
     async fn rest(&mut self) {
         let _ = timeout(Duration::from_millis(100), async { while self.read().await {} }).await;
     }

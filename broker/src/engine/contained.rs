@@ -1,8 +1,7 @@
-//! A broker's program in a container: the network and the folder are this machine's, the rest is the
-//! image's.
+//! A broker's program in a container: the network and the folder are this machine's, the rest is the image's.
 //!
-//! testcontainers makes and starts it. It knows no signal, so bollard, which is below it, sends the one that the
-//! description asks for, reads the log, and waits for the end.
+//! testcontainers creates and starts it. It cannot send signals, so bollard, which it uses, sends the signal of the
+//! description, reads the log, and waits for the end.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -23,12 +22,12 @@ use super::launch::Launch;
 use super::log_tail::LogTail;
 use crate::docker::{self, image, why};
 
-/// What is in the pipe when it has ended comes within this.
+/// Time limit to read the rest of the pipe after its end.
 const REST: Duration = Duration::from_millis(100);
-/// For the engine to send a signal.
+/// Deadline for the engine to send a signal.
 const TO_SIGNAL: Duration = Duration::from_secs(5);
 
-/// A program that runs in a container. It is there until [`Contained::stop`].
+/// A program that runs in a container. It exists until [`Contained::stop`].
 pub(super) struct Contained {
     name: String,
     engine: Docker,
@@ -45,14 +44,14 @@ struct Output {
     ended: bool,
 }
 
-/// Its end, asked for once and remembered.
+/// Its end, requested once and stored.
 struct End {
     coming: Pin<Box<dyn Future<Output = Result<i64, String>>>>,
     came: Option<Result<i64, String>>,
 }
 
 impl Contained {
-    /// Starts it. The error says what came instead; then a container of its name can be left.
+    /// Starts it. The error is the reason; then a container with its name may remain.
     pub async fn start(
         engine: &Docker,
         launch: &Launch<'_>,
@@ -63,10 +62,10 @@ impl Contained {
         let request = request(launch, image, run);
         let container = request.start().await.map_err(|error| why(&error))?;
         let id = container.id().to_owned();
-        // Dropping would remove it, but waits minutes for an engine that hangs, and an environment variable has it
-        // do nothing. `Contained::remove` does it.
+        // Dropping would remove it, but waits minutes for an engine that hangs, and an environment variable disables
+        // it. `Contained::remove` does it.
         std::mem::forget(container);
-        // From its first line: the engine keeps them.
+        // From its first line: the engine keeps the log.
         let options = LogsOptionsBuilder::new().follow(true).stdout(true).stderr(true).build();
         let pipe = engine.logs(&id, Some(options));
         let says = |error: Error| why(&error);
@@ -80,7 +79,7 @@ impl Contained {
             name: launch.name.to_owned(),
             engine: engine.clone(),
             id,
-            // 0 of one that has ended already.
+            // 0 for a container that has ended already.
             pid: pid.and_then(Pid::from_raw),
             output: Output { pipe: Box::pin(pipe), log, ended: false },
             end: End { coming, came: None },
@@ -92,7 +91,7 @@ impl Contained {
         self.pid.filter(|_| self.end.came.is_none())
     }
 
-    /// Reads its log until a line says that it is up. The error says what came instead.
+    /// Reads its log until a line shows that it is up. The error is the reason why none came.
     pub async fn up(&mut self) -> Result<(), String> {
         loop {
             if self.output.log.is_up() {
@@ -112,7 +111,7 @@ impl Contained {
         }
     }
 
-    /// Goes on reading its log until it ends, and says how it did.
+    /// Continues to read its log until it ends, and returns how it ended.
     pub async fn ended(&mut self) -> String {
         let ended = self.wait().await;
         self.ending(&ended)
@@ -131,8 +130,8 @@ impl Contained {
         }
     }
 
-    /// Asks it to end with `signal`, does `wake`, and removes it when it has ended or `grace` is over. Tells its
-    /// exit code if it ended when asked.
+    /// Sends `signal`, calls `wake`, and removes it when it has ended or after `grace`. Returns its exit code if it
+    /// ended after the signal.
     pub async fn stop(
         &mut self,
         signal: Signal,
@@ -144,7 +143,7 @@ impl Contained {
             let number = signal.as_raw().to_string();
             let asked = KillContainerOptionsBuilder::new().signal(&number).build();
             let sent = timeout(TO_SIGNAL, self.engine.kill_container(&self.id, Some(asked))).await;
-            // What it says of one that ended a moment ago is no matter: the wait tells.
+            // An error for a container that ended a moment ago is ignored: the wait has the result.
             if !matches!(sent, Ok(Ok(()))) {
                 tracing::debug!("{signal:?} to the container of {}: {sent:?}", self.name);
             }
@@ -162,7 +161,7 @@ impl Contained {
         code
     }
 
-    /// Removes a container, by its id or its name, if it is there.
+    /// Removes a container, by its id or its name, if it exists.
     pub async fn remove(engine: &Docker, container: &str) {
         if let Err(found) = docker::remove_in_time(engine, container).await {
             tracing::warn!("cannot remove the broker's container {container}: {found}");
@@ -180,7 +179,7 @@ impl Contained {
 }
 
 impl Output {
-    /// Reads on.
+    /// Reads more.
     async fn read(&mut self) {
         match self.pipe.next().await {
             Some(Ok(piece)) => self.log.push(&piece.into_bytes()),
@@ -188,7 +187,7 @@ impl Output {
         }
     }
 
-    /// What is in the pipe still.
+    /// The rest of the pipe.
     async fn rest(&mut self) {
         let rest = async {
             while !self.ended {
@@ -213,7 +212,7 @@ fn request(launch: &Launch<'_>, image: &str, run: &str) -> ContainerRequest<Gene
     let (name, tag) = image::split(image);
     let image = GenericImage::new(name, tag)
         .with_entrypoint(&launch.program.to_string_lossy())
-        // The rig waits itself.
+        // The rig does its own waiting.
         .with_wait_for(WaitFor::Nothing);
     let environment = launch.environment();
     let request = environment
@@ -227,14 +226,15 @@ fn request(launch: &Launch<'_>, image: &str, run: &str) -> ContainerRequest<Gene
         .with_labels(docker::labels(run))
         .with_working_dir(dir.clone())
         .with_mount(Mount::bind_mount(dir.clone(), dir))
-        // Who made the files, and alone may read them.
+        // The user who made the files and has the only permission to read them.
         .with_user(format!("{}:{}", geteuid().as_raw(), getegid().as_raw()))
         .with_cap_drop("ALL")
         .with_security_opt("no-new-privileges:true")
         .with_host_config_modifier(|host| {
             host.network_mode = Some("host".into());
             host.publish_all_ports = Some(false);
-            // One that can be read whatever the engine's own setting is; it goes with the container.
+            // A log driver that can be read whatever the engine's own setting is; the log is removed with the
+            // container.
             host.log_config = Some(HostConfigLogConfig { typ: Some("local".into()), config: None });
         })
 }

@@ -1,11 +1,11 @@
-//! What is known of a broker that answers.
+//! Facts about a broker that answers.
 
-/// What is known of a broker that answers.
+/// Facts about a broker that answers.
 #[derive(Clone, Debug)]
 pub struct InstanceFacts {
     /// Its name.
     pub name: String,
-    /// As its makers write it.
+    /// The name as its makers write it.
     pub title: String,
     /// Its version, if it is known.
     pub version: Option<String>,
@@ -19,7 +19,7 @@ pub struct InstanceFacts {
     pub from: String,
     /// The port for clients: its own, or that of the TLS front.
     pub port: u16,
-    /// Its own port, also behind a TLS front.
+    /// Its own port, also if a TLS front is before it.
     pub own_port: u16,
     /// The port that shows the impostor's certificate, where one was asked for.
     pub impostor_port: Option<u16>,

@@ -16,7 +16,7 @@ use crate::error::BrokerError;
 use crate::pki::Shown;
 
 impl Place<'_> {
-    /// Writes the files, and has those made that are made by a program.
+    /// Writes the files, and runs the programs that make the other files.
     pub(super) async fn write(&self, ports: &Ports, deadline: Instant) -> Result<(), BrokerError> {
         let (software, material) = (self.software, &self.order.material);
         let renderer = self.renderer(ports)?;
@@ -72,7 +72,7 @@ impl Place<'_> {
         let mut child = command.kill_on_drop(true).spawn().map_err(bench(&what))?;
         let input = renderer.fill(&step.input)?;
         if let Some(mut stdin) = child.stdin.take() {
-            // It may end before it has read everything; then it says why.
+            // It may end before it has read everything; then it prints why.
             let _ = stdin.write_all(input.as_bytes()).await;
         }
         let output = timeout_at(deadline.into(), child.wait_with_output()).await;

@@ -15,7 +15,7 @@ impl Folder {
         Ok(Folder(path))
     }
 
-    /// Writes files, in place of what they held.
+    /// Writes files. Replaces their contents.
     pub fn fill(&self, files: &[(impl AsRef<Path>, String)]) -> io::Result<()> {
         for (name, text) in files {
             let path = self.0.join(name);

@@ -15,8 +15,8 @@ use crate::descriptions::BrokerDescription;
 use crate::error::BrokerError;
 use crate::login::Login;
 
-/// A broker that answers. Dropping ends it and waits for that; [`stop`](Instance::stop) does the same
-/// without blocking. Nothing of it is left: no process, no file.
+/// A broker that answers. Dropping stops it and waits for its end; [`stop`](Instance::stop) does the same without
+/// blocking. No process and no file remains.
 pub struct Instance {
     software: Arc<BrokerDescription>,
     order: InstancePlan,
@@ -25,11 +25,11 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// Starts a broker and returns when it answered over TLS, with the certificate of the order, with a
-    /// CONNACK. Giving up the returned future takes back whatever was started, and blocks for that.
+    /// Starts a broker and returns when it has answered over TLS, with the certificate of the order, with a CONNACK.
+    /// Dropping the returned future cleans up everything that was started, and blocks until then.
     ///
     /// # Errors
-    /// [`BrokerError`], which says what was tried, what was found, and what to do.
+    /// [`BrokerError`], with what was tried, what was found, and what to do.
     pub async fn start(
         software: Arc<BrokerDescription>,
         home: Location,
@@ -56,8 +56,8 @@ impl Instance {
         Ok(Instance { software, order, facts, keeper })
     }
 
-    /// Ends the broker and starts it again: the same files, certificates and ports. Returns when it
-    /// answers again.
+    /// Stops the broker and starts it again with the same files, certificates and ports. Returns
+    /// when it answers again.
     ///
     /// # Errors
     /// As of [`start`](Instance::start); then there is no broker any more.
@@ -66,7 +66,7 @@ impl Instance {
         ready(&mut self.keeper).await.map(drop)
     }
 
-    /// What it is.
+    /// Facts about it.
     pub fn facts(&self) -> &InstanceFacts {
         &self.facts
     }
@@ -76,7 +76,7 @@ impl Instance {
         &self.software
     }
 
-    /// What was asked of it.
+    /// Its settings.
     pub fn order(&self) -> &InstancePlan {
         &self.order
     }
@@ -86,12 +86,12 @@ impl Instance {
         self.facts.port
     }
 
-    /// Who is let in; `None` if everybody is.
+    /// The accepted login; `None` if every client is accepted.
     pub fn login(&self) -> Option<&Login> {
         self.software.can_ask_for_login().is_ok().then_some(&self.order.login)
     }
 
-    /// Resolves with what was found when the broker ends by itself. Never does if it is stopped.
+    /// Resolves with the reason when the broker ends by itself. Never resolves if it is stopped.
     pub fn gone(&self) -> impl Future<Output = String> + use<> {
         self.keeper.gone()
     }
@@ -101,7 +101,7 @@ impl Instance {
         self.keeper.log.text()
     }
 
-    /// Stops it and returns when nothing of it is left. A second time does nothing.
+    /// Stops it and returns when nothing of it remains. A second call does nothing.
     pub async fn stop(&mut self) {
         self.keeper.stop().await;
     }

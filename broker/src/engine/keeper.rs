@@ -1,9 +1,8 @@
-//! The thread that looks after a broker.
+//! The thread that runs a broker.
 //!
-//! Whatever it is, a container or a process, one thread with a runtime of its own looks after it
-//! from the first step to the last. So a start that is given up halfway is still taken back
-//! properly, dropping works with and without a runtime, and the process is the child of a thread that
-//! lives as long as it does, which the parent-death signal needs.
+//! For a container or a process, one thread with a runtime of its own runs the broker from the first step to the
+//! last. So a start that is cancelled halfway is still cleaned up, dropping works with and without a runtime, and the
+//! process is the child of a thread that lives as long as it does, which the parent-death signal needs.
 
 use std::io;
 use std::thread::JoinHandle;
@@ -14,7 +13,7 @@ use super::facts::InstanceFacts;
 use super::log_tail::LogTail;
 use crate::error::BrokerError;
 
-/// The thread's end of the line.
+/// The thread's end of the channels.
 pub(crate) struct Desk {
     messages: mpsc::UnboundedSender<Result<InstanceFacts, BrokerError>>,
     stop: watch::Receiver<bool>,
@@ -25,7 +24,7 @@ pub(crate) struct Desk {
 impl Desk {
     /// The broker answers.
     pub fn ready(&self, ready: InstanceFacts) {
-        // Nobody listens any more when the start was given up.
+        // No receiver is left if the start was cancelled.
         let _ = self.messages.send(Ok(ready));
     }
 
@@ -33,7 +32,7 @@ impl Desk {
     pub fn stopped(&self) -> impl Future<Output = ()> + use<> {
         let mut stop = self.stop.clone();
         async move {
-            // The other end being gone means the same.
+            // A closed channel means the same.
             let _ = stop.wait_for(|stop| *stop).await;
         }
     }
@@ -55,11 +54,11 @@ impl Desk {
     }
 }
 
-/// The other end: the thread, and what ends it. Dropping ends the broker and waits for that.
+/// The other end: the thread, and what stops it. Dropping stops the broker and waits for its end.
 pub(crate) struct Keeper {
     stop: watch::Sender<bool>,
     restarts: watch::Sender<u64>,
-    /// Closed when the thread is through; holds what was found if the broker ended by itself.
+    /// Closed when the thread is done; contains the reason if the broker ended by itself.
     gone: watch::Receiver<Option<String>>,
     inbox: mpsc::UnboundedReceiver<Result<InstanceFacts, BrokerError>>,
     thread: Option<JoinHandle<()>>,
@@ -67,8 +66,7 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the thread. `work` keeps a broker until its end, and returns what was found if that was
-    /// not asked for.
+    /// Starts the thread. `work` runs a broker until its end, and returns the reason if the end was not requested.
     ///
     /// # Errors
     /// If the system has no thread or no runtime.
@@ -98,17 +96,17 @@ impl Keeper {
 }
 
 impl Keeper {
-    /// Waits until the broker is ready. `None` if the thread ended without a word.
+    /// Waits until the broker is ready. `None` if the thread ended without a result.
     pub async fn ready(&mut self) -> Option<Result<InstanceFacts, BrokerError>> {
         self.inbox.recv().await
     }
 
-    /// Has the broker restarted; [`ready`](Keeper::ready) tells when it is.
+    /// Restarts the broker; [`ready`](Keeper::ready) resolves when it is up.
     pub fn restart(&self) {
         self.restarts.send_modify(|restarts| *restarts += 1);
     }
 
-    /// Resolves with what was found when the broker ends by itself. Never does if it is stopped.
+    /// Resolves with the reason when the broker ends by itself. Never resolves if it is stopped.
     pub fn gone(&self) -> impl Future<Output = String> + use<> {
         let mut gone = self.gone.clone();
         async move {
@@ -120,10 +118,10 @@ impl Keeper {
         }
     }
 
-    /// Ends the broker and returns when nothing of it is left. A second time does nothing.
+    /// Stops the broker and returns when nothing of it remains. A second call does nothing.
     pub async fn stop(&mut self) {
         self.stop.send_replace(true);
-        // Changes until it is closed, which is the last thing that the thread does.
+        // Changes until it is closed, which is the last action of the thread.
         while self.gone.changed().await.is_ok() {}
         self.join();
     }

@@ -1,4 +1,4 @@
-//! A program of a broker, as it is to be started: in a container as on this machine.
+//! A program of a broker with its arguments, for a container and for this machine.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,15 +8,15 @@ use tokio::process::Command;
 use super::strays;
 use crate::environment;
 
-/// A program as it is to be started.
+/// A program with its arguments.
 pub(super) struct Launch<'a> {
-    /// As it is called in messages.
+    /// Its name in messages.
     pub name: &'a str,
     pub program: &'a Path,
     pub arguments: Vec<String>,
-    /// Beside what every broker is given.
+    /// In addition to the variables that every broker gets.
     pub environment: BTreeMap<String, String>,
-    /// Its folder, and where it is started.
+    /// Its folder, and its working directory.
     pub dir: &'a Path,
 }
 
@@ -28,7 +28,7 @@ impl Launch<'_> {
         format!("hilrig-{run}-{folder}-{name}")
     }
 
-    /// What it is given whatever it is, and its own.
+    /// The variables that every program gets, and its own.
     pub fn environment(&self) -> BTreeMap<String, String> {
         let dir = self.dir.to_string_lossy();
         let usual =
@@ -37,7 +37,7 @@ impl Launch<'_> {
         usual.into_iter().chain(self.environment.clone()).collect()
     }
 
-    /// A command that knows nothing of this user's own settings, and writes into the broker's folder.
+    /// A command without this user's own settings that writes into the broker's folder.
     pub fn command(&self) -> Command {
         let mut command = Command::new(self.program);
         command

@@ -16,14 +16,14 @@ pub struct Launcher {
     software: Arc<BrokerDescription>,
     kind: BrokerKind,
     home: RefCell<Location>,
-    /// It answered where it runs.
+    /// It has answered in this place.
     answered: Cell<bool>,
 }
 
 impl Launcher {
-    /// Chooses where its instances run, by the kind that the configuration asks for. The image of a container is
-    /// pulled or built if need be, which can take minutes. `notes` gets a line for whatever is done or found on the
-    /// way. `run` is the run's id.
+    /// Chooses where its instances run, by the kind in the configuration. The image of a container is pulled or built
+    /// if needed, which can take minutes. `notes` gets a line for each action and each finding. `run` is the run's
+    /// id.
     ///
     /// # Errors
     /// [`BrokerError::NotInstalled`] or [`BrokerError::NoContainer`].
@@ -42,8 +42,8 @@ impl Launcher {
         &self.software
     }
 
-    /// Starts an instance. A broker that need not be in a
-    /// container, and never answered in one, is a process from then on, and `notes` gets the reason.
+    /// Starts an instance. A broker that need not be in a container, and never answered in one, is a process from
+    /// then on, and `notes` gets the reason.
     ///
     /// # Errors
     /// As of [`Instance::start`].
@@ -69,7 +69,7 @@ impl Launcher {
         if !(preferred && another_place_helps) || self.answered.get() || software.find().is_err() {
             return Err(error);
         }
-        // The end of its log comes after the first line.
+        // The end of its log follows the first line.
         let found = error.to_string();
         let found = found.lines().next().unwrap_or_default();
         notes(format!("{} is a process, not in a container: {found}", software.title));

@@ -19,14 +19,14 @@ pub enum Location {
     Container {
         /// The image.
         image: String,
-        /// The run's id, which goes on the container, so that a later run knows whose it was.
+        /// The run's id. It is a label on the container, so that a later run can find the owner.
         run: String,
     },
 }
 
 impl Location {
-    /// Where `software` is to run, by the kind that the configuration asks for; its image is got, which can
-    /// take minutes. With [`BrokerKind::Auto`] `notes` gets a line with the reason why it is no container. `run` is the
+    /// Where `software` is to run, by the kind in the configuration. Its image is pulled or built, which can take
+    /// minutes. With [`BrokerKind::Auto`] `notes` gets a line with the reason why it is no container. `run` is the
     /// run's id.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl Location {
     }
 }
 
-/// The image of a broker, on an engine of this machine. The error says what came instead.
+/// The image of a broker, on an engine of this machine. The error is the reason why there is none.
 async fn image(
     software: &BrokerDescription,
     notes: &mut dyn FnMut(String),
@@ -72,12 +72,12 @@ async fn image(
         format!("no Docker engine answers: {found}. Start Docker (`systemctl start docker`)")
     })?;
     is_this_machines(&engine).await?;
-    // One that is not there is named, too, where no image can be had.
+    // A missing image is named, too, if no image is available.
     let own = software.program.first().filter(|_| container.built_here).map(Path::new);
     image::get(&engine, &container.image, own, notes).await
 }
 
-/// The broker's files and ports are this machine's.
+/// The broker uses this machine's files and ports.
 async fn is_this_machines(engine: &Docker) -> Result<(), String> {
     let info = engine.info().await.map_err(|error| docker::why(&error))?;
     let host = Owner::me().host;

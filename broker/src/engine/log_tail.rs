@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hilrig_core::secrets::Ends;
 use hilrig_core::text::{Secrets, printable};
 
-/// The most that is kept, bytes: the record wants the whole log of a usual run, and a board that
-/// connects a thousand times a second must not fill the memory.
+/// The maximum that is kept, bytes: enough for the whole log of a usual run, and bounded for a
+/// board that connects a thousand times a second.
 const KEPT: usize = 256 * 1024;
 /// A line longer than this is cut in two.
 const LINE: usize = 2048;
 
-/// Whether a line says that the broker is up.
+/// Whether a line shows that the broker is up.
 pub(crate) type Hint = Box<dyn Fn(&str) -> bool + Send>;
 
 /// The end of a log. Clones share it.
@@ -30,7 +30,7 @@ struct Tail {
 }
 
 impl LogTail {
-    /// One that looks for `hint` in every line, and keeps no secret.
+    /// A log tail that looks for `hint` in every line, and removes every secret.
     pub fn new(hint: Hint, secrets: Secrets) -> LogTail {
         LogTail(Arc::new(Mutex::new(Tail {
             lines: VecDeque::new(),
@@ -43,7 +43,7 @@ impl LogTail {
         })))
     }
 
-    /// Takes the next bytes of the log. They are not trusted: a client's id is in them.
+    /// Takes the next bytes of the log. They are not trusted: they contain a client's id.
     pub fn push(&self, bytes: &[u8]) {
         let mut tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -60,7 +60,7 @@ impl LogTail {
         }
     }
 
-    /// What is kept of it.
+    /// The part that is kept.
     pub fn text(&self) -> String {
         let tail = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::with_capacity(tail.bytes + 64);
@@ -84,19 +84,19 @@ impl LogTail {
         lines[lines.len().saturating_sub(12)..].join("\n")
     }
 
-    /// What comes now is of a broker that restarts, which has not said that it runs.
+    /// The next lines are from a broker that restarts and is not up yet.
     pub fn restarts_now(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).up = false;
     }
 
-    /// A line said that it is up.
+    /// A line showed that it is up.
     pub fn is_up(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).up
     }
 }
 
 impl Tail {
-    /// The line at hand. It may be a piece of a longer one.
+    /// The current line. It may be a piece of a longer one.
     fn shown(&self) -> String {
         printable(&self.secrets.mask_bytes(&self.partial, Ends::Cut))
     }

@@ -1,4 +1,4 @@
-//! What every start of one broker works from.
+//! The fixed settings for every start of one broker.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,10 +17,10 @@ use super::spawned::{self, Spawned};
 use crate::descriptions::{BrokerDescription, Container, EndSignal, Found};
 use crate::error::BrokerError;
 
-/// For a helper to be gone after SIGKILL.
+/// Time limit for a helper to end after SIGKILL.
 pub(super) const HELPERS_GRACE: Duration = Duration::from_secs(2);
 
-/// What does not change between two starts.
+/// Settings that do not change between two starts.
 pub(super) struct Place<'a> {
     pub software: &'a BrokerDescription,
     pub home: &'a Location,
@@ -34,7 +34,7 @@ pub(super) struct Place<'a> {
 pub(super) type Ports = BTreeMap<String, u16>;
 
 impl Place<'_> {
-    /// Where the rig reaches what listens at a port.
+    /// The address at which the rig reaches a port.
     pub(super) fn address(&self, port: u16) -> SocketAddr {
         let at = match self.order.listen {
             Ipv4Addr::UNSPECIFIED => Ipv4Addr::LOCALHOST,
@@ -51,7 +51,7 @@ impl Place<'_> {
         }
     }
 
-    /// How it runs in a container, if it does.
+    /// Its settings for a container, if it runs in one.
     pub(super) fn container(&self) -> Option<&Container> {
         match self.home {
             Location::Process => None,
@@ -85,7 +85,7 @@ impl Place<'_> {
             tracing::warn!("{} ended with {}", self.software.title, ending.words);
         }
         if let Some(mut helper) = helper {
-            // As the first process of a container it would ignore SIGTERM; it keeps nothing.
+            // As the first process of a container it would ignore SIGTERM; it has no state to save.
             helper.stop(Signal::KILL, HELPERS_GRACE, async {}).await;
         }
     }
@@ -109,7 +109,7 @@ impl Place<'_> {
     }
 }
 
-/// Arguments filled in, without those that came to nothing.
+/// The arguments after substitution, without empty ones.
 pub(super) fn fill(renderer: &Renderer, words: &[String]) -> Result<Vec<String>, BrokerError> {
     let filled = words.iter().map(|word| renderer.fill(word)).collect::<Result<Vec<_>, _>>()?;
     Ok(filled.into_iter().filter(|word| !word.is_empty()).collect())

@@ -1,4 +1,4 @@
-//! What is asked of a broker.
+//! The settings of a broker.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -9,14 +9,13 @@ use hilrig_core::certify::BrokerTls;
 use crate::login::Login;
 use crate::pki::{Material, Shown};
 
-/// What is asked of a broker.
+/// The settings of a broker.
 #[derive(Clone)]
 pub struct InstancePlan {
-    /// A folder that is not there yet, on a short path: it is made for the broker's files, and removed
-    /// when the broker has ended.
+    /// A new folder with a short path: it is created for the broker's files, and removed when the broker has ended.
     pub dir: PathBuf,
-    /// How it does TLS. What is to stand before it ([`BrokerTls::front`]) is started with it, and its
-    /// port is then the one of the broker.
+    /// Its TLS set-up. A front ([`BrokerTls::front`]) is started with it, and the front's port is then the port of
+    /// the broker.
     pub tls: BrokerTls,
     /// The certificates for that.
     pub material: Material,
@@ -29,6 +28,6 @@ pub struct InstancePlan {
     pub listen: Ipv4Addr,
     /// Its port for MQTT over TLS, or any free one.
     pub port: Option<u16>,
-    /// For it to answer.
+    /// Deadline for its answer.
     pub deadline: Duration,
 }

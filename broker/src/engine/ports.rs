@@ -5,12 +5,12 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-/// Below the ports that Linux hands out for outgoing connections (32768 and up), so that a port that
-/// is free now is not somebody's outgoing connection a moment later.
+/// Below the ports that Linux uses for outgoing connections (32768 and up), so that a port that is free now does not
+/// become the port of an outgoing connection a moment later.
 const RANGE: std::ops::Range<u16> = 14000..20000;
 
-/// Ports of 127.0.0.1 that are free at this moment, each once. The start depends on `run` alone: runs
-/// at the same time look in different places, and nothing random is added to a run.
+/// Ports of 127.0.0.1 that are free at this moment, each once. The start depends on `run` alone: runs at the same
+/// time search different ranges, and nothing random is added to a run.
 pub(crate) fn free(run: &str) -> impl Iterator<Item = u16> + use<> {
     let count = u64::from(RANGE.end - RANGE.start);
     let mut hasher = DefaultHasher::new();
@@ -21,7 +21,7 @@ pub(crate) fn free(run: &str) -> impl Iterator<Item = u16> + use<> {
         .filter(|port| taken(*port).is_none())
 }
 
-/// What is found on a port of 127.0.0.1 that cannot be listened at; `None` if it can.
+/// Why a port of 127.0.0.1 cannot be used to listen; `None` if it can.
 pub(crate) fn taken(port: u16) -> Option<String> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let error = TcpListener::bind(address).err()?;

@@ -1,9 +1,7 @@
-//! The proof that a broker of a case is ready: a CONNACK over TLS, with the very certificate that it was
-//! given.
+//! The check that a broker of a case is ready: a CONNACK over TLS, with exactly the certificate that it was given.
 //!
-//! The certificate is compared byte by byte, not built a path for: the cases' certificates are also such as
-//! no careful client takes (another CA, another name, SHA-1), and a path would not show that the
-//! broker took up the new one.
+//! The certificate is compared byte by byte; no path is built. Some cases have certificates that a strict client
+//! rejects (another CA, another name, SHA-1), and a path would not show that the broker loaded the new one.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,14 +18,14 @@ use crate::tls::connack::answer_over_tls;
 use crate::tls::front::MQTT;
 use crate::tls::verifier::CertificateJudge;
 
-/// What came instead of a CONNACK.
+/// The reason why there is no CONNACK.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NotYet {
-    /// Nobody listens.
+    /// No process listens.
     Refused,
-    /// It took the connection and closed it.
+    /// It accepted the connection and closed it.
     Closed,
-    /// What came is no TLS.
+    /// The answer is not TLS.
     NoTls(String),
     /// It shows another certificate.
     OtherCertificate,
@@ -35,7 +33,7 @@ pub(super) enum NotYet {
     Other(String),
 }
 
-/// Asks a broker.
+/// Connects to a broker for the check.
 pub(super) struct Prover {
     address: SocketAddr,
     name: String,
@@ -65,12 +63,12 @@ impl Prover {
         Prover { address, name: self.name.clone(), tls: Arc::new(tls), login: self.login.clone() }
     }
 
-    /// What verifies the broker.
+    /// The verifier of the broker's certificate.
     pub fn tls(&self) -> Arc<ClientConfig> {
         self.tls.clone()
     }
 
-    /// Asks once. Has no deadline of its own.
+    /// Tries once. Has no deadline of its own.
     pub async fn ask(&self) -> Result<(), NotYet> {
         let tls = self.tls.clone();
         let answer = answer_over_tls(self.address, &self.name, tls, self.login.as_ref()).await;
@@ -84,7 +82,7 @@ impl Prover {
     }
 }
 
-/// A client that takes the certificates of the order and shows the one of a board where one is wanted.
+/// A client that accepts the certificates of the order and sends a board's certificate if one is requested.
 fn given(order: &InstancePlan) -> Result<ClientConfig, Error> {
     let material = &order.material;
     let shown = [Some(&material.shown), material.second.as_ref()];

@@ -1,4 +1,4 @@
-//! Fills in what a description leaves open.
+//! Fills in the placeholders of a description.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use super::plan::InstancePlan;
 use crate::descriptions::{BrokerDescription, FORBIDDEN, Found};
 use crate::error::BrokerError;
 
-/// Names of the files that every broker is given.
+/// Names of the files that every broker gets.
 pub(super) const CERTIFICATE: &str = "certificate.pem";
 pub(super) const KEY: &str = "key.pem";
 pub(super) const BUNDLE: &str = "bundle.pem";
@@ -22,7 +22,7 @@ pub(super) const CLIENT_CA: &str = "client-ca.pem";
 pub(super) const IMPOSTOR_CERTIFICATE: &str = "impostor.pem";
 pub(super) const IMPOSTOR_KEY: &str = "impostor-key.pem";
 
-/// Fills in templates with what is known of one start.
+/// Fills in templates with the values of one start.
 pub(super) struct Renderer {
     environment: Environment<'static>,
     context: Value,
@@ -86,7 +86,7 @@ impl Renderer {
     }
 }
 
-/// The path, if no configuration's syntax can stumble over it.
+/// The path, if it is valid in the syntax of every broker's configuration.
 fn plain(dir: &Path) -> Result<String, BrokerError> {
     let text = dir
         .to_str()

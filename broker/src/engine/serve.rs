@@ -1,4 +1,4 @@
-//! Keeps a broker from its start to its end.
+//! Runs a broker from its start to its end.
 
 use std::time::Instant;
 
@@ -19,7 +19,7 @@ use crate::docker;
 use crate::error::BrokerError;
 use crate::tls::front::Front;
 
-/// So many sets of free ports are tried when somebody else is quicker.
+/// So many sets of free ports are tried if another process takes one first.
 const TRIES: usize = 5;
 
 /// How a broker that was ready ended.
@@ -29,14 +29,14 @@ enum End {
     Gone(String),
 }
 
-/// The rig's own TLS servers before a broker: what the set-up asks for, and the impostor.
+/// The rig's own TLS servers before a broker: the set-up's front, and the impostor.
 struct Fronts {
     asked_for: Option<Front>,
     impostor: Option<Front>,
 }
 
-/// Keeps a broker until its end. One that is to be restarted comes back where it was. Returns what
-/// was found if it ended by itself.
+/// Runs a broker until its end. A broker that is restarted gets the same ports again. Returns the
+/// reason if it ended by itself.
 pub(super) async fn keep(
     software: &BrokerDescription,
     home: &Location,
@@ -108,7 +108,7 @@ impl Place<'_> {
         }
     }
 
-    /// With ports that nobody else takes in between.
+    /// With ports that no other process takes in the meantime.
     async fn first_start(
         &self,
         desk: &Desk,
@@ -149,7 +149,7 @@ impl Place<'_> {
         }
     }
 
-    /// Opens the TLS fronts that the plan asks for, and proves them as the broker itself.
+    /// Opens the TLS fronts of the plan, and checks them like the broker itself.
     async fn fronts(&self, ports: &Ports) -> Result<Fronts, BrokerError> {
         const WHAT: &str = "start the TLS front of the broker";
         let InstancePlan { tls, material, listen, .. } = self.order;
@@ -203,7 +203,7 @@ impl Place<'_> {
     }
 }
 
-/// Its log says that a port was in use. Every broker's system says it in one of these words.
+/// Its log reports that a port was in use. Every broker's system uses one of these words.
 fn address_in_use(log: &str) -> bool {
     let log = log.to_ascii_lowercase();
     ["address already in use", "address in use", "eaddrinuse"]

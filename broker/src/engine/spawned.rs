@@ -1,5 +1,5 @@
-//! A broker's program that runs, as a process or in a container: the same arguments, environment, files
-//! and ports, the same log, the same end.
+//! A broker's program that runs, as a process or in a container: with the same arguments, environment, files, ports
+//! and log, and the same way to stop it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(super) enum Spawned {
     In(Contained),
 }
 
-/// How a program ended that was asked to.
+/// How a program ended after a stop request.
 pub(super) struct Ending {
     /// None if a signal ended it.
     pub code: Option<i32>,
@@ -33,7 +33,7 @@ pub(super) struct Ending {
 }
 
 impl Spawned {
-    /// Starts it; its output goes to `log`. The error says what came instead.
+    /// Starts it; its output goes to `log`. The error is the reason.
     pub async fn start(
         launch: &Launch<'_>,
         place: &Place,
@@ -68,7 +68,7 @@ impl Spawned {
         }
     }
 
-    /// Where its files are, seen from here.
+    /// The path of its files on this machine.
     pub fn root(&self) -> Option<PathBuf> {
         match self {
             Spawned::Here(_) => Some("/".into()),
@@ -79,7 +79,7 @@ impl Spawned {
         }
     }
 
-    /// Reads its log until a line says that it is up. The error says what came instead.
+    /// Reads its log until a line shows that it is up. The error is the reason why none came.
     pub async fn up(&mut self) -> Result<(), String> {
         match self {
             Spawned::Here(running) => running.up().await,
@@ -87,7 +87,7 @@ impl Spawned {
         }
     }
 
-    /// Goes on reading its log until it ends, and says how it did.
+    /// Continues to read its log until it ends, and returns how it ended.
     pub async fn ended(&mut self) -> String {
         match self {
             Spawned::Here(running) => running.ended().await,
@@ -95,8 +95,8 @@ impl Spawned {
         }
     }
 
-    /// Asks it to end with `signal`, does `wake`, and kills it if it has not ended within `grace`. Tells how it
-    /// ended when asked. Nothing of it is left.
+    /// Sends `signal`, calls `wake`, and kills it if it has not ended within `grace`. Returns how it ended after the
+    /// signal. Nothing of it remains.
     pub async fn stop(
         &mut self,
         signal: Signal,

@@ -1,4 +1,4 @@
-//! Starts a broker from the files that are there, up to its answer.
+//! Starts a broker from its written files and waits for its answer.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -14,14 +14,14 @@ use super::proof::{NotYet, Prover};
 use super::spawned::Spawned;
 use crate::error::BrokerError;
 
-/// Between two questions to a port: nothing reports when one opens.
+/// Time between two polls of a port: there is no notification when one opens.
 const BETWEEN: Duration = Duration::from_millis(50);
-/// A broker that says that it is up, and then closes every connection or answers otherwise than it
-/// should for so long, stays so.
+/// A broker that reports that it is up, and then closes every connection or gives a wrong answer
+/// for this long, is not going to recover.
 const TO_SETTLE: Duration = Duration::from_secs(5);
 
 impl Place<'_> {
-    /// Starts it at these ports, from the files that are there, and returns when it answered.
+    /// Starts it at these ports, from its written files, and returns when it has answered.
     pub(super) async fn start(
         &self,
         ports: &Ports,
@@ -128,7 +128,7 @@ impl Place<'_> {
                 Ok(Err(found)) => found,
                 Err(_) => NotYet::Other("nothing came".into()),
             };
-            // It would not be asked again in time.
+            // There is no time for another try.
             let over = Instant::now() + BETWEEN >= deadline;
             let stays = match found {
                 NotYet::Refused => false,

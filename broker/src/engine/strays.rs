@@ -1,8 +1,8 @@
-//! Processes that a broker started and left: some put themselves into a session of their own, where
-//! no signal to the broker or to its group reaches them, and a broker that is started by a script can be one itself.
+//! Processes that a broker started and left: some start a session of their own, where no signal to the broker or to
+//! its group reaches them. A broker that is started by a script can be one itself.
 //!
-//! Each broker has the folder of its files in its environment, and so has what it starts. Nobody else's processes
-//! have that. What clears its environment is found as a descendant while the broker lives.
+//! Each broker has the path of its folder in its environment, and its children inherit it. No other process has it. A
+//! process that clears its environment is found as a descendant while the broker lives.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -13,19 +13,19 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
-/// The environment variable that holds the folder.
+/// The environment variable with the folder.
 pub(crate) const MARK: &str = "HILRIG_BROKER_DIR";
 
-/// For a process to be gone after SIGKILL.
+/// Time limit for a process to end after SIGKILL.
 const TO_GO: Duration = Duration::from_secs(5);
-/// What is ended may have started something meanwhile; it is looked so many times.
+/// A process may start another one before it ends; the search is repeated so many times.
 const ROUNDS: usize = 5;
 
-/// Processes that come from one another, each as itself: a descriptor does not become another process's.
+/// A process and its descendants, each by a descriptor: a descriptor never refers to another process.
 pub(crate) struct Descendants(Vec<OwnedFd>);
 
 impl Descendants {
-    /// What `ancestor` started and what that started, as far as it is there now.
+    /// The current descendants of `ancestor`.
     pub fn of(ancestor: Pid) -> Descendants {
         let parents: Vec<(Pid, i32)> =
             processes().filter_map(|pid| Some((pid, parent(pid)?))).collect();
@@ -43,13 +43,13 @@ impl Descendants {
         let opened = family.into_iter().skip(1).filter_map(|pid| {
             let pid = Pid::from_raw(pid)?;
             let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
-            // Since it was looked at, the number can have become somebody else's.
+            // The pid may belong to another process by now.
             parent(pid).is_some().then_some(process)
         });
         Descendants(opened.collect())
     }
 
-    /// Ends those that are still there.
+    /// Kills those that still run.
     pub fn end(self) {
         self.0.iter().for_each(kill);
     }
@@ -68,7 +68,7 @@ fn kill(process: &OwnedFd) {
     }
 }
 
-/// Ends every process that has this folder, or one below it, for its mark, and waits for that.
+/// Kills every process that has this folder, or one below it, as its mark, and waits for its end.
 pub(crate) fn end(dir: &Path) {
     for _ in 0..ROUNDS {
         let found = find(dir);
@@ -76,7 +76,7 @@ pub(crate) fn end(dir: &Path) {
             return;
         }
         for pid in found {
-            // The process, whatever becomes of its number.
+            // A descriptor of the process, because the pid may be reused.
             let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { continue };
             if !is_marked(pid, dir) {
                 continue;
@@ -87,19 +87,19 @@ pub(crate) fn end(dir: &Path) {
     tracing::warn!("processes of the broker in {} are left", dir.display());
 }
 
-/// Pids of the processes with this mark. Of other users' processes nothing can be read.
+/// Pids of the processes with this mark. Other users' processes cannot be read.
 fn find(dir: &Path) -> Vec<Pid> {
     processes().filter(|pid| is_marked(*pid, dir)).collect()
 }
 
-/// All that can be seen.
+/// All visible processes.
 fn processes() -> impl Iterator<Item = Pid> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
 }
 
 fn is_marked(pid: Pid, dir: &Path) -> bool {
-    // A zombie's is empty.
+    // A zombie's environment is empty.
     let environment = fs::read(PathBuf::from(format!("/proc/{}/environ", pid.as_raw_nonzero())));
     let environment = environment.unwrap_or_default();
     environment.split(|byte| *byte == 0).any(|entry| {
@@ -115,7 +115,7 @@ pub(crate) fn sleeper(mark: &Path) -> std::process::Child {
     let child = sleep.arg("60").env(MARK, mark).stdin(std::process::Stdio::null()).spawn();
     let child = child.unwrap();
     let pid = Pid::from_child(&child);
-    // Where the system forks by vfork(2), it returns a moment before the environment can be read.
+    // Where the system forks by vfork(2), it returns shortly before the environment can be read.
     while !is_marked(pid, mark) {
         std::thread::yield_now();
     }

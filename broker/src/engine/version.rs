@@ -1,4 +1,4 @@
-//! Reads which version of a broker and of its TLS library runs.
+//! Reads the version of a running broker and of its TLS library.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,9 +15,9 @@ use super::spawned::Spawned;
 use crate::descriptions::Reading;
 use crate::environment;
 
-/// For a program to print its version: a JVM takes half a second.
+/// Deadline for a program to print its version: a JVM takes half a second.
 const TO_TELL: Duration = Duration::from_secs(20);
-/// A file with a version in it is not larger, bytes.
+/// The maximum size of a file with a version in it, bytes.
 const LARGEST: u64 = 256 << 20;
 
 impl Reading {
@@ -64,13 +64,13 @@ impl Reading {
     }
 }
 
-/// A file of the broker's, as it is seen from here.
+/// A path of the broker's, as seen from this machine.
 fn seen(running: &Spawned, file: &Path) -> Option<PathBuf> {
     Some(running.root()?.join(file.strip_prefix("/").unwrap_or(file)))
 }
 
 fn in_file(file: &Path, pattern: &regex::bytes::Regex) -> Option<String> {
-    // An image is anybody's: what is no file could keep the reader waiting.
+    // An image is not trusted: a path that is not a regular file could block the reader.
     let meta = file.metadata().ok()?;
     if !meta.is_file() || meta.len() > LARGEST {
         return None;

@@ -17,10 +17,10 @@ use super::{Issued, Made, Pki, PkiError, keys};
 /// A CA: its certificate and its key.
 pub(super) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-/// The name that [`Identity::OtherName`] is for. `.test` is nobody's (RFC 6761).
+/// The name for [`Identity::OtherName`]. `.test` is reserved (RFC 6761).
 const OTHER_NAME: &str = "other.hilrig.test";
-/// What makes an intermediate of [`Identity::LongChain`] long: a Netscape comment, which everybody knows
-/// and nobody heeds.
+/// The extension that makes an intermediate of [`Identity::LongChain`] long: a Netscape comment, which every
+/// implementation knows and ignores.
 const COMMENT: &[u64] = &[2, 16, 840, 1, 113_730, 1, 13];
 /// Length of that comment, bytes.
 const COMMENT_LENGTH: usize = 600;
@@ -135,8 +135,8 @@ impl Pki {
         self.rsa_authority(&self.rsa_root)
     }
 
-    /// Both RSA roots have the same subject and differ in their key alone, so that only a board that
-    /// does check the signature tells them apart.
+    /// Both RSA roots have the same subject and differ only in their key, so that only a board that verifies the
+    /// signature can distinguish them.
     fn rsa_authority<'a>(&self, made: &'a Made<Authority>) -> Result<&'a Authority, PkiError> {
         made.get(|| self.authority("hilrig RSA root of one run", keys::rsa(2048)?, None, 0))
     }
@@ -210,8 +210,7 @@ impl Pki {
         Ok(params)
     }
 
-    /// A leaf that is signed over SHA-1: rcgen has a self-signed one made, and OpenSSL has the root sign
-    /// it anew.
+    /// A leaf that is signed over SHA-1: rcgen makes a self-signed one, and OpenSSL signs it again with the root.
     fn over_sha1(&self, key: &KeyPair, root: &Authority) -> Result<Issued, PkiError> {
         const WHAT: &str = "a certificate signed over SHA-1";
         let folder = self.dir.join("sha1");
@@ -225,7 +224,7 @@ impl Pki {
         let ca = file("root.pem", root.pem())?;
         let signed = keys::openssl(
             WHAT,
-            // The key comes on standard input: it is on no disk.
+            // The key goes through standard input, so it is never on a disk.
             &[
                 "x509",
                 "-in",
@@ -281,7 +280,7 @@ fn serial() -> Result<rcgen::SerialNumber, PkiError> {
     Ok(number.to_vec().into())
 }
 
-/// An IA5String of so many letters, as DER.
+/// An IA5String with this many letters, as DER.
 fn ia5(length: usize) -> Vec<u8> {
     let [high, low] = (length as u16).to_be_bytes();
     let mut der = vec![0x16, 0x82, high, low];

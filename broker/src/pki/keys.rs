@@ -40,7 +40,7 @@ pub(super) fn openssl(
             ),
             _ => fault(format!("`openssl` cannot be run: {error}")),
         })?;
-    // It may end before it has read everything; then it says why.
+    // It may end before it has read everything; then it prints why.
     if let Some(mut stdin) = child.stdin.take() {
         let _ = stdin.write_all(input.as_bytes());
     }

@@ -9,11 +9,11 @@ use super::{Issued, Pki, PkiError, pem};
 /// The certificates of one set-up.
 #[derive(Clone)]
 pub struct Material {
-    /// What the broker shows.
+    /// The broker's certificate.
     pub shown: Shown,
-    /// What it shows besides, at the same port.
+    /// A second certificate at the same port.
     pub second: Option<Shown>,
-    /// Of clients, which only a broker needs that asks for them.
+    /// Client certificates, only for a broker that requires them.
     pub client: Option<ClientMaterial>,
     /// A certificate is signed over SHA-1: some TLS libraries load it only if configured to.
     pub sha1: bool,
@@ -24,7 +24,7 @@ pub struct Material {
 pub struct ClientMaterial {
     /// The CA of client certificates, PEM.
     pub ca_pem: String,
-    /// A client certificate with its key, which the proof uses where one is asked for.
+    /// A client certificate with its key, which the readiness check uses if the broker requires one.
     pub client: Shown,
 }
 
@@ -42,7 +42,7 @@ pub struct Shown {
 }
 
 impl Material {
-    /// What a case needs. Blocks while certificates are made that were not asked for before.
+    /// The certificates of a case. Blocks while certificates are made that were not requested before.
     ///
     /// # Errors
     /// As of [`Pki::issued`].

@@ -1,8 +1,8 @@
 //! The certificates of the certification's cases: for each [`Identity`] a chain and a key, for the
 //! broker's name.
 //!
-//! One run has one PKI. Each identity is made when it is first asked for: RSA keys cost time. Not all
-//! come from one root, because what a root is made of is part of what a case shows:
+//! One run has one PKI. Each identity is made at its first use, because RSA keys take time. There is more than one
+//! root, because the kind of root is part of what a case tests:
 //!
 //! | Root | Identities |
 //! | --- | --- |
@@ -13,8 +13,8 @@
 //! [`Identity::OtherCa`] comes from a further RSA root of the same name, which no board trusts.
 //! [`Issued::root`] is the one that a board trusts.
 //!
-//! All certificates of a run, the roots too, have the same first and last moment, so that a board's
-//! clock decides alone whether they are valid.
+//! All certificates of a run, the roots too, have the same validity period, so that only a board's
+//! clock decides whether they are valid.
 
 mod issue;
 mod keys;
@@ -43,16 +43,17 @@ use crate::pki::run_certificates::Validity;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot make {what}: {found}")]
 pub struct PkiError {
-    /// What was to be made.
+    /// The certificate or key that was to be made.
     what: &'static str,
-    /// What came instead.
+    /// The reason.
     found: String,
 }
 
-/// The certificates of a run's cases. Any thread may ask; two that ask for the same wait for one.
+/// The certificates of a run's cases. Any thread may request one; two requests for the same one wait for the same
+/// result.
 pub struct Pki {
     name: String,
-    /// For what the `openssl` program reads.
+    /// The folder for the input files of the `openssl` program.
     dir: PathBuf,
     not_before: OffsetDateTime,
     not_after: OffsetDateTime,
@@ -63,7 +64,7 @@ pub struct Pki {
     first: Made<Authority>,
     second: Made<Authority>,
     client_ca: Made<Authority>,
-    /// Of every RSA-2048 leaf: what differs between them is what is signed, not the key.
+    /// The key of every RSA-2048 leaf: the leaves differ in what is signed, not in the key.
     leaf_key: Made<KeyPair>,
     issued: BTreeMap<Identity, Made<Issued>>,
     client: Made<Issued>,
@@ -136,19 +137,19 @@ impl<T> Made<T> {
 }
 
 impl Pki {
-    /// The PKI of a run for the broker's DNS name `name`. Makes nothing yet. `dir` is a folder for this
-    /// user alone ([`RunDir::path`](crate::RunDir::path)); no key is written to it.
+    /// The PKI of a run for the broker's DNS name `name`. Makes no certificate yet. `dir` is a folder with access for
+    /// this user only ([`RunDir::path`](crate::RunDir::path)); no key is written to it.
     pub fn new(name: impl Into<String>, dir: impl Into<PathBuf>) -> Pki {
         Pki::lasting(name, dir, std::time::Duration::ZERO)
     }
 
-    /// The same for a run that takes so long.
+    /// The same for a run of this length.
     pub fn lasting(
         name: impl Into<String>,
         dir: impl Into<PathBuf>,
         longest: std::time::Duration,
     ) -> Pki {
-        // To the second, as certificates have it.
+        // In whole seconds, as in certificates.
         let now =
             OffsetDateTime::now_utc().replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let validity = Validity::of(now, longest);
@@ -175,12 +176,12 @@ impl Pki {
         &self.name
     }
 
-    /// The first moment at which the certificates are valid.
+    /// The first moment of the validity period.
     pub fn not_before(&self) -> OffsetDateTime {
         self.not_before
     }
 
-    /// The last.
+    /// The last moment.
     pub fn not_after(&self) -> OffsetDateTime {
         self.not_after
     }
@@ -219,7 +220,7 @@ impl Pki {
         Ok(self.client_authority()?.der())
     }
 
-    /// Makes all that `identities` ask for, on two threads. Blocks; for a thread beside the boards' boot.
+    /// Makes all of `identities`, on two threads. Blocks; for a thread that runs during the boards' boot.
     ///
     /// # Errors
     /// As [`issued`](Pki::issued); the first one.

@@ -1,8 +1,8 @@
 //! The certificates of a run.
 //!
-//! Keys are EC P-256 and signatures ECDSA with SHA-256, for the CAs and for the leaves: rcgen on ring
-//! makes them in a millisecond, and a BearSSL client with the full profile knows them. (Brokers in the
-//! field mostly have RSA-2048, which ring cannot generate; it needs another key source.)
+//! Keys are EC P-256 and signatures ECDSA with SHA-256, for the CAs and for the leaves: rcgen on ring makes them in a
+//! millisecond, and a BearSSL client with the full profile supports them. (Brokers in the field mostly have RSA-2048,
+//! which ring cannot generate; it needs another key source.)
 //!
 //! A certificate is valid from a day ago, for a board whose clock is slow, to two days after the longest time that
 //! the run may take: a key that leaks is soon worth nothing.
@@ -16,8 +16,8 @@ use time::{Duration, OffsetDateTime};
 
 use super::Shown;
 
-/// What a board meets at the broker, for records: the lowest TLS version that the listeners take, and
-/// the keys of the certificates.
+/// What a board meets at the broker, for records: the lowest TLS version that the listeners accept, and the keys of
+/// the certificates.
 const PROFILE: &str = "TLS 1.2 or later, EC P-256";
 
 /// The certificates of a run: the CA that boards trust, the broker's leaf, and the leaf
@@ -30,7 +30,7 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// New certificates for the DNS name `name`, which `localhost` and 127.0.0.1 go with.
+    /// New certificates for the DNS name `name`, `localhost` and 127.0.0.1.
     ///
     /// # Errors
     /// If `name` is no DNS name, or if the system has no random numbers.
@@ -38,15 +38,15 @@ impl Certificates {
         Certificates::lasting(name, std::time::Duration::ZERO)
     }
 
-    /// The same for a run that takes so long.
+    /// The same for a run of this length.
     ///
     /// # Errors
     /// As of [`new`](Certificates::new).
     pub fn lasting(name: &str, longest: std::time::Duration) -> Result<Certificates, rcgen::Error> {
         let now = Validity::of(OffsetDateTime::now_utc(), longest);
         let ca = authority(now)?;
-        // The other CA has the same subject and differs in its key alone, so that only a board that
-        // does check the signature refuses what it signed.
+        // The other CA has the same subject and differs only in its key, so that only a board that
+        // verifies the signature refuses its certificate.
         let other = authority(now)?;
         Ok(Certificates {
             leaf: leaf(name, now, &ca)?,
@@ -135,10 +135,10 @@ pub(crate) struct Validity {
 }
 
 impl Validity {
-    /// The longest run that is taken into account: no run is longer, and no date leaves the range of a board's clock.
+    /// The longest run that is supported: no run is longer, and no date leaves the range of a board's clock.
     const LONGEST: Duration = Duration::days(3650);
 
-    /// Of a run that begins now and takes so long.
+    /// For a run of this length that begins now.
     pub fn of(now: OffsetDateTime, longest: std::time::Duration) -> Validity {
         let longest =
             Duration::try_from(longest).unwrap_or(Validity::LONGEST).min(Validity::LONGEST);

@@ -1,4 +1,4 @@
-//! The proof that a broker is ready: a CONNACK over verified TLS. An open port or a log line is none.
+//! The check that a broker is ready: a CONNACK over verified TLS. An open port or a log line is not enough.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::login::Login;
 
-/// What a broker answered.
+/// A broker's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answered {
     /// Return code of the CONNACK (MQTT 3.1.1, 3.2.2.3): 0 accepted, 5 not authorised.
@@ -40,7 +40,7 @@ pub fn client_tls(ca: &CertificateDer<'static>) -> Result<Arc<ClientConfig>, rus
 /// disconnects. Has no deadline of its own.
 ///
 /// # Errors
-/// Whatever TCP, TLS and the certificate's check bring up; [`io::ErrorKind::InvalidData`] for an
+/// Any error of TCP, TLS or the check of the certificate; [`io::ErrorKind::InvalidData`] for an
 /// answer that is no CONNACK.
 pub async fn answer_over_tls(
     address: SocketAddr,
@@ -50,12 +50,12 @@ pub async fn answer_over_tls(
 ) -> io::Result<Answered> {
     let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
     let tcp = TcpStream::connect(address).await?;
-    // Or the CONNECT waits 40 ms for the acknowledgement of the handshake's last flight.
+    // Otherwise the CONNECT waits 40 ms for the acknowledgement of the handshake's last flight.
     tcp.set_nodelay(true)?;
     let mut stream = TlsConnector::from(tls).connect(name, tcp).await?;
     let code = exchange(&mut stream, "hilrig-ready", login).await?;
     let tls = stream.get_ref().1.protocol_version();
-    // The answer is what counts; a broker that refused may have closed already.
+    // The answer counts; a broker that refused may have closed already.
     let _ = stream.shutdown().await;
     Ok(Answered { code, tls: tls.map(|v| format!("{v:?}")).unwrap_or_default() })
 }

@@ -1,6 +1,6 @@
-//! A TLS front before a broker, which asks for more than the broker, as a load balancer would: a TLS server of
-//! the rig's own (rustls) that shows the broker's certificate, takes the connection, and passes what is
-//! in it on to the broker over TLS.
+//! A TLS front before a broker, with stricter requirements than the broker, like a load balancer: a TLS server of the
+//! rig's own (rustls) that presents the broker's certificate, accepts the connection, and forwards its data to the
+//! broker over TLS.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,9 +23,9 @@ use crate::pki::Shown;
 
 /// The protocol that is registered for MQTT (IANA, TLS ALPN Protocol IDs).
 pub(crate) const MQTT: &[u8] = b"mqtt";
-/// So many connections at once; the next waits until one is over.
+/// So many connections at once; the next one waits until one ends.
 const AT_ONCE: usize = 256;
-/// For a handshake; a board's take a few seconds where the machine is busy.
+/// Deadline for a handshake; a board's takes a few seconds on a busy machine.
 const TO_SHAKE_HANDS: Duration = Duration::from_secs(60);
 
 /// Alerts (RFC 8446, 6.2).
@@ -38,7 +38,7 @@ pub(crate) struct Front {
     _connections: JoinSet<()>,
 }
 
-/// What a front works from.
+/// The settings of a front.
 struct Work {
     kind: Kind,
     tls: Arc<ServerConfig>,
@@ -67,7 +67,7 @@ impl Front {
         Ok(Front { port, _connections: connections })
     }
 
-    /// The port that it listens at.
+    /// The port on which it listens.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -124,7 +124,7 @@ async fn carry(mut tcp: TcpStream, work: &Work) -> io::Result<()> {
     let mut stream = match shaking.await.map_err(|_| io::ErrorKind::TimedOut)?? {
         Ok(stream) => stream,
         Err(alert) => {
-            // A record of type alert, TLS 1.2, two bytes: fatal, and which.
+            // A record of type alert, TLS 1.2, two bytes: fatal, and the alert's number.
             tcp.write_all(&[21, 3, 3, 0, 2, 2, alert]).await?;
             return tcp.shutdown().await;
         }
@@ -136,7 +136,7 @@ async fn carry(mut tcp: TcpStream, work: &Work) -> io::Result<()> {
     copy_bidirectional(&mut stream, &mut behind).await.map(drop)
 }
 
-/// The alert for a client that is not let in.
+/// The alert for a client that is refused.
 fn refuses(kind: Kind, hello: &ClientHello<'_>, name: &str) -> Option<u8> {
     match kind {
         Kind::Plain => None,

@@ -1,5 +1,5 @@
-//! A check of a server's certificates by a function. That the server has the key to its certificate is
-//! always checked, as rustls does it.
+//! A check of a server's certificates by a function. rustls always checks that the server has the key of its
+//! certificate.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct Presented<'a> {
 
 type Judge = dyn Fn(&Presented<'_>) -> Result<(), Error> + Send + Sync;
 
-/// Accepts the certificates that a function accepts. The name that the client asks for does not count.
+/// Accepts the certificates that a function accepts. The requested name does not count.
 pub struct CertificateJudge {
     judge: Box<Judge>,
     sha1: bool,
@@ -41,8 +41,8 @@ impl CertificateJudge {
         CertificateJudge { judge: Box::new(judge), sha1: false, provider }
     }
 
-    /// Offers RSA with SHA-1 too, as the last signature scheme: some brokers present a certificate over
-    /// SHA-1 only to a client that offers it. A handshake that is signed with it is still refused.
+    /// Offers RSA with SHA-1 too, as the last signature scheme: some brokers present a certificate over SHA-1 only to
+    /// a client that offers it. A handshake with such a signature is still refused.
     #[must_use]
     pub fn offering_sha1(mut self, sha1: bool) -> CertificateJudge {
         self.sha1 = sha1;

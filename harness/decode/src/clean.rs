@@ -28,7 +28,7 @@ static PREFIX: LazyLock<Regex> = LazyLock::new(|| {
     // C's `ctime` has the year after the time.
     let c = format!(r"(?:{day} +)?{month} +\d{{1,2}} {clock}{zone} \d{{4}}\b");
     pattern(&format!(
-        r"^(?:\[[ 0-9.:,/TZ+-]*\d[ 0-9.:,/TZ+-]*\]|\[?(?:{c}|{date}{time})\]?|\d{{1,5}}[.|] )\s*(?:->\s*|>\s+|\|\s*)?"
+        r"^(?:\[[ 0-9.:,/TZ+-]*\d[ 0-9.:,/TZ+-]*\]|\[?(?:{c}|{date}{time})\]?|\d{{1,5}}(?:[.|] |\|$))\s*(?:->\s*|>\s+|\|\s*)?"
     ))
 });
 
@@ -71,7 +71,14 @@ pub fn text_and_remark(line: &[u8]) -> (String, bool) {
     if let Some(remark) = remark {
         text.truncate(remark);
     }
-    text.truncate(shown::without_end(&text).len());
+    let mut end = shown::without_end(&text).len();
+    if text[end..].starts_with('|') {
+        // `3| ` is the number of a blank line: its sign shows that it is no text.
+        let number = without_prefixes(&text[..end]);
+        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+        end += usize::from(digits && matches!(number.len(), 1..=5));
+    }
+    text.truncate(end);
     (text, remark.is_some())
 }
 
@@ -273,6 +280,10 @@ mod tests {
         ] {
             assert_eq!(clean(line.as_bytes()), ">>>stack>>>", "{line}");
         }
+        for blank in ["3| ", "12|", "> 3| ", "3| |", "3| \\r\\n"] {
+            assert_eq!(clean(blank.as_bytes()), "", "{blank}");
+        }
+        assert_eq!((clean(b"3").as_str(), clean(b"free 3|").as_str()), ("3", "free 3"));
         assert_eq!(clean(b"&lt;&lt;&lt;stack&lt;&lt;&lt;"), "<<<stack<<<");
         assert_eq!(clean("epc1=0\u{d7}4000e1b2".as_bytes()), "epc1=0x4000e1b2");
         assert_eq!(clean("panic\u{2019}ed".as_bytes()), "panic'ed");

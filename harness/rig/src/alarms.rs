@@ -1,5 +1,5 @@
-//! The crashes in one board's log: what is known of them at once, so that no wait goes on in vain, and
-//! what is to be told of them once their dumps are complete.
+//! The crashes in one board's log. An alarm ends every wait as soon as a crash begins; the crash is reported when its
+//! dump is complete.
 
 use std::collections::VecDeque;
 
@@ -8,55 +8,55 @@ use hilrig_decode::{Finding, Kind};
 
 use crate::watch::Hit;
 
-/// Crashes of a board that are told with their frames; more are counted. A board that crashes at
-/// each boot does so thousands of times in a night.
+/// Crashes of a board that are reported with their frames; more are only counted. A board that
+/// crashes at each boot does so thousands of times in a night.
 pub const MOST_TOLD: usize = 20;
 
-/// Starts of a board that are told; a boot loop has thousands.
+/// Starts of a board that are reported; a boot loop has thousands.
 const MOST_STARTS: usize = 20;
 
-/// What a wait cannot outlast.
+/// An event that ends every wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Alarm {
     /// Line of the boot log, counted from 1.
     pub line: u64,
-    /// What is known of it so far, in words.
+    /// What is known so far, as text.
     pub words: String,
-    /// It is no crash: the chip stays in its serial loader.
+    /// Not a crash: the chip stays in its serial loader.
     pub in_loader: bool,
 }
 
-/// What the log has told of crashes. Bounded, however many there are.
+/// The crashes in the log. Memory use is bounded.
 #[derive(Default)]
 pub struct Alarms {
-    /// The first ones of all.
+    /// The first alarms.
     first: Vec<Alarm>,
     last: Option<Alarm>,
     count: u64,
-    /// Crashes, without judgements on several.
+    /// Number of crashes, without findings about several crashes.
     crashes: u64,
-    /// Complete, and still to be told.
+    /// Complete crashes, not reported yet.
     waiting: VecDeque<Finding>,
     told: usize,
-    /// Starts of the chip that are still to be told.
+    /// Starts of the chip, not reported yet.
     starts: VecDeque<ChipStart>,
-    /// Those that were noted for it so far.
+    /// Number of starts noted for a report so far.
     started: usize,
-    /// The chip started into its loader, and not elsewhere since.
+    /// The last start of the chip was into its loader.
     in_loader: bool,
-    /// The crash whose dump was coming when it raised its alarm.
+    /// Line of the crash whose dump was incomplete when the alarm was raised.
     opened: Option<u64>,
-    /// Up to this line, what ran was not the firmware under test.
+    /// Lines up to this one are not from the firmware under test.
     forgotten: u64,
 }
 
 impl Alarms {
-    /// Alarms so far.
+    /// Number of alarms so far.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// Alarms up to this line, as far as they are kept.
+    /// Number of alarms up to this line, as far as they are kept.
     pub fn before(&self, line: u64) -> u64 {
         match self.last.as_ref().is_some_and(|last| last.line < line) {
             true => self.count,
@@ -64,43 +64,43 @@ impl Alarms {
         }
     }
 
-    /// The first alarm behind so many.
+    /// The first alarm after the first `count`.
     pub fn after(&self, count: u64) -> Option<Alarm> {
         let kept = usize::try_from(count).ok().and_then(|at| self.first.get(at));
         kept.or(self.last.as_ref().filter(|_| self.count > count)).cloned()
     }
 
-    /// Crashes since what ran is the firmware under test.
+    /// Number of crashes of the firmware under test.
     pub fn crashes(&self) -> u64 {
         self.crashes
     }
 
-    /// Crashes that wait to be told.
+    /// Number of crashes that are not reported yet.
     pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// The oldest of them.
+    /// The oldest crash that is not reported yet.
     pub fn next(&self) -> Option<&Finding> {
         self.waiting.front()
     }
 
-    /// It was told. What was forgotten meanwhile is not there any more.
+    /// Removes a reported crash. Does nothing if [`Alarms::forget`] has removed it already.
     pub fn take(&mut self, told: &Finding) {
         self.waiting.pop_front_if(|next| next.line == told.line && next.kind == told.kind);
     }
 
-    /// Starts of the chip that wait to be told.
+    /// Number of starts that are not reported yet.
     pub fn starts_waiting(&self) -> usize {
         self.starts.len()
     }
 
-    /// Takes the oldest of them.
+    /// Removes and returns the oldest start.
     pub fn take_start(&mut self) -> Option<ChipStart> {
         self.starts.pop_front()
     }
 
-    /// What stands in the log up to this line is not the firmware's under test.
+    /// Lines of the log up to this one are not from the firmware under test.
     pub fn forget(&mut self, line: u64) {
         self.forgotten = line;
         self.crashes = 0;
@@ -140,8 +140,8 @@ impl Alarms {
         }
     }
 
-    /// Notes a start of the chip. It stands by itself, or for a crash that left no other sign; what
-    /// followed another crash is told again by itself.
+    /// Notes a start of the chip: a finding of its own, or the only sign of a crash. A start after any
+    /// other crash also comes as a finding of its own.
     fn start(&mut self, finding: &Finding) {
         let by_itself = matches!(finding.kind, Kind::Start | Kind::HardwareWatchdog)
             || (finding.kind == Kind::Brownout && finding.evidence.is_empty());

@@ -21,14 +21,14 @@ pub struct BrokerLink {
     pub mqtt: Mqtt,
 }
 
-/// How far the broker of a pool is.
+/// The state of a pool's broker.
 #[derive(Clone)]
 pub(crate) enum BrokerState {
-    /// It starts.
+    /// It is starting.
     Starting,
     /// It is ready.
     Ready(BrokerLink),
-    /// It is gone. What was found, in words.
+    /// It is gone. The reason, as text.
     Gone(String),
 }
 
@@ -55,7 +55,7 @@ impl BrokerWatch {
         }
     }
 
-    /// Resolves, with what was found, when the broker is gone.
+    /// Resolves, with the reason, when the broker is gone.
     pub(crate) async fn gone(&self) -> String {
         let mut state = self.0.clone();
         match state.wait_for(|state| matches!(state, BrokerState::Gone(_))).await.as_deref() {

@@ -1,8 +1,8 @@
 //! How the rig's own clients check the broker's certificate: against the broker's name, wherever the connection goes.
 //!
-//! rumqttc asks for the host that it connects to. That is an address where the rig looked the broker up,
-//! and a certificate need not be for it. And a certificate can be what a case is about, such as one that has expired:
-//! that one certificate is accepted, and the board is the judge of it.
+//! rumqttc asks for the host that it connects to. That is an address where the rig looked the broker up, and a
+//! certificate need not be for it. A certificate can also be the subject of a case, such as an expired one: that one
+//! certificate is accepted, and the board judges it.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub(crate) fn for_its_name(endpoint: &BrokerEndpoint) -> Result<CertificateJudge
             .map_err(|error| error.to_string())
     };
     let leaves = endpoint.leaves.clone();
-    // Without a CA that can be used for a check, the certificates are all that counts.
+    // Without a CA that can be used for a check, only the certificates count.
     let check = match roots(endpoint).and_then(check) {
         Ok(check) => Some(check),
         Err(_) if !leaves.is_empty() => None,

@@ -9,7 +9,7 @@ use crate::crashes::Elf;
 use crate::journal::Journal;
 use crate::log::Log;
 
-/// Reports who allocated the heap for as long as the log is fed.
+/// Reports who allocated the heap, as long as the log is fed.
 pub async fn report_all(
     journal: &Journal<'_>,
     log: &Log,
@@ -23,7 +23,7 @@ pub async fn report_all(
     }
 }
 
-/// Reports what waits for it.
+/// Reports what is not reported yet.
 pub async fn report(journal: &Journal<'_>, elf: Option<&Elf>, wrappers: &[String]) {
     while let Some(callers) = journal.take_callers() {
         let callers = match elf {

@@ -1,4 +1,4 @@
-//! Checks as they are declared: beside the code that makes them.
+//! Checks as they are declared, next to the code that makes them.
 
 use std::borrow::Cow;
 

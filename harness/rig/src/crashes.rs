@@ -17,19 +17,18 @@ use crate::stop::Stop;
 
 type Read = Box<dyn FnOnce() -> Result<Firmware, String> + Send>;
 
-/// The ELF of the firmware that all boards of a kind run. It is read when the first of them crashes,
-/// and held once.
+/// The ELF of the firmware that all boards of a kind run. It is read at the first crash, and kept in memory once.
 #[derive(Clone)]
 pub struct Elf(Arc<Mutex<LazyCell<Result<Firmware, String>, Read>>>);
 
 impl Elf {
-    /// `read` reads it, on a thread where it may block. A reason why it cannot be read is told with
-    /// each crash.
+    /// `read` reads it, on a thread that may block. If it cannot be read, each crash is reported
+    /// with the reason.
     pub fn new(read: impl FnOnce() -> Result<Firmware, String> + Send + 'static) -> Elf {
         Elf(Arc::new(Mutex::new(LazyCell::new(Box::new(read)))))
     }
 
-    /// Finding frames in a large ELF takes as long as another board needs to fill its line.
+    /// Finding frames in a large ELF takes as long as another board needs to fill its serial buffer.
     async fn decoded(&self, finding: Finding) -> Crash {
         let elf = self.0.clone();
         let bare = finding.decoded(None);
@@ -43,8 +42,8 @@ impl Elf {
         decoded.await.unwrap_or(bare)
     }
 
-    /// The places of calls, each by the address that it returns to; none where the ELF cannot be
-    /// read, which a crash tells with its reason.
+    /// The call sites, each by its return address; none if the ELF cannot be read, which a crash
+    /// reports with the reason.
     pub(crate) async fn calls(&self, return_to: Vec<Option<u32>>) -> Vec<Vec<SourcePlace>> {
         let elf = self.0.clone();
         let found = tokio::task::spawn_blocking(move || {
@@ -57,7 +56,7 @@ impl Elf {
     }
 }
 
-/// Reports each start and each crash that waits for it.
+/// Reports each start and each crash that is not reported yet.
 pub async fn report(journal: &Journal<'_>, log: &Log, elf: Option<&Elf>) {
     while let Some(start) = log.take_start() {
         journal.emit(What::ChipStart(start));
@@ -67,13 +66,13 @@ pub async fn report(journal: &Journal<'_>, log: &Log, elf: Option<&Elf>) {
             Some(elf) => elf.decoded(finding.clone()).await,
             None => finding.decoded(None),
         };
-        // No await from here on: a crash is reported once, wherever this is cut off.
+        // No await from here on: a crash is reported once, wherever this is cancelled.
         log.take_crash(&finding);
         journal.crash(crash);
     }
 }
 
-/// Reports starts and crashes for as long as the log is fed.
+/// Reports starts and crashes as long as the log is fed.
 pub async fn report_all(journal: &Journal<'_>, log: &Log, elf: Option<&Elf>) -> Infallible {
     loop {
         let news = log.news();

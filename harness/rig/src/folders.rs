@@ -13,7 +13,7 @@ pub fn state_folder() -> PathBuf {
 }
 
 /// Folder of the boards' locks, one for all users of a machine: `HILRIG_LOCKS`, or where the system
-/// keeps the locks of serial ports, or among the temporary files where that is not for everybody.
+/// keeps the locks of serial ports, or the folder for temporary files if not every user can write there.
 pub fn lock_folder() -> PathBuf {
     let system = Path::new("/run/lock");
     let named = std::env::var_os("HILRIG_LOCKS").map(PathBuf::from);

@@ -11,10 +11,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-/// The most that an answer may hold, bytes. A board of this class serves a few kilobytes.
+/// The largest answer, bytes. A board of this class serves a few kilobytes.
 const LARGEST: usize = 256 * 1024;
 
-/// How long a board that says that it closes may take.
+/// How long a board that announces a close may take.
 const TO_CLOSE: Duration = Duration::from_secs(1);
 
 /// An answer.
@@ -26,16 +26,16 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// What came of a request that may be refused.
+/// The result of a request that may be refused.
 #[derive(Debug)]
 pub enum Tried {
     /// An answer.
     Answered(Answer),
-    /// No connection, or one that ended without a byte; how, in words.
+    /// No connection, or one that ended without a byte; how, as text.
     Refused(String),
 }
 
-/// Why an exchange came to nothing.
+/// Why an exchange failed.
 enum Ended {
     /// Before a byte of the answer.
     Before(String),
@@ -43,7 +43,7 @@ enum Ended {
     Within(String),
 }
 
-/// No answer, in words: what was tried, what was found.
+/// No answer, as text: what was tried, what was found.
 pub type NoAnswer = String;
 
 /// GET.
@@ -66,7 +66,7 @@ pub async fn delete(to: SocketAddr, path: &str, deadline: Duration) -> Result<An
     ask(to, hyper::Method::DELETE, path, Vec::new(), deadline).await
 }
 
-/// GET from a board that may have no room for one more.
+/// GET from a board that may have no memory for one more connection.
 pub async fn try_get(to: SocketAddr, path: &str, deadline: Duration) -> Result<Tried, NoAnswer> {
     let shown = shown(&hyper::Method::GET, to, path);
     let exchange = exchange(to, hyper::Method::GET, path, Vec::new());
@@ -78,7 +78,7 @@ pub async fn try_get(to: SocketAddr, path: &str, deadline: Duration) -> Result<T
     }
 }
 
-/// The query can hold a password, and so is no part of a message.
+/// The query can contain a password, so messages leave it out.
 fn shown(method: &hyper::Method, to: SocketAddr, path: &str) -> String {
     format!("{method} http://{to}{}", path.split_once('?').map_or(path, |(path, _)| path))
 }
@@ -126,12 +126,12 @@ async fn exchange(
         })?;
         Ok::<_, Ended>((Answer { status, body: body.to_bytes().to_vec() }, closes))
     };
-    // The connection must be driven beside the request; it ends when the answer is whole.
+    // The connection must be polled together with the request; it ends when the answer is complete.
     tokio::pin!(answer);
     let (answer, closes) = tokio::select! {
         answer = &mut answer => answer?,
         ended = std::future::poll_fn(|cx| connection.poll_without_shutdown(cx)) => match ended {
-            // A board that closes after its answer: the answer is there, in the sender's hands.
+            // A board that closes after its answer: the answer has arrived and is in the sender's buffer.
             Ok(()) => answer.await?,
             Err(e) => answer.await.map_err(|ended| match ended {
                 Ended::Before(_) => Ended::Before(causes(e)),
@@ -141,20 +141,20 @@ async fn exchange(
     };
     if closes {
         let mut stream = connection.into_parts().io.into_inner();
-        // One that does not do as it says has answered all the same.
+        // A board that does not close as announced has answered all the same.
         let _ = tokio::time::timeout(TO_CLOSE, until_closed(&mut stream)).await;
     }
     Ok(answer)
 }
 
-/// A board that says that it closes is let do so. Were the next request sent before, the heap that the
-/// board holds for this one would count against the next, or not, by who is quicker.
+/// Waits for a board that announces a close. If the next request were sent before, the heap that the board has
+/// allocated for this one might count against the next, depending on timing.
 async fn until_closed(stream: &mut TcpStream) {
     let mut rest = [0; 512];
     while matches!(stream.read(&mut rest).await, Ok(more) if more > 0) {}
 }
 
-/// hyper's errors tell the cause only in their source.
+/// hyper's errors have the cause only in their source.
 fn causes(error: hyper::Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(&error);

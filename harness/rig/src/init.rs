@@ -129,8 +129,8 @@ fn entries(rows: &[ListedPort<'_>], rig: Option<IpAddr>) -> (String, usize, usiz
 
 /// This machine's address in its network, if it is in one.
 fn own_address() -> Option<IpAddr> {
-    // Connecting a UDP socket sends nothing: the kernel only chooses the route. The address
-    // is reserved for documentation (RFC 5737), so it belongs to nobody.
+    // Connecting a UDP socket sends nothing: the kernel only chooses the route. The address is
+    // reserved for documentation (RFC 5737), so no host has it.
     let socket = UdpSocket::bind(("0.0.0.0", 0)).ok()?;
     socket.connect(("192.0.2.1", 9)).ok()?;
     let address = socket.local_addr().ok()?.ip();

@@ -1,15 +1,14 @@
-//! What a board sent in place of what was awaited, for messages.
+//! What a board sent instead of the expected line, for messages.
 
-/// Whether the ROM says that the image fails its checksum or has no header. `ets_main.c` is where the
-/// ESP8266's gives up.
+/// Whether the ROM reports that the image fails its checksum or has no header. The ESP8266's ROM aborts in
+/// `ets_main.c`.
 pub fn no_whole_image(bytes: &[u8]) -> bool {
     const SAYS: [&[u8]; 3] = [b"csum err", b"ets_main.c ", b"invalid header: 0x"];
     SAYS.iter().any(|says| memchr::memmem::find(bytes, says).is_some())
 }
 
-/// Whether so much of it is no text that it may have been read at another rate than it was sent at. Half
-/// of what a wrong rate makes of text are printable bytes all the same; a text has none of the others.
-/// What the ROM says has a rate of its own.
+/// Whether so many bytes are not text that the baud rate may be wrong. With a wrong rate about half of the bytes are
+/// still printable; text has no other bytes. The ROM's output is left out, because it has a rate of its own.
 pub fn is_no_text(bytes: &[u8]) -> bool {
     const ROM_ENDS: &[u8] = b"~ld";
     let bytes = match memchr::memmem::rfind(bytes, ROM_ENDS) {
@@ -24,7 +23,7 @@ pub fn is_no_text(bytes: &[u8]) -> bool {
     4 * text.chars().filter(odd).count() > text.chars().count()
 }
 
-/// The beginning of a line.
+/// The start of a line, cut to a maximum length.
 pub fn shortened(line: &str) -> String {
     match line.char_indices().nth(120) {
         Some((at, _)) => format!("{}...", &line[..at]),

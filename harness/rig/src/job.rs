@@ -30,8 +30,8 @@ pub trait Job {
     /// Why the job ended before its end. A check that failed is no error: it is noted in the session.
     async fn run(&self, session: &Session<'_>) -> Result<(), Stop>;
 
-    /// Judges what needs the whole job. Called once, however the job ended, while the board is still taken. Crashes
-    /// and restarts are judged by the pool.
+    /// Judges what needs the whole job. Called once, however the job ended, while the board is still locked. The pool
+    /// judges crashes and restarts.
     fn judge(&self, _session: &Session<'_>, _ended: &Ended<'_>) {}
 }
 

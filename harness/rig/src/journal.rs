@@ -19,7 +19,7 @@ use crate::restarts::Restarts;
 use crate::starts::Restart;
 use crate::stop::Stop;
 
-/// What is noted of one board. The job and the reading of the log share it; both run on one thread.
+/// The notes on one board. The job and the reader of the log share it; both run on one thread.
 pub struct Journal<'a> {
     name: String,
     events: &'a Events,
@@ -45,7 +45,7 @@ struct Notes {
 }
 
 impl<'a> Journal<'a> {
-    /// An empty journal of the board `name`. What it notes goes to `events` as well.
+    /// An empty journal of the board `name`. Its notes also go to `events`.
     pub fn new(name: impl Into<String>, events: &'a Events) -> Journal<'a> {
         Journal { name: name.into(), events, notes: RefCell::default() }
     }
@@ -65,8 +65,8 @@ impl<'a> Journal<'a> {
         self.emit(What::Note { text: text.into() });
     }
 
-    /// Runs `work` as one phase, with an event at its start and one at its end. A phase that fails stays open
-    /// until [`Journal::end_phase`]: only then is it known who is to blame.
+    /// Runs `work` as one phase, with an event at its start and one at its end. A phase that fails stays open until
+    /// [`Journal::end_phase`]: the cause is only known then.
     ///
     /// # Errors
     /// That of `work`.
@@ -91,7 +91,7 @@ impl<'a> Journal<'a> {
         self.emit(What::PhaseStarted { phase });
     }
 
-    /// Ends the phase under way, if there is one: a job that is cut off (deadline, Ctrl-C) leaves no phase open.
+    /// Ends the current phase, if there is one: a job that is cancelled (deadline, Ctrl-C) leaves no phase open.
     pub fn end_phase(&self, stop: Option<&Stop>) {
         let Some((phase, since)) = self.notes.borrow_mut().phase.take() else { return };
         let (outcome, why) = match stop {
@@ -107,7 +107,7 @@ impl<'a> Journal<'a> {
         self.emit(What::PhaseEnded { phase, outcome, seconds, waited, why });
     }
 
-    /// The phase under way.
+    /// The current phase.
     pub fn now_in(&self) -> Option<Phase> {
         self.notes.borrow().phase.map(|(phase, _)| phase)
     }
@@ -120,7 +120,7 @@ impl<'a> Journal<'a> {
         done
     }
 
-    /// Runs a wait for the other boards of the pool. If the board's deadline passes in it, the board is not to
+    /// Runs a wait for the other boards of the pool. If the board's deadline passes during it, the board is not to
     /// blame.
     pub async fn waiting_for_others<T>(&self, wait: impl Future<Output = T>) -> T {
         self.notes.borrow_mut().waits_for_others = true;
@@ -129,17 +129,17 @@ impl<'a> Journal<'a> {
         done
     }
 
-    /// Whether the board waits for the other boards, or did when it was cut off.
+    /// Whether the board waits for the other boards, or did when it was cancelled.
     pub fn waits_for_others(&self) -> bool {
         self.notes.borrow().waits_for_others
     }
 
-    /// A step begins: if the job fails in it, this check fails.
+    /// A step starts: if the job fails in it, this check fails.
     pub fn step(&self, check: &CheckSpec) {
         self.notes.borrow_mut().step = Some(check.clone());
     }
 
-    /// Takes the check of the step under way.
+    /// Removes and returns the check of the current step.
     pub(crate) fn take_step(&self) -> Option<CheckSpec> {
         self.notes.borrow_mut().step.take()
     }
@@ -149,7 +149,7 @@ impl<'a> Journal<'a> {
         self.notes.borrow_mut().not_answered = Some(http);
     }
 
-    /// Takes the address of the web server that did not answer.
+    /// Removes and returns the address of the web server that did not answer.
     pub(crate) fn take_not_answered(&self) -> Option<SocketAddr> {
         self.notes.borrow_mut().not_answered.take()
     }
@@ -177,18 +177,18 @@ impl<'a> Journal<'a> {
         notes.connection.offline.get_or_insert_with(|| (line, words.to_owned()));
     }
 
-    /// What the board reports of its connection since it was to connect.
+    /// What the board has reported on its connection since it was to connect.
     pub(crate) fn connection_report(&self) -> ConnectionReport {
         self.notes.borrow().connection.clone()
     }
 
-    /// What the rig does from now on, in words that follow "while the rig": `requested LedOn over MQTT`.
+    /// The rig's current action, in words that follow "while the rig": `requested LedOn over MQTT`.
     pub fn doing(&self, words: impl Into<String>) {
         self.notes.borrow_mut().doing = words.into();
     }
 
-    /// Notes a start of the chip that the rig did not ask for, unless the contract allows one in this phase.
-    /// `allowed` is how many it allows.
+    /// Notes a start of the chip that the rig did not request, unless the contract allows one in this phase.
+    /// `allowed` is the number that it allows.
     pub(crate) fn restart(&self, restart: Restart, allowed: impl FnOnce(Phase) -> u64) {
         let notes = &mut *self.notes.borrow_mut();
         let phase = notes.phase.map(|(phase, _)| phase);
@@ -199,7 +199,7 @@ impl<'a> Journal<'a> {
         }
     }
 
-    /// Looks at the restarts so far.
+    /// Reads the restarts so far.
     pub(crate) fn restarts<T>(&self, look: impl FnOnce(&Restarts) -> T) -> T {
         look(&self.notes.borrow().restarts)
     }
@@ -229,14 +229,14 @@ impl<'a> Journal<'a> {
         self.notes.borrow().crashes.clone()
     }
 
-    /// What ran so far is not the firmware under test: its crashes and restarts do not count.
+    /// The firmware so far was not the one under test: its crashes and restarts do not count.
     pub(crate) fn forget_crashes(&self) {
         let mut notes = self.notes.borrow_mut();
         notes.crashes.clear();
         notes.restarts.forget();
     }
 
-    /// The board begins again after a flash or a power cycle: its restarts until now do not count.
+    /// The board starts again after a flash or a power cycle: its earlier restarts do not count.
     pub(crate) fn forget_restarts(&self) {
         self.notes.borrow_mut().restarts.forget();
     }
@@ -261,7 +261,7 @@ impl<'a> Journal<'a> {
         self.notes.borrow_mut().callers.add(callers);
     }
 
-    /// Takes the oldest of these.
+    /// Removes and returns the oldest of these.
     pub(crate) fn take_callers(&self) -> Option<HeapCallers> {
         self.notes.borrow_mut().callers.take()
     }
@@ -288,7 +288,7 @@ impl<'a> Journal<'a> {
         self.notes.borrow().lows.clone()
     }
 
-    /// Forgets the lows so far.
+    /// Resets the lows.
     pub fn reset_lows(&self) {
         self.notes.borrow_mut().lows = HeapLows::default();
     }
@@ -298,12 +298,12 @@ impl<'a> Journal<'a> {
         self.notes.borrow().checks.iter().any(|check| check.id == id)
     }
 
-    /// The first check that was measured and failed, in words.
+    /// The first check that was measured and failed, as text.
     pub(crate) fn first_measured_failure(&self) -> Option<String> {
         self.first(CheckOutcome::NotHeld)
     }
 
-    /// The first check that failed or could not be measured, in words.
+    /// The first check that failed or could not be measured, as text.
     pub(crate) fn first_not_passed(&self) -> Option<String> {
         self.first_measured_failure().or_else(|| self.first(CheckOutcome::NotMeasured))
     }

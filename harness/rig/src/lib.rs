@@ -1,7 +1,7 @@
 //! The path of one board, and many boards at once.
 //!
-//! Boards, broker and the sink of events are handed in; nothing here knows what hangs on the
-//! bench. Everything runs on one thread: a board at work costs the rig a few milliseconds, the rest
+//! Boards, broker and the sink of events are passed in; nothing here knows what is attached to the
+//! bench. Everything runs on one thread: a working board costs the rig a few milliseconds, the rest
 //! is waiting.
 
 mod alarms;
@@ -82,7 +82,8 @@ pub struct BrokerEndpoint {
     /// The CA of a second certificate that the broker may show the rig, DER.
     pub second_ca_der: Option<Vec<u8>>,
     /// Certificates that the rig's own clients accept whatever their chain, name and dates are, DER, compared byte by
-    /// byte. They are what a case is about: the board judges them, and the rig must be there to hear it.
+    /// byte. They are the subject of a case: the board judges them, and the rig must be connected to receive its
+    /// messages.
     pub leaves: Vec<Vec<u8>>,
     /// A socket of this machine that leads to the broker, where TLS is done for the rig's own clients.
     pub plain: Option<std::path::PathBuf>,
@@ -90,7 +91,7 @@ pub struct BrokerEndpoint {
     pub server_name: String,
     /// User and password, where the broker asks for them.
     pub credentials: Option<(String, String)>,
-    /// What the rig shows of itself, where the broker asks for it.
+    /// The rig's own client certificate, where the broker asks for one.
     pub client_certificate: Option<ClientCertificate>,
 }
 

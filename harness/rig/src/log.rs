@@ -1,5 +1,5 @@
-//! A board's boot log while a run goes on: one side feeds it from the console, the other waits for
-//! what it says.
+//! A board's boot log during a run: one side feeds it from the console, the other waits for lines
+//! in it.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -19,19 +19,19 @@ use crate::instead::{is_no_text, no_whole_image, shortened};
 use crate::starts::{Restart, Starts};
 use crate::watch::{Hit, Patterns, Says, Watch};
 
-/// Hits that are minded from one mark to the next. A board that says more in one step has run wild; what it
-/// says further is counted.
+/// Hits that are kept from one mark to the next. A board that logs more in one step is out of control; further hits
+/// are only counted.
 const MOST_HITS: usize = 10_000;
 
-/// Hits that are kept of those before a mark: a step of a scenario makes a few, and there are many steps.
+/// Hits before a mark that are kept: a step of a scenario has a few, and there are many steps.
 const KEPT_HITS: usize = 1000;
 
-/// The last bytes that are kept to tell what came instead of what was awaited.
+/// The last bytes that are kept, to report what came instead of the expected line.
 const TAIL: usize = 600;
 
 /// A dump is printed without a pause; at 115200 baud this is a thousand characters.
 const QUIET: Duration = Duration::from_millis(100);
-/// The longest that a dump is waited for.
+/// The maximum wait for a dump.
 const SETTLED: Duration = Duration::from_secs(1);
 
 /// The boot log.
@@ -43,26 +43,26 @@ pub struct Log {
 struct Inner {
     watch: Watch,
     hits: VecDeque<Hit>,
-    /// Older hits that are not kept any more.
+    /// Number of older hits that were dropped.
     forgotten: usize,
     /// Hits since the last mark.
     fresh: usize,
     dropped: u64,
-    /// The console was opened.
+    /// The console was opened at least once.
     begun: bool,
-    /// The build that the log names last.
+    /// The build id that was logged last.
     build: Option<String>,
     alarms: Alarms,
     starts: Starts,
-    /// Restarts that were handed on.
+    /// Number of restarts passed to the caller.
     restarts: u64,
     tail: VecDeque<u8>,
     bytes: u64,
-    /// Of these, those before the last mark.
+    /// Number of bytes before the last mark.
     marked: u64,
 }
 
-/// A place in the log: what was said before it is of no interest.
+/// A position in the log. Earlier lines are ignored.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
     hits: usize,
@@ -70,30 +70,30 @@ pub struct Mark {
     bytes: u64,
 }
 
-/// What was awaited.
+/// The result of a wait.
 #[derive(Debug)]
 pub struct Found<T> {
     /// The answer.
     pub answer: T,
-    /// When the deciding line was there, so that the board's time can be told from the rig's.
+    /// When the deciding line arrived, to separate the board's time from the rig's.
     pub at: Instant,
-    /// The place behind the deciding line.
+    /// The position after the deciding line.
     pub mark: Mark,
 }
 
-/// What was awaited did not come.
+/// The wait failed.
 #[derive(Debug)]
 pub enum Missed {
-    /// The deadline passed, and not a byte came.
+    /// The deadline passed without a single byte.
     Silence,
-    /// The deadline passed. What came instead, in words.
+    /// The deadline passed. What came instead, as text.
     Deadline(String),
     /// The board crashed, or its chip stays in its loader.
     Alarm(Alarm),
 }
 
 impl Log {
-    /// An empty log with the patterns armed. `has_rom`: the chip has a ROM that speaks.
+    /// An empty log with active patterns. `has_rom`: the chip has a ROM that prints.
     pub fn new(patterns: Rc<Patterns>, has_rom: bool) -> Log {
         let starts = Starts::new(has_rom, patterns.lines());
         let inner = Inner {
@@ -114,10 +114,10 @@ impl Log {
         Log { inner: RefCell::new(inner), news: Notify::new() }
     }
 
-    /// The end of the log as it stands.
+    /// The current end of the log.
     pub fn mark(&self) -> Mark {
         let inner = &mut *self.inner.borrow_mut();
-        // A scenario goes on for hours: what was said long ago is of no interest.
+        // A scenario takes hours: old hits are dropped.
         let old = inner.hits.len().saturating_sub(KEPT_HITS);
         inner.hits.drain(..old);
         inner.forgotten += old;
@@ -126,7 +126,7 @@ impl Log {
         Mark { hits: inner.end(), alarms: inner.alarms.count(), bytes: inner.bytes }
     }
 
-    /// Waits until `judge`, called with each hit behind `from` in order, gives an answer. A crash
+    /// Waits until `judge`, called with each hit after `from` in order, returns an answer. A crash
     /// ends the wait at once.
     pub async fn wait<T>(
         &self,
@@ -137,7 +137,7 @@ impl Log {
         let mut next = from.hits;
         let search = async {
             loop {
-                // Registered before looking, so that news in between wakes it.
+                // Registered before the check, so that a notification in between wakes it.
                 let news = self.news.notified();
                 let alarm = self.inner.borrow().alarms.after(from.alarms);
                 while let Some(hit) = self.hit(next) {
@@ -162,7 +162,7 @@ impl Log {
         }
     }
 
-    /// The same without a deadline, for what may never come.
+    /// The same without a deadline, for a line that may never come.
     pub async fn comes<T>(
         &self,
         from: Mark,
@@ -171,7 +171,7 @@ impl Log {
         self.wait(from, Duration::MAX, judge).await
     }
 
-    /// The first answer of `judge` to what stands behind `from` already.
+    /// The first answer of `judge` to the hits after `from` that are in the log already.
     pub fn so_far<T>(&self, from: Mark, judge: impl FnMut(&Hit) -> Option<T>) -> Option<T> {
         let inner = self.inner.borrow();
         let first = from.hits.saturating_sub(inner.forgotten);
@@ -188,8 +188,8 @@ impl Log {
         Mark { hits: inner.end(), alarms: inner.alarms.before(line), bytes: inner.bytes }
     }
 
-    /// Waits until nothing has come for [`QUIET`], so that a crash's dump is in the record whole. A
-    /// board that boots and crashes in a loop is never quiet, so it does not wait for long.
+    /// Waits until nothing has come for [`QUIET`], so that the record has the whole dump of a
+    /// crash. A board in a boot loop is never quiet, so the wait is short.
     pub async fn settle(&self) {
         let settled = async {
             let mut before = None;
@@ -201,15 +201,15 @@ impl Log {
         let _ = tokio::time::timeout(SETTLED, settled).await;
     }
 
-    /// Whether not a byte came since.
+    /// Whether no byte came since.
     pub fn silent_since(&self, mark: Mark) -> bool {
         self.inner.borrow().bytes == mark.bytes
     }
 
-    /// The rig is about to reset the board. What was said before counts only if it came from the
-    /// build under test, which the log says.
+    /// The rig is about to reset the board. Earlier lines count only if they are from the build
+    /// under test, by the build id in the log.
     ///
-    /// Whether what was said before counts.
+    /// Returns whether earlier lines count.
     pub fn reset_asked(&self, build: Option<&str>) -> bool {
         let mut inner = self.inner.borrow_mut();
         let same = build.is_some() && inner.build.as_deref() == build;
@@ -222,17 +222,17 @@ impl Log {
         same
     }
 
-    /// The rig requests something after which the firmware restarts once.
+    /// The rig sends a request after which the firmware restarts once.
     pub fn switch_asked(&self) {
         self.inner.borrow_mut().starts.switch_asked();
     }
 
-    /// The rig has the firmware give up connecting, once.
+    /// The rig makes the firmware give up connecting, once.
     pub fn gives_up(&self) {
         self.inner.borrow_mut().starts.gives_up();
     }
 
-    /// The console is opened. Starts that the port kept from before do not count.
+    /// The console was opened. Starts that were in the port's buffer do not count.
     pub fn console_opened(&self) {
         let inner = &mut *self.inner.borrow_mut();
         inner.begun = true;
@@ -244,7 +244,7 @@ impl Log {
         self.inner.borrow().begun
     }
 
-    /// Whether not a byte came since the last mark, which is where the last wait began.
+    /// Whether no byte came since the last mark, where the last wait began.
     pub fn ends_in_silence(&self) -> bool {
         let inner = self.inner.borrow();
         inner.bytes == inner.marked
@@ -255,28 +255,28 @@ impl Log {
         self.inner.borrow().alarms.crashes()
     }
 
-    /// Nothing more comes that is of interest: a crash whose dump was still coming is complete.
+    /// The end of the log: a crash whose dump was incomplete is complete now.
     pub fn finish(&self) {
         let Inner { watch, alarms, .. } = &mut *self.inner.borrow_mut();
         watch.finish(|finding| alarms.found(finding));
     }
 
-    /// The oldest start of the chip that was not told yet; it is taken by this.
+    /// Removes and returns the oldest start of the chip that is not reported yet.
     pub fn take_start(&self) -> Option<ChipStart> {
         self.inner.borrow_mut().alarms.take_start()
     }
 
-    /// The oldest crash that was not [taken](Log::take_crash) yet.
+    /// The oldest crash that is not [removed](Log::take_crash) yet.
     pub fn next_crash(&self) -> Option<Finding> {
         self.inner.borrow().alarms.next().cloned()
     }
 
-    /// Takes it.
+    /// Removes this crash.
     pub fn take_crash(&self, told: &Finding) {
         self.inner.borrow_mut().alarms.take(told);
     }
 
-    /// Something new in the log: a line that was awaited, a crash. What comes from now on wakes it.
+    /// Wakes on news in the log: a line that matches a pattern, or a crash. News after this call counts.
     pub fn news(&self) -> Notified<'_> {
         self.news.notified()
     }
@@ -325,21 +325,21 @@ impl Log {
 }
 
 impl Inner {
-    /// The number of the next hit.
+    /// The index of the next hit.
     fn end(&self) -> usize {
         self.forgotten + self.hits.len()
     }
 }
 
-/// Feeds a [`Log`] and the record of it.
+/// Feeds a [`Log`] and its record.
 pub struct Feed<'a> {
     /// The log.
     pub log: &'a Log,
-    /// Where the raw bytes are kept.
+    /// Where the raw bytes go.
     pub record: &'a mut dyn ConsoleSink,
-    /// Told of each hit.
+    /// Called with each hit.
     pub on_hit: &'a mut dyn FnMut(&Hit),
-    /// Told of each start that nobody asked for.
+    /// Called with each start that the rig did not request.
     pub on_restart: &'a mut dyn FnMut(Restart),
 }
 

@@ -1,9 +1,9 @@
-//! The rig's own connections to the broker, one for each board and one for the run, over TLS with the
-//! run's CA and the broker's name verified.
+//! The rig's own connections to the broker, one for each board and one for the run, over TLS. The broker's
+//! certificate is verified against the run's CA and the broker's name.
 //!
-//! rumqttc stays behind this file. Its event loop reconnects at once and for ever; here a
-//! connection that breaks is the end, because a broker that goes away in the middle of a run makes
-//! whatever follows worthless. Only where the broker was restarted on purpose is it renewed.
+//! Only this file uses rumqttc. Its event loop reconnects at once and without limit; here a broken
+//! connection is the end, because the results of a run are worthless if the broker fails in the
+//! middle. The connection is renewed only if the rig restarted the broker.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -26,8 +26,8 @@ use crate::broker_name::for_its_name;
 /// Larger than any message that a board of this class can send.
 const LARGEST_PACKET: usize = 256 * 1024;
 
-/// Messages of one board that may wait to be read. A board that sends more has run wild; what is
-/// over is dropped.
+/// Messages of one board that may wait to be read. A board that sends more is out of control;
+/// further messages are dropped.
 const MOST_WAITING: usize = 256;
 
 /// The connection.
@@ -38,14 +38,14 @@ pub struct Mqtt {
     renewals: mpsc::Sender<Renewal>,
 }
 
-/// Where the driver answers that it has renewed the connection.
+/// Where the driver sends the result of a renewal.
 type Renewal = oneshot::Sender<Result<(), String>>;
 
 struct Shared {
     client: RefCell<AsyncClient>,
     topics: RefCell<HashMap<String, mpsc::Sender<Message>>>,
     acknowledged: Cell<u64>,
-    /// Which of the acknowledgements said no (MQTT 3.1.1, 3.9.3).
+    /// The acknowledgements that report a failure (MQTT 3.1.1, 3.9.3).
     refused: RefCell<HashSet<u64>>,
     subscribed: Cell<u64>,
     /// The broker is about to be restarted: the connection may break.
@@ -56,9 +56,9 @@ struct Shared {
 /// A message of a board.
 #[derive(Debug)]
 pub struct Message {
-    /// When it was there.
+    /// When it arrived.
     pub at: Instant,
-    /// What it says.
+    /// Its contents.
     pub payload: Vec<u8>,
 }
 
@@ -67,7 +67,7 @@ pub struct Message {
 pub enum NoMessage {
     /// Nothing came within the deadline.
     Deadline,
-    /// The connection to the broker is gone. Nothing can be said of the board.
+    /// The connection to the broker is lost. The board cannot be judged.
     Lost(String),
 }
 
@@ -81,12 +81,12 @@ pub struct Subscription {
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.mqtt.shared.topics.borrow_mut().remove(&self.topic);
-        // Nobody is told if the broker is gone: it forgets with the session.
+        // An error is ignored if the broker is gone: the subscription ends with the session.
         let _ = self.mqtt.client().try_unsubscribe(std::mem::take(&mut self.topic));
     }
 }
 
-/// The side that must be driven for the connection to live.
+/// The side that must be polled to keep the connection up.
 pub struct Driver {
     events: EventLoop,
     shared: Rc<Shared>,
@@ -94,7 +94,7 @@ pub struct Driver {
     renewals: mpsc::Receiver<Renewal>,
 }
 
-/// Connects, with a deadline. The [`Driver`] must be run from then on.
+/// Connects, with a deadline. The [`Driver`] must run from then on.
 pub async fn connect(
     endpoint: &BrokerEndpoint,
     client_id: &str,
@@ -144,8 +144,8 @@ async fn open(
         options.set_credentials(user, password);
     }
     let (client, mut events) = AsyncClient::new(options, 64);
-    // A request is one small segment: with Nagle's algorithm it would wait for the
-    // acknowledgement of the one before, up to 40 ms.
+    // A request is one small segment: with Nagle's algorithm it would wait for the acknowledgement
+    // of the previous one, up to 40 ms.
     events.network_options.set_tcp_nodelay(true);
     let connected = async {
         loop {
@@ -163,7 +163,7 @@ async fn open(
     }
 }
 
-/// Whether the broker answers a new connection of the rig's, up to a CONNACK over TLS.
+/// Whether the broker accepts a new connection of the rig's, up to a CONNACK over TLS.
 pub async fn answers(
     endpoint: &BrokerEndpoint,
     client_id: &str,
@@ -172,8 +172,8 @@ pub async fn answers(
     open(endpoint, client_id, deadline).await.map(drop)
 }
 
-/// Connects under the id of another client, and disconnects at once. The broker closes the other client's connection,
-/// because no two may have the same id (MQTT 3.1.1, 3.1.4).
+/// Connects with the client id of another client, and disconnects at once. The broker closes the other client's
+/// connection, because a client id is unique (MQTT 3.1.1, 3.1.4).
 pub async fn take_over(
     endpoint: &BrokerEndpoint,
     client_id: &str,
@@ -182,7 +182,7 @@ pub async fn take_over(
     open(endpoint, client_id, deadline).await.map(drop)
 }
 
-/// TLS that trusts the endpoint's CA for the endpoint's name, its certificates, and nobody else.
+/// TLS that trusts only the endpoint's CA for the endpoint's name, and the endpoint's certificates.
 pub fn tls(endpoint: &BrokerEndpoint) -> Result<ClientConfig, String> {
     let config = for_its_name(endpoint)?.client().map_err(|e| e.to_string())?;
     let Some(own) = &endpoint.client_certificate else { return Ok(config.with_no_client_auth()) };
@@ -191,7 +191,7 @@ pub fn tls(endpoint: &BrokerEndpoint) -> Result<ClientConfig, String> {
     config.with_client_auth_cert(chain, key).map_err(|e| e.to_string())
 }
 
-/// An error with all of its causes, in a line.
+/// An error with all of its causes, in one line.
 pub fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -206,13 +206,13 @@ pub fn causes(error: &dyn std::error::Error) -> String {
 }
 
 impl Driver {
-    /// Keeps the connection going until it breaks, and tells why it did.
+    /// Keeps the connection up until it breaks, and returns the reason.
     pub async fn run(&mut self) -> String {
         until_broken(&mut self.events, &self.shared).await
     }
 
-    /// Keeps the connection going until it breaks, and renews it when it is asked to. Where it broke,
-    /// nobody waits for messages any more.
+    /// Keeps the connection up until it breaks, and renews it on request. After a break no message is awaited any
+    /// more.
     pub async fn serve(
         &mut self,
         endpoint: &BrokerEndpoint,
@@ -233,20 +233,19 @@ impl Driver {
                     return found;
                 }
             };
-            // The other end is gone with the board's path, which drops this, too.
+            // The other end was dropped with the board's path, which drops this too.
             let Some(answer) = asked else { return "nobody has the connection any more".into() };
             self.shared.away.set(false);
             let _ = answer.send(self.renew(endpoint, client_id, deadline).await);
         }
     }
 
-    /// Nobody is to wait for messages any more.
+    /// Ends every wait for messages.
     pub fn give_up(&self, found: &str) {
         self.lost.send_replace(Some(found.to_owned()));
     }
 
-    /// Connects anew and subscribes to what was subscribed to. Only while nobody waits for an
-    /// acknowledgement.
+    /// Connects again and renews the subscriptions. Only while no acknowledgement is awaited.
     pub async fn renew(
         &mut self,
         endpoint: &BrokerEndpoint,
@@ -266,7 +265,7 @@ impl Driver {
                 for topic in topics {
                     client.subscribe(topic, QoS::AtMostOnce).await.map_err(|e| e.to_string())?;
                 }
-                // The acknowledgements end it.
+                // The acknowledgements end the wait.
                 std::future::pending::<Result<(), String>>().await
             };
             let answered = async {
@@ -295,7 +294,7 @@ async fn until_broken(events: &mut EventLoop, shared: &Shared) -> String {
     }
 }
 
-/// The next packet, or why there is none any more.
+/// The next packet, or why the connection ended.
 async fn step(events: &mut EventLoop, shared: &Shared) -> Result<(), String> {
     match events.poll().await {
         Ok(Event::Incoming(Packet::Publish(message))) => {
@@ -324,14 +323,14 @@ impl Mqtt {
         self.shared.client.borrow().clone()
     }
 
-    /// The broker is about to be restarted: that the connection breaks is no trouble until
-    /// [`Mqtt::renewed`] is called.
+    /// The broker is about to be restarted: a broken connection is no fault until [`Mqtt::renewed`]
+    /// is called.
     pub fn away(&self) {
         self.shared.away.set(true);
     }
 
-    /// Connects again after a restart of the broker, and subscribes to what was subscribed to. Only
-    /// where the driver [serves](Driver::serve).
+    /// Connects again after a restart of the broker, and renews the subscriptions. Only while the
+    /// driver [serves](Driver::serve).
     pub async fn renewed(&self) -> Result<(), String> {
         let (answer, answered) = oneshot::channel();
         let gone = || "the connection to the broker is closed".to_owned();
@@ -354,7 +353,7 @@ impl Mqtt {
             topics.insert(topic.to_owned(), sender);
         }
         let subscription = Subscription { topic: topic.into(), messages, mqtt: self.clone() };
-        // The broker acknowledges in the order in which it was asked.
+        // The broker acknowledges in the order of the requests.
         let mine = self.shared.subscribed.get() + 1;
         self.shared.subscribed.set(mine);
         self.client()
@@ -386,13 +385,13 @@ impl Mqtt {
         sent.map_err(|e| format!("publishing on `{topic}`: {e}"))
     }
 
-    /// The same for the broker to keep; an empty one takes back what was kept.
+    /// The same with the retain flag; an empty payload deletes the retained message.
     pub async fn retain(&self, topic: &str, payload: impl Into<Vec<u8>>) -> Result<(), String> {
         let sent = self.client().publish(topic, QoS::AtMostOnce, true, payload).await;
         sent.map_err(|e| format!("publishing on `{topic}`, to be kept: {e}"))
     }
 
-    /// `waited`, unless the deadline passes or the connection breaks.
+    /// Waits for `waited`, unless the deadline passes or the connection breaks.
     async fn while_up<T>(
         &self,
         deadline: Duration,
@@ -410,7 +409,7 @@ impl Mqtt {
 }
 
 impl Subscription {
-    /// What it is to.
+    /// The topic.
     pub fn topic(&self) -> &str {
         &self.topic
     }
@@ -422,7 +421,7 @@ impl Subscription {
         message.ok_or_else(|| NoMessage::Lost("the connection to the broker is closed".into()))
     }
 
-    /// A message that is there already, which nobody asked for.
+    /// A message that has arrived already without a request.
     pub fn unasked(&mut self) -> Option<Message> {
         self.messages.try_recv().ok()
     }

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 enum State {
     #[default]
     Closed,
-    /// Open, and nobody reads it yet.
+    /// Open, and no task reads it yet.
     Opened(Box<dyn Console>),
     Reading,
     /// The reader is to close it.
@@ -30,14 +30,14 @@ impl OpenConsole {
         self.set(State::Opened(console));
     }
 
-    /// Closes the console, and returns when nobody reads it any more.
+    /// Closes the console, and returns when no task reads it any more.
     pub(crate) async fn close(&self) {
         let reading = matches!(&*self.state.borrow(), State::Reading);
         self.set(if reading { State::Closing } else { State::Closed });
         self.until(|state| matches!(state, State::Closed).then_some(())).await;
     }
 
-    /// The reader is gone, and what it read from is closed.
+    /// The reader has ended, and its port is closed.
     pub(crate) fn closed(&self) {
         self.set(State::Closed);
     }

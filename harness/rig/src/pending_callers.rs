@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, VecDeque};
 use hilrig_core::callers::HeapCallers;
 use hilrig_core::heap::HeapPhase;
 
-/// The most that are reported of a board: its log can go on for ever.
+/// The maximum that is kept for a board: its log may be endless.
 const MOST_REPORTED: u32 = 200;
 
-/// What waits to be reported.
+/// The entries that are not reported yet.
 #[derive(Default)]
 pub struct PendingCallers {
     waiting: VecDeque<HeapCallers>,
@@ -17,7 +17,7 @@ pub struct PendingCallers {
 }
 
 impl PendingCallers {
-    /// Adds what a line reported. Of a phase only what is lower than before counts.
+    /// Adds the entries of a line. For each phase only a lower value than before counts.
     pub fn add(&mut self, callers: HeapCallers) {
         let lowest = self.lowest.get(&callers.phase);
         if lowest.is_some_and(|lowest| *lowest <= callers.lowest_free)
@@ -30,7 +30,7 @@ impl PendingCallers {
         self.waiting.push_back(callers);
     }
 
-    /// Takes the oldest.
+    /// Removes and returns the oldest.
     pub fn take(&mut self) -> Option<HeapCallers> {
         self.waiting.pop_front()
     }

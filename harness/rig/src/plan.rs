@@ -12,7 +12,7 @@ use hilrig_core::scenario::ScenarioRun;
 
 use crate::crashes::Elf;
 
-/// What a run is to do.
+/// The settings of a run.
 pub struct Plan {
     /// What the firmware prints and replies.
     pub contract: Contract,

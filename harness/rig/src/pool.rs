@@ -1,7 +1,7 @@
 //! The pool: runs a job on each of many boards at once, with one broker, and an end that always comes.
 //!
-//! Runs, certifications and users' tests all go through it. It is the one place that ends boards and runs: their
-//! events, deadlines, interrupts, the power cycle of a silent board, and the proof of the rig's own side before a
+//! Runs, certifications and users' tests all go through it. It is the only place that ends boards and runs: their
+//! events, deadlines, interrupts, the power cycle of a silent board, and the check of the rig's own side before a
 //! board is blamed.
 
 mod board;
@@ -46,7 +46,7 @@ pub struct Pool<'a> {
     pub broker: Option<&'a mut RunBroker>,
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunOutcome {
     /// Over all boards.
@@ -58,7 +58,7 @@ pub struct RunOutcome {
 /// How the boards of a pool ended.
 #[derive(Debug)]
 pub struct BoardsEnded {
-    /// The verdict on each board, in the order in which they ended.
+    /// The verdict on each board, in the order of their ends.
     pub verdicts: Vec<Verdict>,
     /// Why the pool ended early.
     pub why: Option<String>,
@@ -67,7 +67,7 @@ pub struct BoardsEnded {
 }
 
 impl BoardsEnded {
-    /// What came of a run that is judged by its boards.
+    /// The result of a run that is judged by its boards.
     pub fn outcome(self) -> RunOutcome {
         let verdict = match Verdict::of_run(self.verdicts) {
             // It judged less than it was asked for.
@@ -81,9 +81,9 @@ impl BoardsEnded {
 impl Pool<'_> {
     /// Runs each job on its board. `stop` resolves, with the reason, when the run is to end early. `outcome` judges
     /// the run by its boards ([`BoardsEnded::outcome`] does), after the last of them and before the run's last event.
-    /// `record_fault` says why the record is not whole, if it is not: a run whose record is not whole has not passed.
+    /// `record_fault` returns why the record is incomplete, if it is: a run with an incomplete record has not passed.
     ///
-    /// Whatever happens, the broker is stopped and the event `run_ended` comes last.
+    /// In every case the broker is stopped and the event `run_ended` comes last.
     pub async fn run(
         mut self,
         work: Vec<(Member, &dyn Job)>,
@@ -158,7 +158,7 @@ impl Pool<'_> {
                     let deadline = plan.deadlines.broker;
                     broker::serve(broker, deadline, events, &barrier, &broker_state).await;
                 }
-                // Nobody waits for a broker without its sender.
+                // A send error is ignored: no task waits for a broker without its sender.
                 None => drop(broker_state),
             }
             std::future::pending::<()>().await
@@ -190,7 +190,7 @@ impl Pool<'_> {
     }
 }
 
-/// The run's deadline grows by what its longest job takes beyond a board's deadline, so that deadlines nest.
+/// The run's deadline grows by the time that its longest job takes beyond a board's deadline, so that deadlines nest.
 fn run_deadline(plan: &Plan, longest_job: Duration) -> Duration {
     plan.deadlines.run + longest_job.saturating_sub(plan.deadlines.board)
 }

@@ -43,7 +43,7 @@ impl RelayPair {
         self.broker.connections() + self.impostor.connections()
     }
 
-    /// What arrived, in words.
+    /// What arrived, as text.
     pub fn words(&self) -> String {
         let each = [(&self.broker, "the broker"), (&self.impostor, "the broker of another CA")];
         let each = each.into_iter().filter_map(|(relay, to)| {

@@ -1,4 +1,4 @@
-//! What the contract says of replies, compared with those that came.
+//! The contract's replies, compared with the actual ones.
 
 use hilrig_core::contract::{Contract, Request};
 use hilrig_core::text;

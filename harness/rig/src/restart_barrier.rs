@@ -14,14 +14,14 @@ pub struct RestartBarrier {
     changed: Notify,
 }
 
-/// One board at the barrier, from the start of its job to the end. A board whose job has ended needs the
-/// broker no more.
+/// One board at the barrier, from the start of its job to the end. A board whose job has ended does not need the
+/// broker any more.
 pub struct Participant<'a> {
     barrier: &'a RestartBarrier,
     left: Cell<bool>,
 }
 
-/// A board that waits. Dropped: it waits no more.
+/// A board that waits. Dropping it ends the wait.
 struct Waiting<'a> {
     barrier: &'a RestartBarrier,
     round: u64,
@@ -40,7 +40,7 @@ impl RestartBarrier {
             .await;
     }
 
-    /// The restart is done.
+    /// The restart is complete.
     pub fn release(&self) {
         self.round.set(self.round.get() + 1);
         self.waiting.set(0);
@@ -59,7 +59,7 @@ impl RestartBarrier {
 }
 
 impl Participant<'_> {
-    /// The board needs the broker no more.
+    /// The board does not need the broker any more.
     pub fn leave(&self) {
         if !self.left.replace(true) {
             self.barrier.participants.set(self.barrier.participants.get() - 1);
@@ -130,7 +130,7 @@ mod tests {
                     drop(b);
                 },
                 async {
-                    // Cut off while it waits, and goes on with something else.
+                    // Cancelled while it waits, and continues with another step.
                     let cut = tokio::time::timeout(second / 2, c.wait_for_restart()).await;
                     assert!(cut.is_err());
                     tokio::time::sleep(second / 4).await;

@@ -52,7 +52,7 @@ pub async fn any(journal: &Journal<'_>, log: &Log) {
     }
 }
 
-/// Resolves when there is one more restart than so many: which, in a line.
+/// Resolves when there is one more restart than `count`; returns it as one line.
 pub async fn one_more_than(count: u64, journal: &Journal<'_>, log: &Log) -> String {
     loop {
         let news = log.news();
@@ -63,8 +63,8 @@ pub async fn one_more_than(count: u64, journal: &Journal<'_>, log: &Log) -> Stri
     }
 }
 
-/// Resolves when the board restarts and the rig did not ask for it. A restart in the boot does not count: the
-/// boot goes on to its end, which says more.
+/// Resolves when the board restarts without a request by the rig. A restart during the boot does not count: the boot
+/// continues to its end, which is a better explanation.
 pub async fn unasked(journal: &Journal<'_>, log: &Log) -> Stop {
     loop {
         let news = log.news();

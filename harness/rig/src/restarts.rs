@@ -10,7 +10,7 @@ use crate::starts::Restart;
 /// Restarts of a board that are noted; more are only counted.
 const MOST_KEPT: usize = 20;
 
-/// A restart, with what the rig was doing.
+/// A restart, with the rig's action at that time.
 #[derive(Clone, Debug)]
 pub struct NotedRestart {
     restart: Restart,
@@ -58,7 +58,7 @@ impl Restarts {
 
     /// The first of those after so many, in a line.
     pub fn words_after(&self, count: u64) -> Option<String> {
-        // Of many, only the first are kept.
+        // Only the first restarts are kept.
         let one = usize::try_from(count).ok().and_then(|count| self.first.get(count));
         (self.count > count).then(|| one.or(self.first.last()).map(NotedRestart::words))?
     }
@@ -68,7 +68,7 @@ impl Restarts {
         self.count
     }
 
-    /// Forgets all of them.
+    /// Removes all of them.
     pub fn forget(&mut self) {
         *self = Restarts::default();
     }

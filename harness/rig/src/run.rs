@@ -7,8 +7,8 @@ use crate::plan::{Member, Plan};
 use crate::pool::{BoardsEnded, Pool, RunOutcome};
 use crate::run_broker::RunBroker;
 
-/// Runs the job, such as the [main path](crate::MainPath), on every member. `stop` resolves, with the reason, when the
-/// run is to end early. `record_fault` says why the record is not whole, if it is not.
+/// Runs the job, such as the [main path](crate::MainPath), on every member. `stop` resolves, with the reason, when
+/// the run is to end early. `record_fault` returns why the record is incomplete, if it is.
 pub async fn run(
     plan: &Plan,
     members: Vec<Member>,

@@ -25,7 +25,7 @@ pub enum BrokerChoice {
 }
 
 impl BrokerChoice {
-    /// Puts it in place of what the configuration says. A port is kept; a program and an image are those of one broker.
+    /// Replaces the configured broker. A port is kept; a program and an image belong to one broker.
     pub fn override_in(&self, config: &mut BrokerConfig) {
         match self {
             BrokerChoice::Kind(kind) => config.kind = *kind,
@@ -38,7 +38,7 @@ impl BrokerChoice {
     }
 }
 
-/// What a run asks of its broker.
+/// The settings of a run's broker.
 #[derive(Clone)]
 pub struct RunBrokerPlan {
     /// Which broker, with its program and its image.
@@ -49,13 +49,13 @@ pub struct RunBrokerPlan {
     pub listen: Ipv4Addr,
     /// Port of the main listener, or any free one.
     pub port: Option<u16>,
-    /// The run's id, which goes on what is started, so that a later run knows whose it was.
+    /// The run's id. It is a label on everything that is started, so that a later run can find the owner.
     pub run: String,
     /// The run's folder; files of the broker go below it.
     pub dir: PathBuf,
-    /// User and password; nobody gets in without, where the broker can ask for them.
+    /// User and password. The broker accepts no client without them, if it can require a login.
     pub login: Login,
-    /// For the broker to answer, once its image is there.
+    /// Deadline for the broker's answer, once its image is there.
     pub deadline: Duration,
     /// The longest time that the run may take: the certificates are valid for longer.
     pub longest: Duration,
@@ -95,12 +95,12 @@ pub struct RunBroker {
 }
 
 impl RunBroker {
-    /// The broker of this plan. Notes of how it starts go to `events`.
+    /// The broker of this plan. Notes on its start go to `events`.
     pub fn new(plan: RunBrokerPlan, events: Events) -> RunBroker {
         RunBroker { plan, events, instance: None }
     }
 
-    /// Starts it and returns when it answered a TLS connection with CONNACK.
+    /// Starts it and returns when it has answered a TLS connection with CONNACK.
     pub(crate) async fn start(&mut self) -> Result<(BrokerEndpoint, BrokerFacts), String> {
         let RunBrokerPlan { software, kind, listen, port, run, dir, login, deadline, longest } =
             self.plan.clone();
@@ -149,7 +149,7 @@ impl RunBroker {
         Ok((endpoint, facts))
     }
 
-    /// Ends the broker and starts it again, as it was. Returns when it answers.
+    /// Stops the broker and starts it again with the same settings. Returns when it answers.
     pub(crate) async fn restart(&mut self) -> Result<(), String> {
         let instance = self.instance.as_mut().ok_or("the broker was never started")?;
         instance.restart().await.map_err(|error| error.to_string())
@@ -163,7 +163,7 @@ impl RunBroker {
         }
     }
 
-    /// Ends it and leaves nothing behind. A second time does nothing.
+    /// Stops it and removes everything that it left. A second call does nothing.
     pub(crate) async fn stop(&mut self) {
         if let Some(instance) = &mut self.instance {
             instance.stop().await;

@@ -1,4 +1,4 @@
-//! A session: one board that was taken, and everything that a test may touch.
+//! A session: one locked board, and everything that a test may use.
 //!
 //! A [`Job`](crate::Job) gets a session from the pool. Nothing else can touch the board while it runs:
 //! built-in path, scenarios, certification cases and a user's own steps all use these methods.
@@ -44,7 +44,7 @@ use crate::scenario::steps::Steps;
 use crate::stop::Stop;
 use crate::time_server::TimeServer;
 
-/// One board that was taken, and everything that a test may touch.
+/// One locked board, and everything that a test may use.
 pub struct Session<'a> {
     pub(crate) shared: &'a PoolShared<'a>,
     pub(crate) kind: BoardKind,
@@ -91,7 +91,7 @@ impl<'a> Session<'a> {
             relays: OnceCell::new(),
             scenario: RefCell::new(None),
             journal: Journal::new(board.name(), shared.events),
-            // Without a ROM that prints (behind a debug probe) only the firmware is heard.
+            // Without a ROM that prints (with a debug probe) only the firmware's output is read.
             log: Log::new(shared.patterns.clone(), !kind.has_probe()),
             time,
             board: Mutex::new(board),
@@ -184,7 +184,7 @@ impl<'a> Session<'a> {
         self.journal.check(check.outcome(true, found).at_line(line));
     }
 
-    /// Notes a check on `count` single questions. It passes if nothing is `wrong`.
+    /// Notes a check on `count` single questions. It passes if `wrong` is empty.
     pub fn all_of(&self, check: &CheckSpec, count: usize, wrong: &[String]) {
         let found = match wrong.first() {
             None => format!("{count} of {count}"),

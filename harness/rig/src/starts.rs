@@ -1,8 +1,8 @@
-//! Starts of the chip: which of them the rig asked for.
+//! Starts of the chip: which of them the rig requested.
 //!
-//! The rig asks for a start when it resets the board, when it requests the other mode, and when it
-//! limits the attempts to connect (the firmware logs that it gives up, and restarts). Any other start is a restart by
-//! the board itself or by a person, and fails the board. A start that follows a crash belongs to the crash.
+//! The rig requests a start when it resets the board, when it requests the other mode, and when it limits the
+//! attempts to connect (the firmware logs that it gives up, and restarts). Any other start is a restart by the board
+//! itself or by a person, and fails the board. A start after a crash belongs to the crash.
 //!
 //! Only the order of the boot log's lines counts, never the time: a line may be read late.
 
@@ -10,57 +10,57 @@ use hilrig_decode::{Finding, Kind};
 
 use crate::watch::Says;
 
-/// A start that the rig did not ask for, as the log shows it.
+/// A start that the rig did not request, as logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restart {
     /// Line of the boot log, counted from 1.
     pub line: u64,
-    /// What the ROM says of it; `None` where only the firmware's own lines show it.
+    /// The ROM's text on it; `None` if only the firmware's own lines show the start.
     pub rom: Option<String>,
-    /// It came between a reset of the rig's and the mode that the reset leads to.
+    /// It came between a reset by the rig and the mode that the reset leads to.
     pub in_boot: bool,
 }
 
-/// Starts that were asked for, until a mode is up.
+/// Requested starts, until a mode is up.
 #[derive(Debug)]
 struct AskedStart {
     left: u32,
     by_reset: bool,
     /// A start came.
     started: bool,
-    /// The firmware spoke since.
+    /// The firmware logged a line since.
     spoke: bool,
 }
 
-/// The account of one board's starts.
+/// The state of one board's starts.
 #[derive(Debug)]
 pub struct Starts {
-    /// The chip has a ROM that speaks.
+    /// The chip has a ROM that prints.
     has_rom: bool,
-    /// How many lines the boot logs of both modes have.
+    /// Number of lines in the boot logs of both modes.
     lines: [usize; 2],
-    /// The next line of each.
+    /// The next line in each mode.
     next: [usize; 2],
-    /// What runs was started by the rig. Before, nothing is said of it.
+    /// The rig started the running firmware. Before that, no start is judged.
     armed: bool,
     asked: Option<AskedStart>,
-    /// The firmware said that it gives up, and restarts.
+    /// The firmware logged that it gives up and restarts.
     announced: bool,
-    /// Starts that are left where the rig has it give up once, whether or not it says so; none where
-    /// it need not.
+    /// Starts that are left after the rig made the firmware give up once, whether it logs that or not; `None` if it
+    /// need not give up.
     give_up: Option<u32>,
-    /// It is to give up once MQTT mode is up.
+    /// The firmware will give up once MQTT mode is up.
     to_give_up: bool,
-    /// It crashed, and no start was seen since.
+    /// The firmware crashed, and no start was seen since.
     crashed: bool,
-    /// The ROM's text was read once, so each start has one.
+    /// The ROM's text was read at least once, so each start has one.
     rom_read: bool,
-    /// A start was seen, and no mode came up since.
+    /// A start was seen, and no mode is up since.
     booting: bool,
 }
 
 impl Starts {
-    /// `lines`: how many lines the boot logs of configuration mode and MQTT mode have.
+    /// `lines`: number of lines in the boot logs of configuration mode and MQTT mode.
     pub fn new(has_rom: bool, lines: [usize; 2]) -> Starts {
         Starts {
             has_rom,
@@ -77,7 +77,7 @@ impl Starts {
         }
     }
 
-    /// The console is opened: what the port kept is of the time before.
+    /// The console is opened: the port's buffer has older lines.
     pub fn console_opened(&mut self) {
         self.armed = false;
     }
@@ -91,26 +91,26 @@ impl Starts {
         self.asked = Some(AskedStart { left: 1, by_reset: true, started: false, spoke: false });
     }
 
-    /// The rig requests something after which the firmware restarts once.
+    /// The rig sends a request after which the firmware restarts once.
     pub fn switch_asked(&mut self) {
         self.asked = Some(AskedStart { left: 1, by_reset: false, started: false, spoke: false });
     }
 
-    /// The rig has the firmware give up connecting, once: it restarts into configuration mode.
+    /// The rig makes the firmware give up connecting, once: it restarts into configuration mode.
     pub fn gives_up(&mut self) {
         self.to_give_up = true;
     }
 
-    /// What the decoder finds: starts, and crashes.
+    /// A finding of the decoder: a start or a crash.
     pub fn found(&mut self, finding: &Finding) -> Option<Restart> {
         match (finding.kind, &finding.start) {
-            // Whoever holds GPIO0 low has reset it: an alarm of its own, and the bench's trouble.
+            // A reset with GPIO0 low raises its own alarm and is a fault of the bench.
             _ if finding.is_in_loader() => {
                 self.crash_start();
                 None
             }
             (Kind::Start, Some(rom)) => self.rom_says(finding.line, rom.to_string()),
-            // A watchdog's start is a crash by itself.
+            // A watchdog's start is a crash of its own.
             (Kind::HardwareWatchdog, _) => {
                 self.crash_start();
                 None
@@ -119,7 +119,7 @@ impl Starts {
                 self.crash_start();
                 None
             }
-            // Judgements on several.
+            // Findings about several crashes or starts.
             (Kind::BootLoop | Kind::Brownout, _) => None,
             _ => {
                 self.crashed();
@@ -128,22 +128,22 @@ impl Starts {
         }
     }
 
-    /// A crash stands in the log.
+    /// The log has a crash.
     pub fn crashed(&mut self) {
         self.crashed = true;
     }
 
-    /// The chip started, by what its ROM says.
+    /// The chip started, by its ROM's text.
     pub fn rom_says(&mut self, line: u64, words: String) -> Option<Restart> {
         let first = !std::mem::replace(&mut self.rom_read, true);
         self.booting = true;
         self.next = [0; 2];
         let restart = self.started(line, Some(words));
-        // Lines without a ROM's text before it were of the time before the reset.
+        // Lines before it, without a ROM's text, are from before the reset.
         restart.filter(|_| !first)
     }
 
-    /// The chip started, and something else is judged for it.
+    /// The chip started, and another finding is judged for it.
     pub fn crash_start(&mut self) {
         self.rom_read = true;
         self.booting = true;
@@ -151,7 +151,7 @@ impl Starts {
         self.crashed = false;
     }
 
-    /// A line of the firmware's.
+    /// A line of the firmware.
     pub fn says(&mut self, says: Says, line: impl FnOnce() -> u64) -> Option<Restart> {
         let up = match says {
             Says::Build => false,
@@ -163,7 +163,7 @@ impl Starts {
             }
             _ => return None,
         };
-        // Without a ROM's text, the first line or the last shows that it started.
+        // Without a ROM's text, the first line or the last shows the start.
         let shows = up || (says == Says::Build && !self.has_rom);
         let restart = match shows && !self.booting && !self.rom_read {
             true => {
@@ -185,13 +185,13 @@ impl Starts {
                 Says::Configuration(_) => self.give_up = None,
                 _ => {}
             }
-            // Where no start came since a reset, this is of the time before it.
+            // Without a start since the reset, the line is from before it.
             self.asked.take_if(|asked| asked.started || !asked.by_reset);
         }
         restart
     }
 
-    /// Whether all lines of a mode came in their order with this one.
+    /// Whether all lines of a mode came in order, with this one as the last.
     fn in_order(&mut self, mode: usize, n: usize) -> bool {
         let next = &mut self.next[mode];
         *next = match n {
@@ -213,7 +213,7 @@ impl Starts {
         let announced = std::mem::take(&mut self.announced);
         let crashed = std::mem::take(&mut self.crashed);
         let asked = match &mut self.asked {
-            // What was on its way when the rig reset the board started before it spoke.
+            // A start that was in transit at the reset comes before the firmware's next line.
             Some(asked) if asked.by_reset => !(asked.started && asked.spoke),
             Some(asked) => asked.left > 0,
             None => false,
@@ -243,8 +243,8 @@ mod tests {
         Starts::new(has_rom, [3, 3])
     }
 
-    /// `R` the ROM, `B` the build, `c` and `m` the lines of the modes, `g` given up, `x` a crash; `!` the rig
-    /// resets, `?` it asks for the other mode, `1` it has the board give up. Gives the places of the restarts.
+    /// `R` the ROM, `B` the build, `c` and `m` the lines of the modes, `g` given up, `x` a crash; `!` the rig resets,
+    /// `?` it requests the other mode, `1` it makes the board give up. Returns the positions of the restarts.
     fn told(mut starts: Starts, log: &str) -> Vec<u64> {
         let mut found = Vec::new();
         for (line, what) in (0..).zip(log.chars()) {
@@ -286,7 +286,7 @@ mod tests {
         for (log, at) in [
             // A whole path with the refusal, and the switch back.
             ("!RBc?RBmgRBc?RBm?RBc", vec![]),
-            // The rig has it give up once, whether or not it says so.
+            // The rig makes the firmware give up once, whether it logs that or not.
             ("!RBc1?RBmRBc", vec![]),
             ("!RBc1?RBmgRBc?RBm", vec![]),
             ("!RBc1RBc?RBm", vec![5]),
@@ -297,11 +297,11 @@ mod tests {
             ("!RBc?RBRBm", vec![7]),
             ("!RBc?RBmRBm", vec![8]),
             ("!RBc?RBm?RBcR", vec![12]),
-            // In the boot, after the firmware had spoken.
+            // During the boot, after the firmware has logged a line.
             ("!RBRBc", vec![3]),
-            // The switch needs no restart: one that comes later is none that was asked for.
+            // The switch needs no restart: a later one was not requested.
             ("!RBc?mRBm", vec![6]),
-            // One giving up stands for one start.
+            // One "given up" line allows one start.
             ("!RBc?RBmgRRBc", vec![10]),
         ] {
             assert_eq!(told(starts(true), log), at, "{log}");
@@ -326,7 +326,7 @@ mod tests {
         ] {
             assert_eq!(told(starts(false), log), at, "{log}");
         }
-        // A ROM that is not read at its rate.
+        // A ROM that is read at a wrong rate.
         for (log, at) in [("!c?m", vec![]), ("!c?mm", vec![4]), ("!Bc?BmB", vec![])] {
             assert_eq!(told(starts(true), log), at, "{log}");
         }

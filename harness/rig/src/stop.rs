@@ -12,8 +12,8 @@ pub enum Stop {
     Crashed(String),
     /// The bench could not go on: a rig fault.
     Rig(String),
-    /// The board gave no sign of life, not even its ROM. The pool power-cycles it once and runs the job again;
-    /// after that it is a rig fault.
+    /// The board was silent, and so was its ROM. The pool power-cycles it once and runs the job again; after that it
+    /// is a rig fault.
     Silent(String),
     /// The run was interrupted.
     Interrupted(String),

@@ -2,7 +2,7 @@
 
 use tokio::sync::watch;
 
-/// Ends a run early when somebody requests it. All clones see the same request.
+/// Stops a run early on request. All clones see the same request.
 #[derive(Clone, Debug)]
 pub struct StopRequest(watch::Receiver<Option<String>>);
 
@@ -12,8 +12,8 @@ impl StopRequest {
         StopRequest(watch::channel(None).1)
     }
 
-    /// Stops when `asked` resolves, with its reason, such as "stopped by SIGINT". To be called in a
-    /// tokio runtime.
+    /// Stops when `asked` resolves, with its reason, such as "stopped by SIGINT". Must be called in
+    /// a tokio runtime.
     pub fn when(asked: impl Future<Output = String> + Send + 'static) -> StopRequest {
         let (sender, receiver) = watch::channel(None);
         tokio::spawn(async move {

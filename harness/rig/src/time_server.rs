@@ -2,7 +2,7 @@
 //! if it were another time.
 //!
 //! The boards check certificate dates, a bench has no route to a public time server, and the rig
-//! must know what time a board was told.
+//! must know the time that a board received.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ const UNIX_IN_NTP: u64 = 2_208_988_800;
 /// A packet without extensions, bytes.
 const PACKET: usize = 48;
 
-/// Addresses of askers that are kept. More than a bench has boards.
+/// Client addresses that are kept. More than a bench has boards.
 const MOST_ASKERS: usize = 1024;
 
 /// A bound time server.
@@ -25,7 +25,7 @@ pub struct TimeServer {
     socket: UdpSocket,
     port: u16,
     served: Cell<(ServedTime, Instant)>,
-    /// Requests by the address that they came from.
+    /// Requests by source address.
     requests: RefCell<BTreeMap<IpAddr, u64>>,
 }
 
@@ -34,7 +34,7 @@ pub struct TimeServer {
 pub enum ServedTime {
     /// This machine's.
     Now,
-    /// As if it were so many seconds after 1970, and going on from there.
+    /// So many seconds after 1970, running on from there.
     At(i64),
 }
 
@@ -81,12 +81,12 @@ impl TimeServer {
         }
     }
 
-    /// Answers until dropped. What is no time request is not answered.
+    /// Answers until dropped. Ignores packets that are not time requests.
     pub async fn serve(&self) -> std::io::Error {
         let mut request = [0; 128];
         loop {
-            // An error here is about an earlier answer that nobody took; the next request is not
-            // touched by it.
+            // An error here is about an earlier answer that was not received; the next request is
+            // not affected.
             let Ok((length, from)) = self.socket.recv_from(&mut request).await else {
                 if let Err(error) = self.socket.readable().await {
                     return error;

@@ -1,5 +1,5 @@
-//! The topics that a board's boot log names. They come from a board, so they are checked before the rig subscribes or
-//! publishes: a broker closes the connection of a client that names something that is no topic.
+//! The topics in a board's boot log. They come from a board, so they are checked before the rig subscribes or
+//! publishes: a broker closes the connection of a client that sends an invalid topic.
 
 use std::cell::RefCell;
 use std::collections::HashSet;

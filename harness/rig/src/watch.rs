@@ -1,13 +1,12 @@
-//! Looks for all the lines that a run may be waiting for, in one pass over the stream.
+//! Searches for all lines that a run may wait for, in one pass over the stream.
 //!
-//! All patterns are armed all the time: a crash is seen whatever is awaited, and a line that comes
-//! early is not lost. One expression made of all of them runs over each block of lines; only a
-//! line in which it matches is looked at pattern by pattern. So a flood of lines that nobody waits
-//! for costs one search.
+//! All patterns are active all the time: a crash is found whatever the run waits for, and a line
+//! that comes early is not lost. One expression made of all patterns runs over each block of lines;
+//! only a line that it matches is checked pattern by pattern. So a flood of lines that match no
+//! pattern costs one search.
 //!
-//! The same search finds the signs of crashes. What they are is the decoder's to say, which sees the
-//! lines near them (hilrig-decode): a room of its own that knows no more than core does, so it is
-//! used here as a library.
+//! The same search finds the signs of crashes. The decoder (hilrig-decode) classifies them, because it sees the lines
+//! near them. It depends on core only, so it is used here as a library.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -19,14 +18,14 @@ use hilrig_core::text;
 use hilrig_decode::{Finding, LiveDecoder, LoopRule, SIGNS};
 use regex::bytes::{Regex, RegexBuilder, RegexSet};
 
-/// What a line says.
+/// The meaning of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Says {
     /// The build id.
     Build,
-    /// Line `n` of configuration mode's boot log.
+    /// Line `n` of the boot log in configuration mode.
     Configuration(usize),
-    /// Line `n` of MQTT mode's boot log.
+    /// Line `n` of the boot log in MQTT mode.
     Mqtt(usize),
     /// Connected to the broker.
     Connected,
@@ -34,61 +33,61 @@ pub enum Says {
     AttemptFailed,
     /// The broker's certificate was refused.
     Refused,
-    /// Back to configuration mode by itself.
+    /// The firmware gives up and returns to configuration mode.
     GivenUp,
-    /// It has no network.
+    /// No network.
     Offline,
-    /// It asks for the time.
+    /// The board requests the time.
     AsksTime,
     /// Why TLS failed.
     TlsError,
     /// Heap figures.
     Heap,
-    /// Who held the heap.
+    /// Who allocated the heap.
     Callers,
-    /// What the contract counts as a crash, beyond those that the decoder knows.
+    /// A crash by the contract, in addition to those that the decoder knows.
     Crash,
-    /// What may be of a crash, or tells the decoder that the board came up. Never handed on.
+    /// May be part of a crash, or shows the decoder that the board is up. Never passed to the caller.
     Sign,
 }
 
-/// A line that says something.
+/// A line that matches a pattern.
 #[derive(Clone, Debug)]
 pub struct Hit {
-    /// What.
+    /// Its meaning.
     pub says: Says,
     /// Line of the boot log, counted from 1.
     pub line: u64,
-    /// When its last byte was there.
+    /// When its last byte arrived.
     pub at: Instant,
     /// The line as printable text.
     pub text: String,
     /// The pattern's named groups.
     pub groups: BTreeMap<String, String>,
-    /// Named groups whose text is not the line's very bytes: they had to be made printable, or cut.
+    /// Named groups whose text is not byte for byte that of the line: it was made printable, or cut.
     pub altered: Vec<String>,
     /// The pattern's first group, named or not.
     pub first: Option<String>,
 }
 
-/// The patterns of a run, compiled once for all of its boards: compiled, they weigh more than
-/// everything else that the rig keeps of a board.
+/// The patterns of a run, compiled once for all boards: they take more memory than everything else
+/// that the rig keeps for a board.
 pub struct Patterns {
     /// Finds a line that any of them matches.
     any: Regex,
-    /// Tells which do.
+    /// Finds which patterns match.
     which: RegexSet,
-    /// Each of them, for its groups.
+    /// Each pattern, for its groups.
     each: Vec<(Says, Regex)>,
-    /// The lines that say that a mode is up: no boot loop has one.
+    /// The lines that show that a mode is up: no boot loop has one.
     up: regex::Regex,
-    /// The line that names the build.
+    /// The line with the build id.
     build: Option<regex::Regex>,
-    /// How many lines the boot logs of configuration mode and MQTT mode have.
+    /// Number of lines in the boot logs of configuration mode and MQTT mode.
     lines: [usize; 2],
 }
 
-/// The armed patterns over one board's stream.
+/// The active patterns on one board's stream.
 pub struct Watch {
     patterns: Rc<Patterns>,
     blocks: LineBlocks,
@@ -96,7 +95,7 @@ pub struct Watch {
     crashes: LiveDecoder,
 }
 
-/// A pattern that is fine alone but not beside the others.
+/// A pattern that compiles alone but not together with the others.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the contract's log patterns cannot be armed together: {0}. Make the longest of them simpler."
@@ -146,14 +145,14 @@ impl Patterns {
         Ok(Patterns { any, which, each, up, build, lines })
     }
 
-    /// How many lines the boot logs of configuration mode and MQTT mode have.
+    /// Number of lines in the boot logs of configuration mode and MQTT mode.
     pub fn lines(&self) -> [usize; 2] {
         self.lines
     }
 }
 
 impl Watch {
-    /// Arms the patterns at the beginning of a stream.
+    /// Activates the patterns at the start of a stream.
     pub fn new(patterns: Rc<Patterns>) -> Watch {
         let crashes = LiveDecoder::new(LoopRule { up: patterns.up.clone(), ..LoopRule::default() });
         let crashes = match &patterns.build {
@@ -163,9 +162,9 @@ impl Watch {
         Watch { patterns, blocks: LineBlocks::default(), line: 0, crashes }
     }
 
-    /// Takes bytes that were there at `at`, and tells every hit in them: what the line says, and a
-    /// way to have the whole of it, which costs more than finding it. Crashes, starts and what
-    /// follows from several of them are `found` when they are complete.
+    /// Takes bytes that arrived at `at`, and reports every hit in them: the meaning of the line,
+    /// and a function that returns the whole hit, which costs more than the search. Crashes, starts
+    /// and findings about several of them go to `found` when they are complete.
     pub fn feed(
         &mut self,
         at: Instant,
@@ -176,7 +175,7 @@ impl Watch {
         let Watch { patterns, blocks, line, crashes } = self;
         let Patterns { any, which, each, .. } = &**patterns;
         blocks.feed(bytes, |block| {
-            // Up to where lines are counted, and up to where the decoder has them.
+            // The positions up to which lines are counted, and up to which the decoder has them.
             let (mut counted, mut decoded) = (0, (0, *line + 1));
             let mut from = 0;
             while let Some(match_) = any.find_at(block, from) {
@@ -195,7 +194,7 @@ impl Watch {
                     crashes.sign(number, &block[start..end], &mut found);
                     decoded = (end, number + 1);
                 }
-                // Within a dump that the decoder knows, the contract's texts tell nothing new.
+                // Within a dump that the decoder knows, the contract's patterns add nothing.
                 let known = crashes.open().is_some();
                 let said = says().filter(|(says, _)| match says {
                     Says::Sign => false,
@@ -226,17 +225,17 @@ impl Watch {
         });
     }
 
-    /// The crash whose dump is still coming.
+    /// The crash whose dump is not complete yet.
     pub fn open_crash(&self) -> Option<&Finding> {
         self.crashes.open()
     }
 
-    /// The rig is about to reset the board: the start that follows tells nothing of the firmware.
+    /// The rig is about to reset the board: the next start shows no fault of the firmware.
     pub fn reset_asked(&mut self) {
         self.crashes.reset_asked();
     }
 
-    /// Nothing more comes that is of interest: an open crash is complete.
+    /// The end of the stream: an open crash is complete.
     pub fn finish(&mut self, found: impl FnMut(Finding)) {
         self.crashes.finish(found);
     }
@@ -246,13 +245,13 @@ impl Watch {
         self.line
     }
 
-    /// What stands on the line that has no end yet.
+    /// The text of the last line, which has no end yet.
     pub fn unfinished(&self) -> String {
         text::printable(self.blocks.rest())
     }
 }
 
-/// A pattern whose named groups are plain ones, because two patterns may name a group alike.
+/// The pattern with its named groups made unnamed, because two patterns may use the same name.
 fn unnamed(pattern: &str) -> String {
     let name = Regex::new(r"\(\?P?<[A-Za-z_][A-Za-z0-9_.\[\]]*>").expect("a fixed pattern");
     String::from_utf8_lossy(&name.replace_all(pattern.as_bytes(), &b"(?:"[..])).into_owned()
@@ -265,7 +264,7 @@ fn groups(pattern: &Regex, captures: &regex::bytes::Captures<'_>) -> BTreeMap<St
         .collect()
 }
 
-/// A line that was handed on in pieces is not `whole`.
+/// `whole` is false for a line that was passed on in pieces.
 fn altered(pattern: &Regex, captures: &regex::bytes::Captures<'_>, whole: bool) -> Vec<String> {
     let named = pattern.capture_names().flatten();
     named
@@ -339,7 +338,7 @@ mod tests {
             let mut watch = watch();
             let mut found = Vec::new();
             for chunk in [&log[..cut], &log[cut..]] {
-                // The contract's own `^Panic ` stands within the dump.
+                // The contract's own `^Panic ` is within the dump.
                 let hit = |says, _: &dyn Fn() -> Option<Hit>| assert_ne!(says, Says::Crash);
                 watch.feed(Instant::now(), chunk, hit, |finding| found.push(finding));
             }
@@ -368,7 +367,7 @@ mod tests {
             for chunk in log.as_bytes().chunks(11) {
                 watch.feed(Instant::now(), chunk, |_, _| {}, |finding| found.push(finding));
             }
-            // It is known while its dump is still coming.
+            // The crash is known before its dump is complete.
             let open = watch.open_crash().expect("a crash");
             assert_eq!((open.kind, open.line), (Kind::Exception, 3), "{log}");
             watch.finish(|finding| found.push(finding));

@@ -390,6 +390,18 @@ fn an_address_stays_whatever_sign_joins_it_to_the_numbers_in_front() {
 }
 
 #[test]
+fn a_numbered_blank_line_is_no_text_of_a_panic() {
+    // From the banner on, each line is recognised without what the log's other lines have.
+    for dump in dumps().into_iter().filter(|dump| dump.contains("panicked at src")) {
+        let dump: String = dump.lines().skip(2).map(|line| format!("{line}\n")).collect();
+        let lines = dump.lines().enumerate();
+        let log: String = lines.map(|(n, line)| format!("{n}| {line}\n")).collect();
+        assert_eq!(decode(&log), decode(&dump), "{log}");
+        assert_eq!(live(&log), decode(&dump), "in a run: {log}");
+    }
+}
+
+#[test]
 fn a_line_waits_for_a_bounded_number_of_lines() {
     let mut prefixes = Prefixes::default();
     prefixes.push(1, b"[x] Exception (28):");

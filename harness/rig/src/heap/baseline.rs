@@ -71,7 +71,7 @@ pub struct Checked {
     pub file: PathBuf,
     /// How many runs.
     pub runs: usize,
-    /// What came of it.
+    /// The result.
     pub gate: Gate,
 }
 

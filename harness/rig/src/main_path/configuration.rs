@@ -21,7 +21,7 @@ pub(super) fn checks(contract: &Contract) -> Vec<CheckSpec> {
     [PAGE, REQUESTS].into_iter().chain(ca).collect()
 }
 
-/// Gives the broker, which is needed for its CA.
+/// Returns the broker, which is needed for its CA.
 pub(super) async fn run(session: &Session<'_>) -> Result<BrokerLink, Stop> {
     page(session).await?;
     requests(session).await?;
@@ -69,7 +69,7 @@ async fn requests(session: &Session<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The board gets the CA certificate of the broker, where it takes one.
+/// The board gets the broker's CA certificate, if it accepts one.
 async fn ca(session: &Session<'_>) -> Result<BrokerLink, Stop> {
     session.step(&CA);
     let broker = session.broker().await?;

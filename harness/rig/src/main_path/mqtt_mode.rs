@@ -29,11 +29,11 @@ pub(super) const CHECKS: &[CheckSpec] = &[BOOTED, CONNECTION, REQUESTS, INVALID,
 
 /// Attempts to connect before the board gives up.
 const ATTEMPTS: u32 = 3;
-/// The same where a scenario restarts the broker, which is gone for longer than that.
+/// The same if a scenario restarts the broker, which is down for longer than that.
 const ATTEMPTS_OVER_RESTARTS: u32 = u16::MAX as u32;
 
-/// The rig has a connection of its own for this board alone: what a board makes the broker do to it, no other board
-/// sees.
+/// The rig has a separate connection for this board: if the broker closes it because of this board, no other board is
+/// affected.
 pub(super) async fn run(session: &Session<'_>, broker: &BrokerLink) -> Result<(), Stop> {
     let deadline = session.plan().deadlines.broker;
     let client_id = format!("hilrig-rig-{}", session.number());
@@ -67,7 +67,7 @@ pub(super) async fn run(session: &Session<'_>, broker: &BrokerLink) -> Result<()
     }
 }
 
-/// The rig's connection for this board broke. The broker itself says best what became of it.
+/// The rig's connection for this board broke. The broker itself reports the reason.
 async fn connection_broke(session: &Session<'_>, found: &str) -> Stop {
     match tokio::time::timeout(TO_REPORT, session.shared.broker.gone()).await {
         Ok(gone) => Stop::Rig(gone),

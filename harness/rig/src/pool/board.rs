@@ -18,7 +18,7 @@ use crate::restart_check;
 use crate::session::Session;
 use crate::stop::Stop;
 
-/// Runs the job on the session's board, finds out who is to blame, judges and releases the board.
+/// Runs the job on the session's board, finds the cause of a failure, judges and releases the board.
 pub(super) async fn run(
     session: Session<'_>,
     job: &dyn Job,
@@ -72,8 +72,8 @@ pub(super) async fn run(
     verdict
 }
 
-/// Runs the job. A board that gives no sign of life is power-cycled and runs the job again, once: what a power
-/// cycle can mend, it mends at once.
+/// Runs the job. A silent board is power-cycled and runs the job again, once: if a power cycle helps, the first one
+/// does.
 async fn with_power_cycle(
     session: &Session<'_>,
     job: &dyn Job,
@@ -133,12 +133,12 @@ async fn with_console(
     done
 }
 
-/// The board's deadline passed. Who is to blame depends on what it waited for.
+/// The board's deadline passed. The cause depends on what it waited for.
 fn late(session: &Session<'_>, deadline: Duration) -> Stop {
     let why = format!("the board was not through within {}", Span(deadline));
     let why = in_phase(&session.journal, &why);
     match session.journal.now_in() {
-        // It did not get to anything: another run had it, or its power was cut.
+        // The board's work had not started: another run had the board, or its power was off.
         None | Some(Phase::Lock) => Stop::Rig(why),
         Some(_) if session.journal.waits_for_others() => Stop::Rig(format!(
             "{why}; it waited for the other boards, to have the broker restarted"

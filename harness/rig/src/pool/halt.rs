@@ -6,7 +6,7 @@ use crate::stop::Stop;
 /// Why a run ends early.
 #[derive(Clone, Debug)]
 pub(crate) enum Halt {
-    /// Somebody ended it.
+    /// A person stopped it.
     Interrupted(String),
     /// The bench cannot go on.
     Fault(String),

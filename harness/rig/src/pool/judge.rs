@@ -1,4 +1,4 @@
-//! What every job is judged by at its end, and the verdict.
+//! The checks of every job at its end, and the verdict.
 
 use hilrig_core::verdict::Verdict;
 
@@ -40,8 +40,8 @@ pub(super) fn at_the_end(session: &Session<'_>, job: &dyn Job, stop: Option<&Sto
     job.judge(session, &Ended { stop, not_reached: &not_reached });
 }
 
-/// The check of the step that failed is noted as failed, with what was expected and what came. Gives its id, or
-/// that of the check that says more: a restart is not the failure of a step.
+/// Notes the check of the step that failed as failed, with the expected and the actual result. Returns its id, or
+/// that of the check that explains more: a restart is not the failure of a step.
 fn failed_step(session: &Session<'_>, why: &str) -> Option<String> {
     let step = session.journal.take_step();
     if session.journal.restarts(|restarts| restarts.count()) > 0 {

@@ -1,4 +1,4 @@
-//! The network between a board and the rig, proven before a board is blamed for not connecting.
+//! The network between a board and the rig, checked before a board is blamed for not connecting.
 //!
 //! The network is a suspect where nothing arrives although the board's log reports that it tried, and where
 //! the log reports that it lost the network. A board that reports neither is judged by its log. Then the
@@ -21,7 +21,7 @@ use crate::session::Session;
 /// A board that does not answer is asked again after this time.
 const AGAIN: Duration = Duration::from_millis(250);
 
-/// The longest that one answer is waited for.
+/// The maximum wait for one answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What arrived at the rig from a board so far.
@@ -32,7 +32,7 @@ struct Arrived {
     time_requests: u64,
 }
 
-/// What is dead, in words; none where the network was proven, or is no suspect.
+/// What does not answer, as text; `None` if the network works, or is no suspect.
 pub(super) async fn dead(session: &Session<'_>) -> Option<String> {
     let http = session.web_server.get()?;
     let reported = session.journal.connection_report();
@@ -187,7 +187,7 @@ mod tests {
         // It asked, and one more request arrived than before.
         let asks = ConnectionReport { asks_time: Some(9), ..reported(0, Some(0)) };
         assert_eq!(suspected(asks, Some(0)), None);
-        // Nobody saw whether it arrived.
+        // No relay saw whether it arrived.
         assert_eq!(suspected(reported(2, None), None), None);
     }
 

@@ -1,12 +1,12 @@
-//! Before the rig blames a board, it proves its own side: the board has power, a CPU that runs and its cables, the
-//! network carries what the board sends, its chip answers, and the broker answers a connection of the rig's own. What
-//! is found dead is the bench's trouble, and the verdict names it.
+//! Before the rig blames a board, it checks its own side: the board has power, a CPU that runs and its cables, the
+//! network carries the board's packets, its chip answers, and the broker answers a connection of the rig's own.
+//! Anything that does not answer is a fault of the bench, and the verdict names it.
 
 use super::network;
 use crate::mqtt;
 use crate::session::Session;
 
-/// What is dead on the rig's side, in words; `None` where all of it answers. No console may be open.
+/// What does not answer on the rig's side, as text; `None` if all of it answers. No console may be open.
 pub(super) async fn dead(session: &Session<'_>) -> Option<String> {
     let mut board = session.board.lock().await;
     if let Err(fault) = board.sound().await {

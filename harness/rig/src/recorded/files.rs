@@ -38,8 +38,8 @@ pub fn reporters(
     Ok(Reporters::new(reporters))
 }
 
-/// Adds the run to the bench's history. The record has everything, so a history that cannot be written loses
-/// nothing and is no fault of the run.
+/// Adds the run to the bench's history. The record is complete, so a history that cannot be written loses nothing and
+/// is no fault of the run.
 pub fn remember(config: &Config, run: &RunModel, record: &Record) -> Result<(), String> {
     History::open(&config.records.join(HISTORY))
         .and_then(|mut history| history.add(run, record.folder()))

@@ -1,4 +1,4 @@
-//! What names a run: its id and its seed.
+//! The id and the seed of a run.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -8,7 +8,7 @@ use hilrig_report::folder_of;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-/// A seed that no run before had.
+/// A new seed.
 pub fn fresh_seed() -> u64 {
     // The clock's nanoseconds and the process: not secret, only different from run to run. 32 bits
     // are short to type, and whole in every reader of JSON (which may stop at 53).
@@ -25,7 +25,7 @@ pub struct RunId {
 }
 
 impl RunId {
-    /// A run that starts now. An id that the folder `records` has already is not given again.
+    /// A run that starts now. Skips an id that the folder `records` has already.
     pub fn new(records: &Path) -> RunId {
         RunId::at(OffsetDateTime::now_utc(), records)
     }

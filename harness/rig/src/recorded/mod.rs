@@ -21,7 +21,7 @@ use crate::load::{self, BoardSelection, RunInputs, ScenarioSelection};
 use crate::scenario::longest;
 use crate::{BrokerChoice, Error, Job, MainPath, RunBroker, RunBrokerPlan, StopRequest};
 
-/// What a run is asked for.
+/// The settings of a run.
 #[derive(Clone, Debug)]
 pub struct RunRequest {
     /// The configuration file.
@@ -36,7 +36,7 @@ pub struct RunRequest {
     pub force_flash: bool,
     /// Which broker, or where it runs, in place of the configuration's.
     pub broker: Option<BrokerChoice>,
-    /// What everything random comes from, below 2^53; left out, a fresh one.
+    /// The seed of all random values, below 2^53; by default a new one.
     pub seed: Option<u64>,
     /// The record goes into exactly this folder, which must be new or empty.
     pub record: Option<PathBuf>,
@@ -74,7 +74,7 @@ pub struct FinishedRun {
     pub run: RunModel,
     /// Why it was stopped, if it was.
     pub stopped: Option<String>,
-    /// What of the record could not be written.
+    /// The parts of the record that could not be written.
     pub faults: Vec<String>,
     /// Why the run could not be added to the bench's history. Its record has everything.
     pub not_in_history: Option<String>,
@@ -141,7 +141,7 @@ pub async fn run_job_recorded(
 
     let (code, faults) = run.finish(outcome.verdict);
     let (record, model) = (&run.folders.record, fold.run());
-    // A record in a folder of its own begins no history where there was none.
+    // A record in a folder of its own does not start a history.
     let apart = request.record.is_some() && !config.records.is_dir();
     let not_in_history = match apart {
         true => None,

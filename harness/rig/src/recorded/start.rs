@@ -63,7 +63,7 @@ impl RunFolders {
 pub struct Recording<'a> {
     /// The broker's login, which is hidden everywhere.
     pub login: &'a Login,
-    /// What everything random comes from.
+    /// The seed of all random values.
     pub seed: u64,
     /// The scenarios, as the record names them.
     pub scenarios: Vec<String>,
@@ -73,8 +73,8 @@ pub struct Recording<'a> {
     pub terminal: Option<TerminalStream>,
 }
 
-/// A run that has begun: its record exists and has its first event. However it ends, also by an error or a
-/// panic, the record gets its last event.
+/// A run that has begun: its record exists and has its first event. However it ends, also by an error or a panic, the
+/// record gets its last event.
 pub struct RecordedRun {
     /// Its id and its folders.
     pub folders: RunFolders,
@@ -88,7 +88,7 @@ pub struct RecordedRun {
 }
 
 impl RecordedRun {
-    /// Writes the first events, and removes what ended runs left.
+    /// Writes the first events, and removes leftovers of ended runs.
     ///
     /// # Errors
     /// The record cannot be written.
@@ -170,8 +170,8 @@ impl RecordedRun {
         self.reporters.faults().first().map(ToString::to_string)
     }
 
-    /// Ends the record. Returns the exit code and what could not be written. A run that passed and whose record
-    /// is incomplete ends with the code of a rig fault, because nobody can check its verdict.
+    /// Ends the record. Returns the exit code and what could not be written. A run that passed and whose record is
+    /// incomplete ends with the code of a rig fault, because its verdict cannot be checked.
     pub fn finish(&self, verdict: Verdict) -> (u8, Vec<String>) {
         let faults: Vec<String> = self.reporters.finish().iter().map(ToString::to_string).collect();
         let code = match exit::of(verdict) {

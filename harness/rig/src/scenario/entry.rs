@@ -10,7 +10,7 @@ use crate::stop::Stop;
 
 type Done<'s> = LocalBoxFuture<'s, Result<(), Stop>>;
 
-/// How a scenario runs, and in which mode of the board.
+/// How a scenario runs, and the mode that the board must have.
 pub(crate) enum Run {
     /// With the web server up.
     InConfigurationMode(for<'s> fn(&'s Session<'_>, &'s Steps) -> Done<'s>),

@@ -26,7 +26,7 @@ struct HeapNow {
     noted: bool,
 }
 
-/// The board has lost its connection, and connects again. Gives the free heap after that, bytes.
+/// The board has lost its connection, and connects again. Returns the free heap after that, bytes.
 pub(super) async fn online_again(
     session: &Session<'_>,
     steps: &Steps,
@@ -47,8 +47,8 @@ pub(super) async fn online_again(
     settled_heap(session, steps, online).await
 }
 
-/// The free heap after a step, bytes. What is on its way lowers it, so a reply that is lower than after the step
-/// before is asked for again, for at most [`SETTLES`]; the highest counts.
+/// The free heap after a step, bytes. Data in transit lowers it, so the request is repeated while the value is lower
+/// than after the step before, for at most [`SETTLES`]; the highest value counts.
 pub(super) async fn settled_heap(
     session: &Session<'_>,
     steps: &Steps,
@@ -97,8 +97,8 @@ async fn reply_over_mqtt(
     heap_now(session, &reply)
 }
 
-/// The present sample of a reply. What lowers the figures of a phase is noted at once. A reply that only repeats what
-/// is known is noted where it [counts]: a soak would fill the record with it.
+/// The current sample of a reply. A value that lowers the figures of a phase is noted at once. A reply without news
+/// is noted where it [counts]: a soak would fill the record with it.
 fn heap_now(session: &Session<'_>, reply: &[u8]) -> Result<Option<HeapNow>, Stop> {
     let Some(fields) = &session.contract().heap.reply else { return Ok(None) };
     let mut now = None;

@@ -7,7 +7,7 @@ use super::steps::Steps;
 use crate::session::Session;
 use crate::stop::Stop;
 
-/// The step of the scenario under way failed, if there is one: its check fails. Gives the check's id.
+/// The current step of the scenario failed, if there is one: its check fails. Returns the check's id.
 pub(crate) fn failed(session: &Session<'_>, why: &str) -> Option<String> {
     let steps = session.scenario.take()?;
     let check = &steps.spec().check;

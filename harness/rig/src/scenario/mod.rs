@@ -96,7 +96,7 @@ pub(crate) async fn in_mqtt_mode(session: &Session<'_>, online: &mut Online) -> 
     Ok(())
 }
 
-/// One scenario as a phase, and its check. One that fails is judged when it is known who is to blame:
+/// One scenario as a phase, and its check. A scenario that fails is judged when the cause is known:
 /// [`judge::stopped`].
 async fn one(
     session: &Session<'_>,
@@ -145,7 +145,7 @@ mod tests {
         for scenario in Scenario::ALL {
             for steps in [FEWEST_STEPS, 20, 100_000] {
                 let asked = ScenarioRun { scenario, length: Length::Steps(steps) };
-                // The least that a step waits for is a reply, and that is not cut short.
+                // A step waits at least for a reply, and that wait is not cut short.
                 assert!(longest(&asked, &deadlines) > deadlines.reply * 2 * steps, "{asked}");
             }
             let asked = ScenarioRun { scenario, length: Length::For(second * 600) };

@@ -36,7 +36,7 @@ pub(super) static PAGE: ScenarioEntry = ScenarioEntry {
     run: Run::InConfigurationMode(|session, steps| Box::pin(run(session, steps))),
 };
 
-/// The heap that is to come back is read again after this time.
+/// The heap is read again after this time.
 const AGAIN: Duration = Duration::from_millis(200);
 
 async fn run(session: &Session<'_>, steps: &Steps) -> Result<(), Stop> {
@@ -107,7 +107,7 @@ async fn pages_at_once(session: &Session<'_>, steps: &Steps, page: &[u8]) -> Res
     Ok(())
 }
 
-/// A connection keeps some heap for a while after its end. The board frees it within the reply deadline.
+/// A connection keeps some heap allocated for a while after its end. The board frees it within the reply deadline.
 async fn heap_comes_back(session: &Session<'_>, before: Option<u64>) -> Result<Option<u64>, Stop> {
     let since = Instant::now();
     let deadline = session.reply_deadline();

@@ -1,5 +1,5 @@
-//! `payload`: MQTT messages of random bytes, up to the largest that the firmware takes and over it. The firmware must
-//! refuse them, or drop those that are too large, and live on.
+//! `payload`: MQTT messages of random bytes, up to and over the largest that the firmware accepts. The firmware must
+//! refuse them, or drop those that are too large, and keep running.
 
 use hilrig_core::scenario::{Length, Scenario};
 use hilrig_core::seeded::Seeded;
@@ -31,7 +31,7 @@ pub(super) static PAYLOAD: ScenarioEntry = ScenarioEntry {
     run: Run::InMqttMode(|session, steps, online| Box::pin(run(session, steps, online))),
 };
 
-/// Far over any buffer of a board, and below what the broker takes, 64 KiB. Bytes.
+/// Far larger than any buffer of a board, and smaller than the broker's limit, 64 KiB. Bytes.
 const FAR_OVER: [usize; 2] = [4096, 32 * 1024];
 
 async fn run(session: &Session<'_>, steps: &Steps, online: &mut Online) -> Result<(), Stop> {
@@ -46,7 +46,7 @@ async fn run(session: &Session<'_>, steps: &Steps, online: &mut Online) -> Resul
     Ok(())
 }
 
-/// One message, and what shows that the board lives on.
+/// One message, and the check that the board still runs.
 pub(super) async fn payload(
     session: &Session<'_>,
     steps: &Steps,
@@ -72,7 +72,7 @@ pub(super) async fn payload(
     Ok(())
 }
 
-/// The largest payload that the firmware takes on the board's topic, bytes.
+/// The largest payload that the firmware accepts on the board's topic, bytes.
 pub(super) fn largest_payload(session: &Session<'_>, online: &Online) -> Result<usize, Stop> {
     let largest = session.contract().largest_publish.ok_or_else(|| {
         let why = "the contract does not say what the firmware takes (mqtt.largest_publish)";
@@ -81,12 +81,12 @@ pub(super) fn largest_payload(session: &Session<'_>, online: &Online) -> Result<
     Ok(largest.saturating_sub(2 + online.topic().len()))
 }
 
-/// The scenario's source of everything random.
+/// The scenario's random generator.
 pub(super) fn seeded(session: &Session<'_>, steps: &Steps) -> Seeded {
     Seeded::new(session.plan().seed, steps.spec().name.name())
 }
 
-/// The sizes that are always among them.
+/// The sizes that are always included.
 fn edges(largest: usize) -> Vec<usize> {
     let mut edges = vec![0, 1, largest.saturating_sub(1), largest, largest + 1, 2 * largest];
     edges.extend(FAR_OVER);

@@ -1,6 +1,6 @@
-//! `soak`: requests, messages, connections and restarts of the broker for a time, in an order that the seed decides.
-//! The order is the same for all boards of a pool, because they wait for each other before a restart. The
-//! configuration page is no part of it: a switch of mode resets the chip, and a reset gives all heap back.
+//! `soak`: requests, messages, connections and restarts of the broker for a time, in an order that depends on the
+//! seed. The order is the same for all boards of a pool, because they wait for each other before a restart. The
+//! configuration page is not included: a switch of mode resets the chip, and a reset frees all heap.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ pub(super) static SOAK: ScenarioEntry = ScenarioEntry {
     run: Run::InMqttMode(|session, steps, online| Box::pin(run(session, steps, online))),
 };
 
-/// Of so many steps, one is a restart and two are connections in the mean.
+/// Of so many steps, one is a restart and two are connections on average.
 const STEPS: u64 = 16;
 
 async fn run(session: &Session<'_>, steps: &Steps, online: &mut Online) -> Result<(), Stop> {

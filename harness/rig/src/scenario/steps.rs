@@ -1,4 +1,4 @@
-//! The steps of a scenario as they are done, and what they come to.
+//! The steps of a scenario and their result.
 
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -13,9 +13,9 @@ use hilrig_core::series::{Sample, Series};
 use super::spec::ScenarioSpec;
 use crate::journal::Journal;
 
-/// After a step the heap can hold what is on its way: a segment that is not acknowledged, a connection that is closed
-/// and remembered (lwIP: for twice `TCP_MSL`, 2 s in our ports, and up to half a second more). It is free again within
-/// this time; a leak is not.
+/// After a step some heap can still be allocated: for a segment that is not acknowledged, or a connection that is
+/// closed and remembered (lwIP: for twice `TCP_MSL`, 2 s in our ports, and up to half a second more). It is free
+/// again within this time; a leak is not.
 pub(super) const SETTLES: Duration = Duration::from_secs(3);
 
 /// Steps done so far, with the free heap after each.
@@ -172,7 +172,7 @@ impl Steps {
         by_step.into_iter().chain(more.into_iter().flatten().flatten()).collect()
     }
 
-    /// What the steps come to, all of which worked; `stopped` where there were to be more of them.
+    /// The result of the steps, all of which passed; `stopped` if there were to be more of them.
     pub fn check(&self, stopped: bool) -> Check {
         let check = &self.spec.check;
         let samples = self.samples.borrow();

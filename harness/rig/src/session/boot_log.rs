@@ -127,7 +127,7 @@ impl ModeLines {
 }
 
 impl Session<'_> {
-    /// The end of the boot log as it stands. Waits that begin here see only what comes after it.
+    /// The current end of the boot log. A wait from here sees only later lines.
     pub fn mark(&self) -> Mark {
         self.log.mark()
     }
@@ -224,7 +224,7 @@ impl Session<'_> {
     }
 
     /// Waits for a line of the boot log after `from`: the first answer of `judge`, which sees each line that the
-    /// contract knows, in order. `what` says in words what is awaited.
+    /// contract knows, in order. `what` is the expected line in words.
     ///
     /// # Errors
     /// No answer within `deadline`, or a crash: the board fails.

@@ -27,7 +27,7 @@ pub struct Online {
     /// The board has answered, so it has subscribed.
     heard: bool,
     late: Late,
-    /// What may come for a message that was no request, and whether it came.
+    /// A refusal that may come for a message that was no request, and whether it came.
     refusal: Option<Regex>,
     refused: bool,
     /// Its topics, which no other board of the pool may have.
@@ -35,7 +35,7 @@ pub struct Online {
 }
 
 impl Online {
-    /// A board that takes requests on `rx_topic` and replies to `replies`.
+    /// A board that accepts requests on `rx_topic` and replies to `replies`.
     pub fn new(link: BrokerLink, rx_topic: String, replies: Subscription) -> Online {
         Online {
             link,
@@ -60,7 +60,7 @@ impl Online {
         &self.link
     }
 
-    /// The topic that the board takes requests on.
+    /// The topic on which the board accepts requests.
     pub fn topic(&self) -> &str {
         &self.rx_topic
     }
@@ -92,7 +92,7 @@ impl Online {
         self.link.mqtt.publish(&self.rx_topic, payload).await.map_err(Stop::Rig)
     }
 
-    /// Before the next reply such a refusal may come, of what was published before.
+    /// Such a refusal, for an earlier message, may come before the next reply.
     pub fn may_be_refused(&mut self, refusal: Option<Regex>) {
         (self.refusal, self.refused) = (refusal, false);
     }
@@ -144,8 +144,8 @@ impl Session<'_> {
     /// A request of the contract over MQTT, and the reply to it. Both are reported as an event.
     ///
     /// # Errors
-    /// No reply within the reply deadline, or a message that nobody asked for: the board fails. The connection to
-    /// the broker broke: a rig fault.
+    /// No reply within the reply deadline, or a message without a request: the board fails. The connection to the
+    /// broker broke: a rig fault.
     pub async fn mqtt_request(
         &self,
         online: &mut Online,
@@ -203,7 +203,7 @@ impl Session<'_> {
                         Span(deadline)
                     )));
                 }
-                // The broker itself says best what became of it.
+                // The broker reports the reason itself.
                 Err(NoMessage::Lost(_)) => return Err(Stop::Rig(self.shared.broker.gone().await)),
             }
         };

@@ -11,8 +11,8 @@ use crate::stop::Stop;
 use crate::watch::{Hit, Says};
 
 impl Session<'_> {
-    /// Reads the console, whenever a job opens it, into `record` and the boot log. Returns when the port is gone:
-    /// it took the board with it in the middle of something.
+    /// Reads the console, whenever a job opens it, into `record` and the boot log. Returns when the port is gone,
+    /// because the job has lost its board.
     pub(crate) async fn read_console(&self, record: &mut dyn ConsoleSink) -> Stop {
         let plan = self.plan();
         let allowed = |phase| plan.contract.restarts.get(&phase).copied().unwrap_or_default();
@@ -48,7 +48,7 @@ impl Session<'_> {
                 Some(callers) => self.journal.callers(callers),
                 None => self.note(format!("heap callers that cannot be read: `{}`", hit.text)),
             },
-            // A line of both modes' logs is reported once, and so is one that says why a broker was refused.
+            // A line of both modes' logs is reported once, and so is one with the reason why a broker was refused.
             Says::Mqtt(_) if self.is_of_both_modes(hit) => {}
             Says::TlsError if self.contract().connection.refused.is_match(&hit.text) => {}
             _ => self.emit(What::LogLine { line: hit.line, text: hit.text.clone() }),
@@ -65,8 +65,8 @@ impl Session<'_> {
         self.emit(What::Reply { over: over.into(), request: request.into(), reply, seconds });
     }
 
-    /// Notes the heap figures of a reply, if the contract says that the reply to `request` has them. Gives the free
-    /// heap of then, bytes, where the reply has it.
+    /// Notes the heap figures of a reply, if by the contract the reply to `request` has them. Returns the free heap
+    /// at that time, bytes, if the reply has it.
     ///
     /// # Errors
     /// The reply does not have the figures: what is wrong with it.

@@ -20,7 +20,7 @@ impl Session<'_> {
         restart_check::one_more_than(count, &self.journal, &self.log).await
     }
 
-    /// Waits until the board prints nothing more for a moment: what explains a failure may be on its way.
+    /// Waits until the board prints nothing more for a moment: the explanation of a failure may be in transit.
     pub async fn settle_log(&self) {
         self.journal.waiting(self.log.settle()).await;
     }

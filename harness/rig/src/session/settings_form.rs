@@ -1,4 +1,4 @@
-//! The configuration form's query, made from what the contract says of its fields.
+//! The query of the configuration form, made from the contract's fields.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

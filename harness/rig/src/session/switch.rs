@@ -28,7 +28,7 @@ impl Session<'_> {
     /// Stores the settings for `target` on the board and switches it to MQTT mode.
     ///
     /// # Errors
-    /// The board does not accept them, or replies otherwise than the contract says: the board fails.
+    /// The board does not accept them, or its reply differs from the contract: the board fails.
     pub async fn to_mqtt(&self, target: &Target<'_>) -> Result<(), Stop> {
         let contract = self.contract();
         self.journal.doing("sent the settings over HTTP");
@@ -62,7 +62,7 @@ impl Session<'_> {
     /// Switches the board, which is online, back to configuration mode and waits until that is up.
     ///
     /// # Errors
-    /// The board does not reply, replies otherwise than the contract says, or does not come up: the board fails.
+    /// The board does not reply, its reply differs from the contract, or it does not come up: the board fails.
     pub async fn to_configuration(&self, online: &mut Online) -> Result<Booted, Stop> {
         let switch = &self.contract().switch.to_configuration;
         let mark = self.mark();

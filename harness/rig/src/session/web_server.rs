@@ -8,7 +8,7 @@ use crate::restart_check;
 use crate::session::Session;
 use crate::stop::Stop;
 
-/// How long a chip that restarts may take until it is heard, after its connections broke.
+/// How long a chip that restarts may take to print something after its connections broke.
 const STARTS_WITHIN: Duration = Duration::from_secs(3);
 /// A web server that did not answer is asked again after this time.
 const AGAIN: Duration = Duration::from_millis(100);
