@@ -1,4 +1,4 @@
-//! One connection: both its directions, until it ends.
+//! Carries one connection in both directions until it ends.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,20 +17,21 @@ use tokio::time::Instant;
 use crate::control::{Control, locked};
 use crate::witness::Witness;
 
-/// The buffer of one direction, bytes: a record of the largest size, nearly.
+/// Buffer size of one direction, bytes: nearly a record of maximum size.
 const BUFFER: usize = 16 * 1024;
 
-/// The most that a direction holds back for a delay, bytes; then no more is read until some of it has gone.
+/// Maximum number of bytes a direction queues for a delay. When the queue is full, reading pauses until some of
+/// it is sent.
 const MOST_LATE: usize = 256 * 1024;
 
-/// How long the broker has to accept a connection.
+/// Timeout for connecting to the broker.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// How long the ends of a cut connection have to close it. What they send meanwhile is thrown away:
-/// a socket that is closed with something unread answers with a reset.
+/// Time the peers of a cut connection have to close it. Data they send meanwhile is read and discarded: closing
+/// a socket with unread data sends a reset.
 const LEAVE: Duration = Duration::from_secs(5);
 
-/// A connection, and what was seen of it.
+/// A connection and what was seen of it.
 #[derive(Debug)]
 pub(crate) struct Connection {
     peer: SocketAddr,
@@ -48,13 +49,13 @@ struct State {
 
 /// How a direction ended.
 enum End {
-    /// Its source closed it, which was passed on.
+    /// Its source closed it, and the close was forwarded.
     Closed,
     /// Its source was reset.
     Reset,
-    /// What it goes to takes no more. Its other direction tells why.
+    /// Its sink accepts no more data. The other direction has the reason.
     NotTaken,
-    /// The line breaks here, as was asked for.
+    /// The line breaks here, as requested.
     Broken,
 }
 
@@ -64,12 +65,12 @@ impl Connection {
         Connection { peer, since: Instant::now(), line, state: Mutex::default() }
     }
 
-    /// Where it came from.
+    /// Its peer address.
     pub(crate) fn peer(&self) -> SocketAddr {
         self.peer
     }
 
-    /// What was seen so far.
+    /// What has been seen so far.
     pub(crate) fn seen(&self) -> WireSeen {
         let state = locked(&self.state);
         let stood = state.stood.unwrap_or_else(|| self.since.elapsed());
@@ -100,19 +101,19 @@ impl Connection {
                 };
                 tracing::debug!("connecting the relay to the broker at {upstream}: {found}");
                 self.over(Ended::NoBroker, control);
-                // The board's connection stands already: a reset is the nearest to a refusal.
+                // The board's connection is open already: a reset is the closest to a refused connection.
                 let _ = board.set_zero_linger();
                 return;
             }
         };
         for stream in [&board, &broker] {
-            // A relay adds no waiting of its own: what came as a segment leaves as one.
+            // The relay adds no delay of its own: a segment received is sent as a segment.
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!("TCP_NODELAY: {error}");
             }
         }
         if self.line == Line::ByteByByte {
-            // The socket takes a byte when the one before has left, so that each is a segment.
+            // The socket accepts a byte only after the previous one is sent, so each byte is a segment.
             if let Err(error) = SockRef::from(&board).set_tcp_notsent_lowat(1) {
                 tracing::warn!("TCP_NOTSENT_LOWAT: {error}; bytes may share a segment");
             }
@@ -135,7 +136,7 @@ impl Connection {
         }
     }
 
-    /// Both directions, until nothing can come any more.
+    /// Runs both directions until no more data can come.
     async fn both(&self, board: &mut TcpStream, broker: &mut TcpStream, control: &Control) -> How {
         let (from_board, to_board) = board.split();
         let (from_broker, to_broker) = broker.split();
@@ -143,9 +144,9 @@ impl Connection {
         let down = self.direction(Side::Broker, from_broker, to_board, control);
         tokio::pin!(up, down);
         let (mut up_ended, mut down_ended) = (false, false);
-        // Who closed first.
+        // The side that closed first.
         let mut closed = None;
-        // Whoever took no more was reset, whatever its own direction ends with.
+        // A side that accepted no more data was reset, however its own direction ends.
         let mut takes_none = None;
         loop {
             let (from, to, end) = tokio::select! {
@@ -179,7 +180,7 @@ impl Connection {
         }
     }
 
-    /// Carries what `from` sends.
+    /// Carries the data sent by `from`.
     async fn direction(
         &self,
         from: Side,
@@ -233,7 +234,7 @@ impl Connection {
         }
     }
 
-    /// Reads what `from` sent; where to break, if that is asked for and here.
+    /// Parses data sent by `from`. Returns the offset of a requested break, if it is in this data.
     fn saw(
         &self,
         from: Side,
@@ -252,14 +253,14 @@ impl Connection {
         stopped
     }
 
-    /// One side has closed its direction.
+    /// Records that one side closed its direction.
     fn began_to_end(&self, by: Side) {
         let mut state = locked(&self.state);
         state.ended.get_or_insert(Ended::Closed(by));
         state.witness.breaks_off(Some(by));
     }
 
-    /// The connection is over.
+    /// Records the end of the connection.
     fn over(&self, how: Ended, control: &Control) {
         let mut state = locked(&self.state);
         state.ended.get_or_insert(how);
@@ -275,15 +276,15 @@ impl Connection {
 
 /// How a connection ended.
 enum How {
-    /// Both sides have closed it, this one first.
+    /// Both sides closed it, this one first.
     Closed(Side),
-    /// It goes on as a reset to both.
+    /// Forwarded as a reset to both sides.
     Reset(Ended),
-    /// The rig takes its leave of both.
+    /// The rig closes both sides.
     Cut,
 }
 
-/// A direction ends: what of it its sink is told.
+/// Ends a direction and signals the end to its sink.
 async fn ended(end: End, sink: &mut WriteHalf<'_>) -> End {
     if matches!(end, End::Closed) && sink.shutdown().await.is_err() {
         return End::NotTaken;
@@ -297,7 +298,7 @@ async fn write(sink: &mut WriteHalf<'_>, bytes: &[u8], single: bool) -> io::Resu
     }
     for byte in bytes.chunks(1) {
         sink.write_all(byte).await?;
-        // Whoever reads may be of this runtime.
+        // The reader may run on this runtime.
         tokio::task::yield_now().await;
     }
     Ok(())
@@ -310,7 +311,7 @@ fn delay(line: &watch::Receiver<Line>) -> Duration {
     }
 }
 
-/// Closes both ways, and waits a little until the ends have.
+/// Closes both ways, then waits briefly for the peers to close.
 async fn leave(board: &mut TcpStream, broker: Option<&mut TcpStream>) {
     async fn close(stream: &mut TcpStream) {
         let _ = stream.shutdown().await;
@@ -328,7 +329,7 @@ async fn leave(board: &mut TcpStream, broker: Option<&mut TcpStream>) {
     let _ = tokio::time::timeout(LEAVE, both).await;
 }
 
-/// What is held back for a delay, in order.
+/// Data queued for a delay, in order.
 #[derive(Default)]
 struct Late {
     pieces: VecDeque<(Instant, Vec<u8>)>,
@@ -358,7 +359,7 @@ impl Late {
         self.end = end.map(|end| (due, end));
     }
 
-    /// The next that is due; never, if there is none.
+    /// Waits for the next item that is due; forever if there is none.
     async fn next(&mut self) -> Piece {
         let due = self.pieces.front().map(|(due, _)| *due);
         match due.or(self.end.as_ref().map(|(due, _)| *due)) {

@@ -1,14 +1,13 @@
-//! The messages of the handshake that go in the clear (RFC 5246, 7.4), out of the content of records
-//! that cut them anywhere.
+//! Parses plaintext handshake messages (RFC 5246, 7.4) from record content. Records may split them anywhere.
 
-/// The most of one message that is held, bytes. A hello with the keys of a post-quantum exchange has
-/// about 2 KiB; of certificates nothing is held but their lengths.
+/// Maximum length stored of one message, bytes. A hello with post-quantum key shares has about 2 KiB. Of
+/// certificates only the lengths are stored.
 const MOST_HELD: usize = 16 * 1024;
 
-/// Certificates of one side whose lengths are kept.
+/// Maximum number of certificates per side whose lengths are stored.
 const MOST_CERTIFICATES: usize = 32;
 
-/// Types of messages, in IANA's registry.
+/// Message types, from IANA's registry.
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
 const CERTIFICATE: u8 = 11;
@@ -16,7 +15,7 @@ const CERTIFICATE_REQUEST: u8 = 13;
 const SERVER_HELLO_DONE: u8 = 14;
 const CLIENT_KEY_EXCHANGE: u8 = 16;
 
-/// A message that is complete.
+/// A complete message.
 #[derive(Debug)]
 pub(crate) enum Message {
     /// Its body.
@@ -28,25 +27,25 @@ pub(crate) enum Message {
     CertificateRequest,
     ServerHelloDone,
     ClientKeyExchange,
-    /// One that nothing is wanted of.
+    /// A message whose body is not needed.
     Other,
 }
 
-/// What stands between two cuts.
+/// Parser state between two pieces.
 #[derive(Debug, Default)]
 pub(crate) struct Messages {
     /// Type, and length in three bytes.
     header: [u8; 4],
-    /// Bytes of the header that are there.
+    /// Bytes of the header received.
     have: usize,
-    /// Bytes of the body that are to come.
+    /// Bytes of the body still to come.
     left: usize,
     body: Vec<u8>,
     certificates: Lengths,
 }
 
 impl Messages {
-    /// Takes bytes up to the end of a message, and tells how many.
+    /// Consumes bytes up to the end of a message and returns how many.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> (usize, Option<Message>) {
         let head = bytes.len().min(4 - self.have);
         self.header[self.have..self.have + head].copy_from_slice(&bytes[..head]);
@@ -86,17 +85,16 @@ impl Messages {
     }
 }
 
-/// Reads a list of certificates (RFC 5246, 7.4.2), each with its length before it, and the list's length
-/// before them all.
+/// Parses a certificate list (RFC 5246, 7.4.2): the length of the list, then each certificate after its length.
 #[derive(Debug, Default)]
 struct Lengths {
     found: Vec<u32>,
-    /// The length before the list has been passed.
+    /// The length of the list has been consumed.
     in_list: bool,
     length: [u8; 3],
-    /// Bytes of `length` that are there.
+    /// Bytes of `length` received.
     have: usize,
-    /// Bytes of this certificate that are to come.
+    /// Bytes of this certificate still to come.
     left: usize,
 }
 

@@ -1,25 +1,25 @@
-//! ClientHello and ServerHello (RFC 5246, 7.4.1; RFC 8446, 4.1). What they hold is untrusted: of each
-//! list the first few are kept, and what ends early is read as far as it goes.
+//! Parses ClientHello and ServerHello (RFC 5246, 7.4.1; RFC 8446, 4.1). The content is untrusted: only the first
+//! few entries of each list are stored, and a truncated message is parsed as far as it goes.
 
 use hilrig_core::certify::{Offered, Taken};
 use hilrig_core::text::printable;
 
-/// Cipher suites that are kept. OpenSSL offers 30 by itself.
+/// Maximum number of cipher suites stored. OpenSSL offers 30 by default.
 const MOST_SUITES: usize = 256;
 
-/// Extensions that are kept. IANA has numbered about 65.
+/// Maximum number of extensions stored. IANA has numbered about 65.
 const MOST_EXTENSIONS: usize = 64;
 
-/// Protocols of ALPN that are kept.
+/// Maximum number of ALPN protocols stored.
 const MOST_PROTOCOLS: usize = 16;
 
-/// The random of a ServerHello that is a HelloRetryRequest (RFC 8446, 4.1.3).
+/// The random value that marks a ServerHello as a HelloRetryRequest (RFC 8446, 4.1.3).
 const RETRY: [u8; 32] = [
     0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
     0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c,
 ];
 
-/// Numbers of the extensions that are read, in IANA's registry.
+/// Numbers of the extensions parsed here, from IANA's registry.
 mod extension {
     pub const SERVER_NAME: u16 = 0;
     pub const MAX_FRAGMENT_LENGTH: u16 = 1;
@@ -30,7 +30,7 @@ mod extension {
     pub const SUPPORTED_VERSIONS: u16 = 43;
 }
 
-/// What is left to read.
+/// The bytes left to parse.
 struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
@@ -48,13 +48,13 @@ impl<'a> Bytes<'a> {
         self.take(2).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]))
     }
 
-    /// What has its length before it, in one byte. As much of it as is there.
+    /// A field with a one-byte length prefix, as much of it as is present.
     fn short(&mut self) -> Option<Bytes<'a>> {
         let length = self.u8()?.into();
         self.at_most(length)
     }
 
-    /// The same, in two bytes.
+    /// The same with a two-byte length prefix.
     fn long(&mut self) -> Option<Bytes<'a>> {
         let length = self.u16()?.into();
         self.at_most(length)
@@ -64,16 +64,16 @@ impl<'a> Bytes<'a> {
         self.take(length.min(self.0.len())).map(Bytes)
     }
 
-    /// Numbers of two bytes, to the end.
+    /// Two-byte numbers, to the end.
     fn numbers(self) -> impl Iterator<Item = u16> + use<'a> {
         self.0.as_chunks().0.iter().map(|bytes| u16::from_be_bytes(*bytes))
     }
 }
 
-/// The body of a ClientHello.
+/// Parses the body of a ClientHello.
 pub(crate) fn client(body: &[u8]) -> Offered {
     let mut offered = Offered::default();
-    // `None` is a message that ends early: what was read of it stands.
+    // `None` is a truncated message: the fields parsed so far are kept.
     let _ = read_client(Bytes(body), &mut offered);
     offered
 }
@@ -91,7 +91,7 @@ fn read_client(mut body: Bytes, offered: &mut Offered) -> Option<()> {
         match kind {
             extension::SERVER_NAME => {
                 let mut names = content.long()?;
-                // 0 is a host name, the one kind there is (RFC 6066, 3).
+                // 0 is a host name, the only kind defined (RFC 6066, 3).
                 if names.u8() == Some(0) {
                     offered.server_name = names.long().map(|name| name_of(&name));
                 }
@@ -110,7 +110,7 @@ fn read_client(mut body: Bytes, offered: &mut Offered) -> Option<()> {
             extension::SUPPORTED_VERSIONS => {
                 let versions = content.short()?.numbers().filter(|version| !is_grease(*version));
                 offered.version = versions.max().unwrap_or(offered.version);
-                // A client of TLS 1.3 fills in an id though it has no session (RFC 8446, D.4).
+                // A TLS 1.3 client sends a session id even without a session (RFC 8446, D.4).
                 offered.session_id &= offered.version < 0x0304;
             }
             _ => {}
@@ -118,15 +118,15 @@ fn read_client(mut body: Bytes, offered: &mut Offered) -> Option<()> {
     }
 }
 
-/// What a ServerHello is.
+/// The kind of a ServerHello.
 pub(crate) enum Server {
-    /// An answer.
+    /// A normal ServerHello.
     Takes(Taken),
     /// A HelloRetryRequest.
     AsksAgain,
 }
 
-/// The body of a ServerHello, and whether it takes up a session by a key of TLS 1.3.
+/// Parses the body of a ServerHello. Also returns whether it resumes a session with a TLS 1.3 pre-shared key.
 pub(crate) fn server(body: &[u8]) -> (Server, bool) {
     if body.get(2..34) == Some(&RETRY) {
         return (Server::AsksAgain, false);
@@ -157,7 +157,7 @@ fn read_server(mut body: Bytes, taken: &mut Taken) -> Option<()> {
             extension::SESSION_TICKET => taken.ticket = true,
             extension::SUPPORTED_VERSIONS => {
                 taken.version = content.u16()?;
-                // TLS 1.3 sends back whatever id came (RFC 8446, 4.1.3).
+                // TLS 1.3 echoes the client's session id (RFC 8446, 4.1.3).
                 taken.session_id &= taken.version < 0x0304;
             }
             _ => {}
@@ -165,7 +165,7 @@ fn read_server(mut body: Bytes, taken: &mut Taken) -> Option<()> {
     }
 }
 
-/// The next extension; its number is noted.
+/// The next extension; records its number.
 fn next_extension<'a>(
     extensions: &mut Bytes<'a>,
     numbers: &mut Vec<u16>,
@@ -178,7 +178,7 @@ fn next_extension<'a>(
     Some((kind, extensions.long()?))
 }
 
-/// The codes of MFLN (RFC 6066, 4).
+/// The MFLN codes (RFC 6066, 4).
 fn fragment(content: &mut Bytes) -> Option<u16> {
     match content.u8()? {
         code @ 1..=4 => Some(256 << code),
@@ -186,12 +186,12 @@ fn fragment(content: &mut Bytes) -> Option<u16> {
     }
 }
 
-/// A DNS name has at most 255 bytes; more of another is not kept.
+/// Maximum length stored: a DNS name has at most 255 bytes.
 fn name_of(name: &Bytes) -> String {
     printable(&name.0[..name.0.len().min(255)])
 }
 
-/// A number that stands for nothing, so that servers learn to overlook what they do not know (RFC 8701).
+/// Whether this is a GREASE value: reserved numbers that make servers ignore unknown values (RFC 8701).
 fn is_grease(number: u16) -> bool {
     let [high, low] = number.to_be_bytes();
     high == low && high & 0x0f == 0x0a

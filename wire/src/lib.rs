@@ -1,9 +1,9 @@
 //! The line between board and broker, and what is seen on it.
 //!
-//! [`Relay`] is a plain TCP relay: it passes on every byte as it came, and reads the TLS in it from
-//! outside ([`Witness`]), so that "negotiated, but ignored" is seen. Nothing is decrypted. On demand
-//! it makes trouble ([`hilrig_core::certify::Line`]): delay, single bytes, a connection that breaks
-//! or is reset behind a message of the handshake.
+//! [`Relay`] is a plain TCP relay: it forwards every byte unchanged and parses the TLS passively ([`Witness`]), so
+//! "negotiated, but ignored" is detected. Nothing is decrypted. On request it injects faults
+//! ([`hilrig_core::certify::Line`]): a delay, single bytes, a connection that breaks or is reset after a handshake
+//! message.
 
 mod carry;
 mod control;

@@ -1,4 +1,4 @@
-//! The relay itself: a port, and what stands behind it.
+//! The relay: its listening port and the connections it carries.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,18 +13,17 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::carry::Connection;
 use crate::control::{Control, Progress, locked};
 
-/// Connections that are kept from the first on, and of the last ones.
+/// Number of first connections kept, and number of last connections kept.
 const KEPT: usize = 8;
 
-/// Connections that are carried at once; more wait to be accepted. Each takes two descriptors.
+/// Maximum number of concurrent connections; more wait to be accepted. Each uses two file descriptors.
 const MOST_AT_ONCE: usize = 256;
 
-/// How long no connection is accepted after that has failed, as it does where a process has no
-/// descriptors left.
+/// Pause after a failed accept, for example when the process has no file descriptors left.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// A plain TCP relay between boards and a broker. A task of the runtime serves it; dropping it ends
-/// that, with every connection.
+/// A plain TCP relay between boards and a broker, served by a runtime task. Dropping it ends the task and every
+/// connection.
 #[derive(Debug)]
 pub struct Relay {
     port: u16,
@@ -32,7 +31,7 @@ pub struct Relay {
     task: JoinHandle<()>,
 }
 
-/// What the relay's task shares with it.
+/// State shared between the relay and its task.
 #[derive(Debug)]
 struct Shared {
     control: Control,
@@ -46,10 +45,10 @@ struct Kept {
 }
 
 impl Relay {
-    /// Listens on any free port of `listen`, for what is to go to `upstream`. Needs a tokio runtime.
+    /// Listens on any free port of `listen` and forwards to `upstream`. Needs a tokio runtime.
     ///
     /// # Errors
-    /// If there is no such address or no port.
+    /// If the address does not exist or no port is free.
     pub async fn start(listen: impl Into<IpAddr>, upstream: SocketAddr) -> io::Result<Relay> {
         let listener = TcpListener::bind((listen.into(), 0)).await?;
         let port = listener.local_addr()?.port();
@@ -63,49 +62,48 @@ impl Relay {
         self.port
     }
 
-    /// What the line does from now on: counts for the connections that come, and a delay, or that there
-    /// is none any more, for those that stand.
+    /// Sets the behaviour of the line. Applies to new connections; a delay, or its removal, also applies to open
+    /// ones.
     pub fn set_line(&self, line: Line) {
         self.shared.control.line.send_replace(line);
     }
 
-    /// Where the broker is now. Counts for the connections that come.
+    /// Sets the broker's address. Applies to new connections.
     pub fn set_upstream(&self, upstream: SocketAddr) {
         *locked(&self.shared.control.upstream) = upstream;
     }
 
-    /// Ends the connections that stand, without a word (FIN both ways).
+    /// Closes the open connections without an alert (FIN both ways).
     pub fn cut(&self) {
         self.shared.control.cuts.send_modify(|cuts| *cuts = cuts.wrapping_add(1));
     }
 
-    /// How far the connections are.
+    /// Current state of the connections.
     pub fn progress(&self) -> Progress {
         *self.shared.control.progress.borrow()
     }
 
-    /// Connections so far.
+    /// Number of connections so far.
     pub fn connections(&self) -> u32 {
         self.progress().connections
     }
 
-    /// Waits until this holds. Has no deadline of its own.
+    /// Waits until the condition is true. Has no deadline of its own.
     pub async fn until(&self, holds: impl Fn(&Progress) -> bool) -> Progress {
         let mut progress = self.shared.control.progress.subscribe();
         let now = progress.wait_for(|now| holds(now)).await.map(|now| *now);
-        // The sender is held by `self`, so that it is there as long as this waits.
+        // `self` owns the sender, so the channel stays open during the wait.
         now.unwrap_or_default()
     }
 
-    /// The last connection that was accepted: where it came from, and what was seen of it.
+    /// The last accepted connection: its peer address and what was seen of it.
     pub fn last(&self) -> Option<(SocketAddr, WireSeen)> {
         let kept = locked(&self.shared.kept);
         let last = kept.last.back().or(kept.first.last())?;
         Some((last.peer(), last.seen()))
     }
 
-    /// What was seen of each connection, in their order: of the first ones and the last, if there were
-    /// many.
+    /// What was seen of each connection, in order. Only the first and the last ones if there were many.
     pub fn seen(&self) -> Vec<WireSeen> {
         let kept = locked(&self.shared.kept);
         kept.first.iter().chain(&kept.last).map(|connection| connection.seen()).collect()
@@ -119,7 +117,7 @@ impl Drop for Relay {
 }
 
 impl Shared {
-    /// A connection was accepted.
+    /// Registers an accepted connection.
     fn keep(&self, connection: &Arc<Connection>) {
         let mut kept = locked(&self.kept);
         if kept.first.len() < KEPT {
@@ -133,7 +131,7 @@ impl Shared {
     }
 }
 
-/// Accepts, and carries what was accepted. Dropping the set of tasks ends them.
+/// Accepts connections and carries them. Dropping the task set ends them.
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let mut carried = JoinSet::new();
     loop {

@@ -1,38 +1,37 @@
-//! What a cipher suite adds to the content of a record, by its number in IANA's registry of TLS
-//! cipher suites.
+//! Record overhead of a cipher suite, by its number in IANA's registry of TLS cipher suites.
 
-/// TLS 1.2, and the highest version in which the handshake goes in the clear.
+/// TLS 1.2: the highest version whose handshake is in the clear.
 pub(crate) const TLS_1_2: u16 = 0x0303;
 
-/// The tag of GCM, CCM and Poly1305, bytes (RFC 5116, 5.1; RFC 8439, 2.8).
+/// Tag length of GCM, CCM and Poly1305, bytes (RFC 5116, 5.1; RFC 8439, 2.8).
 const TAG: u16 = 16;
 
-/// Bytes that an encrypted record is longer than its content, at least. Exact for the authenticated
-/// ciphers of TLS 1.2. For CBC it is the least padding (RFC 5246, 6.2.3.2: one byte), for TLS 1.3 none
-/// (RFC 8446, 5.4), and for a suite that is not known here 0: what is left is an upper bound then.
+/// Minimum overhead of an encrypted record over its content, bytes. Exact for the AEAD ciphers of TLS 1.2.
+/// Assumes the minimum padding for CBC (RFC 5246, 6.2.3.2: one byte) and none for TLS 1.3 (RFC 8446, 5.4).
+/// 0 for an unknown suite. In these cases the computed content length is an upper bound.
 pub(crate) fn adds(version: u16, suite: u16) -> u16 {
     match suite {
-        // TLS 1.3 adds the type of the content (RFC 8446, 5.2). TLS_AES_128_CCM_8_SHA256 has half a tag.
+        // TLS 1.3 adds the content type (RFC 8446, 5.2). TLS_AES_128_CCM_8_SHA256 has half a tag.
         0x1305 => 1 + 8,
         0x1301..=0x1304 => 1 + TAG,
         // ChaCha20-Poly1305 has no nonce in the record (RFC 7905, 2).
         0xcca8..=0xccae => TAG,
-        // GCM: 8 bytes of nonce in the record (RFC 5288, 3; RFC 5289; RFC 5487; RFC 8442).
+        // GCM: 8-byte explicit nonce in the record (RFC 5288, 3; RFC 5289; RFC 5487; RFC 8442).
         0x009c..=0x00ad | 0xc02b..=0xc032 | 0xd001 | 0xd002 => 8 + TAG,
         // ARIA and Camellia in GCM (RFC 6209, RFC 6367).
         0xc050..=0xc05d | 0xc06a..=0xc06f | 0xc07a..=0xc08d => 8 + TAG,
-        // CCM, likewise (RFC 6655, 3; RFC 7251). CCM_8 has half a tag.
+        // CCM: the same nonce (RFC 6655, 3; RFC 7251). CCM_8 has half a tag.
         0xc09c..=0xc09f | 0xc0a4..=0xc0a7 | 0xc0ac | 0xc0ad => 8 + TAG,
         0xc0a0..=0xc0a3 | 0xc0a8..=0xc0ab | 0xc0ae | 0xc0af => 8 + TAG / 2,
         _ => cbc(suite).map_or(0, |(block, mac)| {
-            // The initialisation vector goes in the record since TLS 1.1.
+            // The initialisation vector is in the record since TLS 1.1.
             let vector = if version >= 0x0302 { block } else { 0 };
             vector + mac + 1
         }),
     }
 }
 
-/// Block and MAC of the CBC suites that small devices have, bytes (RFC 5246, appendix C; RFC 4492;
+/// Block and MAC size of the CBC suites that small devices support, bytes (RFC 5246, appendix C; RFC 4492;
 /// RFC 5289).
 fn cbc(suite: u16) -> Option<(u16, u16)> {
     const TRIPLE_DES: u16 = 8;

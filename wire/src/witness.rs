@@ -1,7 +1,6 @@
-//! Reads TLS from outside: records (RFC 5246, 6.2), and what of the handshake goes in the clear.
+//! Passive TLS parser: records (RFC 5246, 6.2) and the plaintext part of the handshake.
 //!
-//! Any bytes may come, in any pieces. Nothing is copied of what is encrypted, and what is kept has
-//! bounds.
+//! The input may be any bytes, split anywhere. Encrypted content is not copied, and all stored data is bounded.
 
 use std::time::Duration;
 
@@ -12,19 +11,19 @@ use crate::handshake::{Message, Messages};
 use crate::hello::{self, Server};
 use crate::suite::{self, TLS_1_2};
 
-/// Alerts that are kept.
+/// Maximum number of alerts stored.
 const MOST_ALERTS: usize = 16;
 
-/// Bytes that are shown of what is no TLS.
+/// Maximum number of bytes shown of data that is not TLS.
 const MOST_SHOWN: usize = 64;
 
-/// The most that a record of TLS 1.2 holds, bytes (RFC 5246, 6.2.3). TLS 1.3 has less.
+/// Maximum length of a TLS 1.2 record, bytes (RFC 5246, 6.2.3). TLS 1.3 allows less.
 const LARGEST_RECORD: u16 = (1 << 14) + 2048;
 
-/// Type, version and length.
+/// Record header: type, version and length.
 const HEADER: usize = 5;
 
-/// Types of records, in IANA's registry. What lies between the last and 0x18 (heartbeat) is TLS, too.
+/// Record types, from IANA's registry. Types from the last of these up to 0x18 (heartbeat) are TLS, too.
 mod record {
     pub const CHANGE_CIPHER_SPEC: u8 = 20;
     pub const ALERT: u8 = 21;
@@ -33,10 +32,10 @@ mod record {
     pub const HEARTBEAT: u8 = 24;
 }
 
-/// Bytes of an alert (RFC 5246, 7.2).
+/// Length of an alert, bytes (RFC 5246, 7.2).
 const ALERT: u16 = 2;
 
-/// The least bytes of a Finished in TLS 1.3: header and SHA-256 (RFC 8446, 4.4.4).
+/// Minimum length of a TLS 1.3 Finished, bytes: header and SHA-256 (RFC 8446, 4.4.4).
 const LEAST_FINISHED: u16 = 4 + 32;
 
 /// Reads one connection.
@@ -45,28 +44,28 @@ pub struct Witness {
     seen: WireSeen,
     board: Stream,
     broker: Stream,
-    /// When the board's first byte came.
+    /// Time of the board's first byte.
     began: Option<Duration>,
-    /// Who sent last.
+    /// The side that sent last.
     last: Option<Side>,
     server_hello_done: bool,
-    /// It was broken off.
+    /// The connection was aborted or closed.
     over: bool,
 }
 
-/// What one side sends.
+/// The stream from one side.
 #[derive(Debug, Default)]
 struct Stream {
     at: At,
     /// It has sent ChangeCipherSpec (TLS 1.2).
     encrypted: bool,
     messages: Messages,
-    /// The first byte of an alert whose second is to come.
+    /// The first byte of an alert, until the second arrives.
     half_alert: Option<u8>,
     finished: bool,
 }
 
-/// Where in a record the stream is.
+/// Position of the stream within a record.
 #[derive(Debug)]
 enum At {
     Header { bytes: [u8; HEADER], have: usize },
@@ -80,8 +79,7 @@ impl Default for At {
     }
 }
 
-/// Reads a whole connection out of its pieces, in the order in which they were sent. Times are
-/// left out.
+/// Parses a whole connection from its pieces, in the order they were sent. Times are not set.
 pub fn read_recording<'a>(pieces: impl IntoIterator<Item = (Side, &'a [u8])>) -> WireSeen {
     let mut witness = Witness::default();
     for (from, bytes) in pieces {
@@ -92,21 +90,20 @@ pub fn read_recording<'a>(pieces: impl IntoIterator<Item = (Side, &'a [u8])>) ->
 }
 
 impl Witness {
-    /// What was seen so far. [`WireSeen::ended`] and [`WireSeen::seconds`] are for whoever holds the
-    /// connection to fill in.
+    /// The state seen so far. The owner of the connection sets [`WireSeen::ended`] and [`WireSeen::seconds`].
     pub fn seen(&self) -> &WireSeen {
         &self.seen
     }
 
-    /// Takes a piece of what `from` sent; `at` is the time since the connection began.
+    /// Processes a piece sent by `from`; `at` is the time since the connection began.
     pub fn feed(&mut self, from: Side, bytes: &[u8], at: Duration) {
         self.feed_until(from, bytes, at, None);
     }
 
-    /// The same, but stops behind a message: how many bytes belong to it and to what came before, if it
-    /// ends in this piece. What lies behind is not read. In TLS 1.3 only `ClientHello`, `ServerHello` and
-    /// `ClientFinished` can be told, and the last is taken for what comes first of the board's encrypted
-    /// messages, its certificate if it shows one.
+    /// The same, but stops after a message. Returns the number of bytes up to the end of that message, if it ends
+    /// in this piece. The bytes after it are not parsed. In TLS 1.3 only `ClientHello`, `ServerHello` and
+    /// `ClientFinished` can be recognized. The board's first encrypted message counts as the last of these; it is
+    /// the board's certificate if it sends one.
     pub fn feed_until(
         &mut self,
         from: Side,
@@ -162,8 +159,8 @@ impl Witness {
         self.seen.taken.as_ref().is_some_and(|taken| taken.version > TLS_1_2)
     }
 
-    /// Takes bytes up to the end of what stands together, and tells how many, at least one; and the message
-    /// of the handshake that ends there.
+    /// Consumes bytes up to the end of the current unit. Returns how many, at least one, and the handshake message
+    /// that ends there.
     fn step(&mut self, from: Side, bytes: &[u8]) -> (usize, Option<HandshakeAt>) {
         match &mut self.stream(from).at {
             At::Header { bytes: header, have } => {
@@ -202,7 +199,7 @@ impl Witness {
         }
     }
 
-    /// What follows is no TLS.
+    /// The data from here on is not TLS.
     fn no_tls(&mut self, from: Side, shown: Vec<u8>) {
         if self.seen.not_tls.as_ref().is_none_or(|(side, _)| *side == from) {
             self.seen.not_tls = Some((from, printable(&shown)));
@@ -210,7 +207,7 @@ impl Witness {
         self.stream(from).at = At::NoTls { shown };
     }
 
-    /// A record begins.
+    /// Starts a record.
     fn header(&mut self, from: Side, kind: u8, length: u16) {
         let encrypted = match self.is_1_3() {
             true => kind == record::APPLICATION_DATA,
@@ -231,7 +228,7 @@ impl Witness {
         };
     }
 
-    /// Takes content of a record that goes in the clear up to the end of a message; any other as a whole.
+    /// Consumes the content of a plaintext record up to the end of a message; any other content as a whole.
     fn content(&mut self, from: Side, kind: u8, part: &[u8]) -> (usize, Option<HandshakeAt>) {
         match kind {
             _ if self.stream(from).encrypted => (part.len(), None),
@@ -244,7 +241,7 @@ impl Witness {
                     let half = &mut self.stream(from).half_alert;
                     match half.take() {
                         None => *half = Some(*byte),
-                        // 1 is a warning (RFC 5246, 7.2).
+                        // 1 is warning (RFC 5246, 7.2).
                         Some(level) => self.alert(from, level != 1, Some(*byte)),
                     }
                 }
@@ -254,8 +251,8 @@ impl Witness {
         }
     }
 
-    /// A side breaks the connection off, if nobody has before. Alerts do that; of what ends a connection else, the
-    /// carrier knows.
+    /// Records the side that ends the connection, unless one is recorded already. This covers alerts; the carrier
+    /// handles every other kind of end.
     pub fn breaks_off(&mut self, from: Option<Side>) {
         if !self.over {
             self.over = true;
@@ -264,7 +261,7 @@ impl Witness {
     }
 
     fn alert(&mut self, from: Side, fatal: bool, number: Option<u8>) {
-        // An encrypted one is the last word of a handshake that failed, or of a connection that is closed.
+        // An encrypted alert is the last message of a failed handshake or of a connection being closed.
         if fatal || matches!(number, None | Some(0)) {
             self.breaks_off(Some(from));
         }
@@ -273,12 +270,12 @@ impl Witness {
         }
     }
 
-    /// A message in the clear.
+    /// Handles a plaintext message.
     fn message(&mut self, from: Side, message: Message) -> Option<HandshakeAt> {
         let seen = &mut self.seen;
         match (from, message) {
             (Side::Board, Message::ClientHello(body)) => {
-                // The second one, behind a HelloRetryRequest, offers no more than the first.
+                // The second ClientHello, after a HelloRetryRequest, offers no more than the first.
                 let offered = || hello::client(&body);
                 seen.offered.get_or_insert_with(offered);
                 Some(HandshakeAt::ClientHello)
@@ -315,12 +312,12 @@ impl Witness {
         }
     }
 
-    /// A record is complete.
+    /// Handles the end of a record.
     fn record(&mut self, from: Side, kind: u8, length: u16) -> Option<HandshakeAt> {
         let answered = self.seen.taken.is_some();
         if let Some(taken) = self.seen.taken.as_ref().filter(|taken| taken.version > TLS_1_2) {
-            // All is of one type, and told apart by its length. Behind the handshake an alert looks like
-            // any message of two bytes.
+            // All records have the same type and are distinguished by length. After the handshake an alert looks
+            // like any message of two bytes.
             let added = suite::adds(taken.version, taken.suite);
             if kind != record::APPLICATION_DATA || self.seen.finished {
                 return None;
@@ -333,7 +330,7 @@ impl Witness {
         }
         let stream = self.stream(from);
         match kind {
-            // Before the ServerHello it is one of TLS 1.3, and means nothing (RFC 8446, D.4).
+            // Before the ServerHello it is a TLS 1.3 ChangeCipherSpec and has no meaning (RFC 8446, D.4).
             record::CHANGE_CIPHER_SPEC if answered => {
                 stream.encrypted = true;
                 if from == Side::Broker && !self.server_hello_done {
@@ -356,7 +353,7 @@ impl Witness {
     /// A side has sent its Finished.
     fn finish(&mut self, from: Side, at: Duration) {
         self.stream(from).finished = true;
-        // In TLS 1.3 the board's is the last, as the broker's cannot be told from what is about it.
+        // In TLS 1.3 the board's is the last: the broker's cannot be distinguished from the messages around it.
         if self.is_1_3() || self.board.finished && self.broker.finished {
             self.seen.finished = true;
             self.seen.handshake_seconds =
@@ -365,8 +362,8 @@ impl Witness {
     }
 }
 
-/// Whether these may be the first bytes of a record's header. Looked at byte by byte: what is no TLS
-/// may end before it is as long as one.
+/// Whether these can be the first bytes of a record header. Checked byte by byte: data that is not TLS may be
+/// shorter than a header.
 fn may_be_header(bytes: &[u8]) -> bool {
     let kind = |kind| (record::CHANGE_CIPHER_SPEC..=record::HEARTBEAT).contains(&kind);
     match *bytes {

@@ -1,4 +1,4 @@
-//! What a case does once its board is connected.
+//! The action of a case after its board is connected.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use hilrig::session::mqtt_mode::Online;
 use hilrig::watch::Says;
 
 impl BoardCases<'_> {
-    /// Does it, and tells what was found.
+    /// Runs it and returns what was found.
     pub(super) async fn act(
         &self,
         on: &OnBoard<'_>,
@@ -32,7 +32,7 @@ impl BoardCases<'_> {
         }
     }
 
-    /// The board answers a request; its free heap, where the firmware tells it.
+    /// Checks that the board answers a request. Returns its free heap if the firmware reports it.
     pub(super) async fn alive(
         &self,
         on: &OnBoard<'_>,
@@ -61,9 +61,9 @@ impl BoardCases<'_> {
         on.session.note_heap(&request.request, reply).map_err(Stop::Failed)
     }
 
-    /// Resolves when the log says that the connection broke.
+    /// Resolves when the log reports that the connection broke.
     pub(super) async fn lost(&self, on: &OnBoard<'_>, mark: Mark) -> Stop {
-        // It may never come.
+        // The line may never appear.
         let lost =
             on.session.wait_for(mark, Duration::MAX, "the board's reply", |hit| match hit.says {
                 Says::TlsError | Says::AttemptFailed | Says::Connected => Some(hit.text.clone()),
@@ -122,7 +122,7 @@ impl BoardCases<'_> {
         self.cut(on, broker, online).await?;
         self.alive(on, online).await?;
         let cut = resumed(broker.seen().wire.last());
-        // A second client of its id has the broker close the board's connection.
+        // A second client with the same id makes the broker close the board's connection.
         let mark = on.session.log.mark();
         let deadlines = &on.session.plan().deadlines;
         let id = on.session.client_id();
@@ -146,7 +146,7 @@ impl BoardCases<'_> {
         Ok(format!("after a cut: {cut}; {closed}"))
     }
 
-    /// Cuts the board's connection and waits until it is back.
+    /// Cuts the board's connection and waits until the board reconnects.
     pub(super) async fn cut(
         &self,
         on: &OnBoard<'_>,
@@ -161,7 +161,7 @@ impl BoardCases<'_> {
     }
 }
 
-/// Whether a session was resumed, in words.
+/// Whether a session was resumed, as text.
 fn resumed(wire: Option<&WireSeen>) -> &'static str {
     let offered = wire.and_then(|wire| wire.offered.as_ref()).is_some_and(|o| o.session_id);
     match (wire.is_some_and(|wire| wire.resumed), offered) {
@@ -171,7 +171,7 @@ fn resumed(wire: Option<&WireSeen>) -> &'static str {
     }
 }
 
-/// The broker closed it, with an alert before the end.
+/// Whether the broker closed it, after sending an alert.
 fn closed_in_order(wire: &WireSeen) -> bool {
     let alert = wire.alerts.iter().find(|alert| alert.from == Side::Broker);
     wire.broke_off == Some(Side::Broker) && alert.is_some()

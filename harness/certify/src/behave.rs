@@ -1,4 +1,4 @@
-//! The behaviours at MQTT's level: what the rig finds alone, and what the board itself does.
+//! The MQTT behaviours: what the rig checks alone, and what the board itself does.
 
 use std::time::Duration;
 
@@ -14,18 +14,18 @@ use hilrig::Stop;
 use hilrig::mqtt::{self, NoMessage};
 use hilrig::session::mqtt_mode::Online;
 
-/// Clients of a storm beside the board.
+/// Clients of a storm in addition to the board.
 pub(super) const CROWD: usize = 50;
-/// How often they all come.
+/// Number of rounds in which they all connect.
 pub(super) const ROUNDS: usize = 3;
-/// MQTT 3.1.1 (3.1.2.10) says when a silent client is due, and brokers look for such now and then. Mosquitto's clock has
-/// whole seconds, and it looks once more than 5 of them have gone by (keepalive.c of 2.0): 6 s, 1 s until more than
-/// 1.5 keep-alives have gone, 1 s for what both roundings hide. RabbitMQ looks each 1.5 keep-alives and
-/// drops at the third look at the latest (rabbit_heartbeat): 6 s with the 2 s that are asked for.
+/// MQTT 3.1.1 (3.1.2.10) defines when a silent client expires; brokers check periodically. Mosquitto's clock has
+/// whole seconds, and it checks when more than 5 of them have passed (keepalive.c of 2.0): 6 s, 1 s until more than
+/// 1.5 keep-alives have passed, 1 s for both roundings. RabbitMQ checks every 1.5 keep-alives and disconnects at the
+/// third check at the latest (rabbit_heartbeat): 6 s with the requested keep-alive of 2 s.
 const LOOKS_WITHIN: Duration = Duration::from_secs(8);
 
 impl BoardCases<'_> {
-    /// Does it, and tells what was found.
+    /// Runs it and returns what was found.
     pub(super) async fn behave(
         &self,
         on: &OnBoard<'_>,
@@ -37,13 +37,13 @@ impl BoardCases<'_> {
         let endpoint = online.link().endpoint.clone();
         let alone = self.alone(on, behaviour, &endpoint, forbidden.as_deref());
         let (alone, board) = match behaviour {
-            // All at once.
+            // All in parallel.
             Behaviour::ReconnectStorm => {
                 let (alone, back) = tokio::join!(alone, self.cut(on, broker, online));
                 back?;
                 (alone?, "the board came back in it")
             }
-            // The board is quiet meanwhile.
+            // The board is idle meanwhile.
             Behaviour::KeepAlive => {
                 let mark = on.session.log.mark();
                 let alone = tokio::select! {
@@ -68,7 +68,7 @@ impl BoardCases<'_> {
         })
     }
 
-    /// What the rig finds alone.
+    /// Runs the check that the rig does alone.
     pub(super) async fn alone(
         &self,
         on: &OnBoard<'_>,
@@ -88,7 +88,7 @@ impl BoardCases<'_> {
         }
     }
 
-    /// What the rig's own clients have before their names.
+    /// Prefix of the rig's own client ids.
     pub(super) fn tag(&self, on: &OnBoard<'_>) -> String {
         format!("h{:x}b{}", on.session.plan().seed & 0xff_ffff, on.session.number())
     }
@@ -110,7 +110,7 @@ impl BoardCases<'_> {
         }
     }
 
-    /// A request that is kept for the board, which it must not do when it comes anew.
+    /// A retained request for the board, which the board must ignore when it reconnects.
     async fn retained(
         &self,
         on: &OnBoard<'_>,
@@ -123,7 +123,7 @@ impl BoardCases<'_> {
             return Ok("the board has no second request to tell it by");
         };
         let payload = contract.payload.replace("{request}", &other.request);
-        // The board has this one as it comes, and answers.
+        // The board receives this one as a live message and replies.
         let mqtt = online.link().mqtt.clone();
         mqtt.retain(online.topic(), payload.into_bytes()).await.map_err(Stop::Rig)?;
         let comes_anew = async {
@@ -132,9 +132,9 @@ impl BoardCases<'_> {
             self.alive(on, online).await
         };
         let alive = comes_anew.await;
-        // It is taken back whatever came of it: the broker may not be the rig's.
+        // Removed whatever the result: the broker may not be the rig's own.
         mqtt.retain(online.topic(), Vec::new()).await.map_err(Stop::Rig)?;
-        // What takes it back is a message, too.
+        // The message that removes it is a message, too.
         online.may_be_refused(contract.invalid.reply.clone());
         alive.map(|_| "the board did not do what was kept for it")
     }
@@ -181,7 +181,7 @@ impl BoardCases<'_> {
     }
 }
 
-/// What a behaviour that was not found says of the case.
+/// The case result for a behaviour that was not found.
 pub(super) fn missed(missed: Missed) -> Stop {
     match missed {
         Missed::NotHeld(found) => Stop::Failed(found),

@@ -1,4 +1,4 @@
-//! What a case does with its board before the board is with its broker, and after trouble.
+//! Board handling of a case before the board connects to its broker, and after a failure.
 
 use hilrig_core::certify::case::Behaviour;
 use hilrig_core::certify::{Act, Case, Expected, Reason};
@@ -16,19 +16,19 @@ use hilrig::session::boot_log::Mode;
 use hilrig::session::switch::Target;
 use hilrig::watch::Says;
 
-/// Attempts of a board that is to come back by itself.
+/// Maximum attempts of a board to reconnect by itself.
 const COMES_BACK: u32 = 5;
-/// The same over a restart of the broker. They are a second apart.
+/// The same across a restart of the broker. Attempts are a second apart.
 const OUTLASTS_RESTART: u32 = 60;
 
-/// What came of the board's attempts to connect.
+/// The result of the board's attempts to connect.
 pub(super) enum Attempt {
     Connected { line: u64, said: String },
     Refused { reason: Option<Reason>, line: u64, said: String, mark: Mark },
 }
 
 impl BoardCases<'_> {
-    /// The board gets the CA, and a client certificate or none.
+    /// Installs the CA on the board, and a client certificate or none.
     pub(super) async fn hand_over(&self, on: &OnBoard<'_>, setup: &BoardSetup) -> Result<(), Stop> {
         let names = &on.session.contract().http;
         let accepted = |what: &str, answer: Result<Answer, Stop>| match answer.map_err(not_ready)? {
@@ -56,7 +56,7 @@ impl BoardCases<'_> {
         }
     }
 
-    /// Settings and the switch.
+    /// Writes the settings and switches the mode.
     pub(super) async fn switch(
         &self,
         on: &OnBoard<'_>,
@@ -79,7 +79,7 @@ impl BoardCases<'_> {
         on.session.to_mqtt(&target).await.map_err(not_ready)
     }
 
-    /// Waits until the board has connected, or has given up.
+    /// Waits until the board has connected or given up.
     pub(super) async fn attempt(&self, on: &OnBoard<'_>) -> Result<Attempt, Stop> {
         let connection = &on.session.contract().connection;
         let mut why: Option<(Option<Reason>, u64, String)> = None;
@@ -110,7 +110,7 @@ impl BoardCases<'_> {
         Ok(Attempt::Refused { reason, line, said, mark: found.mark })
     }
 
-    /// The board connected where it must not: it comes back without the broker.
+    /// The board connected where it must not: returns it to configuration mode without the broker.
     pub(super) async fn leave_broker(
         &self,
         on: &OnBoard<'_>,
@@ -121,7 +121,7 @@ impl BoardCases<'_> {
         self.given_up(on, mark).await
     }
 
-    /// After trouble: a reset. Without a broker to connect to, the board gives up and comes back.
+    /// Resets the board after a failure. Without a broker the board gives up and returns to configuration mode.
     pub(super) async fn recover(&self, on: &OnBoard<'_>, stop: &Stop) -> Result<(), Stop> {
         if let Stop::Silent(_) = stop {
             return Err(stop.clone());
@@ -138,7 +138,7 @@ impl BoardCases<'_> {
         self.given_up(on, mark).await.map_err(lost)
     }
 
-    /// Waits until the board, which reaches no broker any more, is back in configuration mode.
+    /// Waits until the board, which can no longer reach a broker, is back in configuration mode.
     async fn given_up(&self, on: &OnBoard<'_>, mark: Mark) -> Result<(), Stop> {
         let deadlines = &on.session.plan().deadlines;
         let deadline = deadlines.boot + deadlines.connect;
@@ -146,7 +146,7 @@ impl BoardCases<'_> {
     }
 }
 
-/// A failure before the board is with its broker says nothing of either.
+/// A failure before the board connects to its broker gives no result for either.
 pub(super) fn not_ready(stop: Stop) -> Stop {
     match stop {
         Stop::Failed(why) => {

@@ -1,4 +1,4 @@
-//! The cases of a certification on one board, one after another.
+//! Runs the cases of a certification on one board, one after another.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ use hilrig::session::mqtt_mode::Online;
 use hilrig::watch::Says;
 use hilrig::{Ended, Job};
 
-/// A broker that is set up for this board.
+/// The broker set up for this board.
 struct SetUpBroker {
     need: Need,
     broker: Box<dyn CaseBroker>,
@@ -81,7 +81,7 @@ impl BoardCases<'_> {
         }
     }
 
-    /// One case, and its result. Whether the broker is gone.
+    /// Runs one case and reports its result. Returns whether the broker is gone.
     async fn one_case(
         &self,
         on: &OnBoard<'_>,
@@ -92,7 +92,7 @@ impl BoardCases<'_> {
         on.session.journal.reset_lows();
         let (came, stop) = self.until_over(on, broker).await;
         if stop.is_some() {
-            // A board that crashed starts again, and must not get to the broker once more.
+            // A board that crashed restarts and must not reach the broker again.
             broker.hang_up().await;
         }
         let gone = broker.gone().await;
@@ -121,7 +121,7 @@ impl BoardCases<'_> {
         Ok(gone.is_some())
     }
 
-    /// The case, up to its end, its deadline or a restart of the board that nobody asked for.
+    /// Runs the case until its end, its deadline or an unexpected restart of the board.
     async fn until_over(
         &self,
         on: &OnBoard<'_>,
@@ -140,7 +140,7 @@ impl BoardCases<'_> {
             Err(_) => Stop::Failed(format!("the case was not through within {}", Span(deadline))),
         };
         if let Stop::Failed(_) = stop {
-            // The start that explains it may be on its way.
+            // The boot message that explains the failure may still arrive.
             session.settle_log().await;
         }
         let came = match session.restart_after(restarts) {
@@ -150,7 +150,7 @@ impl BoardCases<'_> {
         (came, Some(stop))
     }
 
-    /// The next case, and a broker for it; or the storm that the board has joined.
+    /// The next case and a broker for it, or the storm that the board joined.
     async fn next(&self, set_up: &mut Option<SetUpBroker>) -> Result<Option<Task>, Rc<Storm>> {
         loop {
             if let Some(SetUpBroker { need, .. }) = set_up {
@@ -182,7 +182,7 @@ impl BoardCases<'_> {
         self.all.leave(&self.work);
     }
 
-    /// The case itself. The board is back in configuration mode where this is `Ok`.
+    /// Runs the case itself. The board is back in configuration mode if this is `Ok`.
     async fn case(&self, on: &OnBoard<'_>, broker: &mut dyn CaseBroker) -> Result<Came, Stop> {
         match on.case.act {
             Act::AskForMfln => return judge::measured(broker.ask_for_mfln().await),
@@ -201,7 +201,7 @@ impl BoardCases<'_> {
         match self.attempt(on).await? {
             Attempt::Refused { reason, line, said, mark } => {
                 let mut found = "it did not connect".to_owned();
-                // Only then has the board accepted the broker, and the rig may show it the right password.
+                // Only now has the board accepted the broker, so the rig may send it the right password.
                 if on.case.act == Act::Mqtt(Behaviour::WrongPassword)
                     && reason == Some(Reason::BadLogin)
                 {
@@ -215,7 +215,7 @@ impl BoardCases<'_> {
                 let reason = if why.is_some() { Some(Reason::BrokerRule) } else { reason };
                 Ok(Came { reason, why, cost, found, ..Came::refused(said, line) })
             }
-            // Nothing more is asked of a connection that must not be.
+            // A connection that must not exist is not tested further.
             Attempt::Connected { line, said } if must_not_connect(on.case) => {
                 self.leave_broker(on, broker).await?;
                 Ok(Came::connected("it connected", said, line))
@@ -249,7 +249,7 @@ impl BoardCases<'_> {
         }
     }
 
-    /// The board is connected: the rig connects as well, and does `work`. Then the board switches back.
+    /// With the board connected, connects the rig as well and does `work`. Then the board switches back.
     pub(super) async fn online<T>(
         &self,
         on: &OnBoard<'_>,
@@ -280,7 +280,7 @@ impl BoardCases<'_> {
         }
     }
 
-    /// What the case is about, and what it costs.
+    /// The action of the case and its cost.
     async fn with_cost(
         &self,
         on: &OnBoard<'_>,
@@ -295,7 +295,7 @@ impl BoardCases<'_> {
         Ok((found, cost))
     }
 
-    /// What a case comes to that did not get to its end.
+    /// The result of a case that did not finish.
     async fn stopped(&self, on: &OnBoard<'_>, stop: &Stop) -> Came {
         if let Some(ByRule { rule, line, said }) = self.work.rule.take() {
             return Came::by_rule(rule, said, line);
@@ -322,7 +322,7 @@ impl BoardCases<'_> {
         }
     }
 
-    /// The case's place in the certificate, with what the wire saw and what other clients met.
+    /// The case's entry in the certificate, with the wire evidence and the results of other clients.
     async fn result(&self, on: &OnBoard<'_>, came: Came, broker: &dyn CaseBroker) -> CaseResult {
         let ran = !matches!(came.outcome, Outcome::NotRun | Outcome::Measured);
         let seen = if ran { broker.seen() } else { Default::default() };

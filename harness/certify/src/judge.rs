@@ -1,4 +1,4 @@
-//! What came of a case, and how that stands to what must come of it.
+//! Judges the result of a case against its expectation.
 
 use hilrig_core::certify::certificate::{Evidence, OtherClient, Verdict};
 use hilrig_core::certify::{Case, CaseResult, Cost, Expected, Outcome, Reason, WireSeen};
@@ -9,18 +9,18 @@ use super::bench::Seen;
 use hilrig::Stop;
 use hilrig::watch::Hit;
 
-/// What came of a case.
+/// The result of a case.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Came {
     pub outcome: Outcome,
-    /// The board did not live through it.
+    /// The board crashed.
     pub died: bool,
     pub reason: Option<Reason>,
     /// Why it was not run, or what broke.
     pub why: Option<String>,
-    /// What was found, in words.
+    /// What was found, as text.
     pub found: String,
-    /// The board's line that decided it, with its number.
+    /// The board's log line that decided it, with its number.
     pub said: Option<(u64, String)>,
     pub cost: Cost,
 }
@@ -38,17 +38,17 @@ impl Came {
         }
     }
 
-    /// It connected, and the case's act worked.
+    /// It connected, and the case's action worked.
     pub fn connected(found: &str, said: String, line: u64) -> Came {
         Came { said: Some((line, said)), ..Came::of(Outcome::Connected, found) }
     }
 
-    /// The board said that it did not connect.
+    /// The board reported that it did not connect.
     pub fn refused(said: String, line: u64) -> Came {
         Came { said: Some((line, said)), ..Came::of(Outcome::Refused, "it did not connect") }
     }
 
-    /// It connected, and a rule of the broker is in the way of what the case does then.
+    /// It connected, but a rule of the broker blocks the case's action.
     pub fn by_rule(rule: String, said: String, line: u64) -> Came {
         let found = "it connected, and a rule of the broker is in the way of the rest";
         Came {
@@ -58,7 +58,7 @@ impl Came {
         }
     }
 
-    /// The case did not get through, and it was not the bench.
+    /// The case failed, and not because of the bench.
     pub fn failed(why: String) -> Came {
         Came::of(Outcome::Refused, why)
     }
@@ -68,18 +68,18 @@ impl Came {
         Came { why: Some(why), ..Came::of(Outcome::NotRun, "") }
     }
 
-    /// The bench had trouble.
+    /// The bench failed.
     pub fn broken(why: String) -> Came {
         Came { why: Some(why), ..Came::of(Outcome::Broken, "") }
     }
 
-    /// The board did not live through it.
+    /// The board crashed.
     pub fn died(why: String) -> Came {
         Came { died: true, ..Came::broken(why) }
     }
 }
 
-/// What the rig measured by itself.
+/// What the rig measured without a board.
 pub fn measured(found: Result<String, String>) -> Result<Came, Stop> {
     Ok(match found {
         Ok(found) => Came::of(Outcome::Measured, found),
@@ -87,18 +87,18 @@ pub fn measured(found: Result<String, String>) -> Result<Came, Stop> {
     })
 }
 
-/// What a TLS error in the log stands for.
+/// The reason for a TLS error in the log.
 pub fn tls_reason(connection: &Connection, hit: &Hit) -> Option<Reason> {
     let number = hit.groups.get("number")?.parse().ok()?;
     Some(connection.error.as_ref()?.reason(number))
 }
 
-/// What the return code of an attempt stands for.
+/// The reason for the return code of an attempt.
 pub fn rc_reason(connection: &Connection, hit: &Hit) -> Option<Reason> {
     connection.rc.reason(hit.groups.get("rc")?.parse().ok()?)
 }
 
-/// The case's place in the certificate. Its seconds are filled in by who knows when it began.
+/// The case's entry in the certificate. The caller, which knows the start time, sets its seconds.
 pub fn result(
     case: &Case,
     came: Came,
@@ -165,7 +165,7 @@ fn verdict(expected: Expected, outcome: Outcome, reason: Option<Reason>, died: b
     }
 }
 
-/// What was agreed on, and whether it was kept to.
+/// What was negotiated, and whether both sides kept to it.
 fn on_the_wire(first: &WireSeen, all: &[WireSeen]) -> String {
     let Some(taken) = &first.taken else { return "no ServerHello was seen".into() };
     let mut words = format!("suite 0x{:04X}", taken.suite);

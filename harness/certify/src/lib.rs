@@ -1,6 +1,6 @@
-//! The certification of brokers: which TLS settings of which broker a small device can talk to.
+//! Certification of brokers: which TLS settings of which broker work with a small device.
 //!
-//! Each case of the matrix is run on a board, on many boards at once, and judged.
+//! Each case of the matrix runs on a board, many boards in parallel, and is judged.
 
 mod act;
 mod behave;

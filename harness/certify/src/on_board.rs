@@ -8,11 +8,11 @@ use super::work::BoardWork;
 use hilrig::Session;
 use hilrig::log::Mark;
 
-/// The job of one board in a certification: it takes cases until none is left.
+/// The job of one board in a certification: it runs cases until none is left.
 pub(super) struct BoardCases<'a> {
-    /// What all boards share.
+    /// State shared by all boards.
     pub(super) all: &'a Shared<'a>,
-    /// What this board works on.
+    /// The current work of this board.
     pub(super) work: BoardWork,
 }
 
@@ -20,16 +20,16 @@ pub(super) struct BoardCases<'a> {
 pub(super) struct OnBoard<'a> {
     pub session: &'a Session<'a>,
     pub case: &'static Case,
-    /// After this the log has nothing of an earlier case.
+    /// Log position after which there is no output of an earlier case.
     pub mark: Mark,
 }
 
-/// The client id of the rig's own connection beside the board.
+/// The client id of the rig's own connection alongside the board.
 pub(super) fn rig_id(on: &OnBoard<'_>) -> String {
     format!("hilrig-rig-{}", on.session.number())
 }
 
-/// The lowest free heap of a phase so far, bytes.
+/// The lowest free heap in a phase so far, bytes.
 pub(super) fn low(on: &OnBoard<'_>, phase: HeapPhase) -> Option<u64> {
     on.session.journal.lows().get(phase).map(|low| low.lowest_free)
 }

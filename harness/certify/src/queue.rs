@@ -1,9 +1,9 @@
-//! The cases that are still to be done, by what the broker must be for them.
+//! The queue of open cases, grouped by the broker set-up they need.
 //!
-//! A board that has a broker goes on with the cases that it fits; then it takes those that nobody has
-//! begun with, and at last it helps out where another has the most left. So a broker that takes long to
-//! start is started once for all of its cases, as far as that saves anything. Of the cases with the same need
-//! the long ones come first, so that none of them is under way alone at the end.
+//! A board with a broker continues with the cases that fit that broker. Then it takes a group that no board has
+//! started, and finally it helps the group with the most work left. So a broker with a slow start is started once for
+//! all of its cases, as far as that saves time. Within a group the long cases run first, so none of them runs alone
+//! at the end.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -11,24 +11,24 @@ use std::time::Duration;
 use hilrig_core::certify::case::Behaviour;
 use hilrig_core::certify::{Act, BrokerTls, Case, Line};
 
-/// What a case takes a board, about, beside what it waits for on purpose.
+/// Approximate time of a case on a board, without deliberate waits.
 const A_CASE: Duration = Duration::from_secs(3);
 
-/// What a broker must be: which one of those that are certified, and how it is set up.
+/// The broker that a case needs: which of the certified brokers, and its set-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
-    /// Its place among those that are certified.
+    /// Its index among the certified brokers.
     pub broker: usize,
     /// Its set-up.
     pub tls: BrokerTls,
 }
 
-/// A case that is to be done, and its place in the matrix that was asked for.
+/// An open case, and its index in the requested matrix.
 #[derive(Clone, Copy, Debug)]
 pub struct Task {
-    /// The broker's place among those that are certified.
+    /// The broker's index among the certified brokers.
     pub broker: usize,
-    /// The case's place among those that were asked for.
+    /// The case's index among the requested cases.
     pub place: usize,
     /// The case.
     pub case: &'static Case,
@@ -37,7 +37,7 @@ pub struct Task {
 struct Group {
     need: Need,
     left: VecDeque<Task>,
-    /// Boards that have such a broker.
+    /// Number of boards with such a broker.
     holders: usize,
 }
 
@@ -45,15 +45,15 @@ struct Group {
 #[derive(Default)]
 pub struct Queue {
     groups: Vec<Group>,
-    /// Cases for all boards together, when everything else is done.
+    /// Cases for all boards together, run when everything else is done.
     last: VecDeque<Task>,
-    /// A board sets a broker up for the first of them.
+    /// A board is setting up a broker for the first of them.
     last_taken: bool,
 }
 
 impl Queue {
-    /// Puts one in, behind those with the same need that take as long. The first of all stays the first: it is
-    /// the control, which shows that the bench works.
+    /// Inserts a case after those with the same need and the same duration. The very first case stays first: it is the
+    /// control, which shows that the bench works.
     pub fn push(&mut self, task: Task) {
         let need = need(&task);
         match self.groups.iter_mut().find(|group| group.need == need) {
@@ -68,36 +68,36 @@ impl Queue {
         }
     }
 
-    /// Puts one in that is for all boards together.
+    /// Inserts a case for all boards together.
     pub fn push_last(&mut self, task: Task) {
         self.last.push_back(task);
     }
 
-    /// How many are left of those.
+    /// Number of cases left for all boards together.
     pub fn last_left(&self) -> usize {
         self.last.len()
     }
 
-    /// What the first of those needs, unless a board is about it. Only when all else is done.
+    /// The broker that the first of these needs, unless a board is already setting it up. Only when all else is done.
     pub fn last_need(&mut self) -> Option<Need> {
         let need = need(self.last.front()?);
         (!std::mem::replace(&mut self.last_taken, true)).then_some(need)
     }
 
-    /// The first of those, if this broker is one for it. Only when all else is done.
+    /// The first of these, if this broker fits it. Only when all else is done.
     pub fn same_last(&mut self, held: &Need) -> Option<Task> {
         let task = self.last.pop_front_if(|task| need(task) == *held)?;
         self.last_taken = false;
         Some(task)
     }
 
-    /// The next case that goes with the broker that is there already.
+    /// The next case for the current broker.
     pub fn same(&mut self, need: &Need) -> Option<Task> {
         let group = self.groups.iter_mut().find(|group| group.need == *need)?;
         group.left.pop_front()
     }
 
-    /// What a board that has no broker any more is to set up; `starts` is how long a broker takes to start.
+    /// The broker that a board without one should set up; `starts` is how long a broker takes to start.
     pub fn other(&mut self, starts: Duration) -> Option<Need> {
         let first =
             self.groups.iter().position(|group| group.holders == 0 && !group.left.is_empty());
@@ -116,7 +116,7 @@ impl Queue {
         Some(group.need)
     }
 
-    /// Everything that is left with this need, because there is no such broker.
+    /// Removes and returns all cases left with this need, because there is no such broker.
     pub fn give_up(&mut self, need: &Need) -> Vec<Task> {
         let group = self.groups.iter_mut().find(|group| group.need == *need);
         let mut all: Vec<_> = group.map(|group| group.left.drain(..).collect()).unwrap_or_default();
@@ -126,7 +126,7 @@ impl Queue {
         all
     }
 
-    /// Everything that is left with this broker.
+    /// Removes and returns all cases left for this broker.
     pub fn give_up_broker(&mut self, broker: usize) -> Vec<Task> {
         let groups = self.groups.iter_mut().filter(|group| group.need.broker == broker);
         let mut all: Vec<_> = groups.flat_map(|group| group.left.drain(..)).collect();
@@ -137,13 +137,13 @@ impl Queue {
         all
     }
 
-    /// Everything that is left.
+    /// Removes and returns all cases left.
     pub fn rest(&mut self) -> Vec<Task> {
         let groups = self.groups.iter_mut().flat_map(|group| group.left.drain(..));
         groups.chain(self.last.drain(..)).collect()
     }
 
-    /// A board has such a broker no more.
+    /// Records that a board no longer has such a broker.
     pub fn leave(&mut self, need: &Need) {
         self.last_taken = false;
         if let Some(group) = self.groups.iter_mut().find(|group| group.need == *need) {
@@ -156,19 +156,19 @@ fn need(task: &Task) -> Need {
     Need { broker: task.broker, tls: task.case.broker }
 }
 
-/// What a case takes a board, about: what the order goes by, and what helping out is held against.
+/// Approximate time of a case on a board: used for the order, and to decide whether helping is worth it.
 fn takes(case: &Case) -> Duration {
     let waits = match case.act {
-        // As long as the rig looks on.
+        // As long as the rig observes.
         Act::Stall => Duration::from_secs(20),
         // A second each: the board waits before it tries again.
         Act::Reconnects(times) => Duration::from_secs(times.into()),
-        // 1.5 times the keep-alive and more.
+        // More than 1.5 times the keep-alive.
         Act::Mqtt(Behaviour::KeepAlive) => Duration::from_secs(6),
         _ => Duration::ZERO,
     };
     let line = match case.line {
-        // TCP, TLS and MQTT, and each piece of it.
+        // TCP, TLS and MQTT, each piece delayed.
         Line::Delay(each) => 12 * each,
         _ => Duration::ZERO,
     };
@@ -218,7 +218,7 @@ mod tests {
         assert!(queue.same(&other).is_some() && queue.same_last(&other).is_none());
         let need = queue.last_need().unwrap();
         assert_eq!(queue.last_need(), None);
-        // Who was about it has gone.
+        // The board that was setting it up is gone.
         queue.leave(&need);
         assert_eq!(queue.last_need(), Some(need));
         assert!(queue.same(&need).is_none());

@@ -1,4 +1,4 @@
-//! Whether a case failed by a rule of a broker that somebody else runs.
+//! Checks whether a case failed because of a rule of an external broker.
 
 use hilrig_core::certify::case::Behaviour;
 use hilrig_core::certify::{Act, Reason};
@@ -9,12 +9,12 @@ use super::on_board::{BoardCases, OnBoard, rig_id};
 use super::work::ByRule;
 use hilrig::Stop;
 
-/// [`BrokerFacts::kind`](hilrig_core::event::BrokerFacts::kind) of a broker that somebody else runs.
+/// [`BrokerFacts::kind`](hilrig_core::event::BrokerFacts::kind) of an external broker.
 const OUTSIDE: &str = "outside";
 
 impl BoardCases<'_> {
-    /// The board was connected, and then something failed: whether that is a rule of a broker that somebody else
-    /// runs. The line to the board is taken down for that.
+    /// Checks whether a failure after the board connected is caused by a rule of an external broker. Takes down the
+    /// line to the board for that.
     pub(super) async fn look_for_rule(
         &self,
         on: &OnBoard<'_>,
@@ -48,7 +48,7 @@ impl BoardCases<'_> {
         self.work.rule.replace(rule.map(|rule| ByRule { rule, line, said }));
     }
 
-    /// The board's CONNECT was refused, whether that is for its client id alone.
+    /// Whether the board's CONNECT was refused for its client id only.
     pub(super) async fn rule_for_its_id(
         &self,
         on: &OnBoard<'_>,
@@ -67,7 +67,7 @@ impl BoardCases<'_> {
     }
 }
 
-/// What went over the board's last connection so far.
+/// The traffic of the board's last connection so far.
 pub(super) fn carried(broker: &dyn CaseBroker) -> Carried {
     let seen = broker.seen();
     let last = seen.wire.last().map(|wire| Carried {

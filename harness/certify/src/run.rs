@@ -1,4 +1,4 @@
-//! A certification: many boards take the cases of one or several brokers.
+//! Runs a certification: many boards run the cases of one or several brokers.
 
 use hilrig_core::verdict::Verdict;
 
@@ -9,8 +9,8 @@ use hilrig::Job;
 use hilrig::Member;
 use hilrig::{BoardsEnded, Pool, RunOutcome};
 
-/// Certifies. `stop` and `record_fault` are as for a run. `not_met` says which of the requirements is not met; it is
-/// asked after the last case's event. What comes of each case is reported by events.
+/// Runs the certification. `stop` and `record_fault` are as for a run. `not_met` returns the requirements that are not
+/// met; it is called after the last case's event. The result of each case is reported by an event.
 pub async fn certify(
     what: &Certification<'_>,
     members: Vec<Member>,

@@ -1,4 +1,4 @@
-//! What a case sets on the board, made from what the contract says of its fields.
+//! The board settings of a case, built from the fields of the contract.
 
 use hilrig_core::certify::case::Behaviour;
 use hilrig_core::certify::{Act, BoardTls, Case, Clock, Trust as GoesBy};
@@ -10,27 +10,27 @@ use hilrig::time_server::ServedTime;
 /// A day, seconds.
 const DAY: i64 = 86_400;
 
-/// What a board gets for a case.
+/// The settings of a board for a case.
 #[derive(Debug)]
 pub struct BoardSetup {
-    /// Form fields with their values; an empty value is none.
+    /// Form fields with their values; an empty value means none.
     pub fields: Vec<(String, String)>,
     /// The CA, DER.
     pub ca: Vec<u8>,
     /// The client certificate with its key, PEM.
     pub certificate: Option<String>,
-    /// What its time server serves.
+    /// The time that its time server serves.
     pub time: ServedTime,
 }
 
-/// What the board gets for a case, or why the case cannot be run.
+/// The settings of the board for a case, or why the case cannot be run.
 pub fn board_setup(contract: &Contract, case: &Case, trust: &Trust) -> Result<BoardSetup, String> {
     let board = &case.board;
     let names = &contract.settings;
     let pin = pin(board, trust)?;
     let hex = pin.iter().flatten().map(|byte| format!("{byte:02x}")).collect::<String>();
     let alpn = if board.alpn { "mqtt" } else { "" };
-    // A box that is off is left out.
+    // An unchecked checkbox is omitted.
     let on = |set: bool| set.then(|| names.on.clone());
     let will = case.act == Act::Mqtt(Behaviour::Will);
     let usual = BoardTls::USUAL;

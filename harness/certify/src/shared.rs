@@ -1,4 +1,4 @@
-//! What the boards of a certification share: the queue of cases, and the results.
+//! State shared by the boards of a certification: the queue of cases, and the results.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -21,46 +21,46 @@ use super::storm_state::Storm;
 use super::work::BoardWork;
 use hilrig::{Member, Plan};
 
-/// What is to be certified.
+/// What to certify.
 pub struct Certification<'a> {
     /// As for a run.
     pub plan: &'a Plan,
-    /// The brokers, in the order in which they come.
+    /// The brokers, in order.
     pub brokers: &'a [&'a dyn CertifyBench],
-    /// The cases, in the matrix's order.
+    /// The cases, in matrix order.
     pub cases: &'a [&'static Case],
-    /// How often each case is run, at least once.
+    /// Number of runs per case, at least one.
     pub repeat: u32,
-    /// What is required beside what the matrix expects, in its own words.
+    /// Requirements in addition to the matrix's expectations, as written.
     pub require: &'a [String],
-    /// Where events go.
+    /// Destination of events.
     pub events: &'a Events,
 }
 
-/// What all boards of a certification share.
+/// State shared by all boards of a certification.
 pub(super) struct Shared<'a> {
     what: &'a Certification<'a>,
     device: Device,
     queue: RefCell<Queue>,
     brokers: RefCell<Vec<OfBroker>>,
-    /// How many cases there are to do.
+    /// Number of cases to run.
     cases: u32,
-    /// Cases that nothing is known of yet.
+    /// Number of cases without a result yet.
     open: Cell<u32>,
-    /// How long a broker took to start, the longest so far.
+    /// Longest start time of a broker so far.
     starts: Cell<Duration>,
-    /// Why nothing further came of a broker, for the first that it is so of.
+    /// Why a broker was given up, for the first such broker.
     pub(super) refused: RefCell<Option<String>>,
-    /// The first case that the bench broke, in words.
+    /// The first case that failed because of the bench, as text.
     pub(super) broken: RefCell<Option<String>>,
-    /// Boards whose work has not ended.
+    /// Number of boards whose work has not ended.
     alive: Cell<usize>,
     /// The storm that boards may join.
     storm: RefCell<Option<Rc<Storm>>>,
     news: Notify,
 }
 
-/// What a board that has no broker is to do.
+/// What a board without a broker does next.
 pub(super) enum Next {
     SetUp(Need),
     Join(Rc<Storm>),
@@ -74,7 +74,7 @@ struct OfBroker {
     facts: Option<(BrokerFacts, Option<String>)>,
     /// For each case, why it cannot be run with this broker, if it cannot.
     cannot: Vec<Option<String>>,
-    /// For each case and each of its repetitions, what came of it.
+    /// The result of each repetition of each case.
     results: Vec<Option<(CaseVerdict, Outcome)>>,
 }
 
@@ -118,25 +118,24 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// How many cases there are to do.
+    /// Number of cases to run.
     pub(super) fn cases(&self) -> u32 {
         self.cases
     }
 
-    /// The next case that goes with the broker that is there.
+    /// The next case for the current broker.
     pub(super) fn same(&self, need: &Need) -> Option<Task> {
         let last = self.only_last();
         let mut queue = self.queue.borrow_mut();
         queue.same(need).or_else(|| last.then(|| queue.same_last(need)).flatten())
     }
 
-    /// Whether nothing is open but what all boards do together.
+    /// Whether only cases for all boards together are left.
     fn only_last(&self) -> bool {
         self.queue.borrow().last_left() == self.open.get() as usize
     }
 
-    /// What a board without a broker is to do. It waits while others are at the last cases: they may
-    /// not get through.
+    /// What a board without a broker does next. It waits while others run the last cases, because those may fail.
     pub(super) async fn other(&self, name: &str) -> Next {
         loop {
             let news = self.news.notified();
@@ -158,18 +157,18 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// A board leads a storm: those that are free join it.
+    /// Starts a storm led by a board; free boards join it.
     pub(super) fn storm_comes(&self, storm: &Rc<Storm>) {
         *self.storm.borrow_mut() = Some(storm.clone());
         self.news.notify_waiters();
     }
 
-    /// There is none any more.
+    /// Ends the storm.
     pub(super) fn storm_over(&self) {
         *self.storm.borrow_mut() = None;
     }
 
-    /// Boards beside one that is at work.
+    /// Number of other boards besides one that is working.
     pub(super) fn others(&self) -> usize {
         self.alive.get().saturating_sub(1)
     }
@@ -194,7 +193,7 @@ impl<'a> Shared<'a> {
         Ok(broker)
     }
 
-    /// There is no such broker: so much for all cases that need it.
+    /// There is no such broker: ends all cases that need it.
     pub(super) fn without_broker(&self, need: &Need, not: &NotSetUp) {
         let tasks = self.queue.borrow_mut().give_up(need);
         for task in tasks {
@@ -202,7 +201,7 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// The control was refused: nothing further is asked of this broker.
+    /// The control was refused: no further case runs with this broker.
     pub(super) fn refused(&self, broker: usize, why: &str) {
         let words = || format!("{}: {why}", self.name(broker));
         self.refused.borrow_mut().get_or_insert_with(words);
@@ -213,7 +212,7 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// The board has this broker no more.
+    /// Records that the board no longer has this broker.
     pub(super) fn leave(&self, board: &BoardWork) {
         if let Some(need) = board.need.take() {
             self.queue.borrow_mut().leave(&need);
@@ -221,7 +220,7 @@ impl<'a> Shared<'a> {
         self.news.notify_waiters();
     }
 
-    /// A board has begun with a case.
+    /// Records that a board started a case.
     pub(super) fn began(&self, board: &BoardWork, task: Task) {
         board.task.set(Some((task, Instant::now())));
         let broker = self.name(task.broker);
@@ -229,7 +228,7 @@ impl<'a> Shared<'a> {
         self.what.events.board(&board.name, what);
     }
 
-    /// It is through with it.
+    /// Records that the board finished the case.
     pub(super) fn ended(&self, board: &BoardWork, mut result: CaseResult) {
         if let Some((task, since)) = board.task.take() {
             result.seconds = since.elapsed().as_secs_f64();
@@ -237,7 +236,7 @@ impl<'a> Shared<'a> {
         }
     }
 
-    /// A board's work is over, however it ended.
+    /// Records the end of a board's work, however it ended.
     pub(super) fn board_ended(&self, board: &BoardWork, why: Option<&str>) {
         self.alive.set(self.others());
         if let Some(storm) = self.storm.borrow().clone() {
@@ -275,7 +274,7 @@ impl<'a> Shared<'a> {
         for (place, why) in of.cannot.iter().enumerate() {
             let Some(why) = why else { continue };
             let result = left_out(cases[place], &NotSetUp::NotRun(why.clone()));
-            // Once for all of its repetitions: they would say the same.
+            // Once for all of its repetitions: they would all report the same.
             for again in of.results.iter_mut().skip(place).step_by(cases.len()) {
                 *again = Some((result.verdict, result.outcome));
             }
@@ -318,7 +317,7 @@ impl<'a> Shared<'a> {
         })));
     }
 
-    /// What nobody got to is told as such.
+    /// Reports the cases that no board reached as such.
     pub(super) fn end(&self, why: Option<&str>) {
         let rest = self.queue.borrow_mut().rest();
         let not = match why {
@@ -332,7 +331,7 @@ impl<'a> Shared<'a> {
             self.put(task, left_out(task.case, &not));
         }
         for broker in 0..self.what.brokers.len() {
-            // Every case of it was one that cannot be run.
+            // None of its cases can be run.
             let all_cannot = self.brokers.borrow()[broker].cannot.iter().all(Option::is_some);
             if all_cannot {
                 self.tell_end(broker);
@@ -354,7 +353,7 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// What is told of a case that no board got to.
+/// The result reported for a case that no board reached.
 fn left_out(case: &Case, not: &NotSetUp) -> CaseResult {
     let came = match not {
         NotSetUp::NotRun(why) => Came::not_run(why.clone()),

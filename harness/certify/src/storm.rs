@@ -1,6 +1,6 @@
-//! A storm of all boards of a certification: everybody is cut off at once, and must be back.
+//! A storm of all boards of a certification: all are disconnected at once and must reconnect.
 //!
-//! The board that has the case leads; the others, which are free by then, join it over its relay.
+//! The board that has the case leads. The others, which are free by then, join it over its relay.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use hilrig::Stop;
 use hilrig::session::boot_log::Mode;
 use hilrig::session::mqtt_mode::Online;
 
-/// Ends a storm, however its leader ends.
+/// Guard that ends a storm however its leader ends.
 struct Lead<'a>(&'a BoardCases<'a>, Rc<Storm>);
 
 impl Drop for Lead<'_> {
@@ -32,7 +32,7 @@ impl Drop for Lead<'_> {
 }
 
 impl BoardCases<'_> {
-    /// Leads it, with every board that is free; what was found, and the lowest heap of any board.
+    /// Leads it, with every free board. Returns what was found and the lowest heap of any board.
     pub(super) async fn storm(
         &self,
         on: &OnBoard<'_>,
@@ -87,7 +87,7 @@ impl BoardCases<'_> {
         Ok((found, cost))
     }
 
-    /// Takes part in another board's storm. That board reports what came of it.
+    /// Joins another board's storm. That board reports the result.
     pub(super) async fn in_storm(&self, session: &Session<'_>, storm: &Storm) -> Result<(), Stop> {
         let on = OnBoard { session, case: storm.case, mark: session.mark() };
         session.journal.reset_lows();
@@ -100,12 +100,12 @@ impl BoardCases<'_> {
         let late = || Stop::Failed(format!("it was not through within {}", Span(deadline)));
         let Err(stop) = part.unwrap_or_else(|_| Err(late())) else { return Ok(()) };
         storm.fail(&self.work.name, &stop);
-        // With the leader its relay goes as well.
+        // The leader's relay ends with the leader.
         storm.over().await;
         self.recover(&on, &stop).await
     }
 
-    /// The same, up to where it goes wrong. The board is in configuration mode, and is again at the end.
+    /// The same, up to the first error. The board is in configuration mode at the start and at the end.
     async fn take_part(&self, on: &OnBoard<'_>, storm: &Storm) -> Result<(), Stop> {
         let setup = board_setup(on.session.contract(), on.case, &storm.trust);
         let setup = setup.map_err(Stop::Rig)?;
@@ -125,7 +125,7 @@ impl BoardCases<'_> {
                     true => Some(false),
                     false => at.over.then_some(true),
                 });
-                // Its leader is lost.
+                // The storm's leader is lost.
                 if over.await {
                     break;
                 }

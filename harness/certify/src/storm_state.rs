@@ -1,4 +1,4 @@
-//! A storm as all of its boards see it.
+//! Shared state of a storm.
 
 use std::cell::{Ref, RefCell};
 use std::time::Duration;
@@ -10,29 +10,29 @@ use super::bench::Trust;
 use hilrig::BrokerEndpoint;
 use hilrig::Stop;
 
-/// A storm, for those who join it.
+/// A storm that boards join.
 pub(super) struct Storm {
     pub case: &'static Case,
     pub endpoint: BrokerEndpoint,
     pub trust: Trust,
-    /// Of the leader's relay.
+    /// Port of the leader's relay.
     pub port: u16,
     at: RefCell<At>,
     news: Notify,
 }
 
-/// How far it is.
+/// Its progress.
 #[derive(Default)]
 pub(super) struct At {
     /// Boards that joined.
     pub joined: Vec<String>,
-    /// 0 until everybody is connected for the first time.
+    /// 0 until all boards are connected for the first time.
     pub round: usize,
-    /// Boards that are there, of those that joined.
+    /// Of these, the boards that are connected.
     pub there: usize,
     pub longest: Duration,
     pub lowest: Cost,
-    /// The first board that failed, by its name, and how.
+    /// The name of the first board that failed, and its error.
     failed: Option<Stop>,
     pub over: bool,
 }
@@ -48,12 +48,12 @@ impl Storm {
         Storm { case, endpoint, trust, port, at: RefCell::default(), news: Notify::new() }
     }
 
-    /// How far it is now.
+    /// Its current progress.
     pub(super) fn now(&self) -> Ref<'_, At> {
         self.at.borrow()
     }
 
-    /// Waits until `found` finds something.
+    /// Waits until `found` returns a value.
     pub(super) async fn until<T>(&self, mut found: impl FnMut(&At) -> Option<T>) -> T {
         loop {
             let news = self.news.notified();
@@ -69,7 +69,7 @@ impl Storm {
         self.news.notify_waiters();
     }
 
-    /// A board takes part, if it is not too late for that.
+    /// Adds a board to the storm, unless it is too late.
     pub(super) fn join(&self, name: &str) -> bool {
         let may = {
             let at = self.at.borrow();
@@ -81,11 +81,11 @@ impl Storm {
         may
     }
 
-    /// A board that takes part is lost.
+    /// Records the loss of a board in the storm.
     pub(super) fn fail(&self, name: &str, stop: &Stop) {
         let stop = match stop {
             Stop::Failed(why) => Stop::Failed(format!("{name}: {why}")),
-            // The leader is another board, which lives.
+            // The leader is another board, and it is running.
             Stop::Crashed(why) => Stop::Failed(format!("{name}: {why}")),
             Stop::Rig(why) | Stop::Silent(why) | Stop::Interrupted(why) => {
                 Stop::Rig(format!("{name}: {why}"))
@@ -94,7 +94,7 @@ impl Storm {
         self.change(|at| _ = at.failed.get_or_insert(stop));
     }
 
-    /// A board's work ended, whether or not it takes part.
+    /// Records the end of a board's work, whether or not it is in the storm.
     pub(super) fn gone(&self, name: &str, why: &str) {
         let joined = self.at.borrow().joined.iter().any(|joined| joined == name);
         match joined {
@@ -108,7 +108,7 @@ impl Storm {
         self.until(|at| at.over.then_some(())).await;
     }
 
-    /// A board that joined is there, with these lows so far.
+    /// Records that a board is connected, with its lowest heap values so far.
     pub(super) fn is_there(&self, after: Duration, cost: &Cost) {
         self.change(|at| {
             at.there += 1;
@@ -127,7 +127,7 @@ impl Storm {
     }
 }
 
-/// The lower of two, each.
+/// The lower value of each pair.
 pub(super) fn lower(one: &Cost, other: &Cost) -> Cost {
     let lower = |one: Option<u64>, other: Option<u64>| one.into_iter().chain(other).min();
     Cost {

@@ -1,25 +1,25 @@
-//! What a board of a certification works on.
+//! The current work of a board in a certification.
 
 use std::cell::{Cell, RefCell};
 use std::time::Instant;
 
 use super::queue::{Need, Task};
 
-/// What a board works on.
+/// The current work of a board.
 pub(super) struct BoardWork {
     /// The board's name.
     pub name: String,
-    /// What the broker that it has is for.
+    /// The purpose of its current broker.
     pub need: Cell<Option<Need>>,
-    /// Its case, and when it began.
+    /// Its case and the start time.
     pub task: Cell<Option<(Task, Instant)>>,
-    /// The rule of the broker that the case failed by.
+    /// The broker rule that made the case fail.
     pub rule: RefCell<Option<ByRule>>,
-    /// The board was connected, and the first reply did not come.
+    /// The board was connected, but its first reply did not arrive.
     pub unheard: Cell<bool>,
 }
 
-/// A rule of the broker that a case failed by, after the board had connected.
+/// A broker rule that made a case fail after the board connected.
 pub(super) struct ByRule {
     pub rule: String,
     pub line: u64,
@@ -27,7 +27,7 @@ pub(super) struct ByRule {
 }
 
 impl BoardWork {
-    /// A board that works on nothing yet.
+    /// A board without work yet.
     pub(super) fn new(name: &str) -> BoardWork {
         BoardWork {
             name: name.to_owned(),

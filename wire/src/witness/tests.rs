@@ -15,12 +15,12 @@ fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     [&[kind], &length[..], body].concat()
 }
 
-/// A ServerHello of TLS 1.2 that takes ECDHE-RSA-AES128-GCM-SHA256.
+/// A TLS 1.2 ServerHello that selects ECDHE-RSA-AES128-GCM-SHA256.
 fn server_hello() -> Vec<u8> {
     message(2, &[&[3, 3][..], &[7; 32], &[0, 0xc0, 0x2f, 0]].concat())
 }
 
-/// A hello, its answer, certificates and the end of the broker's part, in records of `size`.
+/// ClientHello, ServerHello, certificates and ServerHelloDone, in records of `size`.
 fn broker_in_records(size: usize) -> Vec<u8> {
     let list = message(11, &[&[0, 0, 13, 0, 0, 10][..], &[9; 10]].concat());
     let all = [server_hello(), list, message(14, &[])].concat();
@@ -63,7 +63,7 @@ fn it_stops_behind_the_last_byte_of_a_message() {
 #[test]
 fn what_is_no_tls_is_told_from_the_first_byte_that_says_so() {
     for (bytes, shown) in [
-        // A CONNACK, which is shorter than a record's header; a web server; a record too large.
+        // A CONNACK, which is shorter than a record header; a web server; an oversized record.
         (&b"\x20\x02\0\0"[..], " \\x02\\x00\\x00"),
         (b"HTTP/1.1 400 Bad Request\r\n", "HTTP/1.1 400 Bad Request\\x0d\\x0a"),
         (b"\x16\x03\x01\x48\x01", "\\x16\\x03\\x01H\\x01"),
@@ -103,7 +103,7 @@ fn who_was_first_broke_it_off() {
     let (board, broker) = (Side::Board, Side::Broker);
     assert_eq!(first(&[alert(broker, 2, 40), alert(board, 2, 80)]), Some(broker));
     assert_eq!(first(&[alert(board, 2, 48), alert(broker, 2, 40)]), Some(board));
-    // A warning is none, close_notify is one.
+    // A warning does not end the connection, close_notify does.
     assert_eq!(first(&[alert(broker, 1, 112), alert(board, 1, 0)]), Some(board));
     assert_eq!(first(&[alert(broker, 1, 112)]), None);
 }
@@ -124,7 +124,7 @@ fn a_session_is_resumed_where_change_cipher_spec_follows_the_hello() {
     assert_eq!(anew.handshake_bytes, anew.bytes_from_board + anew.bytes_from_broker);
 }
 
-/// Pieces of either side: noise, and what looks like TLS.
+/// Pieces from either side: noise, and data that looks like TLS.
 fn pieces() -> impl Strategy<Value = Vec<(bool, Vec<u8>)>> {
     let noise = proptest::collection::vec(any::<u8>(), 0..80);
     let some = prop_oneof![

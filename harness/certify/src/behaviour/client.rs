@@ -1,5 +1,5 @@
-//! A client that does just what it is told: it pings nobody, acknowledges nothing and never comes back
-//! by itself, which rumqttc's event loop does. Its packets are rumqttc's.
+//! A client without automatic behaviour: unlike rumqttc's event loop it does not ping, acknowledge or reconnect by
+//! itself. Its packets are rumqttc's.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,32 +23,32 @@ use tokio_rustls::TlsConnector;
 use super::{Missed, Question};
 use hilrig::mqtt::{causes, tls};
 
-/// Larger than any packet that is asked for.
+/// Larger than any expected packet.
 const LARGEST_PACKET: usize = 512 * 1024;
 
-/// Messages that may come before a SUBACK. No question has more on a topic.
+/// Maximum number of messages before a SUBACK. No check has more on a topic.
 const MOST_EARLY: usize = 4;
 
-/// Keep-alive where it is not what is asked about: longer than any question takes.
+/// Keep-alive for checks that do not test it: longer than any check takes.
 const KEEP_ALIVE: Duration = Duration::from_secs(600);
 
-/// What a client talks over: TLS of its own, or a line where that is done.
+/// Transport of a client: its own TLS, or a line that already does TLS.
 trait Line: AsyncRead + AsyncWrite + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Line for S {}
 
-/// A client that the broker has let in.
+/// A client that the broker accepted.
 pub(super) struct Client {
     stream: Box<dyn Line>,
     received: BytesMut,
-    /// Messages that came before the SUBACK, as they may (MQTT 3.1.1, 3.8.4).
+    /// Messages received before the SUBACK, which is allowed (MQTT 3.1.1, 3.8.4).
     early: VecDeque<Packet>,
     deadline: Duration,
-    /// From the first step to the end of the TLS handshake.
+    /// Time from the first step to the end of the TLS handshake.
     pub(super) tls_took: Duration,
 }
 
-/// How a client asks to be let in.
+/// The CONNECT options of a client.
 pub(super) struct As<'a> {
     pub id: &'a str,
     pub keep_alive: Duration,
@@ -65,17 +65,17 @@ impl<'a> As<'a> {
     }
 }
 
-/// What came of a wait.
+/// The result of a wait.
 #[derive(Debug)]
 pub(super) enum Came {
     Packet(Packet),
-    /// The broker has closed the connection, or broken it.
+    /// The broker closed or reset the connection.
     Closed(String),
     /// Nothing within the deadline.
     Nothing,
 }
 
-/// What a subscription was answered with.
+/// The answer to a subscription.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Granted {
     Qos(QoS),
@@ -83,14 +83,14 @@ pub(super) enum Granted {
     Refused,
 }
 
-/// TLS as a board has it: each connection is a whole handshake.
+/// TLS as on a board: each connection does a full handshake.
 pub(super) fn tls_of(question: &Question) -> Result<Arc<ClientConfig>, Missed> {
     let mut tls = tls(question.endpoint).map_err(Missed::Broken)?;
     tls.resumption = Resumption::disabled();
     Ok(Arc::new(tls))
 }
 
-/// Connects up to the CONNACK. An error tells what came instead.
+/// Connects up to the CONNACK. The error says what came instead.
 pub(super) async fn connect(
     question: &Question<'_>,
     tls: Arc<ClientConfig>,
@@ -107,7 +107,7 @@ pub(super) async fn connect(
             return Ok(Box::new(UnixStream::connect(socket).await?) as Box<dyn Line>);
         }
         let tcp = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
-        // A packet is a small segment, which must not wait for the acknowledgement of the one before.
+        // A packet is a small segment that must not wait for the acknowledgement of the previous one.
         tcp.set_nodelay(true)?;
         let stream = TlsConnector::from(tls).connect(name, tcp).await?;
         Ok::<Box<dyn Line>, std::io::Error>(Box::new(stream))
@@ -134,7 +134,7 @@ pub(super) async fn connect(
     }
 }
 
-/// A client that must be let in for anything to be asked.
+/// Connects a client whose acceptance is a precondition of the check.
 pub(super) async fn let_in(question: &Question<'_>, wanted: As<'_>) -> Result<Client, Missed> {
     let id = wanted.id;
     let broken = |found| {
@@ -149,13 +149,13 @@ pub(super) async fn let_in(question: &Question<'_>, wanted: As<'_>) -> Result<Cl
     }
 }
 
-/// As it stands in the packet (MQTT 3.1.1, 3.2.2.3).
+/// As encoded in the packet (MQTT 3.1.1, 3.2.2.3).
 pub(super) fn number(code: ConnectReturnCode) -> u8 {
     code as u8
 }
 
 impl Came {
-    /// In words.
+    /// Human-readable text.
     pub(super) fn told(&self, deadline: Duration) -> String {
         match self {
             Came::Packet(Packet::Publish(publish)) => {
@@ -163,7 +163,7 @@ impl Came {
                 format!("a message that begins with `{}`", printable(payload))
             }
             Came::Packet(packet) => {
-                // The name alone: what is in it is the broker's.
+                // The name only: the content is the broker's.
                 let text = format!("{packet:?}");
                 text.split(['(', ' ']).next().unwrap_or("a packet").to_uppercase()
             }
@@ -187,7 +187,7 @@ impl Client {
         }
     }
 
-    /// The next packet, within the question's deadline.
+    /// The next packet, within the deadline of the check.
     pub(super) async fn next(&mut self) -> Came {
         self.next_within(self.deadline).await
     }
@@ -196,7 +196,7 @@ impl Client {
         tokio::time::timeout(deadline, self.receive()).await.unwrap_or(Came::Nothing)
     }
 
-    /// The next packet. Nothing is lost if this is given up.
+    /// The next packet. Cancel-safe: no data is lost.
     pub(super) async fn receive(&mut self) -> Came {
         if let Some(packet) = self.early.pop_front() {
             return Came::Packet(packet);
@@ -222,7 +222,7 @@ impl Client {
         }
     }
 
-    /// Subscribes; what came instead of the SUBACK, if none did.
+    /// Subscribes. The error says what came instead of the SUBACK.
     pub(super) async fn subscribe(&mut self, topic: &str, qos: QoS) -> Result<Granted, Came> {
         let mut packet = Subscribe::new(topic, qos);
         packet.pkid = 1;
@@ -246,7 +246,7 @@ impl Client {
         granted
     }
 
-    /// Subscribes where that must work for anything to be asked.
+    /// Subscribes where success is a precondition of the check.
     pub(super) async fn must_subscribe(&mut self, topic: &str) -> Result<(), Missed> {
         let found = match self.subscribe(topic, QoS::AtMostOnce).await {
             Ok(Granted::Qos(_)) => return Ok(()),
@@ -261,7 +261,7 @@ impl Client {
         self.send(Packet::Publish(Publish::new(topic, QoS::AtMostOnce, payload))).await
     }
 
-    /// Publishes, QoS 1; what came instead of the PUBACK, if none did.
+    /// Publishes, QoS 1. The error says what came instead of the PUBACK.
     pub(super) async fn publish_acknowledged(
         &mut self,
         topic: &str,
@@ -278,7 +278,7 @@ impl Client {
         }
     }
 
-    /// The PINGRESP to a PINGREQ; what came instead, if it did not.
+    /// Sends a PINGREQ and waits for the PINGRESP. The error says what came instead.
     pub(super) async fn ping(&mut self) -> Result<(), Came> {
         self.send(Packet::PingReq).await.map_err(Came::Closed)?;
         match self.next().await {
@@ -287,9 +287,9 @@ impl Client {
         }
     }
 
-    /// Takes its leave in order, and waits for the broker to close the connection.
+    /// Sends DISCONNECT and waits for the broker to close the connection.
     pub(super) async fn disconnect(mut self) {
-        // A broker that has gone has nothing to be told.
+        // Nothing to send to a broker that is gone.
         if self.send(Packet::Disconnect).await.is_ok() {
             let _ = self.next().await;
         }

@@ -1,14 +1,14 @@
-//! Messages: kept for who comes later, and delivered.
+//! Message checks: retained messages and delivery.
 
 use rumqttc::{Packet, PubAck, Publish, QoS};
 
 use super::client::{As, Came, Client, Granted, let_in};
 use super::{Missed, Question};
 
-/// The last of a series, which tells that what did not come before it will not.
+/// The last message of a series: anything that has not arrived before it is lost.
 const MARKER: &[u8] = b"the last one";
 
-/// A retained message is given to a subscriber that was there before, as any other, and to one that comes later, marked
+/// A retained message is delivered to an existing subscriber as a normal message, and to a later subscriber marked
 /// as retained, until it is removed (MQTT 3.1.1, 3.3.1.3).
 pub(super) async fn retained(question: &Question<'_>) -> Result<String, Missed> {
     let topic = format!("{}/retained", question.tag);
@@ -16,7 +16,7 @@ pub(super) async fn retained(question: &Question<'_>) -> Result<String, Missed> 
     before.must_subscribe(&topic).await?;
     let mut publisher = let_in(question, As::id(&format!("{}p", question.tag))).await?;
     publish_retained(&mut publisher, question, &topic, b"kept").await?;
-    // With it the broker has the message: what the later one gets was kept, not forwarded.
+    // Now the broker has the message: what the later subscriber gets was retained, not forwarded.
     let at_once = match before.next().await {
         Came::Packet(Packet::Publish(Publish { retain, payload, .. })) if payload == "kept" => {
             Ok(retain)
@@ -32,7 +32,7 @@ pub(super) async fn retained(question: &Question<'_>) -> Result<String, Missed> 
         }
         other => Err(other.told(question.deadline)),
     };
-    // It must not stay, whatever was found.
+    // Removed whatever the result.
     publish_retained(&mut publisher, question, &topic, b"").await?;
     match at_once {
         Ok(false) => {}
@@ -133,7 +133,7 @@ pub(super) async fn qos(question: &Question<'_>) -> Result<String, Missed> {
     }
 }
 
-/// Waits for a message, and returns its packet's number.
+/// Waits for a message and returns its packet identifier.
 async fn arrives(
     subscriber: &mut Client,
     question: &Question<'_>,

@@ -1,5 +1,5 @@
-//! What a device relies on at MQTT's level (MQTT 3.1.1), asked by the rig alone. Each question has
-//! topics and client ids of its own, so that many can be asked of one broker.
+//! Checks of the MQTT behaviours that a device relies on (MQTT 3.1.1), run by the rig alone. Each check has its own
+//! topics and client ids, so many can run on one broker.
 
 mod client;
 mod messages;
@@ -18,46 +18,45 @@ pub(super) use storm::{crowd, without_password};
 
 use hilrig::BrokerEndpoint;
 
-/// The longest [`Question::tag`]: with what is added to it, every broker takes the client id
-/// (MQTT 3.1.1, 3.1.3.1).
+/// The maximum length of [`Question::tag`]: with its suffix, every broker accepts the client id (MQTT 3.1.1,
+/// 3.1.3.1).
 pub const LONGEST_TAG: usize = 16;
 
-/// Whom to ask, and how.
+/// The broker to check, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     /// The broker.
     pub endpoint: &'a BrokerEndpoint,
-    /// What client ids and topics begin with, so that they are nobody else's: letters and digits, at most
-    /// [`LONGEST_TAG`].
+    /// Unique prefix of client ids and topics: letters and digits, at most [`LONGEST_TAG`].
     pub tag: &'a str,
-    /// A topic that the endpoint's user may neither publish on nor subscribe to.
+    /// A topic that the endpoint's user may neither publish to nor subscribe to.
     pub forbidden: Option<&'a str>,
     /// Clients of a storm.
     pub crowd: usize,
-    /// How often they all come.
+    /// Number of rounds in which they all connect.
     pub rounds: usize,
-    /// For each answer.
+    /// Timeout for each answer.
     pub deadline: Duration,
-    /// How long behind one and a half keep-alives the broker may look for silent clients, beside `deadline`.
+    /// How long after one and a half keep-alives the broker may check for silent clients, in addition to `deadline`.
     pub looks_within: Duration,
 }
 
 /// Why a behaviour was not found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Missed {
-    /// The broker does it otherwise; what it does.
+    /// The broker behaves differently; what it does.
     NotHeld(String),
-    /// It cannot be asked here; why not.
+    /// It cannot be checked here; why not.
     NotRun(String),
-    /// The rig did not get as far as asking; what was tried and what came.
+    /// The rig could not start the check; what was tried and what came.
     Broken(String),
 }
 
-/// Asks, and tells in words what was found. What needs the broker's end or a board is not asked here
-/// ([`Missed::NotRun`]).
+/// Runs the check and returns what was found, as text. A check that needs the end of the broker or a board is not
+/// run here ([`Missed::NotRun`]).
 ///
 /// # Errors
-/// [`Missed`], if the broker does not do what a device relies on, or could not be asked.
+/// [`Missed`], if the broker does not do what a device relies on, or could not be checked.
 pub async fn ask(behaviour: Behaviour, question: &Question<'_>) -> Result<String, Missed> {
     match behaviour {
         Behaviour::Retained => messages::retained(question).await,

@@ -1,4 +1,4 @@
-//! What a broker does not let through, and how it says so.
+//! Refusal checks: what a broker refuses, and how.
 
 use hilrig_core::units::Bytes;
 use rumqttc::{ConnectReturnCode, Packet, QoS};
@@ -6,17 +6,17 @@ use rumqttc::{ConnectReturnCode, Packet, QoS};
 use super::client::{As, Came, Granted, connect, let_in, number, tls_of};
 use super::{Missed, Question};
 
-/// The smallest payload that is tried, bytes.
+/// The smallest payload tested, bytes.
 const LEAST: usize = 1024;
 
-/// The largest.
+/// The largest payload tested, bytes.
 const MOST: usize = 256 * 1024;
 
-/// The last of a series, which tells that what did not come before it will not.
+/// The last message of a series: anything that has not arrived before it is lost.
 const MARKER: &[u8] = b"the last one";
 
-/// The largest message that the broker takes and passes on: powers of two up to 256 KiB, and what it does
-/// with one that it does not.
+/// The largest message that the broker accepts and forwards: powers of two up to 256 KiB, and what it does with one
+/// that it does not.
 pub(super) async fn payload_limit(question: &Question<'_>) -> Result<String, Missed> {
     let topic = format!("{}/large", question.tag);
     let mut subscriber = let_in(question, As::id(&format!("{}s", question.tag))).await?;
@@ -32,14 +32,14 @@ pub(super) async fn payload_limit(question: &Question<'_>) -> Result<String, Mis
                 Bytes(size as u64)
             ))
         };
-        // The marker comes in place of a message that was dropped.
+        // The marker arrives instead of a dropped message.
         let sent = publisher.publish(&topic, &vec![b'x'; size]).await;
         let marked = match sent {
             Ok(()) => publisher.publish(&topic, MARKER).await,
             broke => broke,
         };
         let came = match marked {
-            // Whoever published may be thrown out while nothing comes to the subscriber.
+            // The broker may disconnect the publisher while the subscriber gets nothing.
             Ok(()) => tokio::select! {
                 biased;
                 came = subscriber.next() => came,
@@ -76,7 +76,7 @@ pub(super) async fn wrong_password(question: &Question<'_>) -> Result<String, Mi
         return Err(Missed::NotRun("the broker was set up without users".into()));
     };
     let id = format!("{}w", question.tag);
-    // The control: with the right one it is let in.
+    // The control: the right password is accepted.
     let_in(question, As::id(&id)).await?.disconnect().await;
     let wrong = format!("{right}x");
     let wanted = As { password: Some(&wrong), ..As::id(&id) };
@@ -96,14 +96,14 @@ pub(super) async fn wrong_password(question: &Question<'_>) -> Result<String, Mi
     }
 }
 
-/// What a client may not is refused, dropped, or ends its connection.
+/// A forbidden publish or subscribe is refused, dropped, or ends the connection.
 pub(super) async fn no_permission(question: &Question<'_>) -> Result<String, Missed> {
     let Some(forbidden) = question.forbidden else {
         return Err(Missed::NotRun("no topic is known that its user may not use".into()));
     };
     let told = |came: &Came| came.told(question.deadline);
     let mut subscriber = let_in(question, As::id(&format!("{}s", question.tag))).await?;
-    // The marker's, first: whoever asks for what it may not may lose its connection.
+    // Subscribe to the marker first: a client that tries something forbidden may lose its connection.
     let allowed = format!("{}/allowed", question.tag);
     subscriber.must_subscribe(&allowed).await?;
     let granted = subscriber.subscribe(forbidden, QoS::AtMostOnce).await;
@@ -121,7 +121,7 @@ pub(super) async fn no_permission(question: &Question<'_>) -> Result<String, Mis
     };
     let mut found = format!("subscribing {subscribing}; publishing {publishing}");
     if matches!(granted, Ok(Granted::Qos(_))) {
-        // Whether it is passed on is seen by what comes first: it, or a message on a topic that is allowed.
+        // The first message to arrive shows whether it is forwarded: it, or a message on an allowed topic.
         let mut other = let_in(question, As::id(&format!("{}m", question.tag))).await?;
         let marked = other.publish(&allowed, MARKER).await;
         marked.map_err(|found| Missed::Broken(format!("publishing on `{allowed}`: {found}")))?;

@@ -1,7 +1,7 @@
-//! Rules of a broker that stand between the rig and a board that is connected: access lists, limits of connections,
-//! client ids. What fails because of one is neither the device's refusal nor the bench's trouble.
+//! Broker rules that block the rig from a connected board: access lists, connection limits, client ids. A failure
+//! because of such a rule is neither a refusal by the device nor a fault of the bench.
 //!
-//! Asked after something failed, while no board is connected: two clients with the board's own user try what the rig
+//! Checked after a failure, while no board is connected: two clients with the board's own user repeat what the rig
 //! and the board do.
 
 use std::time::Duration;
@@ -12,32 +12,32 @@ use rumqttc::{ConnectReturnCode, Packet, QoS};
 use super::Question;
 use super::client::{As, Came, Client, Granted, connect, number, tls_of};
 
-/// How long a message has to come that may never come.
+/// Timeout for a message that may never arrive.
 const TO_COME: Duration = Duration::from_secs(5);
 
-/// Between two tries to get in.
+/// Delay between two attempts to connect.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// What is published: no request of any firmware.
+/// The payload published: not a request of any firmware.
 const MARKER: &[u8] = b"hilrig: is this delivered?";
 
-/// What is asked for.
+/// What to check.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     /// The client id that the rig had.
     pub id: &'a str,
-    /// The board takes requests here, and answers there.
+    /// The board's request topic and reply topic.
     pub topics: [&'a str; 2],
-    /// A topic of the rig's own clients, where the case is about these.
+    /// A topic of the rig's own clients, if the case uses them.
     pub own_topic: Option<&'a str>,
-    /// Messages of QoS 1, retained ones too.
+    /// Messages with QoS 1, including retained ones.
     pub retained: bool,
 }
 
-/// The rule that explains why something failed, in words, if there is one.
+/// The rule that explains a failure, as text, if there is one.
 pub async fn rule(question: &Question<'_>, asked: &Asked<'_>) -> Option<String> {
     let tls = tls_of(question).ok()?;
-    // A broker needs a moment to see that the board is gone, and until then a limit of connections counts it.
+    // A broker needs a moment to detect that the board is gone; until then its connection limit counts the board.
     let let_in = async {
         loop {
             match connect(question, tls.clone(), As::id(asked.id)).await {
@@ -49,7 +49,7 @@ pub async fn rule(question: &Question<'_>, asked: &Asked<'_>) -> Option<String> 
     let mut first = match tokio::time::timeout(question.deadline.min(TO_COME), let_in).await {
         Ok(Ok((first, ConnectReturnCode::Success))) => first,
         Ok(Ok((_, code))) => return Some(refused_id(asked.id, number(code))),
-        // Whether that is a rule cannot be told: the broker may be gone.
+        // Whether this is a rule is unknown: the broker may be gone.
         Ok(Err(_)) | Err(_) => return None,
     };
     let other = format!("{}r", question.tag);
@@ -88,7 +88,7 @@ pub async fn rule(question: &Question<'_>, asked: &Asked<'_>) -> Option<String> 
     }
 }
 
-/// Whether the broker refuses a board for its client id: it lets another id of the same user in, and refuses this one.
+/// Whether the broker refuses a board for its client id: it accepts another id with the same user and refuses this one.
 pub async fn rule_for_id(question: &Question<'_>, id: &str) -> Option<String> {
     let tls = tls_of(question).ok()?;
     let other = format!("{}c", question.tag);
@@ -111,7 +111,7 @@ pub async fn rule_for_id(question: &Question<'_>, id: &str) -> Option<String> {
     ))
 }
 
-/// Bytes that the board and the broker have sent, on the wire, by when the rig began to ask and when it gave up.
+/// Bytes sent on the wire by the board and the broker, when the rig's requests began and when the rig gave up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Carried {
     /// From the board.
@@ -120,8 +120,8 @@ pub struct Carried {
     pub from_broker: u64,
 }
 
-/// A rule for the board's client id alone, which other clients do not meet: by what went over the board's line while the
-/// rig asked again and again and got no reply. A ping and its answer are less than these limits.
+/// Detects a rule for the board's client id only, which does not affect other clients: from the traffic on the board's
+/// line while the rig repeated its request and got no reply. A ping and its answer are below these limits.
 pub fn rule_for_the_board(before: Carried, after: Carried, topics: [&str; 2]) -> Option<String> {
     const NOTHING: u64 = 200;
     const REPLIES: u64 = 400;
@@ -140,7 +140,7 @@ pub fn rule_for_the_board(before: Carried, after: Carried, topics: [&str; 2]) ->
     })
 }
 
-/// Whether a client of this id is let in when no other is there.
+/// Whether a client with this id is accepted when no other is connected.
 async fn drop_and_try(question: &Question<'_>, first: Client, id: &str) -> bool {
     first.disconnect().await;
     let Ok(tls) = tls_of(question) else { return false };
@@ -162,7 +162,7 @@ fn second_refused(how: &str) -> String {
     )
 }
 
-/// Whether what one client publishes on a topic comes to another one.
+/// Whether a message that one client publishes on a topic reaches another client.
 async fn about(
     question: &Question<'_>,
     topic: &str,
@@ -189,7 +189,7 @@ async fn about(
     let comes = async {
         loop {
             match to.next_within(wait).await {
-                // Something else on a topic that others use too.
+                // Another message on a shared topic.
                 Came::Packet(Packet::Publish(message)) if message.payload != MARKER => {}
                 came => return came,
             }
@@ -216,7 +216,7 @@ async fn about(
     }
 }
 
-/// Whether messages of QoS 1 and retained ones are let through.
+/// Whether messages with QoS 1 and retained messages are allowed.
 async fn kept(topic: &str, from: &mut Client) -> Option<String> {
     let closes =
         |what: &str| format!("the broker closes the connection of a client that publishes {what}");
@@ -227,7 +227,7 @@ async fn kept(topic: &str, from: &mut Client) -> Option<String> {
         Err(Came::Closed(_)) => Some(closes("a retained message")),
         Err(_) => None,
         Ok(()) => {
-            // It must not stay.
+            // Remove it.
             let _ = from.publish_acknowledged(topic, b"", true).await;
             None
         }
@@ -242,10 +242,10 @@ mod tests {
     fn a_rule_for_the_board_alone_shows_in_what_its_line_carried() {
         let at = |from_board, from_broker| Carried { from_board, from_broker };
         let found = |after| rule_for_the_board(at(1_500, 2_500), after, ["rx", "tx"]);
-        // A SUBACK and a ping's answer.
+        // A SUBACK and a PINGRESP.
         assert!(found(at(1_600, 2_566)).unwrap().contains("publishes on `rx`"));
         assert!(found(at(4_000, 3_600)).unwrap().contains("nothing of it on `tx`"));
-        // It was asked, and does not answer: that is the board's.
+        // The board got the request and did not answer: that is the board's fault.
         assert_eq!(found(at(1_600, 3_600)), None);
     }
 }

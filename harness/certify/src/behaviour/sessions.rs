@@ -1,4 +1,4 @@
-//! Sessions: when a broker ends them, and what it does then.
+//! Session checks: when a broker ends a session, and what it does then.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use rumqttc::{ConnectReturnCode, Packet};
 use super::client::{As, Came, connect, let_in, number, tls_of};
 use super::{Missed, Question};
 
-/// The keep-alive that is asked for.
+/// The requested keep-alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
-/// A client that is silent for 1.5 times its keep-alive is dropped (MQTT 3.1.1, 3.1.2.10), as soon as the broker
-/// looks; one that pings is not.
+/// A client that is silent for 1.5 times its keep-alive is disconnected (MQTT 3.1.1, 3.1.2.10) at the broker's next
+/// check; one that pings is not.
 pub(super) async fn keep_alive(question: &Question<'_>) -> Result<String, Missed> {
     let (silent_id, pinging_id) = (format!("{}s", question.tag), format!("{}p", question.tag));
     let short = |id| As { keep_alive: KEEP_ALIVE, ..As::id(id) };
@@ -61,7 +61,7 @@ pub(super) async fn keep_alive(question: &Question<'_>) -> Result<String, Missed
     }
 }
 
-/// A second client of the same id takes the session over (MQTT 3.1.1, 3.1.4-2).
+/// A second client with the same id takes over the session (MQTT 3.1.1, 3.1.4-2).
 pub(super) async fn takeover(question: &Question<'_>) -> Result<String, Missed> {
     let id = format!("{}x", question.tag);
     let mut first = let_in(question, As::id(&id)).await?;
@@ -104,7 +104,8 @@ pub(super) async fn takeover(question: &Question<'_>) -> Result<String, Missed> 
     }
 }
 
-/// The will of a client that is lost is published, of one that takes its leave not (MQTT 3.1.1, 3.1.2.5).
+/// The will of a client that loses its connection is published, that of a client that disconnects is not (MQTT
+/// 3.1.1, 3.1.2.5).
 pub(super) async fn will(question: &Question<'_>) -> Result<String, Missed> {
     let topic = format!("{}/will", question.tag);
     let mut heir = let_in(question, As::id(&format!("{}h", question.tag))).await?;
@@ -126,7 +127,7 @@ pub(super) async fn will(question: &Question<'_>) -> Result<String, Missed> {
     }
     let after = since.elapsed();
 
-    // What comes first is the will, if there is one: it goes before the connection's end.
+    // The first message is the will, if there is one: it is sent before the connection ends.
     let_in(question, with_will("left")).await?.disconnect().await;
     let mut last = let_in(question, As::id(&format!("{}m", question.tag))).await?;
     let marked = last.publish(&topic, b"the last one").await;
@@ -143,7 +144,7 @@ pub(super) async fn will(question: &Question<'_>) -> Result<String, Missed> {
     }
 }
 
-/// As a person reads it.
+/// Human-readable text.
 pub(crate) fn seconds(span: Duration) -> String {
     format!("{:.2} s", span.as_secs_f64())
 }

@@ -1,4 +1,4 @@
-//! Many clients at once, again and again, as after a broker's or an access point's outage.
+//! Connects many clients at once, repeatedly, as after an outage of a broker or an access point.
 
 use std::time::{Duration, Instant};
 
@@ -10,21 +10,21 @@ use super::client::{As, Client, connect, number, tls_of};
 use super::sessions::seconds;
 use super::{Missed, Question};
 
-/// Clients that the broker has let in, all at once. Dropped, they are cut off without a word.
+/// Clients that the broker accepted, all at once. Dropping them closes the connections without DISCONNECT.
 pub(crate) struct Crowd {
     clients: Vec<Client>,
-    /// How long each took.
+    /// Connect time of each.
     times: Vec<Duration>,
 }
 
 impl Crowd {
-    /// Of the last one.
+    /// Connect time of the last one.
     pub(crate) fn longest(&self) -> Duration {
         self.times.iter().max().copied().unwrap_or_default()
     }
 }
 
-/// All of the crowd connect at once, and everybody gets a CONNACK within the deadline.
+/// All clients connect at once, and each gets a CONNACK within the deadline.
 pub(crate) async fn crowd(question: &Question<'_>) -> Result<Crowd, Missed> {
     let crowd = question.crowd;
     let tls = tls_of(question)?;
@@ -48,8 +48,8 @@ pub(crate) async fn crowd(question: &Question<'_>) -> Result<Crowd, Missed> {
     Ok(Crowd { clients, times })
 }
 
-/// The same crowd without user and password, once: what the broker takes to check passwords is not in its times. It is
-/// refused, and that is an answer. None where the broker asks nobody for a password.
+/// The same clients without user and password, once: their times do not include the broker's password check. They
+/// are refused, which counts as an answer. `None` if the broker does not require a password.
 pub(crate) async fn without_password(question: &Question<'_>) -> Option<String> {
     question.endpoint.credentials.as_ref()?;
     let tls = tls_of(question).ok()?;
@@ -96,7 +96,7 @@ fn middle_and_last(times: &mut [Duration]) -> (Duration, Duration) {
     (middle, times.last().copied().unwrap_or_default())
 }
 
-/// The crowd comes and goes, some rounds.
+/// The clients connect and disconnect for several rounds.
 pub(super) async fn storm(question: &Question<'_>) -> Result<String, Missed> {
     let rounds = question.rounds;
     let mut times = Vec::new();

@@ -6,27 +6,27 @@ use crate::Seen;
 use hilrig_core::certify::Line;
 use hilrig_wire::Relay;
 
-/// The line. Between two cases it is down.
+/// The line. It is down between two cases.
 pub struct BoardLine {
     listen: Ipv4Addr,
     upstream: SocketAddr,
     relay: Option<Relay>,
-    /// What was seen on one that is down.
+    /// What was seen on a line that is down.
     seen: Seen,
 }
 
 impl BoardLine {
-    /// A line from a port of `listen`, which it does not have yet, to `upstream`.
+    /// A line from `listen` to `upstream`; the port is not open yet.
     pub fn new(listen: Ipv4Addr, upstream: SocketAddr) -> BoardLine {
         BoardLine { listen, upstream, relay: None, seen: Seen::default() }
     }
 
-    /// Where it leads to.
+    /// Its upstream address.
     pub fn upstream(&self) -> SocketAddr {
         self.upstream
     }
 
-    /// A new one; its port.
+    /// Starts a new relay and returns its port.
     pub async fn begin(&mut self, line: Line) -> Result<u16, String> {
         self.relay = None;
         self.seen = Seen::default();
@@ -36,14 +36,14 @@ impl BoardLine {
         Ok(self.relay.insert(relay).port())
     }
 
-    /// Cuts the connections that stand.
+    /// Cuts the open connections.
     pub fn cut(&self) {
         if let Some(relay) = &self.relay {
             relay.cut();
         }
     }
 
-    /// Takes it down. What was seen on it is kept until the next begins.
+    /// Takes it down. What was seen on it is kept until the next relay starts.
     pub fn hang_up(&mut self) {
         self.seen = self.seen();
         self.relay = None;

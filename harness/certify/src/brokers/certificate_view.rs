@@ -1,4 +1,4 @@
-//! What a broker at HOST:PORT shows of itself: its certificates, whatever they are, read and put in words.
+//! Fetches the certificates of a broker at HOST:PORT, valid or not, and describes them.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use time::format_description::well_known::Rfc3339;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-/// The certificates that a broker shows, its own first.
+/// The certificates that a broker sends, its own first.
 pub type Chain = Vec<CertificateDer<'static>>;
 
-/// The CA of these that the chain comes from: by its signatures, else by the issuer's name, else the first.
+/// The CA among these that issued the chain: by signature, else by issuer name, else the first.
 pub fn fitting<'a>(
     cas: &'a [CertificateDer<'static>],
     chain: &[CertificateDer<'static>],
@@ -30,7 +30,7 @@ pub fn fitting<'a>(
     signed.or_else(shown).or_else(|| cas.iter().find(named)).unwrap_or(&cas[0])
 }
 
-/// Whether the chain is signed by this CA, whatever its names and dates are.
+/// Whether the chain is signed by this CA, regardless of names and dates.
 pub fn comes_from(chain: &[CertificateDer<'static>], ca: &CertificateDer<'static>) -> bool {
     let Some((leaf, others)) = chain.split_first() else { return false };
     let mut roots = RootCertStore::empty();
@@ -42,7 +42,7 @@ pub fn comes_from(chain: &[CertificateDer<'static>], ca: &CertificateDer<'static
     let (Ok(verifier), Ok(name)) = (verifier, ServerName::try_from("hilrig.invalid")) else {
         return false;
     };
-    // Its dates are another matter: a moment at which it is valid is taken.
+    // Dates are not checked here: verify at a time when the certificate is valid.
     let valid = validity(leaf).and_then(|(from, _)| u64::try_from(from).ok());
     let at = UnixTime::since_unix_epoch(std::time::Duration::from_secs(valid.unwrap_or(0)));
     match verifier.verify_server_cert(leaf, others, &name, &[], at) {
@@ -58,35 +58,35 @@ pub fn comes_from(chain: &[CertificateDer<'static>], ca: &CertificateDer<'static
     }
 }
 
-/// First and last second of a certificate's validity, since 1970; `None` of what is no certificate.
+/// First and last second of a certificate's validity, since 1970; `None` if it is not a certificate.
 pub fn validity(certificate: &[u8]) -> Option<(i64, i64)> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     let validity = parsed.validity();
     Some((validity.not_before.timestamp(), validity.not_after.timestamp()))
 }
 
-/// Subject and issuer, as they are in the certificate.
+/// Subject and issuer, as encoded in the certificate.
 fn names<'a>(certificate: &'a CertificateDer<'_>) -> Option<(&'a [u8], &'a [u8])> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     Some((parsed.tbs_certificate.subject.as_raw(), parsed.tbs_certificate.issuer.as_raw()))
 }
 
-/// What is of interest of a certificate, for people; printable.
+/// Human-readable summary of a certificate; printable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Words {
     /// Its subject.
     pub subject: String,
     /// Its issuer.
     pub issuer: String,
-    /// DNS names and addresses that it is for.
+    /// Its DNS names and addresses.
     pub names: Vec<String>,
-    /// The common name, where there are no others.
+    /// The common name, if there are no other names.
     pub common_name: Option<String>,
-    /// First and last moment.
+    /// Start and end of validity.
     pub valid: Option<(String, String)>,
 }
 
-/// Reads a certificate; nothing of what is none.
+/// Parses a certificate; empty if it is not one.
 pub fn words(certificate: &CertificateDer<'_>) -> Words {
     let clean = |text: String| printable(text.as_bytes());
     let Ok((_, parsed)) = X509Certificate::from_der(certificate) else { return Words::default() };
@@ -122,7 +122,7 @@ pub fn is_for(certificate: &CertificateDer<'static>, name: &str) -> bool {
     let parsed = rustls::server::ParsedCertificate::try_from(certificate);
     match (parsed, ServerName::try_from(name.to_owned())) {
         (Ok(parsed), Ok(name)) => rustls::client::verify_server_name(&parsed, &name).is_ok(),
-        // What rustls cannot read (version 1, say) may still be for the name.
+        // A certificate that rustls cannot parse (such as version 1) may still be for the name.
         _ => true,
     }
 }
@@ -140,7 +140,7 @@ mod tests {
         for (certificates, ca) in made.iter().zip(&cas) {
             let leaf = certificates.leaf().chain[0].clone();
             assert_eq!(fitting(&cas, std::slice::from_ref(&leaf)), ca);
-            // One that shows the CA itself.
+            // A broker that sends the CA itself.
             assert_eq!(fitting(&cas, std::slice::from_ref(ca)), ca);
         }
         assert_eq!(fitting(&cas, &[]), &cas[0]);

@@ -1,4 +1,4 @@
-//! The files of the user: the CA of a broker at HOST:PORT, a client certificate, a password.
+//! The user's files: the CA of a broker at HOST:PORT, a client certificate, a password.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::certificate_view;
 
-/// A client certificate of the user's.
+/// The user's client certificate.
 #[derive(Clone)]
 pub struct OwnCertificate {
     /// For the rig's own MQTT client.
@@ -30,7 +30,7 @@ impl OwnCertificate {
         clients::ClientCertificate { chain: &self.pem, key: &self.pem }
     }
 
-    /// The lines of the key: each is a secret.
+    /// The lines of the key. Each is a secret.
     pub fn key_lines(&self) -> Vec<String> {
         let key = self.pem.split("-----").skip_while(|part| !part.ends_with("PRIVATE KEY"));
         let lines = key.skip(1).take(1).flat_map(str::lines).map(str::trim);
@@ -38,7 +38,7 @@ impl OwnCertificate {
     }
 }
 
-/// Every certificate of the file, which is PEM with one or more, or DER.
+/// All certificates of the file: PEM with one or more, or DER.
 pub fn cas(file: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     let wrong = |found: &str| Error::usage(format!("--ca {}: {found}", file.display()));
     let bytes = read(file).map_err(|found| wrong(&found))?;
@@ -58,7 +58,7 @@ pub fn cas(file: &Path) -> Result<Vec<CertificateDer<'static>>, Error> {
     Ok(all)
 }
 
-/// The certificate and the key that belongs to it.
+/// The certificate and its key.
 pub fn certificate(chain: &Path, key: &Path) -> Result<OwnCertificate, Error> {
     let in_chain =
         |found: String| Error::usage(format!("--client-cert {}: {found}", chain.display()));
@@ -70,7 +70,7 @@ pub fn certificate(chain: &Path, key: &Path) -> Result<OwnCertificate, Error> {
     if certificates.is_empty() {
         return Err(in_chain("it has no certificate in PEM (-----BEGIN CERTIFICATE-----)".into()));
     }
-    // What the reader found could show a part of the key.
+    // The parser's error could contain a part of the key.
     let found = PrivateKeyDer::from_pem_slice(&key_pem)
         .map_err(|_| in_key("it has no key in PEM without a passphrase".into()))?;
     check(certificates.clone(), found.clone_key())
@@ -83,7 +83,7 @@ pub fn certificate(chain: &Path, key: &Path) -> Result<OwnCertificate, Error> {
     Ok(OwnCertificate { der, pem: pem(&chain_pem) + &pem(&key_pem) })
 }
 
-/// Whether TLS can be done with both: the key is of a known kind and belongs to the certificate.
+/// Whether both are usable for TLS: the key is of a known kind and matches the certificate.
 fn check(
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,

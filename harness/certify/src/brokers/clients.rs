@@ -1,4 +1,4 @@
-//! What the rig's own clients ask of a broker, beside a board or alone.
+//! Checks of a broker with the rig's own clients, alongside a board or alone.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use rustls::pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
-/// How long a client that says nothing waits for the broker to give it up.
+/// How long a silent client waits for the broker to close the connection.
 const STALLS: Duration = Duration::from_secs(20);
 
 /// A day, seconds.
@@ -23,13 +23,13 @@ const DAY: i64 = 86_400;
 /// What the rig's own clients need.
 #[derive(Clone)]
 pub(super) struct ClientsSetup {
-    /// For their files.
+    /// Directory for their files.
     pub dir: PathBuf,
-    /// For an answer.
+    /// Timeout for an answer.
     pub deadline: Duration,
 }
 
-/// Runs the case with rustls and OpenSSL, where it is about connecting.
+/// Runs the case with rustls and OpenSSL, if it tests connecting.
 pub(super) async fn other_clients(
     rig: &ClientsSetup,
     address: SocketAddr,
@@ -68,7 +68,7 @@ pub(super) async fn other_clients(
     vec![rustls, openssl]
 }
 
-/// Whether it has MFLN.
+/// Whether it supports MFLN.
 pub(super) async fn mfln(
     rig: &ClientsSetup,
     address: SocketAddr,
@@ -78,7 +78,7 @@ pub(super) async fn mfln(
     asked.map(|asked| asked.to_string()).map_err(|error| format!("asking for MFLN: {error}"))
 }
 
-/// How long it waits for a client that says nothing.
+/// How long it waits for a silent client.
 pub(super) async fn stall(
     rig: &ClientsSetup,
     address: SocketAddr,
@@ -99,8 +99,8 @@ fn usual<'a>(
     login: Option<&'a Login>,
     ca: &'a CertificateDer<'a>,
 ) -> Ask<'a> {
-    // A certificate that is what the case is about keeps no client of the rig's out, unless it would give its password to
-    // a broker that no board has accepted.
+    // If the case tests the certificate, the rig's clients accept it, unless they would send the password to a broker
+    // that no board has accepted.
     let goes_by = match endpoint.leaves.first().filter(|_| login.is_none()) {
         Some(leaf) => GoesBy::Pin(Sha256::digest(leaf).into()),
         None => GoesBy::Ca(ca),

@@ -1,4 +1,4 @@
-//! The brokers of a certification: those that the rig starts for it, and one that runs already.
+//! The brokers of a certification: those that the rig starts, and one that is already running.
 
 mod board_line;
 mod certificate_view;
@@ -19,11 +19,11 @@ pub use outside::{Outside, OutsideRequest};
 pub use outside_broker::OutsideBroker;
 pub use own::{OwnBroker, Workshop};
 
-/// A broker that is to be certified.
+/// A broker to certify.
 pub enum CertifiedBroker {
     /// One that the rig starts.
     Own(OwnBroker),
-    /// One that runs already.
+    /// One that is already running.
     Outside(OutsideBroker),
 }
 

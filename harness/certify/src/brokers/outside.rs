@@ -1,4 +1,4 @@
-//! A broker that runs already, which the rig only looks at.
+//! A broker that is already running, which the rig only connects to.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,24 +12,24 @@ use super::client_files::{self, OwnCertificate};
 use super::reach::{self, Reached};
 use super::{certificate_view, refusal};
 
-/// A broker that runs already, as the command line describes it.
+/// A broker that is already running, as given on the command line.
 #[derive(Clone, Copy, Debug)]
 pub struct OutsideRequest<'a> {
     /// HOST:PORT.
     pub broker: &'a str,
-    /// The file with its CA, PEM or DER.
+    /// Its CA file, PEM or DER.
     pub ca: Option<&'a Path>,
-    /// The name in its certificate, if that is not HOST.
+    /// The name in its certificate, if it is not HOST.
     pub name: Option<&'a str>,
-    /// The user, and the file with the password in its first line.
+    /// The user, and a file with the password in its first line.
     pub login: Option<(&'a str, &'a Path)>,
-    /// The files with a client certificate and its key, PEM.
+    /// The files of a client certificate and its key, PEM.
     pub client_certificate: Option<(&'a Path, &'a Path)>,
-    /// Run the cases that put load on it or disturb its other clients, too.
+    /// Also run the cases that put load on it or disturb its other clients.
     pub allow_load: bool,
 }
 
-/// It, with the contents of the files.
+/// The broker, with the contents of its files.
 #[derive(Clone)]
 pub struct Outside {
     pub(super) name: String,
@@ -40,15 +40,15 @@ pub struct Outside {
     pub(super) login: Option<Login>,
     pub(super) own: Option<OwnCertificate>,
     pub(super) allow_load: bool,
-    /// What was found before any board was touched.
+    /// What was found before any board is used.
     pub(super) reached: Option<Reached>,
 }
 
 impl Outside {
-    /// Reads the files that the request names.
+    /// Reads the files of the request.
     ///
     /// # Errors
-    /// The flag that is wrong, and why.
+    /// The invalid flag, and why.
     pub fn read(args: OutsideRequest<'_>) -> Result<Outside, Error> {
         let wrong = |found: &str| Error::usage(format!("--broker {}: {found}", args.broker));
         let (host, port) =
@@ -89,10 +89,10 @@ impl Outside {
         })
     }
 
-    /// Makes sure that it is there; nothing of the bench is touched yet.
+    /// Checks that it is reachable, before the bench is used.
     ///
     /// # Errors
-    /// What was found instead, in a line.
+    /// What was found instead, one line.
     pub async fn reach(self, deadline: Duration) -> Result<Outside, Error> {
         let Outside { name, host, port, server_name, cas, own, .. } = &self;
         let own = own.as_ref().map(OwnCertificate::pem);
@@ -101,20 +101,20 @@ impl Outside {
         Ok(Outside { reached: Some(reached), ..self })
     }
 
-    /// The CA that the boards are given: of several, the one that the broker's certificate comes from.
+    /// The CA that the boards get: of several, the one that issued the broker's chain.
     pub(super) fn ca(&self) -> &CertificateDer<'static> {
         let chain = self.reached.as_ref().map(|reached| &reached.chain[..]);
         certificate_view::fitting(&self.cas, chain.unwrap_or_default())
     }
 
-    /// What must be shown nowhere.
+    /// The secrets, which must never be printed.
     pub fn secrets(&self) -> Vec<String> {
         let password = self.login.as_ref().map(|login| login.password.clone());
         let key = self.own.as_ref().map(OwnCertificate::key_lines).unwrap_or_default();
         password.into_iter().chain(key).collect()
     }
 
-    /// Why the board was refused in the control, in one explanation.
+    /// One explanation of why the board was refused in the control.
     pub(super) fn why_refused(&self, result: &CaseResult) -> Option<String> {
         let given = refusal::Given {
             name: &self.server_name,

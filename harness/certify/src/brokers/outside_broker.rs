@@ -1,4 +1,4 @@
-//! A broker that runs already, which the rig only looks at.
+//! A broker that is already running, which the rig only connects to.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use super::clients::ClientsSetup;
 use super::outside::Outside;
 use super::setup::{CaseSetup, Side};
 
-/// A broker that runs already, as something to certify.
+/// A broker that is already running, as a certification target.
 pub struct OutsideBroker {
     what: Outside,
     listen: Ipv4Addr,
@@ -27,7 +27,7 @@ pub struct OutsideBroker {
 }
 
 impl OutsideBroker {
-    /// Relays listen at `listen`, files go below `dir`, and an answer must come within `deadline`.
+    /// Relays listen on `listen`, files are written below `dir`, and an answer must arrive within `deadline`.
     pub fn new(what: Outside, listen: Ipv4Addr, dir: PathBuf, deadline: Duration) -> OutsideBroker {
         OutsideBroker { what, listen, rig: ClientsSetup { dir, deadline } }
     }
@@ -110,7 +110,7 @@ impl OutsideBroker {
 }
 
 impl OutsideBroker {
-    /// Its address, and what it shows there. Whatever that is: the board is the judge of it.
+    /// Its address and the certificates it sends there, valid or not: the board judges them.
     async fn look(&self) -> Result<(SocketAddr, Looked), String> {
         let Outside { name, server_name, reached, cas, own, .. } = &self.what;
         let address = reached.as_ref().ok_or("it was not looked for")?.address;
@@ -120,8 +120,8 @@ impl OutsideBroker {
     }
 }
 
-/// The version of TLS, and how the rig's own clients know the broker where they cannot check its certificate. What is
-/// wrong with it for them is no verdict: the boards judge it.
+/// The TLS version, and how the rig's own clients verify the broker if they cannot check its certificate. An error
+/// they find in the certificate is not a verdict: the boards judge it.
 fn how_it_is_known(looked: &Looked) -> String {
     let mut words = vec![looked.tls.clone()];
     if let Some(doubt) = &looked.doubt {

@@ -1,4 +1,4 @@
-//! Brokers that the rig starts itself, each case's with the certificates and the settings that it is about.
+//! Brokers that the rig starts itself, with the certificates and settings of each case.
 
 use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,20 +22,20 @@ use super::board_line::BoardLine;
 use super::clients::ClientsSetup;
 use super::setup::{CaseSetup, Side};
 
-/// What all brokers of a certification are made with.
+/// Common parameters of all brokers of a certification.
 #[derive(Clone)]
 pub struct Workshop {
     /// The certificates.
     pub pki: Arc<Pki>,
     /// The run's folder.
     pub dir: PathBuf,
-    /// Where relays listen; the brokers are on loopback.
+    /// Listen address of the relays; the brokers are on loopback.
     pub listen: Ipv4Addr,
     /// User and password.
     pub login: Login,
-    /// For a broker to answer.
+    /// Timeout for a broker to answer.
     pub deadline: Duration,
-    /// Where notes go.
+    /// Destination of notes.
     pub events: Events,
 }
 
@@ -52,7 +52,7 @@ impl OwnBroker {
         OwnBroker { launcher, workshop, started: Cell::new(0) }
     }
 
-    /// A folder that no other has.
+    /// A unique folder.
     fn folder(&self) -> PathBuf {
         let number = self.started.get();
         self.started.set(number + 1);
@@ -76,7 +76,7 @@ impl OwnBroker {
 
     pub(super) async fn prepare(&self, tls: &BrokerTls) {
         let (pki, tls) = (Arc::clone(&self.workshop.pki), *tls);
-        // They are kept, with what went wrong.
+        // The files are kept, with the error.
         let made = tokio::task::spawn_blocking(move || {
             let _ = Material::of(&pki, &tls);
             let _ = trust(&pki, &tls);
@@ -87,7 +87,7 @@ impl OwnBroker {
     pub(super) async fn set_up(&self, tls: &BrokerTls) -> Result<CaseSetup, NotSetUp> {
         let broken = |why: String| NotSetUp::Broken(why);
         let (pki, tls) = (Arc::clone(&self.workshop.pki), *tls);
-        // Making keys blocks.
+        // Key generation blocks.
         let made = tokio::task::spawn_blocking(move || {
             let material = Material::of(&pki, &tls).map_err(|error| error.to_string())?;
             Ok::<_, String>((material, trust(&pki, &tls)?))
@@ -126,12 +126,12 @@ impl OwnBroker {
             });
         let endpoint = BrokerEndpoint {
             host: Ipv4Addr::LOCALHOST.to_string(),
-            // The TLS front asks for what the rig's client does not send.
+            // The TLS front requires something that the rig's client does not send.
             port: instance.facts().own_port,
             impostor_port: 0,
             ca_der: trust.root.clone(),
             second_ca_der: trust.second_root.clone(),
-            // The broker was seen to show them: the boards judge them.
+            // The broker was seen to send them: the boards judge them.
             leaves,
             plain: None,
             server_name: self.workshop.pki.name().into(),
@@ -152,7 +152,7 @@ impl OwnBroker {
     }
 }
 
-/// What a board is to go by at a broker that is set up so. Blocks while certificates are made.
+/// What a board verifies a broker with this set-up with. Blocks while certificates are generated.
 fn trust(pki: &Pki, tls: &BrokerTls) -> Result<Trust, String> {
     let issued = |identity| pki.issued(identity).map_err(|error| error.to_string());
     let client = pki.client().map_err(|error| error.to_string())?;

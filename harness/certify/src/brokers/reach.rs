@@ -1,4 +1,4 @@
-//! Reaches a broker at HOST:PORT before any board is touched: one that is not there is one line.
+//! Checks that a broker at HOST:PORT is reachable before any board is used. An unreachable one gives a one-line error.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,19 +14,19 @@ use tokio::time::timeout;
 
 use super::certificate_view::Chain;
 
-/// A broker that was reached.
+/// A reachable broker.
 #[derive(Clone, Debug)]
 pub struct Reached {
-    /// The first of its addresses that takes a connection.
+    /// The first of its addresses that accepts a connection.
     pub address: SocketAddr,
-    /// The certificates that it shows, as far as the rig's own client got to see them.
+    /// The certificates that it sends, as far as the rig's own client received them.
     pub chain: Chain,
 }
 
-/// Tries each address of the name, and makes sure that TLS is spoken there, as far as that can be known.
+/// Tries each address of the name and checks, as far as possible, that it speaks TLS.
 ///
 /// # Errors
-/// What was found instead, in a line.
+/// What was found instead, one line.
 pub async fn reach(
     host: &str,
     port: u16,
@@ -53,13 +53,13 @@ pub async fn reach(
                 None => Chain::new(),
             }
         }
-        // One that says nothing may still answer a board: that is for the control to show.
+        // A silent broker may still answer a board: the control tests that.
         Err(_) => Chain::new(),
     };
     Ok(Reached { address, chain })
 }
 
-/// IPv6 comes before IPv4 for most names, and a broker need not listen on both.
+/// Most names resolve to IPv6 before IPv4, and a broker may listen on only one of them.
 async fn first_that_answers(
     addresses: &[SocketAddr],
     deadline: Duration,
@@ -82,7 +82,7 @@ async fn first_that_answers(
     }
 }
 
-/// What it speaks, where that is not TLS.
+/// The protocol that it speaks, if not TLS.
 async fn no_tls(address: SocketAddr, deadline: Duration) -> Option<String> {
     let said = timeout(deadline, answer_to_connect(address)).await;
     let said = said.ok()?.ok()?;
@@ -90,7 +90,7 @@ async fn no_tls(address: SocketAddr, deadline: Duration) -> Option<String> {
         0x20 => Some(
             "it speaks MQTT without TLS. Name its port for TLS, which is 8883 with most".into(),
         ),
-        // Alerts and handshake messages: TLS that has nothing in common with rustls, or answers a plain CONNECT.
+        // Alerts and handshake messages: TLS with nothing in common with rustls, or TLS that answers a plain CONNECT.
         0x15 | 0x16 => None,
         _ => Some(format!(
             "what it answers is not TLS: `{}`. Name the broker's port for TLS, which is 8883 with most",
@@ -99,7 +99,7 @@ async fn no_tls(address: SocketAddr, deadline: Duration) -> Option<String> {
     }
 }
 
-/// The first bytes that come after a CONNECT (MQTT 3.1.1, 3.1) without TLS, user and password.
+/// The first bytes received after a CONNECT (MQTT 3.1.1, 3.1) without TLS, user and password.
 async fn answer_to_connect(address: SocketAddr) -> io::Result<Vec<u8>> {
     let mut tcp = TcpStream::connect(address).await?;
     tcp.write_all(b"\x10\x18\0\x04MQTT\x04\x02\0\x0a\0\x0chilrig-plain").await?;

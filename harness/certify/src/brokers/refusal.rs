@@ -1,4 +1,4 @@
-//! Why a board was refused by a broker that others run, in one explanation with what to do.
+//! Explains why an external broker refused a board, and what to do.
 
 use hilrig_core::certify::{CaseResult, Reason};
 use rustls::pki_types::CertificateDer;
@@ -6,11 +6,11 @@ use rustls::pki_types::CertificateDer;
 use super::certificate_view::{self, Words};
 use super::reach::Reached;
 
-/// What the command line says of the broker.
+/// The broker's settings from the command line.
 pub struct Given<'a> {
     /// The name that its certificate must be for.
     pub name: &'a str,
-    /// The CA that the boards are given.
+    /// The CA that the boards get.
     pub ca: &'a CertificateDer<'static>,
     /// A user is given.
     pub login: bool,
@@ -18,7 +18,7 @@ pub struct Given<'a> {
     pub certificate: bool,
 }
 
-/// Why the control did not get through, by what the board says, the wire saw and the broker shows.
+/// Why the control failed, from the board's log, the wire and the broker's certificates.
 pub fn explain(result: &CaseResult, given: &Given<'_>, reached: &Reached) -> String {
     let asked = result.evidence.wire.iter().any(|seen| seen.certificate_asked);
     let leaf = reached.chain.first();
@@ -70,7 +70,7 @@ fn wrong_name(shown: &Words, given: &Given<'_>) -> String {
         ),
         ([], None) => format!("its certificate is not for `{wanted}`, nor for any other name"),
         (names, _) => {
-            // A wildcard is no name that can be asked for.
+            // A wildcard is not a name that a client can connect to.
             let usable = names.iter().find(|name| !name.contains('*'));
             let first = usable.or(names.first()).map_or("", String::as_str);
             let what_to_do = match first.strip_prefix("*.") {
@@ -146,7 +146,7 @@ mod tests {
             (json!("wrong_name"), given("x.test", false, false), "--name broker.test"),
             (json!("not_trusted"), given("broker.test", false, false), "was issued by `"),
             (json!("out_of_date"), given("broker.test", false, false), "is valid from 2"),
-            // A board that does not say why: what the broker shows says it.
+            // The board gives no reason: use the broker's certificates.
             (json!(null), given("x.test", false, false), "--name broker.test"),
             (json!("closed"), given("broker.test", false, false), "(closed without a word)"),
         ] {

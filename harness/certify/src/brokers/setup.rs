@@ -1,4 +1,4 @@
-//! A broker that is set up for cases, with the line to it.
+//! A broker set up for cases, with the line to it.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::board_line::BoardLine;
 use super::clients::{self, ClientsSetup};
 use super::outside::Outside;
 
-/// A broker that is set up for cases, with the line to it.
+/// A broker set up for cases, with the line to it.
 pub(super) struct CaseSetup {
     pub rig: ClientsSetup,
     pub endpoint: BrokerEndpoint,
@@ -26,14 +26,14 @@ pub(super) struct CaseSetup {
     pub side: Side,
 }
 
-/// Whose broker it is.
+/// Who runs the broker.
 pub(super) enum Side {
     /// The rig's own.
     Own(Box<Instance>),
-    /// One that runs already.
+    /// One that is already running.
     Outside {
         what: Box<Outside>,
-        /// The way of the rig's own clients, where rustls has none.
+        /// How the rig's own clients connect if rustls cannot.
         _tunnel: Option<Tunnel>,
     },
 }
@@ -111,8 +111,8 @@ impl CaseBroker for CaseSetup {
         }
     }
 
-    /// A broker that runs already is asked once more only when it is set up for other cases; one that went
-    /// away meanwhile shows in the boards' refusals.
+    /// A broker that is already running is checked again only when it is set up for other cases. If it went away
+    /// meanwhile, the boards' refusals show it.
     async fn gone(&mut self) -> Option<String> {
         if let Side::Own(instance) = &self.side {
             return tokio::time::timeout(Duration::ZERO, instance.gone()).await.ok();

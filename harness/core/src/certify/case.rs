@@ -6,18 +6,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{BoardTls, BrokerTls, Clock, Line, Trust};
 
-/// One case: a set-up, what is done in it, and what must come of it.
+/// One case: a set-up, an action and an expected result.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Case {
     /// Stable name, such as `mfln-512`.
     pub id: &'static str,
     /// The row of docs/reference/certification-cases.md, from 1; 0 for those at MQTT's level.
     pub row: u8,
-    /// What it is, in a line.
+    /// Its title, one line.
     pub title: &'static str,
     /// What it proves.
     pub proves: &'static str,
-    /// The public issue that it stands for, or where else the failure is known from.
+    /// The public issue it represents, or another source for the failure.
     pub seen: &'static str,
     /// The broker's side.
     pub broker: BrokerTls,
@@ -25,68 +25,68 @@ pub struct Case {
     pub board: BoardTls,
     /// The board's clock.
     pub clock: Clock,
-    /// The line between.
+    /// The line between them.
     pub line: Line,
-    /// What is done.
+    /// The action.
     pub act: Act,
-    /// What must come of it.
+    /// The expected result.
     pub expected: Expected,
 }
 
-/// What is done in a case. Whatever it is, the board's first step is to connect.
+/// The action of a case. The board always connects first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
     /// The board connects and answers requests.
     Connect,
-    /// Then it is sent a message of so many bytes, which makes records as large as the broker makes
-    /// them, and must be there behind it.
+    /// Then it gets a message of this many bytes, which produces the broker's largest records, and must still be
+    /// connected after it.
     LargeMessage(usize),
-    /// Then its connection is cut so many times, and each time it must come back.
+    /// Then its connection is cut this many times, and it must reconnect each time.
     Reconnects(u32),
-    /// Then its connection is cut, and on the wire is seen whether its session is resumed.
+    /// Then its connection is cut, and the wire shows whether its session is resumed.
     Resume,
-    /// The rig alone: asks the broker whether it has MFLN, once as small clients do (few suites) and once
-    /// as a full client does.
+    /// The rig alone: checks whether the broker supports MFLN, once like a small client (few suites) and once like a
+    /// full client.
     AskForMfln,
-    /// The rig alone: opens a connection, says nothing, or half of a ClientHello, and waits for the broker to give up.
+    /// The rig alone: opens a connection, sends nothing or half of a ClientHello, and waits for the broker's timeout.
     Stall,
-    /// A behaviour at MQTT's level that the device relies on.
+    /// An MQTT behaviour that the device relies on.
     Mqtt(Behaviour),
 }
 
-/// What a device relies on at MQTT's level (MQTT 3.1.1).
+/// MQTT behaviours that a device relies on (MQTT 3.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Behaviour {
-    /// A retained message is kept, and given to a subscriber that comes later (3.3.1.3); the board ignores one.
+    /// A retained message is stored and delivered to a later subscriber (3.3.1.3); the board ignores one.
     Retained,
-    /// A client that is silent for 1.5 times its keep-alive is dropped (3.1.2.10), one that pings is not.
+    /// A client that is silent for 1.5 times its keep-alive is disconnected (3.1.2.10), one that pings is not.
     KeepAlive,
-    /// A second client of the same id takes the session over (3.1.4-2); the board comes back.
+    /// A second client with the same id takes over the session (3.1.4-2); the board reconnects.
     Takeover,
-    /// The will of a client that is lost is published (3.1.2.5).
+    /// The will of a client that loses its connection is published (3.1.2.5).
     Will,
     /// QoS 0 and 1 both arrive, and 1 is acknowledged (4.3).
     Qos,
-    /// The largest message that the broker takes and passes on, up to 256 KiB, and what it does beyond.
+    /// The largest message that the broker accepts and forwards, up to 256 KiB, and what it does with a larger one.
     PayloadLimit,
-    /// A wrong password is refused with return code 4 or 5 (3.2.2.3), and the board says so.
+    /// A wrong password is refused with return code 4 or 5 (3.2.2.3), and the board reports it.
     WrongPassword,
-    /// What a client may not publish or subscribe to is refused or dropped, and the connection says which.
+    /// A forbidden publish or subscribe is refused or dropped; the case reports which.
     NoPermission,
-    /// The broker is restarted, and the board comes back.
+    /// The broker restarts, and the board reconnects.
     BrokerRestart,
-    /// All boards of the run and a crowd of clients beside them connect at once, again and again.
+    /// All boards of the run and many other clients connect at once, repeatedly.
     ReconnectStorm,
 }
 
-/// What must come of a case.
+/// The expected result of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
-    /// The board must connect, and what the case does then must work.
+    /// The board must connect, and the action must work.
     MustConnect,
-    /// The board must not get through, and say one of these reasons.
+    /// The board must not connect, and must log one of these reasons.
     MustRefuse(&'static [Reason]),
-    /// Works or not: it is told, with what it costs.
+    /// Either result is fine: it is reported, with its cost.
     Reported,
 }
 
@@ -107,50 +107,50 @@ impl fmt::Display for Expected {
     }
 }
 
-/// Why a connection did not come about, or broke.
+/// Why a connection failed or broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// No version or cipher suite in common (alerts 40, 70 and 71).
     NothingInCommon,
-    /// The certificate is not from a CA that is trusted.
+    /// The certificate is not from a trusted CA.
     NotTrusted,
     /// The certificate is for another name.
     WrongName,
-    /// Not yet valid, or no longer.
+    /// The certificate is not yet valid or has expired.
     OutOfDate,
     /// The board does not know the time.
     TimeUnknown,
     /// Not the certificate that was pinned.
     WrongPin,
-    /// The certificate's key or signature is of a kind that the board does not take.
+    /// The board does not support the kind of the certificate's key or signature.
     UnsupportedCertificate,
-    /// A record is larger than the board takes.
+    /// A record is larger than the board accepts.
     RecordTooLarge,
-    /// The broker wants a client certificate (alerts 42, 43, 46 to 48, 116).
+    /// The broker requires a client certificate (alerts 42, 43, 46 to 48, 116).
     CertificateWanted,
-    /// The broker takes none of the protocols (alert 120), or wants one.
+    /// The broker accepts none of the ALPN protocols (alert 120), or requires one.
     NoProtocol,
-    /// The broker does not know the name (alert 112), or wants one.
+    /// The broker does not know the server name (alert 112), or requires one.
     UnknownName,
-    /// Another alert of the broker's.
+    /// Another alert from the broker.
     Alert(u8),
-    /// The other side closed the connection without a word.
+    /// The other side closed the connection without an alert.
     Closed,
-    /// Not done in time.
+    /// Timeout.
     TimedOut,
-    /// The board had no memory for it.
+    /// The board ran out of memory.
     NoMemory,
     /// User or password refused.
     BadLogin,
-    /// A rule of the broker: its access list, what it allows of client ids, a limit of connections.
+    /// A rule of the broker: its access list, its rules for client ids, a connection limit.
     BrokerRule,
-    /// Any other error of the board's TLS, by its number.
+    /// Any other error of the board's TLS library, by its number.
     Other(u16),
 }
 
 impl Reason {
-    /// What a fatal alert of the broker's says (RFC 5246, 7.2; RFC 8446, 6).
+    /// The reason for a fatal alert from the broker (RFC 5246, 7.2; RFC 8446, 6).
     pub fn of_alert(number: u8) -> Reason {
         match number {
             40 | 70 | 71 => Reason::NothingInCommon,
@@ -161,8 +161,8 @@ impl Reason {
         }
     }
 
-    /// The same with what was seen on the wire. In TLS 1.2 alert 40 is also the answer to a client that
-    /// shows no certificate (RFC 5246, 7.4.6): where one was asked for, version and suite were agreed on.
+    /// The same, using what was seen on the wire. In TLS 1.2 alert 40 is also the answer to a client that sends no
+    /// certificate (RFC 5246, 7.4.6): if the broker requested one, version and suite were agreed.
     pub fn seen_with(self, wire: &super::WireSeen) -> Reason {
         match self {
             Reason::NothingInCommon
@@ -201,7 +201,7 @@ impl fmt::Display for Reason {
 }
 
 impl Case {
-    /// It can be run at a broker that the rig does not control: nothing is asked of the broker's set-up.
+    /// Whether it can run against a broker that the rig does not control: it requires nothing of the broker's set-up.
     pub fn fits_any_broker(&self) -> bool {
         let usual_broker = self.broker == BrokerTls::USUAL;
         let own_pin = !matches!(self.board.trust, Trust::FirstIntermediate | Trust::PinOfUsual);
@@ -211,7 +211,7 @@ impl Case {
                 Behaviour::WrongPassword | Behaviour::NoPermission | Behaviour::BrokerRestart
             )
         );
-        // Its certificate's dates are known from the wire alone where the rig did not make it.
+        // If the rig did not make the certificate, its dates are known from the wire only.
         usual_broker && own_pin && act && !self.board.certificate
     }
 }

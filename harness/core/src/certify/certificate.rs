@@ -1,4 +1,4 @@
-//! What came of a certification: `certificate.json`, schema in docs/reference/certificate.md.
+//! The result of a certification: `certificate.json`, schema in docs/reference/certificate.md.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,79 +6,79 @@ use super::repetitions::Repetitions;
 use super::{Reason, WireSeen};
 use crate::event::BrokerFacts;
 
-/// Version of the schema. It rises when a reader of an older one would go wrong.
+/// Version of the schema. Incremented when a reader of an older version would misread the file.
 pub const CERTIFICATE_SCHEMA: u32 = 1;
 
-/// What came of one case.
+/// The outcome of one case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The board connected, and what the case does then worked.
+    /// The board connected, and the case's action worked.
     Connected,
-    /// It did not connect, or what the case does then did not work; the reason says why.
+    /// It did not connect, or the case's action failed; the reason says why.
     Refused,
-    /// It was measured without a board (`evidence.found` tells).
+    /// It was measured without a board (see `evidence.found`).
     Measured,
-    /// It was not run; `why` says why not. Never counts as held.
+    /// It was not run; `why` says why not. Never counts as passed.
     NotRun,
-    /// The bench had trouble of its own, or the board died; `why` says which.
+    /// The bench failed, or the board crashed; `why` says which.
     Broken,
 }
 
-/// How the outcome stands to what was expected.
+/// The outcome compared with the expectation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// As it must be.
+    /// As expected.
     Held,
-    /// Not as it must be.
+    /// Not as expected.
     NotHeld,
-    /// It was to be reported, and is.
+    /// The case is report-only, and is reported.
     Reported,
-    /// Nothing can be said.
+    /// No statement is possible.
     NotRun,
 }
 
-/// What another client met in the same set-up: who refused, then, is the broker or the device.
+/// The result of another client in the same set-up. It shows whether the broker or the device refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OtherClient {
     /// `rustls` or `openssl`.
     pub client: String,
-    /// Its version; empty where it could not be asked.
+    /// Its version; empty if it could not be queried.
     pub version: String,
-    /// [`Outcome::Connected`] with a CONNACK that lets it in, or [`Outcome::Refused`]. [`Outcome::NotRun`] if the
-    /// client has not what the case is about, [`Outcome::Broken`] if the bench had trouble.
+    /// [`Outcome::Connected`] with a CONNACK that accepts it, or [`Outcome::Refused`]. [`Outcome::NotRun`] if the
+    /// client lacks the tested feature, [`Outcome::Broken`] if the bench failed.
     pub outcome: Outcome,
-    /// Why it was refused, in the words that a board's refusal is told in.
+    /// Why it was refused, in the same terms as a board's refusal.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<Reason>,
-    /// What it said, what it negotiated, or why it was not run; printable.
+    /// What it printed, what it negotiated, or why it was not run; printable.
     pub said: String,
 }
 
-/// What shows that it was so.
+/// The evidence for a result.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Evidence {
-    /// What was found, in words.
+    /// What was found, as text.
     pub found: String,
-    /// The board's line that decided it, printable.
+    /// The board's log line that decided it, printable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub said: Option<String>,
-    /// The line of the boot log that it is, from 1.
+    /// Line number in the boot log, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_line: Option<u64>,
-    /// The board's connections as the relay saw them, the first ones and the last.
+    /// The board's connections as the relay saw them, the first and the last ones.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub wire: Vec<WireSeen>,
-    /// How many there were in all.
+    /// Total number of connections.
     pub connections: u32,
-    /// The same set-up with the rig's own clients.
+    /// Results of the rig's own clients in the same set-up.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<OtherClient>,
 }
 
-/// What it costs a board.
+/// The cost for a board.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Cost {
@@ -94,29 +94,29 @@ pub struct Cost {
     /// Seconds of the handshake, from the wire.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handshake_seconds: Option<f64>,
-    /// Bytes of the handshake on the wire, both ways, without TCP's and IP's own.
+    /// Bytes of the handshake on the wire, both ways, without TCP and IP headers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handshake_bytes: Option<u64>,
 }
 
-/// One case, and what came of it.
+/// One case and its result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseResult {
     /// The case.
     pub id: String,
-    /// The row of docs/reference/certification-cases.md; 0 for MQTT's level.
+    /// The row of docs/reference/certification-cases.md; 0 for MQTT cases.
     pub row: u8,
-    /// What it is.
+    /// Its title.
     pub title: String,
     /// What it proves.
     pub proves: String,
-    /// The public issue that it stands for.
+    /// The public issue it represents.
     pub seen: String,
-    /// What must come of it, in words.
+    /// The expected result, as text.
     pub expected: String,
-    /// What came of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// How that stands to what was expected.
+    /// The outcome compared with the expectation.
     pub verdict: Verdict,
     /// Why it was refused.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -124,32 +124,32 @@ pub struct CaseResult {
     /// Why it was not run, or what broke.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub why: Option<String>,
-    /// The board that did it.
+    /// The board that ran it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub board: Option<String>,
-    /// The set-up, for people: what of it is not the usual.
+    /// The set-up, human-readable: its differences from the default.
     pub set_up: String,
-    /// What shows it.
+    /// The evidence.
     #[serde(default)]
     pub evidence: Evidence,
-    /// What it cost; the worst of each where it was repeated.
+    /// The cost; the worst of each value if it was repeated.
     #[serde(default)]
     pub cost: Cost,
-    /// What its repetitions came to, where it was run more than once.
+    /// The result of its repetitions, if it ran more than once.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub repetitions: Option<Repetitions>,
-    /// Seconds that it took.
+    /// Duration in seconds.
     pub seconds: f64,
 }
 
-/// The settings with the most heap left, of those that connected and kept what they negotiated.
+/// The settings with the most free heap, among those that connected and kept to what they negotiated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// The case that showed it.
     pub case: String,
-    /// The largest record to ask for, bytes.
+    /// The record size to request, bytes.
     pub record: u16,
-    /// The cipher suite that was agreed on, its IANA number.
+    /// The negotiated cipher suite, its IANA number.
     pub suite: u16,
     /// The key of the broker's certificate, such as `EC P-256`.
     pub certificate: String,
@@ -157,7 +157,7 @@ pub struct Profile {
     pub lowest_free: u64,
 }
 
-/// The device that was asked.
+/// The device under test.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Device {
@@ -172,18 +172,18 @@ pub struct Device {
     pub boards: Vec<String>,
 }
 
-/// A requirement of the user's own, and what came of it.
+/// A requirement set by the user, and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Required {
     /// The requirement, such as `mfln` or `heap >= 36864 B`.
     pub require: String,
-    /// What came of it.
+    /// The outcome.
     pub outcome: RequiredOutcome,
-    /// What it was judged by, in words.
+    /// The basis of the result, as text.
     pub found: String,
 }
 
-/// What came of a requirement.
+/// The result of a requirement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequiredOutcome {
@@ -191,34 +191,34 @@ pub enum RequiredOutcome {
     Passed,
     /// It is not.
     Failed,
-    /// What it is about was not measured, which is never passed.
+    /// Not measured, which never counts as passed.
     NotMeasured,
 }
 
-/// How many cases came out how.
+/// The number of cases per verdict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// As they must be.
+    /// As expected.
     pub held: u32,
-    /// Not so.
+    /// Not as expected.
     pub not_held: u32,
-    /// To be reported.
+    /// Report-only.
     pub reported: u32,
     /// Not run, or broken.
     pub not_run: u32,
 }
 
-/// What `certify_started` tells: the certification of a broker begins.
+/// Data of the event `certify_started`: the certification of a broker begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertifyStarted {
-    /// The broker as it was asked for: `mosquitto`, or `HOST:PORT`.
+    /// The broker as requested: `mosquitto`, or `HOST:PORT`.
     pub broker: String,
-    /// How many cases there are to come, with those that will not be run.
+    /// Number of cases, including those that will not be run.
     pub cases: u32,
-    /// How often each is run: so many `case_ended` come for it.
+    /// Number of runs per case: each case has this many `case_ended` events.
     #[serde(skip_serializing_if = "is_one", default = "one")]
     pub repeat: u32,
-    /// What is required beside what the matrix expects ([`super::Requirement`]), in its own words.
+    /// Requirements in addition to the matrix's expectations ([`super::Requirement`]), as written.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub require: Vec<String>,
 }
@@ -231,30 +231,30 @@ fn is_one(repeat: &u32) -> bool {
     *repeat == 1
 }
 
-/// What `case_ended` tells: a case is over, or was left out.
+/// Data of the event `case_ended`: a case ended or was skipped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CaseEnded {
-    /// The broker as it was asked for.
+    /// The broker as requested.
     pub broker: String,
-    /// What came of the case.
+    /// The result of the case.
     pub result: CaseResult,
 }
 
-/// What `certify_ended` tells: every case of this broker was told, and what is known of the broker by now.
+/// Data of the event `certify_ended`: every case of this broker is reported. Has what is known of the broker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CertifyEnded {
-    /// The broker as it was asked for.
+    /// The broker as requested.
     pub broker: String,
-    /// What it was found to be.
+    /// The broker as identified.
     pub facts: BrokerFacts,
-    /// Its TLS library with the version, where it is known.
+    /// Its TLS library with the version, if known.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tls_library: Option<String>,
     /// The device.
     pub device: Device,
 }
 
-/// The certificate of one broker. It is made of the events alone, so that a recorded run gives it again.
+/// The certificate of one broker. It is built from the events alone, so a recorded run reproduces it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Certificate {
     /// [`CERTIFICATE_SCHEMA`].
@@ -265,36 +265,36 @@ pub struct Certificate {
     pub run: String,
     /// When it started, RFC 3339.
     pub started: String,
-    /// The seed of everything random.
+    /// The random seed.
     pub seed: u64,
-    /// The broker as it was asked for: `mosquitto`, or `HOST:PORT`.
+    /// The broker as requested: `mosquitto`, or `HOST:PORT`.
     pub name: String,
-    /// What it was found to be.
+    /// The broker as identified.
     pub broker: BrokerFacts,
-    /// Its TLS library with the version, where it is known.
+    /// Its TLS library with the version, if known.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tls_library: Option<String>,
     /// The device.
     pub device: Device,
-    /// The cases, in the matrix's order, each exactly once.
+    /// The cases, in matrix order, each exactly once.
     pub cases: Vec<CaseResult>,
-    /// The profile to use; none if nothing connected.
+    /// The recommended profile; `None` if nothing connected.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub profile: Option<Profile>,
-    /// How many came out how.
+    /// The number of cases per verdict.
     pub tally: Tally,
-    /// How often each case was run.
+    /// Number of runs per case.
     #[serde(skip_serializing_if = "is_one", default = "one")]
     pub repeat: u32,
-    /// What was required beside what the matrix expects, and what came of it.
+    /// Requirements in addition to the matrix's expectations, and their results.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub policy: Vec<Required>,
-    /// SHA-256 over the rest, hex: docs/reference/certificate.md says over what exactly.
+    /// SHA-256 over the rest, hex: docs/reference/certificate.md specifies the exact input.
     pub digest: String,
 }
 
 impl CaseResult {
-    /// Every text in it that may hold what a board or a broker said.
+    /// Every text in it that may contain output of a board or a broker.
     pub(crate) fn texts(&mut self) -> Vec<&mut String> {
         let evidence = &mut self.evidence;
         let mut texts = vec![&mut self.set_up, &mut evidence.found];
@@ -312,7 +312,7 @@ impl CaseResult {
 }
 
 impl Tally {
-    /// Of these cases.
+    /// The counts for these cases.
     pub fn of(cases: &[CaseResult]) -> Tally {
         let mut tally = Tally::default();
         for case in cases {

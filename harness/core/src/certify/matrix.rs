@@ -1,5 +1,5 @@
-//! The matrix: each row stands for a failure that small devices met in the field, and is one case or a few.
-//! docs/reference/certification-cases.md has the public issue of each row.
+//! The matrix: each row represents a failure of small devices in the field and has one or a few cases.
+//! docs/reference/certification-cases.md lists the public issue of each row.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use super::{
     Trust, Versions,
 };
 
-/// The largest message that a case sends to a board, bytes: more than every record that MFLN can ask for.
+/// The largest message that a case sends to a board, bytes: larger than any record size MFLN can request.
 pub const LARGE_MESSAGE: usize = 6000;
 
-/// How often a case cuts the connection to see whether the heap stays.
+/// How often a case cuts the connection to check that the free heap does not shrink.
 pub const RECONNECTS: u32 = 10;
 
-/// A case that must connect, in the usual set-up.
+/// A case that must connect, in the default set-up.
 const CONTROL: Case = Case {
     id: "",
     row: 0,
@@ -113,7 +113,7 @@ pub const CASES: &[Case] = &[
         proves: "Nobody takes it: such a signature can be forged.",
         seen: "otp#8376",
         broker: USUAL.showing(Identity::RsaSha1),
-        // Erlang's ssl does not even show it to a client that does not ask for SHA-1 (alert 71).
+        // Erlang's ssl does not send it to a client that does not offer SHA-1 (alert 71).
         expected: Expected::MustRefuse(&[UnsupportedCertificate, NotTrusted, NothingInCommon]),
         ..CONTROL
     },
@@ -489,7 +489,7 @@ const fn mqtt(
 }
 
 impl Case {
-    /// The case of this id.
+    /// The case with this id.
     pub fn named(id: &str) -> Option<&'static Case> {
         CASES.iter().find(|case| case.id == id)
     }

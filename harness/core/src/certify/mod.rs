@@ -1,5 +1,5 @@
-//! The certification of a broker for small devices: what is asked of it ([`matrix`]), with which set-up
-//! ([`setup`]), what is seen on the wire ([`wire`]), and what comes of it ([`certificate`]).
+//! The certification of a broker for small devices: the test cases ([`matrix`]), their set-up ([`setup`]), what is
+//! seen on the wire ([`wire`]), and the result ([`certificate`]).
 
 pub mod case;
 pub mod certificate;

@@ -1,27 +1,26 @@
-//! What a case does to a broker that others use, too.
+//! The effect of a case on a shared broker.
 
 use super::case::Behaviour::*;
 use super::{Act, BrokerTls, Case};
 
-/// Why a case is left out at a broker that others use.
+/// Why a case is skipped on a shared broker.
 pub const NEEDS_ALLOW_LOAD: &str =
     "it puts load on the broker or disturbs its other clients, and was not allowed (--allow-load)";
 
 impl Case {
-    /// It puts load on a broker, or disturbs its other clients: at one that others use, that is to be allowed
-    /// first.
+    /// It puts load on the broker or disturbs its other clients: on a shared broker it needs permission.
     pub fn puts_load(&self) -> bool {
         let stalls = self.act == Act::Stall;
         stalls || matches!(self.act, Act::Mqtt(Takeover | PayloadLimit | ReconnectStorm))
     }
 
-    /// What it is about is the client certificate, which a user may have for a broker of theirs.
+    /// It tests the client certificate, which a user may have for their own broker.
     pub fn is_about_own_certificate(&self) -> bool {
         let without = BrokerTls { client_certificate: false, ..self.broker };
         self.board.certificate && without == BrokerTls::USUAL
     }
 
-    /// What it sends to a broker, beside the board's CONNECT, subscriptions and answers.
+    /// What it sends to a broker in addition to the board's CONNECT, subscriptions and replies.
     pub fn sends(&self) -> &'static str {
         match self.act {
             Act::Connect => {

@@ -1,4 +1,4 @@
-//! A case that is run several times (`hilrig certify --repeat N`): one result, with what differed.
+//! A case that runs several times (`hilrig certify --repeat N`): one result, with the differences.
 
 use std::cmp::Reverse;
 
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::certificate::{CaseResult, Outcome, Verdict};
 use super::{Cost, Tally};
 
-/// What the repetitions of a case came to.
+/// The combined result of a case's repetitions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Repetitions {
-    /// How many there were.
+    /// The number of repetitions.
     pub runs: u32,
-    /// How many came out how.
+    /// The number of repetitions per outcome.
     pub tally: Tally,
-    /// They did not all come out alike: the result is the worst of them.
+    /// The repetitions differ: the result is the worst of them.
     pub unstable: bool,
     /// The spread of each cost.
     #[serde(default)]
@@ -25,36 +25,36 @@ pub struct Repetitions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Spread {
-    /// Of [`Cost::heap_handshake`], bytes.
+    /// Spread of [`Cost::heap_handshake`], bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heap_handshake: Option<Range<u64>>,
-    /// Of [`Cost::heap_connected`], bytes.
+    /// Spread of [`Cost::heap_connected`], bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heap_connected: Option<Range<u64>>,
-    /// Of [`Cost::heap_after_message`], bytes.
+    /// Spread of [`Cost::heap_after_message`], bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub heap_after_message: Option<Range<u64>>,
-    /// Of [`Cost::handshake_seconds`].
+    /// Spread of [`Cost::handshake_seconds`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handshake_seconds: Option<Range<f64>>,
-    /// Of [`Cost::handshake_bytes`].
+    /// Spread of [`Cost::handshake_bytes`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handshake_bytes: Option<Range<u64>>,
 }
 
-/// From the lowest to the highest.
+/// The range from the lowest to the highest value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range<T> {
     /// The lowest.
     pub lowest: T,
     /// The highest.
     pub highest: T,
-    /// How many repetitions measured it.
+    /// The number of repetitions that measured it.
     pub measured: u32,
 }
 
 impl<T: PartialOrd + Copy> Range<T> {
-    /// Of these figures; none if there is none.
+    /// The spread of these values; `None` if there are none.
     pub fn of(figures: impl IntoIterator<Item = T>) -> Option<Range<T>> {
         let mut figures = figures.into_iter();
         let first = figures.next()?;
@@ -73,15 +73,15 @@ impl<T: PartialOrd + Copy> Range<T> {
 }
 
 impl CaseResult {
-    /// The repetitions of a case as one result: the worst outcome and the worst of each cost. One that was not
-    /// measured counts for nothing beside one that was. `None` if there is none.
+    /// Combines the repetitions of a case into one result: the worst outcome and the worst of each cost. A
+    /// repetition that was not measured does not count if another was. `None` if there are none.
     pub fn of_repetitions(all: &[CaseResult]) -> Option<CaseResult> {
         let measured = || all.iter().filter(|one| one.verdict != Verdict::NotRun);
         let worst = |one: &&CaseResult| (rank(one), resumed(one), Reverse(largest(one)));
         let shown = measured().min_by_key(worst).or_else(|| {
             all.iter().find(|one| one.outcome == Outcome::Broken).or_else(|| all.first())
         })?;
-        // What the bench never runs has no repetitions.
+        // A case that the bench never runs has no repetitions.
         if all.len() < 2 || all.iter().all(|one| one.outcome == Outcome::NotRun) {
             return Some(shown.clone());
         }
@@ -104,13 +104,13 @@ impl CaseResult {
         })
     }
 
-    /// Its repetitions did not all come out alike.
+    /// Whether its repetitions differ.
     pub fn unstable(&self) -> bool {
         self.repetitions.is_some_and(|repetitions| repetitions.unstable)
     }
 }
 
-/// How good a measured result is; the worst is the lowest.
+/// Rank of a measured result; the worst is the lowest.
 fn rank(one: &CaseResult) -> u8 {
     match (one.verdict, one.outcome) {
         (Verdict::NotHeld, Outcome::Broken) => 0,
@@ -121,7 +121,7 @@ fn rank(one: &CaseResult) -> u8 {
     }
 }
 
-/// A session was resumed.
+/// Whether a session was resumed.
 fn resumed(one: &CaseResult) -> bool {
     one.evidence.wire.iter().any(|seen| seen.resumed)
 }
@@ -132,7 +132,7 @@ fn largest(one: &CaseResult) -> u32 {
 }
 
 impl Spread {
-    /// Of these costs.
+    /// The spread of these costs.
     pub fn of(costs: impl Iterator<Item = Cost> + Clone) -> Spread {
         let bytes = |of: fn(&Cost) -> Option<u64>| Range::of(costs.clone().filter_map(|c| of(&c)));
         Spread {
@@ -144,7 +144,7 @@ impl Spread {
         }
     }
 
-    /// The worst of each: the least heap, the longest handshake.
+    /// The worst value of each: the least heap, the longest handshake.
     pub fn worst(&self) -> Cost {
         Cost {
             heap_handshake: self.heap_handshake.map(|range| range.lowest),

@@ -1,5 +1,5 @@
-//! What a certification requires beside what the matrix expects: cases that are only reported otherwise, and
-//! limits on what they cost a board.
+//! Requirements of a certification in addition to the matrix's expectations: cases that are otherwise only
+//! reported, and limits on their cost for a board.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,32 +11,32 @@ use crate::units::{Bytes, Span};
 /// One requirement, such as `mfln` or `heap >= 36 KiB`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Requirement {
-    /// These cases must come out well, under the name that stands for them.
+    /// These cases must succeed; written as one name.
     Cases {
-        /// A case's id, or a short name of several.
+        /// A case's id, or a short name for several.
         name: String,
         /// The ids, in the matrix's order.
         ids: Vec<&'static str>,
     },
-    /// A limit on what the profile to use costs.
+    /// A limit on a cost of the recommended profile.
     Figure(Figure),
 }
 
-/// A limit on a figure of the profile's case.
+/// A limit on a measured value of the profile's case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Figure {
-    /// At least so many bytes of heap are free at the lowest.
+    /// Minimum of the lowest free heap, bytes.
     Heap(u64),
-    /// The handshake takes at most so long.
+    /// Maximum duration of the handshake.
     HandshakeSeconds(Duration),
-    /// The handshake takes at most so many bytes on the wire.
+    /// Maximum size of the handshake on the wire, bytes.
     HandshakeBytes(u64),
 }
 
-/// A short name, and the cases that it stands for.
+/// A short name and its cases.
 type Group = (&'static str, fn(&Case) -> bool);
 
-/// Short names that stand for several cases. An id is never one of them.
+/// Short names for several cases. None of them is a case id.
 const GROUPS: &[Group] = &[
     ("alpn", |case| case.row == 21),
     ("dates", |case| matches!(case.row, 13 | 14)),
@@ -48,7 +48,7 @@ const GROUPS: &[Group] = &[
     ("sni", |case| case.row == 20),
 ];
 
-/// The figures, with how each is written.
+/// The values that can be limited, and the syntax of each.
 const FIGURES: [(&str, &str); 3] = [
     ("heap", "heap>=36KiB"),
     ("handshake_seconds", "handshake_seconds<=2s"),
@@ -56,10 +56,10 @@ const FIGURES: [(&str, &str); 3] = [
 ];
 
 impl Requirement {
-    /// Reads one: a case's id, a short name, or a figure with its limit.
+    /// Parses one requirement: a case's id, a short name, or a value with its limit.
     ///
     /// # Errors
-    /// What is wrong with it, what there is, and which name comes closest.
+    /// What is wrong, what is available, and the closest name.
     pub fn parse(text: &str) -> Result<Requirement, String> {
         let text = text.trim();
         match text.find(['<', '>', '=']) {
@@ -68,10 +68,10 @@ impl Requirement {
         }
     }
 
-    /// Reads several with commas between them, and finds everything that is wrong.
+    /// Parses a comma-separated list and reports every error.
     ///
     /// # Errors
-    /// As [`Requirement::parse`], for each that is wrong.
+    /// As [`Requirement::parse`], for each invalid requirement.
     pub fn parse_all(text: &str) -> Result<Vec<Requirement>, Vec<String>> {
         let (mut all, mut wrong) = (Vec::new(), Vec::new());
         for one in text.split(',') {
@@ -83,7 +83,7 @@ impl Requirement {
         if wrong.is_empty() { Ok(all) } else { Err(wrong) }
     }
 
-    /// Whether both are about the same, so that the later one counts.
+    /// Whether both concern the same thing, so the later one replaces the earlier.
     pub fn is_about_same(&self, other: &Requirement) -> bool {
         match (self, other) {
             (Requirement::Cases { ids, .. }, Requirement::Cases { ids: others, .. }) => {
@@ -159,7 +159,7 @@ fn cases(name: &str) -> Result<Requirement, String> {
     if ids.is_empty() {
         ids = match GROUPS.iter().find(|(group, _)| *group == name) {
             Some((_, group)) => of(group),
-            // At MQTT's level the first word of the id may be left out.
+            // For MQTT cases the first word of the id is optional.
             None => of(&|case| case.id.strip_prefix("mqtt-") == Some(name)),
         };
     }
@@ -187,14 +187,14 @@ fn cases(name: &str) -> Result<Requirement, String> {
     Ok(Requirement::Cases { name: name.into(), ids })
 }
 
-/// The rig alone does it, and reports what it measured.
+/// Whether the rig runs it alone and reports what it measured.
 fn measures_alone(case: &Case) -> bool {
     matches!(case.act, Act::AskForMfln | Act::Stall)
 }
 
-/// The known name that comes closest to what was written, if one is close.
+/// The known name closest to the input, if one is close.
 fn did_you_mean<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> String {
-    // A name that is far longer than any known one is like none of them, and would take long to compare.
+    // A name much longer than any known one matches none of them and would be slow to compare.
     if written.len() > 64 {
         return String::new();
     }

@@ -1,45 +1,45 @@
-//! What a case sets up: the broker's side of TLS, the board's, its clock, and the line between them.
+//! The set-up of a case: TLS on the broker, TLS on the board, the board's clock, and the line between them.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// The TLS versions that a broker takes.
+/// The TLS versions that a broker accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Versions {
-    /// 1.2 and what is newer, as brokers come.
+    /// 1.2 and newer, the default of brokers.
     From12,
-    /// 1.3 alone.
+    /// 1.3 only.
     Only13,
 }
 
-/// The certificate that a broker shows, with the chain behind it. All are for the broker's name, from
-/// the case's root, and valid now, but for what their names say.
+/// The certificate that a broker sends, with its chain. All are for the broker's name, from the case's root and
+/// currently valid, except as the variant says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Identity {
-    /// RSA of 2048 bits, signed by the root: what most of the field has.
+    /// RSA of 2048 bits, signed by the root: the most common kind in the field.
     Rsa2048,
     /// EC P-256, signed by an EC root.
     Ecdsa256,
     /// RSA of 4096 bits under an intermediate and a root of 4096 bits each.
     Rsa4096,
-    /// RSA of 2048 bits whose signature is over SHA-1.
+    /// RSA of 2048 bits, signed with SHA-1.
     RsaSha1,
-    /// RSA of 2048 bits under three intermediates that are long: over 4 KiB of certificates in all.
+    /// RSA of 2048 bits under three long intermediates: over 4 KiB of certificates in total.
     LongChain,
     /// EC leaf under five EC intermediates (P-384 and P-256 in turn).
     DeepEc,
-    /// From another root of the same name.
+    /// From another root with the same name.
     OtherCa,
     /// For another name.
     OtherName,
-    /// RSA of 2048 bits under the intermediate that was there first.
+    /// RSA of 2048 bits under the original intermediate.
     Intermediate,
     /// The same leaf key under a new intermediate, from the same root.
     RotatedIntermediate,
-    /// As `Rsa2048`, issued anew: the same key and name, another serial number.
+    /// As `Rsa2048`, reissued: the same key and name, another serial number.
     Renewed,
 }
 
@@ -60,14 +60,14 @@ impl Identity {
     ];
 }
 
-/// What asks for more than brokers do, as the load balancer before one does: the rig's own TLS
-/// server (rustls), which takes the board's connection and passes what is in it on to the broker.
+/// A TLS front that requires more than brokers do, like a load balancer: the rig's own TLS server (rustls), which
+/// terminates the board's connection and forwards its content to the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Front {
-    /// Asks for nothing. It has no MFLN: records are as large as what is in them.
+    /// Requires nothing. It has no MFLN: records are as large as their content.
     Plain,
-    /// Refuses a client that does not name the broker (SNI).
+    /// Refuses a client that does not send the broker's name (SNI).
     SniRequired,
     /// Refuses a client that does not offer the protocol `mqtt` (ALPN).
     AlpnRequired,
@@ -78,20 +78,20 @@ pub enum Front {
 pub struct BrokerTls {
     /// Versions.
     pub versions: Versions,
-    /// The certificate that it shows.
+    /// The certificate that it sends.
     pub identity: Identity,
-    /// A second one, of another kind of key, at the same port.
+    /// A second certificate with another kind of key, on the same port.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub second: Option<Identity>,
-    /// It asks for a client certificate and refuses who has none.
+    /// It requests a client certificate and refuses a client without one.
     pub client_certificate: bool,
-    /// What stands before it.
+    /// The TLS front, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub front: Option<Front>,
 }
 
 impl BrokerTls {
-    /// The control: what a broker has that was set up with care for the field as it is.
+    /// The control: a broker that is set up carefully for devices in the field.
     pub const USUAL: BrokerTls = BrokerTls {
         versions: Versions::From12,
         identity: Identity::Rsa2048,
@@ -105,7 +105,7 @@ impl BrokerTls {
         BrokerTls { identity, ..self }
     }
 
-    /// The same behind this.
+    /// The same with this front.
     pub const fn behind(self, front: Front) -> BrokerTls {
         BrokerTls { front: Some(front), ..self }
     }
@@ -115,13 +115,13 @@ impl BrokerTls {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Suites {
-    /// All that it has.
+    /// All that it supports.
     All,
-    /// ECDHE with an authenticated cipher.
+    /// ECDHE with an AEAD cipher.
     Aead,
-    /// CBC alone.
+    /// CBC only.
     Cbc,
-    /// RSA key exchange alone.
+    /// RSA key exchange only.
     StaticRsa,
     /// None with ECDSA.
     Rsa,
@@ -140,30 +140,30 @@ impl Suites {
     }
 }
 
-/// What a board goes by.
+/// What a board verifies the broker with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Trust {
-    /// The root that the broker's certificate comes from, and the broker's name.
+    /// The root of the broker's certificate, and the broker's name.
     Root,
-    /// The intermediate that was there first ([`Identity::Intermediate`]), as its CA.
+    /// The original intermediate ([`Identity::Intermediate`]), as its CA.
     FirstIntermediate,
-    /// The digest of the leaf that [`BrokerTls::identity`] shows.
+    /// The digest of the leaf of [`BrokerTls::identity`].
     Pin,
-    /// The digest of the leaf of [`Identity::Rsa2048`], whatever is shown.
+    /// The digest of the leaf of [`Identity::Rsa2048`], whichever certificate is sent.
     PinOfUsual,
-    /// The digest of no certificate.
+    /// A digest that matches no certificate.
     WrongPin,
 }
 
 /// The board's side of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct BoardTls {
-    /// Offered.
+    /// The cipher suites offered.
     pub suites: Suites,
-    /// The largest record that it takes, bytes; below 16384 it asks for MFLN (RFC 6066).
+    /// The largest record that it accepts, bytes; below 16384 it requests MFLN (RFC 6066).
     pub record: u16,
-    /// What it goes by.
+    /// What it verifies the broker with.
     pub trust: Trust,
     /// It offers the protocol `mqtt` (ALPN).
     pub alpn: bool,
@@ -174,7 +174,7 @@ pub struct BoardTls {
 }
 
 impl BoardTls {
-    /// As a board comes.
+    /// The board's default.
     pub const USUAL: BoardTls = BoardTls {
         suites: Suites::All,
         record: 16384,
@@ -194,23 +194,23 @@ impl BoardTls {
         BoardTls { record, ..self }
     }
 
-    /// The same going by this.
+    /// The same with this trust setting.
     pub const fn going_by(self, trust: Trust) -> BoardTls {
         BoardTls { trust, ..self }
     }
 }
 
-/// What the board is told that the time is. The certificate is the same each time.
+/// The time that the board gets. The certificate is the same each time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Clock {
-    /// The time.
+    /// The current time.
     Now,
-    /// 1 January 1970, as a board has it that nobody told the time.
+    /// 1 January 1970, the time of a board without a time source.
     At1970,
     /// A day before the certificate is valid.
     BeforeValid,
-    /// A day after its last.
+    /// A day after the certificate expires.
     AfterValid,
 }
 
@@ -218,14 +218,14 @@ pub enum Clock {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Line {
-    /// Carries everything as it comes.
+    /// Forwards everything as it comes.
     Clean,
-    /// Carries each piece so much later, each way.
+    /// Delays each piece by this much, each way.
     Delay(Duration),
-    /// Carries what the broker sends one byte at a time: a segment each.
+    /// Forwards the broker's data one byte at a time, each in its own segment.
     ByteByByte,
-    /// Breaks, without a word (FIN both ways), when this message of the handshake has gone by.
+    /// Closes without an alert (FIN both ways) after this handshake message.
     CutAfter(super::HandshakeAt),
-    /// Is reset (RST both ways) when this message has gone by.
+    /// Resets (RST both ways) after this handshake message.
     ResetAfter(super::HandshakeAt),
 }

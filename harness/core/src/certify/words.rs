@@ -1,10 +1,10 @@
-//! A case's set-up for people: what of it is not the usual.
+//! Human-readable description of a case's set-up: its differences from the default.
 
 use super::{Case, Clock, Front, HandshakeAt, Identity, Line, Suites, Trust, Versions};
 use crate::units::Span;
 
 impl Case {
-    /// What of the set-up is not the usual, or that nothing is.
+    /// The differences from the default set-up, or that there are none.
     pub fn set_up(&self) -> String {
         let broker = &self.broker;
         let board = &self.board;
@@ -67,7 +67,7 @@ impl Case {
 }
 
 impl Identity {
-    /// In words.
+    /// Human-readable text.
     pub fn words(self) -> &'static str {
         match self {
             Identity::Rsa2048 => "RSA-2048",
